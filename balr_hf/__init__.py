@@ -1,0 +1,74 @@
+"""balr_hf: explainable speaker comparison with binary attributes, on Hugging Face Accelerate and datasets.
+
+A recording goes in, a likelihood ratio that can be read attribute by attribute comes out:
+
+    audio -> WespeakerModel -> embedding -> BinaryAttributeAutoEncoder -> ba -> scorer -> log-likelihood ratio
+
+Names are loaded on first use (PEP 562), so `import balr_hf` itself imports neither torch nor transformers.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it
+_EXPORTS = {
+    "load_audio": "balr_hf.audio",
+    "AudioError": "balr_hf.audio",
+    "load_corpus": "balr_hf.data",
+    "speaker_counts": "balr_hf.scoring.statistics",
+    "WespeakerConfig": "balr_hf.embeddings.configuration_wespeaker",
+    "WespeakerFeatureExtractor": "balr_hf.embeddings.feature_extraction_wespeaker",
+    "WespeakerModel": "balr_hf.embeddings.modeling_wespeaker",
+    "WespeakerOutput": "balr_hf.embeddings.modeling_wespeaker",
+    "BinaryAttributeAutoEncoderConfig": "balr_hf.attributes.configuration_autoencoder",
+    "BinaryAttributeAutoEncoder": "balr_hf.attributes.modeling_autoencoder",
+    "BinaryAttributeOutput": "balr_hf.attributes.modeling_autoencoder",
+    "BinaryAttributeEncoderTrainer": "balr_hf.training.trainer",
+    "MSELoss": "balr_hf.training.losses",
+    "TripletMarginLoss": "balr_hf.training.losses",
+    "ArcFaceLoss": "balr_hf.training.losses",
+    "SparsityLoss": "balr_hf.training.losses",
+    "RandomNxMSampler": "balr_hf.training.samplers",
+    "ExhaustiveNxMSampler": "balr_hf.training.samplers",
+    "CosineSimilarityScorer": "balr_hf.scoring.modeling_cosine",
+    "CosineSimilarityScorerConfig": "balr_hf.scoring.configuration_scorers",
+    "DirichletMultinomialScorer": "balr_hf.scoring.modeling_beta",
+    "DirichletMultinomialScorerConfig": "balr_hf.scoring.configuration_scorers",
+    "load_scorer": "balr_hf.scoring.modeling_scorer",
+    "compute_metrics": "balr_hf.metrics",
+}
+
+__all__ = ["__version__", *_EXPORTS]
+
+
+def __getattr__(name: str):
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'balr_hf' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder, BinaryAttributeOutput
+    from balr_hf.audio import AudioError, load_audio
+    from balr_hf.data import load_corpus
+    from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
+    from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel, WespeakerOutput
+    from balr_hf.metrics import compute_metrics
+    from balr_hf.scoring.configuration_scorers import CosineSimilarityScorerConfig, DirichletMultinomialScorerConfig
+    from balr_hf.scoring.modeling_beta import DirichletMultinomialScorer
+    from balr_hf.scoring.modeling_cosine import CosineSimilarityScorer
+    from balr_hf.scoring.modeling_scorer import load_scorer
+    from balr_hf.scoring.statistics import speaker_counts
+    from balr_hf.training.losses import ArcFaceLoss, MSELoss, SparsityLoss, TripletMarginLoss
+    from balr_hf.training.samplers import ExhaustiveNxMSampler, RandomNxMSampler
+    from balr_hf.training.trainer import BinaryAttributeEncoderTrainer

@@ -1,0 +1,1 @@
+"""embedding -> binary attributes: the autoencoder as a transformers configuration and model."""

@@ -1,0 +1,87 @@
+"""Binary attributes for a whole corpus, through `Dataset.map` on Arrow tables."""
+
+from collections.abc import Callable
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import torch
+
+from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+from balr_hf.data import Skipped, add_vector_column, fixed_length_column, vector_matrix
+from balr_hf.errors import UserError
+
+
+def get_binary_attributes(
+    model: BinaryAttributeAutoEncoder,
+    dataset: datasets.Dataset,
+    *,
+    batch_size: int = 8192,
+    device: torch.device | str | None = None,
+    force: bool = False,
+    save: Callable[[list[str], np.ndarray], None] | None = None,
+) -> tuple[datasets.Dataset, list[Skipped]]:
+    """Compute the binary attributes of every recording that has an embedding and no attributes yet.
+
+    Args:
+        model: the autoencoder.
+        dataset: a corpus with `id` and `embedding`.
+        batch_size (int): recordings a forward pass.
+        device: where to compute; the model's own device by default.
+        force (bool): recompute attributes that are there already.
+        save: called after each batch with the new ids and attributes, bool `(recordings, attributes)`.
+
+    Returns:
+        `(dataset, skipped)`: the corpus with a fixed-length bool column `ba`, and the recordings without an embedding.
+
+    Raises:
+        UserError: no embeddings, or of another size than the autoencoder's input.
+    """
+    embeddings, usable = vector_matrix(dataset, "embedding")
+    if embeddings.shape[1] != model.config.input_dim:
+        raise UserError(
+            f"the corpus has embeddings of {embeddings.shape[1]} values, the autoencoder expects "
+            f"{model.config.input_dim}: use the autoencoder trained for this embedder"
+        )
+    bits = np.zeros((len(dataset), model.config.internal_dim), dtype=bool)
+    present = np.zeros(len(dataset), dtype=bool)
+    if "ba" in dataset.column_names and not force:
+        found, present = vector_matrix(dataset, "ba")
+        if found.shape[1] != bits.shape[1]:
+            raise UserError(
+                f"the corpus has {found.shape[1]} attributes, the autoencoder makes {bits.shape[1]}: "
+                "recompute them all with --force (force=True)"
+            )
+        bits[present] = found
+    skipped = [Skipped(dataset[int(row)]["id"], "no embedding") for row in np.flatnonzero(~usable & ~present)]
+    todo = np.flatnonzero(usable & ~present)
+    if len(todo):
+        device = torch.device(device) if device is not None else model.device
+        model.to(device).eval()
+
+        def binarize(batch: pa.Table) -> pa.Table:
+            rows = np.array(vector_matrix(datasets.Dataset(batch), "embedding")[0])  # a copy that torch may own
+            with torch.inference_mode():
+                new = model.encode(torch.from_numpy(rows).to(device)).cpu().numpy()
+            if save is not None:
+                save(batch["id"].to_pylist(), new)
+            return pa.table({"ba": fixed_length_column(new)})
+
+        computed = (
+            dataset.select(todo)
+            .select_columns(["id", "embedding"])
+            .with_format("arrow")
+            .map(
+                binarize,
+                batched=True,
+                batch_size=batch_size,
+                remove_columns=["id", "embedding"],
+                keep_in_memory=True,
+                load_from_cache_file=False,
+                new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
+                desc="Binarizing",
+            )
+        )
+        bits[todo], _ = vector_matrix(computed, "ba")
+        present[todo] = True
+    return add_vector_column(dataset, "ba", fixed_length_column(bits, present)), skipped

@@ -1,0 +1,153 @@
+"""The autoencoder that turns a speaker embedding into binary attributes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
+from balr_hf.checkpoints import load_state_dict
+from balr_hf.errors import UserError
+
+
+@dataclass
+class BinaryAttributeOutput(ModelOutput):
+    """Output of [`BinaryAttributeAutoEncoder`].
+
+    Args:
+        loss (`torch.FloatTensor` of shape `()`): mean squared error of the reconstruction.
+        binary (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes, 0 or 1; gradients pass through.
+        reconstruction (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings made from the attributes.
+        latent (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes before binarization, in (-1, 1).
+    """
+
+    loss: torch.FloatTensor | None = None
+    binary: torch.FloatTensor | None = None
+    reconstruction: torch.FloatTensor | None = None
+    latent: torch.FloatTensor | None = None
+
+
+class StraightThroughBinarization(torch.autograd.Function):
+    """1 where the input is positive, else 0; backward, the gradient passes clipped to [-1, 1] (hardtanh)."""
+
+    @staticmethod
+    def forward(ctx, latent: torch.Tensor) -> torch.Tensor:
+        return (latent > 0).to(latent.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return F.hardtanh(gradient)
+
+
+class BinaryAttributeAutoEncoder(PreTrainedModel):
+    """Encoder to binary attributes, and decoder back to the embedding.
+
+    Linear, ReLU, batch norm, linear, tanh; positive or not; linear, tanh, linear. State-dict names are BALR's.
+
+    Example:
+        >>> model = BinaryAttributeAutoEncoder.from_pretrained("path/or/repo")
+        >>> bits = model(embeddings).binary  # (batch, 512) of 0 and 1
+
+    Reference:
+        I. Ben-Amor, J.-F. Bonastre and S. Mdhaffar, "Extraction of interpretable and shared speaker-specific speech
+        attributes through binary auto-encoder", Interspeech 2024, pp. 3230-3234.
+    """
+
+    config_class = BinaryAttributeAutoEncoderConfig
+    base_model_prefix = "autoencoder"
+    main_input_name = "embeddings"
+
+    def __init__(self, config: BinaryAttributeAutoEncoderConfig):
+        super().__init__(config)
+        self.encoder = nn.Sequential(
+            nn.Linear(config.input_dim, config.internal_dim),
+            nn.ReLU(),
+            nn.BatchNorm1d(config.internal_dim),
+            nn.Linear(config.internal_dim, config.internal_dim),
+            nn.Tanh(),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(config.internal_dim, config.internal_dim),
+            nn.Tanh(),
+            nn.Linear(config.internal_dim, config.input_dim),
+        )
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        from transformers import initialization as init
+
+        if isinstance(module, nn.Linear):
+            init.kaiming_normal_(module.weight, mode="fan_in")
+            bound = module.in_features**-0.5
+            init.uniform_(module.bias, -bound, bound)
+        elif isinstance(module, nn.BatchNorm1d):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+            init.zeros_(module.running_mean)
+            init.ones_(module.running_var)
+            init.zeros_(module.num_batches_tracked)
+
+    def encode(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """The attributes alone, bool `(batch, internal_dim)`, for embeddings `(batch, input_dim)`."""
+        return self.encoder(embeddings) > 0
+
+    def forward(self, embeddings: torch.Tensor, return_loss: bool = True, **kwargs) -> BinaryAttributeOutput:
+        """Encode, binarize and reconstruct.
+
+        Args:
+            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`)
+            return_loss (bool): compute the reconstruction's mean squared error.
+
+        Returns:
+            [`BinaryAttributeOutput`]
+        """
+        latent = self.encoder(embeddings)
+        binary = StraightThroughBinarization.apply(latent)
+        reconstruction = self.decoder(binary)
+        loss = F.mse_loss(reconstruction, embeddings) if return_loss else None
+        return BinaryAttributeOutput(loss=loss, binary=binary, reconstruction=reconstruction, latent=latent)
+
+    @classmethod
+    def from_upstream(cls, path: str | Path) -> "BinaryAttributeAutoEncoder":
+        """Read a checkpoint of BALR 2.0 (a `.pt` state dict); the sizes are taken from the weights.
+
+        Raises:
+            UserError: missing, damaged, not this architecture, or a pickle that holds anything but tensors.
+        """
+        path = Path(path)
+        weights = load_state_dict(path)
+        first = weights.get("encoder.0.weight")
+        if first is None or first.ndim != 2:
+            raise UserError(f"{path} is not an autoencoder of BALR: it has no weight matrix encoder.0.weight")
+        model = cls(BinaryAttributeAutoEncoderConfig(input_dim=first.shape[1], internal_dim=first.shape[0]))
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise UserError(f"{path} is not an autoencoder of BALR: {str(error).splitlines()[-1].strip()}") from error
+        return model.eval()
+
+    def get_binary_attributes(self, dataset, **options):
+        """Add a `ba` column to a corpus; see [`balr_hf.attributes.binarization.get_binary_attributes`].
+
+        Args:
+            dataset (`datasets.Dataset`): a corpus with an `embedding` column.
+            **options: `batch_size`, `device`, `force`, as described there.
+
+        Returns:
+            `datasets.Dataset`: the corpus with `ba`; recordings without an embedding keep their row with `None`, and
+            one warning counts and names them.
+        """
+        from balr_hf.attributes.binarization import get_binary_attributes
+        from balr_hf.data import warn_skipped
+
+        dataset, skipped = get_binary_attributes(self, dataset, **options)
+        warn_skipped(skipped, "Binarization")
+        return dataset
+
+
+AutoConfig.register("binary-attribute-autoencoder", BinaryAttributeAutoEncoderConfig)
+AutoModel.register(BinaryAttributeAutoEncoderConfig, BinaryAttributeAutoEncoder)

@@ -1,0 +1,155 @@
+"""Any audio file, bytes, array or decoder object -> mono float32 at the wanted rate.
+
+Decoding and resampling go through PyAV, whose wheels carry FFmpeg: nothing has to be installed on the system.
+"""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from balr_hf.errors import UserError
+
+SAMPLING_RATE = 16_000
+AUDIO_FORMATS = ("flac", "mp3", "m4a", "ogg", "opus", "wav", "wma")
+
+# Containers whose header states the exact length, so that a shorter stream means a cut file.
+_EXACT_LENGTH_CONTAINERS = {"flac", "wav"}
+
+
+class AudioError(UserError):
+    """A recording that cannot be used; the message is the reason, without the recording's name."""
+
+
+def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
+    """Decode one recording to mono float32 samples in [-1, 1] at `sampling_rate`.
+
+    Channels are averaged. Files and bytes may have any rate, channel count and format that FFmpeg reads.
+
+    Args:
+        source: one of
+            a path (`str` or `Path`) or a file's `bytes`;
+            a `dict` with `array` and `sampling_rate` (a decoded `datasets.Audio` row), samples shaped `(samples,)` or
+            `(channels, samples)`;
+            a `dict` with `bytes` and/or `path` (an undecoded `datasets.Audio` row);
+            a `torchcodec` `AudioDecoder`.
+        sampling_rate (int): wanted rate in Hz.
+
+    Returns:
+        `np.ndarray` of shape `(samples,)`, float32.
+
+    Raises:
+        AudioError: missing, empty, truncated or not audio, or samples that are not finite numbers.
+    """
+    if isinstance(source, (str, Path)):
+        return _decode_file(Path(source), sampling_rate)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(io.BytesIO(source), sampling_rate)
+    if isinstance(source, Mapping):
+        if source.get("array") is not None:
+            if source.get("sampling_rate") is None:
+                raise AudioError("samples come without their sampling_rate")
+            return _from_samples(source["array"], source["sampling_rate"], sampling_rate)
+        if source.get("bytes") is not None:
+            return _decode(io.BytesIO(source["bytes"]), sampling_rate)
+        if source.get("path") is not None:
+            return _decode_file(Path(source["path"]), sampling_rate)
+        raise AudioError("no audio")
+    if hasattr(source, "get_all_samples"):
+        samples = source.get_all_samples()
+        return _from_samples(samples.data, samples.sample_rate, sampling_rate)
+    if source is None:
+        raise AudioError("no audio")
+    raise AudioError(
+        f"cannot read audio from a {type(source).__name__}: pass a path, bytes, a dict with array and sampling_rate, "
+        "or an AudioDecoder"
+    )
+
+
+def _decode_file(path: Path, sampling_rate: int) -> np.ndarray:
+    if not path.exists():
+        raise AudioError(f"file not found: {path}")
+    if path.is_dir():
+        raise AudioError(f"is a folder, not a file: {path}")
+    if path.stat().st_size == 0:
+        raise AudioError("empty file")
+    return _decode(str(path), sampling_rate)
+
+
+def _decode(file: str | io.BytesIO, sampling_rate: int) -> np.ndarray:
+    import av
+
+    if isinstance(file, io.BytesIO) and not file.getbuffer().nbytes:
+        raise AudioError("empty file")
+    chunks, rate, expected = [], None, None
+    try:
+        with av.open(file, metadata_errors="ignore") as container:
+            if not container.streams.audio:
+                raise AudioError("has no audio stream")
+            stream = container.streams.audio[0]
+            if container.format.name in _EXACT_LENGTH_CONTAINERS and stream.duration:
+                expected = float(stream.duration * stream.time_base)
+            for frame in container.decode(stream):
+                if rate is None:
+                    rate = frame.sample_rate
+                elif frame.sample_rate != rate:
+                    raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file")
+                chunks.append(_mono(frame))
+    except av.error.FFmpegError as error:
+        decoded = sum(map(len, chunks)) / rate if chunks else 0
+        if decoded:
+            raise AudioError(f"truncated or damaged: decoding stopped after {decoded:.2f} s") from error
+        raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
+    if not chunks:
+        raise AudioError("has no audio samples")
+    samples = np.concatenate(chunks)
+    if expected is not None and len(samples) / rate < expected - 0.1:
+        raise AudioError(f"truncated: {len(samples) / rate:.2f} s of {expected:.2f} s")
+    return _resample(_checked(samples), rate, sampling_rate)
+
+
+def _mono(frame) -> np.ndarray:
+    """Average of a frame's channels as float32 in [-1, 1]."""
+    samples = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    if not frame.format.is_planar:  # packed: (1, samples * channels)
+        samples = samples.reshape(-1, channels).T
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif np.issubdtype(samples.dtype, np.integer):
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    return samples.astype(np.float32, copy=False).mean(axis=0) if channels > 1 else samples[0].astype(np.float32)
+
+
+def _from_samples(samples: Any, rate: int, sampling_rate: int) -> np.ndarray:
+    samples = np.asarray(samples)
+    if np.issubdtype(samples.dtype, np.integer):
+        samples = samples / -float(np.iinfo(samples.dtype).min)
+    samples = samples.astype(np.float32)
+    if samples.ndim == 2:
+        samples = samples.mean(axis=0)
+    if samples.ndim != 1 or not samples.size:
+        raise AudioError(f"samples of shape {samples.shape}: expected (samples,) or (channels, samples), not empty")
+    return _resample(_checked(samples), int(rate), sampling_rate)
+
+
+def _checked(samples: np.ndarray) -> np.ndarray:
+    if not np.isfinite(samples).all():
+        raise AudioError("samples are not all finite numbers")
+    return np.ascontiguousarray(samples)
+
+
+def _resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
+    if rate == sampling_rate:
+        return samples
+    import av
+
+    frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+    frame.sample_rate = rate
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=sampling_rate)
+    resampled = [*resampler.resample(frame), *resampler.resample(None)]
+    if not resampled:
+        raise AudioError(f"too short to resample from {rate} to {sampling_rate} Hz ({len(samples)} samples)")
+    return np.concatenate([part.to_ndarray()[0] for part in resampled])

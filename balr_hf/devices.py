@@ -1,0 +1,38 @@
+"""Names of devices, as typed (`cpu`, `cuda`, `cuda:0,1`, `mps`), to torch devices."""
+
+import re
+
+from balr_hf.errors import ConfigError
+
+
+def resolve_devices(device: str = "cpu") -> list:
+    """The torch devices that a name stands for.
+
+    Args:
+        device (str): `cpu`, `mps`, `cuda` (the first GPU), `cuda:1`, or several as `cuda:0,1`.
+
+    Returns:
+        `list[torch.device]`, at least one.
+
+    Raises:
+        ConfigError: an unknown name, or a device that this machine does not have.
+    """
+    import torch
+
+    name = str(device).strip().lower()
+    if name == "cpu":
+        return [torch.device("cpu")]
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise ConfigError("device mps asked for, but this machine has none: use cpu")
+        return [torch.device("mps")]
+    if not re.fullmatch(r"cuda(:\d+(,\d+)*)?", name):
+        raise ConfigError(f"unknown device {device!r}: expected cpu, cuda, cuda:0, cuda:0,1 or mps")
+    indices = [int(index) for index in name.removeprefix("cuda").removeprefix(":").split(",") if index] or [0]
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if max(indices) >= available:
+        raise ConfigError(
+            f"device {device} asked for, but torch finds {available or 'no'} CUDA GPU{'s' * (available != 1)} here: "
+            "use --device cpu"
+        )
+    return [torch.device("cuda", index) for index in indices]

@@ -1,0 +1,83 @@
+"""Configuration of the WeSpeaker ResNet speaker embedders."""
+
+from transformers import PreTrainedConfig
+
+from balr_hf.errors import ConfigError
+
+# WeSpeaker's names for the family: block, blocks in each of the four stages.
+RESNETS = {
+    "ResNet18": ("basic", [2, 2, 2, 2]),
+    "ResNet34": ("basic", [3, 4, 6, 3]),
+    "ResNet50": ("bottleneck", [3, 4, 6, 3]),
+    "ResNet101": ("bottleneck", [3, 4, 23, 3]),
+    "ResNet152": ("bottleneck", [3, 8, 36, 3]),
+    "ResNet221": ("bottleneck", [6, 16, 48, 3]),
+    "ResNet293": ("bottleneck", [10, 20, 64, 3]),
+}
+
+
+class WespeakerConfig(PreTrainedConfig):
+    """Configuration of a [`WespeakerModel`].
+
+    Args:
+        block (str): `basic` (two 3x3 convolutions) or `bottleneck` (1x1, 3x3, 1x1).
+        num_blocks (list[int]): residual blocks in each of the four stages.
+        m_channels (int): channels of the first stage; each further stage doubles them.
+        feat_dim (int): mel bins of the input features.
+        embed_dim (int): size of the embedding.
+        pooling_func (str): how frames become one vector. `TSTP` (temporal statistics: mean and standard deviation) is
+            built in.
+        two_emb_layer (bool): a second linear layer (with ReLU and batch norm between) after the first; the embedding
+            is the second's output.
+        architecture (str, *optional*): the name of another WeSpeaker architecture (`ECAPA_TDNN_c512`, `CAMPPlus`, ...),
+            built by the `wespeaker` package from `architecture_args`. The ResNet family needs none.
+        architecture_args (dict, *optional*): the `model_args` of that architecture.
+
+    Reference:
+        H. Wang et al., "Wespeaker: A research and production oriented speaker embedding learning toolkit",
+        ICASSP 2023; `wespeaker/models/resnet.py`.
+    """
+
+    model_type = "wespeaker"
+
+    def __init__(
+        self,
+        block: str = "basic",
+        num_blocks: list[int] | None = None,
+        m_channels: int = 32,
+        feat_dim: int = 80,
+        embed_dim: int = 256,
+        pooling_func: str = "TSTP",
+        two_emb_layer: bool = False,
+        architecture: str | None = None,
+        architecture_args: dict | None = None,
+        **kwargs,
+    ):
+        if block not in ("basic", "bottleneck"):
+            raise ConfigError(f"block={block!r}: expected basic or bottleneck")
+        self.block = block
+        self.num_blocks = list(num_blocks) if num_blocks is not None else [3, 4, 6, 3]
+        self.m_channels = m_channels
+        self.feat_dim = feat_dim
+        self.embed_dim = embed_dim
+        self.pooling_func = pooling_func
+        self.two_emb_layer = two_emb_layer
+        self.architecture = architecture
+        self.architecture_args = architecture_args
+        super().__init__(**kwargs)
+
+    @classmethod
+    def from_wespeaker(cls, model: str, model_args: dict) -> "WespeakerConfig":
+        """Read the `model` and `model_args` entries of WeSpeaker's `config.yaml`."""
+        pooling = model_args.get("pooling_func", "TSTP")
+        if model not in RESNETS or pooling != "TSTP":
+            return cls(
+                feat_dim=model_args.get("feat_dim", 80),
+                embed_dim=model_args.get("embed_dim", 256),
+                pooling_func=pooling,
+                architecture=model,
+                architecture_args=dict(model_args),
+            )
+        block, num_blocks = RESNETS[model]
+        known = {"m_channels", "feat_dim", "embed_dim", "pooling_func", "two_emb_layer"}
+        return cls(block=block, num_blocks=num_blocks, **{k: v for k, v in model_args.items() if k in known})

@@ -1,0 +1,184 @@
+"""Kaldi filter banks, batched in torch on any device: waveforms -> the input features of [`WespeakerModel`]."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from transformers import BatchFeature, SequenceFeatureExtractor
+from transformers.audio_utils import mel_filter_bank, window_function
+
+from balr_hf.audio import AudioError
+
+PREEMPHASIS = 0.97
+LOG_FLOOR = torch.finfo(torch.float32).eps
+LOWEST_FREQUENCY = 20.0
+
+
+class WespeakerFeatureExtractor(SequenceFeatureExtractor):
+    """Log mel filter banks by Kaldi's conventions, as WeSpeaker and BALR compute them.
+
+    Frames that fit wholly (snip edges), mean removed from each frame, pre-emphasis 0.97, Hamming window, zero-padded to
+    a power of two, power spectrum, triangular mel filters from 20 Hz to the Nyquist frequency, natural logarithm.
+
+    Args:
+        num_mel_bins (int): mel filters.
+        sampling_rate (int): in Hz.
+        frame_length (int): in ms.
+        frame_shift (int): in ms.
+        dither (float): standard deviation of the noise added to each (scaled) sample; 0 makes the features repeatable.
+        waveform_scale (float): factor on samples in [-1, 1]. 32768 as WeSpeaker; 1.0 reproduces BALR 2.0, whose
+            published autoencoder was trained on embeddings made that way.
+        normalize_mean (bool): remove each filter's mean over the utterance.
+
+    Example:
+        >>> features = WespeakerFeatureExtractor()([waveform], sampling_rate=16000)
+        >>> features["input_features"].shape, features["attention_mask"].shape  # (1, frames, 80), (1, frames)
+
+    Reference:
+        Kaldi, `feat/feature-fbank.cc`; torchaudio, `compliance/kaldi.py`.
+    """
+
+    model_input_names = ["input_features", "attention_mask"]
+
+    def __init__(
+        self,
+        num_mel_bins: int = 80,
+        sampling_rate: int = 16000,
+        frame_length: int = 25,
+        frame_shift: int = 10,
+        dither: float = 0.0,
+        waveform_scale: float = 32768.0,
+        normalize_mean: bool = True,
+        **kwargs,
+    ):
+        kwargs.pop("feature_size", None)
+        super().__init__(
+            feature_size=num_mel_bins,
+            sampling_rate=sampling_rate,
+            padding_value=kwargs.pop("padding_value", 0.0),
+            **kwargs,
+        )
+        self.num_mel_bins = num_mel_bins
+        self.frame_length = frame_length
+        self.frame_shift = frame_shift
+        self.dither = dither
+        self.waveform_scale = waveform_scale
+        self.normalize_mean = normalize_mean
+        self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._build_tables(torch.device("cpu"))
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in a frame."""
+        return self.sampling_rate * self.frame_length // 1000
+
+    @property
+    def shift_samples(self) -> int:
+        """Samples from one frame's start to the next."""
+        return self.sampling_rate * self.frame_shift // 1000
+
+    @property
+    def fft_length(self) -> int:
+        """The frame length rounded up to a power of two."""
+        return 1 << (self.window_samples - 1).bit_length()
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames that `num_samples` samples give (0 if they do not fill one)."""
+        return max(0, 1 + (num_samples - self.window_samples) // self.shift_samples)
+
+    def __call__(
+        self,
+        raw_speech: np.ndarray | torch.Tensor | Sequence[float] | Sequence[np.ndarray | torch.Tensor],
+        sampling_rate: int | None = None,
+        device: str | torch.device = "cpu",
+        return_tensors: str | None = "pt",
+        **kwargs,
+    ) -> BatchFeature:
+        """Compute the features of one or several waveforms in one batch.
+
+        Args:
+            raw_speech: a waveform `(samples,)` in [-1, 1], or a list of waveforms of any lengths.
+            sampling_rate (int, *optional*): the waveforms' rate in Hz, checked against the extractor's.
+            device: where to compute, and where the result is.
+            return_tensors: `pt` or `np`.
+
+        Returns:
+            `BatchFeature` with `input_features` (float32 `(batch, frames, num_mel_bins)`, zeros in the padding) and
+            `attention_mask` (int64 `(batch, frames)`).
+
+        Raises:
+            ValueError: another sampling rate.
+            AudioError: a waveform shorter than one frame, or not one-dimensional.
+        """
+        if sampling_rate is not None and sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"waveforms at {sampling_rate} Hz, but the features are defined at {self.sampling_rate} Hz: resample "
+                "them first (balr_hf.load_audio does)"
+            )
+        waveforms = _as_list(raw_speech)
+        device = torch.device(device)
+        lengths = torch.tensor([self.num_frames(len(waveform)) for waveform in waveforms])
+        if not lengths.all():
+            samples = min(map(len, waveforms))
+            raise AudioError(
+                f"too short: {1000 * samples / self.sampling_rate:.0f} ms do not fill one frame of {self.frame_length} ms"
+            )
+        batch = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True).to(device)
+        features = self._filter_banks(batch)[:, : int(lengths.max())]
+        mask = torch.arange(features.shape[1]) < lengths[:, None]
+        mask = mask.to(device)
+        if self.normalize_mean:
+            features = features * mask.unsqueeze(-1)
+            features = features - features.sum(1, keepdim=True) / mask.sum(1).view(-1, 1, 1)
+        features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
+        encoded = {"input_features": features, "attention_mask": mask.long()}
+        if return_tensors == "np":
+            encoded = {name: value.cpu().numpy() for name, value in encoded.items()}
+        return BatchFeature(encoded)
+
+    def _filter_banks(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """`(batch, samples)` -> log mel energies `(batch, frames, mel)`, before mean removal."""
+        window, mel = self._build_tables(waveforms.device)
+        frames = (waveforms * self.waveform_scale).unfold(-1, self.window_samples, self.shift_samples)
+        if self.dither:
+            frames = frames + self.dither * torch.randn_like(frames)
+        frames = frames - frames.mean(-1, keepdim=True)
+        previous = torch.cat([frames[..., :1], frames[..., :-1]], -1)
+        frames = (frames - PREEMPHASIS * previous) * window
+        power = torch.fft.rfft(frames, n=self.fft_length).abs().square()
+        return (power @ mel).clamp(min=LOG_FLOOR).log()
+
+    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """The window `(samples,)` and the mel filters `(frequencies, mel)`, made once a device."""
+        if device not in self._tables:
+            window = window_function(self.window_samples, "hamming", periodic=False)
+            mel = mel_filter_bank(
+                num_frequency_bins=self.fft_length // 2 + 1,
+                num_mel_filters=self.num_mel_bins,
+                min_frequency=LOWEST_FREQUENCY,
+                max_frequency=self.sampling_rate / 2,
+                sampling_rate=self.sampling_rate,
+                mel_scale="kaldi",
+                triangularize_in_mel_space=True,
+            )
+            self._tables[device] = tuple(torch.tensor(t, dtype=torch.float32, device=device) for t in (window, mel))
+        return self._tables[device]
+
+    def to_dict(self) -> dict:
+        """What `save_pretrained` writes: the parameters, without the tables."""
+        return {name: value for name, value in super().to_dict().items() if name != "_tables"}
+
+
+def _as_list(raw_speech) -> list[torch.Tensor]:
+    """One waveform or several -> a list of float32 `(samples,)` tensors."""
+    if isinstance(raw_speech, (np.ndarray, torch.Tensor)):
+        several = raw_speech if raw_speech.ndim > 1 else [raw_speech]
+    else:
+        several = [raw_speech] if len(raw_speech) and np.isscalar(raw_speech[0]) else raw_speech
+    waveforms = [torch.as_tensor(np.asarray(w) if not torch.is_tensor(w) else w, dtype=torch.float32) for w in several]
+    if not waveforms:
+        raise AudioError("no waveforms")
+    for waveform in waveforms:
+        if waveform.ndim != 1:
+            raise AudioError(f"a waveform of shape {tuple(waveform.shape)}: expected mono, (samples,)")
+    return waveforms

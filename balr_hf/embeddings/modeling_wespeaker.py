@@ -1,0 +1,289 @@
+"""WeSpeaker's ResNet speaker embedders, with state-dict names as WeSpeaker's.
+
+A recording's embedding does not depend on what shares its batch: the padding is zeroed before every convolution that
+looks across time, and left out of the pooling.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
+from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+from balr_hf.errors import UserError
+
+# Frames that leave two after the three stages that halve them: with fewer, no standard deviation over time exists.
+MIN_FRAMES = 9
+
+
+@dataclass
+class WespeakerOutput(ModelOutput):
+    """Output of [`WespeakerModel`].
+
+    Args:
+        embeddings (`torch.FloatTensor` of shape `(batch, embed_dim)`): the speaker embeddings, not length-normalised.
+    """
+
+    embeddings: torch.FloatTensor | None = None
+
+
+class TimeMask:
+    """Which frames of a padded batch are real, at each of the time resolutions that strided convolutions make."""
+
+    def __init__(self, attention_mask: torch.Tensor | None):
+        self._lengths = None if attention_mask is None else attention_mask.sum(-1)
+        self._masks: dict[int, torch.Tensor] = {}
+        self._halvings = {}
+
+    def start(self, frames: int) -> None:
+        """State how many frames the full resolution has."""
+        self._halvings = {}
+        for halvings in range(4):
+            self._halvings.setdefault(frames, halvings)
+            frames = (frames - 1) // 2 + 1
+
+    def lengths(self, frames: int) -> torch.Tensor | None:
+        """Real frames `(batch,)` at the resolution where the batch has `frames`; None without padding."""
+        if self._lengths is None:
+            return None
+        lengths = self._lengths
+        for _ in range(self._halvings[frames]):
+            lengths = (lengths - 1) // 2 + 1
+        return lengths
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Zero the padding of `x (batch, ..., frames)`."""
+        if self._lengths is None:
+            return x
+        frames = x.shape[-1]
+        if frames not in self._masks:
+            mask = torch.arange(frames, device=x.device) < self.lengths(frames)[:, None]
+            self._masks[frames] = mask.view(len(mask), 1, 1, frames)
+        return x * self._masks[frames]
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, in_planes: int, planes: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_planes, planes, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.shortcut = _shortcut(in_planes, planes * self.expansion, stride)
+
+    def forward(self, x: torch.Tensor, mask: TimeMask) -> torch.Tensor:
+        out = F.relu(self.bn1(self.conv1(mask(x))))
+        out = self.bn2(self.conv2(mask(out)))
+        return F.relu(out + self.shortcut(x))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions and a shortcut."""
+
+    expansion = 4
+
+    def __init__(self, in_planes: int, planes: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_planes, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv3 = nn.Conv2d(planes, planes * self.expansion, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(planes * self.expansion)
+        self.shortcut = _shortcut(in_planes, planes * self.expansion, stride)
+
+    def forward(self, x: torch.Tensor, mask: TimeMask) -> torch.Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn2(self.conv2(mask(out))))
+        out = self.bn3(self.conv3(out))
+        return F.relu(out + self.shortcut(x))
+
+
+def _shortcut(in_planes: int, planes: int, stride: int) -> nn.Sequential:
+    if stride == 1 and in_planes == planes:
+        return nn.Sequential()
+    return nn.Sequential(nn.Conv2d(in_planes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
+
+
+class TemporalStatisticsPooling(nn.Module):
+    """TSTP: mean and standard deviation (unbiased) over time, of every channel and frequency."""
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        x = x.flatten(1, 2)
+        count = x.new_full((1, 1), x.shape[-1]) if lengths is None else lengths.to(x.dtype)[:, None]
+        mean = x.sum(-1) / count
+        deviation = x - mean.unsqueeze(-1)
+        if lengths is not None:
+            deviation = deviation * (torch.arange(x.shape[-1], device=x.device) < lengths[:, None]).unsqueeze(1)
+        variance = deviation.square().sum(-1) / (count - 1).clamp(min=1)
+        return torch.cat([mean, torch.sqrt(variance + 1e-7)], 1)
+
+
+class WespeakerModel(PreTrainedModel):
+    """A WeSpeaker speaker embedder: filter banks in, one embedding a recording out.
+
+    `WespeakerModel.from_pretrained` reads this package's own folders and repositories, and WeSpeaker's
+    (`Wespeaker/wespeaker-voxceleb-resnet34-LM`, or a folder with `avg_model.pt` and `config.yaml`).
+
+    Example:
+        >>> model = WespeakerModel.from_pretrained("Wespeaker/wespeaker-voxceleb-resnet34-LM")
+        >>> corpus = model.extract_embeddings(load_corpus("recordings/"))
+
+    Reference:
+        H. Wang et al., "Wespeaker: A research and production oriented speaker embedding learning toolkit",
+        ICASSP 2023; `wespeaker/models/resnet.py`.
+    """
+
+    config_class = WespeakerConfig
+    base_model_prefix = "wespeaker"
+    main_input_name = "input_features"
+
+    def __init__(self, config: WespeakerConfig, feature_extractor: WespeakerFeatureExtractor | None = None):
+        super().__init__(config)
+        self.feature_extractor = feature_extractor or WespeakerFeatureExtractor(num_mel_bins=config.feat_dim)
+        if config.architecture is not None:
+            from balr_hf.embeddings.wespeaker_package import build_backbone
+
+            self.backbone = build_backbone(config)
+            self.post_init()
+            return
+        if config.pooling_func != "TSTP":
+            raise UserError(f"pooling_func={config.pooling_func!r}: the ResNet family is built with TSTP here")
+        block = {"basic": BasicBlock, "bottleneck": Bottleneck}[config.block]
+        channels = config.m_channels
+        self.conv1 = nn.Conv2d(1, channels, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        in_planes = channels
+        for stage, blocks in enumerate(config.num_blocks):
+            planes = channels * 2**stage
+            strides = [1 if stage == 0 else 2] + [1] * (blocks - 1)
+            layers = []
+            for stride in strides:
+                layers.append(block(in_planes, planes, stride))
+                in_planes = planes * block.expansion
+            setattr(self, f"layer{stage + 1}", nn.ModuleList(layers))
+        self.pool = TemporalStatisticsPooling()
+        self.seg_1 = nn.Linear(config.feat_dim // 8 * in_planes * 2, config.embed_dim)
+        if config.two_emb_layer:
+            self.seg_bn_1 = nn.BatchNorm1d(config.embed_dim, affine=False)
+            self.seg_2 = nn.Linear(config.embed_dim, config.embed_dim)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        from transformers import initialization as init
+
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            init.kaiming_normal_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            if module.affine:
+                init.ones_(module.weight)
+                init.zeros_(module.bias)
+            init.zeros_(module.running_mean)
+            init.ones_(module.running_var)
+            init.zeros_(module.num_batches_tracked)
+
+    def forward(
+        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
+    ) -> WespeakerOutput:
+        """Embed a batch.
+
+        Args:
+            input_features (`torch.FloatTensor` of shape `(batch, frames, feat_dim)`): log mel filter banks.
+            attention_mask (`torch.LongTensor` of shape `(batch, frames)`, *optional*): 1 for real frames, 0 for the
+                padding at the end. Recordings of at least 9 frames have a defined standard deviation over time.
+
+        Returns:
+            [`WespeakerOutput`]
+        """
+        if self.config.architecture is not None:
+            from balr_hf.embeddings.wespeaker_package import embed
+
+            return WespeakerOutput(embeddings=embed(self.backbone, input_features, attention_mask))
+        mask = TimeMask(attention_mask)
+        mask.start(input_features.shape[1])
+        x = input_features.transpose(1, 2).unsqueeze(1)
+        x = F.relu(self.bn1(self.conv1(mask(x))))
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            for block in stage:
+                x = block(x, mask)
+        embeddings = self.seg_1(self.pool(mask(x), mask.lengths(x.shape[-1])))
+        if self.config.two_emb_layer:
+            embeddings = self.seg_2(self.seg_bn_1(F.relu(embeddings)))
+        return WespeakerOutput(embeddings=embeddings)
+
+    def extract_embeddings(self, dataset, **options):
+        """Add an `embedding` column to a corpus; see [`balr_hf.embeddings.extraction.extract_embeddings`].
+
+        Args:
+            dataset (`datasets.Dataset`): a corpus with an `audio` column.
+            **options: `batch_size`, `num_proc`, `devices`, `force`, ... as described there.
+
+        Returns:
+            `datasets.Dataset`: the corpus with `embedding`; recordings that could not be used keep their row with
+            `None`, and one warning counts and names them.
+        """
+        from balr_hf.data import warn_skipped
+        from balr_hf.embeddings.extraction import extract_embeddings
+
+        dataset, skipped = extract_embeddings(self, dataset, **options)
+        warn_skipped(skipped, "Embedding extraction")
+        return dataset
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *model_args,
+        model_name: str = "avg_model.pt",
+        config_name: str = "config.yaml",
+        **kwargs,
+    ) -> "WespeakerModel":
+        """Load an embedder from a folder or from the Hub.
+
+        Args:
+            pretrained_model_name_or_path: this package's folder or repository (`config.json`, `model.safetensors`), or
+                WeSpeaker's.
+            model_name (str): the checkpoint's name in a WeSpeaker folder; `avg_model` and `avg_model.pt` stand for each
+                other.
+            config_name (str): the configuration's name in a WeSpeaker folder.
+            **kwargs: `revision`, `token`, `cache_dir`, `local_files_only`, ... as everywhere in transformers.
+
+        Raises:
+            UserError: a checkpoint that does not fit its configuration, or holds anything but tensors.
+        """
+        from balr_hf.embeddings import wespeaker_checkpoint
+
+        if not model_args and "state_dict" not in kwargs:
+            files = wespeaker_checkpoint.find(pretrained_model_name_or_path, model_name, config_name, kwargs)
+            if files is not None:
+                return wespeaker_checkpoint.load(cls, *files)
+        model = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        loaded = model[0] if isinstance(model, tuple) else model
+        hub = {k: v for k, v in kwargs.items() if k in wespeaker_checkpoint.HUB_KEYWORDS}
+        try:
+            loaded.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
+        except OSError:  # a folder without preprocessor_config.json: the defaults that __init__ chose stand
+            pass
+        return model
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:
+        """Write the model, and its feature extractor's `preprocessor_config.json` beside it."""
+        super().save_pretrained(save_directory, **kwargs)
+        self.feature_extractor.save_pretrained(save_directory)
+
+
+AutoConfig.register("wespeaker", WespeakerConfig)
+AutoModel.register(WespeakerConfig, WespeakerModel)
+AutoFeatureExtractor.register(WespeakerConfig, WespeakerFeatureExtractor)

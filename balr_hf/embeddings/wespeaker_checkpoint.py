@@ -1,0 +1,94 @@
+"""Reading the checkpoints that WeSpeaker publishes: `avg_model.pt` (a state dict) and `config.yaml`."""
+
+import logging
+from pathlib import Path
+
+import torch
+import yaml
+
+from balr_hf.checkpoints import load_state_dict
+from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
+from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+from balr_hf.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+
+
+def find(source: str | Path, model_name: str, config_name: str, kwargs: dict) -> tuple[Path, Path] | None:
+    """Find a WeSpeaker checkpoint and its configuration in a folder or a Hub repository.
+
+    Returns:
+        `(checkpoint, configuration)`, or None if the source is not WeSpeaker's (it has a `config.json`).
+    """
+    names = list(dict.fromkeys([model_name, model_name.removesuffix(".pt"), model_name.removesuffix(".pt") + ".pt"]))
+    folder = Path(source)
+    if folder.is_dir():
+        folder = folder / kwargs.get("subfolder", "")
+        if (folder / "config.json").exists():
+            return None
+        checkpoint = next((folder / name for name in names if (folder / name).is_file()), None)
+        config = folder / config_name
+        if checkpoint is None or not config.is_file():
+            raise UserError(
+                f"{source} holds no model: expected config.json and model.safetensors, or WeSpeaker's {names[0]} and "
+                f"{config_name}; found {', '.join(sorted(p.name for p in folder.iterdir())[:10]) or 'nothing'}"
+            )
+        return checkpoint, config
+    if folder.exists():
+        raise UserError(f"{source} is a file: give the folder that holds it")
+
+    from transformers.utils import cached_file
+
+    hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
+    missing_ok = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    if cached_file(str(source), "config.json", **hub, **missing_ok) is not None:
+        return None
+    config = cached_file(str(source), config_name, **hub, **missing_ok)
+    if config is None:
+        return None  # transformers' own error says best what is wrong with the repository or the connection
+    for name in names:
+        checkpoint = cached_file(str(source), name, **hub, **missing_ok)
+        if checkpoint is not None:
+            return Path(checkpoint), Path(config)
+    raise UserError(f"the repository {source} has {config_name} but none of {', '.join(names)}: say model_name=...")
+
+
+def load(model_class, checkpoint: Path, config_file: Path):
+    """Build the model that `config.yaml` describes and fill it from the checkpoint."""
+    try:
+        settings = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{config_file} is not proper YAML: {error}") from error
+    if not isinstance(settings, dict) or "model" not in settings:
+        raise UserError(f"{config_file} names no model: expected the keys model and model_args of WeSpeaker")
+    config = WespeakerConfig.from_wespeaker(settings["model"], settings.get("model_args") or {})
+    fbank = (settings.get("dataset_args") or {}).get("fbank_args") or {}
+    extractor = WespeakerFeatureExtractor(
+        num_mel_bins=fbank.get("num_mel_bins", config.feat_dim),
+        frame_length=fbank.get("frame_length", 25),
+        frame_shift=fbank.get("frame_shift", 10),
+    )
+    model = model_class(config, feature_extractor=extractor)
+    target = model.backbone if config.architecture is not None else model
+    fill(target, load_state_dict(checkpoint), checkpoint)
+    model.name_or_path = str(checkpoint.parent)
+    return model.eval()
+
+
+def fill(model: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:
+    """Copy the checkpoint's weights into the model; weights of the training head (`projection.*`) are left out."""
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
+    unfit = [n for n, w in weights.items() if n in expected and w.shape != expected[n].shape]
+    if missing or unfit:
+        wrong = (missing + unfit)[0]
+        raise UserError(
+            f"{checkpoint} does not fit its configuration: {len(missing)} weights missing, {len(unfit)} of another "
+            f"shape (the first: {wrong})"
+        )
+    left = sorted({name.split(".")[0] for name in weights if name not in expected})
+    if left:
+        logger.info("%s: left out %s (not part of the embedder)", checkpoint.name, ", ".join(left))
+    model.load_state_dict({name: w for name, w in weights.items() if name in expected}, strict=False)

@@ -1,0 +1,37 @@
+"""WeSpeaker architectures other than the ResNet family, built by the `wespeaker` package where it is installed."""
+
+import torch
+
+from balr_hf.errors import UserError
+
+
+def build_backbone(config) -> torch.nn.Module:
+    """Build `config.architecture` with the package's own code.
+
+    Raises:
+        UserError: the package is not installed, does not import, or does not know the architecture.
+    """
+    name = f"{config.architecture} with {config.pooling_func} pooling"
+    try:
+        from wespeaker.models.speaker_model import get_speaker_model
+    except Exception as error:  # the package's own dependencies fail in many ways
+        raise UserError(
+            f"{name} is outside the built-in ResNet family and needs the wespeaker package "
+            f'(pip install "balr_hf[wespeaker]"), which does not import: {error}'
+        ) from error
+    try:
+        return get_speaker_model(config.architecture)(**(config.architecture_args or {}))
+    except Exception as error:
+        raise UserError(f"the wespeaker package cannot build {name}: {error}") from error
+
+
+def embed(backbone: torch.nn.Module, features: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+    """Embed each recording alone, since these architectures know nothing of padding."""
+    if attention_mask is None:
+        return _last(backbone(features))
+    lengths = attention_mask.sum(-1).tolist()
+    return torch.cat([_last(backbone(row[None, :length])) for row, length in zip(features, lengths, strict=True)])
+
+
+def _last(outputs) -> torch.Tensor:
+    return outputs[-1] if isinstance(outputs, tuple) else outputs

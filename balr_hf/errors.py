@@ -1,0 +1,16 @@
+"""Errors that a user can cause: the command line prints each as one line, without a traceback."""
+
+
+class UserError(ValueError):
+    """Something in the input, the files or the settings is wrong; the message says what, and what to do."""
+
+
+class ConfigError(UserError):
+    """A setting has an unknown name or a bad value (the command line exits with 2)."""
+
+
+def name_some(names, limit: int = 5) -> str:
+    """Join the first `limit` of `names` for a message: `a, b, c and 12 more`."""
+    names = [str(name) for name in names]
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,77 @@
+"""Writing that is whole or absent: a temporary name first, then a rename."""
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(path: Path):
+    """A temporary name in the same folder that becomes `path` if the block succeeds, and vanishes if it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path):
+    """A temporary folder that replaces `folder` if the block succeeds; otherwise `folder` stays as it was."""
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        yield temporary
+        replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Rename the folder `new` to `folder`, in place of one that is there already."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented JSON."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def new_run_folder(save_dir: str | Path | None, default: str, exist_ok: bool = False) -> Path:
+    """Create the folder of a run: `save_dir` or `default`, or with 2, 3, ... appended if it exists already.
+
+    Args:
+        save_dir: the folder asked for, or None.
+        default (str): e.g. `runs/train`.
+        exist_ok (bool): use the folder even if it exists.
+    """
+    wanted = Path(default if save_dir is None else save_dir)
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=exist_ok)
+            return folder
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+            if not any(folder.iterdir()):
+                return folder
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}{number}")

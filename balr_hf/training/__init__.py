@@ -1,0 +1,1 @@
+"""Fits the binary-attribute autoencoder: arguments, losses, samplers and the Accelerate loop."""

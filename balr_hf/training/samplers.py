@@ -1,0 +1,211 @@
+"""Batches of N speakers x M recordings, as batch samplers that Accelerate shards.
+
+With W processes, batch i goes to process i mod W, and the first batches are repeated (or with `drop_last` the last ones
+dropped) so that every process gets as many. The same seed and epoch give the same batches, whatever W is.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from balr_hf.errors import ConfigError, UserError
+
+
+class SpeakerBatchSampler(Sampler[list[int]]):
+    """Base of the samplers: yields one list of row numbers a batch.
+
+    Args:
+        labels (`(rows,)` array or tensor of int): the speaker of each row.
+        N_classes_per_batch (int): speakers a batch.
+        M_samples_per_class (int): recordings of each speaker a batch.
+        batch_size (int, *optional*): checked to be N x M if given.
+        shuffle (bool): random order, another one each epoch; else the order of the rows.
+        drop_last (bool): see each sampler.
+        seed (int): with the epoch, decides everything random.
+
+    Raises:
+        ValueError: fewer speakers than N, or a batch size that is not N x M.
+    """
+
+    def __init__(
+        self,
+        labels: np.ndarray | torch.Tensor | list[int],
+        N_classes_per_batch: int,
+        M_samples_per_class: int,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        seed: int = 1234,
+    ):
+        size = N_classes_per_batch * M_samples_per_class
+        if N_classes_per_batch < 1 or M_samples_per_class < 1:
+            raise ConfigError(f"N={N_classes_per_batch} speakers x M={M_samples_per_class} recordings: both must be >= 1")
+        if batch_size is not None and batch_size != size:
+            raise ConfigError(
+                f"Invalid batch_size ({batch_size}): it must be N_classes_per_batch ({N_classes_per_batch}) x "
+                f"M_samples_per_class ({M_samples_per_class}) = {size}"
+            )
+        self.N_classes_per_batch = N_classes_per_batch
+        self.M_samples_per_class = M_samples_per_class
+        self.batch_size = size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.seed = seed
+        self.epoch = 0
+
+        labels = np.asarray(labels.cpu() if torch.is_tensor(labels) else labels)
+        _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+        codes = np.argsort(np.argsort(first))[codes]  # classes numbered by first appearance
+        self.num_classes = len(first)
+        if self.num_classes < N_classes_per_batch:
+            raise UserError(
+                f"Not enough classes: {self.num_classes} speakers for N_classes_per_batch={N_classes_per_batch}"
+            )
+        self.class_sizes = np.bincount(codes)
+        self.class_starts = np.concatenate([[0], np.cumsum(self.class_sizes)[:-1]])
+        self.rows_by_class = np.argsort(codes, kind="stable")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the random order; the trainer calls this before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self._groups(np.random.default_rng([self.seed, self.epoch])).reshape(-1, self.batch_size):
+            yield batch.tolist()
+
+    def _groups(self, rng: np.random.Generator) -> np.ndarray:
+        """Row numbers `(groups, M)`, each group of one speaker, a whole number of batches."""
+        raise NotImplementedError
+
+
+class RandomNxMSampler(SpeakerBatchSampler):
+    """Every speaker once an epoch, with M of their recordings drawn at random.
+
+    All N speakers of a batch are distinct. A speaker with fewer than M recordings has them repeated. If the speakers do
+    not divide by N, the last batch is filled up with the epoch's first speakers, or left out with `drop_last`.
+
+    Example:
+        >>> list(RandomNxMSampler([0, 0, 0, 1, 1, 1], N_classes_per_batch=2, M_samples_per_class=2))
+    """
+
+    def __len__(self) -> int:
+        whole, rest = divmod(self.num_classes, self.N_classes_per_batch)
+        return whole if self.drop_last or not rest else whole + 1
+
+    def _groups(self, rng: np.random.Generator) -> np.ndarray:
+        classes = rng.permutation(self.num_classes) if self.shuffle else np.arange(self.num_classes)
+        classes = np.resize(classes, len(self) * self.N_classes_per_batch)
+        offsets = _choose(self.class_sizes[classes], self.M_samples_per_class, rng)
+        return self.rows_by_class[self.class_starts[classes, None] + offsets]
+
+
+class ExhaustiveNxMSampler(SpeakerBatchSampler):
+    """Every recording once an epoch, in groups of M of one speaker, the speakers taken in turn.
+
+    A speaker whose recordings do not divide by M has the first ones repeated. The N speakers of a batch are distinct as
+    long as N speakers have recordings left. The epoch ends when fewer than N groups remain (with `shuffle` these are
+    others each epoch). `drop_last` concerns several processes only: an uneven last round of batches is dropped rather
+    than filled up.
+
+    Example:
+        >>> labels = [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]
+        >>> list(ExhaustiveNxMSampler(labels, 2, 2, shuffle=False))
+        [[0, 1, 5, 6], [8, 9, 2, 3], [7, 5, 4, 0]]
+    """
+
+    def __len__(self) -> int:
+        return int(-(-self.class_sizes // self.M_samples_per_class).sum()) // self.N_classes_per_batch
+
+    def _groups(self, rng: np.random.Generator) -> np.ndarray:
+        size = self.M_samples_per_class
+        classes = rng.permutation(self.num_classes) if self.shuffle else np.arange(self.num_classes)
+        rows = self.rows_by_class
+        if self.shuffle:
+            class_of_row = np.repeat(np.arange(self.num_classes), self.class_sizes)
+            rows = rows[np.lexsort((rng.random(len(rows)), class_of_row))]
+        groups = -(-self.class_sizes[classes] // size)  # of each class, in this epoch's order
+        turn = np.arange(groups.sum()) - np.repeat(np.cumsum(groups) - groups, groups)
+        position = np.repeat(np.arange(len(classes)), groups)
+        order = np.lexsort((position, turn))[: len(self) * self.N_classes_per_batch]
+        owner = classes[position[order]]
+        offsets = (turn[order, None] * size + np.arange(size)) % self.class_sizes[owner, None]
+        return rows[self.class_starts[owner, None] + offsets]
+
+
+class ShuffledBatchSampler(Sampler[list[int]]):
+    """Plain batches, for losses that do not look at speakers; each row once an epoch.
+
+    Args:
+        num_rows (int): rows of the set.
+        batch_size (int): rows a batch; the last batch may be smaller, but one of a single row is left out (batch norm
+            cannot use it).
+        shuffle (bool): random order, another one each epoch.
+        seed (int): with the epoch, decides the order.
+    """
+
+    drop_last = False
+
+    def __init__(self, num_rows: int, batch_size: int, shuffle: bool = True, seed: int = 1234):
+        self.num_rows = num_rows - 1 if num_rows % batch_size == 1 and num_rows > 1 else num_rows
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.epoch = 0
+        self._total = num_rows
+
+    set_epoch = SpeakerBatchSampler.set_epoch
+
+    def __len__(self) -> int:
+        return -(-self.num_rows // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rows = np.arange(self._total)
+        if self.shuffle:
+            rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
+        for start in range(0, self.num_rows, self.batch_size):
+            yield rows[start : min(start + self.batch_size, self.num_rows)].tolist()
+
+
+SAMPLERS = {"RandomNxMSampler": RandomNxMSampler, "ExhaustiveNxMSampler": ExhaustiveNxMSampler}
+
+
+def sampler_class(name: str | None) -> type[SpeakerBatchSampler] | None:
+    """The sampler of a name or of BALR's class path; None for `none`.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if name is None or str(name).lower() in ("none", "null", ""):
+        return None
+    short = name.rsplit(".", 1)[-1]
+    if short not in SAMPLERS:
+        raise ConfigError(f"data.sampler={name}: expected {', '.join(SAMPLERS)} or none")
+    return SAMPLERS[short]
+
+
+def _choose(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `count` offsets below each of `sizes`: distinct where there are enough, else all in turn, shuffled.
+
+    Returns:
+        int array `(len(sizes), count)`.
+    """
+    chosen = np.empty((len(sizes), count), dtype=np.int64)
+    enough = sizes >= count
+    # Floyd's algorithm, for all classes at once: its cost does not depend on how many recordings a class has.
+    limits = sizes[enough]
+    picks = np.empty((len(limits), count), dtype=np.int64)
+    for step in range(count):
+        top = limits - count + step
+        draw = rng.integers(0, top + 1)
+        taken = (picks[:, :step] == draw[:, None]).any(1)
+        picks[:, step] = np.where(taken, top, draw)
+    chosen[enough] = picks
+    if not enough.all():
+        few = sizes[~enough]
+        keys = rng.random((len(few), count))
+        keys[np.arange(count) >= few[:, None]] = np.inf
+        shuffled = keys.argsort(1)
+        chosen[~enough] = np.take_along_axis(shuffled, np.arange(count) % few[:, None], 1)
+    return chosen

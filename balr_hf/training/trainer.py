@@ -1,0 +1,398 @@
+"""The Accelerate loop that fits the binary-attribute autoencoder."""
+
+import dataclasses
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import accelerate
+import torch
+from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
+from torch.utils.data import DataLoader
+
+from balr_hf import __version__
+from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
+from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+from balr_hf.data import Skipped, speaker_codes, vector_matrix, warn_skipped
+from balr_hf.errors import UserError, name_some
+from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
+from balr_hf.training.arguments import DataArguments
+from balr_hf.training.losses import AutoEncoderLoss, MSELoss
+from balr_hf.training.samplers import ShuffledBatchSampler, sampler_class
+
+logger = logging.getLogger(__name__)
+
+
+class SpeakerEmbeddings(torch.utils.data.Dataset):
+    """Embeddings and speaker numbers as two tensors; a whole batch is gathered at once.
+
+    Args:
+        corpus (`datasets.Dataset`): with `embedding` and `speaker`; rows that lack one are skipped with one warning.
+        device: where the tensors are held.
+        name (str): what the set is called in messages.
+    """
+
+    def __init__(self, corpus, device: torch.device | str = "cpu", name: str = "training"):
+        embeddings, present = vector_matrix(corpus, "embedding")
+        labels, self.speakers = speaker_codes(corpus)
+        usable = present & (labels >= 0)
+        if not usable.all():
+            ids = corpus["id"] if "id" in corpus.column_names else range(len(corpus))
+            lacking = ("no speaker" if has else "no embedding" for has in present[~usable])
+            names = (name for name, keep in zip(ids, usable, strict=True) if not keep)
+            warn_skipped([Skipped(str(n), why) for n, why in zip(names, lacking, strict=True)], f"The {name} set")
+            embeddings, labels = embeddings[usable[present]], labels[usable]
+        if not len(labels):
+            raise UserError(f"no recording of the {name} set has both an embedding and a speaker")
+        self.embeddings = torch.from_numpy(embeddings.copy()).to(device)
+        self.labels = torch.from_numpy(labels).to(device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        index = torch.tensor(rows, device=self.labels.device)
+        return self.embeddings[index], self.labels[index]
+
+
+class BinaryAttributeEncoderTrainer:
+    """Fits a [`BinaryAttributeAutoEncoder`] to the embeddings of a corpus.
+
+    Writes into the run's folder: `best/` (lowest total validation loss), `last/` and `epochN/` as `save_pretrained`
+    folders, `history.json`, `run.json` (all settings), tracker logs, and `state/` to resume from. On a CPU a resumed
+    run ends with the same weights, bit for bit, as one that was not interrupted.
+
+    Args:
+        train (`datasets.Dataset`): the training set, with `embedding` and `speaker`.
+        val (`datasets.Dataset`): the validation set, likewise.
+        data_config (`DataArguments`): how batches are drawn.
+        loss_funcs (list[AutoEncoderLoss]): the losses; the total is their weighted sum.
+        input_dim (int): values of an embedding.
+        internal_dim (int): binary attributes.
+        learning_rate (float): of Adam.
+        epochs (int): passes of the sampler over the training set.
+        seed (int): decides the weights, the batches and the sparsity targets.
+        save_dir (Path, *optional*): the run's folder; `runs/train`, `runs/train2`, ... by default.
+        exist_ok (bool): use `save_dir` even if it exists, rather than `save_dir2`, ...
+        save_period (int): keep `epochN/` every so many epochs (0: never).
+        log_period (int): log training losses every so many epochs (0: never).
+        val_period (int): validate every so many epochs, and after the last one.
+        device (str, *optional*): `cpu` keeps the GPUs out of it; any other leaves the choice to Accelerate.
+        mixed_precision (str): `no`, `fp16` or `bf16`.
+        gradient_accumulation_steps (int): batches a step of the optimizer.
+        log_with (str): Accelerate tracker, or `none`.
+        resume_from (Path, *optional*): the folder of an interrupted run to go on with (with more epochs, if wanted).
+
+    Example:
+        >>> trainer = BinaryAttributeEncoderTrainer(train, val, DataArguments(), [MSELoss()], epochs=10)
+        >>> model = trainer.train()
+    """
+
+    def __init__(
+        self,
+        train,
+        val,
+        data_config: DataArguments | None = None,
+        loss_funcs: Sequence[AutoEncoderLoss] = (),
+        input_dim: int = 256,
+        internal_dim: int = 512,
+        learning_rate: float = 0.001,
+        epochs: int = 100,
+        seed: int = 1234,
+        save_dir: Path | str | None = None,
+        exist_ok: bool = False,
+        save_period: int = 0,
+        log_period: int = 2,
+        val_period: int = 10,
+        device: str | torch.device | None = "cpu",
+        mixed_precision: str = "no",
+        gradient_accumulation_steps: int = 1,
+        log_with: str = "tensorboard",
+        resume_from: Path | str | None = None,
+    ):
+        self.data_config = data_config or DataArguments()
+        self.loss_funcs = list(loss_funcs) or [MSELoss()]
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.seed = seed
+        self.save_period, self.log_period, self.val_period = save_period, log_period, val_period
+        cpu = str(device) == "cpu" or not torch.accelerator.is_available()  # else processes without a GPU run apart
+        cpu = cpu or parse_flag_from_env("ACCELERATE_USE_CPU")
+        self.process = accelerate.PartialState(cpu=cpu)
+        self.trainset = SpeakerEmbeddings(train, self.process.device, "training")
+        self.valset = SpeakerEmbeddings(val, self.process.device, "validation")
+        for name, found in (("training", self.trainset), ("validation", self.valset)):
+            if found.embeddings.shape[1] != input_dim:
+                raise UserError(
+                    f"the {name} set has embeddings of {found.embeddings.shape[1]} values, the autoencoder expects "
+                    f"{input_dim}: set trainer.input_dim"
+                )
+        self.settings = {
+            "input_dim": input_dim,
+            "internal_dim": internal_dim,
+            "learning_rate": learning_rate,
+            "seed": seed,
+            "mixed_precision": mixed_precision,
+            "gradient_accumulation_steps": gradient_accumulation_steps,
+            "num_processes": self.process.num_processes,
+            "data": dataclasses.asdict(self.data_config),
+            "losses": {loss.name: _loss_settings(loss) for loss in self.loss_funcs},
+            "training_set": _describe(self.trainset),
+            "validation_set": _describe(self.valset),
+        }
+        self.epoch, self.best_loss, self.history = 0, math.inf, []
+        self.save_dir = self._open_run(save_dir, exist_ok, resume_from)
+        self.accelerator = Accelerator(
+            cpu=cpu,
+            mixed_precision=mixed_precision,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            log_with=None if log_with in (None, "none") else log_with,
+            project_config=ProjectConfiguration(str(self.save_dir), logging_dir=str(self.save_dir / "logs")),
+        )
+        self._set_up(input_dim, internal_dim, resume=resume_from is not None)
+
+    def train(self) -> BinaryAttributeAutoEncoder:
+        """Train, from the first epoch or from where the resumed run stopped.
+
+        Returns:
+            [`BinaryAttributeAutoEncoder`]: the best model, in eval mode, on the CPU.
+        """
+        accelerator, start, first = self.accelerator, time.time(), self.epoch
+        if accelerator.is_main_process:
+            logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
+        if accelerator.log_with:
+            accelerator.init_trackers("balr_hf", config=_flat(self.settings))
+        progress = self._progress_bar()
+        for epoch in range(self.epoch, self.epochs):
+            losses = self._run_epoch(epoch)
+            self.epoch = epoch + 1
+            done = self.epoch == self.epochs
+            if self.log_period and (self.epoch % self.log_period == 0 or done):
+                self._log(losses, "train")
+            validated = done or (self.val_period > 0 and self.epoch % self.val_period == 0)
+            if validated:
+                self._validate()
+            if self.save_period and self.epoch % self.save_period == 0:
+                self._save_model(f"epoch{self.epoch}")
+            if validated or (self.save_period and self.epoch % self.save_period == 0):
+                self._save_state()
+            progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
+            progress.update()
+        progress.close()
+        if accelerator.is_main_process:
+            logger.info(
+                "%d epochs in %.1f s; results in %s (tensorboard --logdir %s)",
+                self.epoch - first,
+                time.time() - start,
+                self.save_dir,
+                self.save_dir,
+            )
+        accelerator.wait_for_everyone()
+        accelerator.end_training()
+        return BinaryAttributeAutoEncoder.from_pretrained(self.save_dir / "best").eval()
+
+    # --- one epoch ----------------------------------------------------------------------------------------------------
+
+    def _run_epoch(self, epoch: int) -> dict[str, float]:
+        """Train on every batch of the epoch; returns the mean of each loss over all processes."""
+        self.train_sampler.set_epoch(epoch)  # for several processes: Accelerate's shard does not pass the epoch on
+        self.train_loader.set_epoch(epoch)  # for one: Accelerate otherwise counts from 0, also in a resumed run
+        self.model.train()
+        sums = torch.zeros(len(self.losses) + 1, device=self.accelerator.device)
+        batches = 0
+        for embeddings, labels in self.train_loader:
+            with self.accelerator.accumulate(self.model, *self.losses):
+                losses = self._losses(self.model, self.losses, embeddings, labels)
+                self.accelerator.backward(losses[0])
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            sums += losses.detach()
+            batches += 1
+        means = self.accelerator.reduce(sums / batches, reduction="mean").tolist()
+        if not all(map(math.isfinite, means)):
+            raise UserError(f"the training loss is not finite after epoch {epoch + 1}: try a lower trainer.learning_rate")
+        return dict(zip(["loss", *(loss.name for loss in self.loss_funcs)], means, strict=True))
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        """Losses on the same validation batches every time; keeps the model if the total is the lowest so far."""
+        model = self.accelerator.unwrap_model(self.model).eval()
+        losses = [loss for loss in self.loss_funcs if not loss.closed_set] or [MSELoss()]
+        sums = torch.zeros(len(losses) + 1, device=self.accelerator.device)
+        batches = list(self.val_sampler)
+        for rows in batches[self.accelerator.process_index :: self.accelerator.num_processes]:
+            with self.accelerator.autocast():
+                sums += self._losses(model, losses, *self.valset.__getitems__(rows))
+        means = (self.accelerator.reduce(sums, reduction="sum") / len(batches)).tolist()
+        active = model.encode(self.valset.embeddings).float().mean(0)
+        results = dict(zip(["loss", *(loss.name for loss in losses)], means, strict=True))
+        results["constant_attributes"] = int(((active == 0) | (active == 1)).sum())
+        self._log(results, "val")
+        self._save_model("last")
+        if means[0] < self.best_loss:
+            self.best_loss = means[0]
+            self._save_model("best")
+
+    @staticmethod
+    def _losses(model, losses, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The weighted total, then each loss, of one batch."""
+        output = model(embeddings, return_loss=False)
+        binary, reconstruction, latent = output.binary.float(), output.reconstruction.float(), output.latent.float()
+        values = [loss(embeddings, labels, binary, reconstruction, latent) for loss in losses]
+        weights = [getattr(loss, "module", loss).weight for loss in losses]
+        return torch.stack([sum(w * v for w, v in zip(weights, values, strict=True)), *values])
+
+    # --- setting up ---------------------------------------------------------------------------------------------------
+
+    def _set_up(self, input_dim: int, internal_dim: int, resume: bool) -> None:
+        set_seed(self.seed)
+        model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim, internal_dim))
+        for loss in self.loss_funcs:
+            loss.setup(
+                nb_train_classes=len(self.trainset.speakers),
+                internal_dim=internal_dim,
+                M_samples_per_class=self.data_config.M_samples_per_class,
+            )
+        parameters = [*model.parameters(), *(p for loss in self.loss_funcs for p in loss.parameters())]
+        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
+        self.train_sampler = self._sampler(self.trainset, "training")
+        self.val_sampler = self._sampler(self.valset, "validation")
+        loader = DataLoader(self.trainset, batch_sampler=self.train_sampler, collate_fn=lambda batch: batch)
+        self.model, self.optimizer, self.train_loader = self.accelerator.prepare(model, optimizer, loader)
+        self.losses = [
+            self.accelerator.prepare(loss) if any(True for _ in loss.parameters()) else loss.to(self.accelerator.device)
+            for loss in self.loss_funcs
+        ]
+        closed = [loss.name for loss in self.loss_funcs if loss.closed_set]
+        if closed and self.accelerator.is_main_process:
+            logger.info("Not validated, as it knows the training speakers only: %s", ", ".join(closed))
+        for loss in self.loss_funcs:
+            self.accelerator.register_for_checkpointing(_Buffers(loss))
+        if resume:
+            self.accelerator.load_state(str(self.save_dir / "state"))
+
+    def _sampler(self, dataset: SpeakerEmbeddings, name: str):
+        data, kind = self.data_config, sampler_class(self.data_config.sampler)
+        if kind is None:
+            return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
+        speakers, wanted = int(dataset.labels.unique().numel()), data.N_classes_per_batch
+        kwargs = {"M_samples_per_class": data.M_samples_per_class, "shuffle": data.shuffle, "seed": self.seed}
+        if wanted * data.M_samples_per_class != data.batch_size or speakers >= wanted:
+            return kind(dataset.labels, wanted, batch_size=data.batch_size, **kwargs)
+        if self.accelerator.is_main_process:
+            logger.warning(
+                "The %s set has %d speakers, fewer than data.N_classes_per_batch=%d: its batches hold %d x %d recordings",
+                *(name, speakers, wanted, speakers, data.M_samples_per_class),
+            )
+        return kind(dataset.labels, speakers, **kwargs)
+
+    def _open_run(self, save_dir, exist_ok: bool, resume_from) -> Path:
+        """Make the run's folder (once, in the main process), or take up the one to resume."""
+        folder = None
+        if resume_from is not None:
+            folder = self._check_resumable(Path(resume_from))
+        elif self.process.is_main_process:
+            folder = new_run_folder(save_dir, "runs/train", exist_ok)
+        if self.process.num_processes > 1:
+            folder = Path(broadcast_object_list([str(folder)])[0])
+        if resume_from is None and self.process.is_main_process:
+            versions = {"balr_hf": __version__, "torch": torch.__version__, "accelerate": accelerate.__version__}
+            write_json(folder / "run.json", {**self.settings, "epochs": self.epochs, "versions": versions})
+        return folder
+
+    def _check_resumable(self, folder: Path) -> Path:
+        progress = folder / "state" / "progress.json"
+        if not progress.is_file():
+            raise UserError(f"{folder} is not a run that can be resumed: it has no state/ (written at each validation)")
+        progress = json.loads(progress.read_text())
+        known = json.loads((folder / "run.json").read_text())
+        now = json.loads(json.dumps(self.settings))
+        changed = [f"{key} was {known.get(key)}, now {now[key]}" for key in now if known.get(key) != now[key]]
+        if changed:
+            raise UserError(f"cannot resume {folder} with other settings: {name_some(changed)}")
+        if progress["epoch"] >= self.epochs:
+            raise UserError(f"{folder} has {progress['epoch']} epochs already: ask for more (trainer.epochs=...)")
+        self.epoch, self.best_loss, self.history = progress["epoch"], progress["best_loss"], progress["history"]
+        return folder
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _log(self, values: dict[str, float], split: str) -> None:
+        named = {f"{split}/{name}": value for name, value in values.items()}
+        self.accelerator.log(named, step=self.epoch)
+        self.history.append({"epoch": self.epoch, **named})
+        if self.accelerator.is_main_process:
+            write_json(self.save_dir / "history.json", self.history)
+            if split == "val":
+                shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+                logger.info("Epoch %d: validation %s", self.epoch, shown)
+
+    def _save_model(self, name: str) -> None:
+        if self.accelerator.is_main_process:
+            with atomic_folder(self.save_dir / name) as temporary:
+                self.accelerator.unwrap_model(self.model).save_pretrained(temporary)
+
+    def _save_state(self) -> None:
+        """Everything that resuming needs, written beside and then put in place."""
+        temporary, final = self.save_dir / ".state.tmp", self.save_dir / "state"
+        if self.accelerator.is_main_process:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(temporary))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            progress = {"epoch": self.epoch, "best_loss": self.best_loss, "history": self.history}
+            write_json(temporary / "progress.json", progress)
+            replace_folder(temporary, final)
+        self.accelerator.wait_for_everyone()
+
+    def _progress_bar(self):
+        from tqdm import tqdm
+
+        return tqdm(
+            total=self.epochs,
+            initial=self.epoch,
+            desc="Training",
+            unit="epoch",
+            disable=not self.accelerator.is_main_process,
+        )
+
+
+class _Buffers:
+    """Lets Accelerate save what a loss drew at random (the sparsity targets) with the state."""
+
+    def __init__(self, loss: AutoEncoderLoss):
+        self.loss = loss
+
+    def state_dict(self) -> dict:
+        return dict(self.loss.named_buffers())
+
+    def load_state_dict(self, state: dict) -> None:
+        for name, value in state.items():
+            self.loss.get_buffer(name).copy_(value)
+
+
+def _loss_settings(loss: AutoEncoderLoss) -> dict:
+    settings = {"weight": loss.weight}
+    miner = getattr(loss, "miner", None)
+    if miner is not None:
+        settings |= {"margin": miner.margin, "type_of_triplets": miner.type_of_triplets}
+    return settings
+
+
+def _describe(dataset: SpeakerEmbeddings) -> dict:
+    return {"recordings": len(dataset), "speakers": int(dataset.labels.unique().numel())}
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    """Nested settings as one level of plain values, which is what trackers take."""
+    flat = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
