@@ -95,7 +95,9 @@ def _decode(file: str | io.BytesIO, sampling_rate: int) -> np.ndarray:
                 if rate is None:
                     rate = frame.sample_rate
                 elif frame.sample_rate != rate:
-                    raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file")
+                    raise AudioError(
+                        f"the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file"
+                    )
                 chunks.append(_mono(frame))
     except av.error.FFmpegError as error:
         decoded = sum(map(len, chunks)) / rate if chunks else 0

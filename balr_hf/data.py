@@ -369,7 +369,9 @@ def _one_split(dataset, name, split: str | None):
         return next(iter(dataset.values()))
     if split not in dataset:
         asked = "" if split is None else f", not {split}"
-        raise UserError(f"{name} has the splits {', '.join(dataset)}{asked}: name one (NAME:SPLIT on the command line)")
+        raise UserError(
+            f"{name} has the splits {', '.join(dataset)}{asked}: name one (NAME:SPLIT on the command line)"
+        )
     return dataset[split]
 
 
@@ -466,7 +468,9 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     if name not in dataset.column_names:
         step = "balr extract" if name == "embedding" else "balr binarize"
-        raise UserError(f"the corpus has no {name} column (columns: {', '.join(dataset.column_names)}): run {step} first")
+        raise UserError(
+            f"the corpus has no {name} column (columns: {', '.join(dataset.column_names)}): run {step} first"
+        )
     column = dataset.select_columns([name]).with_format("arrow")[:][name].combine_chunks()
     present = column.is_valid().to_numpy(zero_copy_only=False)
     if not present.any():

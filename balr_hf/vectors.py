@@ -16,6 +16,9 @@ from balr_hf.files import atomic_path
 SUFFIXES = {"embedding": ("_emb",), "ba": ("_ba", "_emb_ba")}
 EXTENSIONS = (".txt", ".npy", ".pkl")
 
+# How the csv of a folder of vector files begins.
+VECTOR_CSV_COLUMNS = ("id", "embedding", "binary_attributes")
+
 # All that pickles of plain numpy arrays name, in numpy 1 and 2 and in pickle protocols 0 to 5.
 _PICKLE_NAMES = {
     (module.format(core), name)

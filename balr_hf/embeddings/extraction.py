@@ -157,7 +157,9 @@ class _BatchExtractor:
             return f"cannot be decoded ({type(error).__name__}: {error})"
         if self.extractor.num_frames(len(samples)) < MIN_FRAMES:
             milliseconds = self.extractor.frame_length + (MIN_FRAMES - 1) * self.extractor.frame_shift
-            return f"too short: {1000 * len(samples) / self.extractor.sampling_rate:.0f} ms of at least {milliseconds} ms"
+            return (
+                f"too short: {1000 * len(samples) / self.extractor.sampling_rate:.0f} ms of at least {milliseconds} ms"
+            )
         if np.ptp(samples) == 0:
             return "digital silence"
         return samples

@@ -6,11 +6,9 @@ from typing import Any
 
 def option(default: Any, help: str, **metadata: Any) -> Any:
     """A dataclass field with its help text; `metadata` is what `argparse_dataclass` reads (`type`, `args`, ...)."""
-    shown = " ".join(map(str, default)) if isinstance(default, (list, tuple)) else default
-    metadata = {"help": f"{help} [default: {shown}]".replace("%", "%%"), **metadata}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+    if default is not None and not isinstance(default, bool):
+        help += f" [default: {' '.join(map(str, default)) if isinstance(default, tuple) else default}]"
+    return field(default=default, metadata={"help": help.replace("%", "%%"), **metadata})
 
 
 @dataclass
@@ -20,7 +18,9 @@ class DataArguments:
     batch_size: int = option(64, "recordings a batch; with an NxM sampler, N x M")
     num_workers: int = option(1, "threads that decode audio (extract); training holds the embeddings in memory")
     shuffle: bool = option(True, "draw speakers and recordings in random order")
-    sampler: str = option("RandomNxMSampler", "RandomNxMSampler, ExhaustiveNxMSampler or none (plain shuffled batches)")
+    sampler: str = option(
+        "RandomNxMSampler", "RandomNxMSampler, ExhaustiveNxMSampler or none (plain shuffled batches)"
+    )
     N_classes_per_batch: int = option(8, "N: speakers a batch", args=["--N-classes-per-batch"])
     M_samples_per_class: int = option(8, "M: recordings of each speaker a batch", args=["--M-samples-per-class"])
 

@@ -41,7 +41,9 @@ class SpeakerBatchSampler(Sampler[list[int]]):
     ):
         size = N_classes_per_batch * M_samples_per_class
         if N_classes_per_batch < 1 or M_samples_per_class < 1:
-            raise ConfigError(f"N={N_classes_per_batch} speakers x M={M_samples_per_class} recordings: both must be >= 1")
+            raise ConfigError(
+                f"N={N_classes_per_batch} speakers x M={M_samples_per_class} recordings: both must be >= 1"
+            )
         if batch_size is not None and batch_size != size:
             raise ConfigError(
                 f"Invalid batch_size ({batch_size}): it must be N_classes_per_batch ({N_classes_per_batch}) x "

@@ -215,7 +215,9 @@ class BinaryAttributeEncoderTrainer:
             batches += 1
         means = self.accelerator.reduce(sums / batches, reduction="mean").tolist()
         if not all(map(math.isfinite, means)):
-            raise UserError(f"the training loss is not finite after epoch {epoch + 1}: try a lower trainer.learning_rate")
+            raise UserError(
+                f"the training loss is not finite after epoch {epoch + 1}: try a lower trainer.learning_rate"
+            )
         return dict(zip(["loss", *(loss.name for loss in self.loss_funcs)], means, strict=True))
 
     @torch.no_grad()
@@ -265,7 +267,9 @@ class BinaryAttributeEncoderTrainer:
         loader = DataLoader(self.trainset, batch_sampler=self.train_sampler, collate_fn=lambda batch: batch)
         self.model, self.optimizer, self.train_loader = self.accelerator.prepare(model, optimizer, loader)
         self.losses = [
-            self.accelerator.prepare(loss) if any(True for _ in loss.parameters()) else loss.to(self.accelerator.device)
+            self.accelerator.prepare(loss)
+            if any(True for _ in loss.parameters())
+            else loss.to(self.accelerator.device)
             for loss in self.loss_funcs
         ]
         closed = [loss.name for loss in self.loss_funcs if loss.closed_set]
@@ -308,7 +312,9 @@ class BinaryAttributeEncoderTrainer:
     def _check_resumable(self, folder: Path) -> Path:
         progress = folder / "state" / "progress.json"
         if not progress.is_file():
-            raise UserError(f"{folder} is not a run that can be resumed: it has no state/ (written at each validation)")
+            raise UserError(
+                f"{folder} is not a run that can be resumed: it has no state/ (written at each validation)"
+            )
         progress = json.loads(progress.read_text())
         known = json.loads((folder / "run.json").read_text())
         now = json.loads(json.dumps(self.settings))

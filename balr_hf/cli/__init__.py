@@ -1,0 +1,1 @@
+"""The `balr` command: one file a command, thin over the library."""

@@ -1,0 +1,61 @@
+"""`balr convert`: checkpoints of BALR and WeSpeaker -> this package's folders."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.errors import UserError
+from balr_hf.training.arguments import option
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Options:
+    """Options of `balr convert`."""
+
+    source: str = positional("source", "BALR's autoencoder (.pt), or WeSpeaker's folder or Hub repository")
+    target: str = positional("target", "the folder to write: config.json, model.safetensors, ...")
+    model_name: str = option("avg_model.pt", "checkpoint's name in a WeSpeaker folder", type=str)
+    config_name: str = option("config.yaml", "configuration's name in a WeSpeaker folder", type=str)
+    waveform_scale: float = option(
+        None, "factor on the samples kept with the embedder: 32768 as WeSpeaker (default), 1 as BALR 2.0", type=float
+    )
+    exist_ok: bool = option(False, "replace the target folder if it exists")
+
+
+COMMAND = Command(
+    "convert",
+    "Convert a checkpoint to a folder that from_pretrained and the other commands read.",
+    Options,
+    epilog="""examples:
+  balr convert BAE_mse.pt models/bae-mse
+  balr convert Wespeaker/wespeaker-voxceleb-resnet34-LM models/resnet34""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Convert."""
+    from balr_hf.files import atomic_folder
+
+    source, target = Path(arguments.source), Path(arguments.target)
+    if target.exists() and not arguments.exist_ok:
+        raise UserError(f"{target} exists already: choose another folder, or --exist-ok to replace it")
+    if source.is_file() or source.suffix == ".pt":
+        from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+
+        model = BinaryAttributeAutoEncoder.from_upstream(source)
+        what = f"autoencoder, {model.config.input_dim} values -> {model.config.internal_dim} attributes"
+    else:
+        from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+
+        model = WespeakerModel.from_pretrained(
+            arguments.source, model_name=arguments.model_name, config_name=arguments.config_name
+        )
+        if arguments.waveform_scale is not None:
+            model.feature_extractor.waveform_scale = arguments.waveform_scale
+        what = f"embedder, {model.config.embed_dim} values"
+    with atomic_folder(target) as temporary:
+        model.save_pretrained(temporary)
+    logger.info("Wrote %s (%s, %d parameters)", target, what, model.num_parameters())

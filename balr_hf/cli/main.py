@@ -1,0 +1,81 @@
+"""Entry point of `balr` (and of `accelerate launch -m balr_hf.cli.main`): finds the command and runs it."""
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "extract": ("balr_hf.cli.extract", "Extract speaker embeddings from audio."),
+    "binarize": ("balr_hf.cli.binarize", "Turn speaker embeddings into binary attributes."),
+    "train": ("balr_hf.cli.train", "Train the binary-attribute autoencoder."),
+    "score train": ("balr_hf.cli.score_train", "Fit a scorer to a reference population."),
+    "score test": ("balr_hf.cli.score_test", "Score a list of trials and evaluate it."),
+    "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker."),
+}
+
+DESCRIPTION = """Explainable speaker comparison: audio -> embedding -> binary attributes -> likelihood ratio.
+
+Commands:
+{commands}
+
+balr COMMAND --help tells more. Settings can be given as flags (--epochs 50) or as section.key=value
+(trainer.epochs=50). An error is one line; BALR_DEBUG=1 shows where it came from."""
+
+
+def usage(group: str = "") -> str:
+    """The help text, of all commands or of those that begin with `group`."""
+    lines = [f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items() if name.startswith(group)]
+    return f"usage: balr {group + ' ' if group else ''}COMMAND ...\n\n" + DESCRIPTION.format(commands="\n".join(lines))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `balr` with these arguments; returns the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    words = next((n for n in (2, 1) if " ".join(argv[:n]) in COMMANDS), 0)
+    if words:
+        return _run(" ".join(argv[:words]), argv[words:])
+    group = argv.pop(0) if argv and any(name.startswith(f"{argv[0]} ") for name in COMMANDS) else ""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage(group))
+        return 0
+    if argv[0] == "--version":
+        from balr_hf import __version__
+
+        print(__version__)
+        return 0
+    known = ", ".join(name for name in COMMANDS if name.startswith(group))
+    print(f"balr: error: unknown command {f'{group} {argv[0]}'.strip()!r}: expected {known}", file=sys.stderr)
+    return 2
+
+
+def _run(command: str, argv: list[str]) -> int:
+    from balr_hf.errors import ConfigError
+
+    module = importlib.import_module(COMMANDS[command][0])
+    try:
+        arguments = module.COMMAND.parse(argv)
+        _set_up_logging()
+        return module.run(arguments) or 0
+    except (ValueError, OSError) as error:  # what a user can cause; anything else is a fault of ours: a traceback
+        if os.environ.get("BALR_DEBUG"):
+            raise
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"balr {command}: error: {message}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        print(f"balr {command}: interrupted; what was saved is kept, run the command again to go on", file=sys.stderr)
+        return 130
+
+
+def _set_up_logging() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    main_process = os.environ.get("RANK", "0") == "0"
+    logging.getLogger("balr_hf").setLevel(logging.INFO if main_process else logging.ERROR)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

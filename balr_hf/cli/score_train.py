@@ -1,0 +1,72 @@
+"""`balr score train`: fits a scorer to a reference population."""
+
+import logging
+from dataclasses import dataclass
+
+from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.sections import SCORER, RunOptions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Options(RunOptions):
+    """Options of `balr score train`."""
+
+    train: str = positional("train", "reference population: a corpus with binary attributes and speakers")
+
+
+COMMAND = Command(
+    "score train",
+    "Fit a scorer to a reference population. It is saved to runs/scorer/train, runs/scorer/train2, ...",
+    Options,
+    [SCORER],
+    epilog="""examples:
+  balr score train train.csv
+  balr score train --save-dir scorer train.csv scorer=beta scorer.n_iterations=50""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Fit and save."""
+    from balr_hf.data import read_corpus, warn_skipped
+    from balr_hf.devices import resolve_devices
+    from balr_hf.errors import ConfigError
+    from balr_hf.files import atomic_folder, new_run_folder
+    from balr_hf.scoring.modeling_scorer import build_scorer
+    from balr_hf.scoring.statistics import speaker_counts
+
+    settings = arguments.section("scorer")
+    device = resolve_devices(arguments.device)[0]
+    if settings.scorer not in (None, "beta"):
+        raise ConfigError(
+            f"scorer={settings.scorer} is not fitted: beta is"
+            if settings.scorer == "cosine"
+            else f"unknown scorer {settings.scorer!r}: expected beta or cosine"
+        )
+    corpus = read_corpus(
+        arguments.train, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("ba",)
+    )
+    warn_skipped(corpus.skipped, f"Reading {arguments.train}")
+    counts, speakers = speaker_counts(corpus.dataset)
+    if settings.n_attributes not in (None, counts.shape[1]):
+        raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {counts.shape[1]}")
+    scorer = build_scorer(
+        "beta",
+        num_attributes=counts.shape[1],
+        num_values=settings.K,
+        n_iterations=settings.n_iterations,
+        eps=settings.eps,
+    )
+    scorer.to(device).fit(counts)
+    folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
+    with atomic_folder(folder) as temporary:
+        scorer.to("cpu").save_pretrained(temporary)
+    logger.info(
+        "Fitted to %d speakers, %d recordings; %d of %d attributes carry evidence. Saved in %s",
+        len(speakers),
+        int(counts[:, 0].sum()),
+        counts.shape[1] - scorer.config.num_uninformative,
+        counts.shape[1],
+        folder,
+    )

@@ -1,0 +1,26 @@
+"""The small models and the sample corpus that ship with the package, so that everything runs offline."""
+
+from pathlib import Path
+
+from balr_hf.errors import UserError
+
+EMBEDDER = "models/wespeaker-tiny"
+AUTOENCODER = "models/autoencoder-tiny"
+SCORER = "models/scorer-beta-tiny"
+SAMPLE_CORPUS = "data/sample"
+
+
+def resource(name: str) -> Path:
+    """The path of a shipped resource, in an installed wheel or in a checkout.
+
+    Args:
+        name (str): e.g. `data/sample/metadata.csv`, or one of this module's names.
+
+    Raises:
+        UserError: the installation lacks it.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "resources", package.parent / "resources"):
+        if (folder / name).exists():
+            return folder / name
+    raise UserError(f"this installation lacks its resource {name}: reinstall balr_hf")

@@ -1,0 +1,88 @@
+"""The Dirichlet-multinomial scorer, "beta": every speaker activates an attribute with their own probability."""
+
+import torch
+from transformers import AutoConfig, AutoModel
+
+from balr_hf.scoring.configuration_scorers import DirichletMultinomialScorerConfig
+from balr_hf.scoring.modeling_scorer import Scorer
+
+
+class DirichletMultinomialScorer(Scorer):
+    """LLR of the counts under a Dirichlet distribution of the speakers' activation probabilities.
+
+    With two values an attribute (active or not) this is the beta-binomial model. The LLR of one attribute is
+
+        log B(alpha + e + t) + log B(alpha) - log B(alpha + e) - log B(alpha + t)
+
+    with B the multivariate beta function and e, t the counts of the two sides. Natural logarithms; the sum over
+    hundreds of dependent attributes is overconfident until it is calibrated.
+
+    Example:
+        >>> counts, speakers = speaker_counts(reference)
+        >>> scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig()).fit(counts)
+
+    Reference:
+        T. Minka, "Estimating a Dirichlet distribution", 2000 (fixed point, section 3).
+    """
+
+    config_class = DirichletMultinomialScorerConfig
+
+    def __init__(self, config: DirichletMultinomialScorerConfig):
+        super().__init__(config)
+        shape = (config.num_attributes, config.num_values)
+        self.register_buffer("alpha", torch.ones(shape, dtype=torch.float64))
+        self.post_init()
+
+    def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
+        if n_iterations is not None:
+            self.config.n_iterations = n_iterations
+        alpha = self._start(counts)
+        values, occurrences = _histogram(counts)
+        totals, total_occurrences = _histogram(counts.sum(-1, keepdim=True))
+        for _ in range(self.config.n_iterations):
+            strength = alpha.sum(-1, keepdim=True)
+            gain = _digamma_gain(values, occurrences, alpha)
+            alpha = alpha * gain / _digamma_gain(totals, total_occurrences, strength)
+        self.alpha = alpha
+
+    def _start(self, counts: torch.Tensor) -> torch.Tensor:
+        """Mean proportions, times one strength for all attributes from the proportions' variances."""
+        eps = self.config.eps
+        proportions = counts / (counts.sum(-1, keepdim=True) + eps)
+        mean = proportions.mean(0)
+        strength = (mean * (1 - mean) + 2 * eps) / (proportions.var(0) + eps) - 1
+        # Speakers with one recording each vary as much as is possible: no strength can be read from them.
+        usable = self.informative[:, None] & (strength > 0) & torch.isfinite(strength)
+        common = strength[usable].log().mean().exp() if usable.any() else strength.new_ones(())
+        return mean * common + eps
+
+    def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
+        alpha = self.alpha
+        return (
+            _log_beta(alpha + enroll + test) + _log_beta(alpha) - _log_beta(alpha + enroll) - _log_beta(alpha + test)
+        )
+
+
+def _log_beta(x: torch.Tensor) -> torch.Tensor:
+    """Log of the multivariate beta function over the last axis."""
+    return torch.lgamma(x).sum(-1) - torch.lgamma(x.sum(-1))
+
+
+def _histogram(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How often each count occurs: distinct `values (v,)`, and how many speakers have them `(v, attributes, k)`."""
+    values, index = counts.unique(return_inverse=True)
+    occurrences = counts.new_zeros(len(values), *counts.shape[1:])
+    return values, occurrences.scatter_add_(0, index, torch.ones_like(counts))
+
+
+def _digamma_gain(values: torch.Tensor, occurrences: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    """Sum over speakers of digamma(count + alpha) - digamma(alpha), shaped as alpha."""
+    gain = torch.zeros_like(alpha)
+    baseline = torch.digamma(alpha)
+    for value, speakers in zip(values, occurrences, strict=True):
+        gain += speakers * (torch.digamma(value + alpha) - baseline)
+    return gain
+
+
+AutoConfig.register("balr-beta", DirichletMultinomialScorerConfig)
+AutoModel.register(DirichletMultinomialScorerConfig, DirichletMultinomialScorer)

@@ -1,0 +1,166 @@
+"""Trial lists: which recordings are compared with which."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from balr_hf.data import vector_matrix
+from balr_hf.errors import UserError, name_some
+from balr_hf.files import atomic_path
+
+
+@dataclass
+class Trials:
+    """A trial list, and the distinct sides that its trials are made of.
+
+    Attributes:
+        header: the file's column names.
+        rows: the file's rows, as read.
+        sides: the distinct sides, each a list of recording ids.
+        enroll: int `(trials,)`, the number of each trial's enrollment side.
+        test: int `(trials,)`, the number of each trial's test side.
+    """
+
+    header: list[str]
+    rows: list[list[str]]
+    sides: list[list[str]]
+    enroll: np.ndarray
+    test: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_trials(path: str | Path, sep: str = "\t") -> Trials:
+    """Read a trial list: a header, then rows of two sides, each a comma-separated list of recording ids.
+
+    Args:
+        path: the file.
+        sep (str): what separates the columns. The columns `enrollment` and `test` (any case) are used, else the first
+            two.
+
+    Raises:
+        UserError: missing, empty, fewer than two columns, or a row with an empty side.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no trial list at {path}")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header, *rows = [row for row in csv.reader(file, delimiter=sep) if row]
+    except ValueError as error:
+        raise UserError(f"the trial list {path} is empty or not text") from error
+    names = [name.strip().lower() for name in header]
+    if len(header) < 2:
+        raise UserError(f"the trial list {path} has one column: expected two, separated by {sep!r} (--sep)")
+    if not rows:
+        raise UserError(f"the trial list {path} has a header but no trials")
+    columns = [names.index("enrollment"), names.index("test")] if {"enrollment", "test"} <= set(names) else [0, 1]
+    sides: dict[str, int] = {}
+    numbers = np.empty((len(rows), 2), dtype=np.int64)
+    for number, row in enumerate(rows):
+        for side, column in enumerate(columns):
+            text = row[column].strip() if column < len(row) else ""
+            if not text:
+                raise UserError(f"the trial list {path} has an empty side in row {number + 2}: {sep.join(row)}")
+            numbers[number, side] = sides.setdefault(text, len(sides))
+    ids = [[name.strip() for name in text.split(",") if name.strip()] for text in sides]
+    return Trials(header, rows, ids, numbers[:, 0], numbers[:, 1])
+
+
+def side_counts(dataset, sides: list[list[str]]) -> np.ndarray:
+    """Sum the attributes of each side's recordings.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id` and `ba`.
+        sides: lists of recording ids.
+
+    Returns:
+        float64 `(sides, attributes, 2)`: activations, non-activations.
+
+    Raises:
+        UserError: ids that are not in the corpus or have no attributes, all named.
+    """
+    bits, present = vector_matrix(dataset, "ba")
+    rows = _rows(dataset, sides, present, "attributes (run balr binarize first)")
+    position = np.cumsum(present) - 1
+    active = _sums(bits, position[np.concatenate(rows)], rows)
+    totals = np.array([len(side) for side in rows])
+    return np.stack([active, totals[:, None] - active], -1).astype(np.float64)
+
+
+def side_embeddings(dataset, sides: list[list[str]]) -> np.ndarray:
+    """The mean of each side's length-normalised embeddings, float32 `(sides, values)`."""
+    embeddings, present = vector_matrix(dataset, "embedding")
+    rows = _rows(dataset, sides, present, "an embedding")
+    embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-12)
+    position = np.cumsum(present) - 1
+    return _sums(embeddings, position[np.concatenate(rows)], rows) / np.array([[len(side)] for side in rows])
+
+
+def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
+    """Which trials compare a speaker with themselves: bool `(trials,)`; None if not every side's speaker is known.
+
+    Raises:
+        UserError: a side with recordings of several speakers.
+    """
+    if "speaker" not in dataset.column_names:
+        return None
+    speaker_of = dict(zip(dataset["id"], dataset["speaker"], strict=True))
+    speakers = []
+    for side in trials.sides:
+        names = {speaker_of.get(name) for name in side}
+        if len(names) > 1:
+            raise UserError(f"one side of a trial has recordings of several speakers: {','.join(side)}")
+        speakers.append(names.pop())
+    if None in speakers:
+        return None
+    speakers = np.array(speakers)
+    return speakers[trials.enroll] == speakers[trials.test]
+
+
+def score_trials(scorer, counts: np.ndarray, trials: Trials, block: int = 8192) -> np.ndarray:
+    """Score a trial list, a block of trials at a time.
+
+    Args:
+        scorer: a fitted [`Scorer`].
+        counts: of `trials.sides`; see [`side_counts`].
+        block (int): trials scored together.
+
+    Returns:
+        float64 `(trials,)`: natural-log likelihood ratios.
+    """
+    starts = range(0, len(trials), block)
+    blocks = [slice(start, start + block) for start in starts]
+    return np.concatenate(
+        [scorer.score(counts[trials.enroll[b]], counts[trials.test[b]]).cpu().numpy() for b in blocks]
+    )
+
+
+def write_scores(path: Path, trials: Trials, scores: np.ndarray, sep: str = "\t") -> None:
+    """Write the trial list with a further column `scores` (float32 precision)."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=sep, lineterminator="\n")
+        writer.writerow([*trials.header, "scores"])
+        writer.writerows([*row, f"{score:.9g}"] for row, score in zip(trials.rows, scores, strict=True))
+
+
+def _rows(dataset, sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:
+    row_of = {name: row for row, name in enumerate(dataset["id"])}
+    names = dict.fromkeys(name for side in sides for name in side)
+    unknown = [name for name in names if name not in row_of]
+    lacking = [name for name in names if name in row_of and not present[row_of[name]]]
+    if unknown or lacking:
+        parts = [f"not in the corpus: {name_some(unknown, 20)}"] if unknown else []
+        parts += [f"without {what}: {name_some(lacking, 20)}"] if lacking else []
+        raise UserError("the trial list names recordings that cannot be scored; " + "; ".join(parts))
+    return [np.array([row_of[name] for name in side]) for side in sides]
+
+
+def _sums(values: np.ndarray, positions: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
+    """Sums of `values[positions]` over consecutive runs as long as each of `rows`."""
+    starts = np.cumsum([0, *(len(side) for side in rows[:-1])])
+    dtype = np.int64 if values.dtype == bool else values.dtype
+    return np.add.reduceat(values[positions], starts, axis=0, dtype=dtype)

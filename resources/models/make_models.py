@@ -1,0 +1,101 @@
+"""Makes the models that ship with the package, from real speech.
+
+The embedder is converted from a WeSpeaker checkpoint. The autoencoder and the scorer are fitted on segments of 2 to 4
+seconds of the recordings in `train.csv` of a LibriSpeech sample (id, audio, speaker; one or more recordings a speaker),
+since that gives several segments of each speaker. `test.csv` (other speakers) serves as validation set.
+
+Usage:
+    python resources/models/make_models.py LIBRISPEECH_FOLDER WESPEAKER_FOLDER
+"""
+
+import argparse
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from balr_hf import (
+    BinaryAttributeEncoderTrainer,
+    DirichletMultinomialScorer,
+    DirichletMultinomialScorerConfig,
+    MSELoss,
+    WespeakerModel,
+    load_audio,
+    load_corpus,
+    speaker_counts,
+)
+from balr_hf.audio import SAMPLING_RATE
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER
+from balr_hf.files import atomic_folder
+from balr_hf.training.arguments import DataArguments
+
+RESOURCES = Path(__file__).resolve().parent.parent
+
+
+def segments(corpus: datasets.Dataset, seed: int, shortest: float = 2.0, longest: float = 4.0) -> datasets.Dataset:
+    """Cut every recording into pieces of random lengths (in seconds), end to end; the remainder is left out."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for row in corpus:
+        samples, start = load_audio(row["audio"]), 0
+        while True:
+            end = start + int(rng.uniform(shortest, longest) * SAMPLING_RATE)
+            if end > len(samples):
+                break
+            audio = {"array": samples[start:end], "sampling_rate": SAMPLING_RATE}
+            rows.append({"id": f"{row['id']}@{start}", "speaker": row["speaker"], "audio": audio})
+            start = end
+    return datasets.Dataset.from_list(rows)
+
+
+def save(model, name: str) -> None:
+    """Write a model's folder anew, keeping its card."""
+    folder = RESOURCES / name
+    with atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        if (folder / "README.md").exists():
+            shutil.copy(folder / "README.md", temporary)
+    print(f"wrote {folder}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("librispeech", type=Path, help="folder with train.csv and test.csv")
+    parser.add_argument("wespeaker", type=Path, help="folder with avg_model.pt and config.yaml")
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1234)
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("balr_hf").setLevel(logging.INFO)
+
+    embedder = WespeakerModel.from_pretrained(arguments.wespeaker)
+    save(embedder, EMBEDDER)
+    train, test = (
+        embedder.extract_embeddings(segments(load_corpus(arguments.librispeech / f"{split}.csv"), arguments.seed))
+        for split in ("train", "test")
+    )
+    with tempfile.TemporaryDirectory() as run:
+        trainer = BinaryAttributeEncoderTrainer(
+            train,
+            test,
+            DataArguments(N_classes_per_batch=32, M_samples_per_class=4, batch_size=128),
+            [MSELoss()],
+            epochs=arguments.epochs,
+            seed=arguments.seed,
+            save_dir=run,
+            exist_ok=True,
+            log_with="none",
+        )
+        autoencoder = trainer.train()
+    save(autoencoder, AUTOENCODER)
+    counts, speakers = speaker_counts(autoencoder.get_binary_attributes(train))
+    scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=counts.shape[1])).fit(counts)
+    save(scorer, SCORER)
+    print(f"{len(train)} segments of {len(speakers)} speakers; {scorer.config.num_uninformative} attributes unused")
+
+
+if __name__ == "__main__":
+    main()
