@@ -8,7 +8,6 @@ Names are loaded on first use (PEP 562), so `import balr_hf` itself imports neit
 """
 
 import importlib
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -53,22 +52,3 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-if TYPE_CHECKING:
-    from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
-    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder, BinaryAttributeOutput
-    from balr_hf.audio import AudioError, load_audio
-    from balr_hf.data import load_corpus
-    from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
-    from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel, WespeakerOutput
-    from balr_hf.metrics import compute_metrics
-    from balr_hf.scoring.configuration_scorers import CosineSimilarityScorerConfig, DirichletMultinomialScorerConfig
-    from balr_hf.scoring.modeling_beta import DirichletMultinomialScorer
-    from balr_hf.scoring.modeling_cosine import CosineSimilarityScorer
-    from balr_hf.scoring.modeling_scorer import load_scorer
-    from balr_hf.scoring.statistics import speaker_counts
-    from balr_hf.training.losses import ArcFaceLoss, MSELoss, SparsityLoss, TripletMarginLoss
-    from balr_hf.training.samplers import ExhaustiveNxMSampler, RandomNxMSampler
-    from balr_hf.training.trainer import BinaryAttributeEncoderTrainer

@@ -89,8 +89,8 @@ class RecordingFiles:
             path = self.output(row, kind, "")
             if path in first:
                 raise UserError(
-                    f"{self.reference(first[path])} and {self.reference(row)} would both write {path.name}: rename one, "
-                    "restrict --audio-formats, or use --save-format dataset"
+                    f"{self.reference(first[path])} and {self.reference(row)} would both write {path.name}: "
+                    "rename one, restrict --audio-formats, or use --save-format dataset"
                 )
             first[path] = row
 
@@ -119,8 +119,9 @@ def load_corpus(
 
     Args:
         path: a metadata CSV (columns `id, audio, speaker, embedding, binary_attributes`, at least one of the file
-            columns; `id` defaults to the audio path), a folder of audio, one audio file, a folder written by
-            `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub (`name` or `name:split`).
+            columns; `id` defaults to the audio path), a folder (its `metadata.csv`, else all audio in it), one audio
+            file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub (`name` or
+            `name:split`).
         audio_formats: file extensions to look for in a folder.
         root_dir: what relative paths of a CSV start from; the CSV's own folder by default.
         split: which split of a dataset that has several.
@@ -169,10 +170,13 @@ def read_corpus(
     return _from_files([local.absolute()], [local.stem], local.absolute().parent, save_dir, vectors)
 
 
-# --- files -> Dataset -------------------------------------------------------------------------------------------------
+# --- files -> Dataset ---------------------------------------------------------------------------
 
 
 def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
+    if (folder / "metadata.csv").exists():
+        logger.info("Reading %s", folder / "metadata.csv")
+        return _from_csv(folder / "metadata.csv", None, save_dir, vectors)
     endings = tuple("." + extension.lower().lstrip(".") for extension in audio_formats)
     audio, vector_files = [], []
     for parent, folders, names in os.walk(folder):
@@ -187,8 +191,6 @@ def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
     if audio:
         ids = [str(path.relative_to(folder)) for path in audio]
         return _from_files(audio, ids, folder, save_dir, vectors)
-    if (folder / "metadata.csv").exists():
-        return _from_csv(folder / "metadata.csv", None, save_dir, vectors)
     if vector_files:
         return _from_vector_files(vector_files, folder, save_dir, vectors)
     raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}), no metadata.csv and no vector files")
@@ -302,7 +304,7 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
 
 
 def _find_vector(finder: VectorFinder, files: RecordingFiles, row: int, kind: str) -> Path | None:
-    """A vector file written earlier under the save folder wins; then the csv's column; then a file beside the audio."""
+    """A vector file under the save folder wins; then the csv's column; then a file beside the audio."""
     if files.save_dir is not None and (found := finder.find(files.mirrored(row), kind)):
         return found
     return files.paths[kind][row] or finder.find(files.reference(row), kind)
@@ -342,7 +344,7 @@ def _fixed_length(vectors: list[np.ndarray | str | None], ids: list[str], kind: 
     return fixed_length_column(matrix, present)
 
 
-# --- Datasets ---------------------------------------------------------------------------------------------------------
+# --- Datasets -----------------------------------------------------------------------------------
 
 
 def _load_hub_dataset(name: str, split: str | None):
@@ -434,7 +436,7 @@ def _check_unique(ids: list[str]) -> None:
         raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}")
 
 
-# --- columns of vectors -----------------------------------------------------------------------------------------------
+# --- columns of vectors -------------------------------------------------------------------------
 
 
 def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None):
@@ -500,7 +502,7 @@ def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
     return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
 
-# --- what was skipped, and saving -------------------------------------------------------------------------------------
+# --- what was skipped, and saving ---------------------------------------------------------------
 
 
 def warn_skipped(skipped: Sequence[Skipped], step: str) -> None:

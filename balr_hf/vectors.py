@@ -143,7 +143,7 @@ def vector_path(reference: Path, kind: str, extension: str) -> Path:
 
 
 class VectorFinder:
-    """Finds the vector files that lie beside recordings; each folder is listed once, however many recordings it has."""
+    """Finds the vector files that lie beside recordings; each folder is listed once for all of its recordings."""
 
     def __init__(self):
         self._names: dict[str, set[str]] = {}

@@ -1,9 +1,10 @@
-"""From typed words to dataclasses: flags made by argparse-dataclass, and `section.key=value` overrides of the same fields."""
+"""From typed words to dataclasses: flags (by argparse-dataclass), and `section.key=value` overrides of them."""
 
 import argparse
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
 
 def _merge_repeated(argv: list[str], flag: str) -> list[str]:
     """`--flag a --flag b` -> `--flag a,b`."""
-    values = [value for word, value in zip(argv, argv[1:], strict=False) if word == flag]
+    values = [value for word, value in pairwise(argv) if word == flag]
     if len(values) < 2:
         return argv
     first = argv.index(flag)

@@ -1,4 +1,4 @@
-"""What `extract` and `binarize` share: which recordings are left to do, saving as they are done, and the closing words."""
+"""What `extract` and `binarize` share: which recordings are left to do, saving as they go, and the closing words."""
 
 import csv
 import hashlib
@@ -97,7 +97,7 @@ def _to_files(arguments: Arguments, corpus: Corpus, kind: str, needs: str, exten
             raise UserError(_nothing_to_compute_from(arguments.input, needs, corpus))
         result, skipped = compute(part, force=True, save=save)
         done = done or [n for n, ok in zip(part["id"], vector_matrix_present(result, kind), strict=True) if ok]
-    if arguments.save_dir is not None:
+    if arguments.save_dir is not None and Path(arguments.save_dir).absolute() != files.root:
         for row in todo:
             path = files.output(row, kind, extension)
             files.paths[kind][row] = path if path.exists() else files.paths[kind][row]
@@ -109,17 +109,13 @@ def _to_files(arguments: Arguments, corpus: Corpus, kind: str, needs: str, exten
 
 def _to_dataset(arguments: Arguments, corpus: Corpus, kind: str, model_name: str, compute: Compute):
     """One Dataset at the save folder; what is done is kept beside it in parts until it is whole."""
-    dataset = corpus.dataset
-    before = 0
-    if kind in dataset.column_names:
-        if arguments.force:
-            dataset = dataset.remove_columns([kind])
-        else:
-            before = int(vector_matrix_present(dataset, kind).sum())
-    parts = None
+    dataset, parts = corpus.dataset, None
+    if arguments.force and kind in dataset.column_names:
+        dataset = dataset.remove_columns([kind])
     if arguments.save_output:
         parts = Parts(Path(arguments.save_dir), kind, model_name)
         dataset = parts.restore(dataset)
+    before = int(vector_matrix_present(dataset, kind).sum()) if kind in dataset.column_names else 0
     result, skipped = compute(dataset, force=False, save=parts.save if parts else None)
     done = int(vector_matrix_present(result, kind).sum()) - before
     if parts is None:

@@ -29,7 +29,7 @@ class WespeakerConfig(PreTrainedConfig):
             built in.
         two_emb_layer (bool): a second linear layer (with ReLU and batch norm between) after the first; the embedding
             is the second's output.
-        architecture (str, *optional*): the name of another WeSpeaker architecture (`ECAPA_TDNN_c512`, `CAMPPlus`, ...),
+        architecture (str, *optional*): the name of another WeSpeaker architecture (`ECAPA_TDNN_c512`, `CAMPPlus`),
             built by the `wespeaker` package from `architecture_args`. The ResNet family needs none.
         architecture_args (dict, *optional*): the `model_args` of that architecture.
 

@@ -1,4 +1,4 @@
-"""Embedding extraction for a whole corpus, through `Dataset.map`: decode in threads, sort by length, embed in batches."""
+"""Embedding extraction for a corpus, through `Dataset.map`: decode in threads, sort by length, embed in batches."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ def extract_embeddings(
 ) -> tuple[datasets.Dataset, list[Skipped]]:
     """Compute the embedding of every recording that has none yet.
 
-    A recording's embedding does not depend on `batch_size`, on its neighbours, or on how many processes share the work.
+    A recording's embedding does not depend on `batch_size`, on its neighbours, or on how many processes share it.
 
     Args:
         model: the embedder; its `feature_extractor` makes the features.

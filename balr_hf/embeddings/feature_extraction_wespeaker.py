@@ -17,8 +17,8 @@ LOWEST_FREQUENCY = 20.0
 class WespeakerFeatureExtractor(SequenceFeatureExtractor):
     """Log mel filter banks by Kaldi's conventions, as WeSpeaker and BALR compute them.
 
-    Frames that fit wholly (snip edges), mean removed from each frame, pre-emphasis 0.97, Hamming window, zero-padded to
-    a power of two, power spectrum, triangular mel filters from 20 Hz to the Nyquist frequency, natural logarithm.
+    Frames that fit wholly (snip edges), mean removed from each frame, pre-emphasis 0.97, Hamming window, zeros up to a
+    power of two, power spectrum, triangular mel filters from 20 Hz to the Nyquist frequency, natural logarithm.
 
     Args:
         num_mel_bins (int): mel filters.
@@ -119,10 +119,8 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         device = torch.device(device)
         lengths = torch.tensor([self.num_frames(len(waveform)) for waveform in waveforms])
         if not lengths.all():
-            samples = min(map(len, waveforms))
-            raise AudioError(
-                f"too short: {1000 * samples / self.sampling_rate:.0f} ms do not fill one frame of {self.frame_length} ms"
-            )
+            length = 1000 * min(map(len, waveforms)) / self.sampling_rate
+            raise AudioError(f"too short: {length:.0f} ms do not fill one frame of {self.frame_length} ms")
         batch = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True).to(device)
         features = self._filter_banks(batch)[:, : int(lengths.max())]
         mask = torch.arange(features.shape[1]) < lengths[:, None]

@@ -4,6 +4,7 @@ A recording's embedding does not depend on what shares its batch: the padding is
 looks across time, and left out of the pooling.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -255,8 +256,7 @@ class WespeakerModel(PreTrainedModel):
         Args:
             pretrained_model_name_or_path: this package's folder or repository (`config.json`, `model.safetensors`), or
                 WeSpeaker's.
-            model_name (str): the checkpoint's name in a WeSpeaker folder; `avg_model` and `avg_model.pt` stand for each
-                other.
+            model_name (str): the checkpoint's name in a WeSpeaker folder, with or without `.pt`.
             config_name (str): the configuration's name in a WeSpeaker folder.
             **kwargs: `revision`, `token`, `cache_dir`, `local_files_only`, ... as everywhere in transformers.
 
@@ -269,13 +269,14 @@ class WespeakerModel(PreTrainedModel):
             files = wespeaker_checkpoint.find(pretrained_model_name_or_path, model_name, config_name, kwargs)
             if files is not None:
                 return wespeaker_checkpoint.load(cls, *files)
-        model = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        try:
+            model = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        except OSError as error:  # transformers does not always say which model
+            raise OSError(f"no embedder at {pretrained_model_name_or_path}: {error}") from error
         loaded = model[0] if isinstance(model, tuple) else model
         hub = {k: v for k, v in kwargs.items() if k in wespeaker_checkpoint.HUB_KEYWORDS}
-        try:
+        with suppress(OSError):  # without preprocessor_config.json the defaults that __init__ chose stand
             loaded.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
-        except OSError:  # a folder without preprocessor_config.json: the defaults that __init__ chose stand
-            pass
         return model
 
     def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:

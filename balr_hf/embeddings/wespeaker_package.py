@@ -29,7 +29,7 @@ def embed(backbone: torch.nn.Module, features: torch.Tensor, attention_mask: tor
     """Embed each recording alone, since these architectures know nothing of padding."""
     if attention_mask is None:
         return _last(backbone(features))
-    lengths = attention_mask.sum(-1).tolist()
+    lengths = attention_mask.long().sum(-1).tolist()
     return torch.cat([_last(backbone(row[None, :length])) for row, length in zip(features, lengths, strict=True)])
 
 

@@ -72,8 +72,8 @@ class Scorer(PreTrainedModel):
     def fit(self, counts: Counts, **options) -> "Scorer":
         """Fit the scorer to a reference population.
 
-        Attributes that are never or always active in it, or whose parameters do not come out finite, carry no evidence:
-        their LLR is 0, and a warning says how many there are. Speakers without recordings are left out likewise.
+        Attributes that are never or always active in it, or whose parameters do not come out finite, carry no
+        evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out.
 
         Args:
             counts (`(speakers, attributes, 2)`): activations and non-activations of each speaker; see
@@ -98,7 +98,8 @@ class Scorer(PreTrainedModel):
         self.informative = ((totals > 0).sum(-1) > 1) & (len(counts) > 1)
         if len(counts) < 2:
             logger.warning("One reference speaker tells nothing of how speakers differ: every LLR will be 0")
-        self._fit(counts, **options)
+        else:
+            self._fit(counts, **options)
         parameters = [b for name, b in self.named_buffers() if name != "informative"]
         for parameter in parameters:
             self.informative &= torch.isfinite(parameter.flatten(1) if parameter.ndim > 1 else parameter[:, None]).all(

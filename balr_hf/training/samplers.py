@@ -1,6 +1,6 @@
 """Batches of N speakers x M recordings, as batch samplers that Accelerate shards.
 
-With W processes, batch i goes to process i mod W, and the first batches are repeated (or with `drop_last` the last ones
+With W processes, batch i goes to process i mod W, and the first batches are repeated (with `drop_last` the last ones
 dropped) so that every process gets as many. The same seed and epoch give the same batches, whatever W is.
 """
 
@@ -85,8 +85,8 @@ class SpeakerBatchSampler(Sampler[list[int]]):
 class RandomNxMSampler(SpeakerBatchSampler):
     """Every speaker once an epoch, with M of their recordings drawn at random.
 
-    All N speakers of a batch are distinct. A speaker with fewer than M recordings has them repeated. If the speakers do
-    not divide by N, the last batch is filled up with the epoch's first speakers, or left out with `drop_last`.
+    All N speakers of a batch are distinct. A speaker with fewer than M recordings has them repeated. If the speakers
+    do not divide by N, the last batch is filled up with the epoch's first speakers, or left out with `drop_last`.
 
     Example:
         >>> list(RandomNxMSampler([0, 0, 0, 1, 1, 1], N_classes_per_batch=2, M_samples_per_class=2))
@@ -106,9 +106,9 @@ class RandomNxMSampler(SpeakerBatchSampler):
 class ExhaustiveNxMSampler(SpeakerBatchSampler):
     """Every recording once an epoch, in groups of M of one speaker, the speakers taken in turn.
 
-    A speaker whose recordings do not divide by M has the first ones repeated. The N speakers of a batch are distinct as
-    long as N speakers have recordings left. The epoch ends when fewer than N groups remain (with `shuffle` these are
-    others each epoch). `drop_last` concerns several processes only: an uneven last round of batches is dropped rather
+    A speaker whose recordings do not divide by M has the first ones repeated. The N speakers of a batch are distinct
+    as long as N speakers have recordings left. The epoch ends when fewer than N groups remain (with `shuffle`, others
+    each epoch). `drop_last` concerns several processes only: an uneven last round of batches is dropped rather
     than filled up.
 
     Example:

@@ -60,6 +60,17 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
         return self.embeddings[index], self.labels[index]
 
 
+def process_state(device: str | torch.device | None = None) -> accelerate.PartialState:
+    """Join the processes that `accelerate launch` or `torchrun` started.
+
+    Args:
+        device (str, *optional*): `cpu` keeps the GPUs out of it; any other leaves the choice to Accelerate.
+    """
+    # Without cpu=True, processes on a machine without GPUs would each train alone.
+    cpu = str(device) == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+    return accelerate.PartialState(cpu=cpu)
+
+
 class BinaryAttributeEncoderTrainer:
     """Fits a [`BinaryAttributeAutoEncoder`] to the embeddings of a corpus.
 
@@ -121,9 +132,7 @@ class BinaryAttributeEncoderTrainer:
         self.epochs = epochs
         self.seed = seed
         self.save_period, self.log_period, self.val_period = save_period, log_period, val_period
-        cpu = str(device) == "cpu" or not torch.accelerator.is_available()  # else processes without a GPU run apart
-        cpu = cpu or parse_flag_from_env("ACCELERATE_USE_CPU")
-        self.process = accelerate.PartialState(cpu=cpu)
+        self.process = process_state(device)
         self.trainset = SpeakerEmbeddings(train, self.process.device, "training")
         self.valset = SpeakerEmbeddings(val, self.process.device, "validation")
         for name, found in (("training", self.trainset), ("validation", self.valset)):
@@ -148,7 +157,7 @@ class BinaryAttributeEncoderTrainer:
         self.epoch, self.best_loss, self.history = 0, math.inf, []
         self.save_dir = self._open_run(save_dir, exist_ok, resume_from)
         self.accelerator = Accelerator(
-            cpu=cpu,
+            cpu=self.process.device.type == "cpu",
             mixed_precision=mixed_precision,
             gradient_accumulation_steps=gradient_accumulation_steps,
             log_with=None if log_with in (None, "none") else log_with,
@@ -196,7 +205,7 @@ class BinaryAttributeEncoderTrainer:
         accelerator.end_training()
         return BinaryAttributeAutoEncoder.from_pretrained(self.save_dir / "best").eval()
 
-    # --- one epoch ----------------------------------------------------------------------------------------------------
+    # --- one epoch -------------------------------------------------------------------------------
 
     def _run_epoch(self, epoch: int) -> dict[str, float]:
         """Train on every batch of the epoch; returns the mean of each loss over all processes."""
@@ -249,7 +258,7 @@ class BinaryAttributeEncoderTrainer:
         weights = [getattr(loss, "module", loss).weight for loss in losses]
         return torch.stack([sum(w * v for w, v in zip(weights, values, strict=True)), *values])
 
-    # --- setting up ---------------------------------------------------------------------------------------------------
+    # --- setting up ------------------------------------------------------------------------------
 
     def _set_up(self, input_dim: int, internal_dim: int, resume: bool) -> None:
         set_seed(self.seed)
@@ -290,7 +299,7 @@ class BinaryAttributeEncoderTrainer:
             return kind(dataset.labels, wanted, batch_size=data.batch_size, **kwargs)
         if self.accelerator.is_main_process:
             logger.warning(
-                "The %s set has %d speakers, fewer than data.N_classes_per_batch=%d: its batches hold %d x %d recordings",
+                "The %s set has %d speakers, fewer than data.N_classes_per_batch=%d: batches hold %d x %d recordings",
                 *(name, speakers, wanted, speakers, data.M_samples_per_class),
             )
         return kind(dataset.labels, speakers, **kwargs)
@@ -326,7 +335,7 @@ class BinaryAttributeEncoderTrainer:
         self.epoch, self.best_loss, self.history = progress["epoch"], progress["best_loss"], progress["history"]
         return folder
 
-    # --- writing ------------------------------------------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------------------
 
     def _log(self, values: dict[str, float], split: str) -> None:
         named = {f"{split}/{name}": value for name, value in values.items()}

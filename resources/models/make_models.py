@@ -1,8 +1,8 @@
 """Makes the models that ship with the package, from real speech.
 
 The embedder is converted from a WeSpeaker checkpoint. The autoencoder and the scorer are fitted on segments of 2 to 4
-seconds of the recordings in `train.csv` of a LibriSpeech sample (id, audio, speaker; one or more recordings a speaker),
-since that gives several segments of each speaker. `test.csv` (other speakers) serves as validation set.
+seconds of the recordings in `train.csv` of a LibriSpeech sample (id, audio, speaker), since that gives several of each
+speaker. `test.csv` (other speakers) serves as validation set.
 
 Usage:
     python resources/models/make_models.py LIBRISPEECH_FOLDER WESPEAKER_FOLDER

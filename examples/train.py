@@ -1,0 +1,81 @@
+"""Train the binary-attribute autoencoder with Accelerate.
+
+    accelerate launch --config_file accelerate_config.yaml examples/train.py
+    accelerate launch --config_file accelerate_config.yaml --num_processes 2 examples/train.py
+    accelerate launch examples/train.py --train train.csv --val val.csv --epochs 200
+
+Without arguments it trains on the synthetic sample corpus that ships with the package. Corpora without embeddings get
+them from the embedder first.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import datasets
+from argparse_dataclass import ArgumentParser
+
+from balr_hf import BinaryAttributeEncoderTrainer, MSELoss, TripletMarginLoss, WespeakerModel, load_corpus
+from balr_hf.data import save_dataset
+from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
+from balr_hf.training.arguments import DataArguments
+from balr_hf.training.trainer import process_state
+
+
+@dataclass
+class Arguments:
+    train: str = field(default="", metadata={"help": "training corpus; the sample corpus by default"})
+    val: str = field(default="", metadata={"help": "validation corpus; the sample corpus by default"})
+    embedder: str = field(default="", metadata={"help": "folder or Hub repository; the shipped one by default"})
+    epochs: int = field(default=20, metadata={"help": "passes over the training set"})
+    learning_rate: float = field(default=1e-3, metadata={"help": "of Adam"})
+    speakers: int = field(default=8, metadata={"help": "speakers a batch"})
+    recordings: int = field(default=8, metadata={"help": "recordings of each speaker a batch"})
+    seed: int = field(default=1234, metadata={"help": "decides weights and batches"})
+    save_dir: str = field(default="runs/train", metadata={"help": "numbered anew if it exists"})
+
+
+def with_embeddings(path: str, embedder: str, save_as: Path) -> datasets.Dataset:
+    """Load a corpus; extract its embeddings, once for all processes, if it has none."""
+    corpus = load_corpus(path)
+    if "embedding" in corpus.column_names:
+        return corpus
+    process = process_state()
+    if process.is_main_process:
+        save_dataset(WespeakerModel.from_pretrained(embedder).extract_embeddings(corpus), save_as)
+    process.wait_for_everyone()
+    return load_corpus(save_as)
+
+
+def main() -> None:
+    arguments = ArgumentParser(Arguments, description=__doc__).parse_args()
+    process = process_state()
+    if process.is_main_process:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("balr_hf").setLevel(logging.INFO)
+    embedder = arguments.embedder or resource(EMBEDDER)
+    runs = Path("runs/embeddings")
+    train = with_embeddings(arguments.train or resource(f"{SAMPLE_CORPUS}/train.csv"), embedder, runs / "train")
+    val = with_embeddings(arguments.val or resource(f"{SAMPLE_CORPUS}/test.csv"), embedder, runs / "val")
+    trainer = BinaryAttributeEncoderTrainer(
+        train,
+        val,
+        DataArguments(
+            batch_size=arguments.speakers * arguments.recordings,
+            N_classes_per_batch=arguments.speakers,
+            M_samples_per_class=arguments.recordings,
+        ),
+        [MSELoss(), TripletMarginLoss()],
+        learning_rate=arguments.learning_rate,
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+        save_dir=arguments.save_dir,
+        device=None,
+    )
+    trainer.train()
+    if process.is_main_process:
+        print(f"Trained with {process.num_processes} process(es): {trainer.save_dir}/best")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
+from balr_hf.attributes.binarization import get_binary_attributes
+from balr_hf.data import vector_matrix
+from balr_hf.errors import UserError
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(16, 24)).eval()
+
+
+@pytest.mark.parametrize("batch_size", [1000, 7])
+def test_attributes_are_those_of_the_model(model, make_corpus, batch_size):
+    corpus = make_corpus(5, 4)
+    result = model.get_binary_attributes(corpus, batch_size=batch_size)
+    assert result.features["ba"] == datasets.List(datasets.Value("bool"), length=24)
+    embeddings, _ = vector_matrix(corpus, "embedding")
+    bits, _ = vector_matrix(result, "ba")
+    assert np.array_equal(bits, model(torch.tensor(embeddings)).binary.bool().numpy())
+    assert 0.05 < bits.mean() < 0.95
+
+
+def test_reordered_corpus_gets_the_right_rows(model, make_corpus):
+    corpus = make_corpus(5, 4)
+    expected = dict(zip(corpus["id"], model.get_binary_attributes(corpus)["ba"], strict=True))
+    shuffled = model.get_binary_attributes(corpus.shuffle(seed=1).select(range(3, 15)))
+    assert all(row["ba"] == expected[row["id"]] for row in shuffled)
+
+
+def test_recordings_without_embedding_keep_their_row_and_are_named(model, make_corpus):
+    corpus = make_corpus(2, 2)
+    embeddings = [None, *list(corpus["embedding"])[1:]]
+    partly = corpus.remove_columns("embedding").add_column(
+        "embedding", embeddings, feature=corpus.features["embedding"]
+    )
+    result, skipped = get_binary_attributes(model, partly)
+    assert [(row.id, row.reason) for row in skipped] == [("s0", "no embedding")]
+    assert [bits is None for bits in result["ba"]] == [True, False, False, False]
+
+
+def test_existing_attributes_are_kept_unless_forced(model, make_corpus):
+    corpus = make_corpus(2, 3, attributes=24)
+    saved = []
+    kept, _ = get_binary_attributes(model, corpus, save=lambda ids, bits: saved.extend(ids))
+    assert (saved, list(kept["ba"])) == ([], list(corpus["ba"]))
+    forced, _ = get_binary_attributes(model, corpus, force=True, save=lambda ids, bits: saved.extend(ids))
+    assert saved == list(corpus["id"])
+    assert list(forced["ba"]) != list(corpus["ba"])
+
+
+def test_embeddings_of_another_size_are_refused(model, make_corpus):
+    with pytest.raises(UserError, match="8 values, the autoencoder expects 16"):
+        get_binary_attributes(model, make_corpus(2, 2, size=8))
+
+
+def test_corpus_without_embeddings_says_what_to_do(model):
+    with pytest.raises(UserError, match=r"no embedding column.*run balr extract first"):
+        get_binary_attributes(model, datasets.Dataset.from_dict({"id": ["a"]}))

@@ -1,0 +1,360 @@
+"""The commands in this process, on a few recordings of the sample corpus."""
+
+import csv
+import json
+import shutil
+
+import datasets
+import numpy as np
+import pytest
+
+from balr_hf import load_corpus
+from balr_hf.vectors import read_vector
+
+
+def vectors(folder, pattern):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob(pattern))
+
+
+def reasons(path):
+    with path.open() as file:
+        return {row["id"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def test_extract_and_binarize_write_files_beside_the_audio(balr, few):
+    status, said = balr("extract", few)
+    assert status == 0
+    assert "12 recordings: 12 embeddings computed, 0 there already, 0 skipped" in said
+    status, said = balr("binarize", few)
+    assert status == 0
+    assert "12 binary attributes computed" in said
+    assert (len(vectors(few.parent, "*_emb.txt")), len(vectors(few.parent, "*_ba.txt"))) == (12, 12)
+    assert not vectors(few.parent, "*.tmp")
+    corpus = load_corpus(few)
+    assert (corpus.features["embedding"].length, corpus.features["ba"].length) == (256, 512)
+    assert not (few.parent / "skipped.csv").exists()
+
+
+def test_what_is_there_is_not_computed_again_unless_forced(balr, few):
+    balr("extract", few)
+    path = few.parent / vectors(few.parent, "*_emb.txt")[0]
+    original = path.read_text()
+    path.write_text("1\n" * 256)
+    status, said = balr("extract", few)
+    assert (status, "0 embeddings computed, 12 there already" in said) == (0, True)
+    assert path.read_text() == "1\n" * 256
+    assert balr("extract", "--force", few)[0] == 0
+    assert path.read_text() == original
+
+
+def test_save_dir_mirrors_the_corpus_and_is_one_itself(balr, few, tmp_path):
+    out = tmp_path / "out"
+    assert balr("extract", "--save-dir", out, few)[0] == 0
+    assert not vectors(few.parent, "*_emb.*")
+    assert vectors(out, "*_emb.txt")[0] == "espeak01/espeak01-01_emb.txt"
+    assert balr("binarize", out / "few.csv")[0] == 0
+    corpus = load_corpus(out / "few.csv")
+    assert corpus.column_names == ["id", "speaker", "sex", "text", "embedding", "ba"]
+    assert len(corpus) == 12
+    assert list(corpus["speaker"]) == list(load_corpus(few)["speaker"])
+
+
+def test_binarize_finds_the_embeddings_of_the_same_save_dir(balr, few, tmp_path):
+    balr("extract", "--save-dir", tmp_path / "out", few)
+    status, _ = balr("binarize", "--save-dir", tmp_path / "out", few)
+    assert status == 0
+    assert len(vectors(tmp_path / "out", "*_ba.txt")) == 12
+    assert not vectors(few.parent, "*_ba.txt")
+
+
+def test_folder_and_file_inputs(balr, few, tmp_path):
+    folder = few.parent / "espeak01"
+    assert balr("extract", folder)[0] == 0
+    assert len(vectors(folder, "*_emb.txt")) == 8
+    single = few.parent / "espeak02" / "espeak02-05.opus"
+    assert balr("extract", single, "--save-format", "npy")[0] == 0
+    assert vectors(few.parent / "espeak02", "*_emb.*") == ["espeak02-05_emb.npy"]
+    assert read_vector(single.with_name("espeak02-05_emb.npy"), "embedding").shape == (256,)
+
+
+def test_dataset_in_dataset_out(balr, few, tmp_path):
+    load_corpus(few).save_to_disk(str(tmp_path / "corpus"))
+    assert balr("extract", tmp_path / "corpus", "--save-dir", tmp_path / "with-embeddings")[0] == 0
+    assert balr("binarize", tmp_path / "with-embeddings", "--save-dir", tmp_path / "with-ba")[0] == 0
+    result = datasets.load_from_disk(str(tmp_path / "with-ba"))
+    assert result.column_names == ["id", "speaker", "sex", "text", "audio", "embedding", "ba"]
+    balr("extract", few)
+    by_file = {row["id"]: row["embedding"] for row in load_corpus(few)}
+    for row in result:
+        np.testing.assert_allclose(row["embedding"], by_file[row["id"]], atol=1e-4)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "sample", "with-ba", "with-embeddings"]
+
+
+def test_dataset_can_replace_itself(balr, few, tmp_path):
+    corpus = tmp_path / "corpus"
+    load_corpus(few).save_to_disk(str(corpus))
+    assert balr("extract", corpus, "--save-dir", corpus)[0] == 0
+    assert "embedding" in datasets.load_from_disk(str(corpus)).column_names
+
+
+def test_csv_to_dataset_and_dataset_to_files(balr, few, tmp_path):
+    assert balr("extract", few, "--save-format", "dataset", "--save-dir", tmp_path / "set")[0] == 0
+    assert balr("binarize", tmp_path / "set", "--save-format", "npy", "--save-dir", tmp_path / "files")[0] == 0
+    assert vectors(tmp_path / "files", "*_ba.npy")[0] == "espeak01/espeak01-01_ba.npy"
+    corpus = load_corpus(tmp_path / "files" / "metadata.csv")
+    assert corpus.features["ba"].length == 512
+
+
+def test_dataset_without_save_dir_is_asked_where(balr, few, tmp_path):
+    load_corpus(few).save_to_disk(str(tmp_path / "corpus"))
+    status, said = balr("extract", tmp_path / "corpus")
+    assert status == 2
+    assert "--save-dir" in said
+
+
+def test_no_save_output_writes_nothing(balr, few):
+    before = sorted(few.parent.rglob("*"))
+    status, said = balr("extract", "--no-save-output", few)
+    assert (status, "12 embeddings computed" in said) == (0, True)
+    assert sorted(few.parent.rglob("*")) == before
+
+
+@pytest.fixture
+def spoiled(few):
+    """The few recordings with every kind of bad one among them."""
+    folder = few.parent
+    good = folder / "espeak01" / "espeak01-01.opus"
+    rng = np.random.default_rng(0)
+    from balr_hf.audio import load_audio
+
+    def write(name, samples, rate=16000, layout="mono"):
+        import av
+
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream("flac" if name.endswith("flac") else "pcm_s16le", rate=rate)
+            stream.layout = layout
+            data = (np.atleast_2d(samples) * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(data.T.reshape(1, -1), format="s16", layout=layout)
+            frame.sample_rate = rate
+            for packet in [*stream.encode(frame), *stream.encode(None)]:
+                container.mux(packet)
+
+    write("whole.flac", load_audio(good))
+    whole = (folder / "whole.flac").read_bytes()
+    (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("this is no audio\n" * 50)
+    write("short.wav", 0.1 * rng.normal(size=160))
+    write("silence.wav", np.zeros(16000))
+    write("stereo.wav", np.clip(0.2 * rng.normal(size=(2, 88200)), -1, 1), rate=44100, layout="stereo")
+    bad = ["missing.wav", "empty.wav", "cut.flac", "text.wav", "short.wav", "silence.wav"]
+    rows = "".join(f"{name},{name},spoiled,female,\n" for name in [*bad, "stereo.wav"])
+    few.write_text(few.read_text() + rows)
+    return few
+
+
+def test_bad_recordings_are_skipped_and_named_and_the_good_ones_done(balr, spoiled):
+    status, said = balr("extract", spoiled)
+    assert status == 0
+    assert "19 recordings: 13 embeddings computed, 0 there already, 6 skipped" in said
+    found = reasons(spoiled.parent / "skipped.csv")
+    assert list(found) == ["missing.wav", "empty.wav", "cut.flac", "text.wav", "short.wav", "silence.wav"]
+    for name, reason in {
+        "missing.wav": "file not found",
+        "empty.wav": "empty file",
+        "cut.flac": "truncated",
+        "text.wav": "not audio",
+        "short.wav": "too short: 10 ms",
+        "silence.wav": "digital silence",
+    }.items():
+        assert reason in found[name]
+        assert f"skipped {name}: " in said
+    assert (spoiled.parent / "stereo_emb.txt").exists()
+    status, said = balr("binarize", spoiled)
+    assert status == 0
+    assert "13 binary attributes computed, 0 there already, 6 skipped" in said
+    assert set(reasons(spoiled.parent / "skipped.csv").values()) == {"no embedding"}
+
+
+def test_skipped_list_is_emptied_when_all_is_well_again(balr, spoiled):
+    balr("extract", spoiled)
+    spoiled.write_text("\n".join(spoiled.read_text().splitlines()[:13]) + "\n")
+    assert balr("extract", "--force", spoiled)[0] == 0
+    assert reasons(spoiled.parent / "skipped.csv") == {}
+
+
+def test_run_in_which_nothing_could_be_done_fails(balr, tmp_path):
+    (tmp_path / "text.wav").write_text("no audio")
+    status, said = balr("extract", tmp_path / "text.wav")
+    assert status == 1
+    assert "skipped text: not audio" in said
+    assert balr("extract", tmp_path)[0] == 1
+
+
+def test_bad_vector_files_are_skipped_and_named(balr, few):
+    import pickle
+
+    balr("extract", few)
+    folder = few.parent / "espeak01"
+    (folder / "espeak01-01_emb.txt").write_text("1\n2\n3\n")
+    (folder / "espeak01-02_emb.txt").unlink()
+
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(few.parent / "hostile-was-here"), "w"))
+
+    (folder / "espeak01-02_emb.pkl").write_bytes(pickle.dumps(Hostile()))
+    status, said = balr("binarize", few)
+    assert status == 0
+    assert "12 recordings: 10 binary attributes computed, 0 there already, 2 skipped" in said
+    found = reasons(few.parent / "skipped.csv")
+    assert "embedding of 3 values where most have 256" in found["espeak01/espeak01-01"]
+    assert "refused: this pickle names" in found["espeak01/espeak01-02"]
+    assert not (few.parent / "hostile-was-here").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["extract", "nothing.csv"], 1, "no such file or folder: nothing.csv"),
+        (["extract", "{few}", "--device", "cuda"], 2, "device cuda asked for, but torch finds no CUDA GPUs here"),
+        (["extract", "{few}", "--device", "gpu"], 2, "unknown device 'gpu': expected cpu, cuda"),
+        (
+            ["extract", "{few}", "data.size=3"],
+            2,
+            "unknown key data.size (in data.size=3): section data has batch_size",
+        ),
+        (["extract", "{few}", "--save-format", "mat"], 2, "--save-format mat: expected txt, npy, dataset"),
+        (["extract", "{few}", "embeddings.model.model_repo={few}"], 1, "is a file: give the folder"),
+        (["extract", "{few}", "embeddings.model.features.num_mel_bins=40"], 1, "features of 40 mel bins"),
+        (["binarize", "{few}"], 1, "has no embedding to compute from (run balr extract first)"),
+        (
+            ["binarize", "{few}", "encoder.model.checkpoint_path=runs/nothing.pt"],
+            1,
+            "no checkpoint at runs/nothing.pt",
+        ),
+        (["binarize", "{few}", "encoder.model.internal_dim=64"], 1, "encoder.model.internal_dim=64, but"),
+        (["train", "{few}", "{few}"], 1, "no embedding column"),
+        (["train", "{few}", "{few}", "trainer.losses=[mse, l1]"], 2, "unknown loss 'l1': expected mse, triplet"),
+        (["train", "{few}", "{few}", "trainer.losses.arcface.weight=1"], 2, "does not have arcface"),
+        (["score", "train", "{few}"], 1, "no ba column"),
+        (["score", "train", "{few}", "scorer=betta"], 2, "unknown scorer 'betta'"),
+        (["score", "test", "{few}", "nothing.csv"], 1, "no trial list at nothing.csv"),
+        (["convert", "nothing.pt", "out"], 1, "no checkpoint at nothing.pt"),
+        (["nonsense"], 2, "unknown command 'nonsense': expected extract, binarize"),
+    ],
+)
+def test_errors_are_one_clear_line(balr, few, tmp_path, monkeypatch, words, status, message):
+    monkeypatch.chdir(tmp_path)
+    got, said = balr(*(word.format(few=few) for word in words))
+    (line,) = [line for line in said.splitlines() if "error:" in line]
+    assert message in line
+    assert got == status
+    assert "Traceback" not in said
+
+
+def test_wrong_embedding_size_names_both(balr, few, tmp_path):
+    balr("extract", few)
+    from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
+
+    BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(8, 16)).save_pretrained(tmp_path / "small")
+    status, said = balr("binarize", few, f"encoder.model.checkpoint_path={tmp_path / 'small'}")
+    assert status == 1
+    assert "embeddings of 256 values, the autoencoder expects 8" in said
+
+
+def test_whole_way_from_audio_to_metrics(balr, few, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    balr("extract", few)
+    small = [
+        "data.N_classes_per_batch=4",
+        "data.M_samples_per_class=3",
+        "data.batch_size=12",
+        "trainer.internal_dim=64",
+    ]
+    assert balr("train", few, few, "trainer.epochs=3", "--log-with", "none", *small)[0] == 0
+    assert balr("binarize", few, "encoder.model.checkpoint_path=runs/train/best.pt")[0] == 0
+    status, said = balr("score", "train", few)
+    assert status == 0
+    assert "Fitted to 4 speakers, 12 recordings" in said
+    ids = list(load_corpus(few)["id"])
+    pairs = [f"{a}\t{b}" for n, a in enumerate(ids) for b in ids[n + 1 :]]
+    (tmp_path / "trials.csv").write_text(
+        "\n".join(["enrollment\ttest", *pairs, f"{ids[0]},{ids[1]}\t{ids[2]}"]) + "\n"
+    )
+    status, said = balr("score", "test", few, "trials.csv", "scorer.checkpoint_path=runs/scorer/train/scorer.pt")
+    assert status == 0
+    assert "67 trials (13 of one speaker): EER" in said
+    assert "Cosine of the embeddings themselves: EER" in said
+    metrics = json.loads((tmp_path / "runs" / "score" / "metrics.json").read_text())
+    assert metrics["same_speaker"] == 13
+    assert {"eer", "cllr", "min_dcf_0.01", "embedding_cosine_eer"} <= set(metrics)
+    scores = (tmp_path / "runs" / "score" / "scores.csv").read_text().splitlines()
+    assert scores[0] == "enrollment\ttest\tscores"
+    assert len(scores) == 68
+    assert balr("score", "test", few, "trials.csv", "scorer=cosine")[0] == 0
+    assert (tmp_path / "runs" / "score2" / "scores.csv").exists()
+    status, said = balr("score", "test", few, "trials.csv")
+    assert status == 1
+    assert "the scorer knows 512 attributes, the corpus has 64" in said
+
+
+def test_trials_naming_unknown_recordings_name_them_all(balr, few, tmp_path):
+    balr("extract", few)
+    balr("binarize", few)
+    (tmp_path / "trials.csv").write_text("enrollment\ttest\nx1\tespeak01/espeak01-01\nx2,x3\tx1\n")
+    status, said = balr("score", "test", few, tmp_path / "trials.csv")
+    assert status == 1
+    assert "not in the corpus: x1, x2, x3" in said
+
+
+def test_interrupted_training_goes_on(balr, few, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    balr("extract", few)
+    words = ["train", few, few, "data.N_classes_per_batch=4", "data.M_samples_per_class=2", "data.batch_size=8"]
+    balr(*words, "trainer.epochs=2", "--save-dir", "a")
+    status, _ = balr(*words, "trainer.epochs=4", "--resume-from", "a")
+    assert status == 0
+    balr(*words, "trainer.epochs=4", "--save-dir", "b")
+    last = [(tmp_path / run / "last" / "model.safetensors").read_bytes() for run in ("a", "b")]
+    assert last[0] == last[1]
+
+
+def test_convert_reads_balr_and_wespeaker(balr, golden, tmp_path):
+    status, said = balr("convert", golden / "upstream_autoencoder.pt", tmp_path / "autoencoder")
+    assert status == 0
+    assert "autoencoder, 32 values -> 48 attributes" in said
+    assert sorted(path.name for path in (tmp_path / "autoencoder").iterdir()) == ["config.json", "model.safetensors"]
+    status, said = balr("convert", golden / "upstream_autoencoder.pt", tmp_path / "autoencoder")
+    assert status == 1
+    assert "exists already" in said
+    from balr_hf import WespeakerConfig, WespeakerModel
+
+    source = tmp_path / "wespeaker"
+    source.mkdir()
+    (source / "config.yaml").write_text("model: ResNet18\nmodel_args: {m_channels: 2, embed_dim: 8}\n")
+    import torch
+
+    made = WespeakerModel(WespeakerConfig.from_wespeaker("ResNet18", {"m_channels": 2, "embed_dim": 8}))
+    torch.save({**made.state_dict(), "projection.weight": torch.zeros(3)}, source / "avg_model.pt")
+    status, _ = balr("convert", source, tmp_path / "embedder", "--waveform-scale", "1")
+    assert status == 0
+    loaded = WespeakerModel.from_pretrained(tmp_path / "embedder")
+    assert loaded.feature_extractor.waveform_scale == 1.0
+    assert torch.equal(loaded.conv1.weight, made.conv1.weight)
+    shutil.rmtree(source)
+
+
+def test_duplicate_ids_are_refused(balr, few):
+    few.write_text(few.read_text() + few.read_text().splitlines()[1] + "\n")
+    status, said = balr("extract", few)
+    assert status == 1
+    assert "duplicate ids" in said
+    assert "espeak01/espeak01-01" in said
+
+
+def test_csv_without_a_usable_column_names_its_columns(balr, tmp_path):
+    (tmp_path / "corpus.csv").write_text("name,wav\na,a.wav\n")
+    status, said = balr("extract", tmp_path / "corpus.csv")
+    assert status == 1
+    assert "none of the columns audio, embedding, binary_attributes; its columns are name, wav" in said

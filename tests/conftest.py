@@ -1,0 +1,121 @@
+"""Fixtures that many tests share. Nothing here or in any test reaches the network."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Figures recorded from the reference systems (see tests/data/golden/README.md)."""
+    return ROOT / "tests" / "data" / "golden"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Material too large for the repository; tests that need it are skipped without it."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs {SHARED}, which this checkout does not have beside it")
+    return SHARED
+
+
+@pytest.fixture
+def sample(tmp_path) -> Path:
+    """A copy of the sample corpus, so that vector files can be written beside its audio."""
+    folder = tmp_path / "sample"
+    shutil.copytree(ROOT / "resources" / "data" / "sample", folder)
+    return folder
+
+
+@pytest.fixture
+def few(sample) -> Path:
+    """The sample corpus with three recordings of each of four voices: `few.csv`."""
+    lines = (sample / "metadata.csv").read_text().splitlines()
+    kept = [line for line in lines[1:] if line[6:8] in ("01", "02", "17", "18") and line[18:20] in ("01", "02", "03")]
+    (sample / "few.csv").write_text("\n".join([lines[0], *kept]) + "\n")
+    return sample / "few.csv"
+
+
+@pytest.fixture(scope="session")
+def tiny_embedder():
+    """The shipped embedder."""
+    from balr_hf import WespeakerModel
+    from balr_hf.defaults import EMBEDDER, resource
+
+    return WespeakerModel.from_pretrained(resource(EMBEDDER))
+
+
+@pytest.fixture
+def make_corpus():
+    """Makes a corpus of random embeddings (and attributes) that cluster by speaker."""
+    import datasets
+
+    from balr_hf.data import add_vector_column, fixed_length_column
+
+    def make(speakers: int, recordings: int, size: int = 16, seed: int = 0, attributes: int = 0, name: str = "s"):
+        rng = np.random.default_rng(seed)
+        speaker = np.repeat(np.arange(speakers), recordings)
+        columns = {"id": [f"{name}{n}" for n in range(len(speaker))], "speaker": [f"{name}{s}" for s in speaker]}
+        dataset = datasets.Dataset.from_dict(columns)
+        centres = rng.normal(size=(speakers, size))
+        embeddings = centres[speaker] + 0.5 * rng.normal(size=(len(speaker), size))
+        dataset = add_vector_column(dataset, "embedding", fixed_length_column(embeddings.astype(np.float32)))
+        if attributes:
+            likely = rng.random((speakers, attributes)) ** 2
+            bits = rng.random((len(speaker), attributes)) < likely[speaker]
+            dataset = add_vector_column(dataset, "ba", fixed_length_column(bits))
+        return dataset
+
+    return make
+
+
+@pytest.fixture
+def balr(capfd, caplog):
+    """Runs the command line in this process; gives its exit status and what it said."""
+
+    def run(*argv: str) -> tuple[int, str]:
+        from balr_hf.cli.main import main
+
+        capfd.readouterr()
+        caplog.clear()
+        try:
+            status = main([str(word) for word in argv])
+        except SystemExit as exit:
+            status = exit.code
+        captured = capfd.readouterr()
+        return status, "\n".join([captured.out, captured.err, *caplog.messages])
+
+    return run
+
+
+@pytest.fixture
+def run_python():
+    """Runs a Python command in a process of its own, without this one's thread settings."""
+
+    def run(*argv: str, cwd: Path | None = None, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(
+            [sys.executable, *map(str, argv)], cwd=cwd, env=env, capture_output=True, text=True, timeout=300, **kwargs
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run

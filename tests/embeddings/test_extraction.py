@@ -1,0 +1,128 @@
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from balr_hf import load_audio, load_corpus
+from balr_hf.data import vector_matrix
+from balr_hf.embeddings.extraction import FRAMES_PER_PASS, extract_embeddings
+from balr_hf.errors import UserError
+
+
+@pytest.fixture
+def corpus(few):
+    return load_corpus(few)
+
+
+@torch.inference_mode()
+def one_by_one(model, corpus):
+    extractor = model.feature_extractor
+    return np.concatenate(
+        [model(extractor([load_audio(row["audio"])])["input_features"]).embeddings.numpy() for row in corpus]
+    )
+
+
+@pytest.mark.parametrize(("batch_size", "frames"), [(64, 400), (5, 100_000), (1, 400), (64, 2000)])
+def test_embeddings_equal_those_of_one_recording_at_a_time(tiny_embedder, corpus, monkeypatch, batch_size, frames):
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", frames)
+    extracted = tiny_embedder.extract_embeddings(corpus, batch_size=batch_size)
+    embeddings, present = vector_matrix(extracted, "embedding")
+    assert present.all()
+    assert list(extracted["id"]) == list(corpus["id"])
+    np.testing.assert_allclose(embeddings, one_by_one(tiny_embedder, corpus), atol=1e-4)
+
+
+def test_column_is_fixed_length_float32_and_others_pass_through(tiny_embedder, corpus):
+    extracted = tiny_embedder.extract_embeddings(corpus)
+    assert extracted.features["embedding"] == datasets.List(datasets.Value("float32"), length=256)
+    assert list(extracted["text"]) == list(corpus["text"])
+
+
+def test_bad_recordings_keep_their_row_and_are_named(tiny_embedder, few, caplog):
+    folder = few.parent
+    good = folder / "espeak01" / "espeak01-01.opus"
+    (folder / "text.wav").write_text("not audio")
+    (folder / "empty.flac").touch()
+    (folder / "cut.opus").write_bytes(good.read_bytes()[:60])
+    lines = few.read_text().splitlines()[:3]
+    bad = ("missing.wav", "text.wav", "empty.flac", "cut.opus")
+    few.write_text("\n".join([*lines, *(f"{name},{name},x,f,t" for name in bad)]) + "\n")
+    dataset, skipped = extract_embeddings(tiny_embedder, load_corpus(few))
+    assert [row.id for row in skipped] == list(bad)
+    assert "file not found" in skipped[0].reason
+    assert "empty file" in skipped[2].reason
+    assert [embedding is None for embedding in dataset["embedding"]] == [False, False, True, True, True, True]
+    tiny_embedder.extract_embeddings(load_corpus(few))
+    assert "skipped 4 recordings: missing.wav (file not found" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(16000), "digital silence"),
+        (np.full(16000, 0.5), "digital silence"),
+        (np.random.default_rng(0).normal(size=160), "too short: 10 ms of at least 105 ms"),
+        (np.array([np.nan] * 16000), "not all finite"),
+    ],
+    ids=["silence", "constant", "10 ms", "nan"],
+)
+def test_samples_that_hold_no_voice_are_skipped_with_the_reason(tiny_embedder, samples, reason):
+    audio = {"array": samples.astype(np.float32), "sampling_rate": 16000}
+    corpus = datasets.Dataset.from_list([{"id": "x", "audio": audio}])
+    _, skipped = extract_embeddings(tiny_embedder, corpus)
+    assert skipped[0].id == "x"
+    assert reason in skipped[0].reason
+
+
+def test_shortest_recording_that_is_taken_has_a_finite_embedding(tiny_embedder):
+    samples = np.random.default_rng(0).normal(size=400 + 8 * 160).astype(np.float32) * 0.1
+    corpus = datasets.Dataset.from_list([{"id": "x", "audio": {"array": samples, "sampling_rate": 16000}}])
+    extracted, skipped = extract_embeddings(tiny_embedder, corpus)
+    assert not skipped
+    assert np.isfinite(extracted[0]["embedding"]).all()
+
+
+def test_what_is_there_already_is_not_computed_again(tiny_embedder, corpus, monkeypatch):
+    half = tiny_embedder.extract_embeddings(corpus.select(range(6)))
+    marked = np.full(256, 7.0, dtype=np.float32)
+    embeddings = [marked] * 6 + [None] * (len(corpus) - 6)
+    feature = half.features["embedding"]
+    partly = corpus.add_column("embedding", embeddings, feature=feature)
+    saved = []
+    result, _ = extract_embeddings(tiny_embedder, partly, save=lambda ids, vectors: saved.extend(ids))
+    assert saved == list(corpus["id"])[6:]
+    assert result[0]["embedding"] == marked.tolist()
+    forced, _ = extract_embeddings(tiny_embedder, partly, force=True)
+    assert forced[0]["embedding"] == pytest.approx(half[0]["embedding"], abs=1e-5)
+
+
+def test_embeddings_of_another_size_are_refused(tiny_embedder, corpus):
+    other = corpus.add_column(
+        "embedding", [[0.0] * 8] * len(corpus), feature=datasets.List(datasets.Value("float32"), length=8)
+    )
+    with pytest.raises(UserError, match="8 values, the embedder makes 256"):
+        extract_embeddings(tiny_embedder, other)
+
+
+def test_corpus_without_audio_is_refused(tiny_embedder):
+    with pytest.raises(UserError, match=r"no audio column \(columns: id\)"):
+        extract_embeddings(tiny_embedder, datasets.Dataset.from_dict({"id": ["x"]}))
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(few, run_python, tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys\n"
+        "import numpy as np\n"
+        "from balr_hf import WespeakerModel, load_corpus\n"
+        "from balr_hf.data import vector_matrix\n"
+        "from balr_hf.defaults import EMBEDDER, resource\n"
+        "if __name__ == '__main__':\n"
+        "    model, corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
+        "    runs = [model.extract_embeddings(corpus, num_proc=n) for n in (1, 2)]\n"
+        "    one, two = (vector_matrix(run, 'embedding')[0] for run in runs)\n"
+        "    print(np.abs(one - two).max())\n"
+    )
+    done = run_python(script, few)
+    assert float(done.stdout.split()[-1]) < 1e-4

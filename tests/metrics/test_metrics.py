@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+
+from balr_hf.metrics import cllr, cllr_min, compute_metrics, eer, min_dcf
+from balr_hf.metrics.calibration import pav_llrs
+
+SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
+
+
+@pytest.fixture(scope="module")
+def recorded(golden):
+    return np.load(golden / "metrics.npz"), json.loads((golden / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_metrics_equal_the_references(recorded, name):
+    arrays, figures = recorded
+    metrics = compute_metrics(arrays[f"{name}_llr"], arrays[f"{name}_label"])
+    # For ties the references' EER and minDCF depend on the order in which equal scores were sorted.
+    names = ["cllr", "cllr_min", "cllr_cal"] + ["eer", "min_dcf_0.01", "min_dcf_0.05"] * (name != "ties")
+    for key in names:
+        assert metrics[key] == pytest.approx(figures[name][key], abs=1e-6), key
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_pav_llrs_equal_lirs(recorded, name):
+    arrays, _ = recorded
+    llrs = pav_llrs(arrays[f"{name}_llr"], arrays[f"{name}_label"])
+    np.testing.assert_allclose(llrs, arrays[f"{name}_pav_llr"], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ties", "calibrated"])
+def test_order_of_trials_does_not_matter(recorded, name):
+    arrays, _ = recorded
+    llrs, labels = arrays[f"{name}_llr"], arrays[f"{name}_label"]
+    order = np.random.default_rng(0).permutation(len(llrs))
+    assert compute_metrics(llrs[order], labels[order]) == pytest.approx(compute_metrics(llrs, labels), rel=1e-12)
+
+
+def test_equal_scores_are_chance():
+    llrs, labels = np.zeros(10), np.arange(10) < 3
+    assert eer(llrs, labels)[0] == pytest.approx(0.5)
+    assert min_dcf(llrs, labels, 0.01) == 1.0
+    assert cllr(llrs, labels) == pytest.approx(1.0)
+
+
+def test_threshold_of_the_eer_separates_the_trials():
+    llrs, labels = np.array([-3.0, -2.0, 2.0, 3.0]), np.array([0, 0, 1, 1])
+    rate, threshold = eer(llrs, labels)
+    assert rate == 0
+    assert -2 < threshold <= 2
+
+
+def test_scores_the_wrong_way_round_have_an_eer_above_one_half():
+    assert eer(np.array([1.0, 2.0, -1.0, -2.0]), np.array([0, 0, 1, 1]))[0] == 1.0
+
+
+def test_huge_llrs_cost_finitely():
+    assert cllr(np.array([-1e6, 1e6]), np.array([1, 0])) == pytest.approx(1e6 / np.log(2))
+    assert cllr_min(np.array([1e6, -1e6]), np.array([1, 0])) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("llrs", "labels", "message"),
+    [
+        ([1.0, np.nan], [0, 1], "1 of 2 scores are not finite"),
+        ([1.0, 2.0], [1, 1], "2 same-speaker and 0 different-speaker"),
+        ([1.0], [0, 1], "1 scores but 2 labels"),
+    ],
+)
+def test_trials_that_cannot_be_evaluated_are_refused(llrs, labels, message):
+    with pytest.raises(ValueError, match=message):
+        compute_metrics(np.array(llrs), np.array(labels))

@@ -1,0 +1,142 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from balr_hf.files import atomic_folder, atomic_path, new_run_folder, replace_folder, write_json
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Every file under `folder`, hidden ones too."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("old", [{}, {"a.txt": "old"}], ids=["new", "replaced"])
+def test_file_is_there_after_success(tmp_path, old):
+    for name, text in old.items():
+        (tmp_path / name).write_text(text)
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+        assert content(tmp_path) == {**old, temporary.name: "new"}, "visible only when it is complete"
+    assert content(tmp_path) == {"a.txt": "new"}
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [{}, {"a.txt": "old"}], ids=["new", "replaced"])
+def test_failed_file_leaves_what_was_there(tmp_path, old, failure):
+    for name, text in old.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(failure), atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise failure
+    assert content(tmp_path) == old
+
+
+def test_file_that_was_never_written_is_an_error_and_keeps_the_old(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.txt"):
+        pass
+    assert content(tmp_path) == {"a.txt": "old"}
+
+
+def test_folders_of_a_file_are_made(tmp_path):
+    with atomic_path(tmp_path / "x" / "y" / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert content(tmp_path) == {"x/y/a.txt": "new"}
+
+
+def test_folder_replaces_the_old_one_whole(tmp_path):
+    folder = tmp_path / "x" / "corpus"
+    with atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("1")
+        (temporary / "b").write_text("1")
+    assert content(tmp_path) == {"x/corpus/a": "1", "x/corpus/b": "1"}
+    with atomic_folder(folder) as temporary:
+        (temporary / "b").write_text("2")
+        assert content(folder) == {"a": "1", "b": "1"}
+    assert content(tmp_path) == {"x/corpus/b": "2"}
+    assert [path.name for path in folder.parent.iterdir()] == ["corpus"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("exists", [False, True])
+def test_failed_folder_leaves_what_was_there(tmp_path, exists, failure):
+    folder = tmp_path / "corpus"
+    if exists:
+        folder.mkdir()
+        (folder / "a").write_text("old")
+    with pytest.raises(failure), atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("half")
+        raise failure
+    assert content(tmp_path) == ({"corpus/a": "old"} if exists else {})
+    assert list(tmp_path.iterdir()) == ([folder] if exists else [])
+
+
+def test_relative_folder_is_made_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with atomic_folder(Path("corpus")) as temporary:
+        (temporary / "a").write_text("1")
+    assert content(tmp_path) == {"corpus/a": "1"}
+
+
+def test_folder_that_cannot_be_replaced_stays(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "never made", tmp_path / "corpus")
+    assert content(tmp_path) == {"corpus/a": "old"}
+
+
+def test_link_to_a_folder_is_replaced_without_a_trace(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a").write_text("old")
+    (tmp_path / "corpus").symlink_to(tmp_path / "disk")
+    with atomic_folder(tmp_path / "corpus") as temporary:
+        (temporary / "a").write_text("new")
+    assert (tmp_path / "corpus" / "a").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "corpus"}
+
+
+def test_json_is_written_whole(tmp_path):
+    write_json(tmp_path / "a.json", {"b": [1, 2.5, None]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"b": [1, 2.5, None]}
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"b": object()})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"b": [1, 2.5, None]}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_runs_are_numbered(tmp_path):
+    default = str(tmp_path / "runs" / "train")
+    for name in ("train", "train2", "train3"):
+        folder = new_run_folder(None, default)
+        assert folder == tmp_path / "runs" / name
+        (folder / "log").write_text("used")
+    assert content(tmp_path) == {f"runs/{name}/log": "used" for name in ("train", "train2", "train3")}
+
+
+def test_gap_in_the_numbers_is_filled(tmp_path):
+    for name in ("train", "train3"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log").touch()
+    assert new_run_folder(tmp_path / "train", "unused") == tmp_path / "train2"
+
+
+def test_empty_folder_is_used(tmp_path):
+    (tmp_path / "train").mkdir()
+    assert new_run_folder(tmp_path / "train", "unused") == tmp_path / "train"
+
+
+def test_folder_that_exists_is_used_if_that_is_fine(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "log").write_text("used")
+    assert new_run_folder(tmp_path / "train", "unused", exist_ok=True) == tmp_path / "train"
+    assert content(tmp_path) == {"train/log": "used"}
+
+
+@pytest.mark.parametrize("exist_ok", [False, True])
+def test_file_in_the_place_of_a_run_folder_is_an_error(tmp_path, exist_ok):
+    (tmp_path / "train").write_text("a file")
+    with pytest.raises(FileExistsError, match="train"):
+        new_run_folder(tmp_path / "train", "unused", exist_ok=exist_ok)
+    assert content(tmp_path) == {"train": "a file"}

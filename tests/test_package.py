@@ -1,0 +1,70 @@
+"""The package as a whole: start-up, public names, and what an installed wheel contains."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import balr_hf
+
+
+def test_public_names_can_all_be_imported():
+    assert all(getattr(balr_hf, name) is not None for name in balr_hf.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        balr_hf.Nothing  # noqa: B018
+
+
+def test_importing_the_package_or_asking_for_help_imports_no_torch(run_python):
+    script = (
+        "import sys, balr_hf\n"
+        "from balr_hf.cli.main import main\n"
+        "main(['--help'])\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'numpy', 'evaluate'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    run_python("-c", script)
+
+
+def test_help_of_every_command_imports_no_torch(run_python):
+    script = (
+        "import sys\n"
+        "from balr_hf.cli.main import COMMANDS, main\n"
+        "for command in COMMANDS:\n"
+        "    try:\n"
+        "        main([*command.split(), '--help'])\n"
+        "    except SystemExit as exit:\n"
+        "        assert exit.code == 0\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    run_python("-c", script)
+
+
+@pytest.mark.slow
+def test_wheel_finds_its_resources_wherever_it_is_installed(root, tmp_path, run_python):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    script = (
+        "import balr_hf, sys\n"
+        "from balr_hf.defaults import *\n"
+        "for name in (EMBEDDER, AUTOENCODER, SCORER, SAMPLE_CORPUS + '/trials.csv'):\n"
+        "    print(resource(name))\n"
+        "from balr_hf.cli.main import main\n"
+        "sys.exit(main(['extract', '--no-save-output', str(resource(SAMPLE_CORPUS + '/espeak01'))]))\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path / "installed"), "PATH": "", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(str(tmp_path / "installed" / "balr_hf" / "resources")) == 4
+    assert "8 recordings: 8 embeddings computed" in done.stderr
+
+
+def test_shipped_models_say_what_they_are(root):
+    for folder in (root / "resources" / "models").iterdir():
+        if folder.is_dir():
+            assert (folder / "README.md").read_text().startswith("---\n"), folder

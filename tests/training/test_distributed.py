@@ -1,0 +1,61 @@
+"""Training as `accelerate launch` starts it, with one and two processes on a CPU."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+RECORDER = """
+import json, sys
+import datasets
+from balr_hf import BinaryAttributeEncoderTrainer, MSELoss
+from balr_hf.training.arguments import DataArguments
+from balr_hf.training.trainer import SpeakerEmbeddings
+
+corpus, folder = datasets.load_from_disk(sys.argv[1]), sys.argv[2]
+trainer = BinaryAttributeEncoderTrainer(
+    corpus, corpus, DataArguments(batch_size=8, N_classes_per_batch=4, M_samples_per_class=2), [MSELoss()],
+    input_dim=16, internal_dim=24, epochs=2, save_dir=f"{folder}/run", device=None, log_with="none",
+)
+seen, gather = [], SpeakerEmbeddings.__getitems__
+def record(self, rows):
+    if self is trainer.trainset:
+        seen.append(rows)
+    return gather(self, rows)
+SpeakerEmbeddings.__getitems__ = record
+trainer.train()
+process = trainer.process
+json.dump(seen, open(f"{folder}/seen-{process.process_index}-of-{process.num_processes}.json", "w"))
+"""
+
+
+@pytest.fixture
+def launch(run_python, root, tmp_path):
+    def run(processes, *arguments):
+        config = ["--config_file", root / "accelerate_config.yaml", "--num_processes", processes]
+        return run_python("-m", "accelerate.commands.launch", *config, *arguments, cwd=tmp_path)
+
+    return run
+
+
+def test_two_processes_see_the_batches_that_one_sees(make_corpus, tmp_path, launch):
+    make_corpus(18, 4).save_to_disk(str(tmp_path / "corpus"))
+    script = tmp_path / "record.py"
+    script.write_text(RECORDER)
+    for processes in (1, 2):
+        launch(processes, script, tmp_path / "corpus", tmp_path)
+    one, zero, other = (json.loads((tmp_path / f"seen-{n}.json").read_text()) for n in ("0-of-1", "0-of-2", "1-of-2"))
+    assert len(one) == 10  # 18 speakers in batches of 4: 5 batches an epoch
+    first, second = one[:5], one[5:]
+    assert zero == [first[0], first[2], first[4], second[0], second[2], second[4]]
+    assert other == [first[1], first[3], first[0], second[1], second[3], second[0]]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_example_trains_on_the_sample_corpus(processes, tmp_path, launch, root):
+    done = launch(processes, root / "examples" / "train.py", "--epochs", 2)
+    assert f"Trained with {processes} process(es): runs/train/best" in done.stdout
+    assert (tmp_path / "runs" / "train" / "best" / "model.safetensors").exists()
+    assert json.loads((tmp_path / "runs" / "train" / "run.json").read_text())["num_processes"] == processes
+    assert not (tmp_path / "runs" / "train2").exists()

@@ -1,0 +1,104 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from balr_hf import (
+    ArcFaceLoss,
+    BinaryAttributeAutoEncoder,
+    BinaryAttributeAutoEncoderConfig,
+    MSELoss,
+    SparsityLoss,
+    TripletMarginLoss,
+)
+from balr_hf.errors import ConfigError
+from balr_hf.training.arguments import ArcFaceLossArguments
+from balr_hf.training.losses import LOSSES, build_losses
+
+
+@pytest.fixture(scope="module")
+def recorded(golden):
+    return load_file(golden / "losses.safetensors"), json.loads((golden / "losses.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def batch(recorded):
+    tensors, _ = recorded
+    return tuple(tensors[name] for name in ("input", "labels", "binary", "reconstruction", "latent"))
+
+
+def test_mse_equals_balrs(batch, recorded):
+    assert MSELoss()(*batch).item() == pytest.approx(recorded[1]["mse"], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["all", "hard", "semihard", "easy"])
+def test_triplet_margin_equals_balrs(batch, recorded, kind):
+    loss = TripletMarginLoss(margin=0.3, type_of_triplets=kind)(*batch)
+    assert loss.item() == pytest.approx(recorded[1][f"triplet_margin_0.3_{kind}"], rel=1e-5)
+
+
+def test_arcface_equals_balrs(batch, recorded):
+    loss = ArcFaceLoss(margin=0.3)
+    loss.setup(nb_train_classes=6, internal_dim=48)
+    loss.criterion.W.data = recorded[0]["arcface_weight"]
+    assert loss(*batch).item() == pytest.approx(recorded[1]["arcface_margin_0.3_all"], rel=1e-5)
+
+
+def sparsity(recorded):
+    loss = SparsityLoss()
+    loss.setup(M_samples_per_class=4, internal_dim=48)
+    loss.target = recorded[0]["sparsity_target"].float()
+    return loss
+
+
+def test_sparsity_equals_balrs(batch, recorded):
+    assert sparsity(recorded)(*batch).item() == pytest.approx(recorded[1]["sparsity"], rel=1e-5)
+
+
+def test_sparsity_does_not_depend_on_the_order_of_the_batch(batch, recorded):
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(0))
+    shuffled = tuple(tensor[order] for tensor in batch)
+    assert sparsity(recorded)(*shuffled).item() == pytest.approx(recorded[1]["sparsity"], rel=1e-5)
+
+
+def test_sparsitys_gradient_reaches_the_encoder(batch, recorded):
+    model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(32, 48))
+    output = model(batch[0])
+    sparsity(recorded)(batch[0], batch[1], output.binary, output.reconstruction, output.latent).backward()
+    assert model.encoder[0].weight.grad.abs().sum() > 0
+    assert model.decoder[0].weight.grad is None
+
+
+def test_sparsity_needs_whole_groups(batch, recorded):
+    labels = batch[1].clone()
+    labels[0] = 5
+    with pytest.raises(ValueError, match="multiple of M_samples_per_class=4"):
+        sparsity(recorded)(batch[0], labels, *batch[2:])
+
+
+def test_arcface_owns_weights_for_the_optimizer():
+    loss = ArcFaceLoss()
+    assert not list(loss.parameters())
+    loss.setup(nb_train_classes=6, internal_dim=48)
+    assert [tuple(p.shape) for p in loss.parameters()] == [(48, 6)]
+
+
+@pytest.mark.parametrize("cls", [ArcFaceLoss, SparsityLoss])
+def test_loss_that_was_not_set_up_says_so(cls, batch):
+    with pytest.raises(RuntimeError, match="call setup"):
+        cls()(*batch)
+
+
+def test_losses_are_built_by_name():
+    losses = build_losses({"mse": None, "arcface": ArcFaceLossArguments(margin=0.5, weight=1.0)})
+    assert [(loss.name, loss.weight) for loss in losses] == [("mse", 1.0), ("arcface", 1.0)]
+    assert losses[1].miner.margin == 0.5
+    assert set(LOSSES) == {"mse", "triplet", "arcface", "sparsity"}
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ConfigError, match="unknown loss 'mee': expected mse, triplet, arcface, sparsity"):
+        build_losses({"mee": None})
+    with pytest.raises(ConfigError, match="type_of_triplets='some': expected all"):
+        TripletMarginLoss(type_of_triplets="some")

@@ -1,0 +1,190 @@
+import json
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from balr_hf import (
+    ArcFaceLoss,
+    BinaryAttributeAutoEncoder,
+    BinaryAttributeEncoderTrainer,
+    MSELoss,
+    SparsityLoss,
+    TripletMarginLoss,
+)
+from balr_hf.errors import UserError
+from balr_hf.training.arguments import DataArguments
+from balr_hf.training.trainer import SpeakerEmbeddings
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate():
+    """Accelerate fixes the precision for the whole process; tests choose theirs."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def sets(make_corpus):
+    return make_corpus(20, 6, seed=0, name="t"), make_corpus(10, 6, seed=1, name="v")
+
+
+def all_losses():
+    return [MSELoss(), TripletMarginLoss(), ArcFaceLoss(), SparsityLoss()]
+
+
+def make(sets, folder, losses=None, **options):
+    options = {"epochs": 4, "val_period": 2, "input_dim": 16, "internal_dim": 24, "log_with": "none", **options}
+    data = options.pop("data", DataArguments(batch_size=32, N_classes_per_batch=8, M_samples_per_class=4))
+    return BinaryAttributeEncoderTrainer(*sets, data, losses or [MSELoss()], save_dir=folder, **options)
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_training_lowers_the_loss_and_returns_the_best_model(sets, tmp_path):
+    trainer = make(sets, tmp_path / "run", epochs=60, val_period=10, learning_rate=0.005)
+    model = trainer.train()
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    train = [row["train/loss"] for row in history if "train/loss" in row]
+    validation = {row["epoch"]: row["val/loss"] for row in history if "val/loss" in row}
+    assert train[-1] < 0.5 * train[0]
+    assert list(validation) == [10, 20, 30, 40, 50, 60]
+    assert trainer.best_loss == min(validation.values())
+    assert isinstance(model, BinaryAttributeAutoEncoder)
+    assert not model.training
+    assert same(model.state_dict(), weights(tmp_path / "run" / "best"))
+
+
+def test_best_is_the_model_of_the_lowest_validation_loss(sets, tmp_path, monkeypatch):
+    trainer = make(sets, tmp_path / "run", epochs=6, save_period=2)
+    scripted = iter([3.0, 1.0, 2.0])
+    trainer.accelerator.reduce = lambda tensor, reduction: (
+        tensor if reduction == "mean" else torch.full_like(tensor, next(scripted) * len(trainer.val_sampler))
+    )
+    trainer.train()
+    assert same(weights(tmp_path / "run" / "best"), weights(tmp_path / "run" / "epoch4"))
+    assert same(weights(tmp_path / "run" / "last"), weights(tmp_path / "run" / "epoch6"))
+
+
+@pytest.mark.parametrize("interrupted_at", [2, 4])
+def test_resumed_run_ends_with_the_same_bits(sets, tmp_path, interrupted_at):
+    make(sets, tmp_path / "whole", all_losses(), epochs=6).train()
+    make(sets, tmp_path / "parts", all_losses(), epochs=interrupted_at).train()
+    torch.manual_seed(99)
+    make(sets, None, all_losses(), epochs=6, resume_from=tmp_path / "parts").train()
+    assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "parts" / "last"))
+    assert same(weights(tmp_path / "whole" / "best"), weights(tmp_path / "parts" / "best"))
+    whole, parts = (json.loads((tmp_path / run / "history.json").read_text()) for run in ("whole", "parts"))
+    assert [row for row in whole if "val/loss" in row] == [row for row in parts if "val/loss" in row]
+
+
+def test_same_seed_gives_the_same_bits_and_another_seed_others(sets, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        make(sets, tmp_path / name, all_losses(), epochs=2, seed=seed).train()
+    assert same(weights(tmp_path / "a" / "last"), weights(tmp_path / "b" / "last"))
+    assert not same(weights(tmp_path / "a" / "last"), weights(tmp_path / "c" / "last"))
+
+
+def test_resuming_with_other_settings_is_refused(sets, tmp_path):
+    make(sets, tmp_path / "run", epochs=2).train()
+    with pytest.raises(UserError, match=r"other settings: learning_rate was 0\.001, now 0\.01"):
+        make(sets, None, epochs=4, learning_rate=0.01, resume_from=tmp_path / "run")
+    with pytest.raises(UserError, match="2 epochs already: ask for more"):
+        make(sets, None, epochs=2, resume_from=tmp_path / "run")
+    with pytest.raises(UserError, match="not a run that can be resumed"):
+        make(sets, None, resume_from=tmp_path)
+
+
+def test_run_folders_are_numbered(sets, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(3):
+        make(sets, None, epochs=1).train()
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["train", "train2", "train3"]
+    settings = json.loads((tmp_path / "runs" / "train" / "run.json").read_text())
+    assert settings["training_set"] == {"recordings": 120, "speakers": 20}
+    assert settings["losses"] == {"mse": {"weight": 1.0}}
+
+
+def test_tensorboard_logs_are_written_by_default(sets, tmp_path):
+    trainer = BinaryAttributeEncoderTrainer(
+        *sets, DataArguments(), [MSELoss()], input_dim=16, epochs=2, save_dir=tmp_path / "run"
+    )
+    trainer.train()
+    assert list((tmp_path / "run" / "logs").rglob("events.out.tfevents.*"))
+
+
+def test_gradient_accumulation_takes_fewer_steps(sets, tmp_path):
+    make(sets, tmp_path / "a", epochs=1, gradient_accumulation_steps=1).train()
+    accumulating = make(sets, tmp_path / "b", epochs=1, gradient_accumulation_steps=3)
+    accumulating.train()
+    steps = {int(state["step"]) for state in accumulating.optimizer.state.values()}
+    assert len(accumulating.train_loader) == 3
+    assert steps == {1}
+    assert not same(weights(tmp_path / "a" / "last"), weights(tmp_path / "b" / "last"))
+
+
+def test_bf16_trains_and_saves_float32(sets, tmp_path):
+    make(sets, tmp_path / "run", all_losses(), epochs=2, mixed_precision="bf16").train()
+    assert {weight.dtype for name, weight in weights(tmp_path / "run" / "last").items() if "num_b" not in name} == {
+        torch.float32
+    }
+
+
+def test_arcface_weights_are_trained(sets, tmp_path):
+    losses = [MSELoss(), ArcFaceLoss(weight=1.0)]
+    trainer = make(sets, tmp_path / "run", losses, epochs=1)
+    before = losses[1].criterion.W.detach().clone()
+    trainer.train()
+    assert not torch.equal(before, losses[1].criterion.W)
+
+
+def test_fewer_speakers_than_n_are_used_with_a_warning(make_corpus, tmp_path, caplog):
+    sets = make_corpus(20, 6), make_corpus(3, 6, seed=1)
+    make(sets, tmp_path / "run", epochs=1).train()
+    assert (
+        "The validation set has 3 speakers, fewer than data.N_classes_per_batch=8: batches hold 3 x 4" in caplog.text
+    )
+
+
+def test_training_without_sampler_uses_plain_batches(sets, tmp_path):
+    make(sets, tmp_path / "run", epochs=1, data=DataArguments(batch_size=50, sampler="none")).train()
+    assert (tmp_path / "run" / "best" / "config.json").exists()
+
+
+def test_speaker_with_one_recording_is_used(make_corpus):
+    import datasets
+
+    corpus = datasets.concatenate_datasets([make_corpus(3, 4), make_corpus(1, 1, seed=5, name="lonely")])
+    found = SpeakerEmbeddings(corpus)
+    assert found.labels.bincount().tolist() == [4, 4, 4, 1]
+    assert found.speakers[-1] == "lonely0"
+
+
+def test_rows_without_speaker_or_embedding_are_skipped_and_counted(make_corpus, caplog):
+    corpus = make_corpus(3, 2)
+    feature = corpus.features["embedding"]
+    embeddings, speakers = list(corpus["embedding"]), list(corpus["speaker"])
+    embeddings[1], speakers[4] = None, None
+    corpus = corpus.remove_columns(["embedding", "speaker"])
+    corpus = corpus.add_column("speaker", speakers).add_column("embedding", embeddings, feature=feature)
+    found = SpeakerEmbeddings(corpus)
+    assert found.labels.tolist() == [0, 1, 1, 2]
+    assert found.embeddings[1].tolist() == embeddings[2]
+    assert "skipped 2 recordings: s1 (no embedding), s4 (no speaker)" in caplog.text
+
+
+def test_embeddings_of_another_size_are_refused(sets, tmp_path):
+    with pytest.raises(UserError, match=r"16 values, the autoencoder expects 256: set trainer\.input_dim"):
+        make(sets, tmp_path / "run", input_dim=256)
+
+
+def test_loss_that_is_not_finite_stops_the_run(sets, tmp_path):
+    with pytest.raises(UserError, match="not finite after epoch"):
+        make(sets, tmp_path / "run", learning_rate=1e30, epochs=5).train()
