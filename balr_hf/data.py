@@ -120,8 +120,8 @@ def load_corpus(
     Args:
         path: a metadata CSV (columns `id, audio, speaker, embedding, binary_attributes`, at least one of the file
             columns; `id` defaults to the audio path), a folder (its `metadata.csv`, else all audio in it), one audio
-            file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub (`name` or
-            `name:split`).
+            file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub
+            (`name` or `name:split`).
         audio_formats: file extensions to look for in a folder.
         root_dir: what relative paths of a CSV start from; the CSV's own folder by default.
         split: which split of a dataset that has several.

@@ -213,9 +213,9 @@ def test_pickle_cannot_alter_the_functions_that_it_may_call(tmp_path):
     """The BUILD opcode sets attributes of whatever is on the stack, a function's defaults too."""
     function = np._core.numeric._frombuffer
     before = function.__defaults__
-    content = b"cnumpy._core.numeric\n_frombuffer\n(N}(X\x0c\x00\x00\x00__defaults__(K\x07tdtb."
-    content = content.replace(b"(K\x07tdt", b"(K\x07tut")  # (None, {"__defaults__": (7,)})
-    pickletools.dis(content, out=io.StringIO())
+    state = b"(N}(X\x0c\x00\x00\x00__defaults__(K\x07tut"  # (None, {"__defaults__": (7,)})
+    content = b"cnumpy._core.numeric\n_frombuffer\n" + state + pickle.BUILD + pickle.STOP
+    pickletools.dis(content, out=io.StringIO())  # well formed
     (tmp_path / "a_emb.pkl").write_bytes(content)
     try:
         with pytest.raises(VectorError):

@@ -2,7 +2,7 @@
 
 The embedder is converted from a WeSpeaker checkpoint. The autoencoder and the scorer are fitted on segments of 2 to 4
 seconds of the recordings in `train.csv` of a LibriSpeech sample (id, audio, speaker), since that gives several of each
-speaker. `test.csv` (other speakers) serves as validation set.
+speaker. Every tenth speaker is held out to choose the best epoch.
 
 Usage:
     python resources/models/make_models.py LIBRISPEECH_FOLDER WESPEAKER_FOLDER
@@ -63,7 +63,7 @@ def save(model, name: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("librispeech", type=Path, help="folder with train.csv and test.csv")
+    parser.add_argument("librispeech", type=Path, help="folder with train.csv")
     parser.add_argument("wespeaker", type=Path, help="folder with avg_model.pt and config.yaml")
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1234)
@@ -73,14 +73,15 @@ def main() -> None:
 
     embedder = WespeakerModel.from_pretrained(arguments.wespeaker)
     save(embedder, EMBEDDER)
-    train, test = (
-        embedder.extract_embeddings(segments(load_corpus(arguments.librispeech / f"{split}.csv"), arguments.seed))
-        for split in ("train", "test")
-    )
+    corpus = segments(load_corpus(arguments.librispeech / "train.csv"), arguments.seed)
+    corpus = embedder.extract_embeddings(corpus)
+    held_out = set(sorted(set(corpus["speaker"]))[::10])
+    train = corpus.filter(lambda speaker: speaker not in held_out, input_columns="speaker")
+    validation = corpus.filter(lambda speaker: speaker in held_out, input_columns="speaker")
     with tempfile.TemporaryDirectory() as run:
         trainer = BinaryAttributeEncoderTrainer(
             train,
-            test,
+            validation,
             DataArguments(N_classes_per_batch=32, M_samples_per_class=4, batch_size=128),
             [MSELoss()],
             epochs=arguments.epochs,
@@ -91,10 +92,10 @@ def main() -> None:
         )
         autoencoder = trainer.train()
     save(autoencoder, AUTOENCODER)
-    counts, speakers = speaker_counts(autoencoder.get_binary_attributes(train))
+    counts, speakers = speaker_counts(autoencoder.get_binary_attributes(corpus))
     scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=counts.shape[1])).fit(counts)
     save(scorer, SCORER)
-    print(f"{len(train)} segments of {len(speakers)} speakers; {scorer.config.num_uninformative} attributes unused")
+    print(f"{len(corpus)} segments of {len(speakers)} speakers; {scorer.config.num_uninformative} attributes unused")
 
 
 if __name__ == "__main__":
