@@ -4,9 +4,10 @@ Decoding and resampling go through PyAV, whose wheels carry FFmpeg: nothing has 
 """
 
 import io
+import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,8 +16,12 @@ from balr_hf.errors import UserError
 SAMPLING_RATE = 16_000
 AUDIO_FORMATS = ("flac", "mp3", "m4a", "ogg", "opus", "wav", "wma")
 
-# Containers whose header states the exact length, so that a shorter stream means a cut file.
-_EXACT_LENGTH_CONTAINERS = {"flac", "wav"}
+# What FFmpeg may take a file for: containers of sound, and none of the playlists that make it open other files.
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,rm,sox,tta,voc,w64,wav,webm,wv"
+)
+# A wav written to a pipe states no length, or one of these and more.
+_WAV_LENGTH_UNKNOWN = 0x7FFFF000
 
 
 class AudioError(UserError):
@@ -46,14 +51,14 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
     if isinstance(source, (str, Path)):
         return _decode_file(Path(source), sampling_rate)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _decode(io.BytesIO(source), sampling_rate)
+        return _decode_bytes(source, sampling_rate)
     if isinstance(source, Mapping):
         if source.get("array") is not None:
-            if source.get("sampling_rate") is None:
+            if not source.get("sampling_rate"):
                 raise AudioError("samples come without their sampling_rate")
             return _from_samples(source["array"], source["sampling_rate"], sampling_rate)
         if source.get("bytes") is not None:
-            return _decode(io.BytesIO(source["bytes"]), sampling_rate)
+            return _decode_bytes(source["bytes"], sampling_rate)
         if source.get("path") is not None:
             return _decode_file(Path(source["path"]), sampling_rate)
         raise AudioError("no audio")
@@ -75,29 +80,33 @@ def _decode_file(path: Path, sampling_rate: int) -> np.ndarray:
         raise AudioError(f"is a folder, not a file: {path}")
     if path.stat().st_size == 0:
         raise AudioError("empty file")
-    return _decode(str(path), sampling_rate)
+    with path.open("rb") as file:
+        return _decode(file, sampling_rate)
 
 
-def _decode(file: str | io.BytesIO, sampling_rate: int) -> np.ndarray:
+def _decode_bytes(content: bytes, sampling_rate: int) -> np.ndarray:
+    if not len(content):
+        raise AudioError("empty file")
+    return _decode(io.BytesIO(content), sampling_rate)
+
+
+def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
     import av
 
-    if isinstance(file, io.BytesIO) and not file.getbuffer().nbytes:
-        raise AudioError("empty file")
-    chunks, rate, expected = [], None, None
+    expected = _stated_wav_length(file)
+    chunks, rate = [], None
     try:
-        with av.open(file, metadata_errors="ignore") as container:
+        with av.open(file, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
             if not container.streams.audio:
                 raise AudioError("has no audio stream")
             stream = container.streams.audio[0]
-            if container.format.name in _EXACT_LENGTH_CONTAINERS and stream.duration:
+            if container.format.name == "flac" and stream.duration:
                 expected = float(stream.duration * stream.time_base)
             for frame in container.decode(stream):
                 if rate is None:
                     rate = frame.sample_rate
                 elif frame.sample_rate != rate:
-                    raise AudioError(
-                        f"the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file"
-                    )
+                    raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
                 chunks.append(_mono(frame))
     except av.error.FFmpegError as error:
         decoded = sum(map(len, chunks)) / rate if chunks else 0
@@ -105,11 +114,29 @@ def _decode(file: str | io.BytesIO, sampling_rate: int) -> np.ndarray:
             raise AudioError(f"truncated or damaged: decoding stopped after {decoded:.2f} s") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
     if not chunks:
-        raise AudioError("has no audio samples")
+        raise AudioError("has no audio samples" if expected is None else f"truncated: 0 s of {expected:.2f} s")
     samples = np.concatenate(chunks)
-    if expected is not None and len(samples) / rate < expected - 0.1:
+    if expected is not None and len(samples) / rate < 0.999 * expected:
         raise AudioError(f"truncated: {len(samples) / rate:.2f} s of {expected:.2f} s")
     return _resample(_checked(samples), rate, sampling_rate)
+
+
+def _stated_wav_length(file: BinaryIO) -> float | None:
+    """The length in seconds that a wav's header states (FFmpeg goes by the file's size); None if there is none."""
+    head = file.read(12)
+    length, rate = None, None
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        while len(chunk := file.read(8)) == 8 and length is None:
+            name, size = struct.unpack("<4sI", chunk)
+            if name == b"fmt " and size >= 16:
+                rate = struct.unpack("<8xI", file.read(12))[0]  # bytes a second
+                file.seek(size + size % 2 - 12, io.SEEK_CUR)
+            elif name == b"data":
+                length = size
+            else:
+                file.seek(size + size % 2, io.SEEK_CUR)
+    file.seek(0)
+    return length / rate if rate and length and length < _WAV_LENGTH_UNKNOWN else None
 
 
 def _mono(frame) -> np.ndarray:
@@ -118,18 +145,21 @@ def _mono(frame) -> np.ndarray:
     channels = frame.layout.nb_channels
     if not frame.format.is_planar:  # packed: (1, samples * channels)
         samples = samples.reshape(-1, channels).T
+    samples = _fractions(samples)
+    return samples.mean(axis=0) if channels > 1 else samples[0]
+
+
+def _fractions(samples: np.ndarray) -> np.ndarray:
+    """Integer samples as float32 fractions of full scale; floats as they are."""
     if samples.dtype == np.uint8:
-        samples = (samples.astype(np.float32) - 128) / 128
-    elif np.issubdtype(samples.dtype, np.integer):
-        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
-    return samples.astype(np.float32, copy=False).mean(axis=0) if channels > 1 else samples[0].astype(np.float32)
+        return (samples.astype(np.float32) - 128) / 128
+    if np.issubdtype(samples.dtype, np.integer):
+        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+    return samples.astype(np.float32)
 
 
 def _from_samples(samples: Any, rate: int, sampling_rate: int) -> np.ndarray:
-    samples = np.asarray(samples)
-    if np.issubdtype(samples.dtype, np.integer):
-        samples = samples / -float(np.iinfo(samples.dtype).min)
-    samples = samples.astype(np.float32)
+    samples = _fractions(np.asarray(samples))
     if samples.ndim == 2:
         samples = samples.mean(axis=0)
     if samples.ndim != 1 or not samples.size:

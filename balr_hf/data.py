@@ -27,6 +27,7 @@ from balr_hf.vectors import (
     is_vector_file,
     read_vector,
     vector_path,
+    vector_stem,
 )
 
 logger = logging.getLogger(__name__)
@@ -138,7 +139,9 @@ def load_corpus(
         >>> corpus = load_corpus("resources/data/sample/test.csv")
         >>> corpus[0]["speaker"]
     """
-    return read_corpus(path, audio_formats=audio_formats, root_dir=root_dir, split=split, vectors=vectors).dataset
+    corpus = read_corpus(path, audio_formats=audio_formats, root_dir=root_dir, split=split, vectors=vectors)
+    warn_skipped(corpus.skipped, f"Reading {path}")
+    return corpus.dataset
 
 
 def read_corpus(
@@ -152,6 +155,9 @@ def read_corpus(
 ) -> Corpus:
     """`load_corpus`, with the files and the skipped rows; vector files mirrored under `save_dir` are found too."""
     local = Path(path)
+    if not local.exists() and split is None and Path(str(path).rpartition(":")[0] or "/nothing").exists():
+        name, _, split = str(path).rpartition(":")
+        local = Path(name)
     if not local.exists():
         return _from_dataset(_load_hub_dataset(str(path), split), vectors)
     if local.is_dir() and ((local / "state.json").exists() or (local / "dataset_dict.json").exists()):
@@ -160,8 +166,12 @@ def read_corpus(
         return _from_dataset(_one_split(datasets.load_from_disk(str(local)), path, split), vectors)
     if local.suffix == ".parquet":
         import datasets
+        import pyarrow
 
-        return _from_dataset(datasets.Dataset.from_parquet(str(local)), vectors)
+        try:
+            return _from_dataset(datasets.Dataset.from_parquet(str(local)), vectors)
+        except (OSError, pyarrow.ArrowException, datasets.exceptions.DatasetGenerationError) as error:
+            raise UserError(f"{local} is not a proper parquet file: {error}") from error
     save_dir = None if save_dir is None else Path(save_dir).absolute()
     if local.is_dir():
         return _from_folder(local.absolute(), audio_formats, save_dir, vectors)
@@ -198,16 +208,11 @@ def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
 
 def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors) -> Corpus:
     """A folder of vector files alone: one row for each name, whatever kinds of vector it has."""
-    paths = {"audio": [], "embedding": [], "ba": []}
-    rows: dict[str, int] = {}
-    for path in vector_files:
-        name = str(vector_path(path, "ba", "").relative_to(folder)).removesuffix("_ba")
-        if name not in rows:
-            rows[name] = len(rows)
-            for column in paths.values():
-                column.append(None)
-        paths["ba" if is_vector_file(path.name, ["ba"]) else "embedding"][rows[name]] = path
-    return _assemble({"id": list(rows)}, RecordingFiles(paths, folder, save_dir), vectors)
+    finder = VectorFinder()
+    names = {str(path.with_name(vector_stem(path)).relative_to(folder)): path for path in vector_files}
+    paths = {kind: [finder.find(path, kind) for path in names.values()] for kind in VECTOR_KINDS}
+    paths["audio"] = [None] * len(names)
+    return _assemble({"id": list(names)}, RecordingFiles(paths, folder, save_dir), vectors)
 
 
 def _from_files(audio: list[Path], ids: list[str], root: Path, save_dir, vectors) -> Corpus:
@@ -228,11 +233,13 @@ def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
         if "audio" not in columns:
             raise UserError(f"{path} has neither an id nor an audio column; its columns are {', '.join(columns)}")
         columns = {"id": list(columns["audio"]), **columns}
+    elif "audio" in columns:
+        columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]
     root = path.parent if root_dir is None else Path(root_dir).absolute()
     ids = columns["id"]
     paths = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
     for name in present:
-        paths[_CSV_FILE_COLUMNS[name]] = [None if value is None else root / value for value in columns.pop(name)]
+        paths[_CSV_FILE_COLUMNS[name]] = [_under(root, value) for value in columns.pop(name)]
     usable = [any(paths[kind][row] is not None for kind in paths) for row in range(len(ids))]
     skipped = [
         Skipped(ids[row] or f"row {row + 2}", "the csv names no file") for row, keep in enumerate(usable) if not keep
@@ -246,12 +253,20 @@ def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
     return corpus
 
 
+def _under(root: Path, value: str | None) -> Path | None:
+    """A csv's path, relative ones from `root`, without `..` (so that what is written under a folder stays there)."""
+    return None if value is None else Path(os.path.normpath(root / value))
+
+
 def _read_csv(path: Path):
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header = next(csv.reader(file), None)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = next(csv.reader(file), None)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text in UTF-8: {error}") from error
     if not header:
         raise UserError(f"{path} is empty: expected a header with id, audio, speaker, embedding or binary_attributes")
     repeated = [name for name, count in Counter(header).items() if count > 1]
@@ -381,6 +396,7 @@ def _from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
     """Bring a Dataset that others made to the data contract."""
     import datasets
 
+    dataset = dataset.with_format(None)
     if "binary_attributes" in dataset.column_names and "ba" not in dataset.column_names:
         dataset = dataset.rename_column("binary_attributes", "ba")
     if isinstance(dataset.features.get("audio"), datasets.Audio):
@@ -390,7 +406,7 @@ def _from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
     for name in {"id", "speaker"} & set(dataset.column_names):
         feature = dataset.features[name]
         if isinstance(feature, datasets.ClassLabel):
-            names = [None if value is None else feature.int2str(value) for value in dataset[name]]
+            names = [None if code is None or code < 0 else feature.names[code] for code in dataset[name]]
             dataset = dataset.remove_columns(name).add_column(name, names)
         elif feature != datasets.Value("string"):
             dataset = dataset.cast_column(name, datasets.Value("string"))
@@ -405,13 +421,19 @@ def _from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
             continue
         feature = dataset.features[kind]
         value = datasets.Value("float32" if kind == "embedding" else "bool")
-        if not (isinstance(feature, datasets.List) and feature.length > 0 and feature.feature == value):
+        fixed = isinstance(feature, datasets.List) and feature.length > 0 and feature.feature == value
+        if not fixed or (kind == "embedding" and not _all_finite(dataset)):
             rows = [_checked_row(row, kind) for row in dataset[kind]]
             skipped += [Skipped(ids[index], row) for index, row in enumerate(rows) if isinstance(row, str)]
             column = _fixed_length(rows, ids, kind, skipped)
             dataset = dataset.remove_columns(kind)
             dataset = dataset if column is None else add_vector_column(dataset, kind, column)
     return Corpus(dataset, None, skipped)
+
+
+def _all_finite(dataset) -> bool:
+    column = dataset.select_columns(["embedding"]).with_format("arrow")[:]["embedding"].combine_chunks()
+    return bool(np.isfinite(column.flatten().to_numpy(zero_copy_only=False)).all())
 
 
 def _checked_row(row, kind: str) -> np.ndarray | str | None:
@@ -424,7 +446,8 @@ def _checked_row(row, kind: str) -> np.ndarray | str | None:
 def _ids_from_audio(dataset) -> list[str]:
     """The file names without their endings where these tell the recordings apart, else the row numbers."""
     if "audio" in dataset.column_names:
-        names = [Path((row or {}).get("path") or "").stem for row in dataset["audio"]]
+        paths = [row if isinstance(row, str) else (row or {}).get("path") for row in dataset["audio"]]
+        names = [Path(path or "").stem for path in paths]
         if all(names) and len(set(names)) == len(names):
             return names
     return [str(row) for row in range(len(dataset))]
@@ -481,9 +504,10 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     if length is None:
         lengths = set(np.asarray(column.value_lengths().drop_null()))
         if len(lengths) > 1:
-            raise UserError(f"the {name} column has vectors of several lengths: {sorted(lengths)}")
+            raise UserError(f"the {name} column has vectors of several lengths: {sorted(map(int, lengths))}")
         length = lengths.pop()
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length), present
+    matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
+    return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
 
 
 def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
@@ -498,7 +522,7 @@ def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
     if "speaker" not in dataset.column_names:
         raise UserError(f"the corpus has no speaker column (columns: {', '.join(dataset.column_names)})")
     column = dataset.select_columns(["speaker"]).with_format("arrow")[:]["speaker"].combine_chunks()
-    encoded = column.dictionary_encode()
+    encoded = column.cast("string").dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
 

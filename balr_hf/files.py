@@ -45,6 +45,8 @@ def replace_folder(new: Path, folder: Path) -> None:
         if old.exists():
             old.rename(folder)
         raise
+    if old.is_symlink():
+        old.unlink()
     shutil.rmtree(old, ignore_errors=True)
 
 

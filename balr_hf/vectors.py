@@ -39,16 +39,23 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str):
         if (module, name) not in _PICKLE_NAMES:
             raise VectorError(f"refused: this pickle names {module}.{name}; only plain numpy arrays are read")
+        # A pickle can set attributes of Python functions that it names: it gets new ones, ours to throw away.
         if name == "encode":
-            return _encode_latin1
+            return _latin1_encoder()
+        if name == "_frombuffer":
+            return lambda buffer, dtype, shape, order: np.frombuffer(buffer, dtype).reshape(shape, order=order)
         return super().find_class(module, name)
 
 
-def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
+def _latin1_encoder():
     """How pickle protocols 0 to 2 write bytes; any other codec could be a decompression bomb."""
-    if encoding != "latin1":
-        raise VectorError(f"refused: this pickle encodes with {encoding!r}; only plain numpy arrays are read")
-    return text.encode("latin1")
+
+    def encode(text: str, encoding: str = "latin1") -> bytes:
+        if encoding != "latin1":
+            raise VectorError(f"refused: this pickle encodes with {encoding!r}; only plain numpy arrays are read")
+        return text.encode("latin1")
+
+    return encode
 
 
 def read_vector(path: Path, kind: str) -> np.ndarray:
@@ -98,9 +105,11 @@ def as_embedding(array: np.ndarray) -> np.ndarray:
         array = array.ravel()
     if array.ndim != 1 or array.size < 2:
         raise VectorError(f"an embedding of shape {array.shape}: expected (values,)")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise VectorError("the embedding has values that are not finite")
-    return array.astype(np.float32)
+    return array
 
 
 def as_bits(array: np.ndarray) -> np.ndarray:
@@ -113,7 +122,7 @@ def as_bits(array: np.ndarray) -> np.ndarray:
         bits = bits[:, 0]
     if bits.ndim == 2 and 1 in bits.shape:
         bits = bits.ravel()
-    if bits.ndim != 1:
+    if bits.ndim != 1 or not bits.size:
         raise VectorError(f"binary attributes of shape {bits.shape}: expected (attributes,) or (attributes, 2)")
     return bits
 
