@@ -18,7 +18,8 @@ AUDIO_FORMATS = ("flac", "mp3", "m4a", "ogg", "opus", "wav", "wma")
 
 # What FFmpeg may take a file for: containers of sound, and none of the playlists that make it open other files.
 _CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,rm,sox,tta,voc,w64,wav,webm,wv"
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,matroska,mov,mp3,mp4,mpeg,mpegts,nistsphere,ogg,rm,sox,tta,voc,w64,wav,"
+    "webm,wv"
 )
 # A wav written to a pipe states no length, or one of these and more.
 _WAV_LENGTH_UNKNOWN = 0x7FFFF000
@@ -93,8 +94,8 @@ def _decode_bytes(content: bytes, sampling_rate: int) -> np.ndarray:
 def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
     import av
 
-    expected = _stated_wav_length(file)
-    chunks, rate = [], None
+    _refuse_cut_wav(file)
+    chunks, rate, expected = [], None, None
     try:
         with av.open(file, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
             if not container.streams.audio:
@@ -114,29 +115,28 @@ def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
             raise AudioError(f"truncated or damaged: decoding stopped after {decoded:.2f} s") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
     if not chunks:
-        raise AudioError("has no audio samples" if expected is None else f"truncated: 0 s of {expected:.2f} s")
+        raise AudioError("has no audio samples")
     samples = np.concatenate(chunks)
     if expected is not None and len(samples) / rate < 0.999 * expected:
         raise AudioError(f"truncated: {len(samples) / rate:.2f} s of {expected:.2f} s")
     return _resample(_checked(samples), rate, sampling_rate)
 
 
-def _stated_wav_length(file: BinaryIO) -> float | None:
-    """The length in seconds that a wav's header states (FFmpeg goes by the file's size); None if there is none."""
-    head = file.read(12)
-    length, rate = None, None
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        while len(chunk := file.read(8)) == 8 and length is None:
-            name, size = struct.unpack("<4sI", chunk)
-            if name == b"fmt " and size >= 16:
-                rate = struct.unpack("<8xI", file.read(12))[0]  # bytes a second
-                file.seek(size + size % 2 - 12, io.SEEK_CUR)
-            elif name == b"data":
-                length = size
-            else:
-                file.seek(size + size % 2, io.SEEK_CUR)
+def _refuse_cut_wav(file: BinaryIO) -> None:
+    """Compare a wav's data with the size its header states; FFmpeg takes whatever there is."""
+    end = file.seek(0, io.SEEK_END)
     file.seek(0)
-    return length / rate if rate and length and length < _WAV_LENGTH_UNKNOWN else None
+    head = file.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        while len(chunk := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", chunk)
+            if name == b"data":
+                held = end - file.tell()
+                if held < 0.999 * size and size < _WAV_LENGTH_UNKNOWN:
+                    raise AudioError(f"truncated: {held} of {size} bytes")
+                break
+            file.seek(size + size % 2, io.SEEK_CUR)
+    file.seek(0)
 
 
 def _mono(frame) -> np.ndarray:
@@ -151,8 +151,9 @@ def _mono(frame) -> np.ndarray:
 
 def _fractions(samples: np.ndarray) -> np.ndarray:
     """Integer samples as float32 fractions of full scale; floats as they are."""
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
+    if np.issubdtype(samples.dtype, np.unsignedinteger):  # full scale is around its middle
+        middle = (np.iinfo(samples.dtype).max + 1) / 2
+        return ((samples - middle) / middle).astype(np.float32)
     if np.issubdtype(samples.dtype, np.integer):
         return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
     return samples.astype(np.float32)

@@ -224,6 +224,8 @@ def _from_files(audio: list[Path], ids: list[str], root: Path, save_dir, vectors
 def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
     table = _read_csv(path)
     columns = {name: table[name].to_pylist() for name in table.column_names}
+    if "ba" in columns:  # would pass for a column of attributes
+        columns.setdefault("binary_attributes", columns.pop("ba"))
     present = [name for name in _CSV_FILE_COLUMNS if name in columns]
     if not present:
         raise UserError(
@@ -235,7 +237,7 @@ def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
         columns = {"id": list(columns["audio"]), **columns}
     elif "audio" in columns:
         columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]
-    root = path.parent if root_dir is None else Path(root_dir).absolute()
+    root = Path(os.path.normpath(path.parent if root_dir is None else Path(root_dir).absolute()))
     ids = columns["id"]
     paths = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
     for name in present:
@@ -272,7 +274,7 @@ def _read_csv(path: Path):
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {', '.join(repeated)}")
-    text = {name: pa.string() for name in ("id", "speaker", *_CSV_FILE_COLUMNS)}
+    text = {name: pa.string() for name in ("id", "speaker", "ba", *_CSV_FILE_COLUMNS)}
     options = arrow_csv.ConvertOptions(column_types=text, null_values=[""], strings_can_be_null=True)
     try:
         return arrow_csv.read_csv(

@@ -207,6 +207,16 @@ def test_decoded_integers_become_fractions_of_full_scale(dtype, full_scale, zero
     np.testing.assert_allclose(load_audio({"array": array, "sampling_rate": 16000}), wanted, atol=1e-7)
 
 
+def test_sphere_file_is_read(tmp_path):
+    """As TIMIT and NIST's evaluations have them, often named .wav."""
+    samples = np.round(10000 * tone()).astype("<i2")
+    fields = ["channel_count -i 1", "sample_rate -i 16000", "sample_n_bytes -i 2", "sample_byte_format -s2 01"]
+    fields += ["sample_coding -s3 pcm", f"sample_count -i {len(samples)}", "end_head"]
+    header = "\n".join(["NIST_1A", "   1024", *fields, ""]).encode().ljust(1024)
+    (tmp_path / "a.wav").write_bytes(header + samples.tobytes())
+    np.testing.assert_array_equal(load_audio(tmp_path / "a.wav"), samples / np.float32(32768))
+
+
 def test_audio_decoder_is_read():
     class Decoder:  # what torchcodec's AudioDecoder has
         def get_all_samples(self):
@@ -352,6 +362,13 @@ def test_truncated_wav_is_refused(tmp_path, share):
         load_audio(tmp_path / "cut.wav")
 
 
+@pytest.mark.parametrize("length", [1, 4, 11, 12, 15, 20, 25, 31, 36, 40, 43, 44, 45])
+def test_wav_cut_within_its_header_is_refused(tmp_path, length):
+    content = write_s16(tmp_path / "a.wav", np.ones(16000)).read_bytes()
+    with pytest.raises(AudioError):
+        load_audio(content[:length])
+
+
 @pytest.mark.parametrize("stated", [0, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF])
 def test_wav_that_does_not_state_its_length_is_read(tmp_path, stated):
     """Programs that write to a pipe leave such lengths in the header."""
@@ -359,6 +376,22 @@ def test_wav_that_does_not_state_its_length_is_read(tmp_path, stated):
     riff = struct.pack("<I", min(stated + 36, 0xFFFFFFFF))
     streamed = content[:4] + riff + content[8:40] + struct.pack("<I", stated) + content[44:]
     assert len(load_audio(streamed)) == 16000
+
+
+@pytest.mark.parametrize("codec, sample_format", [("adpcm_ms", "s16p"), ("libmp3lame", "s16p"), ("wmav2", "fltp")])
+def test_wav_of_compressed_sound_is_read(tmp_path, codec, sample_format):
+    """Its decoder may give a little less than the header's bytes a second promise."""
+    path = write_audio(tmp_path / "a.wav", tone(rate=44100), 44100, codec, sample_format)
+    samples = load_audio(path)
+    assert abs(len(samples) / 16000 - 1) < 0.15
+    assert abs(frequency_and_level(samples)[0] - 440) < 1
+
+
+@pytest.mark.parametrize("stated", [0, 16000, 64000])
+def test_wav_that_states_wrong_bytes_a_second_is_read(tmp_path, stated):
+    content = write_s16(tmp_path / "a.wav", np.ones(16000)).read_bytes()
+    assert content[28:32] == struct.pack("<I", 32000)
+    assert len(load_audio(content[:28] + struct.pack("<I", stated) + content[32:])) == 16000
 
 
 def test_sampling_rate_that_changes_midway_is_refused(tmp_path):
