@@ -1,10 +1,16 @@
 """Checkpoints that others wrote: finding the one that a user means, and reading it without running code from it."""
 
+import hashlib
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedConfig, PreTrainedModel
 
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, name_some
+
+HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -30,6 +36,47 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(weights, dict) or not weights or not all(torch.is_tensor(w) for w in weights.values()):
         raise UserError(f"{path} is not a state dict (names to tensors)")
     return {name.removeprefix("module."): weight for name, weight in weights.items()}
+
+
+def load_whole(load: Callable, source: str | Path, model_types: list[str], what: str, **kwargs) -> PreTrainedModel:
+    """Call `from_pretrained` so that nothing but a whole model of the right kind comes out.
+
+    Args:
+        load: `from_pretrained` of transformers.
+        source: a local folder or a Hub repository.
+        model_types: kinds that are accepted, as `config.json` names them.
+        what (str): what is loaded, for messages: `an embedder`.
+        **kwargs: for `load`.
+
+    Raises:
+        UserError: nothing there, a model of another kind, or weights that are missing or of another shape.
+    """
+    if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
+        raise UserError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
+    try:
+        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
+        kind = PreTrainedConfig.get_config_dict(source, **hub)[0].get("model_type")
+        if kind not in model_types:
+            raise UserError(f"{source} holds a model of type {kind}, not {what} ({', '.join(model_types)})")
+        model, report = load(source, output_loading_info=True, **kwargs)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason})"
+        ) from error
+    wrong = [*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))]
+    if wrong:
+        raise UserError(f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}")
+    return model
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """A digest of a model's weights."""
+    digest = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def resolve_checkpoint(path: str | Path) -> Path:

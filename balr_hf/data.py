@@ -5,6 +5,7 @@ Extra columns pass through. A row that lacks a value, or whose file could not be
 """
 
 import csv
+import hashlib
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ import numpy as np
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.errors import UserError, name_some
-from balr_hf.files import atomic_folder, atomic_path
+from balr_hf.files import atomic_folder, atomic_path, write_json
 from balr_hf.vectors import (
     VectorError,
     VectorFinder,
@@ -33,6 +34,9 @@ from balr_hf.vectors import (
 logger = logging.getLogger(__name__)
 
 VECTOR_KINDS = ("embedding", "ba")
+
+# Beside what the commands save: where it came from.
+EXTRA_FILE = "balr.json"
 _CSV_FILE_COLUMNS = {"audio": "audio", "embedding": "embedding", "binary_attributes": "ba"}
 
 
@@ -52,11 +56,13 @@ class RecordingFiles:
         paths: for `audio`, `embedding` and `ba`, one path (or None) a row.
         root: the folder that relative paths start from.
         save_dir: where new vector files go, mirroring `root`; None puts them beside the recordings.
+        named: those of `paths` that a csv names, whether they exist or not.
     """
 
     paths: dict[str, list[Path | None]]
     root: Path
     save_dir: Path | None = None
+    named: dict[str, list[Path | None]] = field(default_factory=dict)
     _outside: Path | None = field(default=None, repr=False)
 
     def __post_init__(self):
@@ -80,14 +86,19 @@ class RecordingFiles:
         return self.save_dir / reference.relative_to(root)
 
     def output(self, row: int, kind: str, extension: str) -> Path:
-        """Where the recording's new vector file goes."""
-        return vector_path(self.mirrored(row), kind, extension)
+        """Where the recording's new vector file goes: where the csv says, else beside its reference file."""
+        named = self.named[kind][row] if kind in self.named and self.save_dir is None else None
+        if named is None:
+            return vector_path(self.mirrored(row), kind, extension)
+        if named.suffix not in (".txt", ".npy"):
+            raise UserError(f"the csv names {named}, and only .txt and .npy are written: use --save-dir")
+        return named
 
-    def check_outputs_distinct(self, kind: str) -> None:
+    def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:
         """Refuse to write two recordings' vectors to one file (`a.wav` and `a.flac` in one folder)."""
         first: dict[Path, int] = {}
-        for row in range(len(self)):
-            path = self.output(row, kind, "")
+        for row in rows:
+            path = self.output(row, kind, extension)
             if path in first:
                 raise UserError(
                     f"{self.reference(first[path])} and {self.reference(row)} would both write {path.name}: "
@@ -103,6 +114,18 @@ class Corpus:
     dataset: "datasets.Dataset"  # noqa: F821 (imported where used: datasets takes a second to import)
     files: RecordingFiles | None
     skipped: list[Skipped]
+    source_fingerprint: str | None = None
+
+    def fingerprint(self) -> str:
+        """A digest that changes with the recordings, so that unfinished work is not taken up for other ones."""
+        digest = hashlib.sha256(str(self.source_fingerprint).encode())
+        for row, name in enumerate(self.dataset["id"]):
+            digest.update(f"{name}\n".encode())
+            if self.files is not None:
+                reference = self.files.reference(row)
+                stat = reference.stat() if reference.exists() else None
+                digest.update(f"{reference} {stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())
+        return digest.hexdigest()
 
 
 def load_corpus(
@@ -160,7 +183,7 @@ def read_corpus(
         local = Path(name)
     if not local.exists():
         return _from_dataset(_load_hub_dataset(str(path), split), vectors)
-    if local.is_dir() and ((local / "state.json").exists() or (local / "dataset_dict.json").exists()):
+    if local.is_dir() and is_saved_dataset(local):
         import datasets
 
         return _from_dataset(_one_split(datasets.load_from_disk(str(local)), path, split), vectors)
@@ -178,6 +201,11 @@ def read_corpus(
     if local.suffix.lower() == ".csv":
         return _from_csv(local.absolute(), root_dir, save_dir, vectors)
     return _from_files([local.absolute()], [local.stem], local.absolute().parent, save_dir, vectors)
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Whether `Dataset.save_to_disk` wrote the folder."""
+    return (folder / "state.json").exists() or (folder / "dataset_dict.json").exists()
 
 
 # --- files -> Dataset ---------------------------------------------------------------------------
@@ -201,9 +229,9 @@ def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
     if audio:
         ids = [str(path.relative_to(folder)) for path in audio]
         return _from_files(audio, ids, folder, save_dir, vectors)
-    if vector_files:
+    if vector_files and tuple(audio_formats) == AUDIO_FORMATS:  # else those of recordings that were not asked for
         return _from_vector_files(vector_files, folder, save_dir, vectors)
-    raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}), no metadata.csv and no vector files")
+    raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
 
 
 def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors) -> Corpus:
@@ -224,8 +252,12 @@ def _from_files(audio: list[Path], ids: list[str], root: Path, save_dir, vectors
 def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
     table = _read_csv(path)
     columns = {name: table[name].to_pylist() for name in table.column_names}
-    if "ba" in columns:  # would pass for a column of attributes
-        columns.setdefault("binary_attributes", columns.pop("ba"))
+    for name, alias in (
+        ("audio", "file_name"),
+        ("binary_attributes", "ba"),
+    ):  # Hugging Face's AudioFolder; the Dataset's
+        if alias in columns and name not in columns:
+            columns[name] = columns.pop(alias)
     present = [name for name in _CSV_FILE_COLUMNS if name in columns]
     if not present:
         raise UserError(
@@ -274,7 +306,7 @@ def _read_csv(path: Path):
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {', '.join(repeated)}")
-    text = {name: pa.string() for name in ("id", "speaker", "ba", *_CSV_FILE_COLUMNS)}
+    text = {name: pa.string() for name in ("id", "speaker", "file_name", "ba", *_CSV_FILE_COLUMNS)}
     options = arrow_csv.ConvertOptions(column_types=text, null_values=[""], strings_can_be_null=True)
     try:
         return arrow_csv.read_csv(
@@ -298,7 +330,7 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
     _check_unique(ids)
     finder = VectorFinder()
     for kind in VECTOR_KINDS:
-        given = files.paths[kind]
+        given = files.named[kind] = files.paths[kind]
         files.paths[kind] = [_find_vector(finder, files, row, kind) or given[row] for row in range(len(ids))]
 
     arrays = {name: pa.array(values) for name, values in columns.items()}
@@ -398,6 +430,7 @@ def _from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
     """Bring a Dataset that others made to the data contract."""
     import datasets
 
+    fingerprint = dataset._fingerprint
     dataset = dataset.with_format(None)
     if "binary_attributes" in dataset.column_names and "ba" not in dataset.column_names:
         dataset = dataset.rename_column("binary_attributes", "ba")
@@ -430,7 +463,7 @@ def _from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
             column = _fixed_length(rows, ids, kind, skipped)
             dataset = dataset.remove_columns(kind)
             dataset = dataset if column is None else add_vector_column(dataset, kind, column)
-    return Corpus(dataset, None, skipped)
+    return Corpus(dataset, None, skipped, fingerprint)
 
 
 def _all_finite(dataset) -> bool:
@@ -512,6 +545,40 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
 
 
+def known_vectors(dataset, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A matrix with a row for each recording, filled where the Dataset's column has a vector already.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus, with or without the column.
+        name (str): `embedding` or `ba`.
+        size (int): values that the vectors must have.
+
+    Returns:
+        `(matrix, present)`: `(rows, size)`, zeros where there is no vector; and where there is one, bool `(rows,)`.
+
+    Raises:
+        UserError: vectors of another size.
+    """
+    matrix = np.zeros((len(dataset), size), dtype=np.float32 if name == "embedding" else bool)
+    present = vector_present(dataset, name)
+    if present.any():
+        found, _ = vector_matrix(dataset, name)
+        if found.shape[1] != size:
+            raise UserError(
+                f"the corpus has {name} vectors of {found.shape[1]} values, the model makes {size}: "
+                "recompute them all with --force (force=True)"
+            )
+        matrix[present] = found
+    return matrix, present
+
+
+def vector_present(dataset, name: str) -> np.ndarray:
+    """Which rows have a vector: bool `(rows,)`, all False without the column."""
+    if name not in dataset.column_names:
+        return np.zeros(len(dataset), dtype=bool)
+    return dataset.select_columns([name]).with_format("arrow")[:][name].is_valid().to_numpy()
+
+
 def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
     """Number the speakers in the order in which they first appear.
 
@@ -546,7 +613,25 @@ def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
         writer.writerows((row.id, row.reason) for row in skipped)
 
 
-def save_dataset(dataset, folder: Path) -> None:
-    """`Dataset.save_to_disk` that leaves either the whole new folder or what was there before."""
+def save_dataset(dataset, folder: Path, extra: dict | None = None) -> None:
+    """`Dataset.save_to_disk` that leaves either the whole new folder or what was there before.
+
+    Args:
+        dataset (`datasets.Dataset`)
+        folder: replaced if it holds a saved Dataset.
+        extra (dict, *optional*): written beside it as `balr.json`.
+
+    Raises:
+        UserError: the folder holds anything else.
+    """
+    check_replaceable(folder)
     with atomic_folder(folder) as temporary:
         dataset.save_to_disk(str(temporary))
+        if extra is not None:
+            write_json(temporary / EXTRA_FILE, extra)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse a folder that saving a Dataset there would empty of other things."""
+    if folder.exists() and not (folder.is_dir() and (is_saved_dataset(folder) or not any(folder.iterdir()))):
+        raise UserError(f"{folder} holds other things than a saved Dataset: save to a folder of its own")

@@ -50,6 +50,21 @@ def replace_folder(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def added_to_folder(folder: Path):
+    """A temporary folder whose files are moved into `folder` if the block succeeds; what else is there stays."""
+    folder = folder.absolute()
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(temporary.iterdir(), reverse=True):  # config.json after the weights that it describes
+            path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON."""
     with atomic_path(path) as temporary:
@@ -73,7 +88,7 @@ def new_run_folder(save_dir: str | Path | None, default: str, exist_ok: bool = F
         except FileExistsError:
             if not folder.is_dir():
                 raise
-            if not any(folder.iterdir()):
-                return folder
+            if save_dir is not None and not any(folder.iterdir()):
+                return folder  # made for this run; one without a name given could be another run's
             number += 1
             folder = wanted.with_name(f"{wanted.name}{number}")

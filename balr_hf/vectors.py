@@ -5,7 +5,6 @@ Reads what BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) wi
 
 import os
 import pickle
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,6 @@ from balr_hf.files import atomic_path
 
 SUFFIXES = {"embedding": ("_emb",), "ba": ("_ba", "_emb_ba")}
 EXTENSIONS = (".txt", ".npy", ".pkl")
-
-# How the csv of a folder of vector files begins.
-VECTOR_CSV_COLUMNS = ("id", "embedding", "binary_attributes")
 
 # All that pickles of plain numpy arrays name, in numpy 1 and 2 and in pickle protocols 0 to 5.
 _PICKLE_NAMES = {
@@ -173,7 +169,7 @@ class VectorFinder:
         return None
 
 
-def is_vector_file(name: str, kinds: Iterable[str] = SUFFIXES) -> bool:
+def is_vector_file(name: str) -> bool:
     """Whether a file name is that of a vector file (`*_emb.*`, `*_ba.*`)."""
     stem, extension = os.path.splitext(name)
-    return extension in EXTENSIONS and stem.endswith(tuple(suffix for kind in kinds for suffix in SUFFIXES[kind]))
+    return extension in EXTENSIONS and stem.endswith(("_emb", "_ba"))

@@ -387,7 +387,7 @@ def test_metadata_beside_vectors_gives_their_speakers(tmp_path):
 
 def test_folder_without_recordings_is_refused(tmp_path):
     touch(tmp_path, "notes.txt", "a.wav")
-    with pytest.raises(UserError, match=f"{tmp_path} holds no audio \\(flac, ogg\\), no metadata.csv and no vector"):
+    with pytest.raises(UserError, match=f"{tmp_path} holds no audio \\(flac, ogg\\) and no metadata.csv or vector"):
         load_corpus(tmp_path, audio_formats=["flac", "ogg"])
 
 
@@ -463,7 +463,7 @@ def test_new_vectors_never_leave_the_save_folder(tmp_path):
     for row in range(3):
         output = files.output(row, "embedding", ".txt")
         assert output.resolve().is_relative_to(tmp_path / "out"), output
-    files.check_outputs_distinct("embedding")
+    files.check_outputs_distinct(range(2), "embedding", ".txt")
 
 
 def test_vectors_in_the_save_folder_are_found_first(tmp_path):
@@ -478,14 +478,14 @@ def test_vectors_in_the_save_folder_are_found_first(tmp_path):
 
 def test_recordings_that_would_write_one_file_are_named(tmp_path):
     touch(tmp_path, "x/a.wav", "y/a.wav", "x/b.flac")
-    read_corpus(tmp_path).files.check_outputs_distinct("embedding")
+    read_corpus(tmp_path).files.check_outputs_distinct(range(2), "embedding", ".txt")
     touch(tmp_path, "x/a.flac")
     files = read_corpus(tmp_path).files
     with pytest.raises(UserError) as error:
-        files.check_outputs_distinct("embedding")
+        files.check_outputs_distinct(range(2), "embedding", ".txt")
     for word in (f"{tmp_path}/x/a.flac", f"{tmp_path}/x/a.wav", "a_emb", "--audio-formats"):
         assert word in str(error.value)
-    read_corpus(tmp_path, audio_formats=["wav"]).files.check_outputs_distinct("embedding")
+    read_corpus(tmp_path, audio_formats=["wav"]).files.check_outputs_distinct(range(2), "embedding", ".txt")
 
 
 # --- Datasets ---

@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.data import Skipped, add_vector_column, fixed_length_column, vector_matrix
+from balr_hf.data import Skipped, add_vector_column, fixed_length_column, known_vectors, vector_matrix
 from balr_hf.errors import UserError
 
 
@@ -43,16 +43,8 @@ def get_binary_attributes(
             f"the corpus has embeddings of {embeddings.shape[1]} values, the autoencoder expects "
             f"{model.config.input_dim}: use the autoencoder trained for this embedder"
         )
-    bits = np.zeros((len(dataset), model.config.internal_dim), dtype=bool)
-    present = np.zeros(len(dataset), dtype=bool)
-    if "ba" in dataset.column_names and not force:
-        found, present = vector_matrix(dataset, "ba")
-        if found.shape[1] != bits.shape[1]:
-            raise UserError(
-                f"the corpus has {found.shape[1]} attributes, the autoencoder makes {bits.shape[1]}: "
-                "recompute them all with --force (force=True)"
-            )
-        bits[present] = found
+    known = dataset.remove_columns("ba") if force and "ba" in dataset.column_names else dataset
+    bits, present = known_vectors(known, "ba", model.config.internal_dim)
     skipped = [Skipped(dataset[int(row)]["id"], "no embedding") for row in np.flatnonzero(~usable & ~present)]
     todo = np.flatnonzero(usable & ~present)
     if len(todo):

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
-from balr_hf.checkpoints import load_state_dict
+from balr_hf.checkpoints import load_state_dict, load_whole
 from balr_hf.errors import UserError
 
 
@@ -110,6 +110,18 @@ class BinaryAttributeAutoEncoder(PreTrainedModel):
         reconstruction = self.decoder(binary)
         loss = F.mse_loss(reconstruction, embeddings) if return_loss else None
         return BinaryAttributeOutput(loss=loss, binary=binary, reconstruction=reconstruction, latent=latent)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *model_args, **kwargs):
+        """Load an autoencoder from a folder or from the Hub; the keywords are those of transformers.
+
+        Raises:
+            UserError: nothing there, a model of another kind, or weights that are missing or of another shape.
+        """
+        if model_args or kwargs.get("output_loading_info"):
+            return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        kinds = [cls.config_class.model_type]
+        return load_whole(super().from_pretrained, pretrained_model_name_or_path, kinds, "autoencoder", **kwargs)
 
     @classmethod
     def from_upstream(cls, path: str | Path) -> "BinaryAttributeAutoEncoder":

@@ -30,16 +30,17 @@ COMMAND = Command(
 def run(arguments: Arguments) -> int:
     """Binarize; returns the exit status."""
     from balr_hf.attributes.binarization import get_binary_attributes
+    from balr_hf.checkpoints import weights_digest
     from balr_hf.cli.steps import run_step
     from balr_hf.devices import resolve_devices
 
     device = resolve_devices(arguments.device)[0]
     model = load_autoencoder(arguments)
 
-    def compute(dataset, force, save):
-        return get_binary_attributes(model, dataset, device=device, force=force, save=save)
+    def compute(dataset, save):
+        return get_binary_attributes(model, dataset, device=device, save=save)
 
-    return run_step(arguments, "ba", "embedding", model.name_or_path, compute)
+    return run_step(arguments, "ba", "embedding", weights_digest(model), compute)
 
 
 def load_autoencoder(arguments: Arguments):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.errors import UserError
-from balr_hf.training.arguments import option
+from balr_hf.options import option
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Options:
     waveform_scale: float = option(
         None, "factor on the samples kept with the embedder: 32768 as WeSpeaker (default), 1 as BALR 2.0", type=float
     )
-    exist_ok: bool = option(False, "replace the target folder if it exists")
+    exist_ok: bool = option(False, "write into the target folder even if it exists")
 
 
 COMMAND = Command(
@@ -37,11 +37,11 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Convert."""
-    from balr_hf.files import atomic_folder
+    from balr_hf.files import added_to_folder
 
     source, target = Path(arguments.source), Path(arguments.target)
     if target.exists() and not arguments.exist_ok:
-        raise UserError(f"{target} exists already: choose another folder, or --exist-ok to replace it")
+        raise UserError(f"{target} exists already: choose another folder, or --exist-ok to write into it")
     if source.is_file() or source.suffix == ".pt":
         from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 
@@ -56,6 +56,6 @@ def run(arguments: Arguments) -> None:
         if arguments.waveform_scale is not None:
             model.feature_extractor.waveform_scale = arguments.waveform_scale
         what = f"embedder, {model.config.embed_dim} values"
-    with atomic_folder(target) as temporary:
+    with added_to_folder(target) as temporary:
         model.save_pretrained(temporary)
     logger.info("Wrote %s (%s, %d parameters)", target, what, model.num_parameters())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import DATA, EMBEDDER, FEATURES, StepOptions
-from balr_hf.training.arguments import option
+from balr_hf.options import option
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ class Options(StepOptions):
     """Options of `balr extract`."""
 
     input: str = positional("input", "csv, folder of audio, audio file, saved Dataset, parquet or Hub dataset")
-    num_proc: int = option(None, "processes; one a device by default", type=int)
+    num_proc: int = option(None, "processes; one a device by default", type=int, least=1)
 
 
 COMMAND = Command(
@@ -33,6 +33,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> int:
     """Extract; returns the exit status."""
+    from balr_hf.checkpoints import weights_digest
     from balr_hf.cli.steps import run_step
     from balr_hf.devices import resolve_devices
 
@@ -40,7 +41,7 @@ def run(arguments: Arguments) -> int:
     model = load_embedder(arguments)
     data = arguments.section("data")
 
-    def compute(dataset, force, save):
+    def compute(dataset, save):
         from balr_hf.embeddings.extraction import extract_embeddings
 
         return extract_embeddings(
@@ -50,11 +51,10 @@ def run(arguments: Arguments) -> int:
             devices=devices,
             num_proc=arguments.num_proc,
             decode_threads=data.num_workers if data.num_workers > 1 else None,
-            force=force,
             save=save,
         )
 
-    identity = f"{model.name_or_path} {model.feature_extractor.to_json_string()}"
+    identity = f"{weights_digest(model)} {model.feature_extractor.to_json_string()}"
     return run_step(arguments, "embedding", "audio", identity, compute)
 
 

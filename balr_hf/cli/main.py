@@ -63,7 +63,8 @@ def _run(command: str, argv: list[str]) -> int:
         print(f"balr {command}: error: {message}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
-        print(f"balr {command}: interrupted; what was saved is kept, run the command again to go on", file=sys.stderr)
+        again = "add --resume-from RUN" if command == "train" else "run the command again"
+        print(f"balr {command}: interrupted; what was saved is kept; to go on, {again}", file=sys.stderr)
         return 130
 
 

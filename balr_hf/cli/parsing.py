@@ -83,7 +83,16 @@ class Command:
         given = set()
         for text in [*self._file_overrides(flat), *overrides]:
             given.add(self._override(flat, text))
-        return Arguments(self, flat, given)
+        arguments = Arguments(self, flat, given)
+        for section in [Section("", self.options), *self.sections]:
+            try:
+                arguments.build(section)
+            except ConfigError as error:
+                valid = ", ".join(f.name for f, _ in section.fields() if f.name != section.selects)
+                raise ConfigError(
+                    f"{error} (section {section.path}: {valid})" if section.path else str(error)
+                ) from None
+        return arguments
 
     def _parser(self) -> ArgumentParser:
         flat_fields = []
@@ -183,6 +192,8 @@ class Command:
             settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except yaml.YAMLError as error:
             raise ConfigError(f"{path} is not proper YAML: {error}") from error
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{path} must hold sections with their settings (trainer: {{epochs: 5}})")
         mine = {section.path.split(".")[0] for section in self.sections}
         return [text for text in _flatten(settings) if text.split("=")[0].split(".")[0] in mine]
 
@@ -212,7 +223,10 @@ class Arguments:
 
     def section(self, path: str) -> Any:
         """The dataclass instance of a section."""
-        section = next(section for section in self._command.sections if section.path == path)
+        return self.build(next(section for section in self._command.sections if section.path == path))
+
+    def build(self, section: Section) -> Any:
+        """Make the section's dataclass of what was typed, which checks the values."""
         return section.arguments(**{f.name: getattr(self._flat, name) for f, name in section.fields()})
 
 

@@ -4,8 +4,9 @@ import logging
 from dataclasses import dataclass
 
 from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.score_train import scorer_name
 from balr_hf.cli.sections import SCORER, RunOptions
-from balr_hf.training.arguments import option
+from balr_hf.options import option
 
 logger = logging.getLogger(__name__)
 
@@ -58,20 +59,24 @@ def load_test_scorer(arguments: Arguments, num_attributes: int):
     from balr_hf import defaults
     from balr_hf.devices import resolve_devices
     from balr_hf.errors import ConfigError, UserError
-    from balr_hf.scoring.modeling_scorer import SCORERS, build_scorer, load_scorer
+    from balr_hf.scoring.modeling_scorer import build_scorer, load_scorer
 
-    settings = arguments.section("scorer")
-    if settings.scorer not in (None, *SCORERS):
-        raise ConfigError(f"unknown scorer {settings.scorer!r}: expected {', '.join(SCORERS)}")
-    if settings.checkpoint_path is None and settings.scorer == "cosine":
-        scorer = build_scorer("cosine", num_attributes=num_attributes, eps=settings.eps)
+    settings, name = arguments.section("scorer"), scorer_name(arguments)
+    if settings.checkpoint_path is None and name == "cosine":
+        scorer = build_scorer("cosine", num_attributes=num_attributes, **settings.configuration("cosine"))
     else:
         if settings.checkpoint_path is None:
+            if name not in (None, "beta"):
+                raise UserError(
+                    f"scorer={name} must be fitted first (balr score train), then: scorer.checkpoint_path=..."
+                )
             logger.info("Scorer: the demonstration model of the package, for attributes of its own autoencoder")
         scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER))
     kind = scorer.config.model_type.removeprefix("balr-")
-    if settings.scorer not in (None, kind):
-        raise UserError(f"scorer={settings.scorer}, but {settings.checkpoint_path} holds {kind}")
+    if name not in (None, kind):
+        raise UserError(f"scorer={name}, but {settings.checkpoint_path} holds {kind}")
+    if settings.n_attributes not in (None, num_attributes):
+        raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {num_attributes}")
     if scorer.config.num_attributes != num_attributes:
         raise UserError(f"the scorer knows {scorer.config.num_attributes} attributes, the corpus has {num_attributes}")
     return scorer.to(resolve_devices(arguments.device)[0])
@@ -95,7 +100,7 @@ def evaluate(dataset, trials, scores, labels, scorer_name: str) -> dict:
             sides = side_embeddings(dataset, trials.sides)
         except UserError:  # the trials need attributes only
             return metrics
-        sides /= (sides**2).sum(1, keepdims=True) ** 0.5
+        sides /= ((sides**2).sum(1, keepdims=True) ** 0.5).clip(min=1e-12)
         metrics["embedding_cosine_eer"] = eer((sides[trials.enroll] * sides[trials.test]).sum(1), labels)[0]
     return metrics
 

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.sections import SCORER, RunOptions
+from balr_hf.cli.sections import SCORER, SCORER_SETTINGS, RunOptions
 
 logger = logging.getLogger(__name__)
 
@@ -27,23 +27,35 @@ COMMAND = Command(
 )
 
 
+def scorer_name(arguments: Arguments) -> str | None:
+    """The scorer that was named, if any, after a check of the settings that were typed."""
+    from balr_hf.errors import ConfigError
+
+    name = arguments.section("scorer").scorer
+    if name not in (None, *SCORER_SETTINGS):
+        raise ConfigError(f"unknown scorer {name!r} (scorer={name}): expected {', '.join(SCORER_SETTINGS)}")
+    if name is not None:
+        valid = {f"scorer.{key}" for key in ("checkpoint_path", "n_attributes", *SCORER_SETTINGS[name])}
+        for key in sorted(arguments.given - valid):
+            if key.startswith("scorer."):
+                raise ConfigError(f"unknown key {key} with scorer={name}: it has {', '.join(sorted(valid))}")
+    return name
+
+
 def run(arguments: Arguments) -> None:
     """Fit and save."""
     from balr_hf.data import read_corpus, warn_skipped
     from balr_hf.devices import resolve_devices
     from balr_hf.errors import ConfigError
-    from balr_hf.files import atomic_folder, new_run_folder
+    from balr_hf.files import added_to_folder, new_run_folder
     from balr_hf.scoring.modeling_scorer import build_scorer
     from balr_hf.scoring.statistics import speaker_counts
 
     settings = arguments.section("scorer")
     device = resolve_devices(arguments.device)[0]
-    if settings.scorer not in (None, "beta"):
-        raise ConfigError(
-            f"scorer={settings.scorer} is not fitted: beta is"
-            if settings.scorer == "cosine"
-            else f"unknown scorer {settings.scorer!r}: expected beta or cosine"
-        )
+    name = scorer_name(arguments) or "beta"
+    if name == "cosine":
+        raise ConfigError("scorer=cosine needs no reference population: use it in balr score test as it is")
     corpus = read_corpus(
         arguments.train, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("ba",)
     )
@@ -51,16 +63,10 @@ def run(arguments: Arguments) -> None:
     counts, speakers = speaker_counts(corpus.dataset)
     if settings.n_attributes not in (None, counts.shape[1]):
         raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {counts.shape[1]}")
-    scorer = build_scorer(
-        "beta",
-        num_attributes=counts.shape[1],
-        num_values=settings.K,
-        n_iterations=settings.n_iterations,
-        eps=settings.eps,
-    )
+    scorer = build_scorer(name, num_attributes=counts.shape[1], **settings.configuration(name))
     scorer.to(device).fit(counts)
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
-    with atomic_folder(folder) as temporary:
+    with added_to_folder(folder) as temporary:
         scorer.to("cpu").save_pretrained(temporary)
     logger.info(
         "Fitted to %d speakers, %d recordings; %d of %d attributes carry evidence. Saved in %s",

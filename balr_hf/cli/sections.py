@@ -4,11 +4,22 @@ from dataclasses import dataclass
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.cli.parsing import Section, names
-from balr_hf.training.arguments import DEFAULT_LOSSES, LOSS_ARGUMENTS, DataArguments, TrainerArguments, option
+from balr_hf.options import Checked, option
+from balr_hf.training.arguments import DEFAULT_LOSSES, LOSS_ARGUMENTS, DataArguments, TrainerArguments
+
+# The scorers and the settings that each has; `K` is called num_values in the configuration.
+SCORER_SETTINGS = {
+    "beta": ("K", "n_iterations", "eps"),
+    "cosine": ("eps",),
+    "dna": ("drop_in", "typicality_threshold"),
+    "maxllr": ("f", "p", "q", "n_iterations"),
+    "speech": ("drop_in", "typicality_threshold"),
+}
+SCORER_FIELDS = {"K": "num_values"}
 
 
 @dataclass
-class CorpusOptions:
+class CorpusOptions(Checked):
     """How a command reads its corpora, and where it runs."""
 
     audio_formats: tuple = option(AUDIO_FORMATS, "extensions of audio files to look for in a folder", type=names)
@@ -26,7 +37,10 @@ class StepOptions(CorpusOptions):
     save_output: bool = option(True, "save what is computed")
     save_dir: str = option(None, "where to save; beside the recordings by default (required for a Dataset)", type=str)
     save_format: str = option(
-        None, "txt, npy or dataset; txt for csv, folder and file inputs, dataset for a Dataset", type=str
+        None,
+        "txt, npy or dataset; txt for csv, folder and file inputs, dataset for a Dataset",
+        type=str,
+        among=("txt", "npy", "dataset"),
     )
 
 
@@ -39,7 +53,7 @@ class RunOptions(CorpusOptions):
 
 
 @dataclass
-class EmbedderArguments:
+class EmbedderArguments(Checked):
     """Which embedder (`embeddings.model.*`)."""
 
     model_repo: str = option(
@@ -56,18 +70,18 @@ class EmbedderArguments:
 
 
 @dataclass
-class FeatureArguments:
+class FeatureArguments(Checked):
     """Changes to the embedder's features (`embeddings.model.features.*`); by default the embedder's own."""
 
-    num_mel_bins: int = option(None, "mel filters", type=int)
-    frame_length: int = option(None, "in ms", type=int)
-    frame_shift: int = option(None, "in ms", type=int)
-    dither: float = option(None, "noise added to the samples", type=float)
+    num_mel_bins: int = option(None, "mel filters", type=int, least=1)
+    frame_length: int = option(None, "in ms", type=int, least=1)
+    frame_shift: int = option(None, "in ms", type=int, least=1)
+    dither: float = option(None, "noise added to the samples", type=float, least=0)
     waveform_scale: float = option(None, "factor on the samples: 32768 as WeSpeaker, 1 as BALR 2.0", type=float)
 
 
 @dataclass
-class EncoderArguments:
+class EncoderArguments(Checked):
     """Which autoencoder (`encoder.model.*`)."""
 
     checkpoint_path: str = option(
@@ -80,22 +94,33 @@ class EncoderArguments:
 
 
 @dataclass
-class LossesArguments:
+class LossesArguments(Checked):
     """Which losses (`trainer.losses`)."""
 
     losses: tuple = option(DEFAULT_LOSSES, f"any of {', '.join(LOSS_ARGUMENTS)}", type=names)
 
 
 @dataclass
-class ScorerArguments:
+class ScorerArguments(Checked):
     """Which scorer, and its settings (`scorer.*`)."""
 
-    scorer: str = option(None, "beta or cosine; beta, or the checkpoint's kind, by default", type=str)
+    scorer: str = option(
+        None, f"one of {', '.join(SCORER_SETTINGS)}; beta, or the checkpoint's kind, by default", type=str
+    )
     checkpoint_path: str = option(None, "a fitted scorer's folder", type=str)
     n_attributes: int = option(None, "checked against the corpus, if given", type=int)
-    n_iterations: int = option(100, "iterations of the fit (beta)", type=int)
-    K: int = option(2, "values an attribute can take (beta)", type=int, args=["--K"])
-    eps: float = option(1e-8, "added where the fit divides (beta), the least norm (cosine)", type=float)
+    n_iterations: int = option(100, "iterations of the fit (beta, maxllr)", type=int, least=1)
+    K: int = option(2, "values an attribute can take (beta)", type=int, args=["--K"], least=2)
+    eps: float = option(1e-8, "added where the fit divides (beta); the least norm (cosine)", type=float)
+    drop_in: float = option(0.12, "probability that noise activates an attribute (dna, speech)", type=float)
+    typicality_threshold: float = option(1e-4, "less typical attributes carry no evidence (dna, speech)", type=float)
+    f: float = option(0.5, "share of speakers with an attribute, at the start (maxllr)", type=float, args=["--f"])
+    p: float = option(0.9, "its activation for those with it, at the start (maxllr)", type=float, args=["--p"])
+    q: float = option(0.1, "its activation for those without, at the start (maxllr)", type=float, args=["--q"])
+
+    def configuration(self, name: str) -> dict:
+        """What the configuration of the scorer `name` takes of these settings."""
+        return {SCORER_FIELDS.get(key, key): getattr(self, key) for key in SCORER_SETTINGS[name]}
 
 
 DATA = Section("data", DataArguments)

@@ -1,11 +1,15 @@
 """`balr train`: fits the binary-attribute autoencoder."""
 
+import logging
 from dataclasses import dataclass
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import DATA, LOSS_SECTIONS, LOSSES, TRAINER, RunOptions
 from balr_hf.errors import ConfigError
-from balr_hf.training.arguments import LOSS_ARGUMENTS, option
+from balr_hf.options import option
+from balr_hf.training.arguments import LOSS_ARGUMENTS
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -34,6 +38,8 @@ def run(arguments: Arguments) -> None:
     """Train."""
     import os
 
+    import torch
+
     from balr_hf.data import read_corpus, warn_skipped
     from balr_hf.devices import resolve_devices
     from balr_hf.training.losses import build_losses
@@ -48,8 +54,14 @@ def run(arguments: Arguments) -> None:
         {n: arguments.section(f"trainer.losses.{n}") if n in LOSS_ARGUMENTS else None for n in names}
     )
     devices = resolve_devices(arguments.device)
-    if devices[0].type == "cuda" and "LOCAL_RANK" not in os.environ:
-        os.environ["ACCELERATE_TORCH_DEVICE"] = str(devices[0])
+    if devices[0].type == "cuda":
+        rank = int(os.environ.get("LOCAL_RANK", 0))
+        if "LOCAL_RANK" not in os.environ and len(devices) > 1:
+            logger.warning("One process trains on %s: accelerate launch starts one for each GPU", devices[0])
+        device = devices[rank % len(devices)] if len(devices) > 1 or "LOCAL_RANK" not in os.environ else None
+        if device is not None:
+            torch.cuda.set_device(device)
+            os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
     sets = []
     for path in (arguments.train, arguments.val):
         corpus = read_corpus(

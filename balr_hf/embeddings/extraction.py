@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from balr_hf.audio import AudioError, load_audio
-from balr_hf.data import Skipped, add_vector_column, fixed_length_column, vector_matrix
+from balr_hf.data import Skipped, add_vector_column, fixed_length_column, known_vectors, vector_matrix
 from balr_hf.embeddings.modeling_wespeaker import MIN_FRAMES, WespeakerModel
 from balr_hf.errors import UserError
 
@@ -55,16 +55,10 @@ def extract_embeddings(
     """
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
-    size = model.config.embed_dim
-    matrix, present = np.zeros((len(dataset), size), dtype=np.float32), np.zeros(len(dataset), dtype=bool)
-    if "embedding" in dataset.column_names and not force:
-        found, present = vector_matrix(dataset, "embedding")
-        if found.shape[1] != size:
-            raise UserError(
-                f"the corpus has embeddings of {found.shape[1]} values, the embedder makes {size}: "
-                "recompute them all with --force (force=True)"
-            )
-        matrix[present] = found
+    size, has = model.config.embed_dim, "embedding" in dataset.column_names
+    matrix, present = known_vectors(
+        dataset.remove_columns("embedding") if force and has else dataset, "embedding", size
+    )
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
     if len(todo):

@@ -8,6 +8,7 @@ from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.audio_utils import mel_filter_bank, window_function
 
 from balr_hf.audio import AudioError
+from balr_hf.errors import ConfigError
 
 PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
@@ -51,6 +52,13 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         normalize_mean: bool = True,
         **kwargs,
     ):
+        for name, value in (
+            ("num_mel_bins", num_mel_bins),
+            ("frame_length", frame_length),
+            ("frame_shift", frame_shift),
+        ):
+            if value < 1:
+                raise ConfigError(f"{name}={value}: expected at least 1")
         kwargs.pop("feature_size", None)
         super().__init__(
             feature_size=num_mel_bins,

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from balr_hf.checkpoints import HUB_KEYWORDS, load_whole
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.errors import UserError
@@ -269,14 +270,13 @@ class WespeakerModel(PreTrainedModel):
             files = wespeaker_checkpoint.find(pretrained_model_name_or_path, model_name, config_name, kwargs)
             if files is not None:
                 return wespeaker_checkpoint.load(cls, *files)
-        try:
-            model = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        except OSError as error:  # transformers does not always say which model
-            raise OSError(f"no embedder at {pretrained_model_name_or_path}: {error}") from error
-        loaded = model[0] if isinstance(model, tuple) else model
-        hub = {k: v for k, v in kwargs.items() if k in wespeaker_checkpoint.HUB_KEYWORDS}
+        if model_args or kwargs.get("output_loading_info"):
+            return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        load = super().from_pretrained
+        model = load_whole(load, pretrained_model_name_or_path, ["wespeaker"], "embedder", **kwargs)
+        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         with suppress(OSError):  # without preprocessor_config.json the defaults that __init__ chose stand
-            loaded.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
+            model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
         return model
 
     def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:

@@ -6,14 +6,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from balr_hf.checkpoints import load_state_dict
+from balr_hf.checkpoints import HUB_KEYWORDS, load_state_dict
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 
 def find(source: str | Path, model_name: str, config_name: str, kwargs: dict) -> tuple[Path, Path] | None:

@@ -2,6 +2,8 @@
 
 from transformers import PreTrainedConfig
 
+from balr_hf.errors import ConfigError
+
 
 class ScorerConfig(PreTrainedConfig):
     """What all scorers' configurations have.
@@ -57,4 +59,60 @@ class DirichletMultinomialScorerConfig(ScorerConfig):
         self.num_values = num_values
         self.n_iterations = n_iterations
         self.eps = eps
+        super().__init__(**kwargs)
+
+
+class ProfileLLRScorerConfig(ScorerConfig):
+    """What the configurations of the profile scorers, DNA and Speech, have.
+
+    Args:
+        drop_in (float): probability that noise activates an attribute, before it is scaled by the typicality.
+        typicality_threshold (float): attributes that are less typical carry no evidence.
+        **kwargs: as for [`ScorerConfig`].
+    """
+
+    def __init__(self, drop_in: float = 0.12, typicality_threshold: float = 1e-4, **kwargs):
+        if not 0 <= drop_in < 1:
+            raise ConfigError(f"drop_in={drop_in}: expected a probability below 1")
+        self.drop_in = drop_in
+        self.typicality_threshold = typicality_threshold
+        super().__init__(**kwargs)
+
+
+class DNALLRScorerConfig(ProfileLLRScorerConfig):
+    """Configuration of a [`DNALLRScorer`]; see [`ProfileLLRScorerConfig`]."""
+
+    model_type = "balr-dna"
+
+    def __init__(self, **kwargs):  # transformers would make a class without one into a dataclass
+        super().__init__(**kwargs)
+
+
+class SpeechLLRScorerConfig(ProfileLLRScorerConfig):
+    """Configuration of a [`SpeechLLRScorer`]; see [`ProfileLLRScorerConfig`]."""
+
+    model_type = "balr-speech"
+
+    def __init__(self, **kwargs):  # transformers would make a class without one into a dataclass
+        super().__init__(**kwargs)
+
+
+class MaxLLRScorerConfig(ScorerConfig):
+    """Configuration of a [`MaxLLRScorer`].
+
+    Args:
+        f (float): where the share of speakers who have an attribute starts.
+        p (float): where the probability of its activation starts for those who have it.
+        q (float): likewise for those who have it not; less than `p`.
+        n_iterations (int): iterations of expectation-maximization.
+        **kwargs: as for [`ScorerConfig`].
+    """
+
+    model_type = "balr-maxllr"
+
+    def __init__(self, f: float = 0.5, p: float = 0.9, q: float = 0.1, n_iterations: int = 100, **kwargs):
+        if not (0 < f < 1 and 0 < q < p < 1):
+            raise ConfigError(f"f={f}, p={p}, q={q}: expected probabilities between 0 and 1, with p > q")
+        self.f, self.p, self.q = f, p, q
+        self.n_iterations = n_iterations
         super().__init__(**kwargs)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import AutoModel, PreTrainedModel
 
-from balr_hf.checkpoints import resolve_checkpoint
+from balr_hf.checkpoints import load_whole, resolve_checkpoint
 from balr_hf.errors import UserError
 from balr_hf.scoring.configuration_scorers import ScorerConfig
 
@@ -23,6 +23,9 @@ BLOCK_ELEMENTS = 2**23
 SCORERS = {
     "beta": ("balr_hf.scoring.modeling_beta", "DirichletMultinomialScorer"),
     "cosine": ("balr_hf.scoring.modeling_cosine", "CosineSimilarityScorer"),
+    "dna": ("balr_hf.scoring.modeling_profile", "DNALLRScorer"),
+    "maxllr": ("balr_hf.scoring.modeling_maxllr", "MaxLLRScorer"),
+    "speech": ("balr_hf.scoring.modeling_profile", "SpeechLLRScorer"),
 }
 
 
@@ -220,13 +223,9 @@ def load_scorer(path: str | Path, **kwargs) -> Scorer:
     Raises:
         UserError: a local path with nothing there, or a model that is no scorer.
     """
-    for module, _ in SCORERS.values():
-        importlib.import_module(module)
     if Path(path).exists() or str(path).endswith(".pt"):
         path = resolve_checkpoint(path)
         if path.is_file():
             raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
-    scorer = AutoModel.from_pretrained(path, **kwargs)
-    if not isinstance(scorer, Scorer):
-        raise UserError(f"{path} holds a {type(scorer).__name__}, not a scorer")
-    return scorer
+    kinds = [getattr(importlib.import_module(module), cls).config_class.model_type for module, cls in SCORERS.values()]
+    return load_whole(AutoModel.from_pretrained, path, kinds, "scorer", **kwargs)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from balr_hf.data import vector_matrix
-from balr_hf.errors import UserError, name_some
+from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
 
 
@@ -47,10 +47,13 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no trial list at {path}")
+    if len(sep) != 1:
+        raise ConfigError(f"--sep {sep!r}: expected one character")
+    csv.field_size_limit(2**31 - 1)  # a side may list thousands of recordings
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = [row for row in csv.reader(file, delimiter=sep) if row]
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise UserError(f"the trial list {path} is empty or not text") from error
     names = [name.strip().lower() for name in header]
     if len(header) < 2:
@@ -63,7 +66,7 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     for number, row in enumerate(rows):
         for side, column in enumerate(columns):
             text = row[column].strip() if column < len(row) else ""
-            if not text:
+            if not text.strip(", "):
                 raise UserError(f"the trial list {path} has an empty side in row {number + 2}: {sep.join(row)}")
             numbers[number, side] = sides.setdefault(text, len(sides))
     ids = [[name.strip() for name in text.split(",") if name.strip()] for text in sides]
@@ -112,9 +115,9 @@ def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
     speakers = []
     for side in trials.sides:
         names = {speaker_of.get(name) for name in side}
-        if len(names) > 1:
-            raise UserError(f"one side of a trial has recordings of several speakers: {','.join(side)}")
-        speakers.append(names.pop())
+        if len(names - {None}) > 1:
+            raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
+        speakers.append(None if None in names else names.pop())
     if None in speakers:
         return None
     speakers = np.array(speakers)

@@ -1,6 +1,7 @@
 """The Accelerate loop that fits the binary-attribute autoencoder."""
 
 import dataclasses
+import hashlib
 import json
 import logging
 import math
@@ -12,6 +13,7 @@ from pathlib import Path
 import accelerate
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
 from torch.utils.data import DataLoader
 
@@ -19,7 +21,7 @@ from balr_hf import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.data import Skipped, speaker_codes, vector_matrix, warn_skipped
-from balr_hf.errors import UserError, name_some
+from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.losses import AutoEncoderLoss, MSELoss
@@ -127,7 +129,12 @@ class BinaryAttributeEncoderTrainer:
         resume_from: Path | str | None = None,
     ):
         self.data_config = data_config or DataArguments()
-        self.loss_funcs = list(loss_funcs) or [MSELoss()]
+        self.loss_funcs = list(loss_funcs)
+        if not self.loss_funcs:
+            raise ConfigError("trainer.losses is empty: name at least one of mse, triplet, arcface, sparsity")
+        if log_with not in (None, "none") and log_with not in map(str, get_available_trackers()):
+            known = ", ".join(["none", *map(str, get_available_trackers())])
+            raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.seed = seed
@@ -194,13 +201,7 @@ class BinaryAttributeEncoderTrainer:
             progress.update()
         progress.close()
         if accelerator.is_main_process:
-            logger.info(
-                "%d epochs in %.1f s; results in %s (tensorboard --logdir %s)",
-                self.epoch - first,
-                time.time() - start,
-                self.save_dir,
-                self.save_dir,
-            )
+            logger.info("%d epochs in %.1f s; results in %s", self.epoch - first, time.time() - start, self.save_dir)
         accelerator.wait_for_everyone()
         accelerator.end_training()
         return BinaryAttributeAutoEncoder.from_pretrained(self.save_dir / "best").eval()
@@ -233,6 +234,9 @@ class BinaryAttributeEncoderTrainer:
     def _validate(self) -> None:
         """Losses on the same validation batches every time; keeps the model if the total is the lowest so far."""
         model = self.accelerator.unwrap_model(self.model).eval()
+        if self.accelerator.num_processes > 1:  # batch-norm statistics differ by process; the first one's are saved
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
         losses = [loss for loss in self.loss_funcs if not loss.closed_set] or [MSELoss()]
         sums = torch.zeros(len(losses) + 1, device=self.accelerator.device)
         batches = list(self.val_sampler)
@@ -311,6 +315,7 @@ class BinaryAttributeEncoderTrainer:
             folder = self._check_resumable(Path(resume_from))
         elif self.process.is_main_process:
             folder = new_run_folder(save_dir, "runs/train", exist_ok)
+            _remove_earlier_run(folder)
         if self.process.num_processes > 1:
             folder = Path(broadcast_object_list([str(folder)])[0])
         if resume_from is None and self.process.is_main_process:
@@ -319,6 +324,9 @@ class BinaryAttributeEncoderTrainer:
         return folder
 
     def _check_resumable(self, folder: Path) -> Path:
+        if self.process.is_main_process:
+            _recover_state(folder)
+        self.process.wait_for_everyone()
         progress = folder / "state" / "progress.json"
         if not progress.is_file():
             raise UserError(
@@ -401,7 +409,28 @@ def _loss_settings(loss: AutoEncoderLoss) -> dict:
 
 
 def _describe(dataset: SpeakerEmbeddings) -> dict:
-    return {"recordings": len(dataset), "speakers": int(dataset.labels.unique().numel())}
+    digest = hashlib.blake2b(dataset.embeddings.cpu().numpy(), digest_size=8)
+    digest.update(dataset.labels.cpu().numpy())
+    speakers = int(dataset.labels.unique().numel())
+    return {"recordings": len(dataset), "speakers": speakers, "digest": digest.hexdigest()}
+
+
+def _remove_earlier_run(folder: Path) -> None:
+    """What an earlier run left in the folder would pass for this one's."""
+    for name in ("state", "best", "last", "epoch*"):
+        for path in folder.glob(name):
+            if (path / "config.json").exists() or (path / "progress.json").exists():
+                shutil.rmtree(path)
+    (folder / "history.json").unlink(missing_ok=True)
+
+
+def _recover_state(folder: Path) -> None:
+    """Put the state back in place if the run was killed between the two renames that replace it."""
+    if not (folder / "state").exists():
+        for path in (folder / ".state.tmp", *folder.glob(".state.*.old")):
+            if (path / "progress.json").exists():
+                path.rename(folder / "state")
+                return
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

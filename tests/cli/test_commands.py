@@ -173,7 +173,8 @@ def test_bad_recordings_are_skipped_and_named_and_the_good_ones_done(balr, spoil
     status, said = balr("binarize", spoiled)
     assert status == 0
     assert "13 binary attributes computed, 0 there already, 6 skipped" in said
-    assert set(reasons(spoiled.parent / "skipped.csv").values()) == {"no embedding"}
+    kept = reasons(spoiled.parent / "skipped.csv")
+    assert kept == {name: f"no embedding ({reason})" for name, reason in found.items()}
 
 
 def test_skipped_list_is_emptied_when_all_is_well_again(balr, spoiled):
@@ -224,7 +225,11 @@ def test_bad_vector_files_are_skipped_and_named(balr, few):
             2,
             "unknown key data.size (in data.size=3): section data has batch_size",
         ),
-        (["extract", "{few}", "--save-format", "mat"], 2, "--save-format mat: expected txt, npy, dataset"),
+        (
+            ["extract", "{few}", "--save-format", "mat"],
+            2,
+            "bad value 'mat' for save_format: expected txt, npy, dataset",
+        ),
         (["extract", "{few}", "embeddings.model.model_repo={few}"], 1, "is a file: give the folder"),
         (["extract", "{few}", "embeddings.model.features.num_mel_bins=40"], 1, "features of 40 mel bins"),
         (["binarize", "{few}"], 1, "has no embedding to compute from (run balr extract first)"),
@@ -358,3 +363,153 @@ def test_csv_without_a_usable_column_names_its_columns(balr, tmp_path):
     status, said = balr("extract", tmp_path / "corpus.csv")
     assert status == 1
     assert "none of the columns audio, embedding, binary_attributes; its columns are name, wav" in said
+
+
+def test_folder_that_holds_other_things_is_not_replaced(balr, few):
+    audio = sorted(few.parent.rglob("*.opus"))
+    for target in (few.parent, few.parent / "espeak01"):
+        status, said = balr("extract", few, "--save-format", "dataset", "--save-dir", target)
+        assert status == 1
+        assert "holds other things than a saved Dataset" in said
+    assert sorted(few.parent.rglob("*.opus")) == audio
+
+
+def test_save_dir_of_another_corpus_is_refused(balr, few, tmp_path):
+    balr("extract", "--save-dir", tmp_path / "out", few.parent / "espeak01")
+    status, said = balr("extract", "--save-dir", tmp_path / "out", few.parent / "espeak02")
+    assert status == 1
+    assert "holds the vectors of another corpus" in said
+
+
+def test_users_own_files_in_the_save_dir_are_left_alone(balr, few, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "few.csv").write_text("mine\n")
+    (out / "skipped.csv").write_text("mine too\n")
+    few.write_text(few.read_text() + "missing,missing.wav,x,female,\n")
+    status, said = balr("extract", "--save-dir", out, few)
+    assert status == 0
+    assert (out / "few.csv").read_text() == "mine\n"
+    assert (out / "skipped.csv").read_text() == "mine too\n"
+    assert said.count("it was not written by balr") == 2
+
+
+def test_forced_vectors_are_the_ones_that_are_read(balr, few):
+    balr("extract", few)
+    path = few.parent / "espeak01" / "espeak01-01_emb.txt"
+    right = read_vector(path, "embedding")
+    path.write_text("1\n" * 256)
+    assert balr("extract", "--force", "--save-format", "npy", few)[0] == 0
+    np.testing.assert_allclose(load_corpus(few)[0]["embedding"], right, atol=1e-4)
+    assert not vectors(few.parent, "*_emb.txt")
+
+
+def test_vector_files_that_a_csv_names_are_written_there(balr, few):
+    lines = few.read_text().splitlines()
+    named = [lines[0] + ",embedding", *(f"{line},vec/{number}.txt" for number, line in enumerate(lines[1:]))]
+    few.write_text("\n".join(named) + "\n")
+    status, said = balr("extract", few)
+    assert (status, "12 embeddings computed" in said) == (0, True)
+    assert len(vectors(few.parent / "vec", "*.txt")) == 12
+    (few.parent / "vec" / "0.txt").write_text("1\n" * 256)
+    assert balr("extract", "--force", few)[0] == 0
+    assert len(set(load_corpus(few)[0]["embedding"])) > 200
+
+
+def test_ids_of_a_dataset_never_lead_out_of_the_save_dir(balr, few, tmp_path):
+    corpus = load_corpus(few).select(range(3)).remove_columns("id")
+    ids = [str(tmp_path / "elsewhere" / "a"), "../b", "spk0.utt0"]
+    corpus.add_column("id", ids).save_to_disk(str(tmp_path / "corpus"))
+    words = ["extract", tmp_path / "corpus", "--save-format", "txt", "--save-dir", tmp_path / "out"]
+    assert balr(*words)[0] == 0
+    assert not (tmp_path / "elsewhere").exists()
+    assert len(vectors(tmp_path / "out", "*_emb.txt")) == 3
+    assert (tmp_path / "out" / "spk0.utt0_emb.txt").exists()
+    assert list(load_corpus(tmp_path / "out")["id"]) == ids
+    assert "0 embeddings computed, 3 there already" in balr(*words)[1]
+
+
+def test_finished_dataset_is_not_computed_again_but_a_changed_one_is(balr, few, tmp_path):
+    corpus, out = load_corpus(few), tmp_path / "out"
+    corpus.save_to_disk(str(tmp_path / "corpus"))
+    words = ["extract", tmp_path / "corpus", "--save-dir", out]
+    assert "12 embeddings computed" in balr(*words)[1]
+    assert "0 embeddings computed, 12 there already" in balr(*words)[1]
+    corpus.select(range(11, -1, -1)).save_to_disk(str(tmp_path / "other"))
+    assert "12 embeddings computed" in balr("extract", tmp_path / "other", "--save-dir", out)[1]
+
+
+def test_column_without_any_vector_counts_as_none(balr, few, tmp_path):
+    """As an extraction leaves it that could use no recording."""
+    feature = datasets.List(datasets.Value("float32"), length=256)
+    corpus = load_corpus(few).select([0]).add_column("embedding", [None], feature=feature)
+    corpus.save_to_disk(str(tmp_path / "corpus"))
+    status, said = balr("extract", tmp_path / "corpus", "--save-dir", tmp_path / "out")
+    assert (status, "1 embeddings computed" in said) == (0, True)
+
+
+def test_scorer_is_saved_beside_what_is_in_its_folder(balr, few, tmp_path):
+    balr("extract", few)
+    balr("binarize", few)
+    (tmp_path / "scorer").mkdir()
+    (tmp_path / "scorer" / "precious").write_text("mine")
+    assert balr("score", "train", "--exist-ok", "--save-dir", tmp_path / "scorer", few)[0] == 0
+    names = sorted(path.name for path in (tmp_path / "scorer").iterdir())
+    assert names == ["config.json", "model.safetensors", "precious"]
+
+
+def test_models_of_the_wrong_kind_are_refused(balr, few, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
+
+    balr("extract", few)
+    balr("binarize", few)
+    ids = list(load_corpus(few)["id"])
+    (tmp_path / "trials.csv").write_text(f"enrollment\ttest\n{ids[0]}\t{ids[1]}\n")
+    shutil.copytree(resource(AUTOENCODER), tmp_path / "cut")
+    weights = load_file(tmp_path / "cut" / "model.safetensors")
+    del weights["encoder.3.weight"]
+    save_file(weights, tmp_path / "cut" / "model.safetensors", metadata={"format": "pt"})
+    trials = tmp_path / "trials.csv"
+    for words, message in [
+        (
+            ["binarize", "--force", few, f"encoder.model.checkpoint_path={resource(EMBEDDER)}"],
+            "of type wespeaker, not a",
+        ),
+        (
+            ["binarize", "--force", few, f"encoder.model.checkpoint_path={tmp_path / 'cut'}"],
+            "lacks weights of autoencoder",
+        ),
+        (
+            ["binarize", "--force", few, "encoder.model.checkpoint_path=runs/train/besst"],
+            "no autoencoder at runs/train/besst",
+        ),
+        (["extract", "--force", few, f"embeddings.model.model_repo={resource(AUTOENCODER)}"], "not embedder"),
+        (["score", "test", few, trials, f"scorer.checkpoint_path={resource(AUTOENCODER)}"], "not scorer"),
+        (["score", "test", few, trials, "scorer=dna", f"scorer.checkpoint_path={resource(SCORER)}"], "holds beta"),
+    ]:
+        status, said = balr(*words)
+        assert status == 1
+        assert message in said
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.epochs=0", "bad value 0 for epochs: expected at least 1 (section trainer: input_dim"),
+        ("trainer.gradient_accumulation_steps=0", "expected at least 1"),
+        ("trainer.mixed_precision=foo", "bad value 'foo' for mixed_precision: expected no, fp16, bf16"),
+        ("trainer.log_with=foo", "trainer.log_with=foo: not installed, or unknown; here there is none, tensorboard"),
+        ("data.batch_size=0", "expected at least 1"),
+        ("trainer.learning_rate=0", "expected more than 0"),
+        ("trainer.losses=[]", "trainer.losses is empty"),
+    ],
+)
+def test_values_out_of_range_are_refused_before_a_run_is_opened(balr, few, tmp_path, monkeypatch, override, message):
+    monkeypatch.chdir(tmp_path)
+    balr("extract", few)
+    status, said = balr("train", few, few, override)
+    assert status == 2
+    assert message in said
+    assert not (tmp_path / "runs").exists()

@@ -100,7 +100,7 @@ def test_embeddings_of_another_size_are_refused(tiny_embedder, corpus):
     other = corpus.add_column(
         "embedding", [[0.0] * 8] * len(corpus), feature=datasets.List(datasets.Value("float32"), length=8)
     )
-    with pytest.raises(UserError, match="8 values, the embedder makes 256"):
+    with pytest.raises(UserError, match="8 values, the model makes 256"):
         extract_embeddings(tiny_embedder, other)
 
 

@@ -157,7 +157,7 @@ def test_folder_without_a_model_is_named(tmp_path):
 
 
 def test_unknown_repository_is_one_clear_error():
-    with pytest.raises(OSError, match="nobody/nothing"):
+    with pytest.raises(UserError, match="cannot load embedder from nobody/nothing: no such folder or repository"):
         WespeakerModel.from_pretrained("nobody/nothing")
 
 

@@ -82,7 +82,7 @@ def test_labels_compare_speakers(corpus, tmp_path):
 
 def test_side_of_several_speakers_is_refused(corpus, tmp_path):
     found = trials(tmp_path, "enrollment\ttest\ns0,s2\ts1\n")
-    with pytest.raises(UserError, match="several speakers: s0,s2"):
+    with pytest.raises(UserError, match="several speakers: s0, s2"):
         trial_labels(corpus, found)
 
 

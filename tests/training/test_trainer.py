@@ -108,7 +108,7 @@ def test_run_folders_are_numbered(sets, tmp_path, monkeypatch):
         make(sets, None, epochs=1).train()
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["train", "train2", "train3"]
     settings = json.loads((tmp_path / "runs" / "train" / "run.json").read_text())
-    assert settings["training_set"] == {"recordings": 120, "speakers": 20}
+    assert (settings["training_set"]["recordings"], settings["training_set"]["speakers"]) == (120, 20)
     assert settings["losses"] == {"mse": {"weight": 1.0}}
 
 

@@ -1,0 +1,31 @@
+"""Settings as dataclass fields: a default, a help text, and what values are valid."""
+
+from dataclasses import field, fields
+from typing import Any
+
+from balr_hf.errors import ConfigError
+
+
+def option(default: Any, help: str, **metadata: Any) -> Any:
+    """A dataclass field with its help text; `metadata` is what `argparse_dataclass` reads (`type`, `args`, ...),
+    and the bounds that [`Checked`] looks at: `least`, `above`, `among`.
+    """
+    if default is not None and not isinstance(default, bool):
+        help += f" [default: {' '.join(map(str, default)) if isinstance(default, tuple) else default}]"
+    return field(default=default, metadata={"help": help.replace("%", "%%"), **metadata})
+
+
+class Checked:
+    """Base of the settings' dataclasses: a value outside its bounds is a [`ConfigError`] that names it."""
+
+    def __post_init__(self):
+        for f in fields(self):
+            value, bounds = getattr(self, f.name), f.metadata
+            if value is None:
+                continue
+            if "least" in bounds and not value >= bounds["least"]:
+                raise ConfigError(f"bad value {value} for {f.name}: expected at least {bounds['least']}")
+            if "above" in bounds and not value > bounds["above"]:
+                raise ConfigError(f"bad value {value} for {f.name}: expected more than {bounds['above']}")
+            if "among" in bounds and value not in bounds["among"]:
+                raise ConfigError(f"bad value {value!r} for {f.name}: expected {', '.join(bounds['among'])}")

@@ -1,0 +1,65 @@
+"""The MaxLLR scorer: whether a speaker has an attribute is a latent class, estimated by expectation-maximization."""
+
+import torch
+from transformers import AutoConfig, AutoModel
+
+from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig
+from balr_hf.scoring.modeling_scorer import Scorer
+
+# Probabilities are kept this far from 0 and 1, so that no count is impossible.
+MARGIN = 1e-12
+
+
+class MaxLLRScorer(Scorer):
+    """LLR of the counts where a share f of the speakers activates an attribute with probability p, the others with q.
+
+        L(a, n) = f p^a (1-p)^n + (1-f) q^a (1-q)^n
+        LLR = log L(a_e + a_t, n_e + n_t) - log L(a_e, n_e) - log L(a_t, n_t)
+
+    Natural logarithms throughout, so that counts in the thousands do not underflow.
+
+    Example:
+        >>> MaxLLRScorer(MaxLLRScorerConfig()).fit(counts).score(enroll, test)
+
+    Reference:
+        BALR 2.0, "Maximum Likelihood Ratio Scorer"; A. Dempster, N. Laird and D. Rubin, JRSS B, 1977.
+    """
+
+    config_class = MaxLLRScorerConfig
+
+    def __init__(self, config: MaxLLRScorerConfig):
+        super().__init__(config)
+        for name in ("f", "p", "q"):
+            start = torch.full((config.num_attributes,), getattr(config, name), dtype=torch.float64)
+            self.register_buffer(name, start)
+        self.post_init()
+
+    def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
+        if n_iterations is not None:
+            self.config.n_iterations = n_iterations
+        active, inactive = counts.unbind(-1)
+        total_active, total = active.sum(0), counts.sum((0, -1))
+        self.f, self.p, self.q = (torch.full_like(total, getattr(self.config, name)) for name in "fpq")
+        for _ in range(self.config.n_iterations):
+            # Posterior of having the attribute, in place: one temporary of speakers x attributes.
+            posterior = active * (self.p / self.q).log()
+            posterior.addcmul_(inactive, (torch.log1p(-self.p) - torch.log1p(-self.q)).expand_as(inactive))
+            posterior.add_(torch.logit(self.f)).sigmoid_()
+            active_with = torch.einsum("sa,sa->a", active, posterior)
+            total_with = active_with + torch.einsum("sa,sa->a", inactive, posterior)
+            self.p = (active_with / total_with).clamp(MARGIN, 1 - MARGIN)
+            self.q = ((total_active - active_with) / (total - total_with)).clamp(MARGIN, 1 - MARGIN)
+            self.f = posterior.mean(0).clamp(MARGIN, 1 - MARGIN)
+
+    def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
+        return self._log_likelihood(enroll + test) - self._log_likelihood(enroll) - self._log_likelihood(test)
+
+    def _log_likelihood(self, counts: torch.Tensor) -> torch.Tensor:
+        active, inactive = counts.unbind(-1)
+        having = self.f.log() + active * self.p.log() + inactive * torch.log1p(-self.p)
+        lacking = torch.log1p(-self.f) + active * self.q.log() + inactive * torch.log1p(-self.q)
+        return torch.logaddexp(having, lacking)
+
+
+AutoConfig.register("balr-maxllr", MaxLLRScorerConfig)
+AutoModel.register(MaxLLRScorerConfig, MaxLLRScorer)
