@@ -47,8 +47,8 @@ class MaxLLRScorer(Scorer):
             posterior.add_(torch.logit(self.f)).sigmoid_()
             active_with = torch.einsum("sa,sa->a", active, posterior)
             total_with = active_with + torch.einsum("sa,sa->a", inactive, posterior)
-            self.p = (active_with / total_with).clamp(MARGIN, 1 - MARGIN)
-            self.q = ((total_active - active_with) / (total - total_with)).clamp(MARGIN, 1 - MARGIN)
+            self.p = _share(active_with, total_with, self.p)
+            self.q = _share(total_active - active_with, total - total_with, self.q)
             self.f = posterior.mean(0).clamp(MARGIN, 1 - MARGIN)
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
@@ -59,6 +59,11 @@ class MaxLLRScorer(Scorer):
         having = self.f.log() + active * self.p.log() + inactive * torch.log1p(-self.p)
         lacking = torch.log1p(-self.f) + active * self.q.log() + inactive * torch.log1p(-self.q)
         return torch.logaddexp(having, lacking)
+
+
+def _share(active: torch.Tensor, total: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """`active / total`, off 0 and 1; what it was `before` where nobody is left to tell."""
+    return torch.where(total > 0, active / total, before).clamp(MARGIN, 1 - MARGIN)
 
 
 AutoConfig.register("balr-maxllr", MaxLLRScorerConfig)

@@ -182,7 +182,8 @@ class Scorer(PreTrainedModel):
 
     @torch.no_grad()
     def _masked_terms(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-        return self._attribute_scores(enroll, test) * self.informative
+        terms = self._attribute_scores(enroll, test)
+        return torch.where(self.informative, terms, torch.zeros_like(terms))
 
     def _sides(self, enroll: Counts, test: Counts) -> tuple[torch.Tensor, torch.Tensor]:
         self._check_fitted()

@@ -102,6 +102,29 @@ def test_resuming_with_other_settings_is_refused(sets, tmp_path):
         make(sets, None, resume_from=tmp_path)
 
 
+def test_resuming_with_another_corpus_of_the_same_size_is_refused(sets, make_corpus, tmp_path):
+    make(sets, tmp_path / "run", epochs=2).train()
+    others = make_corpus(20, 6, seed=9, name="t"), sets[1]
+    with pytest.raises(UserError, match="training_set was"):
+        make(others, None, epochs=4, resume_from=tmp_path / "run")
+
+
+@pytest.mark.parametrize("left", [".state.tmp", ".state.123.old"])
+def test_state_is_found_after_a_kill_while_it_was_replaced(sets, tmp_path, left):
+    make(sets, tmp_path / "whole", epochs=4).train()
+    make(sets, tmp_path / "run", epochs=2).train()
+    (tmp_path / "run" / "state").rename(tmp_path / "run" / left)
+    make(sets, None, epochs=4, resume_from=tmp_path / "run").train()
+    assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "run" / "last"))
+
+
+def test_run_in_a_used_folder_leaves_nothing_of_the_earlier_one(sets, tmp_path):
+    make(sets, tmp_path / "run", epochs=2, save_period=1).train()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    make(sets, tmp_path / "run", epochs=1, val_period=0, exist_ok=True)  # opened, and killed before its first epoch
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["notes.txt", "run.json"]
+
+
 def test_run_folders_are_numbered(sets, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(3):
