@@ -6,6 +6,7 @@ Extra columns pass through. A row that lacks a value, or whose file could not be
 
 import csv
 import hashlib
+import json
 import logging
 import os
 import re
@@ -212,9 +213,10 @@ def is_saved_dataset(folder: Path) -> bool:
 
 
 def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
-    if (folder / "metadata.csv").exists():
-        logger.info("Reading %s", folder / "metadata.csv")
-        return _from_csv(folder / "metadata.csv", None, save_dir, vectors)
+    metadata = _metadata_of(folder)
+    if metadata is not None:
+        logger.info("Reading %s", metadata)
+        return _from_csv(metadata, None, save_dir, vectors)
     endings = tuple("." + extension.lower().lstrip(".") for extension in audio_formats)
     audio, vector_files = [], []
     for parent, folders, names in os.walk(folder):
@@ -232,6 +234,15 @@ def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
     if vector_files and tuple(audio_formats) == AUDIO_FORMATS:  # else those of recordings that were not asked for
         return _from_vector_files(vector_files, folder, save_dir, vectors)
     raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
+
+
+def _metadata_of(folder: Path) -> Path | None:
+    """The folder's `metadata.csv`; in a folder that `--save-dir` made, the one csv that was written there."""
+    candidates = [folder / "metadata.csv"]
+    if (folder / EXTRA_FILE).exists():
+        written = json.loads((folder / EXTRA_FILE).read_text()).get("csv", [])
+        candidates += [folder / name for name in written] if len(written) == 1 else []
+    return next((path for path in candidates if path.exists()), None)
 
 
 def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors) -> Corpus:

@@ -57,6 +57,7 @@ def test_save_dir_mirrors_the_corpus_and_is_one_itself(balr, few, tmp_path):
     assert corpus.column_names == ["id", "speaker", "sex", "text", "embedding", "ba"]
     assert len(corpus) == 12
     assert list(corpus["speaker"]) == list(load_corpus(few)["speaker"])
+    assert load_corpus(out)[:] == corpus[:]  # the folder stands for the one csv in it
 
 
 def test_binarize_finds_the_embeddings_of_the_same_save_dir(balr, few, tmp_path):
