@@ -83,12 +83,15 @@ def resolve_checkpoint(path: str | Path) -> Path:
     """The checkpoint that a path means, whether it names our folder, a run, or the file that BALR would have written.
 
     `runs/train/best.pt` stands for the folder `runs/train/best`, `runs/scorer/train/scorer.pt` for the folder
-    `runs/scorer/train`, and a training run for its `best` model. An existing file is taken as it is.
+    `runs/scorer/train`, and a training run for its `best` model. An existing file is taken as it is, and so is a
+    name of nothing local, which may be a Hub repository's.
 
     Raises:
-        UserError: nothing there.
+        UserError: a `.pt` file that does not exist, or a folder without a checkpoint.
     """
     path = Path(path)
+    if not path.exists() and path.suffix != ".pt":
+        return path
     candidates = [path]
     if path.suffix == ".pt":
         candidates += [path.with_suffix(""), path.parent]

@@ -263,10 +263,8 @@ def _from_files(audio: list[Path], ids: list[str], root: Path, save_dir, vectors
 def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
     table = _read_csv(path)
     columns = {name: table[name].to_pylist() for name in table.column_names}
-    for name, alias in (
-        ("audio", "file_name"),
-        ("binary_attributes", "ba"),
-    ):  # Hugging Face's AudioFolder; the Dataset's
+    # Hugging Face's AudioFolder says file_name; a Dataset's own column is called ba.
+    for name, alias in (("audio", "file_name"), ("binary_attributes", "ba")):
         if alias in columns and name not in columns:
             columns[name] = columns.pop(alias)
     present = [name for name in _CSV_FILE_COLUMNS if name in columns]
@@ -478,8 +476,8 @@ def _from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
 
 
 def _all_finite(dataset) -> bool:
-    column = dataset.select_columns(["embedding"]).with_format("arrow")[:]["embedding"].combine_chunks()
-    return bool(np.isfinite(column.flatten().to_numpy(zero_copy_only=False)).all())
+    values = _arrow_column(dataset, "embedding").combine_chunks().flatten()
+    return bool(np.isfinite(values.to_numpy(zero_copy_only=False)).all())
 
 
 def _checked_row(row, kind: str) -> np.ndarray | str | None:
@@ -542,7 +540,7 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             f"the corpus has no {name} column (columns: {', '.join(dataset.column_names)}): run {step} first"
         )
-    column = dataset.select_columns([name]).with_format("arrow")[:][name].combine_chunks()
+    column = _arrow_column(dataset, name).combine_chunks()
     present = column.is_valid().to_numpy(zero_copy_only=False)
     if not present.any():
         raise UserError(f"no recording of the corpus has a value in its {name} column")
@@ -556,13 +554,14 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
 
 
-def known_vectors(dataset, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+def known_vectors(dataset, name: str, size: int, force: bool) -> tuple[np.ndarray, np.ndarray]:
     """A matrix with a row for each recording, filled where the Dataset's column has a vector already.
 
     Args:
         dataset (`datasets.Dataset`): a corpus, with or without the column.
         name (str): `embedding` or `ba`.
         size (int): values that the vectors must have.
+        force (bool): take none as known.
 
     Returns:
         `(matrix, present)`: `(rows, size)`, zeros where there is no vector; and where there is one, bool `(rows,)`.
@@ -571,7 +570,7 @@ def known_vectors(dataset, name: str, size: int) -> tuple[np.ndarray, np.ndarray
         UserError: vectors of another size.
     """
     matrix = np.zeros((len(dataset), size), dtype=np.float32 if name == "embedding" else bool)
-    present = vector_present(dataset, name)
+    present = np.zeros(len(dataset), dtype=bool) if force else vector_present(dataset, name)
     if present.any():
         found, _ = vector_matrix(dataset, name)
         if found.shape[1] != size:
@@ -587,7 +586,12 @@ def vector_present(dataset, name: str) -> np.ndarray:
     """Which rows have a vector: bool `(rows,)`, all False without the column."""
     if name not in dataset.column_names:
         return np.zeros(len(dataset), dtype=bool)
-    return dataset.select_columns([name]).with_format("arrow")[:][name].is_valid().to_numpy()
+    return _arrow_column(dataset, name).is_valid().to_numpy()
+
+
+def _arrow_column(dataset, name: str):
+    """A column in the order of the Dataset's rows, as Arrow holds it."""
+    return dataset.select_columns([name]).with_format("arrow")[:][name]
 
 
 def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
@@ -601,8 +605,7 @@ def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
     """
     if "speaker" not in dataset.column_names:
         raise UserError(f"the corpus has no speaker column (columns: {', '.join(dataset.column_names)})")
-    column = dataset.select_columns(["speaker"]).with_format("arrow")[:]["speaker"].combine_chunks()
-    encoded = column.cast("string").dictionary_encode()
+    encoded = _arrow_column(dataset, "speaker").combine_chunks().cast("string").dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
 

@@ -21,17 +21,24 @@ def atomic_path(path: Path):
 
 
 @contextmanager
-def atomic_folder(folder: Path):
-    """A temporary folder that replaces `folder` if the block succeeds; otherwise `folder` stays as it was."""
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+def _temporary_folder(beside: Path):
+    """A new folder beside another, that is gone afterwards unless it was renamed."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside.with_name(f".{beside.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir()
         yield temporary
-        replace_folder(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path):
+    """A temporary folder that replaces `folder` if the block succeeds; otherwise `folder` stays as it was."""
+    folder = folder.absolute()
+    with _temporary_folder(folder) as temporary:
+        yield temporary
+        replace_folder(temporary, folder)
 
 
 def replace_folder(new: Path, folder: Path) -> None:
@@ -54,15 +61,11 @@ def replace_folder(new: Path, folder: Path) -> None:
 def added_to_folder(folder: Path):
     """A temporary folder whose files are moved into `folder` if the block succeeds; what else is there stays."""
     folder = folder.absolute()
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    with _temporary_folder(folder) as temporary:
         yield temporary
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         for path in sorted(temporary.iterdir(), reverse=True):  # config.json after the weights that it describes
             path.replace(folder / path.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

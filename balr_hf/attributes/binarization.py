@@ -43,8 +43,7 @@ def get_binary_attributes(
             f"the corpus has embeddings of {embeddings.shape[1]} values, the autoencoder expects "
             f"{model.config.input_dim}: use the autoencoder trained for this embedder"
         )
-    known = dataset.remove_columns("ba") if force and "ba" in dataset.column_names else dataset
-    bits, present = known_vectors(known, "ba", model.config.internal_dim)
+    bits, present = known_vectors(dataset, "ba", model.config.internal_dim, force)
     skipped = [Skipped(dataset[int(row)]["id"], "no embedding") for row in np.flatnonzero(~usable & ~present)]
     todo = np.flatnonzero(usable & ~present)
     if len(todo):

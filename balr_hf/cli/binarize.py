@@ -45,8 +45,6 @@ def run(arguments: Arguments) -> int:
 
 def load_autoencoder(arguments: Arguments):
     """The autoencoder that the settings name."""
-    from pathlib import Path
-
     from balr_hf import defaults
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.checkpoints import resolve_checkpoint
@@ -57,9 +55,8 @@ def load_autoencoder(arguments: Arguments):
     if source is None:
         source = defaults.resource(defaults.AUTOENCODER)
         logger.info("Autoencoder: the demonstration model of the package, for embeddings of its own embedder")
-    elif Path(source).exists() or str(source).endswith(".pt"):
-        source = resolve_checkpoint(source)
-    if Path(source).is_file():
+    source = resolve_checkpoint(source)
+    if source.is_file():
         model = BinaryAttributeAutoEncoder.from_upstream(source)
         model.name_or_path = str(source)
     else:

@@ -30,7 +30,7 @@ from balr_hf.data import (
 )
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.files import atomic_path, write_json
-from balr_hf.vectors import VectorFinder, write_vector
+from balr_hf.vectors import VectorFinder, is_vector_file, write_vector
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compu
         result, skipped = compute(part, save=store.save)
         present = vector_present(result, kind)
         done = int(present.sum())
-        store.add(todo[present], result, kind)
+        store.add(todo[present], result)
     where = store.finish(int(before.sum()) + done)
     skipped = _all_skipped(dataset, before, corpus.skipped, skipped)
     return _close(kind, done, int(before.sum()), skipped, where, total=len(dataset))
@@ -101,7 +101,7 @@ class NoStore:
     """
 
     def __init__(self, corpus: Corpus, kind: str):
-        self.corpus, self.dataset, self.kind = corpus, corpus.dataset, kind
+        self.dataset, self.kind = corpus.dataset, kind
 
     def existing(self) -> np.ndarray:
         """Which recordings have their vector already: bool `(rows,)`."""
@@ -113,7 +113,7 @@ class NoStore:
     def save(self, ids: list[str], vectors: np.ndarray) -> None:
         """Keep a batch as soon as it is computed."""
 
-    def add(self, rows: np.ndarray, result, kind: str) -> None:
+    def add(self, rows: np.ndarray, result) -> None:
         """Take the vectors of all rows that were computed."""
 
     def finish(self, count: int) -> Path | None:
@@ -156,8 +156,9 @@ class FileStore(NoStore):
         for name, vector in zip(ids, vectors, strict=True):
             path = self.path_of[name]
             write_vector(path, vector)
-            for other in {".txt", ".npy"} - {path.suffix}:  # would be read in the new one's place
-                path.with_suffix(other).unlink(missing_ok=True)
+            if is_vector_file(path.name):  # found by its name, and so might be read in the new one's place
+                for other in {".txt", ".npy"} - {path.suffix}:
+                    path.with_suffix(other).unlink(missing_ok=True)
 
     def finish(self, count: int) -> Path:
         if self.save_dir is None:
@@ -258,9 +259,9 @@ class DatasetStore(NoStore):
         with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
             np.savez(file, ids=np.array(ids), vectors=vectors)
 
-    def add(self, rows: np.ndarray, result, kind: str) -> None:
+    def add(self, rows: np.ndarray, result) -> None:
         if len(rows):
-            self.pieces.append((rows, vector_matrix(result, kind)[0]))
+            self.pieces.append((rows, vector_matrix(result, self.kind)[0]))
             self.is_whole = False
 
     def finish(self, count: int) -> Path:

@@ -55,10 +55,7 @@ def extract_embeddings(
     """
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
-    size, has = model.config.embed_dim, "embedding" in dataset.column_names
-    matrix, present = known_vectors(
-        dataset.remove_columns("embedding") if force and has else dataset, "embedding", size
-    )
+    matrix, present = known_vectors(dataset, "embedding", model.config.embed_dim, force)
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
     if len(todo):

@@ -224,9 +224,8 @@ def load_scorer(path: str | Path, **kwargs) -> Scorer:
     Raises:
         UserError: a local path with nothing there, or a model that is no scorer.
     """
-    if Path(path).exists() or str(path).endswith(".pt"):
-        path = resolve_checkpoint(path)
-        if path.is_file():
-            raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
+    path = resolve_checkpoint(path)
+    if path.is_file():
+        raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
     kinds = [getattr(importlib.import_module(module), cls).config_class.model_type for module, cls in SCORERS.values()]
     return load_whole(AutoModel.from_pretrained, path, kinds, "scorer", **kwargs)

@@ -188,14 +188,14 @@ class BinaryAttributeEncoderTrainer:
             losses = self._run_epoch(epoch)
             self.epoch = epoch + 1
             done = self.epoch == self.epochs
-            if self.log_period and (self.epoch % self.log_period == 0 or done):
+            if self._due(self.log_period) or (done and self.log_period):
                 self._log(losses, "train")
-            validated = done or (self.val_period > 0 and self.epoch % self.val_period == 0)
-            if validated:
+            validate, keep = done or self._due(self.val_period), self._due(self.save_period)
+            if validate:
                 self._validate()
-            if self.save_period and self.epoch % self.save_period == 0:
+            if keep:
                 self._save_model(f"epoch{self.epoch}")
-            if validated or (self.save_period and self.epoch % self.save_period == 0):
+            if validate or keep:
                 self._save_state()
             progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
             progress.update()
@@ -205,6 +205,10 @@ class BinaryAttributeEncoderTrainer:
         accelerator.wait_for_everyone()
         accelerator.end_training()
         return BinaryAttributeAutoEncoder.from_pretrained(self.save_dir / "best").eval()
+
+    def _due(self, period: int) -> bool:
+        """Whether something done every so many epochs (0: never) is due after this one."""
+        return period > 0 and self.epoch % period == 0
 
     # --- one epoch -------------------------------------------------------------------------------
 

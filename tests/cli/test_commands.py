@@ -413,7 +413,9 @@ def test_vector_files_that_a_csv_names_are_written_there(balr, few):
     assert (status, "12 embeddings computed" in said) == (0, True)
     assert len(vectors(few.parent / "vec", "*.txt")) == 12
     (few.parent / "vec" / "0.txt").write_text("1\n" * 256)
+    (few.parent / "vec" / "0.npy").write_text("something else of the user's")
     assert balr("extract", "--force", few)[0] == 0
+    assert (few.parent / "vec" / "0.npy").exists()
     assert len(set(load_corpus(few)[0]["embedding"])) > 200
 
 
