@@ -1,35 +1,41 @@
 """How well likelihood ratios tell speakers apart, and how well they are calibrated."""
 
-import numpy as np
+from pathlib import Path
 
-from balr_hf.metrics.calibration import cllr, cllr_min
+from balr_hf.metrics.calibration import cllr, cllr_min, devpav
 from balr_hf.metrics.discrimination import eer, min_dcf
+from balr_hf.metrics.intervals import bootstrap_intervals
+from balr_hf.metrics.summary import compute_metrics
+
+EVALUATE_MODULES = ("cllr", "devpav", "eer", "min_dcf")
 
 
-def compute_metrics(llrs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """All metrics of a set of trials.
+def evaluate_module(name: str) -> str:
+    """The path of a metric as an `evaluate` module, which `evaluate.load` reads without a network.
 
     Args:
-        llrs (`(trials,)`): natural-log likelihood ratios.
-        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        name (str): `cllr`, `devpav`, `eer` or `min_dcf`.
 
-    Returns:
-        dict with `eer`, `eer_threshold`, `min_dcf_0.01`, `min_dcf_0.05`, `cllr`, `cllr_min`, `cllr_cal`.
+    Example:
+        >>> metric = evaluate.load(evaluate_module("cllr"))
+        >>> metric.compute(predictions=llrs, references=labels)
+        {'cllr': 0.21, 'cllr_min': 0.18, 'cllr_cal': 0.03}
 
     Raises:
-        ValueError: not finite, of different lengths, or trials of one kind only.
+        ValueError: an unknown name.
     """
-    rate, threshold = eer(llrs, labels)
-    cost, least = cllr(llrs, labels), cllr_min(llrs, labels)
-    return {
-        "eer": rate,
-        "eer_threshold": threshold,
-        "min_dcf_0.01": min_dcf(llrs, labels, 0.01),
-        "min_dcf_0.05": min_dcf(llrs, labels, 0.05),
-        "cllr": cost,
-        "cllr_min": least,
-        "cllr_cal": cost - least,
-    }
+    if name not in EVALUATE_MODULES:
+        raise ValueError(f"unknown metric {name!r}: expected {', '.join(EVALUATE_MODULES)}")
+    return str(Path(__file__).parent / "modules" / name)
 
 
-__all__ = ["cllr", "cllr_min", "compute_metrics", "eer", "min_dcf"]
+__all__ = [
+    "bootstrap_intervals",
+    "cllr",
+    "cllr_min",
+    "compute_metrics",
+    "devpav",
+    "eer",
+    "evaluate_module",
+    "min_dcf",
+]

@@ -1,9 +1,8 @@
-"""How far log-likelihood ratios can be taken at their word: Cllr and its least value."""
+"""How far log-likelihood ratios can be taken at their word: Cllr, its least value, and devPAV."""
 
 import numpy as np
-from scipy.special import logit
 
-from balr_hf.metrics.discrimination import checked_trials
+from balr_hf.metrics.tally import Tally, checked_trials, tally
 
 
 def cllr(llrs: np.ndarray, labels: np.ndarray) -> float:
@@ -19,7 +18,12 @@ def cllr(llrs: np.ndarray, labels: np.ndarray) -> float:
     Reference:
         N. Brummer and J. du Preez, "Application-independent evaluation of speaker detection", 2006.
     """
-    return _cost(*checked_trials(llrs, labels))
+    return cllr_of(tally(llrs, labels))
+
+
+def cllr_of(trials: Tally) -> float:
+    """[`cllr`] of trials that are tallied."""
+    return _cost(trials, trials.scores)
 
 
 def cllr_min(llrs: np.ndarray, labels: np.ndarray) -> float:
@@ -32,9 +36,46 @@ def cllr_min(llrs: np.ndarray, labels: np.ndarray) -> float:
     Returns:
         float, in bits.
     """
-    labels = np.asarray(labels).astype(bool).ravel()
-    calibrated = pav_llrs(llrs, labels)
-    return _cost(calibrated[labels], calibrated[~labels])
+    return cllr_min_of(tally(llrs, labels))
+
+
+def cllr_min_of(trials: Tally) -> float:
+    """[`cllr_min`] of trials that are tallied."""
+    return _cost(trials, pav_of(trials))
+
+
+def devpav(llrs: np.ndarray, labels: np.ndarray) -> float:
+    """Mean distance of the log10 likelihood ratios from what they should be by pool-adjacent-violators.
+
+    The area between the PAV plot and the identity, divided by its width; where PAV is infinite the plot has no point.
+
+    Args:
+        llrs (`(trials,)`): natural-log likelihood ratios.
+        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+
+    Returns:
+        float, in log10 units; NaN if no score has trials of both kinds at or across it, so that PAV is infinite all
+        over.
+
+    Reference:
+        P. Vergeer et al., "Measuring calibration of likelihood-ratio systems: a comparison of four metrics, including
+        a new metric devPAV", Forensic Science International 321, 2021.
+    """
+    return devpav_of(tally(llrs, labels))
+
+
+def devpav_of(trials: Tally) -> float:
+    """[`devpav`] of trials that are tallied."""
+    ideal = pav_of(trials)
+    finite = np.isfinite(ideal)
+    llrs, off = trials.scores[finite] / np.log(10), (ideal - trials.scores)[finite] / np.log(10)
+    if len(llrs) < 2:
+        return float(np.abs(off).mean()) if len(llrs) else float("nan")
+    left, right = off[:-1], off[1:]
+    sizes = np.abs(left) + np.abs(right)
+    crossing = left * right < 0  # two triangles rather than a trapezoid
+    mean = np.where(crossing, (left**2 + right**2) / np.maximum(sizes, np.finfo(float).tiny), sizes) / 2
+    return float((mean * np.diff(llrs)).sum() / (llrs[-1] - llrs[0]))
 
 
 def pav_llrs(llrs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -43,14 +84,28 @@ def pav_llrs(llrs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios, infinite where one kind of trial is alone.
     """
-    from sklearn.isotonic import IsotonicRegression
-
-    same, different = checked_trials(llrs, labels)
-    posterior = IsotonicRegression(y_min=0, y_max=1).fit_transform(
-        np.asarray(llrs, dtype=np.float64).ravel(), np.asarray(labels).astype(np.float64).ravel()
-    )
-    return logit(posterior) - np.log(same.size / different.size)
+    llrs, labels = checked_trials(llrs, labels)
+    trials = tally(llrs, labels)
+    return pav_of(trials)[np.searchsorted(trials.scores, llrs)]
 
 
-def _cost(same: np.ndarray, different: np.ndarray) -> float:
-    return float((np.logaddexp(0, -same).mean() + np.logaddexp(0, different).mean()) / (2 * np.log(2)))
+def pav_of(trials: Tally) -> np.ndarray:
+    """The best monotone calibration of trials that are tallied: natural-log LRs, `(distinct scores,)`."""
+    from scipy.optimize import isotonic_regression
+
+    weights = trials.same + trials.different
+    fit = isotonic_regression(trials.same / weights, weights=weights)
+    # Of each pool the sums, not the mean that was fitted: a pool of one kind alone is then exactly infinite.
+    starts = fit.blocks[:-1]
+    with np.errstate(divide="ignore"):
+        pools = [np.log(np.add.reduceat(kind, starts) / kind.sum()) for kind in (trials.same, trials.different)]
+    return np.repeat(pools[0] - pools[1], np.diff(fit.blocks))
+
+
+def _cost(trials: Tally, llrs: np.ndarray) -> float:
+    """Cllr of `llrs`, one for each distinct score; a score that no trial of a kind has costs that kind nothing."""
+    costs = [
+        (weights[weights > 0] * np.logaddexp(0, sign * llrs[weights > 0])).sum() / weights.sum()
+        for weights, sign in ((trials.same, -1), (trials.different, 1))
+    ]
+    return float(sum(costs) / (2 * np.log(2)))

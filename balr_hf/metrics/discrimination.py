@@ -2,22 +2,7 @@
 
 import numpy as np
 
-
-def checked_trials(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Check and split scores: `(same-speaker scores, different-speaker scores)`, float64.
-
-    Raises:
-        ValueError: not finite, of different lengths, or trials of one kind only.
-    """
-    llrs, labels = np.asarray(llrs, dtype=np.float64).ravel(), np.asarray(labels).ravel()
-    if llrs.shape != labels.shape:
-        raise ValueError(f"{llrs.size} scores but {labels.size} labels")
-    if not np.isfinite(llrs).all():
-        raise ValueError(f"{(~np.isfinite(llrs)).sum()} of {llrs.size} scores are not finite")
-    same = labels.astype(bool)
-    if same.all() or not same.any():
-        raise ValueError(f"{same.sum()} same-speaker and {(~same).sum()} different-speaker trials: both are needed")
-    return llrs[same], llrs[~same]
+from balr_hf.metrics.tally import Tally, tally
 
 
 def error_rates(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -27,11 +12,14 @@ def error_rates(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
         `(thresholds, miss, false_alarm)`, each `(distinct scores + 1,)`: a trial is accepted if its score is at least
         the threshold; the last threshold is infinite.
     """
-    same, different = (np.sort(scores) for scores in checked_trials(llrs, labels))
-    thresholds = np.unique(np.concatenate([same, different]))
-    miss = np.searchsorted(same, thresholds, side="left") / same.size
-    false_alarm = 1 - np.searchsorted(different, thresholds, side="left") / different.size
-    return np.append(thresholds, np.inf), np.append(miss, 1.0), np.append(false_alarm, 0.0)
+    return error_rates_of(tally(llrs, labels))
+
+
+def error_rates_of(trials: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """[`error_rates`] of trials that are tallied."""
+    below = [np.append(0.0, np.cumsum(weights)) for weights in (trials.same, trials.different)]
+    miss, rejected = (sums / sums[-1] for sums in below)
+    return np.append(trials.scores, np.inf), miss, 1 - rejected
 
 
 def eer(llrs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -44,7 +32,12 @@ def eer(llrs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     Returns:
         `(rate, threshold)`: the rate in 0..1, and the score at which it is reached.
     """
-    thresholds, miss, false_alarm = error_rates(llrs, labels)
+    return eer_of(tally(llrs, labels))
+
+
+def eer_of(trials: Tally) -> tuple[float, float]:
+    """[`eer`] of trials that are tallied."""
+    thresholds, miss, false_alarm = error_rates_of(trials)
     after = int(np.argmax(miss >= false_alarm))
     if after == 0:
         return float(miss[0]), float(thresholds[0])
@@ -69,9 +62,19 @@ def min_dcf(llrs: np.ndarray, labels: np.ndarray, prior: float, cost_miss: float
     Returns:
         float: 0 for no errors, at most 1.
 
+    Raises:
+        ValueError: a prior that is not between 0 and 1, or a cost that is not positive.
+
     Reference:
         NIST speaker recognition evaluation plans.
     """
-    _, miss, false_alarm = error_rates(llrs, labels)
+    return min_dcf_of(tally(llrs, labels), prior, cost_miss, cost_fa)
+
+
+def min_dcf_of(trials: Tally, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:
+    """[`min_dcf`] of trials that are tallied."""
+    if not (0 < prior < 1 and cost_miss > 0 and cost_fa > 0):
+        raise ValueError(f"prior {prior}, costs {cost_miss} and {cost_fa}: expected 0 < prior < 1 and positive costs")
+    _, miss, false_alarm = error_rates_of(trials)
     cost = cost_miss * prior * miss + cost_fa * (1 - prior) * false_alarm
     return float(cost.min() / min(cost_miss * prior, cost_fa * (1 - prior)))

@@ -1,0 +1,62 @@
+"""Scores and labels of trials, sorted and counted once: what every metric is computed from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many trials of each kind have each distinct score.
+
+    Attributes:
+        scores: float64 `(n,)`, distinct and ascending; natural-log likelihood ratios.
+        same: float64 `(n,)`, the number (or the weight) of same-speaker trials with that score.
+        different: float64 `(n,)`, likewise of different-speaker trials.
+    """
+
+    scores: np.ndarray
+    same: np.ndarray
+    different: np.ndarray
+
+    def reweighted(self, same: np.ndarray, different: np.ndarray) -> "Tally":
+        """The same scores with other weights; scores without any are left out."""
+        kept = same + different > 0
+        return Tally(self.scores[kept], same[kept], different[kept])
+
+
+def checked_trials(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Check trials: `(scores, labels)`, float64 and bool, `(trials,)`.
+
+    Raises:
+        ValueError: not finite, of different lengths, or trials of one kind only.
+    """
+    llrs, labels = np.asarray(llrs, dtype=np.float64).ravel(), np.asarray(labels).ravel()
+    if llrs.shape != labels.shape:
+        raise ValueError(f"{llrs.size} scores but {labels.size} labels")
+    if not np.isfinite(llrs).all():
+        raise ValueError(f"{(~np.isfinite(llrs)).sum()} of {llrs.size} scores are not finite")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
+    same = labels.astype(bool)
+    if same.all() or not same.any():
+        raise ValueError(f"{same.sum()} same-speaker and {(~same).sum()} different-speaker trials: both are needed")
+    return llrs, same
+
+
+def tally(llrs: np.ndarray, labels: np.ndarray) -> Tally:
+    """Sort and count trials.
+
+    Args:
+        llrs (`(trials,)`): natural-log likelihood ratios.
+        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+
+    Raises:
+        ValueError: not finite, of different lengths, or trials of one kind only.
+    """
+    llrs, labels = checked_trials(llrs, labels)
+    scores, index = np.unique(llrs, return_inverse=True)
+    same, different = (
+        np.bincount(index[kind], minlength=len(scores)).astype(np.float64) for kind in (labels, ~labels)
+    )
+    return Tally(scores, same, different)
