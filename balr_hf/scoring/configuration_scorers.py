@@ -13,6 +13,8 @@ class ScorerConfig(PreTrainedConfig):
         num_reference_speakers (int, *optional*): speakers of the reference population; None before fitting.
         num_uninformative (int, *optional*): attributes that carry no evidence, so that their LLR is 0; None before
             fitting.
+        calibration (dict, *optional*): how the scorer was calibrated: `method`, `penalty`, and what trials there
+            were: `num_speakers`, `num_same_speaker`, `num_different_speaker`; None before calibration.
     """
 
     def __init__(
@@ -20,11 +22,13 @@ class ScorerConfig(PreTrainedConfig):
         num_attributes: int = 512,
         num_reference_speakers: int | None = None,
         num_uninformative: int | None = None,
+        calibration: dict | None = None,
         **kwargs,
     ):
         self.num_attributes = num_attributes
         self.num_reference_speakers = num_reference_speakers
         self.num_uninformative = num_uninformative
+        self.calibration = calibration
         super().__init__(**kwargs)
 
 

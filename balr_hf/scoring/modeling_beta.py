@@ -26,6 +26,7 @@ class DirichletMultinomialScorer(Scorer):
     """
 
     config_class = DirichletMultinomialScorerConfig
+    parameter_names = ("alpha",)
 
     def __init__(self, config: DirichletMultinomialScorerConfig):
         super().__init__(config)
@@ -48,9 +49,12 @@ class DirichletMultinomialScorer(Scorer):
     def _start(self, counts: torch.Tensor) -> torch.Tensor:
         """Mean proportions, times one strength for all attributes from the proportions' variances."""
         eps = self.config.eps
-        proportions = counts / (counts.sum(-1, keepdim=True) + eps)
-        mean = proportions.mean(0)
-        strength = (mean * (1 - mean) + 2 * eps) / (proportions.var(0) + eps) - 1
+        mean, variance = torch.empty_like(self.alpha), torch.empty_like(self.alpha)
+        for value in range(self.config.num_values):
+            proportions = counts.sum(-1).add_(eps)
+            torch.div(counts[..., value], proportions, out=proportions)
+            variance[:, value], mean[:, value] = torch.var_mean(proportions, 0)
+        strength = (mean * (1 - mean) + 2 * eps) / (variance + eps) - 1
         # Speakers with one recording each vary as much as is possible: no strength can be read from them.
         usable = self.informative[:, None] & (strength > 0) & torch.isfinite(strength)
         common = strength[usable].log().mean().exp() if usable.any() else strength.new_ones(())
@@ -69,10 +73,18 @@ def _log_beta(x: torch.Tensor) -> torch.Tensor:
 
 
 def _histogram(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """How often each count occurs: distinct `values (v,)`, and how many speakers have them `(v, attributes, k)`."""
-    values, index = counts.unique(return_inverse=True)
+    """How often each count occurs: distinct `values (v,)`, and how many speakers have them `(v, attributes, k)`.
+
+    If hardly any count occurs twice, each speaker's counts stand for themselves, `(speakers, attributes, k)`.
+    """
+    values = torch.cat([side.unique() for side in counts.unbind(1)]).unique()
+    if len(values) >= len(counts):
+        return counts, counts.new_ones(len(counts))
     occurrences = counts.new_zeros(len(values), *counts.shape[1:])
-    return values, occurrences.scatter_add_(0, index, torch.ones_like(counts))
+    for attribute in range(counts.shape[1]):
+        index = torch.searchsorted(values, counts[:, attribute].contiguous())
+        occurrences[:, attribute].scatter_add_(0, index, counts.new_ones(index.shape))
+    return values, occurrences
 
 
 def _digamma_gain(values: torch.Tensor, occurrences: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ class CosineSimilarityScorer(Scorer):
 
     config_class = CosineSimilarityScorerConfig
     fitted_by_nature = True
+    score_unit = None
 
     def __init__(self, config: CosineSimilarityScorerConfig):
         super().__init__(config)
@@ -34,8 +35,9 @@ class CosineSimilarityScorer(Scorer):
         cosines = parts.sum(1, keepdim=True)
         return (parts * cosines.flip(-1)).mean(-1)
 
-    def score_matrix(self, enroll, test) -> torch.Tensor:
-        enroll, test = self._checked(enroll, "enroll"), self._checked(test, "test")
+    def _matrix(self, enroll: torch.Tensor, test: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        if weights is not None:
+            return super()._matrix(enroll, test, weights)
         sides = [F.normalize(counts, dim=1, eps=self.config.eps) for counts in (enroll, test)]
         return (sides[0][..., 0] @ sides[1][..., 0].T) * (sides[0][..., 1] @ sides[1][..., 1].T)
 

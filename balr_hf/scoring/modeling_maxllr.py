@@ -26,6 +26,7 @@ class MaxLLRScorer(Scorer):
     """
 
     config_class = MaxLLRScorerConfig
+    parameter_names = ("f", "p", "q")
 
     def __init__(self, config: MaxLLRScorerConfig):
         super().__init__(config)

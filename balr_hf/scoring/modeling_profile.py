@@ -23,19 +23,16 @@ class ProfileLLRScorer(Scorer):
     """
 
     config_class = ProfileLLRScorerConfig
+    parameter_names = ("dropout",)
 
     def __init__(self, config: ProfileLLRScorerConfig):
         super().__init__(config)
-        for name in ("typicality", "dropout"):
-            self.register_buffer(name, torch.ones(config.num_attributes, dtype=torch.float64))
+        self.register_buffer("dropout", torch.ones(config.num_attributes, dtype=torch.float64))
         self.post_init()
 
     def _fit(self, counts: torch.Tensor) -> None:
-        speakers = len(counts)
-        having = (counts[..., 0] > 0).sum(0).to(counts.dtype)
-        shown = (counts[..., 0] / counts.sum(-1).clamp(min=1e-300)).sum(0)
-        self.typicality = having * (having - 1) / (speakers * (speakers - 1))
-        self.dropout = 1 - shown / having.clamp(min=1)
+        having = (counts[..., 0] > 0).sum(0).clamp(min=1)
+        self.dropout = 1 - self.activation * len(counts) / having
         self.informative &= self.typicality >= self.config.typicality_threshold
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,10 @@
 
 import importlib
 import logging
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +14,17 @@ from transformers import AutoModel, PreTrainedModel
 from balr_hf.checkpoints import load_whole, resolve_checkpoint
 from balr_hf.errors import UserError
 from balr_hf.scoring.configuration_scorers import ScorerConfig
+from balr_hf.scoring.statistics import name_digests
+
+if TYPE_CHECKING:
+    from balr_hf.scoring.calibration import Calibration
+    from balr_hf.scoring.explanation import Explanation
 
 logger = logging.getLogger(__name__)
 
 Counts = torch.Tensor | np.ndarray
+
+LOG10 = math.log(10)
 
 # Numbers that a block's largest temporary may hold (float64: 64 MiB).
 BLOCK_ELEMENTS = 2**23
@@ -30,23 +40,48 @@ SCORERS = {
 
 
 class Scorer(PreTrainedModel):
-    """Base of the scorers: `fit` on a reference population, then score trials.
+    """Base of the scorers: `fit` on a reference population, `calibrate` on other speakers, then score trials.
 
     A side of a trial is the counts of one or several recordings of one speaker, `(attributes, 2)`: activations, then
     non-activations. Attributes are taken as independent, so that a trial's score is the sum of one term an attribute.
-    Parameters are float64 buffers. Subclasses define `_fit` and `_attribute_scores`.
+    Parameters are float64 buffers. Subclasses define `_fit`, `_attribute_scores` and `parameter_names`.
+
+    Buffers of all scorers:
+        informative: bool `(attributes,)`; the LLR of the others is 0.
+        typicality: `(attributes,)`, the share of pairs of reference speakers who both have the attribute.
+        activation: `(attributes,)`, the reference speakers' mean share of recordings in which it is active.
+        reference_speakers, calibration_speakers: digests of the speakers' names (0 where unknown), so that an overlap
+            with other sets is noticed though a published scorer names nobody.
+        calibration_weights `(attributes,)`, calibration_offset `()`: of a calibrated scorer.
     """
 
     config_class = ScorerConfig
     base_model_prefix = "scorer"
     main_input_name = "enroll"
 
+    # The buffers that `_fit` sets.
+    parameter_names: tuple[str, ...] = ()
     # Whether the scorer needs no reference population.
     fitted_by_nature = False
+    # What one unit of the raw score is, as logistic calibration counts it; None for the spread of the scores.
+    score_unit: float | None = LOG10
 
     def __init__(self, config: ScorerConfig):
         super().__init__(config)
         self.register_buffer("informative", torch.ones(config.num_attributes, dtype=torch.bool))
+        for name in ("typicality", "activation"):
+            self.register_buffer(name, torch.zeros(config.num_attributes, dtype=torch.float64))
+        speakers = torch.zeros(config.num_reference_speakers or 0, dtype=torch.int64)
+        self.register_buffer("reference_speakers", speakers)
+        if config.calibration is not None:
+            weights = torch.ones(config.num_attributes, dtype=torch.float64)
+            self._register_calibration(weights, config.calibration["num_speakers"])
+
+    def _register_calibration(self, weights: torch.Tensor, num_speakers: int) -> None:
+        self.register_buffer("calibration_weights", weights)
+        self.register_buffer("calibration_offset", weights.new_zeros(()))
+        speakers = torch.zeros(num_speakers, dtype=torch.int64, device=weights.device)
+        self.register_buffer("calibration_speakers", speakers)
 
     def _init_weights(self, module) -> None:
         """Nothing to draw: the parameters come from `fit` or from a file."""
@@ -67,13 +102,18 @@ class Scorer(PreTrainedModel):
         return self.fitted_by_nature or self.config.num_reference_speakers is not None
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether scores can be calibrated."""
+        return self.config.calibration is not None
+
+    @property
     def num_values(self) -> int:
         """The size of the last axis of counts."""
         return getattr(self.config, "num_values", 2)
 
     @torch.no_grad()
-    def fit(self, counts: Counts, **options) -> "Scorer":
-        """Fit the scorer to a reference population.
+    def fit(self, counts: Counts, speakers: Sequence[str] | None = None, **options) -> "Scorer":
+        """Fit the scorer to a reference population; an earlier calibration is dropped.
 
         Attributes that are never or always active in it, or whose parameters do not come out finite, carry no
         evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out.
@@ -81,36 +121,52 @@ class Scorer(PreTrainedModel):
         Args:
             counts (`(speakers, attributes, 2)`): activations and non-activations of each speaker; see
                 [`speaker_counts`].
+            speakers: their names, remembered (as digests) so that nobody is calibrated or tested on them unnoticed.
             **options: of the scorer, e.g. `n_iterations`.
 
         Returns:
             the scorer itself.
 
         Raises:
-            ValueError: counts of another shape, negative or not finite.
+            ValueError: counts of another shape, negative or not finite; or another number of names.
             UserError: no speaker with recordings.
         """
         counts = self._checked(counts, "counts")
-        recorded = counts.sum(-1).amax(-1) > 0
+        digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else name_digests(speakers)
+        if len(digests) != len(counts):
+            raise ValueError(f"{len(counts)} speakers' counts, but {len(digests)} names")
+        recorded = (counts.sum((1, 2)) > 0).cpu()
         if not recorded.any():
             raise UserError("the reference population has no speaker with recordings")
         if not recorded.all():
             logger.warning("Left out %d reference speakers without recordings", int((~recorded).sum()))
-            counts = counts[recorded]
-        totals = counts.sum(0)
-        self.informative = ((totals > 0).sum(-1) > 1) & (len(counts) > 1)
+            counts, digests = counts[recorded.to(counts.device)], digests[recorded]
+        self.informative = ((counts.sum(0) > 0).sum(-1) > 1) & (len(counts) > 1)
+        self._describe(counts)
         if len(counts) < 2:
             logger.warning("One reference speaker tells nothing of how speakers differ: every LLR will be 0")
         else:
             self._fit(counts, **options)
-        parameters = [b for name, b in self.named_buffers() if name != "informative"]
-        for parameter in parameters:
-            self.informative &= torch.isfinite(parameter.flatten(1) if parameter.ndim > 1 else parameter[:, None]).all(
-                1
-            )
-        for parameter in parameters:  # so that a saved scorer holds no NaN
-            parameter[~self.informative] = 1.0
+        self._settle_uninformative()
+        self.reference_speakers = digests.to(self.device)
         self.config.num_reference_speakers = len(counts)
+        self.remove_calibration()
+        return self
+
+    def _describe(self, counts: torch.Tensor) -> None:
+        """Set `typicality` and `activation`."""
+        having, speakers = (counts[..., 0] > 0).sum(0).to(counts.dtype), len(counts)
+        self.typicality = having * (having - 1) / max(1, speakers * (speakers - 1))
+        share = counts.sum(-1).clamp_(min=torch.finfo(counts.dtype).tiny)
+        self.activation = torch.div(counts[..., 0], share, out=share).mean(0)
+
+    def _settle_uninformative(self) -> None:
+        """Take what is not finite as uninformative, and keep a saved scorer free of NaN."""
+        parameters = [getattr(self, name) for name in self.parameter_names]
+        for parameter in parameters:
+            self.informative &= torch.isfinite(parameter).reshape(self.config.num_attributes, -1).all(1)
+        for parameter in parameters:
+            parameter[~self.informative] = 1.0
         self.config.num_uninformative = int((~self.informative).sum())
         if self.config.num_uninformative:
             logger.warning(
@@ -119,60 +175,147 @@ class Scorer(PreTrainedModel):
                 self.config.num_uninformative,
                 self.config.num_attributes,
             )
+
+    def calibrate(
+        self,
+        enroll: Counts,
+        test: Counts,
+        labels: np.ndarray,
+        method: str = "affine",
+        enroll_speakers: Sequence[str] | None = None,
+        test_speakers: Sequence[str] | None = None,
+        penalty: float | None = None,
+    ) -> "Scorer":
+        """Fit a calibration on trials of speakers that are neither in the reference population nor in the test.
+
+        Args:
+            enroll (`(trials, attributes, 2)`): counts of one side.
+            test (`(trials, attributes, 2)`): counts of the other.
+            labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+            method (str): `affine`, or `fusion` for a weight an attribute; see `balr_hf.scoring.calibration`.
+            enroll_speakers, test_speakers (`(trials,)`): the speakers' names; `fusion` chooses its penalty by them.
+            penalty (float, *optional*): of `fusion`, instead of choosing it.
+
+        Returns:
+            the scorer itself.
+
+        Raises:
+            ValueError: as for `score`.
+            UserError: trials of one kind only, or scores that do not tell the kinds apart.
+        """
+        from balr_hf.scoring.calibration import fit_calibration
+
+        evidence = self.score(enroll, test) if method == "affine" else self.attribute_scores(enroll, test)
+        speakers = None if enroll_speakers is None else (np.asarray(enroll_speakers), np.asarray(test_speakers))
+        unit = self.score_unit
+        return self.set_calibration(fit_calibration(evidence.cpu().numpy(), labels, method, speakers, penalty, unit))
+
+    def set_calibration(self, calibration: "Calibration") -> "Scorer":
+        """Take up a calibration in place of an earlier one."""
+        names = name_digests(calibration.speakers)
+        weights = torch.as_tensor(calibration.weights, dtype=torch.float64, device=self.device)
+        self._register_calibration(weights.expand(self.config.num_attributes).clone(), len(names))
+        self.calibration_offset += calibration.offset
+        self.calibration_speakers += names.to(self.device)
+        self.config.calibration = calibration.describe()
         return self
 
-    def score(self, enroll: Counts, test: Counts) -> torch.Tensor:
+    def remove_calibration(self) -> "Scorer":
+        """Forget the calibration."""
+        for name in ("calibration_weights", "calibration_offset", "calibration_speakers"):
+            self._buffers.pop(name, None)
+        self.config.calibration = None
+        return self
+
+    def known_speakers(self, names: Iterable[str], role: str) -> list[str]:
+        """Which of these speakers the scorer was fitted on.
+
+        Args:
+            names: speakers.
+            role (str): `reference` (population) or `calibration`.
+        """
+        known = set(getattr(self, f"{role}_speakers", torch.zeros(0)).tolist())
+        names = sorted(set(names))
+        return [name for name, digest in zip(names, name_digests(names).tolist(), strict=True) if digest in known]
+
+    def score(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
         """Score trials.
 
         Args:
             enroll (`(trials, attributes, 2)`): counts of one side.
             test (`(trials, attributes, 2)`): counts of the other.
+            calibrated (bool): apply the calibration.
 
         Returns:
-            `torch.DoubleTensor` of shape `(trials,)`: natural-log likelihood ratios, not calibrated (see each scorer).
+            `torch.DoubleTensor` of shape `(trials,)`: natural-log likelihood ratios. Those that are not calibrated are
+            sums over dependent attributes, and overconfident.
 
         Raises:
             ValueError: counts of another shape, negative or not finite.
-            UserError: the scorer is not fitted.
+            UserError: the scorer is not fitted, or not calibrated though that is asked for.
         """
         enroll, test = self._sides(enroll, test)
+        weights, offset = self._calibration(calibrated)
         rows = max(1, BLOCK_ELEMENTS // enroll[0].numel()) if len(enroll) else 1
         blocks = zip(enroll.split(rows), test.split(rows), strict=True)
-        return torch.cat([self._masked_terms(e, t).sum(-1) for e, t in blocks]) if len(enroll) else enroll.new_zeros(0)
+        sums = [self._weighted_terms(e, t, weights).sum(-1) + offset for e, t in blocks]
+        return torch.cat(sums) if sums and len(enroll) else enroll.new_zeros(0)
 
-    def attribute_scores(self, enroll: Counts, test: Counts) -> torch.Tensor:
-        """The terms whose sum is `score`.
+    def attribute_scores(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
+        """The terms whose sum is `score`; calibrated, their sum and `calibration_offset` are.
 
         Args:
             enroll (`(trials, attributes, 2)`): counts of one side.
             test (`(trials, attributes, 2)`): counts of the other.
+            calibrated (bool): apply the calibration.
 
         Returns:
             `torch.DoubleTensor` of shape `(trials, attributes)`: natural-log likelihood ratios.
-        """
-        return self._masked_terms(*self._sides(enroll, test))
 
-    def score_matrix(self, enroll: Counts, test: Counts) -> torch.Tensor:
-        """Score every enrollment against every test.
+        Raises:
+            ValueError, UserError: as for `score`.
+        """
+        enroll, test = self._sides(enroll, test)
+        return self._weighted_terms(enroll, test, self._calibration(calibrated)[0])
+
+    def score_matrix(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
+        """Score every enrollment against every test, in blocks of bounded memory.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.
             test (`(tests, attributes, 2)`): counts.
+            calibrated (bool): apply the calibration.
 
         Returns:
             `torch.DoubleTensor` of shape `(enrollments, tests)`: natural-log likelihood ratios.
+
+        Raises:
+            ValueError, UserError: as for `score`.
         """
         self._check_fitted()
         enroll, test = self._checked(enroll, "enroll"), self._checked(test, "test")
-        matrix = enroll.new_empty(len(enroll), len(test))
-        columns = max(1, BLOCK_ELEMENTS // max(1, enroll[:1].numel()))
-        for row, side in enumerate(enroll):
-            for start in range(0, len(test), columns):
-                block = test[start : start + columns]
-                matrix[row, start : start + columns] = self._masked_terms(side.expand_as(block), block).sum(-1)
-        return matrix
+        weights, offset = self._calibration(calibrated)
+        return self._matrix(enroll, test, weights) + offset
 
     forward = score
+
+    def explain(self, enroll: Counts, test: Counts, **details) -> "Explanation":
+        """Take one trial apart: its LLR, and what each attribute adds to it.
+
+        Args:
+            enroll (`(attributes, 2)`): counts of one side.
+            test (`(attributes, 2)`): counts of the other.
+            **details: of [`explain_trial`], e.g. `names`.
+
+        Returns:
+            an [`Explanation`]; calibrated if the scorer is.
+
+        Raises:
+            ValueError, UserError: as for `score`.
+        """
+        from balr_hf.scoring.explanation import explain_trial
+
+        return explain_trial(self, enroll, test, **details)
 
     def _fit(self, counts: torch.Tensor, **options) -> None:
         raise NotImplementedError
@@ -181,9 +324,29 @@ class Scorer(PreTrainedModel):
         raise NotImplementedError
 
     @torch.no_grad()
-    def _masked_terms(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
+    def _weighted_terms(self, enroll: torch.Tensor, test: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         terms = self._attribute_scores(enroll, test)
-        return torch.where(self.informative, terms, torch.zeros_like(terms))
+        terms = torch.where(self.informative, terms, torch.zeros_like(terms))
+        return terms if weights is None else terms * weights
+
+    @torch.no_grad()
+    def _matrix(self, enroll: torch.Tensor, test: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        matrix = enroll.new_empty(len(enroll), len(test))
+        columns = max(1, BLOCK_ELEMENTS // max(1, enroll[:1].numel()))
+        for row, side in enumerate(enroll):
+            for start in range(0, len(test), columns):
+                block = test[start : start + columns]
+                terms = self._weighted_terms(side.expand_as(block), block, weights)
+                matrix[row, start : start + columns] = terms.sum(-1)
+        return matrix
+
+    def _calibration(self, calibrated: bool) -> tuple[torch.Tensor | None, float]:
+        """The attributes' weights and the offset."""
+        if not calibrated:
+            return None, 0.0
+        if not self.is_calibrated:
+            raise UserError(f"{type(self).__name__} is not calibrated: call calibrate, or run balr score calibrate")
+        return self.calibration_weights, self.calibration_offset.item()
 
     def _sides(self, enroll: Counts, test: Counts) -> tuple[torch.Tensor, torch.Tensor]:
         self._check_fitted()

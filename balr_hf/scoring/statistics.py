@@ -1,6 +1,10 @@
 """Counts of activations and non-activations: what scorers are fitted on and compare."""
 
+import hashlib
+from collections.abc import Iterable
+
 import numpy as np
+import torch
 
 from balr_hf.data import Skipped, speaker_codes, vector_matrix, warn_skipped
 from balr_hf.errors import UserError
@@ -49,3 +53,9 @@ def speaker_counts(dataset) -> tuple[np.ndarray, list[str]]:
     totals = np.bincount(codes)[found]
     counts = np.stack([active, totals[:, None] - active], -1).astype(np.float64)
     return counts, [speakers[code] for code in found]
+
+
+def name_digests(names: Iterable[str]) -> torch.Tensor:
+    """64 bits of each name's SHA-256, int64 `(names,)`: enough to know a name again, not to read it."""
+    digests = [int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big", signed=True) for name in names]
+    return torch.tensor(digests, dtype=torch.int64)
