@@ -1,6 +1,7 @@
 """Writing that is whole or absent: a temporary name first, then a rename."""
 
 import json
+import math
 import os
 import shutil
 from contextlib import contextmanager
@@ -68,10 +69,33 @@ def added_to_folder(folder: Path):
             path.replace(folder / path.name)
 
 
+@contextmanager
+def changed_folder(folder: Path):
+    """A temporary copy of `folder` (empty if there is none) that takes its place if the block succeeds."""
+    folder = folder.absolute()
+    with atomic_folder(folder) as temporary:
+        if folder.exists():
+            shutil.copytree(folder, temporary, symlinks=True, dirs_exist_ok=True)
+        yield temporary
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON."""
+    """Write indented JSON; figures that have no value (NaN, infinite) become null."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content) + "\n", encoding="utf-8")
+
+
+def json_text(content: Any) -> str:
+    """Indented JSON; figures that have no value (NaN, infinite) become null."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def new_run_folder(save_dir: str | Path | None, default: str, exist_ok: bool = False) -> Path:

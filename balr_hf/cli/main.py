@@ -9,7 +9,9 @@ COMMANDS = {
     "binarize": ("balr_hf.cli.binarize", "Turn speaker embeddings into binary attributes."),
     "train": ("balr_hf.cli.train", "Train the binary-attribute autoencoder."),
     "score train": ("balr_hf.cli.score_train", "Fit a scorer to a reference population."),
+    "score calibrate": ("balr_hf.cli.score_calibrate", "Calibrate a scorer on speakers of its own."),
     "score test": ("balr_hf.cli.score_test", "Score a list of trials and evaluate it."),
+    "explain": ("balr_hf.cli.explain", "Compare two recordings and say why."),
     "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker."),
 }
 
@@ -24,7 +26,7 @@ balr COMMAND --help tells more. Settings can be given as flags (--epochs 50) or 
 
 def usage(group: str = "") -> str:
     """The help text, of all commands or of those that begin with `group`."""
-    lines = [f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items() if name.startswith(group)]
+    lines = [f"  {name:<15} {text}" for name, (_, text) in COMMANDS.items() if name.startswith(group)]
     return f"usage: balr {group + ' ' if group else ''}COMMAND ...\n\n" + DESCRIPTION.format(commands="\n".join(lines))
 
 

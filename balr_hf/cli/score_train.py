@@ -4,7 +4,8 @@ import logging
 from dataclasses import dataclass
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.sections import SCORER, SCORER_SETTINGS, RunOptions
+from balr_hf.cli.scorers import scorer_name
+from balr_hf.cli.sections import SCORER, RunOptions
 
 logger = logging.getLogger(__name__)
 
@@ -25,21 +26,6 @@ COMMAND = Command(
   balr score train train.csv
   balr score train --save-dir scorer train.csv scorer=beta scorer.n_iterations=50""",
 )
-
-
-def scorer_name(arguments: Arguments) -> str | None:
-    """The scorer that was named, if any, after a check of the settings that were typed."""
-    from balr_hf.errors import ConfigError
-
-    name = arguments.section("scorer").scorer
-    if name not in (None, *SCORER_SETTINGS):
-        raise ConfigError(f"unknown scorer {name!r} (scorer={name}): expected {', '.join(SCORER_SETTINGS)}")
-    if name is not None:
-        valid = {f"scorer.{key}" for key in ("checkpoint_path", "n_attributes", *SCORER_SETTINGS[name])}
-        for key in sorted(arguments.given - valid):
-            if key.startswith("scorer."):
-                raise ConfigError(f"unknown key {key} with scorer={name}: it has {', '.join(sorted(valid))}")
-    return name
 
 
 def run(arguments: Arguments) -> None:
@@ -64,7 +50,7 @@ def run(arguments: Arguments) -> None:
     if settings.n_attributes not in (None, counts.shape[1]):
         raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {counts.shape[1]}")
     scorer = build_scorer(name, num_attributes=counts.shape[1], **settings.configuration(name))
-    scorer.to(device).fit(counts)
+    scorer.to(device).fit(counts, speakers)
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:
         scorer.to("cpu").save_pretrained(temporary)

@@ -53,6 +53,14 @@ class RunOptions(CorpusOptions):
 
 
 @dataclass
+class TrialOptions(RunOptions):
+    """Options of the commands that score trials."""
+
+    sep: str = option("\\t", "what separates the columns of the trial list", type=str)
+    allow_overlap: bool = option(False, "accept speakers that the scorer was fitted or calibrated on")
+
+
+@dataclass
 class EmbedderArguments(Checked):
     """Which embedder (`embeddings.model.*`)."""
 

@@ -23,8 +23,6 @@ METHODS = ("affine", "fusion")
 
 # Strengths with which fusion holds the attributes' weights to a common one, the strongest first.
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-# Costs this close to the least are taken as equal to it.
-TOLERANCE = 1.02
 # Fusion learns from no more trials of a kind than this: more cost memory and change little.
 MAX_FUSION_TRIALS = 100_000
 # With fewer speakers than this a calibration is called rough.
@@ -204,7 +202,7 @@ def choose_penalty(
     folds: int = 4,
     seed: int = 0,
 ) -> float:
-    """The strongest penalty of fusion whose Cllr, on speakers that it was not fitted on, is near the least.
+    """The penalty of fusion with the least Cllr on speakers that it was not fitted on; the strongest among equals.
 
     Raises:
         UserError: too few speakers for folds.
@@ -217,8 +215,7 @@ def choose_penalty(
         cllr(cross_calibrated(terms, labels, speakers, "fusion", folds, penalty, unit, seed), labels)
         for penalty in PENALTIES
     ]
-    near = np.array(costs) <= TOLERANCE * min(costs)
-    return PENALTIES[int(np.argmax(near))]
+    return PENALTIES[int(np.argmin(np.round(costs, 4)))]
 
 
 def cross_calibrated(

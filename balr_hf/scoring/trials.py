@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from balr_hf.data import vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
@@ -103,8 +104,8 @@ def side_embeddings(dataset, sides: list[list[str]]) -> np.ndarray:
     return _sums(embeddings, position[np.concatenate(rows)], rows) / np.array([[len(side)] for side in rows])
 
 
-def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
-    """Which trials compare a speaker with themselves: bool `(trials,)`; None if not every side's speaker is known.
+def side_speakers(dataset, sides: list[list[str]]) -> np.ndarray | None:
+    """Whose recordings each side has: names `(sides,)`; None if not every side's speaker is known.
 
     Raises:
         UserError: a side with recordings of several speakers.
@@ -113,41 +114,84 @@ def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
         return None
     speaker_of = dict(zip(dataset["id"], dataset["speaker"], strict=True))
     speakers = []
-    for side in trials.sides:
+    for side in sides:
         names = {speaker_of.get(name) for name in side}
         if len(names - {None}) > 1:
             raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
-        speakers.append(None if None in names else names.pop())
-    if None in speakers:
-        return None
-    speakers = np.array(speakers)
-    return speakers[trials.enroll] == speakers[trials.test]
+        speakers.append(None if None in names else str(names.pop()))
+    return None if None in speakers else np.array(speakers)
 
 
-def score_trials(scorer, counts: np.ndarray, trials: Trials, block: int = 8192) -> np.ndarray:
+def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
+    """Which trials compare a speaker with themselves: bool `(trials,)`; None if not every side's speaker is known.
+
+    Raises:
+        UserError: a side with recordings of several speakers.
+    """
+    speakers = side_speakers(dataset, trials.sides)
+    return None if speakers is None else speakers[trials.enroll] == speakers[trials.test]
+
+
+def score_trials(
+    scorer, counts: np.ndarray, trials: Trials, block: int = 8192, calibrated: bool = False, progress: bool = False
+) -> np.ndarray:
     """Score a trial list, a block of trials at a time.
 
     Args:
         scorer: a fitted [`Scorer`].
         counts: of `trials.sides`; see [`side_counts`].
         block (int): trials scored together.
+        calibrated (bool): apply the scorer's calibration.
+        progress (bool): show a progress bar.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
     """
+    blocks = _blocks(trials, block, progress, "Scoring")
+    return np.concatenate([scorer.score(counts[e], counts[t], calibrated).cpu().numpy() for _, e, t in blocks])
+
+
+def trial_terms(scorer, counts: np.ndarray, trials: Trials, block: int = 8192, progress: bool = False) -> np.ndarray:
+    """The attributes' terms of a trial list, float32 `(trials, attributes)`: raw natural-log likelihood ratios."""
+    blocks = _blocks(trials, block, progress, "Scoring")
+    parts = [scorer.attribute_scores(counts[e], counts[t]).cpu().numpy().astype(np.float32) for _, e, t in blocks]
+    return np.concatenate(parts)
+
+
+def mean_terms(
+    scorer,
+    counts: np.ndarray,
+    trials: Trials,
+    labels: np.ndarray,
+    block: int = 8192,
+    calibrated: bool = False,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each attribute adds on average: float64 `(attributes,)` over same-speaker trials, and over the others."""
+    sums = np.zeros((2, scorer.config.num_attributes))
+    for part, e, t in _blocks(trials, block, progress, "Averaging terms"):
+        terms = scorer.attribute_scores(counts[e], counts[t], calibrated).cpu().numpy()
+        sums += np.stack([terms[labels[part]].sum(0), terms[~labels[part]].sum(0)])
+    return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
+
+
+def _blocks(trials: Trials, block: int, progress: bool, what: str):
+    """Runs of trials: a slice, and the numbers of their sides."""
     starts = range(0, len(trials), block)
-    blocks = [slice(start, start + block) for start in starts]
-    return np.concatenate(
-        [scorer.score(counts[trials.enroll[b]], counts[trials.test[b]]).cpu().numpy() for b in blocks]
-    )
+    for start in tqdm(starts, what, disable=not progress, unit_scale=block, unit="trial", delay=2):
+        part = slice(start, start + block)
+        yield part, trials.enroll[part], trials.test[part]
 
 
-def write_scores(path: Path, trials: Trials, scores: np.ndarray, sep: str = "\t") -> None:
-    """Write the trial list with a further column `scores` (float32 precision)."""
+def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep: str = "\t") -> None:
+    """Write the trial list with further columns of figures `(trials,)`, in float32 precision."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=sep, lineterminator="\n")
-        writer.writerow([*trials.header, "scores"])
-        writer.writerows([*row, f"{score:.9g}"] for row, score in zip(trials.rows, scores, strict=True))
+        writer.writerow([*trials.header, *columns])
+        figures = zip(*columns.values(), strict=True)
+        writer.writerows(
+            [*row, *(f"{value:.9g}" for value in values)] for row, values in zip(trials.rows, figures, strict=True)
+        )
 
 
 def _rows(dataset, sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:

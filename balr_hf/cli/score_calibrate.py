@@ -1,0 +1,111 @@
+"""`balr score calibrate`: calibrates a scorer on trials of speakers that nothing else was fitted on."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.scorers import load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.sections import SCORER, TrialOptions
+from balr_hf.options import option
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Options(TrialOptions):
+    """Options of `balr score calibrate`."""
+
+    dev: str = positional(
+        "dev", "corpus with binary attributes and speakers, none of them in the reference population"
+    )
+    trials: str = positional("trials", "trial list: two columns of recording ids, several separated by commas")
+    method: str = option(
+        "affine",
+        "affine (a factor and an offset), or fusion (a weight an attribute; needs many speakers)",
+        type=str,
+        among=("affine", "fusion"),
+    )
+    folds: int = option(
+        None, "also cross-validate by speaker with this many folds: what to expect of new speakers", type=int, least=3
+    )
+
+
+COMMAND = Command(
+    "score calibrate",
+    "Calibrate a scorer, so that its scores can be read as likelihood ratios. The calibration is saved in the scorer's "
+    "folder (another one with --save-dir) and applied by score test and explain.",
+    Options,
+    [SCORER],
+    epilog="""examples:
+  balr score calibrate dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train
+  balr score calibrate dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train --folds 5
+  balr score calibrate --method fusion --save-dir fused dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Calibrate and save."""
+    from balr_hf.errors import UserError, name_some
+    from balr_hf.metrics import compute_metrics
+    from balr_hf.scoring.calibration import FEW_SPEAKERS, cross_calibrated, describe_amount, fit_calibration
+    from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, trial_terms
+
+    trials = read_trials(arguments.trials, separator(arguments))
+    dataset, counts = read_trial_counts(arguments, arguments.dev, trials)
+    names = side_speakers(dataset, trials.sides)
+    if names is None:
+        raise UserError(
+            f"{arguments.dev} must name the speaker of every recording in the trials: that is what one fits"
+        )
+    scorer = load_named_scorer(arguments, counts.shape[1])
+    known = scorer.known_speakers(names, "reference")
+    if known and not arguments.allow_overlap:
+        raise UserError(
+            f"{len(known)} of the {len(set(names))} speakers are in the scorer's reference population, so their LLRs "
+            f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
+            "different people of the same name"
+        )
+    speakers = names[trials.enroll], names[trials.test]
+    labels = speakers[0] == speakers[1]
+    compute = trial_terms if arguments.method == "fusion" else score_trials
+    evidence = compute(scorer, counts, trials, progress=True)
+    unit = scorer.score_unit
+    calibration = fit_calibration(evidence, labels, arguments.method, speakers, unit=unit)
+    raw = evidence.sum(1) if evidence.ndim == 2 else evidence
+    report = {
+        **calibration.describe(),
+        "raw": compute_metrics(raw, labels),
+        "calibrated": compute_metrics(calibration.apply(evidence), labels),
+    }
+    text = f"Calibrated ({calibration.method}) on {describe_amount(calibration.describe())}"
+    text += (
+        f"\nCllr on these very trials: {report['raw']['cllr']:.3f} raw, {report['calibrated']['cllr']:.3f} calibrated"
+    )
+    if arguments.folds is not None:
+        crossed = cross_calibrated(
+            evidence, labels, speakers, arguments.method, arguments.folds, unit=unit, progress=True
+        )
+        report["cross_validated"] = {"folds": arguments.folds, **compute_metrics(crossed, labels)}
+        text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
+    elif len(calibration.speakers) < FEW_SPEAKERS:
+        text += "; --folds 5 tells what to expect of new speakers"
+    folder = _save(arguments, scorer.set_calibration(calibration).to("cpu"), report)
+    logger.info("%s\nSaved in %s", text, folder)
+
+
+def _save(arguments: Arguments, scorer, report: dict) -> Path:
+    """Write the scorer: into the folder that it came from, unless another is named or that is not the user's."""
+    from balr_hf.checkpoints import resolve_checkpoint
+    from balr_hf.files import changed_folder, new_run_folder, write_json
+
+    source = arguments.section("scorer").checkpoint_path
+    source = None if source is None else resolve_checkpoint(source)
+    if arguments.save_dir is None and source is not None and source.is_dir():
+        folder = source
+    else:
+        folder = new_run_folder(arguments.save_dir, "runs/scorer/calibrated", arguments.exist_ok)
+    with changed_folder(folder) as temporary:
+        scorer.save_pretrained(temporary)
+        write_json(temporary / "calibration.json", report)
+    return folder

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from scipy.special import ndtr, ndtri
+
+from balr_hf.figures import det, ece, figure_svg, pav, tippett
+from balr_hf.figures.performance import det_curve, ece_curves, misleading_rates, tippett_curves
+from balr_hf.metrics import cllr, cllr_min, eer
+from balr_hf.metrics.discrimination import error_rates
+from balr_hf.metrics.tally import tally
+
+ONE = (lambda llrs, labels: tippett({"raw": llrs}, labels), lambda llrs, labels: det({"raw": llrs}, labels), ece, pav)
+NAMES = ("tippett", "det", "ece", "pav")
+
+
+@pytest.mark.parametrize("factor", [1.0, 30.0])
+def test_ece_at_even_odds_is_cllr(make_trials, factor):
+    llrs, labels = make_trials(5000, factor=factor)
+    given, calibrated, neutral = ece_curves(tally(llrs, labels), np.array([-2.0, 0.0, 2.0]))
+    assert given[1] == pytest.approx(cllr(llrs, labels), abs=1e-7)
+    assert calibrated[1] == pytest.approx(cllr_min(llrs, labels), abs=1e-7)
+    assert neutral[1] == pytest.approx(1.0)
+    assert (calibrated <= given + 1e-7).all()
+
+
+def test_ece_equals_its_definition(make_trials):
+    llrs, labels = make_trials(200)
+    odds = 10.0**1.3
+    same, different = np.exp(llrs[labels]), np.exp(llrs[~labels])
+    expected = odds / (1 + odds) * np.log2(1 + 1 / (same * odds)).mean()
+    expected += 1 / (1 + odds) * np.log2(1 + different * odds).mean()
+    assert ece_curves(tally(llrs, labels), np.array([1.3]))[0][0] == pytest.approx(expected, abs=1e-7)
+
+
+def test_ece_of_llrs_off_the_scale_is_told(make_trials, texts):
+    llrs, labels = make_trials(500, factor=1000.0)
+    figure = ece(llrs, labels)
+    assert figure.axes[0].get_ylim()[1] <= 2
+    assert "go beyond the axis" in texts(figure)
+    assert f"Cllr = {cllr(llrs, labels):.3g}" in texts(figure)
+
+
+def test_tippett_proportions_at_zero_are_the_rates_of_misleading_evidence(make_trials, texts):
+    llrs, labels = make_trials(3000)
+    x, same, different = tippett_curves(tally(llrs, labels))
+    misses, false_alarms = (llrs[labels] < 0).mean(), (llrs[~labels] > 0).mean()
+    assert same[x < 0][-1] == pytest.approx(misses)
+    assert different[x > 0][0] == pytest.approx(false_alarms)
+    assert misleading_rates(tally(llrs, labels)) == pytest.approx((misses, false_alarms))
+    shown = texts(tippett({"raw": llrs}, labels))
+    assert f"raw: {100 * misses:.3g} %" in shown
+    assert f"raw: {100 * false_alarms:.3g} %" in shown
+
+
+def test_tippett_curves_are_in_log10_and_count_equal_llrs_on_both_sides():
+    llrs, labels = np.log(10) * np.array([-1.0, 0.0, 0.0, 2.0]), np.array([0, 0, 1, 1])
+    x, same, different = tippett_curves(tally(llrs, labels))
+    np.testing.assert_allclose(x, [-1, 0, 2])
+    np.testing.assert_allclose(same, [0, 0.5, 1])
+    np.testing.assert_allclose(different, [1, 0.5, 0])
+
+
+def test_tippett_draws_the_proportions_that_it_computes(make_trials):
+    llrs, labels = make_trials(300)
+    lines = tippett({"raw": llrs}, labels).axes[0].get_lines()
+    x, same, different = tippett_curves(tally(llrs, labels))
+    for line, expected in zip(lines[:2], (same, different), strict=True):
+        np.testing.assert_allclose(line.get_xdata()[1:-1], x)
+        np.testing.assert_allclose(line.get_ydata()[1:-1], expected)
+
+
+def test_tippett_shows_systems_of_very_different_scale_together(make_trials):
+    llrs, labels = make_trials(1000)
+    figure = tippett({"raw": 40 * llrs, "affine": llrs}, labels)
+    assert figure.axes[0].get_xscale() == "symlog"
+    left, right = figure.axes[0].get_xlim()
+    assert left < 40 * llrs.min() / np.log(10) < 40 * llrs.max() / np.log(10) < right
+    assert tippett({"raw": 2 * llrs, "affine": llrs}, labels).axes[0].get_xscale() == "linear"
+
+
+def test_pav_puts_infinite_values_at_the_margins(texts):
+    llrs, labels = np.array([-3.0, -1.0, 0.0, 1.0, 2.0, 3.0]), np.array([0, 0, 1, 0, 1, 1])
+    figure = pav(llrs, labels)
+    finite, upper, lower = figure.axes[0].get_lines()[:3]
+    np.testing.assert_allclose(finite.get_xdata(), np.array([0.0, 1.0]) / np.log(10))
+    np.testing.assert_allclose(finite.get_ydata(), 0, atol=1e-12)
+    np.testing.assert_allclose(upper.get_xdata(), np.array([2.0, 3.0]) / np.log(10))
+    np.testing.assert_allclose(lower.get_xdata(), np.array([-3.0, -1.0]) / np.log(10))
+    low, high = figure.axes[0].get_ylim()
+    assert low < lower.get_ydata()[0] < 0 < upper.get_ydata()[0] < high
+    assert texts(figure).count("∞ after PAV: 2 trials") == 2
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0])
+def test_eer_point_of_the_det_plot_is_the_eer_and_on_the_curve(make_trials, factor):
+    llrs, labels = make_trials(500)
+    llrs = np.round(factor * llrs)  # with ties: the steps are slanted
+    rate = eer(llrs, labels)[0]
+    curve, point = det({"raw": llrs}, labels).axes[0].get_lines()[1:3]
+    assert ndtr(point.get_xdata()) == pytest.approx([rate])
+    assert ndtr(point.get_ydata()) == pytest.approx([rate])
+    distance = np.hypot(curve.get_xdata() - ndtri(rate), curve.get_ydata() - ndtri(rate))
+    assert distance.min() < 0.01
+
+
+def test_det_curve_falls_and_stays_near_the_visible_range(make_trials):
+    _, miss, false_alarm = error_rates(*make_trials(20_000))
+    x, y = det_curve(miss, false_alarm, 1e-3, 0.5)
+    assert len(x) <= 1001
+    assert (np.diff(x) <= 0).all() and (np.diff(y) >= 0).all()
+    assert np.isfinite([x, y]).all()
+    assert ndtr(x.min()) == pytest.approx(5e-4) and ndtr(y.max()) == pytest.approx(0.75)
+
+
+def test_det_of_separated_scores_says_no_errors(texts):
+    llrs = np.arange(-4.0, 4.0)
+    assert "\nno errors\n" in texts(det({"raw": llrs}, llrs > 0, prior=0.01))
+    mixed = det({"raw": llrs, "noisy": llrs[[0, 1, 2, 7, 4, 5, 6, 3]]}, llrs > 0)
+    assert "raw: no errors" in texts(mixed)
+    assert "noisy: EER" in texts(mixed)
+
+
+def test_det_marks_the_least_cost(make_trials, texts):
+    llrs, labels = make_trials(1000)
+    assert "minDCF(0.05) 0." in texts(det({"raw": llrs}, labels, prior=0.05))
+    with pytest.raises(ValueError, match=r"prior=1.5: expected a probability"):
+        det({"raw": llrs}, labels, prior=1.5)
+
+
+@pytest.mark.parametrize("draw", ONE, ids=NAMES)
+@pytest.mark.parametrize(
+    ("llrs", "labels"),
+    [
+        (np.array([-1.0, 1.0]), [0, 1]),
+        (np.zeros(10), np.arange(10) < 3),
+        (np.array([3.0, -3.0, 2.0, -2.0]), [0, 1, 0, 1]),
+        (np.array([-1e6, 1e6, 3.0, 5.0]), [1, 0, 1, 0]),
+    ],
+    ids=["separated", "equal", "wrong", "huge"],
+)
+@pytest.mark.filterwarnings("error")
+def test_odd_trials_are_drawn(draw, llrs, labels):
+    assert "nan" not in figure_svg(draw(llrs, np.array(labels))).lower()
+
+
+@pytest.mark.parametrize("draw", ONE, ids=NAMES)
+def test_many_trials_make_a_small_svg(make_trials, draw):
+    assert len(figure_svg(draw(*make_trials(50_000)))) < 100_000
+
+
+@pytest.mark.parametrize("draw", ONE, ids=NAMES)
+def test_trials_of_one_kind_are_refused(draw):
+    with pytest.raises(ValueError, match="2 same-speaker and 0 different-speaker"):
+        draw(np.array([1.0, 2.0]), np.array([1, 1]))
+
+
+def test_the_system_that_cannot_be_drawn_is_named(make_trials):
+    llrs, labels = make_trials(10)
+    with pytest.raises(ValueError, match="affine: 9 scores but 10 labels"):
+        tippett({"raw": llrs, "affine": llrs[1:]}, labels)
+    with pytest.raises(ValueError, match="no system to draw"):
+        det({}, labels)
