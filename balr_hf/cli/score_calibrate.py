@@ -33,8 +33,8 @@ class Options(TrialOptions):
 
 COMMAND = Command(
     "score calibrate",
-    "Calibrate a scorer, so that its scores can be read as likelihood ratios. The calibration is saved in the scorer's "
-    "folder (another one with --save-dir) and applied by score test and explain.",
+    "Calibrate a scorer, so that its scores can be read as likelihood ratios. The calibration is saved in its folder\n"
+    "(another one with --save-dir) and applied by score test and explain.",
     Options,
     [SCORER],
     epilog="""examples:

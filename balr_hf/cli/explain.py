@@ -1,0 +1,153 @@
+"""`balr explain`: compares two recordings and says why."""
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from balr_hf.cli.parsing import Arguments, Command, Section, positional
+from balr_hf.cli.sections import EMBEDDER, FEATURES, SCORER, CorpusOptions, EncoderArguments
+from balr_hf.options import option
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Options(CorpusOptions):
+    """Options of `balr explain`."""
+
+    a: str = positional("a", "an audio file, or an id of --corpus; several of one speaker separated by commas")
+    b: str = positional("b", "what it is compared with, likewise")
+    corpus: str = option(None, "corpus that has the two ids: csv, folder, saved Dataset, parquet or Hub id", type=str)
+    top: int = option(10, "attributes to show that speak for, and as many against", type=int, least=1)
+    json: bool = option(False, "print JSON, with all attributes, rather than text")
+    html: str = option(None, "also write a self-contained page with the figure to this file", type=str)
+    calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
+
+
+# Its flags are --encoder-..., since the scorer has settings of the same names.
+ENCODER = Section("encoder.model", EncoderArguments, prefix="encoder_")
+
+COMMAND = Command(
+    "explain",
+    "Compare two recordings: the log-likelihood ratio, its place on the verbal scale (if the scorer is calibrated), "
+    "and the\nattributes that speak for and against. Embeddings and attributes that the corpus lacks are computed.",
+    Options,
+    [FEATURES, EMBEDDER, ENCODER, SCORER],
+    epilog="""examples:
+  balr explain questioned.wav known.wav
+  balr explain --html report.html questioned.wav known1.wav,known2.wav
+  balr explain --corpus test.csv espeak17-01 espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Compare and explain."""
+    from balr_hf.cli.scorers import load_named_scorer
+    from balr_hf.files import atomic_path, json_text
+    from balr_hf.scoring.trials import side_counts, side_speakers
+
+    sides = [_names(text) for text in (arguments.a, arguments.b)]
+    dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
+    dataset = _with_attributes(arguments, dataset)
+    counts = side_counts(dataset, sides)
+    scorer = load_named_scorer(arguments, counts.shape[1])
+    speakers = [side_speakers(dataset, [side]) for side in sides]
+    speakers = tuple(None if found is None else str(found[0]) for found in speakers)
+    explanation = scorer.explain(
+        *counts,
+        names=(", ".join(sides[0]), ", ".join(sides[1])),
+        speakers=speakers,
+        calibrated=arguments.calibrated and scorer.is_calibrated,
+        remarks=_remarks(scorer, sides, speakers),
+    )
+    if arguments.html is not None:
+        path = Path(arguments.html)
+        with atomic_path(path) as temporary:
+            temporary.write_text(explanation.to_html(arguments.top), encoding="utf-8")
+        logger.info("Wrote %s", path)
+    sys.stdout.write(
+        (json_text(explanation.to_dict()) if arguments.json else explanation.to_text(arguments.top)) + "\n"
+    )
+
+
+def _names(text: str) -> list[str]:
+    """The recordings of a side; an existing file may have commas in its name."""
+    from balr_hf.errors import ConfigError
+
+    names = [text] if Path(text).exists() else [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise ConfigError("a side of the comparison names no recording")
+    return list(dict.fromkeys(names))
+
+
+def _audio_files(sides: list[list[str]]):
+    """The files as a corpus whose ids are their paths as typed."""
+    import datasets
+
+    from balr_hf.errors import UserError
+
+    paths = list(dict.fromkeys(path for side in sides for path in side))
+    for path in paths:
+        if not Path(path).is_file():
+            raise UserError(
+                f"no audio file {path}; to compare recordings of a corpus by their ids, add --corpus CORPUS"
+            )
+    features = datasets.Features({"id": datasets.Value("string"), "audio": datasets.Audio(decode=False)})
+    audio = [{"path": str(Path(path).absolute()), "bytes": None} for path in paths]
+    return datasets.Dataset.from_dict({"id": paths, "audio": audio}, features=features)
+
+
+def _recordings(arguments: Arguments, sides: list[list[str]]):
+    """The rows of the corpus that are compared."""
+    from balr_hf.data import read_corpus
+    from balr_hf.errors import UserError, name_some
+
+    corpus = read_corpus(arguments.corpus, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
+    wanted = list(dict.fromkeys(name for side in sides for name in side))
+    row_of = {name: row for row, name in enumerate(corpus.dataset["id"])}
+    unknown = [name for name in wanted if name not in row_of]
+    if unknown:
+        raise UserError(
+            f"{arguments.corpus} has no recording {name_some(unknown)}; its ids are {name_some(row_of, 3)}"
+        )
+    for skipped in corpus.skipped:
+        if skipped.id in wanted:
+            logger.warning("%s: %s", skipped.id, skipped.reason)
+    return corpus.dataset.select([row_of[name] for name in wanted])
+
+
+def _with_attributes(arguments: Arguments, dataset):
+    """The recordings with `ba`: computed, with the embeddings before them, for those that have none."""
+    import datasets
+
+    from balr_hf.attributes.binarization import get_binary_attributes
+    from balr_hf.cli.binarize import load_autoencoder
+    from balr_hf.cli.extract import load_embedder
+    from balr_hf.data import vector_present
+    from balr_hf.devices import resolve_devices
+    from balr_hf.embeddings.extraction import extract_embeddings
+    from balr_hf.errors import UserError
+
+    if vector_present(dataset, "ba").all():
+        return dataset
+    datasets.disable_progress_bars()
+    devices = resolve_devices(arguments.device)
+    skipped = []
+    if not vector_present(dataset, "embedding").all():
+        dataset, skipped = extract_embeddings(load_embedder(arguments), dataset, devices=devices[:1])
+    if skipped:
+        raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
+    return get_binary_attributes(load_autoencoder(arguments), dataset, device=devices[0])[0]
+
+
+def _remarks(scorer, sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:
+    """Cautions that only the recordings and the scorer together give."""
+    remarks = []
+    if set(sides[0]) & set(sides[1]):
+        remarks.append("The two sides share a recording: that says nothing about speakers.")
+    for role, what in (("reference", "in the scorer's reference population"), ("calibration", "calibrated on")):
+        for name in scorer.known_speakers([s for s in dict.fromkeys(speakers) if s is not None], role):
+            text = f"is {what}" if role == "reference" else f"is one that the scorer was {what}"
+            remarks.append(f"Speaker {name} {text}: the figure flatters the scorer.")
+    return tuple(remarks)
