@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from balr_hf.figures import style
 from balr_hf.figures.style import DARK, DIFFERENT, GREY, SAME, legend_above, look, new_figure
@@ -78,6 +79,7 @@ def evidence(same_mean: np.ndarray, different_mean: np.ndarray, top: int = 30) -
     bars.axvline(0, color=DARK, linewidth=0.8)
     bars.set_yticks(rows, [str(attribute) for attribute in order])
     bars.tick_params(axis="y", labelsize=6, length=0)
+    bars.xaxis.set_major_locator(MaxNLocator(6))
     bars.grid(axis="y", visible=False)
     bars.set_ylim(order.size - 0.4, -0.6)
     bars.set_ylabel("Attribute")

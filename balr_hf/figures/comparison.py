@@ -78,9 +78,9 @@ def contributions(
 def _summary(terms: np.ndarray, rest: float, num_rest: int, offset: float | None, total: float) -> dict[str, float]:
     parts = {}
     if (terms > 0).any():
-        parts["shown, for one speaker"] = terms[terms > 0].sum()
+        parts["shown, same speaker"] = terms[terms > 0].sum()
     if (terms < 0).any():
-        parts["shown, for two speakers"] = terms[terms < 0].sum()
+        parts["shown, different speakers"] = terms[terms < 0].sum()
     if num_rest:
         parts[f"other {num_rest:,} attributes"] = rest
     if offset is not None:

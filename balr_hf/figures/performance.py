@@ -46,7 +46,7 @@ def tippett(systems: dict[str, np.ndarray], labels: np.ndarray) -> Figure:
         ValueError: no system, or LLRs not finite, of another length than the labels, or trials of one kind only.
 
     Reference:
-        G. S. Morrison and E. Enzinger, "Introduction to forensic voice comparison", 2019 (section on Tippett plots);
+        G. S. Morrison and E. Enzinger, "Introduction to forensic voice comparison", 2019;
         D. Meuwly, "Reconnaissance de locuteurs en sciences forensiques", 2001.
     """
     tallies = _tallies(systems, labels)

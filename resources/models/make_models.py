@@ -2,7 +2,8 @@
 
 The embedder is converted from a WeSpeaker checkpoint. The autoencoder and the scorer are fitted on segments of 2 to 4
 seconds of the recordings in `train.csv` of a LibriSpeech sample (id, audio, speaker), since that gives several of each
-speaker. Every tenth speaker is held out to choose the best epoch.
+speaker. Every tenth speaker is held out to choose the best epoch. The scorer is calibrated on the trials of other
+speakers, `test.csv` and `trials.csv`.
 
 Usage:
     python resources/models/make_models.py LIBRISPEECH_FOLDER WESPEAKER_FOLDER
@@ -30,6 +31,8 @@ from balr_hf import (
 from balr_hf.audio import SAMPLING_RATE
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER
 from balr_hf.files import atomic_folder
+from balr_hf.scoring.calibration import fit_calibration
+from balr_hf.scoring.trials import Trials, read_trials, score_trials, side_counts, side_speakers
 from balr_hf.training.arguments import DataArguments
 
 RESOURCES = Path(__file__).resolve().parent.parent
@@ -61,9 +64,17 @@ def save(model, name: str) -> None:
     print(f"wrote {folder}")
 
 
+def calibrate(scorer: DirichletMultinomialScorer, corpus: datasets.Dataset, trials: Trials) -> None:
+    """Calibrate the scorer on trials of speakers that no model has seen."""
+    counts, names = side_counts(corpus, trials.sides), side_speakers(corpus, trials.sides)
+    speakers = names[trials.enroll], names[trials.test]
+    scores = score_trials(scorer, counts, trials)
+    scorer.set_calibration(fit_calibration(scores, speakers[0] == speakers[1], speakers=speakers))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("librispeech", type=Path, help="folder with train.csv")
+    parser.add_argument("librispeech", type=Path, help="folder with train.csv, test.csv, trials.csv")
     parser.add_argument("wespeaker", type=Path, help="folder with avg_model.pt and config.yaml")
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1234)
@@ -93,7 +104,10 @@ def main() -> None:
         autoencoder = trainer.train()
     save(autoencoder, AUTOENCODER)
     counts, speakers = speaker_counts(autoencoder.get_binary_attributes(corpus))
-    scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=counts.shape[1])).fit(counts)
+    scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=counts.shape[1]))
+    scorer.fit(counts, speakers)
+    test = embedder.extract_embeddings(load_corpus(arguments.librispeech / "test.csv"))
+    calibrate(scorer, autoencoder.get_binary_attributes(test), read_trials(arguments.librispeech / "trials.csv"))
     save(scorer, SCORER)
     print(f"{len(corpus)} segments of {len(speakers)} speakers; {scorer.config.num_uninformative} attributes unused")
 

@@ -24,8 +24,8 @@ def test_attributes_are_sorted_and_labelled():
 def test_sums_add_up_to_the_total():
     _, below = contributions(ATTRIBUTES, TERMS, LABELS, 10.0, 1509, -4.0, 7.75, unit="log10 LR").axes
     assert names(below) == [
-        "shown, for one speaker",
-        "shown, for two speakers",
+        "shown, same speaker",
+        "shown, different speakers",
         "other 1,509 attributes",
         "calibration's offset",
         "total",
@@ -38,7 +38,7 @@ def test_sums_add_up_to_the_total():
 
 def test_parts_that_are_not_there_have_no_bar():
     _, below = contributions([1], [2.0], ["active / active"], 0.0, 0, None, 2.0).axes
-    assert names(below) == ["shown, for one speaker", "total"]
+    assert names(below) == ["shown, same speaker", "total"]
 
 
 def test_for_against_and_total_differ_in_more_than_colour():
