@@ -16,6 +16,7 @@ _EXPORTS = {
     "load_audio": "balr_hf.audio",
     "AudioError": "balr_hf.audio",
     "load_corpus": "balr_hf.data",
+    "segments": "balr_hf.segmentation",
     "speaker_counts": "balr_hf.scoring.statistics",
     "WespeakerConfig": "balr_hf.embeddings.configuration_wespeaker",
     "WespeakerFeatureExtractor": "balr_hf.embeddings.feature_extraction_wespeaker",

@@ -1,15 +1,14 @@
 """How well each scorer does on real speech, raw and calibrated: the table in `benchmarks/README.md`.
 
 The scorers are fitted on segments of 2 to 4 seconds of `train.csv`, and tested on `trials.csv` among the recordings of
-`test.csv`. Calibrated LLRs are cross-validated by speaker: every trial is calibrated by a calibration that was fitted on
-other speakers. Intervals (95 %) are from draws of the test speakers. Everything is computed in one run.
+`test.csv`. Calibrated LLRs are cross-validated by speaker: every trial is calibrated by what was fitted on other
+speakers. Intervals (95 %) are from draws of the test speakers. Everything is computed in one run.
 
 Usage:
     python benchmarks/calibration.py LIBRISPEECH_FOLDER [--folds 5] [--resamples 1000]
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -17,17 +16,13 @@ import datasets
 import numpy as np
 import transformers
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "resources" / "models"))
-
-from make_models import segments
-
 from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus, speaker_counts
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, resource
 from balr_hf.metrics import bootstrap_intervals, compute_metrics
 from balr_hf.scoring.calibration import METHODS, cross_calibrated
 from balr_hf.scoring.modeling_scorer import build_scorer
 from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_terms
+from balr_hf.segmentation import segments
 
 # Columns of the table: title, metric, format.
 COLUMNS = (
@@ -65,7 +60,7 @@ def main() -> None:
 
     embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
     autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
-    train = segments(load_corpus(arguments.librispeech / "train.csv"), arguments.seed)
+    train = segments(load_corpus(arguments.librispeech / "train.csv"), seed=arguments.seed)
     train = autoencoder.get_binary_attributes(embedder.extract_embeddings(train))
     test = load_corpus(arguments.librispeech / "test.csv")
     test = autoencoder.get_binary_attributes(embedder.extract_embeddings(test))
@@ -75,10 +70,10 @@ def main() -> None:
     speakers = names[trials.enroll], names[trials.test]
     labels = speakers[0] == speakers[1]
     print(
-        f"Reference population: {len(train)} segments of {len(reference_speakers)} speakers. Test: {len(trials)} trials "
-        f"({labels.sum()} same-speaker) of {len(test)} recordings of {len(set(names))} other speakers. Calibration: "
-        f"cross-validated by speaker, {arguments.folds} folds. In brackets: 95 % intervals, {arguments.resamples} draws "
-        "of the speakers.\n"
+        f"Reference population: {len(train)} segments of {len(reference_speakers)} speakers. Test: {len(trials)} "
+        f"trials ({labels.sum()} same-speaker) of {len(test)} recordings of {len(set(names))} other speakers. "
+        f"Calibration: cross-validated by speaker, {arguments.folds} folds. In brackets: 95 % intervals, "
+        f"{arguments.resamples} draws of the speakers.\n"
     )
     print("| system | " + " | ".join(title for title, _, _ in COLUMNS) + " |")
     print("| --- |" + " --- |" * len(COLUMNS))

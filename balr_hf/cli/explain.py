@@ -93,9 +93,8 @@ def _audio_files(sides: list[list[str]]):
             raise UserError(
                 f"no audio file {path}; to compare recordings of a corpus by their ids, add --corpus CORPUS"
             )
-    features = datasets.Features({"id": datasets.Value("string"), "audio": datasets.Audio(decode=False)})
-    audio = [{"path": str(Path(path).absolute()), "bytes": None} for path in paths]
-    return datasets.Dataset.from_dict({"id": paths, "audio": audio}, features=features)
+    files = datasets.Dataset.from_dict({"id": paths, "audio": [str(Path(path).absolute()) for path in paths]})
+    return files.cast_column("audio", datasets.Audio(decode=False))
 
 
 def _recordings(arguments: Arguments, sides: list[list[str]]):

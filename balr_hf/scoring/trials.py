@@ -177,10 +177,11 @@ def mean_terms(
 
 def _blocks(trials: Trials, block: int, progress: bool, what: str):
     """Runs of trials: a slice, and the numbers of their sides."""
-    starts = range(0, len(trials), block)
-    for start in tqdm(starts, what, disable=not progress, unit_scale=block, unit="trial", delay=2):
-        part = slice(start, start + block)
-        yield part, trials.enroll[part], trials.test[part]
+    with tqdm(total=len(trials), desc=what, disable=not progress, unit="trial", delay=2) as bar:
+        for start in range(0, len(trials), block):
+            part = slice(start, start + block)
+            yield part, trials.enroll[part], trials.test[part]
+            bar.update(len(trials.enroll[part]))
 
 
 def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep: str = "\t") -> None:

@@ -37,6 +37,7 @@ import numpy as np
 SAMPLING_RATE = 16000
 BIT_RATE = 24000
 RECORDINGS_PER_VOICE = 8
+DEV_RECORDINGS = 4
 COLUMNS = ("id", "audio", "speaker", "sex", "text")
 
 # eSpeak NG's pitch option runs from 0 to 99; 50 is the variant's own pitch and 68 steps are an octave (as measured).
@@ -149,9 +150,11 @@ people, and a result on them proves nothing about real voices.**
 | `test.csv` | recordings to test on, of other voices | {test_counts} |
 | `trials.csv` | each pair of test recordings: {same} of the same voice, {different} of different voices \
 | {test_voices} | {trials} |
+| `dev_trials.csv` | each pair among the first {dev_recordings} recordings of the voices in `train.csv`, to calibrate on \
+| {dev_voices} | {dev_trials} |
 
 The first three are comma-separated with the columns `id`, `audio` (relative to this folder), `speaker`, `sex` and \
-`text`. `trials.csv` is tab-separated; its columns `enrollment` and `test` hold the `id` of the two recordings.
+`text`. The trials are tab-separated; their columns `enrollment` and `test` hold the `id` of the two recordings.
 
 ## Remaking it
 
@@ -345,8 +348,11 @@ def make_corpus(output: Path, seed: int) -> None:
     for name, part in (("metadata", rows), ("train", train), ("test", test)):
         write_table(output / f"{name}.csv", COLUMNS, ([row[column] for column in COLUMNS] for row in part))
     trials = list(itertools.combinations(test, 2))
-    pairs = ((first["id"], second["id"]) for first, second in trials)
-    write_table(output / "trials.csv", ("enrollment", "test"), pairs, delimiter="\t")
+    dev_rows = [row for number, row in enumerate(train) if number % RECORDINGS_PER_VOICE < DEV_RECORDINGS]
+    dev = list(itertools.combinations(dev_rows, 2))
+    for name, pairs in (("trials", trials), ("dev_trials", dev)):
+        ids = ((first["id"], second["id"]) for first, second in pairs)
+        write_table(output / f"{name}.csv", ("enrollment", "test"), ids, delimiter="\t")
 
     same = sum(first["speaker"] == second["speaker"] for first, second in trials)
     readme = README.format(
@@ -359,6 +365,9 @@ def make_corpus(output: Path, seed: int) -> None:
         train_counts=f"{count_voices(TRAIN_VOICES)} | {len(train)}",
         test_counts=f"{count_voices(TEST_VOICES)} | {len(test)}",
         test_voices=count_voices(TEST_VOICES),
+        dev_recordings=DEV_RECORDINGS,
+        dev_voices=count_voices(TRAIN_VOICES),
+        dev_trials=len(dev),
         same=same,
         different=len(trials) - same,
         trials=len(trials),

@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 
 import datasets
-import numpy as np
 
 from balr_hf import (
     BinaryAttributeEncoderTrainer,
@@ -24,34 +23,17 @@ from balr_hf import (
     DirichletMultinomialScorerConfig,
     MSELoss,
     WespeakerModel,
-    load_audio,
     load_corpus,
     speaker_counts,
 )
-from balr_hf.audio import SAMPLING_RATE
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER
 from balr_hf.files import atomic_folder
 from balr_hf.scoring.calibration import fit_calibration
 from balr_hf.scoring.trials import Trials, read_trials, score_trials, side_counts, side_speakers
+from balr_hf.segmentation import segments
 from balr_hf.training.arguments import DataArguments
 
 RESOURCES = Path(__file__).resolve().parent.parent
-
-
-def segments(corpus: datasets.Dataset, seed: int, shortest: float = 2.0, longest: float = 4.0) -> datasets.Dataset:
-    """Cut every recording into pieces of random lengths (in seconds), end to end; the remainder is left out."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for row in corpus:
-        samples, start = load_audio(row["audio"]), 0
-        while True:
-            end = start + int(rng.uniform(shortest, longest) * SAMPLING_RATE)
-            if end > len(samples):
-                break
-            audio = {"array": samples[start:end], "sampling_rate": SAMPLING_RATE}
-            rows.append({"id": f"{row['id']}@{start}", "speaker": row["speaker"], "audio": audio})
-            start = end
-    return datasets.Dataset.from_list(rows)
 
 
 def save(model, name: str) -> None:
@@ -84,7 +66,7 @@ def main() -> None:
 
     embedder = WespeakerModel.from_pretrained(arguments.wespeaker)
     save(embedder, EMBEDDER)
-    corpus = segments(load_corpus(arguments.librispeech / "train.csv"), arguments.seed)
+    corpus = segments(load_corpus(arguments.librispeech / "train.csv"), seed=arguments.seed)
     corpus = embedder.extract_embeddings(corpus)
     held_out = set(sorted(set(corpus["speaker"]))[::10])
     train = corpus.filter(lambda speaker: speaker not in held_out, input_columns="speaker")

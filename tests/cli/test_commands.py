@@ -290,7 +290,7 @@ def test_whole_way_from_audio_to_metrics(balr, few, tmp_path, monkeypatch):
     )
     status, said = balr("score", "test", few, "trials.csv", "scorer.checkpoint_path=runs/scorer/train/scorer.pt")
     assert status == 0
-    assert "67 trials (13 of one speaker): EER" in said
+    assert "67 trials (13 same-speaker) of 4 speakers; DirichletMultinomialScorer, not calibrated" in said
     assert "Cosine of the embeddings themselves: EER" in said
     metrics = json.loads((tmp_path / "runs" / "score" / "metrics.json").read_text())
     assert metrics["same_speaker"] == 13

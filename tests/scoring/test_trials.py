@@ -95,7 +95,7 @@ def test_side_embeddings_are_means_of_unit_vectors(corpus):
 def test_scores_are_written_beside_the_trials_in_float32_precision(tmp_path):
     found = trials(tmp_path, "enrollment\ttest\tnote\na,b\tc\tfirst\nb\tc\tsecond\n")
     scores = np.array([np.float32(np.pi), -1e-7])
-    write_scores(tmp_path / "scores.csv", found, scores)
+    write_scores(tmp_path / "scores.csv", found, {"scores": scores})
     lines = (tmp_path / "scores.csv").read_text().splitlines()
     assert lines[0] == "enrollment\ttest\tnote\tscores"
     assert lines[1].startswith("a,b\tc\tfirst\t3.14159")

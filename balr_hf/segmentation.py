@@ -1,0 +1,36 @@
+"""Cutting recordings into segments, for corpora that have too few recordings of each speaker."""
+
+import numpy as np
+
+from balr_hf.audio import SAMPLING_RATE, load_audio
+
+
+def segments(corpus, shortest: float = 2.0, longest: float = 4.0, seed: int = 0):
+    """Cut every recording into pieces of random lengths, end to end; the remainder is left out.
+
+    Args:
+        corpus (`datasets.Dataset`): with `id`, `audio` and `speaker`.
+        shortest (float): in seconds.
+        longest (float): in seconds.
+        seed (int): of the lengths.
+
+    Returns:
+        `datasets.Dataset` with `id` (`RECORDING@FIRST_SAMPLE`), `speaker` and decoded `audio`, one row a segment.
+
+    Raises:
+        AudioError: a recording that cannot be read.
+    """
+    import datasets
+
+    rng = np.random.default_rng(seed)
+    rows = []
+    for row in corpus:
+        samples, start = load_audio(row["audio"]), 0
+        while True:
+            end = start + int(rng.uniform(shortest, longest) * SAMPLING_RATE)
+            if end > len(samples):
+                break
+            audio = {"array": samples[start:end], "sampling_rate": SAMPLING_RATE}
+            rows.append({"id": f"{row['id']}@{start}", "speaker": row["speaker"], "audio": audio})
+            start = end
+    return datasets.Dataset.from_list(rows)

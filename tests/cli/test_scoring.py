@@ -1,0 +1,573 @@
+"""`balr score calibrate`, `balr score test` and `balr explain` in this process."""
+
+import csv
+import itertools
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from balr_hf import load_corpus
+from balr_hf.defaults import AUTOENCODER, resource
+from balr_hf.scoring.modeling_scorer import Scorer, load_scorer
+from balr_hf.scoring.trials import read_trials, side_counts
+
+PLOTS = ("parameters", "tippett", "det", "ece", "pav", "evidence")
+
+
+def write_trials(path, pairs):
+    path.write_text("\n".join(["enrollment\ttest", *(f"{a}\t{b}" for a, b in pairs)]) + "\n")
+    return path
+
+
+def save_corpus(folder, corpus):
+    """The corpus as a saved Dataset, and all pairs of its recordings as a trial list."""
+    corpus.save_to_disk(str(folder))
+    return folder, write_trials(folder.with_name(f"{folder.name}-trials.csv"), itertools.combinations(corpus["id"], 2))
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def column(path, name):
+    return np.array([row[name] for row in table(path)], dtype=float)
+
+
+def strict_json(text):
+    """What the text holds; NaN and Infinity, which are no JSON, are refused."""
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def only_error(said):
+    (line,) = [line for line in said.splitlines() if "error:" in line]
+    assert "Traceback" not in said
+    return line
+
+
+@pytest.fixture
+def world(balr, make_corpus, tmp_path, monkeypatch):
+    """A fitted scorer, and corpora of other speakers with all their pairs: `dev` and `test`."""
+    monkeypatch.chdir(tmp_path)
+    reference, _ = save_corpus(tmp_path / "reference", make_corpus(12, 6, attributes=32, name="r"))
+    dev, dev_trials = save_corpus(tmp_path / "dev", make_corpus(9, 4, attributes=32, name="d", seed=1))
+    test, test_trials = save_corpus(tmp_path / "test", make_corpus(5, 3, attributes=32, name="t", seed=2))
+    scorer = tmp_path / "scorer"
+    assert balr("score", "train", "--save-dir", scorer, reference)[0] == 0
+    checkpoint = f"scorer.checkpoint_path={scorer}"
+    found = SimpleNamespace(**locals())
+    found.calibrate = lambda *words: balr("score", "calibrate", *words, dev, dev_trials, checkpoint)
+    found.score = lambda *words: balr("score", "test", "--save-dir", "run", *words, test, test_trials, checkpoint)
+    found.metrics = lambda: strict_json((tmp_path / "run" / "metrics.json").read_text())
+    found.expected = lambda calibrated: expected_scores(scorer, test, test_trials, calibrated)
+    return found
+
+
+def expected_scores(scorer, corpus, path, calibrated):
+    trials = read_trials(path)
+    counts = side_counts(load_corpus(corpus), trials.sides)
+    return load_scorer(scorer).score(counts[trials.enroll], counts[trials.test], calibrated).numpy()
+
+
+# balr score calibrate
+
+
+def test_calibration_goes_into_the_scorers_folder(world):
+    (world.scorer / "notes.txt").write_text("mine")
+    weights = load_scorer(world.scorer).alpha
+    status, said = world.calibrate()
+    assert status == 0
+    names = sorted(path.name for path in world.scorer.iterdir())
+    assert names == ["calibration.json", "config.json", "model.safetensors", "notes.txt"]
+    config = json.loads((world.scorer / "config.json").read_text())
+    assert config["calibration"] == {
+        "method": "affine",
+        "penalty": None,
+        "num_speakers": 9,
+        "num_same_speaker": 9 * 6,
+        "num_different_speaker": 36 * 16,
+    }
+    report = strict_json((world.scorer / "calibration.json").read_text())
+    assert report["calibrated"]["cllr"] < report["raw"]["cllr"]
+    assert report["calibrated"]["eer"] == pytest.approx(report["raw"]["eer"])
+    assert "cross_validated" not in report
+    assert f"{report['raw']['cllr']:.3f} raw, {report['calibrated']['cllr']:.3f} calibrated" in said
+    assert "54 same-speaker and 576 different-speaker trials of 9 speakers" in said
+    scorer = load_scorer(world.scorer)
+    assert torch.equal(scorer.alpha, weights)
+    assert scorer.known_speakers(["d0", "d8", "r0"], "calibration") == ["d0", "d8"]
+    assert not list(world.scorer.parent.glob(".*"))
+
+
+def test_calibration_is_fitted_anew_in_place_of_an_earlier_one(world):
+    world.calibrate("--method", "fusion")
+    world.calibrate()
+    scorer = load_scorer(world.scorer)
+    assert scorer.config.calibration["method"] == "affine"
+    assert len(scorer.calibration_weights.unique()) == 1
+
+
+def test_calibration_of_another_folder_leaves_the_scorer_alone(world):
+    before = contents(world.scorer)
+    assert world.calibrate("--save-dir", "calibrated")[0] == 0
+    assert contents(world.scorer) == before
+    assert load_scorer(world.tmp_path / "calibrated").is_calibrated
+    assert sorted(contents(world.tmp_path / "calibrated")) == ["calibration.json", "config.json", "model.safetensors"]
+
+
+def test_cosine_can_be_calibrated_too(world, balr):
+    assert balr("score", "calibrate", world.dev, world.dev_trials, "scorer=cosine")[0] == 0
+    folder = world.tmp_path / "runs" / "scorer" / "calibrated"
+    assert load_scorer(folder).config.calibration["num_speakers"] == 9
+    words = ["--bootstrap", "0", world.test, world.test_trials, f"scorer.checkpoint_path={folder}"]
+    assert balr("score", "test", "--save-dir", "run", *words)[0] == 0
+    assert world.metrics()["cllr"] < world.metrics()["raw"]["cllr"]
+
+
+def test_folds_report_what_to_expect_of_new_speakers(world):
+    status, said = world.calibrate("--folds", "5")
+    assert status == 0
+    crossed = strict_json((world.scorer / "calibration.json").read_text())["cross_validated"]
+    assert crossed["folds"] == 5
+    assert 0 < crossed["cllr"] < 2
+    assert f"{crossed['cllr']:.3f} cross-validated by speaker (5 folds)" in said
+
+
+def test_fusion_weighs_the_attributes(world):
+    assert world.calibrate("--method", "fusion")[0] == 0
+    scorer = load_scorer(world.scorer)
+    assert scorer.config.calibration["method"] == "fusion"
+    assert scorer.config.calibration["penalty"] > 0
+    assert (scorer.calibration_weights >= 0).all()
+    assert len(scorer.calibration_weights.unique()) > 1
+
+
+def test_speakers_of_the_reference_population_are_refused_by_name(world, balr):
+    before = contents(world.scorer)
+    trials = world.tmp_path / "reference-trials.csv"
+    words = ["score", "calibrate", world.reference, trials, world.checkpoint]
+    status, said = balr(*words)
+    assert status == 1
+    assert "12 of the 12 speakers are in the scorer's reference population" in only_error(said)
+    assert "r0, r1, r10, r11, r2 and 7 more" in said
+    assert contents(world.scorer) == before
+    assert balr(*words, "--allow-overlap")[0] == 0
+    assert load_scorer(world.scorer).is_calibrated
+
+
+def test_trials_to_calibrate_on_need_speakers(world, balr):
+    corpus, trials = save_corpus(world.tmp_path / "nameless", load_corpus(world.dev).remove_columns("speaker"))
+    status, said = balr("score", "calibrate", corpus, trials, world.checkpoint)
+    assert status == 1
+    assert "must name the speaker of every recording" in only_error(said)
+
+
+def test_all_unknown_recordings_are_named(world, balr):
+    write_trials(world.dev_trials, [("d0", "d1"), ("x1", "d4"), ("d0", "x2,x3")])
+    status, said = world.calibrate()
+    assert status == 1
+    assert "not in the corpus: x1, x2, x3" in only_error(said)
+
+
+@pytest.mark.parametrize("pairs", [[("d0", "d1"), ("d4", "d5")], [("d0", "d4"), ("d1", "d8")]])
+def test_trials_of_one_kind_are_refused(world, pairs):
+    before = contents(world.scorer)
+    write_trials(world.dev_trials, pairs)
+    status, said = world.calibrate()
+    assert status == 1
+    assert "calibration needs both kinds of trials; all 2 are of one" in only_error(said)
+    assert contents(world.scorer) == before
+
+
+def test_too_few_speakers_for_the_folds_is_an_error_that_says_so(world):
+    write_trials(world.dev_trials, itertools.combinations([f"d{n}" for n in range(8)], 2))
+    status, said = world.calibrate("--folds", "5")
+    assert status == 1
+    assert "too few speakers to cross-validate a calibration with 5 folds" in only_error(said)
+    assert not load_scorer(world.scorer).is_calibrated
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "isotonic"], "bad value 'isotonic' for method: expected affine, fusion"),
+        (["--folds", "2"], "bad value 2 for folds: expected at least 3"),
+    ],
+)
+def test_bad_options_of_calibrate(world, words, message):
+    status, said = world.calibrate(*words)
+    assert status == 2
+    assert message in only_error(said)
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_scorer_stays_as_it_was_if_it_cannot_be_saved(world, monkeypatch, error):
+    before = contents(world.scorer)
+
+    def fail(self, folder, **kwargs):
+        (folder / "config.json").write_text("half")
+        raise error
+
+    monkeypatch.setattr(Scorer, "save_pretrained", fail)
+    status, _ = world.calibrate()
+    assert status == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    assert contents(world.scorer) == before
+    assert not list(world.tmp_path.glob(".*"))
+
+
+# balr score test
+
+
+def test_scores_are_calibrated_with_the_raw_ones_beside_them(world):
+    world.calibrate()
+    status, said = world.score("--bootstrap", "20")
+    assert status == 0
+    scores = world.tmp_path / "run" / "scores.csv"
+    assert list(table(scores)[0]) == ["enrollment", "test", "scores", "raw_scores"]
+    np.testing.assert_allclose(column(scores, "scores"), world.expected(True), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(column(scores, "raw_scores"), world.expected(False), rtol=1e-6, atol=1e-6)
+    assert "105 trials (15 same-speaker) of 5 speakers; DirichletMultinomialScorer, affine calibration" in said
+    metrics = world.metrics()
+    assert metrics["calibration"]["num_speakers"] == 9
+    assert (metrics["trials"], metrics["same_speaker"], metrics["different_speaker"]) == (105, 15, 90)
+    assert {"eer", "cllr", "cllr_min", "devpav", "min_dcf_0.01", "embedding_cosine_eer"} <= set(metrics)
+    assert metrics["raw"]["cllr"] != metrics["cllr"]
+    assert (metrics["intervals"].pop("confidence"), metrics["intervals"].pop("draws_of_speakers")) == (0.95, 20)
+    assert {"eer", "cllr"} <= set(metrics["intervals"])
+    for name, (low, high) in metrics["intervals"].items():
+        assert name in metrics
+        assert low is None or low <= high
+
+
+def test_calibration_can_be_left_out(world):
+    world.calibrate()
+    status, said = world.score("--no-calibrated", "--bootstrap", "0")
+    assert (status, "not calibrated" in said) == (0, True)
+    scores = world.tmp_path / "run" / "scores.csv"
+    assert list(table(scores)[0]) == ["enrollment", "test", "scores"]
+    np.testing.assert_allclose(column(scores, "scores"), world.expected(False), rtol=1e-6, atol=1e-6)
+    assert world.metrics()["calibration"] is None
+    assert not {"raw", "intervals"} & set(world.metrics())
+
+
+def test_scorer_that_is_not_calibrated_gives_raw_scores(world):
+    status, said = world.score("--bootstrap", "0")
+    assert (status, "DirichletMultinomialScorer, not calibrated" in said) == (0, True)
+    scores = world.tmp_path / "run" / "scores.csv"
+    np.testing.assert_allclose(column(scores, "scores"), world.expected(False), rtol=1e-6, atol=1e-6)
+
+
+def test_speakers_calibrated_on_are_scored_raw_unless_allowed(world, balr):
+    world.calibrate()
+    words = ["--bootstrap", "0", world.dev, world.dev_trials, world.checkpoint]
+    status, said = balr("score", "test", "--save-dir", "raw", *words)
+    assert status == 0
+    assert "Left the scores raw: the scorer was calibrated on 9 speakers of the test (d0, d1, d2, d3, d4 and 4" in said
+    assert "raw_scores" not in table(world.tmp_path / "raw" / "scores.csv")[0]
+    assert strict_json((world.tmp_path / "raw" / "metrics.json").read_text())["calibration"] is None
+    status, said = balr("score", "test", "--save-dir", "allowed", "--allow-overlap", *words)
+    assert (status, "Left the scores raw" in said) == (0, False)
+    expected = expected_scores(world.scorer, world.dev, world.dev_trials, True)
+    np.testing.assert_allclose(column(world.tmp_path / "allowed" / "scores.csv", "scores"), expected, 1e-6, 1e-6)
+
+
+def test_speakers_of_the_reference_population_are_warned_of(world, balr):
+    trials = write_trials(world.tmp_path / "some.csv", [("r0", "r1"), ("r0", "r6"), ("r7", "r8"), ("r1", "r12")])
+    words = ["score", "test", "--bootstrap", "0", world.reference, trials, world.checkpoint]
+    status, said = balr(*words)
+    assert status == 0
+    assert "3 speakers of the test are in the scorer's reference population (r0, r1, r2)" in said
+    assert "reference population" not in balr(*words, "--allow-overlap")[1]
+    assert "reference population" not in world.score("--bootstrap", "0")[1]
+
+
+def test_metrics_without_a_value_are_null(world):
+    """Two trials that the scores tell apart: devPAV has none."""
+    scores = dict(
+        zip([(r["enrollment"], r["test"]) for r in table(world.test_trials)], world.expected(False), strict=True)
+    )
+    speaker = dict(zip(load_corpus(world.test)["id"], load_corpus(world.test)["speaker"], strict=True))
+    same = max((pair for pair in scores if speaker[pair[0]] == speaker[pair[1]]), key=scores.get)
+    different = min((pair for pair in scores if speaker[pair[0]] != speaker[pair[1]]), key=scores.get)
+    write_trials(world.test_trials, [same, different])
+    assert world.score("--bootstrap", "20")[0] == 0
+    assert world.metrics()["eer"] == 0
+    assert world.metrics()["devpav"] is None
+
+
+def test_scores_without_speakers_are_written_but_not_evaluated(world, balr):
+    corpus, trials = save_corpus(world.tmp_path / "nameless", load_corpus(world.test).remove_columns("speaker"))
+    world.calibrate()
+    status, said = balr("score", "test", "--save-dir", "run", "--plots", corpus, trials, world.checkpoint)
+    assert (status, "105 trials scored; not evaluated" in said) == (0, True)
+    assert "No plots of the scores: not evaluated: the speakers of the recordings are not all known" in said
+    assert sorted(contents(world.tmp_path / "run" / "plots")) == ["parameters.png", "parameters.svg"]
+    scores = column(world.tmp_path / "run" / "scores.csv", "scores")
+    np.testing.assert_allclose(scores, world.expected(True), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_plots_are_drawn(world, calibrated):
+    if calibrated:
+        world.calibrate()
+    status, said = world.score("--plots", "--bootstrap", "0")
+    assert (status, f"Drew {', '.join(PLOTS)} in" in said) == (0, True)
+    files = contents(world.tmp_path / "run" / "plots")
+    assert sorted(files) == sorted(f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg"))
+    for name, content in files.items():
+        assert content.startswith(b"\x89PNG") if name.endswith("png") else b"<svg" in content
+
+
+def test_cosine_has_no_parameters_to_draw(world, balr):
+    words = ["--save-dir", "run", "--plots", "--bootstrap", "0", world.test, world.test_trials, "scorer=cosine"]
+    assert balr("score", "test", *words)[0] == 0
+    assert {name.split(".")[0] for name in contents(world.tmp_path / "run" / "plots")} == set(PLOTS[1:])
+
+
+# balr explain
+
+
+@pytest.fixture
+def explain(world, balr):
+    """Explains recordings of the world's test corpus, `t0` to `t14`, three of each speaker."""
+    return lambda *words: balr("explain", "--corpus", world.test, *words, world.checkpoint)
+
+
+def explained(said):
+    """The JSON among what was said: it comes first."""
+    return json.JSONDecoder(parse_constant=pytest.fail).raw_decode(said[said.index("{") :])[0]
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory, root):
+    """Three recordings of the sample corpus: two of one voice, one of another."""
+    folder = tmp_path_factory.mktemp("audio")
+    for voice, number in (("01", "01"), ("01", "02"), ("17", "01")):
+        name = f"espeak{voice}-{number}.opus"
+        shutil.copy(root / "resources" / "data" / "sample" / f"espeak{voice}" / name, folder)
+    return folder
+
+
+def test_two_audio_files_are_compared_by_the_shipped_models(balr, audio, tmp_path):
+    known, other = audio / "espeak01-01.opus", audio / "espeak17-01.opus"
+    status, said = balr("explain", "--json", "--html", tmp_path / "new" / "page.html", known, other)
+    assert status == 0
+    result = explained(said)
+    assert result["a"] == {"name": str(known), "speaker": None}
+    assert len(result["attributes"]) == result["num_attributes"] == 512
+    total = sum(row["llr"] for row in result["attributes"]) + (result["offset"] or 0)
+    assert result["llr"] == pytest.approx(total)
+    page = (tmp_path / "new" / "page.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert page.rstrip().endswith("</html>")
+    assert "espeak17-01.opus" in page
+    assert f"Wrote {tmp_path / 'new' / 'page.html'}" in said
+    assert sorted(path.name for path in audio.iterdir()) == [
+        "espeak01-01.opus",
+        "espeak01-02.opus",
+        "espeak17-01.opus",
+    ]
+
+
+def test_attributes_are_computed_where_the_corpus_has_only_audio(balr, audio, tmp_path):
+    rows = "espeak01-01,espeak01\nespeak01-02,espeak01\nespeak17-01,espeak17\n"
+    lines = [f"{row.split(',')[0]},{row.split(',')[0]}.opus,{row.split(',')[1]}" for row in rows.split()]
+    (audio / "corpus.csv").write_text("\n".join(["id,audio,speaker", *lines]) + "\n")
+    try:
+        words = ["explain", "--json", "--corpus", audio / "corpus.csv"]
+        status, said = balr(*words, "espeak01-01,espeak01-02", "espeak17-01")
+    finally:
+        (audio / "corpus.csv").unlink()
+    assert status == 0
+    result = explained(said)
+    assert result["a"] == {"name": "espeak01-01, espeak01-02", "speaker": "espeak01"}
+    assert result["attributes"][0]["a"][1] == 2
+    assert result["attributes"][0]["b"][1] == 1
+    assert not list(audio.glob("*_ba.*"))
+
+
+def test_attributes_of_the_corpus_are_taken(world, explain):
+    status, said = explain("--json", "t0", "t3")
+    assert status == 0
+    result = explained(said)
+    trials = read_trials(world.test_trials)
+    (row,) = [n for n, row in enumerate(trials.rows) if row == ["t0", "t3"]]
+    assert result["llr"] == pytest.approx(world.expected(False)[row])
+    assert result["llr"] == pytest.approx(sum(term["llr"] for term in result["attributes"]))
+    assert (result["calibrated"], result["offset"], result["verbal"]) == (False, None, None)
+    assert [result[side]["speaker"] for side in "ab"] == ["t0", "t1"]
+    bits = load_corpus(world.test)[0]["ba"]
+    assert all(term["a"] == [int(bits[term["attribute"]]), 1] for term in result["attributes"])
+
+
+def test_calibrated_explanation_adds_up(world, explain):
+    world.calibrate()
+    result = explained(explain("--json", "t0", "t1")[1])
+    assert result["calibrated"]
+    assert result["llr"] == pytest.approx(world.expected(True)[0])
+    assert result["llr"] == pytest.approx(sum(term["llr"] for term in result["attributes"]) + result["offset"])
+    assert result["raw_llr"] == pytest.approx(world.expected(False)[0])
+    assert result["verbal"]
+    raw = explained(explain("--json", "--no-calibrated", "t0", "t1")[1])
+    assert (raw["llr"], raw["verbal"]) == (pytest.approx(result["raw_llr"]), None)
+    assert "NOT CALIBRATED" in explain("--no-calibrated", "t0", "t1")[1]
+
+
+def test_sides_of_several_recordings(world, explain):
+    status, said = explain("--json", "t0,t1", "t2, t2")
+    assert status == 0
+    result = explained(said)
+    assert result["attributes"][0]["a"][1] == 2
+    assert result["attributes"][0]["b"][1] == 1
+    counts = side_counts(load_corpus(world.test), [["t0", "t1"], ["t2"]])
+    assert result["llr"] == pytest.approx(load_scorer(world.scorer).score(counts[:1], counts[1:]).item())
+
+
+def test_side_of_two_speakers_is_refused(explain):
+    status, said = explain("t0,t3", "t1")
+    assert status == 1
+    assert "several speakers: t0, t3" in only_error(said)
+
+
+def test_profile_scorers_refuse_several_recordings(world, balr):
+    balr("score", "train", "--save-dir", "dna", world.reference, "scorer=dna")
+    words = ["explain", "--corpus", world.test, "scorer.checkpoint_path=dna", "--html", "page.html"]
+    status, said = balr(*words, "t0,t1", "t2")
+    assert status == 1
+    assert "compares one recording with one" in only_error(said)
+    assert not list(world.tmp_path.glob("*page.html*"))
+    assert balr(*words, "t0", "t2")[0] == 0
+    assert (world.tmp_path / "page.html").exists()
+
+
+def test_top_says_how_many_are_shown(explain):
+    status, said = explain("--top", "3", "t0", "t3")
+    assert status == 0
+    favour, against = said.split("For the same speaker\n")[1].split("For different speakers\n")
+    for part in (favour, against):
+        lines = part.split("\n\n")[0].splitlines()
+        assert lines[0].split() == ["attribute", "ln", "LR", "A", "B", "typicality"]
+        assert len(lines) == 1 + 3
+
+
+def test_unknown_ids_are_named(explain):
+    status, said = explain("t0,nobody", "nothing")
+    assert status == 1
+    line = only_error(said)
+    assert "has no recording nobody, nothing" in line
+    assert "t0, t1, t2 and 12 more" in line
+
+
+def test_missing_file_suggests_a_corpus(balr, audio, tmp_path):
+    status, said = balr("explain", audio / "espeak01-01.opus", "espeak01-02")
+    assert status == 1
+    assert "no audio file espeak01-02" in only_error(said)
+    assert "--corpus" in said
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("text", "not audio"), ("silent", "digital silence")])
+def test_unusable_audio_is_named_with_its_reason(balr, audio, tmp_path, kind, reason):
+    import wave
+
+    bad, page = tmp_path / "bad.wav", tmp_path / "page.html"
+    if kind == "text":
+        bad.write_text("this is no audio\n" * 50)
+    else:
+        with wave.open(str(bad), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(bytes(32000))
+    page.write_text("an earlier page")
+    status, said = balr("explain", "--html", page, audio / "espeak01-01.opus", bad)
+    assert status == 1
+    line = only_error(said)
+    assert str(bad) in line
+    assert reason in line
+    assert page.read_text() == "an earlier page"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.wav", "page.html"]
+
+
+def test_page_is_not_half_written(world, explain, monkeypatch):
+    from balr_hf.scoring import explanation_page
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(explanation_page, "figure_svg", fail)
+    assert explain("--html", "page.html", "t0", "t3")[0] == 1
+    assert not list(world.tmp_path.glob("*page.html*"))
+
+
+def test_corpus_without_speakers_serves(world, balr):
+    corpus, _ = save_corpus(world.tmp_path / "nameless", load_corpus(world.test).remove_columns("speaker"))
+    status, said = balr("explain", "--json", "--corpus", corpus, "t0", "t3", world.checkpoint)
+    assert status == 0
+    assert [explained(said)[side]["speaker"] for side in "ab"] == [None, None]
+
+
+def test_shared_recordings_and_known_speakers_are_cautioned(world, balr, explain):
+    assert "The two sides share a recording" in explain("t0", "t0,t1")[1]
+    assert "share a recording" not in explain("t0", "t1")[1]
+    world.calibrate()
+    words = [world.checkpoint, "--corpus"]
+    assert (
+        "Speaker r0 is in the scorer's reference population" in balr("explain", *words, world.reference, "r0", "r6")[1]
+    )
+    assert "Speaker d0 is one that the scorer was calibrated on" in balr("explain", *words, world.dev, "d0", "d4")[1]
+
+
+def test_cosine_is_explained_as_a_similarity(world, balr):
+    status, said = balr("explain", "--corpus", world.test, "t0", "t1", "scorer=cosine", "--html", "page.html")
+    assert status == 0
+    assert "a similarity, not a likelihood ratio" in said
+    assert "Similarity" in (world.tmp_path / "page.html").read_text()
+
+
+def test_empty_side_is_refused(explain):
+    status, said = explain(",", "t0")
+    assert status == 2
+    assert "names no recording" in only_error(said)
+
+
+def test_attributes_of_another_autoencoder_are_refused(world, balr):
+    status, said = balr("explain", "--corpus", world.test, "t0", "t1")
+    assert status == 1
+    assert "the scorer knows 512 attributes, the corpus has 32" in only_error(said)
+
+
+def test_model_that_is_no_scorer_is_refused(world, balr):
+    words = ["score", "calibrate", world.dev, world.dev_trials, f"scorer.checkpoint_path={resource(AUTOENCODER)}"]
+    status, said = balr(*words)
+    assert status == 1
+    assert "not scorer" in only_error(said)
+
+
+# --help
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--help"], ["score train", "score calibrate", "score test", "explain"]),
+        (["score", "--help"], ["score train", "score calibrate", "score test"]),
+        (["score", "calibrate", "--help"], ["--folds", "--method", "balr score calibrate dev.csv trials.csv scorer."]),
+        (["score", "test", "--help"], ["--plots", "--bootstrap", "--no-calibrated", "balr score test --plots"]),
+        (["explain", "--help"], ["--corpus", "--html", "--encoder-", "balr explain questioned.wav known.wav"]),
+    ],
+)
+def test_help(balr, words, expected):
+    status, said = balr(*words)
+    assert status == 0
+    for text in expected:
+        assert text in said

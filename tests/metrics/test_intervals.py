@@ -1,0 +1,124 @@
+"""Confidence intervals over speakers drawn with replacement."""
+
+import numpy as np
+import pytest
+
+from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics
+
+
+def trials_of(speakers, seed=0, same=400, different=800):
+    """Trials whose scores depend on the speakers that they are of: LLRs, labels, and the sides' speakers."""
+    rng = np.random.default_rng(seed)
+    effect = rng.normal(0, 1.5, speakers)
+    one = np.arange(same) % speakers
+    left = np.arange(different) % speakers
+    right = (left + 1 + rng.integers(speakers - 1, size=different)) % speakers
+    enroll, test = np.concatenate([one, left]), np.concatenate([one, right])
+    labels = enroll == test
+    llrs = np.where(labels, 2.0, -2.0) + effect[enroll] + effect[test] + rng.normal(0, 0.5, len(labels))
+    return llrs, labels, np.char.add("s", enroll.astype(str)), np.char.add("s", test.astype(str))
+
+
+def width(interval):
+    return interval[1] - interval[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("speakers", [12, 40])
+def test_intervals_contain_the_estimate(speakers, seed):
+    trials = trials_of(speakers, seed)
+    intervals = bootstrap_intervals(*trials, resamples=100, seed=seed)
+    metrics = compute_metrics(*trials[:2])
+    assert set(intervals) == set(metrics) - {"eer_threshold"}
+    for name, (low, high) in intervals.items():
+        assert 0 <= low < metrics[name] < high, name
+
+
+def test_the_same_seed_gives_the_same_intervals():
+    trials = trials_of(12)
+    first, again, other = (bootstrap_intervals(*trials, resamples=30, seed=seed) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+def test_order_of_trials_and_names_of_speakers_do_not_matter():
+    llrs, labels, enroll, test = trials_of(12)
+    order = np.random.default_rng(0).permutation(len(llrs))
+    expected = bootstrap_intervals(llrs, labels, enroll, test, resamples=30)
+    shuffled = bootstrap_intervals(llrs[order], labels[order], enroll[order], test[order], resamples=30)
+    swapped = bootstrap_intervals(llrs, labels, test, enroll, resamples=30)
+    for name, interval in expected.items():
+        assert shuffled[name] == pytest.approx(interval, rel=1e-9)
+        assert swapped[name] == pytest.approx(interval, rel=1e-9)
+
+
+def test_the_same_number_of_trials_of_fewer_speakers_gives_wider_intervals():
+    few = np.mean([width(bootstrap_intervals(*trials_of(8, s), resamples=100)["cllr"]) for s in range(4)])
+    many = np.mean([width(bootstrap_intervals(*trials_of(100, s), resamples=100)["cllr"]) for s in range(4)])
+    assert few > 1.5 * many
+
+
+def test_intervals_of_few_speakers_are_wider_than_those_of_independent_trials():
+    llrs, labels, enroll, test = trials_of(8)
+    rng = np.random.default_rng(0)
+    drawn = [rng.integers(len(llrs), size=len(llrs)) for _ in range(100)]
+    independent = np.quantile([cllr(llrs[rows], labels[rows]) for rows in drawn], [0.025, 0.975])
+    assert width(bootstrap_intervals(llrs, labels, enroll, test, resamples=100)["cllr"]) > 2 * width(independent)
+
+
+def test_more_confidence_gives_wider_intervals():
+    trials = trials_of(20)
+    narrow, wide = (bootstrap_intervals(*trials, resamples=100, confidence=share) for share in (0.5, 0.95))
+    assert all(width(wide[name]) > width(narrow[name]) for name in wide)
+
+
+def test_metric_without_a_value_has_no_interval_and_metric_without_errors_no_width():
+    _, labels, enroll, test = trials_of(12)
+    intervals = bootstrap_intervals(np.where(labels, 5.0, -5.0), labels, enroll, test, resamples=20)
+    assert np.isnan(intervals["devpav"]).all()
+    assert intervals["eer"] == (0.0, 0.0)
+    assert intervals["cllr_min"] == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [(1200, 1199, 1200, 1200), (1200, 1200, 1199, 1200), (1200, 1200, 1200, 1199), (1200, 1200, 1199, 1201)],
+    ids=["labels", "enroll speakers", "test speakers", "both speakers"],
+)
+def test_labels_and_speakers_of_another_length_are_refused(lengths):
+    trials = [np.resize(part, length) for part, length in zip(trials_of(12), lengths, strict=True)]
+    with pytest.raises(ValueError, match="1200 scores"):
+        bootstrap_intervals(*trials, resamples=5)
+
+
+def test_one_speaker_and_trials_of_one_kind_are_refused():
+    llrs, labels, enroll, test = trials_of(12)
+    with pytest.raises(ValueError, match="at least two speakers"):
+        bootstrap_intervals(llrs, labels, np.full(len(llrs), "a"), np.full(len(llrs), "a"), resamples=5)
+    kind = labels
+    with pytest.raises(ValueError, match="400 same-speaker and 0 different-speaker"):
+        bootstrap_intervals(llrs[kind], labels[kind], enroll[kind], test[kind], resamples=5)
+
+
+def test_scores_that_are_not_finite_are_refused():
+    llrs, *others = trials_of(12)
+    llrs[3] = np.inf
+    with pytest.raises(ValueError, match="1 of 1200 scores are not finite"):
+        bootstrap_intervals(llrs, *others, resamples=5)
+
+
+def test_draws_that_lack_a_kind_are_drawn_anew():
+    llrs, labels = np.array([2.0, -1.0, -2.0]), np.array([1, 0, 0])
+    enroll, test = np.array(["a", "b", "b"]), np.array(["a", "c", "d"])
+    intervals = bootstrap_intervals(llrs, labels, enroll, test, resamples=50)
+    assert np.isfinite(intervals["cllr"]).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"resamples": 0}, {"resamples": -5}, {"confidence": 0.0}, {"confidence": 1.0}, {"confidence": 95}],
+    ids=str,
+)
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(ValueError, match="expected at least 1, and between 0 and 1"):
+        bootstrap_intervals(*trials_of(12), **settings)

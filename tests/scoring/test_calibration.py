@@ -1,0 +1,286 @@
+"""Calibration: affine and fusion, held-out speakers, and calibrated scorers as files."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel
+
+from balr_hf import load_scorer
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.metrics import cllr
+from balr_hf.scoring.calibration import (
+    cross_calibrated,
+    describe_amount,
+    fit_affine,
+    fit_calibration,
+    fit_fusion,
+    speaker_splits,
+)
+from balr_hf.scoring.modeling_scorer import SCORERS, build_scorer
+
+SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
+PROFILES = ("dna", "speech")
+WIDTH = 36
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Tensors this small gain nothing from threads, and lose much where processors are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def pairs(speakers):
+    """All pairs of speakers, and whether they are the same."""
+    left, right = np.divmod(np.arange(speakers**2), speakers)
+    return left, right, left == right
+
+
+def counts_of(seed, speakers, recordings):
+    """Counts of twelve attributes, each three times over, so that they are far from independent; two sides each."""
+    rng = np.random.default_rng(seed)
+    likely = rng.beta(0.6, 0.8, (speakers, 12))
+    active = np.tile(rng.binomial(recordings, likely, (2, speakers, 12)), 3).astype(np.float64)
+    return np.stack([active, recordings - active], -1)
+
+
+def trials_of(seed, name, speakers=30):
+    """Counts of both sides, labels, and the names of the speakers."""
+    enroll, test = counts_of(seed, speakers, 1 if name in PROFILES else 4)
+    left, right, labels = pairs(speakers)
+    names = np.array([f"Johanna-{seed}-{number}" for number in range(speakers)])
+    return enroll[left], test[right], labels, names[left], names[right]
+
+
+def fitted(name, seed=0):
+    speakers = [f"Reference-{number}" for number in range(50)]
+    brief = {"n_iterations": 20} if name in ("beta", "maxllr") else {}
+    return build_scorer(name, num_attributes=WIDTH, **brief).fit(counts_of(seed, 50, 8)[0], speakers)
+
+
+def calibrated(name, method, seed=1, speakers=30):
+    enroll, test, labels, *names = trials_of(seed, name, speakers)
+    return fitted(name).calibrate(enroll, test, labels, method, *names, penalty=1e-2 if method == "fusion" else None)
+
+
+def noisy_terms(seed, speakers=36, width=8):
+    """Terms of as many attributes that tell speakers apart as that are noise: terms, labels, speakers' names."""
+    rng = np.random.default_rng(seed)
+    left, right, labels = pairs(speakers)
+    telling = rng.normal(np.where(labels, 0.4, -0.4)[:, None], 0.8, (len(labels), width))
+    noise = rng.normal(0, 1.2, (len(labels), width))
+    names = np.char.add("s", np.arange(speakers).astype(str))
+    return np.concatenate([telling, noise], 1), labels, (names[left], names[right])
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_affine_equals_lirs(name, golden):
+    recorded = np.load(golden / "metrics.npz")
+    llrs, labels = recorded[f"{name}_llr"], recorded[f"{name}_label"]
+    slope, offset = fit_affine(llrs, labels)
+    np.testing.assert_allclose(slope * llrs + offset, recorded[f"{name}_logit_llr"], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+def test_labels_the_wrong_way_round_are_refused(method):
+    terms, labels, _ = noisy_terms(0)
+    evidence = terms if method == "fusion" else terms.sum(1)
+    with pytest.raises(UserError, match="no higher than those of two"):
+        fit_calibration(evidence, ~labels, method, penalty=1e-2)
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+@pytest.mark.parametrize("kind", [True, False])
+def test_trials_of_one_kind_are_refused(method, kind):
+    terms, labels, _ = noisy_terms(0)
+    terms = terms[labels == kind]
+    evidence = terms if method == "fusion" else terms.sum(1)
+    with pytest.raises(UserError, match=f"needs both kinds of trials; all {len(terms)} are of one"):
+        fit_calibration(evidence, np.full(len(terms), kind), method, penalty=1e-2)
+
+
+def test_impossible_settings_are_refused():
+    terms, labels, speakers = noisy_terms(0, speakers=6)
+    with pytest.raises(ConfigError, match="unknown calibration 'platt'"):
+        fit_calibration(terms.sum(1), labels, "platt")
+    with pytest.raises(ConfigError, match="needs the trials' speakers"):
+        fit_calibration(terms, labels, "fusion")
+    for penalty in (0.0, -1.0, math.nan):
+        with pytest.raises(ConfigError, match="expected more than 0"):
+            fit_fusion(terms, labels, penalty)
+    for folds in (2, 0, -1):
+        with pytest.raises(ConfigError, match=f"folds={folds}: expected at least 3"):
+            cross_calibrated(terms.sum(1), labels, speakers, folds=folds)
+    with pytest.raises(ValueError, match="36 trials' scores but 35 labels"):
+        fit_calibration(terms.sum(1), labels[1:])
+
+
+def test_fusion_with_a_huge_penalty_is_the_affine_calibration():
+    terms, labels, _ = noisy_terms(0)
+    slope, offset = fit_affine(terms.sum(1), labels)
+    weights, fused_offset = fit_fusion(terms, labels, 1e6)
+    np.testing.assert_allclose(weights, slope, rtol=1e-4)
+    assert fused_offset == pytest.approx(offset, abs=1e-2)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_fusion_weighs_noise_less_and_costs_less_on_new_speakers(seed):
+    terms, labels, speakers = noisy_terms(seed, speakers=28)
+    fusion = fit_calibration(terms, labels, "fusion", speakers)
+    affine = fit_calibration(terms.sum(1), labels, "affine", speakers)
+    assert (fusion.weights >= 0).all()
+    assert fusion.weights[8:].mean() < 0.5 * fusion.weights[:8].mean()
+    others, kinds, _ = noisy_terms(seed + 100)
+    assert cllr(fusion.apply(others), kinds) < cllr(affine.apply(others.sum(1)), kinds) - 0.02
+
+
+def test_fusion_gives_no_attribute_a_negative_weight():
+    terms, labels, _ = noisy_terms(0)
+    terms[:, 3] = -terms[:, 3]
+    weights, _ = fit_fusion(terms, labels, 1e-5)
+    assert (weights >= 0).all()
+    assert weights[3] == 0
+
+
+@pytest.mark.parametrize("folds", [3, 4, 7])
+def test_splits_hold_every_trial_out_once_and_share_no_speaker(folds):
+    left, right, _ = pairs(20)
+    rng = np.random.default_rng(0)
+    kept = rng.random(400) < 0.7
+    left, right = (np.char.add("s", side[kept].astype(str)) for side in (left, right))
+    times = np.zeros(len(left), dtype=int)
+    for fitting, held_out in speaker_splits(left, right, folds):
+        assert fitting.any()
+        times += held_out
+        people = [{*left[mask], *right[mask]} for mask in (fitting, held_out)]
+        assert not people[0] & people[1]
+    assert (times == 1).all()
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+def test_cross_calibration_calibrates_every_trial_on_others(method):
+    terms, labels, speakers = noisy_terms(0)
+    evidence = terms if method == "fusion" else terms.sum(1)
+    result = cross_calibrated(evidence, labels, speakers, method, folds=4, penalty=1e-2)
+    assert np.isfinite(result).all()
+    fitting, held_out = next(speaker_splits(*speakers, 4))
+    expected = fit_calibration(evidence[fitting], labels[fitting], method, penalty=1e-2).apply(evidence[held_out])
+    np.testing.assert_allclose(result[held_out], expected, rtol=1e-9)
+
+
+def test_too_few_speakers_for_folds_are_refused():
+    terms, labels, speakers = noisy_terms(0, speakers=3)
+    with pytest.raises(UserError, match="too few speakers to cross-validate a calibration with 3 folds"):
+        cross_calibrated(terms.sum(1), labels, speakers, folds=3)
+    with pytest.raises(UserError, match="too few speakers to cross-validate a calibration with 4 folds"):
+        fit_calibration(terms, labels, "fusion", speakers)
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+@pytest.mark.parametrize("name", SCORERS)
+def test_calibration_helps_on_speakers_that_nobody_has_seen(name, method):
+    scorer = calibrated(name, method)
+    enroll, test, labels, *_ = trials_of(2, name)
+    raw, cost = (cllr(scorer.score(enroll, test, how).numpy(), labels) for how in (False, True))
+    assert cost < 0.95
+    assert cost < 0.9 * raw
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+@pytest.mark.parametrize("name", SCORERS)
+def test_saving_and_loading_keeps_the_calibration(name, method, tmp_path):
+    scorer = calibrated(name, method)
+    enroll, test, *_ = trials_of(2, name, speakers=6)
+    scorer.save_pretrained(tmp_path)
+    for loaded in (load_scorer(tmp_path), AutoModel.from_pretrained(tmp_path)):
+        assert loaded.is_calibrated
+        assert loaded.config.calibration == scorer.config.calibration
+        for how in (False, True):
+            assert torch.equal(loaded.score(enroll, test, how), scorer.score(enroll, test, how))
+        assert torch.equal(
+            loaded.attribute_scores(enroll, test, calibrated=True), scorer.attribute_scores(enroll, test, True)
+        )
+
+
+def test_configuration_says_what_the_calibration_was_fitted_on():
+    description = calibrated("beta", "fusion", speakers=20).config.calibration
+    assert description == {
+        "method": "fusion",
+        "penalty": 1e-2,
+        "num_speakers": 20,
+        "num_same_speaker": 20,
+        "num_different_speaker": 380,
+    }
+    assert describe_amount(description).startswith("20 same-speaker and 380 different-speaker trials of 20 speakers (")
+    assert "few" not in describe_amount({**description, "num_speakers": 30})
+    assert describe_amount({**description, "num_speakers": 0}).endswith("of an unknown number of speakers")
+
+
+@pytest.mark.parametrize("speakers", [12, 40])
+def test_calibrating_again_replaces_the_calibration(speakers, tmp_path):
+    scorer = calibrated("beta", "fusion")
+    enroll, test, labels, *names = trials_of(5, "beta", speakers)
+    scorer.save_pretrained(tmp_path / "first")
+    scorer = load_scorer(tmp_path / "first").calibrate(enroll, test, labels, "affine", *names)
+    scorer.save_pretrained(tmp_path / "second")
+    loaded = load_scorer(tmp_path / "second")
+    expected = calibrated("beta", "affine", seed=5, speakers=speakers)
+    assert loaded.config.calibration == expected.config.calibration
+    assert torch.equal(loaded.score(enroll, test, calibrated=True), expected.score(enroll, test, calibrated=True))
+    assert loaded.known_speakers(["Johanna-1-0", "Johanna-5-0"], "calibration") == ["Johanna-5-0"]
+
+
+def test_fitting_again_drops_the_calibration(tmp_path):
+    scorer = calibrated("beta", "affine")
+    enroll, test, *_ = trials_of(2, "beta", speakers=4)
+    scorer.fit(counts_of(3, 50, 8)[0])
+    assert not scorer.is_calibrated
+    assert scorer.known_speakers(["Johanna-1-0"], "calibration") == []
+    scorer.save_pretrained(tmp_path)
+    loaded = load_scorer(tmp_path)
+    assert loaded.config.calibration is None
+    assert not [key for key in loaded.state_dict() if key.startswith("calibration")]
+    with pytest.raises(UserError, match="is not calibrated"):
+        loaded.score(enroll, test, calibrated=True)
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_scores_of_a_calibration_that_is_not_there_are_refused(name):
+    scorer = fitted(name)
+    enroll, test, *_ = trials_of(2, name, speakers=4)
+    for score in (scorer.score, scorer.attribute_scores, scorer.score_matrix):
+        with pytest.raises(UserError, match="is not calibrated: call calibrate, or run balr score calibrate"):
+            score(enroll, test, calibrated=True)
+
+
+def test_speakers_are_known_again_but_not_named_in_the_files(tmp_path):
+    calibrated("beta", "affine").save_pretrained(tmp_path)
+    loaded = load_scorer(tmp_path)
+    names = ["Johanna-1-7", "Reference-3", "Nobody", "Johanna-1-30", "Johanna-1-0"]
+    assert loaded.known_speakers(names, "calibration") == ["Johanna-1-0", "Johanna-1-7"]
+    assert loaded.known_speakers(names, "reference") == ["Reference-3"]
+    assert fitted("beta").known_speakers(names, "calibration") == []
+    files = list(tmp_path.iterdir())
+    assert {"config.json", "model.safetensors"} <= {file.name for file in files}
+    for file in files:
+        content = file.read_bytes()
+        assert b"Johanna" not in content
+        assert b"Reference-" not in content
+
+
+def test_speakers_whose_names_were_not_given_are_unknown():
+    enroll, test, labels, *_ = trials_of(1, "beta")
+    scorer = build_scorer("beta", num_attributes=WIDTH, n_iterations=5).fit(counts_of(0, 50, 8)[0])
+    scorer.calibrate(enroll, test, labels)
+    assert scorer.config.calibration["num_speakers"] == 0
+    for role in ("reference", "calibration"):
+        assert scorer.known_speakers(["Johanna-1-0", "None", "0"], role) == []
+
+
+def test_names_of_another_number_than_the_counts_are_refused():
+    with pytest.raises(ValueError, match="50 speakers' counts, but 2 names"):
+        build_scorer("beta", num_attributes=WIDTH).fit(counts_of(0, 50, 8)[0], ["a", "b"])

@@ -1,0 +1,287 @@
+"""One trial taken apart: figures, words, and the page."""
+
+import json
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from balr_hf.scoring import verbal_scale
+from balr_hf.scoring.modeling_scorer import build_scorer
+
+WIDTH = 12
+SAME, DIFFERENT = "of the same speaker", "of different speakers"
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Tensors this small gain nothing from threads, and lose much where processors are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def counts_of(rng, speakers, recordings, sides=1):
+    """A side's counts of each speaker; the last attribute is never active."""
+    likely = rng.beta(0.6, 0.8, (speakers, WIDTH)) * (np.arange(WIDTH) < WIDTH - 1)
+    active = rng.binomial(recordings, likely, (sides, speakers, WIDTH)).astype(np.float64)
+    return np.stack([active, recordings - active], -1)
+
+
+def build(name, method=None, speakers=40):
+    rng = np.random.default_rng(0)
+    brief = {} if name == "cosine" else {"n_iterations": 20}
+    scorer = build_scorer(name, num_attributes=WIDTH, **brief).fit(counts_of(rng, 40, 8)[0])
+    if method:
+        enroll, test = counts_of(rng, speakers, 5, 2)
+        left, right = np.divmod(np.arange(speakers**2), speakers)
+        names = [np.char.add("s", side.astype(str)) for side in (left, right)]
+        scorer.calibrate(enroll[left], test[right], left == right, method, *names, penalty=1e-2)
+    return scorer
+
+
+@pytest.fixture(scope="module", params=[("beta", "affine"), ("maxllr", "fusion"), ("cosine", "affine")], ids="-".join)
+def scorer(request):
+    return build(*request.param)
+
+
+@pytest.fixture(scope="module")
+def sides():
+    return counts_of(np.random.default_rng(1), 6, 5, 2)
+
+
+@pytest.fixture(scope="module")
+def explained(sides):
+    return build("beta", "affine").explain(sides[0, 0], sides[1, 0], names=("call 1", "call 2"))
+
+
+def with_llr(explanation, llr):
+    """The explanation of a trial with this LLR."""
+    terms = explanation.terms.copy()
+    terms[0] += llr - explanation.llr
+    return replace(explanation, terms=terms)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("trial", range(4))
+def test_terms_and_offset_add_up_to_the_llr(scorer, sides, trial, calibrated):
+    enroll, test = sides[0, 0], sides[1, trial]
+    explanation = scorer.explain(enroll, test, calibrated=calibrated)
+    score = scorer.score(enroll[None], test[None], calibrated=calibrated).item()
+    assert explanation.terms.sum() + (explanation.offset or 0) == pytest.approx(score, rel=1e-10)
+    assert explanation.llr == pytest.approx(score, rel=1e-10)
+    assert explanation.log10_llr == pytest.approx(score / math.log(10), rel=1e-10)
+    assert explanation.raw_llr == pytest.approx(scorer.score(enroll[None], test[None]).item(), rel=1e-10)
+    assert explanation.sum_for + explanation.sum_against == pytest.approx(explanation.terms.sum(), rel=1e-9)
+    assert explanation.sum_for >= 0 >= explanation.sum_against
+    assert (explanation.offset is None) is not calibrated
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_json_adds_up_to_the_llr_and_holds_all_attributes(scorer, sides, calibrated):
+    enroll, test = sides[0, 0], sides[1, 1]
+    explanation = scorer.explain(enroll, test, names=("x", "y"), speakers=("one", None), calibrated=calibrated)
+    data = json.loads(json.dumps(explanation.to_dict(), allow_nan=False))
+    assert sorted(entry["attribute"] for entry in data["attributes"]) == list(range(WIDTH))
+    assert sum(e["llr"] for e in data["attributes"]) + (data["offset"] or 0) == pytest.approx(data["llr"], abs=1e-9)
+    assert data["sum_for"] + data["sum_against"] + (data["offset"] or 0) == pytest.approx(data["llr"], abs=1e-9)
+    assert data["llr"] == pytest.approx(scorer.score(enroll[None], test[None], calibrated).item(), abs=1e-9)
+    assert data["calibrated"] is calibrated
+    assert data["calibration"] == (scorer.config.calibration if calibrated else None)
+    assert (data["verbal"] is not None) is (data["verbal_scale"] is not None) is calibrated
+    assert (data["a"], data["b"]) == ({"name": "x", "speaker": "one"}, {"name": "y", "speaker": None})
+    for entry in data["attributes"]:
+        assert entry["a"] == [enroll[entry["attribute"], 0], 5]
+        assert entry["b"] == [test[entry["attribute"], 0], 5]
+
+
+def test_calibrated_scorers_explain_calibrated_scores_unless_told_otherwise(sides):
+    assert build("beta", "affine").explain(sides[0, 0], sides[1, 0]).is_calibrated
+    assert not build("beta").explain(sides[0, 0], sides[1, 0]).is_calibrated
+
+
+def test_raw_explanation_says_so_and_gives_no_verdict(sides):
+    explanation = build("beta").explain(sides[0, 0], sides[1, 0])
+    text, page = explanation.to_text(), explanation.to_html()
+    assert explanation.verdict is None
+    assert "NOT CALIBRATED" in text
+    assert "overconfident: it is not a likelihood ratio" in explanation.cautions[0]
+    for shown in (text, page):
+        assert "ot calibrated" in shown
+        assert "ENFSI" not in shown
+        assert "times more probable" not in shown
+        assert not any(words in shown for _, words in verbal_scale.SCALE)
+
+
+def test_uncalibrated_cosine_is_called_a_similarity(sides):
+    explanation = build("cosine").explain(sides[0, 0], sides[0, 0])
+    assert "This is a similarity, not a likelihood ratio" in explanation.cautions[0]
+    assert not explanation.is_llr
+    assert f"Score  {explanation.llr:+.4f}" in explanation.to_text()
+    assert "LLR" not in explanation.to_text()
+    assert "ln LR" not in explanation.to_text()
+    assert f"Similarity {explanation.llr:+.4f}" in explanation.to_html()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (1, "no support"),
+        (1.9, "no support"),
+        (2, "weak support"),
+        (9.99, "weak support"),
+        (10, "moderate support"),
+        (99.9, "moderate support"),
+        (100, "moderately strong support"),
+        (999, "moderately strong support"),
+        (1000, "strong support"),
+        (9999, "strong support"),
+        (10_000, "very strong support"),
+        (999_999, "very strong support"),
+        (1e6, "extremely strong support"),
+        (1e30, "extremely strong support"),
+    ],
+)
+def test_verbal_scale_is_enfsis_and_mirrored(ratio, words):
+    for llr, side in ((math.log(ratio), SAME), (-math.log(ratio), DIFFERENT)):
+        verdict = verbal_scale.verdict(llr)
+        if words == "no support":
+            assert verdict == "no support for either proposition"
+        else:
+            assert verdict == f"{words} for the proposition that the recordings are {side}"
+
+
+@pytest.mark.parametrize(("llr", "findings"), [(math.log(250), "LR 250"), (-math.log(250), "LR 1/250")])
+def test_the_text_says_what_the_llr_means(explained, llr, findings):
+    explanation = with_llr(explained, llr)
+    text = explanation.to_text()
+    same, different = (SAME, DIFFERENT) if llr > 0 else (DIFFERENT, SAME)
+    assert findings in text
+    assert f"{llr:+.2f} (ln)" in text
+    assert f"{llr / math.log(10):+.2f} (log10)" in text
+    assert f"Moderately strong support for the proposition that the recordings are {same}" in text
+    assert (
+        f"The findings are 250 times more probable if the recordings are {same} than if they are {different}" in text
+    )
+
+
+def test_states_are_words_for_one_recording_and_counts_for_several(sides):
+    counts = np.zeros((2, WIDTH, 2))
+    counts[0], counts[1] = (3, 2), (0, 1)
+    counts[1, 4] = (1, 0)
+    explanation = build("beta").explain(*counts)
+    states = {e.attribute: e.states for e in explanation.evidence()}
+    assert states[0] == ("active in 3 of 5", "inactive")
+    assert states[4] == ("active in 3 of 5", "active")
+    assert "active in 3 of 5" in explanation.to_text(top=WIDTH)
+    assert [what for _, what in explanation.describe_sides()] == ["5 recordings", "1 recording"]
+
+
+@pytest.mark.parametrize("top", [0, 1, 3, WIDTH])
+def test_strongest_come_first_and_on_their_side(explained, top):
+    same, different = explained.strongest(top)
+    terms = explained.terms
+    assert [e.llr for e in same] == sorted(terms[terms > 0], reverse=True)[:top]
+    assert [e.llr for e in different] == sorted(terms[terms < 0])[:top]
+    assert all(e.llr == terms[e.attribute] for e in same + different)
+
+
+def test_evidence_is_of_all_attributes_with_what_the_population_knows(explained):
+    evidence = explained.evidence()
+    assert np.all(np.diff([abs(e.llr) for e in evidence]) <= 0)
+    assert sorted(e.attribute for e in evidence) == list(range(WIDTH))
+    assert {e.attribute for e in evidence if not e.informative} == {WIDTH - 1}
+    for e in evidence:
+        assert e.typicality == explained.typicality[e.attribute]
+        assert e.activation == explained.activation[e.attribute]
+
+
+def test_uninformative_attributes_are_counted(explained):
+    assert explained.num_uninformative == 1
+    assert explained.to_dict()["num_uninformative"] == 1
+    assert f"1 of {WIDTH} attributes are uninformative" in explained.to_text()
+    assert f"{WIDTH}, of which 1 uninformative" in explained.to_html()
+
+
+def test_few_calibration_speakers_are_a_caution(sides):
+    few = with_llr(build("beta", "affine", speakers=20).explain(sides[0, 0], sides[1, 0]), 0.5)
+    many = with_llr(build("beta", "affine", speakers=40).explain(sides[0, 0], sides[1, 0]), 0.5)
+    assert many.cautions == []
+    (caution,) = few.cautions
+    assert "of 20 speakers (that is few" in caution
+    assert caution in few.to_text()
+    assert caution in few.to_html()
+    assert caution in few.to_dict()["cautions"]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "caution"),
+    [
+        (1500, None),
+        (1600, "The LR is larger than the 1,560 different-speaker trials"),
+        (1 / 39, None),
+        (1 / 41, "1/LR is larger than the 40 same-speaker trials"),
+    ],
+)
+def test_llrs_beyond_the_trials_of_the_calibration_are_called_extrapolated(explained, ratio, caution):
+    explanation = with_llr(explained, math.log(ratio))
+    if caution is None:
+        assert explanation.cautions == []
+    else:
+        assert explanation.cautions[0].startswith(caution)
+        assert "extrapolated" in explanation.cautions[0]
+        assert explanation.cautions[0] in explanation.to_text()
+
+
+def test_remarks_are_handed_on(sides):
+    explanation = build("beta").explain(sides[0, 0], sides[1, 0], remarks=("The speaker is of the reference.",))
+    assert "The speaker is of the reference." in explanation.cautions
+    assert "Note: The speaker is of the reference." in explanation.to_text()
+
+
+@pytest.fixture(scope="module")
+def hostile(explained):
+    return replace(explained, names=(EVIL, 'a"b&c'), speakers=(EVIL, None), remarks=(EVIL,))
+
+
+def test_page_escapes_names(hostile):
+    page = hostile.to_html()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4
+    assert "a&quot;b&amp;c" in page
+
+
+def test_page_loads_nothing(hostile):
+    page = hostile.to_html()
+    assert re.findall(r"https?:", re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)) == []
+    assert all(link.startswith("#") for link in re.findall(r"(?:src|href)\s*=\s*[\"']?([^\"'\s>]+)", page))
+    assert all(link.strip("\"'").startswith("#") for link in re.findall(r"url\(([^)]*)\)", page))
+    assert not re.search(r"<(link|script|iframe|object|embed|base)\b|@import|\son\w+\s*=", page)
+
+
+@pytest.mark.parametrize("llr", [3.0, -3.0, 0.1])
+def test_page_shows_the_figure_and_the_numbers(explained, llr):
+    explanation = with_llr(explained, llr)
+    page = explanation.to_html(top=3)
+    assert page.count("<svg") == page.count("</svg>") == 1
+    assert explanation.describe_ratio() in page
+    assert f"LLR {llr:+.2f} (ln)" in page
+    assert explanation.verdict[1:] in page
+    for e in explanation.evidence():
+        row = f"<td>{e.attribute}</td><td>{e.llr:+.3f}</td>"
+        strong = any(e in side for side in explanation.strongest(3))
+        assert page.count(row) == 1 + strong
+    for name, value in explanation.sums():
+        assert f'<td class="text">{name}</td><td>{value:+.2f}</td>' in page
+    assert "call 1" in page
+    assert page.count('class="here') == 1
+
+
+def test_explaining_another_number_of_attributes_is_refused(sides):
+    with pytest.raises(ValueError, match="expected \\(n, 12, 2\\)"):
+        build("beta").explain(sides[0, 0, :5], sides[1, 0, :5])
