@@ -15,19 +15,8 @@ from balr_hf.scoring.trials import read_trials, score_trials, side_counts, side_
 
 def explain(title: str, scorer, counts: np.ndarray, trials, trial: int) -> None:
     """Print one comparison and the attributes that weigh most in it."""
-    enroll, test = counts[[trials.enroll[trial]]], counts[[trials.test[trial]]]
-    terms = scorer.attribute_scores(enroll, test)[0].numpy()
-    order = np.argsort(terms)
-    states = {(True, True): "both have it", (False, False): "neither has it"}
-
-    def describe(attribute: int) -> str:
-        state = states.get((bool(enroll[0, attribute, 0]), bool(test[0, attribute, 0])), "one has it")
-        return f"attribute {attribute:3d} {terms[attribute]:+.2f} ({state})"
-
-    print(f"\n{title}: {' / '.join(trials.rows[trial])}")
-    print(f"  sum of {len(terms)} attribute LLRs: {terms.sum():+.1f}")
-    print("  most for one speaker:   " + ", ".join(map(describe, order[:-4:-1])))
-    print("  most for two speakers:  " + ", ".join(map(describe, order[:3])))
+    explanation = scorer.explain(counts[trials.enroll[trial]], counts[trials.test[trial]], names=trials.rows[trial])
+    print(f"\n--- {title} ---\n{explanation.to_text(top=3)}")
 
 
 def main() -> None:
@@ -46,7 +35,7 @@ def main() -> None:
         f"4. Likelihood ratios of {len(trials)} pairs; reference: {scorer.config.num_reference_speakers} real speakers"
     )
     counts, labels = side_counts(corpus, trials.sides), trial_labels(corpus, trials)
-    scores = score_trials(scorer, counts, trials)
+    scores = score_trials(scorer, counts, trials, calibrated=True)
     metrics = compute_metrics(scores, labels)
     sides = side_embeddings(corpus, trials.sides)
     cosine = compute_metrics((sides[trials.enroll] * sides[trials.test]).sum(1), labels)
@@ -56,11 +45,12 @@ def main() -> None:
     print(f"  median LLR, two voices: {np.median(scores[~labels]):+7.1f}")
     print(f"  equal error rate by binary attributes:     {metrics['eer']:.1%}")
     print(f"  equal error rate by cosine of embeddings:  {cosine['eer']:.1%}")
+    print(f"  Cllr, calibrated on real English speech:   {metrics['cllr']:.2f} (at least {metrics['cllr_min']:.2f})")
     explain("One voice", scorer, counts, trials, int(np.flatnonzero(labels)[0]))
     explain("Two voices", scorer, counts, trials, int(np.flatnonzero(~labels)[0]))
     print(
-        "\nThe sums are natural logarithms and not calibrated: read them as scores, not as likelihood ratios."
-        "\nThe voices are synthetic and the models small: this shows how the parts work together, not how well."
+        "\nThe voices are synthetic, the models small, and the calibration that of other speech: this shows how the"
+        "\nparts work together, not how well."
     )
 
 

@@ -135,9 +135,11 @@ def _with_attributes(arguments: Arguments, dataset):
     skipped = []
     if not vector_present(dataset, "embedding").all():
         dataset, skipped = extract_embeddings(load_embedder(arguments), dataset, devices=devices[:1])
+    if not skipped:
+        dataset, skipped = get_binary_attributes(load_autoencoder(arguments), dataset, device=devices[0])
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
-    return get_binary_attributes(load_autoencoder(arguments), dataset, device=devices[0])[0]
+    return dataset
 
 
 def _remarks(scorer, sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:

@@ -186,4 +186,5 @@ def _draw(folder: Path, metrics: dict, scorer, counts, trials, columns: dict, sp
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():
         save_figure(figure, folder, name)
-    logger.info("Drew %s in %s", ", ".join(figures), folder)
+    if figures:
+        logger.info("Drew %s in %s", ", ".join(figures), folder)

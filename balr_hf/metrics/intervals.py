@@ -42,7 +42,7 @@ def bootstrap_intervals(
         has no value.
 
     Raises:
-        ValueError: as for the metrics; or too few speakers for draws with both kinds of trials.
+        ValueError: as for the metrics; other numbers of speakers; or fewer than two speakers.
 
     Reference:
         N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
@@ -81,16 +81,17 @@ def resampled(
     llrs, labels = checked_trials(llrs, labels)
     trials = tally(llrs, labels)
     index = np.searchsorted(trials.scores, llrs)
+    if not len(enroll_speakers) == len(test_speakers) == len(llrs):
+        raise ValueError(
+            f"{len(llrs)} scores, but {len(enroll_speakers)} and {len(test_speakers)} speakers: expected two a trial"
+        )
     speakers, codes = np.unique(np.concatenate([enroll_speakers, test_speakers]), return_inverse=True)
-    if len(codes) != 2 * len(llrs):
-        raise ValueError(f"{len(llrs)} scores, but {len(codes)} speakers: expected two a trial")
     if len(speakers) < 2:
         raise ValueError("intervals need at least two speakers")
     enroll, test = codes[: len(llrs)], codes[len(llrs) :]
     rng = np.random.default_rng(seed)
-    left, tries = resamples, 0
+    left = resamples
     while left:
-        tries += 1
         drawn = np.bincount(rng.integers(len(speakers), size=len(speakers)), minlength=len(speakers))
         same = np.bincount(index[labels], drawn[enroll[labels]], minlength=len(trials.scores))
         weights = drawn[enroll[~labels]] * drawn[test[~labels]]
@@ -98,5 +99,3 @@ def resampled(
         if same.any() and different.any():
             left -= 1
             yield trials.reweighted(same, different)
-        elif tries > 100 * resamples:
-            raise ValueError("too few speakers have both kinds of trials for intervals by resampling")

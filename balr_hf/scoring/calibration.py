@@ -90,11 +90,15 @@ def fit_calibration(
         ConfigError: an unknown method, or fusion with neither speakers nor penalty.
         UserError: trials of one kind only, or scores that do not tell the kinds apart.
     """
-    labels = np.asarray(labels).astype(bool).ravel()
+    labels = np.asarray(labels).ravel()
     if method not in METHODS:
         raise ConfigError(f"unknown calibration {method!r}: expected {', '.join(METHODS)}")
-    if len(evidence) != len(labels):
-        raise ValueError(f"{len(evidence)} trials' scores but {len(labels)} labels")
+    if len(evidence) != len(labels) or any(len(side) != len(labels) for side in speakers or ()):
+        numbers = [len(evidence), len(labels), *map(len, speakers or ())]
+        raise ValueError(f"scores, labels and speakers of different numbers of trials: {numbers}")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
+    labels = labels.astype(bool)
     if labels.all() or not labels.any():
         raise UserError(f"calibration needs both kinds of trials; all {len(labels)} are of one")
     if method == "affine":

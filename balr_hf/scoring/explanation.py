@@ -363,9 +363,8 @@ def _times(llr: float) -> str:
     exponent = abs(llr) / LOG10
     if exponent >= 9:
         return f"10^{exponent:.0f}"
-    value = 10**exponent
-    digits = 2 - math.floor(exponent)
-    return f"{round(value, digits):,.{max(0, digits)}f}"
+    value = float(f"{10**exponent:.3g}")
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
 
 
 def _scale_in_a_line() -> str:

@@ -143,7 +143,7 @@ class Scorer(PreTrainedModel):
             counts, digests = counts[recorded.to(counts.device)], digests[recorded]
         self.informative = ((counts.sum(0) > 0).sum(-1) > 1) & (len(counts) > 1)
         self._describe(counts)
-        if len(counts) < 2:
+        if len(counts) < 2 and not self.fitted_by_nature:
             logger.warning("One reference speaker tells nothing of how speakers differ: every LLR will be 0")
         else:
             self._fit(counts, **options)
@@ -205,6 +205,8 @@ class Scorer(PreTrainedModel):
         """
         from balr_hf.scoring.calibration import fit_calibration
 
+        if (enroll_speakers is None) != (test_speakers is None):
+            raise ValueError("the speakers of one side only: expected both sides', or neither's")
         evidence = self.score(enroll, test) if method == "affine" else self.attribute_scores(enroll, test)
         speakers = None if enroll_speakers is None else (np.asarray(enroll_speakers), np.asarray(test_speakers))
         unit = self.score_unit
