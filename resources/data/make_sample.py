@@ -150,8 +150,8 @@ people, and a result on them proves nothing about real voices.**
 | `test.csv` | recordings to test on, of other voices | {test_counts} |
 | `trials.csv` | each pair of test recordings: {same} of the same voice, {different} of different voices \
 | {test_voices} | {trials} |
-| `dev_trials.csv` | each pair among the first {dev_recordings} recordings of the voices in `train.csv`, to calibrate on \
-| {dev_voices} | {dev_trials} |
+| `dev_trials.csv` | each pair among the first {dev_recordings} recordings of each voice of `train.csv`, to calibrate \
+on | {dev_voices} | {dev_trials} |
 
 The first three are comma-separated with the columns `id`, `audio` (relative to this folder), `speaker`, `sex` and \
 `text`. The trials are tab-separated; their columns `enrollment` and `test` hold the `id` of the two recordings.
