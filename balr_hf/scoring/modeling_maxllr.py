@@ -6,6 +6,8 @@ from transformers import AutoConfig, AutoModel
 from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
 
+# Speakers whose posteriors are computed together, so that no temporary is as large as the counts.
+SPEAKERS_AT_ONCE = 256
 # Probabilities are kept this far from 0 and 1, so that no count is impossible.
 MARGIN = 1e-12
 
@@ -38,19 +40,22 @@ class MaxLLRScorer(Scorer):
     def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
         if n_iterations is not None:
             self.config.n_iterations = n_iterations
-        active, inactive = counts.unbind(-1)
-        total_active, total = active.sum(0), counts.sum((0, -1))
+        total_active, total = counts[..., 0].sum(0), counts.sum((0, -1))
         self.f, self.p, self.q = (torch.full_like(total, getattr(self.config, name)) for name in "fpq")
         for _ in range(self.config.n_iterations):
-            # Posterior of having the attribute, in place: one temporary of speakers x attributes.
-            posterior = active * (self.p / self.q).log()
-            posterior.addcmul_(inactive, (torch.log1p(-self.p) - torch.log1p(-self.q)).expand_as(inactive))
-            posterior.add_(torch.logit(self.f)).sigmoid_()
-            active_with = torch.einsum("sa,sa->a", active, posterior)
-            total_with = active_with + torch.einsum("sa,sa->a", inactive, posterior)
+            active_with, total_with, having = (torch.zeros_like(total) for _ in range(3))
+            for block in counts.split(SPEAKERS_AT_ONCE):
+                active, inactive = block.unbind(-1)
+                posterior = active * (self.p / self.q).log()
+                posterior.addcmul_(inactive, (torch.log1p(-self.p) - torch.log1p(-self.q)).expand_as(inactive))
+                posterior.add_(torch.logit(self.f)).sigmoid_()
+                having += posterior.sum(0)
+                posterior_active = posterior * active
+                active_with += posterior_active.sum(0)
+                total_with += posterior_active.addcmul_(posterior, inactive).sum(0)
             self.p = _share(active_with, total_with, self.p)
             self.q = _share(total_active - active_with, total - total_with, self.q)
-            self.f = posterior.mean(0).clamp(MARGIN, 1 - MARGIN)
+            self.f = (having / len(counts)).clamp(MARGIN, 1 - MARGIN)
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         return self._log_likelihood(enroll + test) - self._log_likelihood(enroll) - self._log_likelihood(test)

@@ -26,8 +26,8 @@ Counts = torch.Tensor | np.ndarray
 
 LOG10 = math.log(10)
 
-# Numbers that a block's largest temporary may hold (float64: 64 MiB).
-BLOCK_ELEMENTS = 2**23
+# Numbers that a block's largest temporary may hold (float64: 8 MiB).
+BLOCK_ELEMENTS = 2**20
 
 # Names on the command line -> module and class.
 SCORERS = {

@@ -133,7 +133,7 @@ def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
 
 
 def score_trials(
-    scorer, counts: np.ndarray, trials: Trials, block: int = 8192, calibrated: bool = False, progress: bool = False
+    scorer, counts: np.ndarray, trials: Trials, block: int = 2048, calibrated: bool = False, progress: bool = False
 ) -> np.ndarray:
     """Score a trial list, a block of trials at a time.
 
@@ -151,7 +151,7 @@ def score_trials(
     return np.concatenate([scorer.score(counts[e], counts[t], calibrated).cpu().numpy() for _, e, t in blocks])
 
 
-def trial_terms(scorer, counts: np.ndarray, trials: Trials, block: int = 8192, progress: bool = False) -> np.ndarray:
+def trial_terms(scorer, counts: np.ndarray, trials: Trials, block: int = 2048, progress: bool = False) -> np.ndarray:
     """The attributes' terms of a trial list, float32 `(trials, attributes)`: raw natural-log likelihood ratios."""
     blocks = _blocks(trials, block, progress, "Scoring")
     parts = [scorer.attribute_scores(counts[e], counts[t]).cpu().numpy().astype(np.float32) for _, e, t in blocks]
@@ -163,7 +163,7 @@ def mean_terms(
     counts: np.ndarray,
     trials: Trials,
     labels: np.ndarray,
-    block: int = 8192,
+    block: int = 2048,
     calibrated: bool = False,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
