@@ -36,12 +36,17 @@ def checked_trials(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
         raise ValueError(f"{llrs.size} scores but {labels.size} labels")
     if not np.isfinite(llrs).all():
         raise ValueError(f"{(~np.isfinite(llrs)).sum()} of {llrs.size} scores are not finite")
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
-    same = labels.astype(bool)
+    same = checked_labels(labels)
     if same.all() or not same.any():
         raise ValueError(f"{same.sum()} same-speaker and {(~same).sum()} different-speaker trials: both are needed")
     return llrs, same
+
+
+def checked_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels as bool; anything but 0 and 1 is a ValueError."""
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
+    return labels.astype(bool)
 
 
 def tally(llrs: np.ndarray, labels: np.ndarray) -> Tally:

@@ -8,7 +8,6 @@ speakers whom nothing else was fitted on. Both calibrations are sums of weighted
 (affine: one weight for all), so that a calibrated verdict can be read attribute by attribute as well.
 """
 
-import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from balr_hf.errors import ConfigError, UserError
-
-logger = logging.getLogger(__name__)
+from balr_hf.metrics.tally import checked_labels
 
 METHODS = ("affine", "fusion")
 
@@ -96,9 +94,7 @@ def fit_calibration(
     if len(evidence) != len(labels) or any(len(side) != len(labels) for side in speakers or ()):
         numbers = [len(evidence), len(labels), *map(len, speakers or ())]
         raise ValueError(f"scores, labels and speakers of different numbers of trials: {numbers}")
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
-    labels = labels.astype(bool)
+    labels = checked_labels(labels)
     if labels.all() or not labels.any():
         raise UserError(f"calibration needs both kinds of trials; all {len(labels)} are of one")
     if method == "affine":
