@@ -4,10 +4,13 @@ A recording goes in, a likelihood ratio that can be read attribute by attribute 
 
     audio -> WespeakerModel -> embedding -> BinaryAttributeAutoEncoder -> ba -> scorer -> log-likelihood ratio
 
-Names are loaded on first use (PEP 562), so `import balr_hf` itself imports neither torch nor transformers.
+Names are loaded on first use (PEP 562), so `import balr_hf` itself imports neither torch nor transformers. It teaches
+transformers our models and pipelines whenever that is imported: see `balr_hf.registration`.
 """
 
 import importlib
+
+from balr_hf import registration
 
 __version__ = "0.1.0"
 
@@ -59,3 +62,6 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+registration.install()

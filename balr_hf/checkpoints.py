@@ -6,10 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import cached_file
 
 from balr_hf.errors import UserError, name_some
 
+# Endings of files of weights.
+WEIGHTS = (".safetensors", ".bin", ".pt")
+
+# Keywords of from_pretrained that say where on the Hub something is.
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 
@@ -59,15 +65,42 @@ def load_whole(load: Callable, source: str | Path, model_types: list[str], what:
         if kind not in model_types:
             raise UserError(f"{source} holds a model of type {kind}, not {what} ({', '.join(model_types)})")
         model, report = load(source, output_loading_info=True, **kwargs)
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if not Path(source).exists():
+            place = {k: v for k, v in hub.items() if k in ("cache_dir", "revision", "subfolder")}
+            check_download(Path(cached_file(str(source), "config.json", **place, local_files_only=True)))
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise UserError(
-            f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason})"
+            f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"
         ) from error
     wrong = [*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))]
     if wrong:
         raise UserError(f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}")
     return model
+
+
+def check_download(file: Path) -> None:
+    """Compare the weights beside a file in the Hub's cache with the sha256 that the Hub stated, their blob's name.
+
+    Raises:
+        UserError: a file that was damaged on its way or on the disk.
+    """
+    for path in sorted(file.parent.iterdir()):
+        blob = path.resolve()
+        if path.suffix in WEIGHTS and re.fullmatch(r"[0-9a-f]{64}", blob.name):
+            with blob.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != blob.name:
+                raise UserError(
+                    f"{path.name} in the cache is damaged (its sha256 is not the one that the Hub states): load it "
+                    f"again with force_download=True, or delete {blob}"
+                )
+
+
+def reason_of(error: Exception) -> str:
+    """An error's text in one line, with what caused it."""
+    cause = error.__cause__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if cause is None or str(cause) in str(error) else f"{text}: {reason_of(cause)}"
 
 
 def weights_digest(model: torch.nn.Module) -> str:

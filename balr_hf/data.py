@@ -135,6 +135,8 @@ def load_corpus(
     audio_formats: Sequence[str] = AUDIO_FORMATS,
     root_dir: str | Path | None = None,
     split: str | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
     vectors: Sequence[str] = VECTOR_KINDS,
 ):
     """Load a corpus as a `datasets.Dataset`, one row a recording.
@@ -146,10 +148,12 @@ def load_corpus(
         path: a metadata CSV (columns `id, audio, speaker, embedding, binary_attributes`, at least one of the file
             columns; `id` defaults to the audio path), a folder (its `metadata.csv`, else all audio in it), one audio
             file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub
-            (`name` or `name:split`).
+            (`name`, `name:split`, `name@revision` or `name@revision:split`).
         audio_formats: file extensions to look for in a folder.
         root_dir: what relative paths of a CSV start from; the CSV's own folder by default.
         split: which split of a dataset that has several.
+        revision: commit, tag or branch of a dataset on the Hub.
+        token: for the Hub; by default what `hf auth login` or `HF_TOKEN` gave.
         vectors: which of `embedding` and `ba` to read.
 
     Returns:
@@ -163,7 +167,8 @@ def load_corpus(
         >>> corpus = load_corpus("resources/data/sample/test.csv")
         >>> corpus[0]["speaker"]
     """
-    corpus = read_corpus(path, audio_formats=audio_formats, root_dir=root_dir, split=split, vectors=vectors)
+    hub = {"revision": revision, "token": token}
+    corpus = read_corpus(path, audio_formats=audio_formats, root_dir=root_dir, split=split, hub=hub, vectors=vectors)
     warn_skipped(corpus.skipped, f"Reading {path}")
     return corpus.dataset
 
@@ -175,15 +180,19 @@ def read_corpus(
     root_dir: str | Path | None = None,
     save_dir: str | Path | None = None,
     split: str | None = None,
+    hub: dict | None = None,
     vectors: Sequence[str] = VECTOR_KINDS,
 ) -> Corpus:
-    """`load_corpus`, with the files and the skipped rows; vector files mirrored under `save_dir` are found too."""
+    """`load_corpus`, with the files and the skipped rows; vector files mirrored under `save_dir` are found too.
+
+    `hub` are keywords of `datasets.load_dataset` for a dataset on the Hub.
+    """
     local = Path(path)
     if not local.exists() and split is None and Path(str(path).rpartition(":")[0] or "/nothing").exists():
         name, _, split = str(path).rpartition(":")
         local = Path(name)
     if not local.exists():
-        return _from_dataset(_load_hub_dataset(str(path), split), vectors)
+        return _from_dataset(_load_hub_dataset(str(path), split, hub or {}), vectors)
     if local.is_dir() and is_saved_dataset(local):
         import datasets
 
@@ -405,19 +414,27 @@ def _fixed_length(vectors: list[np.ndarray | str | None], ids: list[str], kind: 
 # --- Datasets -----------------------------------------------------------------------------------
 
 
-def _load_hub_dataset(name: str, split: str | None):
+def _load_hub_dataset(name: str, split: str | None, hub: dict):
+    asked = name
     if split is None and ":" in name:
         name, split = name.rsplit(":", 1)
+    if hub.get("revision") is None and "@" in name:
+        name, revision = name.split("@", 1)
+        hub = {**hub, "revision": revision}
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name) or Path(name).suffix in {".csv", ".parquet"}:
-        raise UserError(f"no such file or folder: {name}")
+        raise UserError(f"no such file or folder: {asked}")
     import datasets
 
+    from balr_hf.checkpoints import reason_of
+
     try:
-        return _one_split(datasets.load_dataset(name), name, split)
+        return _one_split(datasets.load_dataset(name, **hub), name, split)
     except UserError:
         raise
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise UserError(f"the dataset {name} cannot be read, or is damaged ({reason_of(error)})") from error
     except Exception as error:
-        raise UserError(f"{name} is neither a file or folder nor a dataset on the Hub ({error})") from error
+        raise UserError(f"{name} is neither a file or folder nor a dataset on the Hub ({reason_of(error)})") from error
 
 
 def _one_split(dataset, name, split: str | None):

@@ -9,11 +9,16 @@ class BinaryAttributeAutoEncoderConfig(PreTrainedConfig):
     Args:
         input_dim (int): values of an embedding.
         internal_dim (int): binary attributes.
+        training (dict, *optional*): how it was trained: settings, sets, versions and losses; None where unknown.
     """
 
     model_type = "binary-attribute-autoencoder"
 
-    def __init__(self, input_dim: int = 256, internal_dim: int = 512, **kwargs):
+    def __init__(self, input_dim: int = 256, internal_dim: int = 512, training: dict | None = None, **kwargs):
         self.input_dim = input_dim
         self.internal_dim = internal_dim
+        self.training = training
         super().__init__(**kwargs)
+
+
+BinaryAttributeAutoEncoderConfig.register_for_auto_class()

@@ -6,12 +6,15 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
-from balr_hf.checkpoints import load_state_dict, load_whole
-from balr_hf.errors import UserError
+from .configuration_autoencoder import BinaryAttributeAutoEncoderConfig
+
+try:
+    from balr_hf.hub.pretrained import HubModel
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    HubModel = PreTrainedModel
 
 
 @dataclass
@@ -43,7 +46,7 @@ class StraightThroughBinarization(torch.autograd.Function):
         return F.hardtanh(gradient)
 
 
-class BinaryAttributeAutoEncoder(PreTrainedModel):
+class BinaryAttributeAutoEncoder(HubModel):
     """Encoder to binary attributes, and decoder back to the embedding.
 
     Linear, ReLU, batch norm, linear, tanh; positive or not; linear, tanh, linear. State-dict names are BALR's.
@@ -60,6 +63,7 @@ class BinaryAttributeAutoEncoder(PreTrainedModel):
     config_class = BinaryAttributeAutoEncoderConfig
     base_model_prefix = "autoencoder"
     main_input_name = "embeddings"
+    role = "autoencoder"
 
     def __init__(self, config: BinaryAttributeAutoEncoderConfig):
         super().__init__(config)
@@ -112,24 +116,17 @@ class BinaryAttributeAutoEncoder(PreTrainedModel):
         return BinaryAttributeOutput(loss=loss, binary=binary, reconstruction=reconstruction, latent=latent)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *model_args, **kwargs):
-        """Load an autoencoder from a folder or from the Hub; the keywords are those of transformers.
-
-        Raises:
-            UserError: nothing there, a model of another kind, or weights that are missing or of another shape.
-        """
-        if model_args or kwargs.get("output_loading_info"):
-            return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        kinds = [cls.config_class.model_type]
-        return load_whole(super().from_pretrained, pretrained_model_name_or_path, kinds, "autoencoder", **kwargs)
-
-    @classmethod
     def from_upstream(cls, path: str | Path) -> "BinaryAttributeAutoEncoder":
         """Read a checkpoint of BALR 2.0 (a `.pt` state dict); the sizes are taken from the weights.
 
         Raises:
             UserError: missing, damaged, not this architecture, or a pickle that holds anything but tensors.
         """
+        try:
+            from balr_hf.checkpoints import load_state_dict
+            from balr_hf.errors import UserError
+        except ModuleNotFoundError as error:
+            raise ImportError("from_upstream needs the package: pip install balr_hf") from error
         path = Path(path)
         weights = load_state_dict(path)
         first = weights.get("encoder.0.weight")
@@ -153,13 +150,14 @@ class BinaryAttributeAutoEncoder(PreTrainedModel):
             `datasets.Dataset`: the corpus with `ba`; recordings without an embedding keep their row with `None`, and
             one warning counts and names them.
         """
-        from balr_hf.attributes.binarization import get_binary_attributes
-        from balr_hf.data import warn_skipped
-
+        try:
+            from balr_hf.attributes.binarization import get_binary_attributes
+            from balr_hf.data import warn_skipped
+        except ModuleNotFoundError as error:
+            raise ImportError("get_binary_attributes needs the package: pip install balr_hf") from error
         dataset, skipped = get_binary_attributes(self, dataset, **options)
         warn_skipped(skipped, "Binarization")
         return dataset
 
 
-AutoConfig.register("binary-attribute-autoencoder", BinaryAttributeAutoEncoderConfig)
-AutoModel.register(BinaryAttributeAutoEncoderConfig, BinaryAttributeAutoEncoder)
+BinaryAttributeAutoEncoder.register_for_auto_class("AutoModel")

@@ -2,7 +2,10 @@
 
 from transformers import PreTrainedConfig
 
-from balr_hf.errors import ConfigError
+try:
+    from balr_hf.errors import ConfigError
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    ConfigError = ValueError
 
 # WeSpeaker's names for the family: block, blocks in each of the four stages.
 RESNETS = {
@@ -81,3 +84,6 @@ class WespeakerConfig(PreTrainedConfig):
         block, num_blocks = RESNETS[model]
         known = {"m_channels", "feat_dim", "embed_dim", "pooling_func", "two_emb_layer"}
         return cls(block=block, num_blocks=num_blocks, **{k: v for k, v in model_args.items() if k in known})
+
+
+WespeakerConfig.register_for_auto_class()

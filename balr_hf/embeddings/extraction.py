@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import datasets
@@ -11,6 +11,7 @@ import torch
 
 from balr_hf.audio import AudioError, load_audio
 from balr_hf.data import Skipped, add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.embeddings.modeling_wespeaker import MIN_FRAMES, WespeakerModel
 from balr_hf.errors import UserError
 
@@ -115,16 +116,16 @@ class _BatchExtractor:
     def __call__(self, batch: dict[str, list], rank: int | None) -> dict[str, list]:
         device = self._place(rank)
         with ThreadPoolExecutor(self.decode_threads or os.cpu_count()) as pool:
-            recordings = list(pool.map(self._load, batch["audio"]))
+            recordings = list(pool.map(lambda audio: load_usable(audio, self.extractor), batch["audio"]))
         reasons = [recording if isinstance(recording, str) else None for recording in recordings]
         embeddings: list[np.ndarray | None] = [None] * len(recordings)
         usable = [row for row, reason in enumerate(reasons) if reason is None]
-        for rows in self._passes(usable, recordings, FRAMES_PER_PASS.get(device.type, 12_000)):
-            for row, embedding in zip(rows, self._embed([recordings[row] for row in rows], device), strict=True):
-                if np.isfinite(embedding).all():
-                    embeddings[row] = embedding
-                else:
-                    reasons[row] = "the embedding has values that are not finite"
+        computed = embed_waveforms(self.model, self.extractor, [recordings[row] for row in usable], device)
+        for row, embedding in zip(usable, computed, strict=True):
+            if np.isfinite(embedding).all():
+                embeddings[row] = embedding
+            else:
+                reasons[row] = "the embedding has values that are not finite"
         done = [row for row, embedding in enumerate(embeddings) if embedding is not None]
         if self.save is not None and done:
             self.save([batch["id"][row] for row in done], np.stack([embeddings[row] for row in done]))
@@ -138,39 +139,58 @@ class _BatchExtractor:
             self.model.to(device)
         return device
 
-    def _load(self, audio) -> np.ndarray | str:
-        """Samples, or the reason why there are none."""
-        try:
-            samples = load_audio(audio, self.extractor.sampling_rate)
-        except AudioError as error:
-            return str(error)
-        except Exception as error:  # one odd recording must not stop the corpus, whatever its decoder raises
-            return f"cannot be decoded ({type(error).__name__}: {error})"
-        if self.extractor.num_frames(len(samples)) < MIN_FRAMES:
-            milliseconds = self.extractor.frame_length + (MIN_FRAMES - 1) * self.extractor.frame_shift
-            return (
-                f"too short: {1000 * len(samples) / self.extractor.sampling_rate:.0f} ms of at least {milliseconds} ms"
-            )
-        if np.ptp(samples) == 0:
-            return "digital silence"
-        return samples
 
-    def _passes(self, rows: list[int], recordings: list, frames_per_pass: int):
-        """Group rows of similar length so that each group, padded, stays within the budget."""
-        group: list[int] = []
-        for row in sorted(rows, key=lambda row: len(recordings[row])):
-            frames = self.extractor.num_frames(len(recordings[row]))
-            if group and (len(group) + 1) * frames > frames_per_pass:
-                yield group
-                group = []
-            group.append(row)
-        if group:
-            yield group
+def load_usable(audio, extractor: WespeakerFeatureExtractor) -> np.ndarray | str:
+    """A recording's samples `(samples,)`, or the reason why they cannot be embedded."""
+    try:
+        samples = load_audio(audio, extractor.sampling_rate)
+    except AudioError as error:
+        return str(error)
+    except Exception as error:  # one odd recording must not stop the corpus, whatever its decoder raises
+        return f"cannot be decoded ({type(error).__name__}: {error})"
+    if extractor.num_frames(len(samples)) < MIN_FRAMES:
+        milliseconds = extractor.frame_length + (MIN_FRAMES - 1) * extractor.frame_shift
+        return f"too short: {1000 * len(samples) / extractor.sampling_rate:.0f} ms of at least {milliseconds} ms"
+    if np.ptp(samples) == 0:
+        return "digital silence"
+    return samples
 
-    def _embed(self, waveforms: list[np.ndarray], device: torch.device) -> np.ndarray:
+
+def embed_waveforms(
+    model: WespeakerModel,
+    extractor: WespeakerFeatureExtractor,
+    waveforms: Sequence[np.ndarray],
+    device: torch.device,
+) -> np.ndarray:
+    """Embed recordings in passes of similar length.
+
+    Args:
+        model: the embedder, on `device`.
+        extractor: makes its features.
+        waveforms (`(samples,)` each): at the extractor's rate.
+        device: decides how much one pass takes.
+
+    Returns:
+        float32 `(recordings, embed_dim)`, in the order of `waveforms`.
+    """
+    embeddings = np.empty((len(waveforms), model.config.embed_dim), dtype=np.float32)
+    frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]
+    for rows in _passes(frames, FRAMES_PER_PASS.get(device.type, 12_000)):
         with torch.inference_mode():
-            features = self.extractor(waveforms, device=device)
-            mask = features["attention_mask"]
-            padded = len({len(waveform) for waveform in waveforms}) > 1
-            output = self.model(features["input_features"], mask if padded else None)
-            return output.embeddings.float().cpu().numpy()
+            features = extractor([waveforms[row] for row in rows], device=device)
+            padded = len({frames[row] for row in rows}) > 1
+            mask = features["attention_mask"] if padded else None
+            embeddings[rows] = model(features["input_features"], mask).embeddings.float().cpu().numpy()
+    return embeddings
+
+
+def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
+    """Group rows of similar length so that each group, padded, stays within the budget."""
+    group: list[int] = []
+    for row in sorted(range(len(frames)), key=frames.__getitem__):
+        if group and (len(group) + 1) * frames[row] > frames_per_pass:
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group

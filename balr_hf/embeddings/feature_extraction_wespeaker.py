@@ -7,8 +7,11 @@ import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.audio_utils import mel_filter_bank, window_function
 
-from balr_hf.audio import AudioError
-from balr_hf.errors import ConfigError
+try:
+    from balr_hf.audio import AudioError
+    from balr_hf.errors import ConfigError
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    AudioError = ConfigError = ValueError
 
 PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
@@ -188,3 +191,6 @@ def _as_list(raw_speech) -> list[torch.Tensor]:
         if waveform.ndim != 1:
             raise AudioError(f"a waveform of shape {tuple(waveform.shape)}: expected mono, (samples,)")
     return waveforms
+
+
+WespeakerFeatureExtractor.register_for_auto_class()

@@ -11,13 +11,22 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from balr_hf.checkpoints import HUB_KEYWORDS, load_whole
-from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
-from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-from balr_hf.errors import UserError
+from .configuration_wespeaker import WespeakerConfig
+from .feature_extraction_wespeaker import WespeakerFeatureExtractor
+
+try:
+    from balr_hf.embeddings import wespeaker_checkpoint, wespeaker_package
+    from balr_hf.errors import UserError
+    from balr_hf.hub.pretrained import HubModel
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    wespeaker_checkpoint = wespeaker_package = None
+    UserError, HubModel = ValueError, PreTrainedModel
+
+# Keywords of from_pretrained that say where on the Hub something is (again, since this file must do alone).
+HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 # Frames that leave two after the three stages that halve them: with fewer, no standard deviation over time exists.
 MIN_FRAMES = 9
@@ -130,7 +139,7 @@ class TemporalStatisticsPooling(nn.Module):
         return torch.cat([mean, torch.sqrt(variance + 1e-7)], 1)
 
 
-class WespeakerModel(PreTrainedModel):
+class WespeakerModel(HubModel):
     """A WeSpeaker speaker embedder: filter banks in, one embedding a recording out.
 
     `WespeakerModel.from_pretrained` reads this package's own folders and repositories, and WeSpeaker's
@@ -148,14 +157,15 @@ class WespeakerModel(PreTrainedModel):
     config_class = WespeakerConfig
     base_model_prefix = "wespeaker"
     main_input_name = "input_features"
+    role = "embedder"
 
     def __init__(self, config: WespeakerConfig, feature_extractor: WespeakerFeatureExtractor | None = None):
         super().__init__(config)
         self.feature_extractor = feature_extractor or WespeakerFeatureExtractor(num_mel_bins=config.feat_dim)
         if config.architecture is not None:
-            from balr_hf.embeddings.wespeaker_package import build_backbone
-
-            self.backbone = build_backbone(config)
+            if wespeaker_package is None:
+                raise ImportError(f"{config.architecture} is built by the package: pip install balr_hf")
+            self.backbone = wespeaker_package.build_backbone(config)
             self.post_init()
             return
         if config.pooling_func != "TSTP":
@@ -210,9 +220,7 @@ class WespeakerModel(PreTrainedModel):
             [`WespeakerOutput`]
         """
         if self.config.architecture is not None:
-            from balr_hf.embeddings.wespeaker_package import embed
-
-            return WespeakerOutput(embeddings=embed(self.backbone, input_features, attention_mask))
+            return WespeakerOutput(embeddings=wespeaker_package.embed(self.backbone, input_features, attention_mask))
         mask = TimeMask(attention_mask)
         mask.start(input_features.shape[1])
         x = input_features.transpose(1, 2).unsqueeze(1)
@@ -236,9 +244,11 @@ class WespeakerModel(PreTrainedModel):
             `datasets.Dataset`: the corpus with `embedding`; recordings that could not be used keep their row with
             `None`, and one warning counts and names them.
         """
-        from balr_hf.data import warn_skipped
-        from balr_hf.embeddings.extraction import extract_embeddings
-
+        try:
+            from balr_hf.data import warn_skipped
+            from balr_hf.embeddings.extraction import extract_embeddings
+        except ModuleNotFoundError as error:
+            raise ImportError("extract_embeddings needs the package: pip install balr_hf") from error
         dataset, skipped = extract_embeddings(self, dataset, **options)
         warn_skipped(skipped, "Embedding extraction")
         return dataset
@@ -264,20 +274,16 @@ class WespeakerModel(PreTrainedModel):
         Raises:
             UserError: a checkpoint that does not fit its configuration, or holds anything but tensors.
         """
-        from balr_hf.embeddings import wespeaker_checkpoint
-
-        if not model_args and "state_dict" not in kwargs:
+        if wespeaker_checkpoint is not None and not model_args and "state_dict" not in kwargs:
             files = wespeaker_checkpoint.find(pretrained_model_name_or_path, model_name, config_name, kwargs)
             if files is not None:
                 return wespeaker_checkpoint.load(cls, *files)
-        if model_args or kwargs.get("output_loading_info"):
-            return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        load = super().from_pretrained
-        model = load_whole(load, pretrained_model_name_or_path, ["wespeaker"], "embedder", **kwargs)
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        model = loaded[0] if kwargs.get("output_loading_info") else loaded
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         with suppress(OSError):  # without preprocessor_config.json the defaults that __init__ chose stand
             model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
-        return model
+        return loaded
 
     def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:
         """Write the model, and its feature extractor's `preprocessor_config.json` beside it."""
@@ -285,6 +291,4 @@ class WespeakerModel(PreTrainedModel):
         self.feature_extractor.save_pretrained(save_directory)
 
 
-AutoConfig.register("wespeaker", WespeakerConfig)
-AutoModel.register(WespeakerConfig, WespeakerModel)
-AutoFeatureExtractor.register(WespeakerConfig, WespeakerFeatureExtractor)
+WespeakerModel.register_for_auto_class("AutoModel")

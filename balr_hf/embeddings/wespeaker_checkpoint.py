@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from balr_hf.checkpoints import HUB_KEYWORDS, load_state_dict
+from balr_hf.checkpoints import HUB_KEYWORDS, check_download, load_state_dict, reason_of
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.errors import UserError
@@ -41,15 +41,19 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict) ->
 
     hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
     missing_ok = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    if cached_file(str(source), "config.json", **hub, **missing_ok) is not None:
-        return None
-    config = cached_file(str(source), config_name, **hub, **missing_ok)
-    if config is None:
-        return None  # transformers' own error says best what is wrong with the repository or the connection
-    for name in names:
-        checkpoint = cached_file(str(source), name, **hub, **missing_ok)
-        if checkpoint is not None:
-            return Path(checkpoint), Path(config)
+    try:
+        if cached_file(str(source), "config.json", **hub, **missing_ok) is not None:
+            return None
+        config = cached_file(str(source), config_name, **hub, **missing_ok)
+        if config is None:
+            return None  # transformers' own error says best what is wrong with the repository or the connection
+        for name in names:
+            checkpoint = cached_file(str(source), name, **hub, **missing_ok)
+            if checkpoint is not None:
+                check_download(Path(checkpoint))
+                return Path(checkpoint), Path(config)
+    except OSError as error:
+        raise UserError(f"cannot load an embedder from {source} ({reason_of(error)})") from error
     raise UserError(f"the repository {source} has {config_name} but none of {', '.join(names)}: say model_name=...")
 
 

@@ -120,3 +120,12 @@ class MaxLLRScorerConfig(ScorerConfig):
         self.f, self.p, self.q = f, p, q
         self.n_iterations = n_iterations
         super().__init__(**kwargs)
+
+
+SCORER_CONFIGS = (
+    CosineSimilarityScorerConfig,
+    DirichletMultinomialScorerConfig,
+    DNALLRScorerConfig,
+    MaxLLRScorerConfig,
+    SpeechLLRScorerConfig,
+)

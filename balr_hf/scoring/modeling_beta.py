@@ -1,7 +1,6 @@
 """The Dirichlet-multinomial scorer, "beta": every speaker activates an attribute with their own probability."""
 
 import torch
-from transformers import AutoConfig, AutoModel
 
 from balr_hf.scoring.configuration_scorers import DirichletMultinomialScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -94,7 +93,3 @@ def _digamma_gain(values: torch.Tensor, occurrences: torch.Tensor, alpha: torch.
     for value, speakers in zip(values, occurrences, strict=True):
         gain += speakers * (torch.digamma(value + alpha) - baseline)
     return gain
-
-
-AutoConfig.register("balr-beta", DirichletMultinomialScorerConfig)
-AutoModel.register(DirichletMultinomialScorerConfig, DirichletMultinomialScorer)

@@ -2,7 +2,6 @@
 
 import torch
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel
 
 from balr_hf.scoring.configuration_scorers import CosineSimilarityScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -40,7 +39,3 @@ class CosineSimilarityScorer(Scorer):
             return super()._matrix(enroll, test, weights)
         sides = [F.normalize(counts, dim=1, eps=self.config.eps) for counts in (enroll, test)]
         return (sides[0][..., 0] @ sides[1][..., 0].T) * (sides[0][..., 1] @ sides[1][..., 1].T)
-
-
-AutoConfig.register("balr-cosine", CosineSimilarityScorerConfig)
-AutoModel.register(CosineSimilarityScorerConfig, CosineSimilarityScorer)

@@ -1,7 +1,6 @@
 """The MaxLLR scorer: whether a speaker has an attribute is a latent class, estimated by expectation-maximization."""
 
 import torch
-from transformers import AutoConfig, AutoModel
 
 from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -70,7 +69,3 @@ class MaxLLRScorer(Scorer):
 def _share(active: torch.Tensor, total: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
     """`active / total`, off 0 and 1; what it was `before` where nobody is left to tell."""
     return torch.where(total > 0, active / total, before).clamp(MARGIN, 1 - MARGIN)
-
-
-AutoConfig.register("balr-maxllr", MaxLLRScorerConfig)
-AutoModel.register(MaxLLRScorerConfig, MaxLLRScorer)

@@ -5,7 +5,6 @@ Speech lets both sides err.
 """
 
 import torch
-from transformers import AutoConfig, AutoModel
 
 from balr_hf.scoring.configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -89,9 +88,3 @@ class SpeechLLRScorer(ProfileLLRScorer):
                 (1 + (i * t) ** 2) / (t * (2 * i * t * (1 - d) + (i * t) ** 2 + (1 - d) ** 2)),
             ]
         )
-
-
-AutoConfig.register("balr-dna", DNALLRScorerConfig)
-AutoModel.register(DNALLRScorerConfig, DNALLRScorer)
-AutoConfig.register("balr-speech", SpeechLLRScorerConfig)
-AutoModel.register(SpeechLLRScorerConfig, SpeechLLRScorer)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import AutoModel, PreTrainedModel
 
 from balr_hf.checkpoints import load_whole, resolve_checkpoint
 from balr_hf.errors import UserError
-from balr_hf.scoring.configuration_scorers import ScorerConfig
+from balr_hf.hub.pretrained import HubModel
+from balr_hf.scoring.configuration_scorers import SCORER_CONFIGS, ScorerConfig
 from balr_hf.scoring.statistics import name_digests
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ SCORERS = {
 }
 
 
-class Scorer(PreTrainedModel):
+class Scorer(HubModel):
     """Base of the scorers: `fit` on a reference population, `calibrate` on other speakers, then score trials.
 
     A side of a trial is the counts of one or several recordings of one speaker, `(attributes, 2)`: activations, then
@@ -63,6 +63,8 @@ class Scorer(PreTrainedModel):
     parameter_names: tuple[str, ...] = ()
     # Whether the scorer needs no reference population.
     fitted_by_nature = False
+    # What it is called in messages.
+    role = "scorer"
     # What one unit of the raw score is, as logistic calibration counts it; None for the spread of the scores.
     score_unit: float | None = LOG10
 
@@ -378,9 +380,14 @@ def build_scorer(name: str, **settings) -> Scorer:
     """Make a scorer that is not fitted yet, from its short name and its configuration's fields."""
     if name not in SCORERS:
         raise UserError(f"unknown scorer {name!r}: expected {', '.join(SCORERS)}")
-    module, cls = SCORERS[name]
-    scorer = getattr(importlib.import_module(module), cls)
+    scorer = scorer_class(name)
     return scorer(scorer.config_class(**settings))
+
+
+def scorer_class(name: str) -> type[Scorer]:
+    """The scorer of this short name."""
+    module, cls = SCORERS[name]
+    return getattr(importlib.import_module(module), cls)
 
 
 def load_scorer(path: str | Path, **kwargs) -> Scorer:
@@ -389,8 +396,9 @@ def load_scorer(path: str | Path, **kwargs) -> Scorer:
     Raises:
         UserError: a local path with nothing there, or a model that is no scorer.
     """
+    from transformers import AutoModel
+
     path = resolve_checkpoint(path)
     if path.is_file():
         raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
-    kinds = [getattr(importlib.import_module(module), cls).config_class.model_type for module, cls in SCORERS.values()]
-    return load_whole(AutoModel.from_pretrained, path, kinds, "scorer", **kwargs)
+    return load_whole(AutoModel.from_pretrained, path, [c.model_type for c in SCORER_CONFIGS], "scorer", **kwargs)
