@@ -3,11 +3,13 @@
     accelerate launch --config_file accelerate_config.yaml examples/train.py
     accelerate launch --config_file accelerate_config.yaml --num_processes 2 examples/train.py
     accelerate launch examples/train.py --train train.csv --val val.csv --epochs 200
+    accelerate launch examples/train.py --push-to-hub --hub-model-id me/attributes
 
 Without arguments it trains on the synthetic sample corpus that ships with the package. Corpora without embeddings get
-them from the embedder first.
+them from the embedder first. Pushing takes the token of `hf auth login` or of HF_TOKEN.
 """
 
+import argparse
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,9 @@ class Arguments:
     recordings: int = field(default=8, metadata={"help": "recordings of each speaker a batch"})
     seed: int = field(default=1234, metadata={"help": "decides weights and batches"})
     save_dir: str = field(default="runs/train", metadata={"help": "numbered anew if it exists"})
+    push_to_hub: bool = field(default=False, metadata={"help": "upload the best model, with its card, at the end"})
+    hub_model_id: str = field(default="", metadata={"help": "NAME/REPOSITORY to push to"})
+    hub_private: bool = field(default=False, metadata={"help": "make a new repository private"})
 
 
 def with_embeddings(path: str, embedder: str, save_as: Path) -> datasets.Dataset:
@@ -48,7 +53,10 @@ def with_embeddings(path: str, embedder: str, save_as: Path) -> datasets.Dataset
 
 
 def main() -> None:
-    arguments = ArgumentParser(Arguments, description=__doc__).parse_args()
+    parser = ArgumentParser(Arguments, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = parser.parse_args()
+    if arguments.push_to_hub and not arguments.hub_model_id:
+        parser.error("--push-to-hub needs --hub-model-id NAME/REPOSITORY")
     process = process_state()
     if process.is_main_process:
         logging.basicConfig(format="%(message)s")
@@ -75,6 +83,11 @@ def main() -> None:
     trainer.train()
     if process.is_main_process:
         print(f"Trained with {process.num_processes} process(es): {trainer.save_dir}/best")
+    if arguments.push_to_hub:
+        made_for = [arguments.embedder] if arguments.embedder and not Path(arguments.embedder).exists() else []
+        info = trainer.push_to_hub(arguments.hub_model_id, private=arguments.hub_private or None, base_models=made_for)
+        if info is not None:
+            print(f"Uploaded: {info.commit_url}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ COMMANDS = {
     "score calibrate": ("balr_hf.cli.score_calibrate", "Calibrate a scorer on speakers of its own."),
     "score test": ("balr_hf.cli.score_test", "Score a list of trials and evaluate it."),
     "explain": ("balr_hf.cli.explain", "Compare two recordings and say why."),
+    "push": ("balr_hf.cli.push", "Upload a model, a scorer or a corpus to the Hub."),
     "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker."),
 }
 

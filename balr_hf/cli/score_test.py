@@ -42,6 +42,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Score, evaluate, save."""
+    from balr_hf.checkpoints import weights_digest
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
@@ -57,7 +58,13 @@ def run(arguments: Arguments) -> None:
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
     write_scores(folder / "scores.csv", trials, columns, sep)
-    metrics = {"scorer": type(scorer).__name__, "calibration": scorer.config.calibration if calibrated else None}
+    metrics = {
+        "corpus": {"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
+        "trial_list": arguments.trials,
+        "scorer": type(scorer).__name__,
+        "scorer_digest": weights_digest(scorer),
+        "calibration": scorer.config.calibration if calibrated else None,
+    }
     metrics |= evaluate(dataset, trials, scores, raw, speakers, arguments.bootstrap)
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import accelerate
 import torch
+import transformers
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
@@ -28,6 +29,13 @@ from balr_hf.training.losses import AutoEncoderLoss, MSELoss
 from balr_hf.training.samplers import ShuffledBatchSampler, sampler_class
 
 logger = logging.getLogger(__name__)
+
+VERSIONS = {
+    "balr_hf": __version__,
+    "torch": torch.__version__,
+    "accelerate": accelerate.__version__,
+    "transformers": transformers.__version__,
+}
 
 
 class SpeakerEmbeddings(torch.utils.data.Dataset):
@@ -206,6 +214,22 @@ class BinaryAttributeEncoderTrainer:
         accelerator.end_training()
         return BinaryAttributeAutoEncoder.from_pretrained(self.save_dir / "best").eval()
 
+    def push_to_hub(self, repo_id: str, **options):
+        """Upload the best model with its card, history and curves; does nothing in other than the main process.
+
+        Args:
+            repo_id (str): `name/repository`; made if there is none.
+            **options: of [`balr_hf.hub.publishing.publish_model`], e.g. `private`, `revision`, `datasets`.
+
+        Returns:
+            `huggingface_hub.CommitInfo`, or None in other processes.
+        """
+        from balr_hf.hub.publishing import publish_model
+
+        if self.accelerator.is_main_process:
+            return publish_model(self.save_dir, repo_id, **options)
+        return None
+
     def _due(self, period: int) -> bool:
         """Whether something done every so many epochs (0: never) is due after this one."""
         return period > 0 and self.epoch % period == 0
@@ -252,10 +276,10 @@ class BinaryAttributeEncoderTrainer:
         results = dict(zip(["loss", *(loss.name for loss in losses)], means, strict=True))
         results["constant_attributes"] = int(((active == 0) | (active == 1)).sum())
         self._log(results, "val")
-        self._save_model("last")
+        self._save_model("last", results)
         if means[0] < self.best_loss:
             self.best_loss = means[0]
-            self._save_model("best")
+            self._save_model("best", results)
 
     @staticmethod
     def _losses(model, losses, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -323,8 +347,7 @@ class BinaryAttributeEncoderTrainer:
         if self.process.num_processes > 1:
             folder = Path(broadcast_object_list([str(folder)])[0])
         if resume_from is None and self.process.is_main_process:
-            versions = {"balr_hf": __version__, "torch": torch.__version__, "accelerate": accelerate.__version__}
-            write_json(folder / "run.json", {**self.settings, "epochs": self.epochs, "versions": versions})
+            write_json(folder / "run.json", {**self.settings, "epochs": self.epochs, "versions": VERSIONS})
         return folder
 
     def _check_resumable(self, folder: Path) -> Path:
@@ -359,10 +382,23 @@ class BinaryAttributeEncoderTrainer:
                 shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 logger.info("Epoch %d: validation %s", self.epoch, shown)
 
-    def _save_model(self, name: str) -> None:
+    def _save_model(self, name: str, validation: dict | None = None) -> None:
         if self.accelerator.is_main_process:
+            model = self.accelerator.unwrap_model(self.model)
+            model.config.training = self._record(validation)
             with atomic_folder(self.save_dir / name) as temporary:
-                self.accelerator.unwrap_model(self.model).save_pretrained(temporary)
+                model.save_pretrained(temporary)
+
+    def _record(self, validation: dict | None) -> dict:
+        """What a model's configuration and card say of its training."""
+        of_weights = ("input_dim", "internal_dim")
+        record = {name: value for name, value in self.settings.items() if name not in of_weights}
+        return record | {
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "versions": VERSIONS,
+            "validation": validation,
+        }
 
     def _save_state(self) -> None:
         """Everything that resuming needs, written beside and then put in place."""

@@ -330,7 +330,8 @@ def test_convert_reads_balr_and_wespeaker(balr, golden, tmp_path):
     status, said = balr("convert", golden / "upstream_autoencoder.pt", tmp_path / "autoencoder")
     assert status == 0
     assert "autoencoder, 32 values -> 48 attributes" in said
-    assert sorted(path.name for path in (tmp_path / "autoencoder").iterdir()) == ["config.json", "model.safetensors"]
+    written = {path.name for path in (tmp_path / "autoencoder").iterdir()}
+    assert written == {"config.json", "model.safetensors", "configuration_autoencoder.py", "modeling_autoencoder.py"}
     status, said = balr("convert", golden / "upstream_autoencoder.pt", tmp_path / "autoencoder")
     assert status == 1
     assert "exists already" in said

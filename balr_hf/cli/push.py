@@ -1,0 +1,112 @@
+"""`balr push`: a training run, a model, a scorer or a corpus -> the Hub, with its card."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.errors import UserError
+from balr_hf.options import option
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Options:
+    """Options of `balr push`."""
+
+    source: str = positional(
+        "source", "training run, folder of a model or scorer, or corpus (saved Dataset, csv, ...)"
+    )
+    repo: str = positional("repo", "repository on the Hub, NAME/REPOSITORY; made if there is none")
+    private: bool = option(False, "make a new repository private")
+    revision: str = option(None, "branch to commit to, made if there is none; the main one by default", type=str)
+    message: str = option(None, "of the commit", type=str)
+    results: str = option(
+        None, "runs of balr score test for the card and its model-index, separated by commas", type=str
+    )
+    datasets: str = option(None, "Hub ids of the training data for the card, separated by commas", type=str)
+    base_models: str = option(
+        None, "Hub ids of the models whose output it takes, for the card: EMBEDDER or EMBEDDER,AUTOENCODER", type=str
+    )
+    license: str = option(None, "licence for the card, as the Hub names it: mit, cc-by-4.0, ...", type=str)
+    split: str = option("train", "of a corpus: the name of this part", type=str)
+    prepare: str = option(
+        None, "do not upload: write what would be uploaded of a model, card included, to this new folder", type=str
+    )
+
+
+COMMAND = Command(
+    "push",
+    "Upload to the Hugging Face Hub, with a card that tells what training, calibration and evaluation knew.\n"
+    "The token is the one of `hf auth login` or of the environment variable HF_TOKEN.",
+    Options,
+    epilog="""examples:
+  balr push runs/train me/attributes --base-models me/embedder --results runs/score
+  balr push runs/scorer/train me/scorer --private --base-models me/embedder,me/attributes --results runs/score
+  balr push --prepare look runs/train me/attributes
+  balr push corpus-with-vectors me/corpus --private""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Upload."""
+    from balr_hf.checkpoints import resolve_checkpoint
+    from balr_hf.hub.publishing import prepare_model, publish_corpus, publish_model
+
+    source = Path(arguments.source)
+    if not source.exists() and source.suffix != ".pt":
+        raise UserError(f"no such file or folder: {source}")
+    common = {
+        "private": arguments.private or None,
+        "revision": arguments.revision,
+        "commit_message": arguments.message,
+    }
+    if not _is_model(source):
+        if arguments.prepare is not None:
+            raise UserError(f"{source} holds no model; --prepare shows what would be uploaded of a model")
+        from balr_hf.data import load_corpus
+
+        corpus = load_corpus(arguments.source)
+        where = publish_corpus(corpus, arguments.repo, split=arguments.split, license=arguments.license, **common)
+        logger.info("Uploaded %d recordings: %s", len(corpus), where.commit_url)
+        return
+    facts = {
+        "license": arguments.license,
+        "results": [_metrics(path) for path in _list(arguments.results)],
+        "datasets": _list(arguments.datasets),
+        "base_models": _list(arguments.base_models),
+    }
+    if arguments.prepare is not None:
+        target = Path(arguments.prepare)
+        if target.exists():
+            raise UserError(f"{target} exists already: name a new folder")
+        target.mkdir(parents=True)
+        prepare_model(source, target, arguments.repo, **facts)
+        logger.info("Would upload %s", ", ".join(sorted(f"{target}/{path.name}" for path in target.iterdir())))
+        return
+    logger.info("Uploading %s", resolve_checkpoint(source))
+    logger.info("Uploaded: %s", publish_model(source, arguments.repo, **common, **facts).commit_url)
+
+
+def _is_model(source: Path) -> bool:
+    """Whether it is a model's folder or a training run; anything else is taken as a corpus."""
+    folders = (source, source / "best") if source.suffix != ".pt" else (source.with_suffix(""), source.parent)
+    return any((folder / "config.json").is_file() for folder in folders)
+
+
+def _list(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _metrics(path: str) -> dict:
+    import json
+
+    file = Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"no metrics of balr score test at {file} ({error})") from error
+    if not isinstance(found, dict) or "trials" not in found:
+        raise UserError(f"{file} is not from balr score test")
+    return found

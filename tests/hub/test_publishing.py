@@ -1,0 +1,255 @@
+"""What users push, with its card: models, training runs, calibrated scorers, corpora; and what comes back."""
+
+import json
+import re
+import textwrap
+
+import pytest
+
+slow = pytest.mark.slow
+MARK = "<!-- Written by balr_hf."
+
+# balr_hf is not installed there: its import fails as that of a package that is missing.
+WITHOUT_PACKAGE = 'import sys\nsys.modules["balr_hf"] = None\n'
+
+
+def code_blocks(card: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+
+
+@pytest.fixture
+def trained(few, balr, tmp_path, monkeypatch):
+    """A run of each kind in `runs/`, on a few recordings."""
+    monkeypatch.chdir(tmp_path)
+    balr("extract", few)
+    words = ["data.N_classes_per_batch=4", "data.M_samples_per_class=2", "data.batch_size=8", "trainer.val_period=1"]
+    balr("train", few, few, *words, "trainer.epochs=2")
+    balr("binarize", few, "encoder.model.checkpoint_path=runs/train")
+    ids = [line.split(",")[0] for line in few.read_text().splitlines()[1:]]
+    pairs = [f"{a}\t{b}" for n, a in enumerate(ids) for b in ids[:n]]
+    (tmp_path / "trials.csv").write_text("\n".join(["enrollment\ttest", *pairs]) + "\n")
+    balr("score", "train", few)
+    return tmp_path
+
+
+@slow
+def test_run_and_scorer_are_pushed_with_cards_whose_code_runs(hub, trained, few, balr, models):
+    scorer = "scorer.checkpoint_path=runs/scorer/train"
+    status, said = balr("score", "calibrate", "--allow-overlap", few, "trials.csv", scorer)
+    assert status == 0, said
+    status, said = balr("score", "test", "--allow-overlap", "--bootstrap", "20", few, "trials.csv", scorer)
+    assert status == 0, said
+    push = """
+        import sys
+        from balr_hf.cli.main import main
+
+        for line in sys.argv[1:]:
+            status = main(line.split())
+            assert status == 0, line
+    """
+    bases = "--base-models me/embedder,me/attributes"
+    hub.run(
+        push,
+        f"push {models / 'wespeaker-tiny'} me/embedder",
+        f"push {trained}/runs/train me/attributes --base-models me/embedder --datasets me/corpus --license cc-by-4.0",
+        f"push {trained}/runs/scorer/train me/scorer {bases} --results {trained}/runs/score --private",
+    )
+    cards = {name: hub.server.repository(f"me/{name}").read("README.md").decode() for name in ("attributes", "scorer")}
+    assert hub.server.repository("me/scorer").private and not hub.server.repository("me/attributes").private
+    stored = hub.server.repository("me/attributes").at("main").files
+    assert {"training_curves.png", "history.json", "run.json", "modeling_autoencoder.py"} <= stored.keys()
+    assert len(hub.server.repository("me/attributes").history()) == 2  # made, and one commit
+
+    attributes, scorer = cards["attributes"], cards["scorer"]
+    assert "license: cc-by-4.0" in attributes and "- me/corpus" in attributes and "- me/embedder" in attributes
+    assert "12 recordings of 4 speakers" in attributes and "Adam, learning rate 0.001" in attributes
+    metrics = json.loads((trained / "runs" / "score" / "metrics.json").read_text())
+    assert f"value: {round(metrics['cllr'], 6)}" in scorer and "name: few.csv" in scorer
+    assert str(trained) not in scorer, "a path of the author's machine"
+    assert "| calibration | affine, on" in scorer
+    for card in cards.values():
+        assert "Limits and ethics" in card and "benamor2022balr" in card and "Licence" in card
+
+    blocks = [block for card in cards.values() for block in code_blocks(card)]
+    assert len(blocks) == 5
+    joined = "\n".join(f"exec({block!r}, {{}})" for block in blocks)
+    assert "same speaker" in hub.run(joined).stdout
+
+    same = """
+        import sys, torch
+        from balr_hf import BinaryAttributeAutoEncoder, load_scorer
+
+        for load, repo, folder in (
+            (BinaryAttributeAutoEncoder.from_pretrained, "me/attributes", sys.argv[1] + "/runs/train/best"),
+            (load_scorer, "me/scorer", sys.argv[1] + "/runs/scorer/train"),
+        ):
+            pulled, local = load(repo).state_dict(), load(folder).state_dict()
+            assert pulled.keys() == local.keys() and all(torch.equal(pulled[name], local[name]) for name in local)
+        assert load_scorer("me/scorer").is_calibrated
+    """
+    hub.run(same, trained)
+
+
+@slow
+def test_pushed_models_work_without_the_package(hub, root, models, tmp_path):
+    """From the card's own code, which loads the code that lies beside the weights."""
+    from balr_hf.hub.publishing import prepare_model
+
+    cards = []
+    for repo, name in (("me/embedder", "wespeaker-tiny"), ("me/bae", "autoencoder-tiny")):
+        folder = tmp_path / name
+        folder.mkdir()
+        prepare_model(models / name, folder, repo)
+        (folder / "README.md").unlink()
+        hub.server.create(repo).add_folder(folder)
+        cards.append(_card(models / name, repo))
+    blocks = [block for card in cards for block in code_blocks(card) if "trust_remote_code" in block]
+    assert len(blocks) == 2
+    show = "print(embedding.shape, attributes.shape, type(model).__module__.split('.')[0])"
+    done = hub.run(WITHOUT_PACKAGE + "\n".join(blocks) + show).stdout
+    assert "torch.Size([1, 256]) torch.Size([2, 512]) transformers_modules" in done
+
+    numbers = """
+        import numpy as np, torch
+        from transformers import AutoFeatureExtractor, AutoModel
+
+        trust = {"trust_remote_code": True}
+        waveform = np.random.default_rng(0).normal(size=32000).astype("float32")
+        features = AutoFeatureExtractor.from_pretrained("me/embedder", **trust)([waveform], sampling_rate=16000)
+        with torch.no_grad():
+            embedding = AutoModel.from_pretrained("me/embedder", **trust).eval()(**features).embeddings
+            bits = AutoModel.from_pretrained("me/bae", **trust).eval()(embedding).binary
+        print(embedding[0, :8].tolist(), bits.sum().item())
+    """
+    numbers = textwrap.dedent(numbers)
+    there = hub.run(WITHOUT_PACKAGE + numbers).stdout.splitlines()[-1]
+    here = hub.run("import balr_hf" + numbers.replace(", **trust)", ")")).stdout.splitlines()[-1]
+    assert there == here
+
+
+def _card(folder, repo):
+    from transformers import AutoConfig
+
+    import balr_hf  # noqa: F401 (registers the configurations)
+    from balr_hf.hub.cards import CardFacts, model_card
+
+    return str(model_card(AutoConfig.from_pretrained(folder), CardFacts(repo)))
+
+
+@slow
+def test_push_to_hub_of_a_model_is_one_commit_and_keeps_an_authors_card(hub, models):
+    script = """
+        import sys
+        from balr_hf import BinaryAttributeAutoEncoder
+        from huggingface_hub import HfApi
+
+        model = BinaryAttributeAutoEncoder.from_pretrained(sys.argv[1])
+        print(model.push_to_hub("me/bae", private=True, commit_message="first").oid)
+        card = HfApi().hf_hub_download("me/bae", "README.md")
+        text = open(card).read()
+        mine = "\\n".join(line for line in text.splitlines() if "<!--" not in line).replace("# bae", "# My own words")
+        HfApi().upload_file(path_or_fileobj=mine.encode(), path_in_repo="README.md", repo_id="me/bae")
+        results = {"eer": 0.25, "corpus": {"name": "/home/me/secret/test.csv"}, "scorer": "X", "calibration": None,
+                   "trials": 4, "same_speaker": 2, "different_speaker": 2, "speakers": 2}
+        model.push_to_hub("me/bae", results=[results], commit_message="second")
+        model.push_to_hub("me/bae", revision="try", commit_message="third")
+        BinaryAttributeAutoEncoder.from_pretrained("me/bae", revision="try")
+    """
+    hub.run(script, models / "autoencoder-tiny")
+    repo = hub.server.repository("me/bae")
+    assert repo.private
+    first = repo.history()[-2]
+    assert MARK in repo.read("README.md", first.id if hasattr(first, "id") else first.oid).decode()
+    card = repo.read("README.md").decode()
+    assert "# My own words" in card and "value: 0.25" in card and "secret" not in card
+    assert "config.json" in repo.at("try").files
+
+
+@slow
+def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
+    script = """
+        import sys
+        from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus
+        from balr_hf.cli.main import main
+        from balr_hf.data import save_dataset
+        from balr_hf.defaults import AUTOENCODER, EMBEDDER, resource
+        from pathlib import Path
+
+        corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)).extract_embeddings(load_corpus(sys.argv[1]))
+        corpus = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).get_binary_attributes(corpus)
+        save_dataset(corpus, Path("whole"))
+        assert main(["push", "whole", "me/corpus", "--split", "test", "--license", "mit"]) == 0
+        back = load_corpus("me/corpus")
+        for name in ("id", "speaker", "embedding", "ba"):
+            assert list(back[name]) == list(corpus[name]), name
+        from balr_hf import load_audio
+        assert (load_audio(back[0]["audio"]) == load_audio(corpus[0]["audio"])).all()
+        assert load_corpus("me/corpus@main:test").num_rows == len(corpus)
+        for bad in ("me/corpus@none", "me/corpus:train", "me/nothing"):
+            assert main(["binarize", bad, "--save-dir", "x"]) == 1
+    """
+    done = hub.run(script, few)
+    card = hub.server.repository("me/corpus", "datasets").read("README.md").decode()
+    assert "dataset_info" in card and "license: mit" in card and "12 recordings, 4 speakers" in card
+    assert "| `ba` | binary attributes | bool (512) |" in card
+    errors = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert len(errors) == 3 and all(line.startswith("balr binarize: error: ") for line in errors), errors
+
+
+@slow
+def test_interrupted_push_leaves_nothing_and_goes_through_again(hub, models):
+    push = """
+        import sys
+        from balr_hf.cli.main import main
+
+        sys.exit(main(["push", sys.argv[1], "me/bae"]))
+    """
+    hub.server.fail_after_bytes(100_000)
+    done = hub.run(push, models / "autoencoder-tiny", check=False)
+    assert done.returncode == 1 and "balr push: error: " in done.stderr and "Traceback" not in done.stderr
+    repo = hub.server.repository("me/bae")
+    assert not set(repo.at("main").files) - {".gitattributes"}
+    hub.server.fail_after_bytes(0, times=0)
+    hub.run(push, models / "autoencoder-tiny")
+    assert "model.safetensors" in repo.at("main").files
+    done = hub.run(push, models / "autoencoder-tiny", token=False, check=False)
+    assert done.returncode == 1 and "balr push: error: " in done.stderr and "Traceback" not in done.stderr
+
+
+@slow
+def test_example_trains_and_pushes(hub, root):
+    script = """
+        import runpy, sys
+
+        example = sys.argv[1] + "/examples/train.py"
+        sys.argv = [example, "--epochs", "2", "--push-to-hub", "--hub-model-id", "me/attributes", "--hub-private"]
+        runpy.run_path(example, run_name="__main__")
+    """
+    assert "Uploaded: " in hub.run(script, root).stdout
+    repo = hub.server.repository("me/attributes")
+    assert repo.private and "training_curves.png" in repo.at("main").files
+    assert "128 recordings of 16 speakers" in repo.read("README.md").decode()
+
+
+def test_results_of_another_scorer_are_refused(root, tmp_path, balr):
+    metrics = tmp_path / "metrics.json"
+    metrics.write_text(json.dumps({"trials": 3, "scorer_digest": "of another", "corpus": {"name": "test.csv"}}))
+    scorer = root / "resources" / "models" / "scorer-beta-tiny"
+    status, said = balr("push", scorer, "me/scorer", "--results", metrics, "--prepare", tmp_path / "look")
+    assert status == 1 and "the results on test.csv are of another scorer" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["nowhere", "me/x"], "no such file or folder: nowhere"),
+        (["{sample}", "me/x", "--prepare", "look"], "holds no model"),
+        (["{models}/autoencoder-tiny", "me/x", "--results", "nowhere"], "no metrics of balr score test at nowhere"),
+        (["{models}/autoencoder-tiny", "me/x", "--results", "{sample}/train.csv"], "no metrics of balr score test"),
+        (["{models}/autoencoder-tiny", "me/x", "--prepare", "{sample}"], "exists already"),
+    ],
+)
+def test_bad_pushes_end_in_one_line(balr, sample, root, words, wrong):
+    words = [word.format(sample=sample, models=root / "resources" / "models") for word in words]
+    status, said = balr("push", *words)
+    assert status == 1 and wrong in said and "Traceback" not in said
