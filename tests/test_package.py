@@ -68,3 +68,29 @@ def test_shipped_models_say_what_they_are(root):
     for folder in (root / "resources" / "models").iterdir():
         if folder.is_dir():
             assert (folder / "README.md").read_text().startswith("---\n"), folder
+
+
+# The order of imports must not matter, nor what of transformers was imported before or is imported first.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import balr_hf",
+        "import transformers.pipelines",
+        "import balr_hf; from transformers import AutoFeatureExtractor",
+        "import balr_hf.pipelines",
+        "import balr_hf.scoring.modeling_scorer",
+    ],
+)
+def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
+    script = (
+        f"{first}\n"
+        "import sys, balr_hf\n"
+        "from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, pipeline\n"
+        "for name in ('wespeaker-tiny', 'autoencoder-tiny', 'scorer-beta-tiny'):\n"
+        "    config, model = AutoConfig.from_pretrained(name), AutoModel.from_pretrained(name)\n"
+        "    assert type(model).__module__.startswith('balr_hf.') and isinstance(model.config, type(config)), name\n"
+        "assert type(AutoFeatureExtractor.from_pretrained('wespeaker-tiny')) is balr_hf.WespeakerFeatureExtractor\n"
+        "pipeline('speaker-comparison', device='cpu')\n"
+    )
+    run_python("-c", script, cwd=root / "resources" / "models")
