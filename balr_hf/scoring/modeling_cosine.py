@@ -1,10 +1,13 @@
 """The cosine scorer: a similarity, not a likelihood ratio; the baseline that needs no reference population."""
 
+from functools import partial
+
 import torch
 from torch.nn import functional as F
 
 from balr_hf.scoring.configuration_scorers import CosineSimilarityScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.trial_terms import Terms, TrialTerms
 
 
 class CosineSimilarityScorer(Scorer):
@@ -34,8 +37,23 @@ class CosineSimilarityScorer(Scorer):
         cosines = parts.sum(1, keepdim=True)
         return (parts * cosines.flip(-1)).mean(-1)
 
-    def _matrix(self, enroll: torch.Tensor, test: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-        if weights is not None:
-            return super()._matrix(enroll, test, weights)
-        sides = [F.normalize(counts, dim=1, eps=self.config.eps) for counts in (enroll, test)]
-        return (sides[0][..., 0] @ sides[1][..., 0].T) * (sides[0][..., 1] @ sides[1][..., 1].T)
+    def _trial_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
+        """A term depends on the sides' counts of all attributes, by their norms."""
+        terms = partial(self._weighted_terms, weights)
+        return (
+            TrialTerms(terms, enroll, test)
+            if weights is not None
+            else _CosineTerms(terms, enroll, test, self.config.eps)
+        )
+
+
+class _CosineTerms(TrialTerms):
+    """All scores, if not weighted, are products of two matrices of cosines."""
+
+    def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor, eps: float):
+        super().__init__(terms, enroll, test)
+        self.eps = eps
+
+    def matrix(self) -> torch.Tensor:
+        enroll, test = (F.normalize(counts, dim=1, eps=self.eps) for counts in (self.enroll, self.test))
+        return (enroll[..., 0] @ test[..., 0].T) * (enroll[..., 1] @ test[..., 1].T)

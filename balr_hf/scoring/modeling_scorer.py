@@ -4,6 +4,7 @@ import importlib
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from balr_hf.errors import UserError
 from balr_hf.hub.pretrained import HubModel
 from balr_hf.scoring.configuration_scorers import SCORER_CONFIGS, ScorerConfig
 from balr_hf.scoring.statistics import name_digests
+from balr_hf.scoring.trial_terms import TrialTerms, trial_terms_of
 
 if TYPE_CHECKING:
     from balr_hf.scoring.calibration import Calibration
@@ -25,9 +27,6 @@ logger = logging.getLogger(__name__)
 Counts = torch.Tensor | np.ndarray
 
 LOG10 = math.log(10)
-
-# Numbers that a block's largest temporary may hold (float64: 8 MiB).
-BLOCK_ELEMENTS = 2**20
 
 # Names on the command line -> module and class.
 SCORERS = {
@@ -260,10 +259,8 @@ class Scorer(HubModel):
         """
         enroll, test = self._sides(enroll, test)
         weights, offset = self._calibration(calibrated)
-        rows = max(1, BLOCK_ELEMENTS // enroll[0].numel()) if len(enroll) else 1
-        blocks = zip(enroll.split(rows), test.split(rows), strict=True)
-        sums = [self._weighted_terms(e, t, weights).sum(-1) + offset for e, t in blocks]
-        return torch.cat(sums) if sums and len(enroll) else enroll.new_zeros(0)
+        trials = torch.arange(len(enroll), device=self.device)
+        return TrialTerms(partial(self._weighted_terms, weights), enroll, test).scores(trials, trials) + offset
 
     def attribute_scores(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
         """The terms whose sum is `score`; calibrated, their sum and `calibration_offset` are.
@@ -280,10 +277,10 @@ class Scorer(HubModel):
             ValueError, UserError: as for `score`.
         """
         enroll, test = self._sides(enroll, test)
-        return self._weighted_terms(enroll, test, self._calibration(calibrated)[0])
+        return self._weighted_terms(self._calibration(calibrated)[0], enroll, test)
 
     def score_matrix(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
-        """Score every enrollment against every test, in blocks of bounded memory.
+        """Score every enrollment against every test; temporaries are small beside the result.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.
@@ -296,12 +293,24 @@ class Scorer(HubModel):
         Raises:
             ValueError, UserError: as for `score`.
         """
-        self._check_fitted()
-        enroll, test = self._checked(enroll, "enroll"), self._checked(test, "test")
-        weights, offset = self._calibration(calibrated)
-        return self._matrix(enroll, test, weights) + offset
+        return self.trial_terms(enroll, test, calibrated).matrix().add_(self._calibration(calibrated)[1])
 
     forward = score
+
+    def trial_terms(self, enroll: Counts, test: Counts, calibrated: bool = False) -> TrialTerms:
+        """What is needed to score many trials between two sets of sides, without the calibration's offset.
+
+        Args:
+            enroll (`(enrollments, attributes, 2)`): counts.
+            test (`(tests, attributes, 2)`): counts.
+            calibrated (bool): apply the calibration's weights.
+
+        Raises:
+            ValueError, UserError: as for `score`.
+        """
+        self._check_fitted()
+        enroll, test = self._checked(enroll, "enroll"), self._checked(test, "test")
+        return self._trial_terms(self._calibration(calibrated)[0], enroll, test)
 
     def explain(self, enroll: Counts, test: Counts, **details) -> "Explanation":
         """Take one trial apart: its LLR, and what each attribute adds to it.
@@ -327,22 +336,15 @@ class Scorer(HubModel):
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
+    def _trial_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
+        """By a table of states, since a term depends on nothing but the two sides' counts of its attribute."""
+        return trial_terms_of(partial(self._weighted_terms, weights), enroll, test)
+
     @torch.no_grad()
-    def _weighted_terms(self, enroll: torch.Tensor, test: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    def _weighted_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         terms = self._attribute_scores(enroll, test)
         terms = torch.where(self.informative, terms, torch.zeros_like(terms))
         return terms if weights is None else terms * weights
-
-    @torch.no_grad()
-    def _matrix(self, enroll: torch.Tensor, test: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-        matrix = enroll.new_empty(len(enroll), len(test))
-        columns = max(1, BLOCK_ELEMENTS // max(1, enroll[:1].numel()))
-        for row, side in enumerate(enroll):
-            for start in range(0, len(test), columns):
-                block = test[start : start + columns]
-                terms = self._weighted_terms(side.expand_as(block), block, weights)
-                matrix[row, start : start + columns] = terms.sum(-1)
-        return matrix
 
     def _calibration(self, calibrated: bool) -> tuple[torch.Tensor | None, float]:
         """The attributes' weights and the offset."""

@@ -11,6 +11,9 @@ from balr_hf.data import vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
 
+# Trials that are scored together, and whose terms are.
+SCORES_AT_ONCE, TERMS_AT_ONCE = 2**17, 2048
+
 
 @dataclass
 class Trials:
@@ -133,29 +136,34 @@ def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
 
 
 def score_trials(
-    scorer, counts: np.ndarray, trials: Trials, block: int = 2048, calibrated: bool = False, progress: bool = False
+    scorer, counts: np.ndarray, trials: Trials, calibrated: bool = False, progress: bool = False
 ) -> np.ndarray:
-    """Score a trial list, a block of trials at a time.
+    """Score a trial list.
 
     Args:
         scorer: a fitted [`Scorer`].
         counts: of `trials.sides`; see [`side_counts`].
-        block (int): trials scored together.
         calibrated (bool): apply the scorer's calibration.
         progress (bool): show a progress bar.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
     """
-    blocks = _blocks(trials, block, progress, "Scoring")
-    return np.concatenate([scorer.score(counts[e], counts[t], calibrated).cpu().numpy() for _, e, t in blocks])
+    table = scorer.trial_terms(counts, counts, calibrated)
+    offset = scorer.calibration_offset.item() if calibrated else 0.0
+    scores = np.empty(len(trials))
+    for part, rows, columns in _blocks(trials, SCORES_AT_ONCE, progress, "Scoring"):
+        scores[part] = table.scores(rows, columns).cpu().numpy() + offset
+    return scores
 
 
-def trial_terms(scorer, counts: np.ndarray, trials: Trials, block: int = 2048, progress: bool = False) -> np.ndarray:
+def trial_terms(scorer, counts: np.ndarray, trials: Trials, progress: bool = False) -> np.ndarray:
     """The attributes' terms of a trial list, float32 `(trials, attributes)`: raw natural-log likelihood ratios."""
-    blocks = _blocks(trials, block, progress, "Scoring")
-    parts = [scorer.attribute_scores(counts[e], counts[t]).cpu().numpy().astype(np.float32) for _, e, t in blocks]
-    return np.concatenate(parts)
+    table = scorer.trial_terms(counts, counts)
+    terms = np.empty((len(trials), scorer.config.num_attributes), dtype=np.float32)
+    for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Scoring"):
+        terms[part] = table.terms(rows, columns).cpu().numpy()
+    return terms
 
 
 def mean_terms(
@@ -163,25 +171,28 @@ def mean_terms(
     counts: np.ndarray,
     trials: Trials,
     labels: np.ndarray,
-    block: int = 2048,
     calibrated: bool = False,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each attribute adds on average: float64 `(attributes,)` over same-speaker trials, and over the others."""
+    table = scorer.trial_terms(counts, counts, calibrated)
     sums = np.zeros((2, scorer.config.num_attributes))
-    for part, e, t in _blocks(trials, block, progress, "Averaging terms"):
-        terms = scorer.attribute_scores(counts[e], counts[t], calibrated).cpu().numpy()
+    for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Averaging terms"):
+        terms = table.terms(rows, columns).cpu().numpy()
         sums += np.stack([terms[labels[part]].sum(0), terms[~labels[part]].sum(0)])
     return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
 
 
 def _blocks(trials: Trials, block: int, progress: bool, what: str):
-    """Runs of trials: a slice, and the numbers of their sides."""
+    """Some trials at a time, those of an enrollment together: which they are, and the numbers of their sides."""
+    import torch
+
+    order = np.argsort(trials.enroll, kind="stable")
     with tqdm(total=len(trials), desc=what, disable=not progress, unit="trial", delay=2) as bar:
         for start in range(0, len(trials), block):
-            part = slice(start, start + block)
-            yield part, trials.enroll[part], trials.test[part]
-            bar.update(len(trials.enroll[part]))
+            part = order[start : start + block]
+            yield part, torch.from_numpy(trials.enroll[part]), torch.from_numpy(trials.test[part])
+            bar.update(len(part))
 
 
 def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep: str = "\t") -> None:

@@ -1,0 +1,164 @@
+"""Many trials between few sides: terms looked up rather than computed, and sums of terms as matrix products.
+
+A side's counts of an attribute take few values: two, if it is one recording. So all terms between two sets of sides
+are in a small table, states x states x attributes, whatever the scorer. With `E[s]` the 0/1 matrix of the enrollments in
+state `s`, and `W[s]` the terms of the tests against that state, the scores of all pairs are the sum over `s` of
+`E[s] W[s]^T`: one matrix product for each state but one.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+Terms = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+# Sides of a block of a score matrix.
+BLOCK_SIDES = 1024
+
+# Numbers that a table of terms may hold (float64: 128 MiB), and that one temporary of a block may (8 MiB).
+TABLE_ELEMENTS = 2**24
+BLOCK_ELEMENTS = 2**20
+
+# Distinct counts beyond which they are not told apart.
+MOST_STATES = 2**16
+
+# A trial alone costs about as much as so many entries of a matrix product.
+PAIR_COST = 100
+
+
+class TrialTerms:
+    """Terms of trials between two sets of sides, each computed from the counts: what always works.
+
+    Args:
+        terms: counts of two sides `(n, attributes, k)` each -> terms `(n, attributes)`.
+        enroll (`(enrollments, attributes, k)`): counts.
+        test (`(tests, attributes, k)`): counts.
+    """
+
+    def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor):
+        self._terms, self.enroll, self.test = terms, enroll, test
+
+    def terms(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Terms of the trials `(rows[n], columns[n])`: `(n, attributes)`."""
+        return self._terms(self.enroll[rows], self.test[columns])
+
+    def scores(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Sums of terms of the trials `(rows[n], columns[n])`: `(n,)`."""
+        block = max(1, BLOCK_ELEMENTS // max(1, self.enroll[:1].numel()))
+        parts = [self.terms(r, c).sum(-1) for r, c in zip(rows.split(block), columns.split(block), strict=True)]
+        return torch.cat(parts) if parts else self.enroll.new_zeros(0)
+
+    def matrix(self) -> torch.Tensor:
+        """Sums of terms of every enrollment against every test: `(enrollments, tests)`."""
+        matrix = self.enroll.new_empty(len(self.enroll), len(self.test))
+        columns = torch.arange(len(self.test), device=self.test.device)
+        for row in range(len(self.enroll)):
+            matrix[row] = self.scores(torch.full_like(columns, row), columns)
+        return matrix
+
+
+class TabledTerms(TrialTerms):
+    """As [`TrialTerms`], through the table of states.
+
+    Args:
+        terms, enroll, test: as for [`TrialTerms`].
+        enroll_states, test_states: of [`count_states`].
+    """
+
+    def __init__(self, terms, enroll, test, enroll_states, test_states):
+        super().__init__(terms, enroll, test)
+        (self.enroll_codes, self.enroll_states), (self.test_codes, self.test_states) = enroll_states, test_states
+        self._table = None
+
+    def terms(self, rows, columns):
+        if self._table is None and self._table_size() > TABLE_ELEMENTS:
+            return super().terms(rows, columns)
+        if self._table is None:
+            self._table = torch.cat([self._against(state, self.test_states) for state in self.enroll_states])
+        return self._table.gather(0, self.enroll_codes[rows].long() * len(self.test_states) + self.test_codes[columns])
+
+    def scores(self, rows, columns):
+        if not len(rows):
+            return super().scores(rows, columns)
+        (rows, row), (columns, column) = (side.unique(return_inverse=True) for side in (rows, columns))
+        products = max(1, min(len(self.enroll_states), len(self.test_states)) - 1)
+        if len(rows) * len(columns) * products > PAIR_COST * len(row):
+            return super().scores(rows[row], columns[column])
+        scores = self.enroll.new_empty(len(row))
+        block = row // BLOCK_SIDES
+        for part in block.argsort().split(block.bincount().tolist()):
+            first = int(block[part[0]]) * BLOCK_SIDES
+            matrix = self._matrix(rows[first : first + BLOCK_SIDES], columns)
+            scores[part] = matrix[row[part] - first, column[part]]
+        return scores
+
+    def matrix(self):
+        rows, columns = (torch.arange(len(side), device=side.device) for side in (self.enroll, self.test))
+        return torch.cat([self._matrix(block, columns) for block in rows.split(BLOCK_SIDES)])
+
+    def _matrix(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Scores of some enrollments against some tests, a block of tests at a time."""
+        codes, blocks = self.enroll_codes[rows], self.test_codes[columns].split(BLOCK_SIDES)
+        if len(self.enroll_states) <= len(self.test_states):
+            parts = [self._product(codes, self.enroll_states, block, self.test_states) for block in blocks]
+        else:
+            parts = [
+                self._product(block, self.test_states, codes, self.enroll_states, swapped=True).T for block in blocks
+            ]
+        return torch.cat(parts, 1)
+
+    def _product(self, few_codes, few_states, codes, states, swapped: bool = False) -> torch.Tensor:
+        """Scores `(len(few_codes), len(codes))`; the loop is over the states of the first."""
+        codes = codes.long()
+        first = self._against(few_states[0], states, swapped).gather(0, codes)
+        matrix = first.sum(-1).expand(len(few_codes), -1).clone()
+        for number, state in enumerate(few_states[1:], 1):
+            has = few_codes == number
+            if has.any():
+                matrix.addmm_(has.to(first.dtype), (self._against(state, states, swapped).gather(0, codes) - first).T)
+        return matrix
+
+    def _against(self, state: torch.Tensor, states: torch.Tensor, swapped: bool = False) -> torch.Tensor:
+        """Terms of one state against others, in every attribute: `(states, attributes)`."""
+        attributes = self.enroll.shape[1]
+        sides = [s.unsqueeze(-2).expand(len(states), attributes, -1) for s in (state.expand_as(states), states)]
+        return self._terms(*(reversed(sides) if swapped else sides))
+
+    def _table_size(self) -> int:
+        return len(self.enroll_states) * len(self.test_states) * self.enroll.shape[1]
+
+
+def trial_terms_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
+    """[`TabledTerms`] where counts repeat, as whole numbers do, else [`TrialTerms`]."""
+    states = [count_states(side) for side in (enroll, test)]
+    if None in states or not len(enroll) or not len(test):
+        return TrialTerms(terms, enroll, test)
+    return TabledTerms(terms, enroll, test, *states)
+
+
+def count_states(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Number the distinct counts of an attribute.
+
+    Args:
+        counts (`(sides, attributes, k)`): not negative.
+
+    Returns:
+        `(codes, states)`: int32 `(sides, attributes)`; and the counts that each code stands for, `(states, k)`. None
+        where counts are not whole numbers, or too many.
+    """
+    if not counts.numel():
+        return None
+    sizes = [int(size) + 1 for size in counts.amax((0, 1)).clamp(max=MOST_STATES).tolist()]
+    possible = torch.Size(sizes).numel()
+    if possible > MOST_STATES:
+        return None
+    codes = torch.zeros(counts.shape[:2], dtype=torch.int32, device=counts.device)
+    for value, size in zip(counts.unbind(-1), sizes, strict=True):
+        whole = value.to(torch.int32)
+        if not (whole == value).all():
+            return None
+        codes.mul_(size).add_(whole)
+    present = codes.flatten().bincount(minlength=possible) > 0
+    rank = (present.cumsum(0) - 1).to(torch.int32)
+    states = torch.stack(torch.unravel_index(present.nonzero()[:, 0], sizes), -1)
+    return rank[codes.long()], states.to(counts.dtype)
