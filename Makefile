@@ -1,23 +1,26 @@
 # make demo: from a recording to a likelihood ratio, on what the repository ships, offline
 # make test: all tests
-# Both make the environment (.venv) if it is missing.
+# make test-oldest: all tests with the oldest versions of the Hugging Face libraries that pyproject.toml admits
+# Each makes its environment (.venv; .venv-oldest for the last) if it is missing.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+OLDEST_PYTHON ?= python3.11
+OLDEST_VENV ?= .venv-oldest
 # Without an NVIDIA GPU, the tested set of versions with the CPU build of torch.
 CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constraints-cpu.txt)
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test lint format install clean
+.PHONY: demo test test-oldest lint format install clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	@echo "Making the environment in $(VENV) (a few minutes the first time)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,app]" $(CONSTRAINTS)
 	@touch $@
 
 demo: install
@@ -25,6 +28,15 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n auto
+
+test-oldest: $(OLDEST_VENV)/.installed
+	$(OLDEST_VENV)/bin/python -m pytest -n auto
+
+$(OLDEST_VENV)/.installed: pyproject.toml constraints-oldest.txt
+	@echo "Making the environment in $(OLDEST_VENV) (a few minutes the first time)"
+	$(OLDEST_PYTHON) -m venv $(OLDEST_VENV)
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints-oldest.txt
+	@touch $@
 
 lint: install
 	$(BIN)/ruff check .
@@ -35,4 +47,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) runs demo .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(OLDEST_VENV) runs demo .pytest_cache .ruff_cache build dist

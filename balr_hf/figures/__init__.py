@@ -1,8 +1,20 @@
-"""Figures of performance, of what a scorer has learnt, and of one comparison, each a `matplotlib.figure.Figure`."""
+"""Figures of performance, of what a scorer has learnt, of a comparison and its recordings: each a `Figure`."""
 
 from balr_hf.figures.attributes import evidence, parameters
 from balr_hf.figures.comparison import contributions
 from balr_hf.figures.performance import det, ece, pav, tippett
+from balr_hf.figures.spectrograms import spectrograms
 from balr_hf.figures.style import figure_svg, save_figure
 
-__all__ = ["contributions", "det", "ece", "evidence", "figure_svg", "parameters", "pav", "save_figure", "tippett"]
+__all__ = [
+    "contributions",
+    "det",
+    "ece",
+    "evidence",
+    "figure_svg",
+    "parameters",
+    "pav",
+    "save_figure",
+    "spectrograms",
+    "tippett",
+]

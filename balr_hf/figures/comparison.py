@@ -6,13 +6,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from balr_hf.figures.style import DARK, DIFFERENT, GREY, MINUS, SAME, look, new_figure
+from balr_hf.figures.style import DARK, DIFFERENT, GREY, MINUS, SAME, WIDTH, look, new_figure
 
 # Inches a bar.
 ROW = 0.165
 
 # Inches, about: of the axes, and of a character beside a bar.
 AXES_WIDTH, CHARACTER = 1.85, 0.062
+
+# Characters of a bar's name that the usual width has room for.
+NAME = 25
 
 
 @look()
@@ -59,8 +62,10 @@ def contributions(
     order = np.argsort(-terms, kind="stable")
     summary = _summary(terms, rest, num_rest, offset, total)
     heights = [ROW * terms.size + 0.1, ROW * len(summary) + 0.1]
-    figure, (above, below) = new_figure(height=sum(heights) + 1.1, rows=2, height_ratios=heights)
-    _bars(above, [f"{labels[row]}, {attributes[row]}" for row in order], terms[order])
+    names = [f"{labels[row]}, {attributes[row]}" for row in order]
+    width = WIDTH + CHARACTER * max(0, max(map(len, names)) - NAME)
+    figure, (above, below) = new_figure(width, sum(heights) + 1.1, rows=2, height_ratios=heights)
+    _bars(above, names, terms[order])
     above.set_xlabel(f"Contribution of an attribute ({unit})")
     header = {"textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 6.5, "color": GREY}
     above.annotate("state on both sides, attribute", (0, 1), (-3, 1), xycoords="axes fraction", **header)

@@ -63,6 +63,18 @@ def test_figures_beside_the_bars_stay_within_the_axes(scale):
     assert "nan" not in figure_svg(figure)
 
 
+@pytest.mark.parametrize("label", ["active / active", "active in 10 of 12 / active in 10 of 12"])
+def test_names_of_any_length_leave_room_for_the_rest(label):
+    figure = contributions(ATTRIBUTES, TERMS, [label] * 3, 10.0, 509, -4.0, 7.75)
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for axes in figure.axes:
+        assert axes.get_window_extent().width > 0.4 * 3.5 * figure.dpi
+        for text in [axes.xaxis.label, *axes.get_yticklabels(), *axes.texts]:
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

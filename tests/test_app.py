@@ -1,0 +1,276 @@
+"""The page of examples/app.py: what it says of bad input, and one comparison in a browser."""
+
+import base64
+import importlib.util
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from balr_hf.defaults import SAMPLE_CORPUS, resource
+
+FIRST, SECOND = (resource(SAMPLE_CORPUS) / "espeak17" / f"espeak17-0{number}.opus" for number in (1, 2))
+OTHER = resource(SAMPLE_CORPUS) / "espeak18" / "espeak18-02.opus"
+
+
+@pytest.fixture(scope="module")
+def app(root):
+    spec = importlib.util.spec_from_file_location("app", root / "examples" / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def pipeline(app):
+    return app.load_pipeline()
+
+
+def words(html: str) -> str:
+    return re.sub(r"<[^>]*>", "", html).strip()
+
+
+def write_wav(path: Path, samples: np.ndarray) -> str:
+    from scipy.io import wavfile
+
+    wavfile.write(path, 16_000, samples.astype(np.float32))
+    return str(path)
+
+
+def test_answer_is_that_of_the_pipeline(app, pipeline):
+    html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND), str(OTHER)])
+    explanation = pipeline(str(FIRST), [str(SECOND), str(OTHER)], return_explanation=True)["explanation"]
+    for text in (explanation.verdict[1:], explanation.describe_ratio(), explanation.describe_findings()):
+        assert text in words(html)
+    assert "2 recordings" in html
+    assert html.count("<svg") == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: None, "Voice B has no recording yet"),
+        (lambda folder: write_wav(folder / "b.wav", np.zeros(16_000)), "Voice B, b.wav: digital silence"),
+        (lambda folder: write_wav(folder / "b.wav", np.ones(500)), "Voice B, b.wav: too short: 31 ms"),
+        (lambda folder: (folder / "b.wav").write_text("<b>words</b>") and str(folder / "b.wav"), "not audio"),
+        (lambda folder: (folder / "b.wav").touch() or str(folder / "b.wav"), "Voice B, b.wav: empty file"),
+        (lambda folder: str(folder / "b.wav"), "Voice B, b.wav: file not found"),
+    ],
+    ids=["none", "silence", "short", "text", "empty", "missing"],
+)
+def test_bad_input_gives_one_message(app, pipeline, tmp_path, make, said):
+    path = make(tmp_path)
+    html = app.compare_voices(pipeline, [str(FIRST)], [path] if path else [])
+    assert html.count('role="alert"') == 1
+    assert said in words(html)
+    assert "Traceback" not in html and "verdict" not in html
+
+
+def test_name_of_a_file_is_shown_as_text(app, pipeline, tmp_path):
+    path = tmp_path / "<img src=x>.wav"
+    shutil.copy(FIRST, path)
+    html = app.compare_voices(pipeline, [str(path)], [str(SECOND)])
+    assert "<img" not in html and "&lt;img" in html
+
+
+def test_same_recording_on_both_sides_is_told(app, pipeline):
+    assert app.IDENTICAL in app.compare_voices(pipeline, [str(FIRST)], [str(FIRST)])
+
+
+@pytest.mark.parametrize("llr", [-30.0, -5.0, -0.1, 0.0, 3.0, 14.0, 40.0])
+def test_mark_on_the_scale_is_within_the_step_of_the_words(app, pipeline, llr):
+    explanation = pipeline(str(FIRST), str(SECOND), return_explanation=True)["explanation"]
+    explanation.offset += llr - explanation.llr
+    html = app.verbal_scale_html(explanation)
+    at = float(re.search(r"--at: ([\d.]+)%", html)[1])
+    steps = re.findall(r'<div class="step( here)?"[^>]*>([a-z ]+)<', html)
+    here = [number for number, (mark, _) in enumerate(steps) if mark]
+    assert len(steps) == 13 and len(here) == 1
+    assert here[0] <= at / 100 * 13 <= here[0] + 1
+    assert steps[here[0]][1].split()[0] in explanation.verdict
+
+
+def test_space_installs_what_the_package_needs(root):
+    wanted = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    lines = (root / "examples" / "space" / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith(("#", "--"))] == wanted
+
+
+class Browser:
+    """A headless Chromium, driven over its DevTools protocol."""
+
+    def __init__(self, address: str):
+        import websocket
+
+        self.socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
+        self.count, self.events = 0, []
+        for domain in ("Page", "DOM", "Runtime", "Network", "Log"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params) -> dict:
+        self.count += 1
+        self.socket.send(json.dumps({"id": self.count, "method": method, "params": params}))
+        while True:
+            answer = json.loads(self.socket.recv())
+            if answer.get("id") == self.count:
+                assert "error" not in answer, (method, answer)
+                return answer["result"]
+            self.events.append(answer)
+
+    def value(self, expression: str):
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = 60):
+        until = time.monotonic() + seconds
+        while not (value := self.value(expression)):
+            assert time.monotonic() < until, f"not within {seconds} s: {expression}"
+            time.sleep(0.1)
+        return value
+
+    def choose(self, selector: str, *paths: Path) -> None:
+        """Choose files in an `<input type=file>`."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
+
+    def resize(self, width: int) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=844,
+            deviceScaleFactor=2 if width < 500 else 1,
+            mobile=width < 500,
+        )
+        time.sleep(0.5)
+
+    def screenshot(self, path: Path) -> None:
+        """The whole page, however long."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        image = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        path.write_bytes(base64.b64decode(image["data"]))
+
+    def hosts(self) -> set[str]:
+        """Those that anything was asked of."""
+        self.value("0")
+        sent = [event["params"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        return {urlsplit(request["request"]["url"]).hostname for request in sent} - {None}
+
+
+@contextmanager
+def running(*command: object, **kwargs):
+    """A process for as long as it is wanted."""
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, **kwargs)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def patiently(look, process: subprocess.Popen, seconds: float = 120):
+    """What `look` finds as soon as it raises nothing."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return look()
+        except (OSError, ValueError):
+            assert process.poll() is None, f"ended with {process.returncode}"
+            assert time.monotonic() < until, f"not ready within {seconds} s"
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    for package in ("gradio", "websocket"):
+        pytest.importorskip(package, reason=f"needs {package}: pip install -e '.[app,dev]'")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return found or pytest.skip("needs chromium, chromium-browser or google-chrome")
+
+
+@pytest.fixture(scope="module")
+def address(root, chromium):
+    """Of the app, running."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"}
+    with running(sys.executable, root / "examples" / "app.py", "--port", port, env=env) as process:
+        url = f"http://127.0.0.1:{port}/"
+        patiently(lambda: urllib.request.urlopen(url, timeout=5).close(), process)
+        yield url
+
+
+@pytest.fixture
+def browser(chromium, address, tmp_path):
+    """At the app's page."""
+    profile = tmp_path / "profile"
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    flags += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
+    with running(chromium, *flags, "about:blank", stderr=subprocess.DEVNULL) as process:
+        ready = profile / "DevToolsActivePort"
+        port = patiently(lambda: int(ready.read_text().split()[0]), process)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=20) as response:
+            (tab,) = (target for target in json.load(response) if target["type"] == "page")
+        browser = Browser(tab["webSocketDebuggerUrl"])
+        browser.resize(1280)
+        browser.call("Page.navigate", url=address)
+        browser.wait(
+            "document.querySelectorAll('input[type=file]').length >= 2 && !!document.querySelector('#compare')"
+        )
+        yield browser
+        browser.socket.close()
+
+
+VERDICT = "document.querySelector('#answer #verdict')?.textContent"
+ALERT = "document.querySelector('#answer [role=alert]')?.textContent"
+WAITING = "document.querySelectorAll('#voice-a input[type=file], #voice-b input[type=file]').length"
+
+
+@pytest.mark.slow
+def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
+    browser.choose("#voice-a input[type=file]", FIRST)
+    browser.choose("#voice-b input[type=file]", OTHER)
+    browser.wait(f"{WAITING} == 0")  # a player takes the place of each once it is uploaded
+    browser.value("document.querySelector('#compare').click()")
+    verdict = browser.wait(VERDICT)
+    explanation = pipeline(str(FIRST), str(OTHER), return_explanation=True)["explanation"]
+    assert verdict.lower() == explanation.verdict
+    assert explanation.describe_ratio() in browser.value("document.querySelector('#answer').innerText")
+    for width in (1280, 390):
+        browser.resize(width)
+        browser.wait(f"document.documentElement.scrollWidth <= {width}", 10)
+        browser.screenshot(tmp_path / f"{width}.png")
+    assert browser.value("document.title") == "Speaker comparison"
+    assert browser.hosts() == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_missing_voice_is_told_in_the_page(browser):
+    browser.value("document.querySelector('#compare').click()")
+    assert "Voice A has no recording yet" in browser.wait(ALERT)
+    assert not browser.value(VERDICT)
+
+
+@pytest.mark.slow
+def test_example_is_compared_by_one_click(browser):
+    browser.wait("[...document.querySelectorAll('button')].some(b => b.textContent.includes('One voice'))")
+    browser.value("[...document.querySelectorAll('button')].find(b => b.textContent.includes('One voice')).click()")
+    assert "same speaker" in browser.wait(VERDICT)
