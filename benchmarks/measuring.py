@@ -1,0 +1,62 @@
+"""What the benchmarks share: clocks, limits of the machine, memory, and tables."""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+
+def seconds(run: Callable[[], object], repeats: int = 3) -> float:
+    """The shortest of several runs: what the machine can do where nothing else disturbs it."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 2048, device: str = "cpu") -> float:
+    """Floating-point operations a second of a matrix product, two for each multiply-add."""
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    return 2 * size**3 / seconds(lambda: a @ b, 10)
+
+
+def peak_memory() -> int:
+    """Bytes: the most that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def held_memory() -> int:
+    """Bytes that this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    name = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{name}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads{gpu}"
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence]) -> None:
+    """Print a table in Markdown."""
+    print(f"\n### {title}\n\n{machine()}\n")
+    for line in (header, ["---"] * len(header), *rows):
+        print("| " + " | ".join(map(str, line)) + " |", flush=True)
+
+
+def against(value: float, target: float, form: str = ".1f", unit: str = "x", at_most: bool = False) -> str:
+    """A figure beside its target: `4.2x (target 3x: met)`."""
+    met = value <= target if at_most else value >= target
+    bound = "at most " if at_most else ""
+    return f"{value:{form}}{unit} (target {bound}{target:g}{unit}: {'met' if met else 'NOT met'})"
