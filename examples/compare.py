@@ -1,0 +1,28 @@
+"""Compare a questioned recording with one or several of a known speaker, and say why.
+
+    python examples/compare.py
+    python examples/compare.py questioned.wav known-1.wav known-2.wav
+
+Prints the likelihood ratio and the weightiest attributes, and writes the page `comparison.html`. The models are the
+small ones that ship with the package: for real work name your own, as in
+`pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")`.
+"""
+
+import sys
+from pathlib import Path
+
+from transformers import pipeline
+
+import balr_hf  # noqa: F401 (registers the pipelines)
+from balr_hf.defaults import SAMPLE_CORPUS, resource
+
+voice = resource(SAMPLE_CORPUS) / "espeak17"
+questioned, *known = sys.argv[1:] or [voice / f"espeak17-0{number}.opus" for number in (1, 2)]
+
+compare = pipeline("speaker-comparison")
+result = compare(questioned, known, names=("questioned", "known"), return_explanation=True)
+
+explanation = result["explanation"]
+print(explanation.to_text(top=5))
+Path("comparison.html").write_text(explanation.to_html(), encoding="utf-8")
+print(f"\nln LR {result['calibrated_llr']:+.2f}: {result['verbal']}. Written: comparison.html")

@@ -1,0 +1,43 @@
+"""Embeddings of a corpus that others made: other names of columns, numbered speakers, no ids, audio decoded or not.
+
+    python examples/corpus_with_decoded_audio.py
+    python examples/corpus_with_decoded_audio.py NAME/DATASET validation speaker_id
+
+The arguments are a dataset on the Hub with an `audio` column, one of its splits, and its column of speakers. Without
+them a stand-in is made from the sample corpus. No torchcodec is needed; where it is installed, its `AudioDecoder`s are
+taken too, by `load_audio(row["audio"])` and by the pipelines.
+"""
+
+import sys
+
+import datasets
+
+from balr_hf import WespeakerModel, load_audio, load_corpus
+from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
+
+
+def stand_in():
+    """An `Audio` column, speakers as a `ClassLabel`, no ids."""
+    recordings = load_corpus(resource(SAMPLE_CORPUS) / "test.csv").select(range(16))
+    theirs = recordings.select_columns(["audio", "speaker"]).rename_column("speaker", "speaker_id")
+    return theirs.class_encode_column("speaker_id").cast_column("audio", datasets.Audio(sampling_rate=16000))
+
+
+def decoded(theirs):
+    """The same with samples in place of files, as `{"array": ..., "sampling_rate": ...}`."""
+    files = theirs.cast_column("audio", datasets.Audio(decode=False))
+    samples = [{"array": load_audio(audio), "sampling_rate": 16000} for audio in files["audio"]]
+    return theirs.remove_columns("audio").add_column("audio", samples)
+
+
+name, split, speaker = sys.argv[1:] or (None, None, "speaker_id")
+theirs = datasets.load_dataset(name, split=split) if name else stand_in()
+embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+
+for kind, dataset in {"files": theirs, "samples": decoded(theirs)}.items():
+    dataset.rename_column(speaker, "speaker").save_to_disk(f"corpus-of-{kind}")
+    corpus = embedder.extract_embeddings(load_corpus(f"corpus-of-{kind}"))
+    first = corpus[0]
+    print(
+        f"{kind}: {len(corpus)} recordings; the first, {first['id']} of {first['speaker']}: {first['embedding'][:3]}"
+    )

@@ -1,0 +1,55 @@
+"""Fit a scorer to a reference population, calibrate it on other speakers, and test it on yet others.
+
+    python examples/fit_and_calibrate_scorer.py
+    python examples/fit_and_calibrate_scorer.py reference calibration test
+
+The arguments are corpora with binary attributes and speakers (examples/binarize.py makes such), no speaker in two of
+them. Without arguments the voices of the sample corpus are dealt into three. Writes the folder `scorer`.
+For long lists of trials: `balr score calibrate`.
+"""
+
+import sys
+
+import numpy as np
+
+from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, compute_metrics, load_corpus, speaker_counts
+from balr_hf import DirichletMultinomialScorer as Scorer
+from balr_hf import DirichletMultinomialScorerConfig as Config
+from balr_hf.data import vector_matrix
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, resource
+from balr_hf.scoring.statistics import recording_counts
+
+
+def sample():
+    """The sample corpus with attributes: 8 voices as reference, 8 to calibrate on, 8 to test."""
+    corpus = load_corpus(resource(SAMPLE_CORPUS) / "metadata.csv")
+    corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)).extract_embeddings(corpus)
+    corpus = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).get_binary_attributes(corpus)
+    numbers = [int(name.removeprefix("espeak")) for name in corpus["speaker"]]
+    return [corpus.select([row for row, n in enumerate(numbers) if (n - 1) // 8 == part]) for part in range(3)]
+
+
+def all_pairs(corpus):
+    """Every pair of recordings: the counts of both sides, and their speakers."""
+    bits, present = vector_matrix(corpus, "ba")
+    counts, speakers = recording_counts(bits), np.array(corpus["speaker"])[present]
+    a, b = np.triu_indices(len(counts), 1)
+    return counts[a], counts[b], speakers[a], speakers[b]
+
+
+reference, calibration, test = [load_corpus(path) for path in sys.argv[1:]] or sample()
+
+counts, speakers = speaker_counts(reference)
+scorer = Scorer(Config(num_attributes=counts.shape[1])).fit(counts, speakers)
+
+enroll, other, enroll_speaker, other_speaker = all_pairs(calibration)
+labels = enroll_speaker == other_speaker
+scorer.calibrate(enroll, other, labels, enroll_speakers=enroll_speaker, test_speakers=other_speaker)
+scorer.save_pretrained("scorer")
+
+enroll, other, enroll_speaker, other_speaker = all_pairs(test)
+labels = enroll_speaker == other_speaker
+print(f"{len(labels)} trials, {labels.sum()} of one speaker; reference population of {len(speakers)}: scorer/")
+for name, calibrated in (("raw sum of the attributes", False), ("calibrated", True)):
+    metrics = compute_metrics(scorer.score(enroll, other, calibrated=calibrated), labels)
+    print(f"{name:>26}: EER {metrics['eer']:.1%}, Cllr {metrics['cllr']:.2f}, least {metrics['cllr_min']:.2f}")
