@@ -70,6 +70,7 @@ class BinaryAttributesPipeline(Pipeline):
                 f"{autoencoder.config.input_dim}: use the autoencoder trained for this embedder"
             )
         self.autoencoder = autoencoder.to(self.device).eval()
+        self._embedder = self.model.for_inference()
 
     @staticmethod
     def _shipped(source, own: str, needed: str, role: str) -> Path:
@@ -101,7 +102,7 @@ class BinaryAttributesPipeline(Pipeline):
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:
         """All recordings of all items at once; then one array an item again."""
         waveforms = [samples for item in inputs["recordings"] for samples in item]
-        embeddings = embed_waveforms(self.model, self.feature_extractor, waveforms, self.device)
+        embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
         bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
         outputs = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}

@@ -17,6 +17,9 @@ class Options(StepOptions):
 
     input: str = positional("input", "csv, folder of audio, audio file, saved Dataset, parquet or Hub dataset")
     num_proc: int = option(None, "processes; one a device by default", type=int, least=1)
+    precision: str = option(
+        "fp32", "fp32, or bf16: faster on recent GPUs, and a little off", type=str, among=("fp32", "bf16")
+    )
 
 
 COMMAND = Command(
@@ -51,10 +54,13 @@ def run(arguments: Arguments) -> int:
             devices=devices,
             num_proc=arguments.num_proc,
             decode_threads=data.num_workers if data.num_workers > 1 else None,
+            precision=arguments.precision,
             save=save,
         )
 
     identity = f"{weights_digest(model)} {model.feature_extractor.to_json_string()}"
+    if arguments.precision != "fp32":
+        identity += f" {arguments.precision}"
     return run_step(arguments, "embedding", "audio", identity, compute)
 
 

@@ -17,9 +17,11 @@ from balr_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-# Frames (padding included) that one forward pass takes. On a CPU recordings gain nothing from sharing a pass, and
-# padding costs; on a GPU a pass must be large to fill it.
-FRAMES_PER_PASS = {"cpu": 400, "cuda": 60_000, "mps": 12_000}
+# Frames (padding included) that one forward pass takes on a GPU: it must be large to fill it. On a CPU each recording
+# has a pass of its own.
+FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 SaveVectors = Callable[[list[str], np.ndarray], None]
 
@@ -32,6 +34,7 @@ def extract_embeddings(
     devices: Sequence[torch.device | str] | None = None,
     num_proc: int | None = None,
     decode_threads: int | None = None,
+    precision: str = "fp32",
     force: bool = False,
     save: SaveVectors | None = None,
 ) -> tuple[datasets.Dataset, list[Skipped]]:
@@ -45,7 +48,8 @@ def extract_embeddings(
         batch_size (int): recordings decoded, sorted by length and saved together.
         devices: where to compute; the model's own device by default. Several GPUs get one process each.
         num_proc (int, *optional*): processes; one a device by default.
-        decode_threads (int, *optional*): threads that decode audio in each process; one a core by default.
+        decode_threads (int, *optional*): threads that decode audio for a GPU in each process; one a core by default.
+        precision (str): `fp32`, or `bf16` for the convolutions: faster on recent GPUs, and a little off.
         force (bool): recompute embeddings that are there already.
         save: called after each batch with the ids and embeddings `(recordings, embed_dim)` that are new, so that an
             interrupted run can go on from them.
@@ -62,7 +66,7 @@ def extract_embeddings(
     if len(todo):
         devices = [torch.device(device) for device in devices or [model.device]]
         num_proc = num_proc or (len(devices) if len(devices) > 1 else None)
-        extractor = _BatchExtractor(model, devices, num_proc, decode_threads, save)
+        extractor = _BatchExtractor(model.for_inference(), devices, num_proc, decode_threads, precision, save)
         computed = _map(dataset.select(todo).select_columns(["id", "audio"]), extractor, batch_size, num_proc)
         reasons = computed["reason"]
         done = np.array([reason is None for reason in reasons])
@@ -105,31 +109,49 @@ def _map(dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: in
 class _BatchExtractor:
     """What `Dataset.map` calls for each batch, in whichever process."""
 
-    def __init__(self, model, devices, num_proc, decode_threads, save):
-        self.model = model.eval()
+    def __init__(self, model, devices, num_proc, decode_threads, precision, save):
+        self.model = model
         self.extractor = model.feature_extractor
         self.devices = devices
         self.num_proc = num_proc
         self.decode_threads = decode_threads
+        self.precision = precision
         self.save = save
 
     def __call__(self, batch: dict[str, list], rank: int | None) -> dict[str, list]:
         device = self._place(rank)
-        with ThreadPoolExecutor(self.decode_threads or os.cpu_count()) as pool:
-            recordings = list(pool.map(lambda audio: load_usable(audio, self.extractor), batch["audio"]))
-        reasons = [recording if isinstance(recording, str) else None for recording in recordings]
-        embeddings: list[np.ndarray | None] = [None] * len(recordings)
-        usable = [row for row, reason in enumerate(reasons) if reason is None]
-        computed = embed_waveforms(self.model, self.extractor, [recordings[row] for row in usable], device)
-        for row, embedding in zip(usable, computed, strict=True):
-            if np.isfinite(embedding).all():
-                embeddings[row] = embedding
-            else:
-                reasons[row] = "the embedding has values that are not finite"
+        found = (self._on_cpu if device.type == "cpu" else self._on_gpu)(batch["audio"], device)
+        embeddings = [None if isinstance(embedding, str) else embedding for embedding in found]
+        reasons = [embedding if isinstance(embedding, str) else None for embedding in found]
+        for row, embedding in enumerate(embeddings):
+            if embedding is not None and not np.isfinite(embedding).all():
+                embeddings[row], reasons[row] = None, "the embedding has values that are not finite"
         done = [row for row, embedding in enumerate(embeddings) if embedding is not None]
         if self.save is not None and done:
             self.save([batch["id"][row] for row in done], np.stack([embeddings[row] for row in done]))
         return {"embedding": embeddings, "reason": reasons}
+
+    def _on_cpu(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
+        """Each recording from file to embedding on one thread, so that none waits for another."""
+
+        def embed(audio) -> np.ndarray | str:
+            samples = load_usable(audio, self.extractor)
+            if isinstance(samples, str):
+                return samples
+            return embed_together(self.model, self.extractor, [samples], device, self.precision)[0]
+
+        return on_threads(embed, recordings)
+
+    def _on_gpu(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
+        """Decoded on threads, then embedded together."""
+        with ThreadPoolExecutor(self.decode_threads or os.cpu_count()) as pool:
+            found = list(pool.map(lambda audio: load_usable(audio, self.extractor), recordings))
+        usable = [row for row, samples in enumerate(found) if not isinstance(samples, str)]
+        waveforms = [found[row] for row in usable]
+        computed = embed_waveforms(self.model, self.extractor, waveforms, device, self.precision)
+        for row, embedding in zip(usable, computed, strict=True):
+            found[row] = embedding
+        return found
 
     def _place(self, rank: int | None) -> torch.device:
         device = self.devices[(rank or 0) % len(self.devices)]
@@ -161,27 +183,54 @@ def embed_waveforms(
     extractor: WespeakerFeatureExtractor,
     waveforms: Sequence[np.ndarray],
     device: torch.device,
+    precision: str = "fp32",
 ) -> np.ndarray:
-    """Embed recordings in passes of similar length.
+    """Embed recordings: on a CPU each on a thread of its own, on a GPU in passes of similar length.
 
     Args:
-        model: the embedder, on `device`.
+        model: the embedder, on `device`; faster if it comes from [`WespeakerModel.for_inference`].
         extractor: makes its features.
         waveforms (`(samples,)` each): at the extractor's rate.
-        device: decides how much one pass takes.
+        device: where to compute.
+        precision (str): `fp32` or `bf16`.
 
     Returns:
         float32 `(recordings, embed_dim)`, in the order of `waveforms`.
     """
     embeddings = np.empty((len(waveforms), model.config.embed_dim), dtype=np.float32)
+    if device.type == "cpu":
+        alone = on_threads(lambda samples: embed_together(model, extractor, [samples], device, precision), waveforms)
+        return np.concatenate(alone) if alone else embeddings
     frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]
-    for rows in _passes(frames, FRAMES_PER_PASS.get(device.type, 12_000)):
-        with torch.inference_mode():
-            features = extractor([waveforms[row] for row in rows], device=device)
-            padded = len({frames[row] for row in rows}) > 1
-            mask = features["attention_mask"] if padded else None
-            embeddings[rows] = model(features["input_features"], mask).embeddings.float().cpu().numpy()
+    for rows in _passes(frames, FRAMES_PER_PASS[device.type]):
+        embeddings[rows] = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
     return embeddings
+
+
+@torch.inference_mode()
+def embed_together(model, extractor, waveforms: list[np.ndarray], device: torch.device, precision: str) -> np.ndarray:
+    """Embed recordings in one pass, padded to the longest: float32 `(recordings, embed_dim)`."""
+    features = extractor(waveforms, device=device)
+    mask = features["attention_mask"]
+    mask = None if len(waveforms) == 1 or mask.all() else mask
+    with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32"):
+        return model(features["input_features"], mask).embeddings.float().cpu().numpy()
+
+
+def on_threads(function: Callable, items: Sequence) -> list:
+    """Map over items on as many threads as torch would use within one operation, which then has what is left of them.
+
+    Whole recordings side by side keep all cores busier than one recording after the other, each operation shared out.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, len(items))
+    if workers < 2:
+        return [function(item) for item in items]
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+            return list(pool.map(function, items))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:

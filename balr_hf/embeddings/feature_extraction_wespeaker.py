@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.audio_utils import mel_filter_bank, window_function
 
@@ -16,6 +17,9 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
 PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
 LOWEST_FREQUENCY = 20.0
+
+# Frames whose temporaries stay in a CPU's cache.
+FRAMES_AT_ONCE = 256
 
 
 class WespeakerFeatureExtractor(SequenceFeatureExtractor):
@@ -132,30 +136,58 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         if not lengths.all():
             length = 1000 * min(map(len, waveforms)) / self.sampling_rate
             raise AudioError(f"too short: {length:.0f} ms do not fill one frame of {self.frame_length} ms")
-        batch = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True).to(device)
-        features = self._filter_banks(batch)[:, : int(lengths.max())]
-        mask = torch.arange(features.shape[1]) < lengths[:, None]
-        mask = mask.to(device)
-        if self.normalize_mean:
-            features = features * mask.unsqueeze(-1)
-            features = features - features.sum(1, keepdim=True) / mask.sum(1).view(-1, 1, 1)
-        features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
+        mask = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)
+        if device.type == "cpu":  # one at a time: temporaries that stay in its caches
+            each = [self._filter_banks(waveform.to(device)) for waveform in waveforms]
+            if self.normalize_mean:
+                each = [features.sub_(features.mean(0)) for features in each]
+            features = pad_sequence(each, True, self.padding_value)
+        else:
+            features = self._filter_banks(pad_sequence(waveforms, True).to(device))[:, : mask.shape[1]]
+            if self.normalize_mean:
+                features = features * mask.unsqueeze(-1)
+                features = features - features.sum(1, keepdim=True) / mask.sum(1).view(-1, 1, 1)
+            features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
         encoded = {"input_features": features, "attention_mask": mask.long()}
         if return_tensors == "np":
             encoded = {name: value.cpu().numpy() for name, value in encoded.items()}
         return BatchFeature(encoded)
 
     def _filter_banks(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """`(batch, samples)` -> log mel energies `(batch, frames, mel)`, before mean removal."""
+        """`(..., samples)` -> log mel energies `(..., frames, mel)`, before mean removal.
+
+        A frame has its mean m removed, then pre-emphasis: (x[i] - m) - c (x[i - 1] - m). That is the pre-emphasised
+        waveform less (1 - c) m, but for the frame's first sample, whose predecessor is itself: (1 - c) (x[0] - m).
+        """
         window, mel = self._build_tables(waveforms.device)
-        frames = (waveforms * self.waveform_scale).unfold(-1, self.window_samples, self.shift_samples)
-        if self.dither:
+        waveforms = waveforms * self.waveform_scale
+        emphasised = torch.cat([waveforms[..., :1], waveforms[..., 1:] - PREEMPHASIS * waveforms[..., :-1]], -1)
+        frames, emphasised = (w.unfold(-1, self.window_samples, self.shift_samples) for w in (waveforms, emphasised))
+        at_once = FRAMES_AT_ONCE if waveforms.device.type == "cpu" else frames.shape[-2]
+        parts = []
+        for start in range(0, frames.shape[-2], at_once):
+            part = (..., slice(start, start + at_once), slice(None))
+            windowed = self._windowed(frames[part], emphasised[part], window)
+            spectrum = torch.view_as_real(torch.fft.rfft(windowed)).square_()
+            parts.append(((spectrum[..., 0] + spectrum[..., 1]) @ mel).clamp_(min=LOG_FLOOR).log_())
+        return torch.cat(parts, -2)
+
+    def _windowed(self, frames: torch.Tensor, emphasised: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
+        """Frames without mean, pre-emphasised and windowed, with zeros up to the FFT's length."""
+        padded = frames.new_zeros(*frames.shape[:-1], self.fft_length)
+        inside = padded[..., : self.window_samples]
+        if self.dither:  # each frame has noise of its own, so that they have no waveform in common
             frames = frames + self.dither * torch.randn_like(frames)
-        frames = frames - frames.mean(-1, keepdim=True)
-        previous = torch.cat([frames[..., :1], frames[..., :-1]], -1)
-        frames = (frames - PREEMPHASIS * previous) * window
-        power = torch.fft.rfft(frames, n=self.fft_length).abs().square()
-        return (power @ mel).clamp(min=LOG_FLOOR).log()
+            frames -= frames.mean(-1, keepdim=True)
+            inside.copy_(frames)
+            inside[..., 1:] -= PREEMPHASIS * frames[..., :-1]
+            inside[..., :1] -= PREEMPHASIS * frames[..., :1]
+        else:
+            inside.copy_(emphasised)
+            inside[..., :1] = (1 - PREEMPHASIS) * frames[..., :1]
+            inside -= (1 - PREEMPHASIS) * frames.mean(-1, keepdim=True)
+        inside *= window
+        return padded
 
     def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """The window `(samples,)` and the mel filters `(frequencies, mel)`, made once a device."""

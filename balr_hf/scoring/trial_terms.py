@@ -1,8 +1,8 @@
 """Many trials between few sides: terms looked up rather than computed, and sums of terms as matrix products.
 
 A side's counts of an attribute take few values: two, if it is one recording. So all terms between two sets of sides
-are in a small table, states x states x attributes, whatever the scorer. With `E[s]` the 0/1 matrix of the enrollments in
-state `s`, and `W[s]` the terms of the tests against that state, the scores of all pairs are the sum over `s` of
+are in a small table, states x states x attributes, whatever the scorer. With `E[s]` the 0/1 matrix of the enrollments
+in state `s`, and `W[s]` the terms of the tests against that state, the scores of all pairs are the sum over `s` of
 `E[s] W[s]^T`: one matrix product for each state but one.
 """
 

@@ -1,0 +1,109 @@
+"""Embedding extraction: audio files in, vectors out, with a ResNet34 of random weights (their values cost nothing).
+
+Baselines: a loop over recordings (decode, filter banks, model as loaded), with the threads that torch takes and with
+one, which is the reference toolkit's default on two cores. Limit: the rate of a matrix product in single precision,
+counting 2.27 G multiply-adds, two operations each, a second of audio.
+"""
+
+import tempfile
+from pathlib import Path
+
+import av
+import datasets
+import numpy as np
+import torch
+from measuring import against, matmul_rate, seconds, table
+
+from balr_hf import WespeakerConfig, WespeakerModel, load_audio, load_corpus
+from balr_hf.data import vector_matrix
+from balr_hf.defaults import SAMPLE_CORPUS, resource
+
+OPERATIONS = 2 * 2.27e9  # of ResNet34, a second of audio
+RATE = 16_000
+
+
+def write_flac(path: Path, samples: np.ndarray) -> None:
+    """16-bit mono."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("flac", rate=RATE, layout="mono", format="s16")
+        frame = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate = RATE
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def write_recordings(folder: Path, total: float, rng: np.random.Generator) -> float:
+    """Files of 2 to 20 s of speech, cut from the sample corpus; returns how many seconds there are in all."""
+    speech = np.concatenate([load_audio(path) for path in sorted(resource(SAMPLE_CORPUS).rglob("*-0[1-4].opus"))])
+    written = 0.0
+    while written < total:
+        length = rng.uniform(2, 20)
+        start = int(rng.integers(0, len(speech) - int(length * RATE)))
+        write_flac(folder / f"{written:08.2f}.flac", speech[start : start + int(length * RATE)])
+        written += length
+    return written
+
+
+@torch.inference_mode()
+def loop(model: WespeakerModel, folder: Path) -> np.ndarray:
+    """One recording after the other."""
+    embeddings = []
+    for path in sorted(folder.iterdir()):
+        features = model.feature_extractor([load_audio(path)])
+        embeddings.append(model(features["input_features"]).embeddings.numpy())
+    return np.concatenate(embeddings)
+
+
+def main() -> None:
+    datasets.disable_progress_bars()
+    torch.manual_seed(0)
+    model, rng, threads = WespeakerModel(WespeakerConfig()).eval(), np.random.default_rng(0), torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "recordings")
+        folder.mkdir()
+        audio = write_recordings(folder, 240, rng)
+        corpus = load_corpus(folder)
+
+        def extract():
+            return model.extract_embeddings(corpus)
+
+        before = matmul_rate()
+        ours = seconds(extract, 2)
+        many = seconds(lambda: loop(model, folder), 2)
+        torch.set_num_threads(1)
+        one = seconds(lambda: loop(model, folder), 1)
+        torch.set_num_threads(threads)
+        after = matmul_rate()
+        limit = max(before, after) / OPERATIONS
+        error = np.abs(vector_matrix(extract(), "embedding")[0] - loop(model, folder)).max()
+        rows = [
+            ["loop, one thread", f"{audio / one:.1f}", "", f"{audio / one / limit:.0%}"],
+            [f"loop, {threads} threads", f"{audio / many:.1f}", f"{one / many:.2f}x", f"{audio / many / limit:.0%}"],
+            [
+                "extract_embeddings",
+                f"{audio / ours:.1f}",
+                against(one / ours, 1.8, ".2f"),
+                against(100 * audio / ours / limit, 85, ".0f", " %"),
+            ],
+        ]
+        header = ["", "seconds of audio a second", "over the one-thread loop", "of the matrix-product rate"]
+        table(f"Extraction: ResNet34, {audio:.0f} s of audio in FLAC files of 2 to 20 s", header, rows)
+        rates = f"{before / 1e9:.0f} GF/s before and {after / 1e9:.0f} after"
+        print(f"\nMatrix product: {rates}. Largest difference between the embeddings: {error:.1e} (at most 1e-4).")
+        growth(model, Path(temporary), rng)
+
+
+def growth(model: WespeakerModel, temporary: Path, rng: np.random.Generator) -> None:
+    """Cost of a second of audio as the corpus grows."""
+    rows = []
+    for times in (1, 4, 16):
+        folder = temporary / f"growth{times}"
+        folder.mkdir()
+        audio = write_recordings(folder, 60 * times, rng)
+        corpus = load_corpus(folder)
+        took = seconds(lambda c=corpus: model.extract_embeddings(c), 3 if times < 16 else 1)
+        rows.append([f"{audio:.0f} s", f"{1000 * took / audio:.1f} ms"])
+    table("Extraction: growth", ["audio", "time for a second of it"], rows)
+
+
+if __name__ == "__main__":
+    main()
