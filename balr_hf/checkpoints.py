@@ -12,8 +12,8 @@ from transformers.utils import cached_file
 
 from balr_hf.errors import UserError, name_some
 
-# Endings of files of weights.
-WEIGHTS = (".safetensors", ".bin", ".pt")
+# Endings of files of weights; WeSpeaker's `avg_model` has none.
+WEIGHTS = (".safetensors", ".bin", ".pt", "")
 
 # Keywords of from_pretrained that say where on the Hub something is.
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")

@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 VECTOR_KINDS = ("embedding", "ba")
 
+# What a name that ends so cannot be but a file.
+FILE_ENDINGS = {*AUDIO_FORMATS, "csv", "parquet"}
+
 # Beside what the commands save: where it came from.
 EXTRA_FILE = "balr.json"
 _CSV_FILE_COLUMNS = {"audio": "audio", "embedding": "embedding", "binary_attributes": "ba"}
@@ -130,7 +133,7 @@ class Corpus:
 
 
 def load_corpus(
-    path: str | Path,
+    path: "str | Path | datasets.Dataset",  # noqa: F821 (imported where used)
     *,
     audio_formats: Sequence[str] = AUDIO_FORMATS,
     root_dir: str | Path | None = None,
@@ -148,7 +151,8 @@ def load_corpus(
         path: a metadata CSV (columns `id, audio, speaker, embedding, binary_attributes`, at least one of the file
             columns; `id` defaults to the audio path), a folder (its `metadata.csv`, else all audio in it), one audio
             file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub
-            (`name`, `name:split`, `name@revision` or `name@revision:split`).
+            (`user/name`, and what of the rest is needed: `user/name/configuration@revision:split`); or a
+            `datasets.Dataset`, which is brought to the data contract.
         audio_formats: file extensions to look for in a folder.
         root_dir: what relative paths of a CSV start from; the CSV's own folder by default.
         split: which split of a dataset that has several.
@@ -167,6 +171,10 @@ def load_corpus(
         >>> corpus = load_corpus("resources/data/sample/test.csv")
         >>> corpus[0]["speaker"]
     """
+    if not isinstance(path, str | Path):
+        corpus = _from_dataset(_one_split(path, "the Dataset", split), vectors)
+        warn_skipped(corpus.skipped, "Reading the Dataset")
+        return corpus.dataset
     hub = {"revision": revision, "token": token}
     corpus = read_corpus(path, audio_formats=audio_formats, root_dir=root_dir, split=split, hub=hub, vectors=vectors)
     warn_skipped(corpus.skipped, f"Reading {path}")
@@ -415,13 +423,15 @@ def _fixed_length(vectors: list[np.ndarray | str | None], ids: list[str], kind: 
 
 
 def _load_hub_dataset(name: str, split: str | None, hub: dict):
-    asked = name
+    asked, hub = name, {key: value for key, value in hub.items() if value is not None}
     if split is None and ":" in name:
         name, split = name.rsplit(":", 1)
     if hub.get("revision") is None and "@" in name:
         name, revision = name.split("@", 1)
-        hub = {**hub, "revision": revision}
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name) or Path(name).suffix in {".csv", ".parquet"}:
+        hub["revision"] = revision
+    if name.count("/") == 2:
+        name, _, hub["name"] = name.rpartition("/")
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name) or Path(asked).suffix[1:] in FILE_ENDINGS:
         raise UserError(f"no such file or folder: {asked}")
     import datasets
 
@@ -623,7 +633,9 @@ def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
     if "speaker" not in dataset.column_names:
         raise UserError(f"the corpus has no speaker column (columns: {', '.join(dataset.column_names)})")
     encoded = _arrow_column(dataset, "speaker").combine_chunks().cast("string").dictionary_encode()
-    return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+    codes, speakers = encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+    names = getattr(dataset.features["speaker"], "names", None)  # of a ClassLabel, which holds numbers
+    return codes, speakers if names is None else [names[int(speaker)] for speaker in speakers]
 
 
 # --- what was skipped, and saving ---------------------------------------------------------------

@@ -40,6 +40,7 @@ def one_by_one(waveforms: list[torch.Tensor]) -> list[torch.Tensor]:
         frames = 1 + (len(waveform) - WINDOW) // SHIFT
         strided = waveform.as_strided((frames, WINDOW), (SHIFT, 1))
         strided = strided - strided.mean(1, keepdim=True)
+        torch.max(strided.pow(2).sum(1), torch.tensor(torch.finfo(torch.float).eps)).log()  # the raw energy
         shifted = F.pad(strided.unsqueeze(0), (1, 0), mode="replicate").squeeze(0)
         strided = strided - 0.97 * shifted[:, :-1]
         strided = strided * torch.hamming_window(WINDOW, periodic=False, alpha=0.54, beta=0.46).unsqueeze(0)

@@ -76,14 +76,15 @@ def main() -> None:
 
 
 def growth(rng: np.random.Generator) -> None:
-    """Cost of a trial, of trial lists over single recordings, as the list grows."""
-    scorer = build_scorer("beta", num_attributes=ATTRIBUTES).fit(recording_counts(population(50, 8, rng)))
-    counts, rows = recording_counts(population(100, 10, rng)), []
-    for times in (1, 4, 16):
-        trials = make_trials(1_000, 62_500 * times, rng)
-        cost = seconds(lambda t=trials: score_trials(scorer, counts, t), 5) / len(trials)
-        rows.append([f"{len(trials):,}", f"{1e6 * cost:.3f} us a trial"])
-    table("Scoring: growth, trials over 1,000 recordings, beta", ["trials", "cost"], rows)
+    """Cost of a trial as the trial list and the matrix of all pairs grow."""
+    scorer, rows = build_scorer("beta", num_attributes=ATTRIBUTES).fit(recording_counts(population(50, 8, rng))), []
+    for recordings in (2_000, 4_000, 8_000):  # and a list with one pair in 25
+        counts, trials = recording_counts(population(recordings // 10, 10, rng)), recordings**2 // 25
+        trials = make_trials(recordings, trials, rng)
+        listed = seconds(lambda c=counts, t=trials: score_trials(scorer, c, t), 3) / len(trials)
+        pairs = seconds(lambda c=counts: scorer.score_matrix(c, c), 3) / recordings**2
+        rows.append([f"{recordings:,}", f"{len(trials):,}", f"{1e6 * listed:.3f} us", f"{1e9 * pairs:.1f} ns"])
+    table("Scoring: growth, beta", ["recordings", "trials in a list", "a trial of it", "a pair of the matrix"], rows)
 
 
 if __name__ == "__main__":

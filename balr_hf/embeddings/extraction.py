@@ -10,7 +10,14 @@ import numpy as np
 import torch
 
 from balr_hf.audio import AudioError, load_audio
-from balr_hf.data import Skipped, add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data import (
+    Skipped,
+    add_vector_column,
+    fixed_length_column,
+    known_vectors,
+    load_corpus,
+    vector_matrix,
+)
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.embeddings.modeling_wespeaker import MIN_FRAMES, WespeakerModel
 from balr_hf.errors import UserError
@@ -44,7 +51,7 @@ def extract_embeddings(
 
     Args:
         model: the embedder; its `feature_extractor` makes the features.
-        dataset: a corpus with `id` and `audio`.
+        dataset: a corpus with `audio`.
         batch_size (int): recordings decoded, sorted by length and saved together.
         devices: where to compute; the model's own device by default. Several GPUs get one process each.
         num_proc (int, *optional*): processes; one a device by default.
@@ -60,6 +67,8 @@ def extract_embeddings(
     """
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
+    if "id" not in dataset.column_names or getattr(dataset.features["audio"], "decode", False):
+        dataset = load_corpus(dataset)
     matrix, present = known_vectors(dataset, "embedding", model.config.embed_dim, force)
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []

@@ -18,8 +18,8 @@ PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
 LOWEST_FREQUENCY = 20.0
 
-# Frames whose temporaries stay in a CPU's cache.
-FRAMES_AT_ONCE = 256
+# Frames whose temporaries stay in a CPU's cache, and mel filters that are applied together.
+FRAMES_AT_ONCE, FILTERS_AT_ONCE = 2048, 16
 
 
 class WespeakerFeatureExtractor(SequenceFeatureExtractor):
@@ -79,7 +79,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         self.dither = dither
         self.waveform_scale = waveform_scale
         self.normalize_mean = normalize_mean
-        self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._tables: dict[torch.device, tuple] = {}
         self._build_tables(torch.device("cpu"))
 
     @property
@@ -153,44 +153,54 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             encoded = {name: value.cpu().numpy() for name, value in encoded.items()}
         return BatchFeature(encoded)
 
+    @torch.no_grad()
     def _filter_banks(self, waveforms: torch.Tensor) -> torch.Tensor:
         """`(..., samples)` -> log mel energies `(..., frames, mel)`, before mean removal.
 
         A frame has its mean m removed, then pre-emphasis: (x[i] - m) - c (x[i - 1] - m). That is the pre-emphasised
         waveform less (1 - c) m, but for the frame's first sample, whose predecessor is itself: (1 - c) (x[0] - m).
         """
-        window, mel = self._build_tables(waveforms.device)
+        window, filters = self._build_tables(waveforms.device)
         waveforms = waveforms * self.waveform_scale
-        emphasised = torch.cat([waveforms[..., :1], waveforms[..., 1:] - PREEMPHASIS * waveforms[..., :-1]], -1)
+        emphasised = waveforms.clone()
+        emphasised[..., 1:].sub_(waveforms[..., :-1], alpha=PREEMPHASIS)
         frames, emphasised = (w.unfold(-1, self.window_samples, self.shift_samples) for w in (waveforms, emphasised))
-        at_once = FRAMES_AT_ONCE if waveforms.device.type == "cpu" else frames.shape[-2]
-        parts = []
-        for start in range(0, frames.shape[-2], at_once):
+        count, batch = frames.shape[-2], frames.shape[:-2]
+        energies = waveforms.new_empty(*batch, count, self.num_mel_bins)
+        at_once = min(count, FRAMES_AT_ONCE) if waveforms.device.type == "cpu" else count
+        padded = waveforms.new_zeros(*batch, at_once, self.fft_length)
+        spectrum = torch.empty(*batch, at_once, self.fft_length // 2 + 1, dtype=torch.complex64, device=padded.device)
+        for start in range(0, count, at_once):
             part = (..., slice(start, start + at_once), slice(None))
-            windowed = self._windowed(frames[part], emphasised[part], window)
-            spectrum = torch.view_as_real(torch.fft.rfft(windowed)).square_()
-            parts.append(((spectrum[..., 0] + spectrum[..., 1]) @ mel).clamp_(min=LOG_FLOOR).log_())
-        return torch.cat(parts, -2)
+            some = (..., slice(0, min(at_once, count - start)), slice(None))
+            self._window(frames[part], emphasised[part], window, padded[some])
+            torch.fft.rfft(padded[some], out=spectrum[some])
+            parts = torch.view_as_real(spectrum[some]).square_()
+            power = parts[..., 0] + parts[..., 1]
+            for bins, mels, weights in filters:
+                energies[part][..., mels] = power[..., bins] @ weights
+        return energies.clamp_(min=LOG_FLOOR).log_()
 
-    def _windowed(self, frames: torch.Tensor, emphasised: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
-        """Frames without mean, pre-emphasised and windowed, with zeros up to the FFT's length."""
-        padded = frames.new_zeros(*frames.shape[:-1], self.fft_length)
-        inside = padded[..., : self.window_samples]
+    def _window(self, frames: torch.Tensor, emphasised: torch.Tensor, window: torch.Tensor, out: torch.Tensor) -> None:
+        """Write frames without mean, pre-emphasised and windowed, to `out (..., frames, fft_length)`, zeros beyond."""
+        out = out[..., : self.window_samples]
         if self.dither:  # each frame has noise of its own, so that they have no waveform in common
             frames = frames + self.dither * torch.randn_like(frames)
             frames -= frames.mean(-1, keepdim=True)
-            inside.copy_(frames)
-            inside[..., 1:] -= PREEMPHASIS * frames[..., :-1]
-            inside[..., :1] -= PREEMPHASIS * frames[..., :1]
+            out.copy_(frames)
+            out[..., 1:].sub_(frames[..., :-1], alpha=PREEMPHASIS)
+            out[..., :1].sub_(frames[..., :1], alpha=PREEMPHASIS)
         else:
-            inside.copy_(emphasised)
-            inside[..., :1] = (1 - PREEMPHASIS) * frames[..., :1]
-            inside -= (1 - PREEMPHASIS) * frames.mean(-1, keepdim=True)
-        inside *= window
-        return padded
+            out.copy_(emphasised)
+            out[..., :1] = (1 - PREEMPHASIS) * frames[..., :1]
+            out.sub_(frames.mean(-1, keepdim=True), alpha=1 - PREEMPHASIS)
+        out.mul_(window)
 
-    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """The window `(samples,)` and the mel filters `(frequencies, mel)`, made once a device."""
+    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[tuple[slice, slice, torch.Tensor]]]:
+        """The window `(samples,)`, and the mel filters, some at a time: which frequencies, which filters, weights.
+
+        Neighbouring filters share few frequencies: most of one matrix `(frequencies, mel)` would be zeros.
+        """
         if device not in self._tables:
             window = window_function(self.window_samples, "hamming", periodic=False)
             mel = mel_filter_bank(
@@ -202,7 +212,14 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
                 mel_scale="kaldi",
                 triangularize_in_mel_space=True,
             )
-            self._tables[device] = tuple(torch.tensor(t, dtype=torch.float32, device=device) for t in (window, mel))
+            filters = []
+            for first in range(0, self.num_mel_bins, FILTERS_AT_ONCE):
+                some = mel[:, first : first + FILTERS_AT_ONCE]
+                used = np.flatnonzero(some.any(1))
+                bins = slice(int(used.min()), int(used.max()) + 1) if len(used) else slice(0, 1)
+                weights = torch.tensor(some[bins], dtype=torch.float32, device=device)
+                filters.append((bins, slice(first, first + some.shape[1]), weights))
+            self._tables[device] = torch.tensor(window, dtype=torch.float32, device=device), filters
         return self._tables[device]
 
     def to_dict(self) -> dict:

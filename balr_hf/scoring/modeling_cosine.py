@@ -48,12 +48,14 @@ class CosineSimilarityScorer(Scorer):
 
 
 class _CosineTerms(TrialTerms):
-    """All scores, if not weighted, are products of two matrices of cosines."""
+    """Scores, if not weighted, are products of two matrices of cosines."""
+
+    products = 2
 
     def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor, eps: float):
         super().__init__(terms, enroll, test)
-        self.eps = eps
+        self.directions = [F.normalize(counts, dim=1, eps=eps).unbind(-1) for counts in (enroll, test)]
 
-    def matrix(self) -> torch.Tensor:
-        enroll, test = (F.normalize(counts, dim=1, eps=self.eps) for counts in (self.enroll, self.test))
-        return (enroll[..., 0] @ test[..., 0].T) * (enroll[..., 1] @ test[..., 1].T)
+    def _matrix(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        (active, inactive), (other_active, other_inactive) = self.directions
+        return (active[rows] @ other_active[columns].T) * (inactive[rows] @ other_inactive[columns].T)

@@ -35,6 +35,9 @@ class TrialTerms:
         test (`(tests, attributes, k)`): counts.
     """
 
+    # Matrix products that the scores of all pairs take; None if they are not made of such.
+    products: int | None = None
+
     def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor):
         self._terms, self.enroll, self.test = terms, enroll, test
 
@@ -44,17 +47,34 @@ class TrialTerms:
 
     def scores(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """Sums of terms of the trials `(rows[n], columns[n])`: `(n,)`."""
-        block = max(1, BLOCK_ELEMENTS // max(1, self.enroll[:1].numel()))
-        parts = [self.terms(r, c).sum(-1) for r, c in zip(rows.split(block), columns.split(block), strict=True)]
-        return torch.cat(parts) if parts else self.enroll.new_zeros(0)
+        (rows, row), (columns, column) = (side.unique(return_inverse=True) for side in (rows, columns))
+        if self.products is None or len(rows) * len(columns) * self.products > PAIR_COST * len(row):
+            return self._one_by_one(rows[row], columns[column])
+        scores = self.enroll.new_empty(len(row))
+        block = row // BLOCK_SIDES
+        for part in block.argsort().split(block.bincount().tolist()):
+            first = int(block[part[0]]) * BLOCK_SIDES
+            matrix = self._matrix(rows[first : first + BLOCK_SIDES], columns)
+            scores[part] = matrix[row[part] - first, column[part]]
+        return scores
 
     def matrix(self) -> torch.Tensor:
         """Sums of terms of every enrollment against every test: `(enrollments, tests)`."""
-        matrix = self.enroll.new_empty(len(self.enroll), len(self.test))
-        columns = torch.arange(len(self.test), device=self.test.device)
-        for row in range(len(self.enroll)):
-            matrix[row] = self.scores(torch.full_like(columns, row), columns)
-        return matrix
+        rows, columns = (torch.arange(len(side), device=side.device) for side in (self.enroll, self.test))
+        blocks = rows.split(BLOCK_SIDES if self.products is not None else 1)
+        return (
+            torch.cat([self._matrix(block, columns) for block in blocks]) if len(rows) else self._matrix(rows, columns)
+        )
+
+    def _matrix(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Sums of terms of some enrollments against some tests: `(rows, columns)`."""
+        pairs = torch.cartesian_prod(rows, columns).reshape(-1, 2)
+        return self._one_by_one(pairs[:, 0], pairs[:, 1]).reshape(len(rows), len(columns))
+
+    def _one_by_one(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        block = max(1, BLOCK_ELEMENTS // max(1, self.enroll[:1].numel()))
+        parts = [self.terms(r, c).sum(-1) for r, c in zip(rows.split(block), columns.split(block), strict=True)]
+        return torch.cat(parts) if parts else self.enroll.new_zeros(0)
 
 
 class TabledTerms(TrialTerms):
@@ -68,6 +88,7 @@ class TabledTerms(TrialTerms):
     def __init__(self, terms, enroll, test, enroll_states, test_states):
         super().__init__(terms, enroll, test)
         (self.enroll_codes, self.enroll_states), (self.test_codes, self.test_states) = enroll_states, test_states
+        self.products = max(1, min(len(self.enroll_states), len(self.test_states)) - 1)
         self._table = None
 
     def terms(self, rows, columns):
@@ -77,27 +98,7 @@ class TabledTerms(TrialTerms):
             self._table = torch.cat([self._against(state, self.test_states) for state in self.enroll_states])
         return self._table.gather(0, self.enroll_codes[rows].long() * len(self.test_states) + self.test_codes[columns])
 
-    def scores(self, rows, columns):
-        if not len(rows):
-            return super().scores(rows, columns)
-        (rows, row), (columns, column) = (side.unique(return_inverse=True) for side in (rows, columns))
-        products = max(1, min(len(self.enroll_states), len(self.test_states)) - 1)
-        if len(rows) * len(columns) * products > PAIR_COST * len(row):
-            return super().scores(rows[row], columns[column])
-        scores = self.enroll.new_empty(len(row))
-        block = row // BLOCK_SIDES
-        for part in block.argsort().split(block.bincount().tolist()):
-            first = int(block[part[0]]) * BLOCK_SIDES
-            matrix = self._matrix(rows[first : first + BLOCK_SIDES], columns)
-            scores[part] = matrix[row[part] - first, column[part]]
-        return scores
-
-    def matrix(self):
-        rows, columns = (torch.arange(len(side), device=side.device) for side in (self.enroll, self.test))
-        return torch.cat([self._matrix(block, columns) for block in rows.split(BLOCK_SIDES)])
-
-    def _matrix(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Scores of some enrollments against some tests, a block of tests at a time."""
+    def _matrix(self, rows, columns):
         codes, blocks = self.enroll_codes[rows], self.test_codes[columns].split(BLOCK_SIDES)
         if len(self.enroll_states) <= len(self.test_states):
             parts = [self._product(codes, self.enroll_states, block, self.test_states) for block in blocks]
