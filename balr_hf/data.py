@@ -57,33 +57,34 @@ class RecordingFiles:
     """The files behind a corpus that was read from files: what is where, and where a new vector file goes.
 
     Attributes:
-        paths: for `audio`, `embedding` and `ba`, one path (or None) a row.
+        paths: for `audio`, `embedding` and `ba`, one path (or None) a row; as strings, since there can be millions.
         root: the folder that relative paths start from.
         save_dir: where new vector files go, mirroring `root`; None puts them beside the recordings.
         named: those of `paths` that a csv names, whether they exist or not.
     """
 
-    paths: dict[str, list[Path | None]]
+    paths: dict[str, list[str | None]]
     root: Path
     save_dir: Path | None = None
-    named: dict[str, list[Path | None]] = field(default_factory=dict)
+    named: dict[str, list[str | None]] = field(default_factory=dict)
     _outside: Path | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        outside = [str(p.parent) for p in map(self.reference, range(len(self))) if not p.is_relative_to(self.root)]
+        inside = os.path.join(self.root, "")
+        outside = {os.path.dirname(p) for p in map(self.reference, range(len(self))) if not p.startswith(inside)}
         if outside:
             self._outside = Path(os.path.commonpath(outside))
 
     def __len__(self) -> int:
         return len(self.paths["audio"])
 
-    def reference(self, row: int) -> Path:
+    def reference(self, row: int) -> str:
         """The file that stands for the recording: its audio, else its embedding, else its attributes."""
-        return next(path for kind in ("audio", *VECTOR_KINDS) if (path := self.paths[kind][row]) is not None)
+        return self.paths["audio"][row] or self.paths["embedding"][row] or self.paths["ba"][row]
 
     def mirrored(self, row: int) -> Path:
         """The recording's reference file, moved under `save_dir` if there is one."""
-        reference = self.reference(row)
+        reference = Path(self.reference(row))
         if self.save_dir is None:
             return reference
         root = self.root if reference.is_relative_to(self.root) else self._outside
@@ -94,9 +95,9 @@ class RecordingFiles:
         named = self.named[kind][row] if kind in self.named and self.save_dir is None else None
         if named is None:
             return vector_path(self.mirrored(row), kind, extension)
-        if named.suffix not in (".txt", ".npy"):
+        if not named.endswith((".txt", ".npy")):
             raise UserError(f"the csv names {named}, and only .txt and .npy are written: use --save-dir")
-        return named
+        return Path(named)
 
     def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:
         """Refuse to write two recordings' vectors to one file (`a.wav` and `a.flac` in one folder)."""
@@ -126,7 +127,7 @@ class Corpus:
         for row, name in enumerate(self.dataset["id"]):
             digest.update(f"{name}\n".encode())
             if self.files is not None:
-                reference = self.files.reference(row)
+                reference = Path(self.files.reference(row))
                 stat = reference.stat() if reference.exists() else None
                 digest.update(f"{reference} {stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())
         return digest.hexdigest()
@@ -265,7 +266,7 @@ def _metadata_of(folder: Path) -> Path | None:
 def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors) -> Corpus:
     """A folder of vector files alone: one row for each name, whatever kinds of vector it has."""
     finder = VectorFinder()
-    names = {str(path.with_name(vector_stem(path)).relative_to(folder)): path for path in vector_files}
+    names = {str(path.with_name(vector_stem(path)).relative_to(folder)): str(path) for path in vector_files}
     paths = {kind: [finder.find(path, kind) for path in names.values()] for kind in VECTOR_KINDS}
     paths["audio"] = [None] * len(names)
     return _assemble({"id": list(names)}, RecordingFiles(paths, folder, save_dir), vectors)
@@ -273,13 +274,13 @@ def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors
 
 def _from_files(audio: list[Path], ids: list[str], root: Path, save_dir, vectors) -> Corpus:
     none = [None] * len(audio)
-    files = RecordingFiles({"audio": audio, "embedding": none, "ba": none}, root, save_dir)
+    files = RecordingFiles({"audio": list(map(str, audio)), "embedding": none, "ba": none}, root, save_dir)
     return _assemble({"id": ids}, files, vectors)
 
 
 def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
     table = _read_csv(path)
-    columns = {name: table[name].to_pylist() for name in table.column_names}
+    columns = {name: table[name] for name in table.column_names}
     # Hugging Face's AudioFolder says file_name; a Dataset's own column is called ba.
     for name, alias in (("audio", "file_name"), ("binary_attributes", "ba")):
         if alias in columns and name not in columns:
@@ -292,30 +293,41 @@ def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
     if "id" not in columns:
         if "audio" not in columns:
             raise UserError(f"{path} has neither an id nor an audio column; its columns are {', '.join(columns)}")
-        columns = {"id": list(columns["audio"]), **columns}
-    elif "audio" in columns:
+        columns = {"id": columns["audio"], **columns}
+    for name in {"id", *present} & columns.keys():
+        columns[name] = columns[name].to_pylist()
+    if "audio" in columns:
         columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]
     root = Path(os.path.normpath(path.parent if root_dir is None else Path(root_dir).absolute()))
     ids = columns["id"]
     paths = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
     for name in present:
-        paths[_CSV_FILE_COLUMNS[name]] = [_under(root, value) for value in columns.pop(name)]
-    usable = [any(paths[kind][row] is not None for kind in paths) for row in range(len(ids))]
+        start = os.path.join(root, "")
+        paths[_CSV_FILE_COLUMNS[name]] = [_under(start, value) for value in columns.pop(name)]
+    usable = [any(row) for row in zip(*paths.values(), strict=True)]
     skipped = [
         Skipped(ids[row] or f"row {row + 2}", "the csv names no file") for row, keep in enumerate(usable) if not keep
     ]
     if skipped:
         keep = np.flatnonzero(usable)
-        columns = {name: [values[row] for row in keep] for name, values in columns.items()}
+        columns = {
+            name: [values[row] for row in keep] if isinstance(values, list) else values.take(keep)
+            for name, values in columns.items()
+        }
         paths = {kind: [values[row] for row in keep] for kind, values in paths.items()}
     corpus = _assemble(columns, RecordingFiles(paths, root, save_dir), vectors)
     corpus.skipped[:0] = skipped
     return corpus
 
 
-def _under(root: Path, value: str | None) -> Path | None:
-    """A csv's path, relative ones from `root`, without `..` (so that what is written under a folder stays there)."""
-    return None if value is None else Path(os.path.normpath(root / value))
+def _under(start: str, value: str | None) -> str | None:
+    """A csv's path, relative ones from a folder, without `..` (so that what is written under a folder stays there)."""
+    if value is None:
+        return None
+    plain = os.sep != "\\" and not value.startswith((os.sep, "."))
+    if plain and "/." not in value and "//" not in value and not value.endswith("/"):
+        return start + value
+    return os.path.normpath(os.path.join(start, value))
 
 
 def _read_csv(path: Path):
@@ -359,13 +371,14 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
         given = files.named[kind] = files.paths[kind]
         files.paths[kind] = [_find_vector(finder, files, row, kind) or given[row] for row in range(len(ids))]
 
-    arrays = {name: pa.array(values) for name, values in columns.items()}
+    arrays = {name: pa.array(values) if isinstance(values, list) else values for name, values in columns.items()}
     for name in ("id", "speaker"):
         if name in arrays:
             arrays[name] = arrays[name].cast(pa.string())
     if any(files.paths["audio"]):
-        audio = [None if path is None else {"bytes": None, "path": str(path)} for path in files.paths["audio"]]
-        arrays["audio"] = pa.array(audio, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+        audio = pa.array(files.paths["audio"], pa.string())
+        parts = [pa.nulls(len(audio), pa.binary()), audio]
+        arrays["audio"] = pa.StructArray.from_arrays(parts, ["bytes", "path"], mask=audio.is_null())
     skipped: list[Skipped] = []
     for kind in vectors:
         if any(files.paths[kind]):
@@ -378,19 +391,19 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
     return Corpus(dataset, files, skipped)
 
 
-def _find_vector(finder: VectorFinder, files: RecordingFiles, row: int, kind: str) -> Path | None:
+def _find_vector(finder: VectorFinder, files: RecordingFiles, row: int, kind: str) -> str | None:
     """A vector file under the save folder wins; then the csv's column; then a file beside the audio."""
     if files.save_dir is not None and (found := finder.find(files.mirrored(row), kind)):
         return found
     return files.paths[kind][row] or finder.find(files.reference(row), kind)
 
 
-def _read_vectors(paths: list[Path | None], kind: str, ids: list[str], skipped: list[Skipped]):
+def _read_vectors(paths: list[str | None], kind: str, ids: list[str], skipped: list[Skipped]):
     from tqdm import tqdm
 
-    def read(path: Path | None) -> np.ndarray | str | None:
+    def read(path: str | None) -> np.ndarray | str | None:
         try:
-            return None if path is None else read_vector(path, kind)
+            return None if path is None else read_vector(Path(path), kind)
         except VectorError as error:
             return str(error)
 

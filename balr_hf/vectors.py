@@ -153,19 +153,22 @@ class VectorFinder:
     def __init__(self):
         self._names: dict[str, set[str]] = {}
 
-    def find(self, reference: Path, kind: str) -> Path | None:
-        """The `kind` vector file beside `reference`, or None."""
-        folder = str(reference.parent)
-        if folder not in self._names:
+    def find(self, reference: str | Path, kind: str) -> str | None:
+        """The path of the `kind` vector file beside `reference`, or None."""
+        folder = os.path.dirname(reference)
+        names = self._names.get(folder)
+        if names is None:
             try:
-                self._names[folder] = set(os.listdir(folder))
+                names = set(filter(is_vector_file, os.listdir(folder or ".")))
             except OSError:
-                self._names[folder] = set()
-        names, stem = self._names[folder], vector_stem(reference)
-        for suffix in SUFFIXES[kind]:
-            for extension in EXTENSIONS:
-                if stem + suffix + extension in names:
-                    return reference.with_name(stem + suffix + extension)
+                names = set()
+            self._names[folder] = names
+        if names:
+            stem = vector_stem(Path(reference))
+            for suffix in SUFFIXES[kind]:
+                for extension in EXTENSIONS:
+                    if stem + suffix + extension in names:
+                        return os.path.join(folder, stem + suffix + extension)
         return None
 
 

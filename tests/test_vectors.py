@@ -411,7 +411,7 @@ def test_vector_beside_a_recording_is_found(tmp_path, reference, extension, suff
         (tmp_path / name).touch()
     other = {"embedding": "ba", "ba": "embedding"}[kind]
     finder = VectorFinder()
-    assert finder.find(tmp_path / reference, kind) == tmp_path / ("a" + suffix + extension)
+    assert finder.find(tmp_path / reference, kind) == str(tmp_path / ("a" + suffix + extension))
     assert finder.find(tmp_path / reference, other) is None
     assert finder.find(tmp_path / "elsewhere" / reference, kind) is None
 
@@ -419,4 +419,4 @@ def test_vector_beside_a_recording_is_found(tmp_path, reference, extension, suff
 def test_own_attributes_win_over_balrs(tmp_path):
     for name in ("a_emb_ba.txt", "a_ba.npy", "a_ba.pkl"):
         (tmp_path / name).touch()
-    assert VectorFinder().find(tmp_path / "a.wav", "ba") == tmp_path / "a_ba.npy"
+    assert VectorFinder().find(tmp_path / "a.wav", "ba") == str(tmp_path / "a_ba.npy")

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import logging
+import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -143,7 +144,8 @@ class FileStore(NoStore):
             self._check_save_dir()
 
     def existing(self) -> np.ndarray:
-        return np.array([path is not None and path.exists() for path in self.files.paths[self.kind]], dtype=bool)
+        paths = self.files.paths[self.kind]
+        return np.array([path is not None and os.path.exists(path) for path in paths], dtype=bool)
 
     def prepare(self, rows: np.ndarray) -> None:
         self.files.check_outputs_distinct(rows, self.kind, self.extension)
@@ -199,7 +201,7 @@ class FileStore(NoStore):
             for row, recording in enumerate(ids):
                 paths = [finder.find(self.files.mirrored(row), k) for k in ("embedding", "ba")]
                 if any(paths):
-                    names = ["" if path is None else path.relative_to(self.save_dir) for path in paths]
+                    names = ["" if path is None else os.path.relpath(path, self.save_dir) for path in paths]
                     rest = ["" if column[row] is None else column[row] for column in columns]
                     writer.writerow([recording, *names, *rest])
 
@@ -207,7 +209,7 @@ class FileStore(NoStore):
 def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
     """Files for a Dataset's recordings: named by id, and never outside the save folder."""
     safe = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in ids]
-    audio = [save_dir / path.with_name(f"{path.name}.audio") for path in safe]
+    audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in safe]
     finder = VectorFinder()
     paths = {k: [finder.find(path, k) if k == kind else None for path in audio] for k in ("embedding", "ba")}
     return RecordingFiles({"audio": audio, **paths}, save_dir)
