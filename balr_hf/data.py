@@ -516,7 +516,7 @@ def _from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
 
 
 def _all_finite(dataset) -> bool:
-    values = _arrow_column(dataset, "embedding").combine_chunks().flatten()
+    values = arrow_column(dataset, "embedding").combine_chunks().flatten()
     return bool(np.isfinite(values.to_numpy(zero_copy_only=False)).all())
 
 
@@ -580,7 +580,7 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             f"the corpus has no {name} column (columns: {', '.join(dataset.column_names)}): run {step} first"
         )
-    column = _arrow_column(dataset, name).combine_chunks()
+    column = arrow_column(dataset, name).combine_chunks()
     present = column.is_valid().to_numpy(zero_copy_only=False)
     if not present.any():
         raise UserError(f"no recording of the corpus has a value in its {name} column")
@@ -626,10 +626,10 @@ def vector_present(dataset, name: str) -> np.ndarray:
     """Which rows have a vector: bool `(rows,)`, all False without the column."""
     if name not in dataset.column_names:
         return np.zeros(len(dataset), dtype=bool)
-    return _arrow_column(dataset, name).is_valid().to_numpy()
+    return arrow_column(dataset, name).is_valid().to_numpy()
 
 
-def _arrow_column(dataset, name: str):
+def arrow_column(dataset, name: str):
     """A column in the order of the Dataset's rows, as Arrow holds it."""
     return dataset.select_columns([name]).with_format("arrow")[:][name]
 
@@ -645,7 +645,7 @@ def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
     """
     if "speaker" not in dataset.column_names:
         raise UserError(f"the corpus has no speaker column (columns: {', '.join(dataset.column_names)})")
-    encoded = _arrow_column(dataset, "speaker").combine_chunks().cast("string").dictionary_encode()
+    encoded = arrow_column(dataset, "speaker").combine_chunks().cast("string").dictionary_encode()
     codes, speakers = encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
     names = getattr(dataset.features["speaker"], "names", None)  # of a ClassLabel, which holds numbers
     return codes, speakers if names is None else [names[int(speaker)] for speaker in speakers]

@@ -8,8 +8,18 @@ import pyarrow as pa
 import torch
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.data import Skipped, add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data import (
+    Skipped,
+    add_vector_column,
+    arrow_column,
+    fixed_length_column,
+    known_vectors,
+    vector_matrix,
+)
 from balr_hf.errors import UserError
+
+# Vectors whose activations stay in a CPU's cache.
+CPU_BATCH = 2048
 
 
 def get_binary_attributes(
@@ -52,8 +62,10 @@ def get_binary_attributes(
 
         def binarize(batch: pa.Table) -> pa.Table:
             rows = np.array(vector_matrix(datasets.Dataset(batch), "embedding")[0])  # a copy that torch may own
+            at_once = CPU_BATCH if device.type == "cpu" else len(rows)
             with torch.inference_mode():
-                new = model.encode(torch.from_numpy(rows).to(device)).cpu().numpy()
+                parts = [model.encode(part.to(device)) for part in torch.from_numpy(rows).split(at_once)]
+                new = torch.cat(parts).cpu().numpy()
             if save is not None:
                 save(batch["id"].to_pylist(), new)
             return pa.table({"ba": fixed_length_column(new)})
@@ -73,6 +85,8 @@ def get_binary_attributes(
                 desc="Binarizing",
             )
         )
+        if len(todo) == len(dataset):
+            return add_vector_column(dataset, "ba", arrow_column(computed, "ba").combine_chunks()), skipped
         bits[todo], _ = vector_matrix(computed, "ba")
         present[todo] = True
     return add_vector_column(dataset, "ba", fixed_length_column(bits, present)), skipped

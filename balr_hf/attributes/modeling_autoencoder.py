@@ -97,7 +97,7 @@ class BinaryAttributeAutoEncoder(HubModel):
 
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor:
         """The attributes alone, bool `(batch, internal_dim)`, for embeddings `(batch, input_dim)`."""
-        return self.encoder(embeddings) > 0
+        return self.encoder[:-1](embeddings) > 0  # the last, tanh, keeps the sign
 
     def forward(self, embeddings: torch.Tensor, return_loss: bool = True, **kwargs) -> BinaryAttributeOutput:
         """Encode, binarize and reconstruct.

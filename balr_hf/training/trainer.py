@@ -7,6 +7,7 @@ import logging
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,9 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
             embeddings, labels = embeddings[usable[present]], labels[usable]
         if not len(labels):
             raise UserError(f"no recording of the {name} set has both an embedding and a speaker")
-        self.embeddings = torch.from_numpy(embeddings.copy()).to(device)
+        with warnings.catch_warnings():  # the Dataset's own memory, which is read only; nothing here writes to it
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            self.embeddings = torch.from_numpy(embeddings).to(device)
         self.labels = torch.from_numpy(labels).to(device)
 
     def __len__(self) -> int:

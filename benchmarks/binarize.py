@@ -1,0 +1,48 @@
+"""Binarizing: a corpus of embeddings, against a pickle file a vector."""
+
+import pickle
+import tempfile
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from measuring import against, seconds, table
+from training import make_corpus
+
+from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
+
+FILES = 2_000
+
+
+@torch.inference_mode()
+def file_by_file(model: BinaryAttributeAutoEncoder, paths: list[Path]) -> None:
+    """What the reference toolkit does: read a vector, run the model, write a vector."""
+    for path in paths:
+        with path.open("rb") as file:
+            embedding = torch.from_numpy(pickle.load(file))
+        with path.with_suffix(".ba").open("wb") as file:
+            pickle.dump(model(embedding[None]).binary[0].numpy(), file)
+
+
+def main() -> None:
+    datasets.disable_progress_bars()
+    model, rows = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig()).eval(), []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{n}.pkl") for n in range(FILES)]
+        for path in paths:
+            path.write_bytes(pickle.dumps(np.random.default_rng(0).standard_normal(256).astype(np.float32)))
+        base = seconds(lambda: file_by_file(model, paths), 2) / FILES
+    for recordings in (20_000, 80_000, 320_000):
+        corpus = make_corpus(recordings)
+        ours = seconds(lambda c=corpus: model.get_binary_attributes(c), 3) / recordings
+        rows.append(
+            [f"{recordings:,}", f"{1e6 * base:.0f} us", f"{1e6 * ours:.2f} us", against(base / ours, 50, ".0f")]
+        )
+    table(
+        "Binarizing, 256 -> 512", ["embeddings", "a file a vector", "get_binary_attributes, a vector", "ratio"], rows
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Training the autoencoder: samples a second, against a file a sample and against one fixed batch."""
+
+import gc
+import pickle
+import tempfile
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from measuring import against, held_memory, seconds, table
+
+from balr_hf import (
+    BinaryAttributeAutoEncoder,
+    BinaryAttributeAutoEncoderConfig,
+    BinaryAttributeEncoderTrainer,
+    MSELoss,
+)
+from balr_hf.data import add_vector_column, fixed_length_column
+from balr_hf.training.arguments import DataArguments
+
+N, M, INPUT, INTERNAL = 32, 16, 256, 512
+
+
+def make_corpus(recordings: int, per_speaker: int = 40) -> datasets.Dataset:
+    """Random embeddings: what they are costs nothing."""
+    rng = np.random.default_rng(0)
+    names = [f"s{n // per_speaker}" for n in range(recordings)]
+    dataset = datasets.Dataset.from_dict({"id": [f"r{n}" for n in range(recordings)], "speaker": names})
+    embeddings = rng.standard_normal((recordings, INPUT), dtype=np.float32)
+    return add_vector_column(dataset, "embedding", fixed_length_column(embeddings))
+
+
+def make_trainer(corpus: datasets.Dataset, folder: str) -> BinaryAttributeEncoderTrainer:
+    few = corpus.select(range(N * M))
+    data = DataArguments(batch_size=N * M, N_classes_per_batch=N, M_samples_per_class=M)
+    return BinaryAttributeEncoderTrainer(
+        corpus, few, data, [MSELoss()], INPUT, INTERNAL, save_dir=folder, log_with="none", log_period=0
+    )
+
+
+class Step:
+    """One forward, backward and step of the same model, loss and optimizer."""
+
+    def __init__(self):
+        self.model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(INPUT, INTERNAL)).train()
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.001)
+
+    def __call__(self, embeddings: torch.Tensor) -> None:
+        self.model(embeddings).loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+class FileASample(torch.utils.data.Dataset):
+    """What the reference toolkit does: a pickle for each embedding."""
+
+    def __init__(self, paths: list[Path]):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        with self.paths[row].open("rb") as file:
+            return torch.from_numpy(pickle.load(file))
+
+
+def main() -> None:
+    datasets.disable_progress_bars()
+    fixed, step, batches = torch.randn(N * M, INPUT), Step(), 40
+
+    def fixed_batches():
+        for _ in range(batches):
+            step(fixed)
+
+    with tempfile.TemporaryDirectory() as folder:
+        corpus, rates, rows = make_corpus(40_000), {}, []
+        paths = [Path(folder, f"{n}.pkl") for n in range(batches * N * M)]
+        for path, embedding in zip(paths, corpus.with_format("numpy")["embedding"][: len(paths)], strict=True):
+            path.write_bytes(pickle.dumps(np.asarray(embedding)))
+
+        def from_files():
+            for embeddings in torch.utils.data.DataLoader(FileASample(paths), batch_size=N * M, shuffle=True):
+                step(embeddings)
+
+        files = batches * N * M / seconds(from_files, 2)
+        for times, recordings in ((1, 40_000), (4, 160_000), (16, 640_000), (25, 1_000_000)):
+            del corpus
+            gc.collect()
+            corpus = make_corpus(recordings)
+            before = held_memory()
+            trainer = make_trainer(corpus, f"{folder}/run{times}")
+            memory = held_memory() - before
+            samples = len(trainer.train_sampler) * N * M
+            epochs = max(1, 200_000 // samples)
+
+            def run(trainer=trainer, epochs=epochs):
+                for epoch in range(epochs):
+                    trainer._run_epoch(epoch)
+
+            limit = batches * N * M / seconds(fixed_batches, 3)
+            rates[recordings] = epochs * samples / seconds(run, 2)
+            whole = recordings * INPUT * 4
+            rows.append(
+                [
+                    f"{recordings:,}",
+                    f"{rates[recordings]:,.0f}",
+                    against(rates[recordings] / files, 3),
+                    against(100 * rates[recordings] / limit, 85, ".0f", " %"),
+                    f"{1e6 / rates[recordings]:.2f} us",
+                    f"{memory / 1e6:.0f} MB = {memory / whole:.2f} x the embeddings, beside the Dataset",
+                ]
+            )
+            del trainer, run
+        header = [
+            "embeddings",
+            "samples a second",
+            "over a file a sample",
+            "of the fixed-batch rate",
+            "a sample",
+            "memory",
+        ]
+        table(f"Training: batches of {N} x {M}, {INPUT} -> {INTERNAL}, MSE", header, rows)
+        print(f"\nA file a sample: {files:,.0f} samples a second; one fixed batch: {limit:,.0f}.")
+
+
+if __name__ == "__main__":
+    main()
