@@ -1,5 +1,6 @@
 # make demo: from a recording to a likelihood ratio, on what the repository ships, offline
 # make test: all tests
+# make bench: how fast everything is on this machine, in tables (about 8 minutes)
 # make test-oldest: all tests with the oldest versions of the Hugging Face libraries that pyproject.toml admits
 # Each makes its environment (.venv; .venv-oldest for the last) if it is missing.
 
@@ -13,7 +14,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test test-oldest lint format install clean
+.PHONY: demo test test-oldest bench lint format install clean
 
 install: $(VENV)/.installed
 
@@ -37,6 +38,11 @@ $(OLDEST_VENV)/.installed: pyproject.toml constraints-oldest.txt
 	$(OLDEST_PYTHON) -m venv $(OLDEST_VENV)
 	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints-oldest.txt
 	@touch $@
+
+bench: install
+	@for script in startup loading fbank extraction binarize training fitting scoring; do \
+		$(BIN)/python benchmarks/$$script.py || exit 1; \
+	done
 
 lint: install
 	$(BIN)/ruff check .
