@@ -19,6 +19,7 @@ _EXPORTS = {
     "load_audio": "balr_hf.audio",
     "AudioError": "balr_hf.audio",
     "load_corpus": "balr_hf.data",
+    "publish_corpus": "balr_hf.hub.publishing",
     "segments": "balr_hf.segmentation",
     "speaker_counts": "balr_hf.scoring.statistics",
     "WespeakerConfig": "balr_hf.embeddings.configuration_wespeaker",

@@ -35,8 +35,7 @@ theirs = datasets.load_dataset(name, split=split) if name else stand_in()
 embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
 
 for kind, dataset in {"files": theirs, "samples": decoded(theirs)}.items():
-    dataset.rename_column(speaker, "speaker").save_to_disk(f"corpus-of-{kind}")
-    corpus = embedder.extract_embeddings(load_corpus(f"corpus-of-{kind}"))
+    corpus = embedder.extract_embeddings(load_corpus(dataset.rename_column(speaker, "speaker")))
     first = corpus[0]
     print(
         f"{kind}: {len(corpus)} recordings; the first, {first['id']} of {first['speaker']}: {first['embedding'][:3]}"

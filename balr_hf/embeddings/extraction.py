@@ -20,12 +20,12 @@ from balr_hf.data import (
 )
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.embeddings.modeling_wespeaker import MIN_FRAMES, WespeakerModel
-from balr_hf.errors import UserError
+from balr_hf.errors import ConfigError, UserError
 
 logger = logging.getLogger(__name__)
 
-# Frames (padding included) that one forward pass takes on a GPU: it must be large to fill it. On a CPU each recording
-# has a pass of its own.
+# Frames (padding included) that one forward pass takes on a GPU: it must be large to fill it. On any other device each
+# recording has a pass of its own.
 FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -69,6 +69,8 @@ def extract_embeddings(
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
     if "id" not in dataset.column_names or getattr(dataset.features["audio"], "decode", False):
         dataset = load_corpus(dataset)
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision!r}: expected {' or '.join(PRECISIONS)}")
     matrix, present = known_vectors(dataset, "embedding", model.config.embed_dim, force)
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
@@ -129,7 +131,7 @@ class _BatchExtractor:
 
     def __call__(self, batch: dict[str, list], rank: int | None) -> dict[str, list]:
         device = self._place(rank)
-        found = (self._on_cpu if device.type == "cpu" else self._on_gpu)(batch["audio"], device)
+        found = (self._together if device.type in FRAMES_PER_PASS else self._alone)(batch["audio"], device)
         embeddings = [None if isinstance(embedding, str) else embedding for embedding in found]
         reasons = [embedding if isinstance(embedding, str) else None for embedding in found]
         for row, embedding in enumerate(embeddings):
@@ -140,7 +142,7 @@ class _BatchExtractor:
             self.save([batch["id"][row] for row in done], np.stack([embeddings[row] for row in done]))
         return {"embedding": embeddings, "reason": reasons}
 
-    def _on_cpu(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
+    def _alone(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
         """Each recording from file to embedding on one thread, so that none waits for another."""
 
         def embed(audio) -> np.ndarray | str:
@@ -151,7 +153,7 @@ class _BatchExtractor:
 
         return on_threads(embed, recordings)
 
-    def _on_gpu(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
+    def _together(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
         """Decoded on threads, then embedded together."""
         with ThreadPoolExecutor(self.decode_threads or os.cpu_count()) as pool:
             found = list(pool.map(lambda audio: load_usable(audio, self.extractor), recordings))
@@ -207,7 +209,7 @@ def embed_waveforms(
         float32 `(recordings, embed_dim)`, in the order of `waveforms`.
     """
     embeddings = np.empty((len(waveforms), model.config.embed_dim), dtype=np.float32)
-    if device.type == "cpu":
+    if device.type not in FRAMES_PER_PASS:
         alone = on_threads(lambda samples: embed_together(model, extractor, [samples], device, precision), waveforms)
         return np.concatenate(alone) if alone else embeddings
     frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]

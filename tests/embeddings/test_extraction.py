@@ -22,14 +22,44 @@ def one_by_one(model, corpus):
     )
 
 
-@pytest.mark.parametrize(("batch_size", "frames"), [(64, 400), (5, 100_000), (1, 400), (64, 2000)])
+@pytest.mark.parametrize(("batch_size", "frames"), [(64, None), (1, None), (5, 100_000), (1, 400), (64, 2000)])
 def test_embeddings_equal_those_of_one_recording_at_a_time(tiny_embedder, corpus, monkeypatch, batch_size, frames):
-    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", frames)
+    """Each on a thread of its own as on CPUs, or in padded passes as on GPUs."""
+    if frames is not None:
+        monkeypatch.setitem(FRAMES_PER_PASS, "cpu", frames)
     extracted = tiny_embedder.extract_embeddings(corpus, batch_size=batch_size)
     embeddings, present = vector_matrix(extracted, "embedding")
     assert present.all()
     assert list(extracted["id"]) == list(corpus["id"])
     np.testing.assert_allclose(embeddings, one_by_one(tiny_embedder, corpus), atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [None, 2000])
+def test_bf16_is_close(tiny_embedder, corpus, monkeypatch, frames):
+    if frames is not None:
+        monkeypatch.setitem(FRAMES_PER_PASS, "cpu", frames)
+    exact, rough = (
+        vector_matrix(tiny_embedder.extract_embeddings(corpus, precision=p), "embedding")[0] for p in ("fp32", "bf16")
+    )
+    cosines = (exact * rough).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rough, axis=1)
+    assert cosines.min() > 0.999 and not np.array_equal(exact, rough)
+    with pytest.raises(UserError, match="fp32 or bf16"):
+        extract_embeddings(tiny_embedder, corpus, precision="fp8")
+
+
+def test_datasets_of_others_are_taken_as_they_are(tiny_embedder, corpus):
+    """Audio that datasets would decode, no ids, numbered speakers."""
+    expected = vector_matrix(tiny_embedder.extract_embeddings(corpus), "embedding")[0]
+    theirs = corpus.select_columns(["audio", "speaker"]).cast_column("audio", datasets.Audio(sampling_rate=16000))
+    extracted = tiny_embedder.extract_embeddings(theirs.class_encode_column("speaker"))
+    np.testing.assert_array_equal(vector_matrix(extracted, "embedding")[0], expected)
+    assert list(extracted["speaker"]) == list(corpus["speaker"]) and len(set(extracted["id"])) == len(corpus)
+
+
+def test_threads_are_given_back(tiny_embedder, corpus):
+    threads = torch.get_num_threads()
+    tiny_embedder.extract_embeddings(corpus)
+    assert torch.get_num_threads() == threads
 
 
 def test_column_is_fixed_length_float32_and_others_pass_through(tiny_embedder, corpus):

@@ -194,3 +194,23 @@ def test_other_architecture_is_built_by_the_wespeaker_package(tmp_path, monkeypa
     with torch.inference_mode():
         embeddings = model(features, mask).embeddings
         torch.testing.assert_close(embeddings[1], model(features[1:, :20]).embeddings[0])
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_copy_for_inference_gives_the_same_embeddings(block):
+    torch.manual_seed(0)
+    model = WespeakerModel(
+        WespeakerConfig(block=block, num_blocks=[1, 2, 1, 1], m_channels=8, two_emb_layer=True)
+    ).eval()
+    for module in model.modules():
+        if isinstance(module, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.5, 2)
+    folded = model.for_inference()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    features, mask = torch.randn(3, 120, 80), torch.ones(3, 120, dtype=torch.long)
+    mask[1, 70:] = 0
+    with torch.no_grad():
+        expected, found = (m(features, mask).embeddings for m in (model, folded))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()), "the model itself was changed"
