@@ -877,3 +877,42 @@ def test_skipped_recordings_are_written_as_csv(tmp_path):
     with (tmp_path / "skipped.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["id", "reason"], ["a", 'one, "two"'], ["é", "line\nbreak"]]
     assert [path.name for path in tmp_path.iterdir()] == ["skipped.csv"]
+
+
+# --- Datasets in memory, and more of what names one on the Hub ---
+
+
+def test_dataset_in_memory_is_brought_to_the_contract(caplog):
+    theirs = datasets.Dataset.from_dict(
+        {"speaker": ["y", "x", "y"], "embedding": [[1.0, 2.0], None, [3.0, float("nan")]], "age": [1, 2, 3]}
+    ).class_encode_column("speaker")
+    corpus = load_corpus(theirs)
+    assert list(corpus["id"]) == ["0", "1", "2"] and list(corpus["speaker"]) == ["y", "x", "y"]
+    assert list(corpus["embedding"]) == [[1.0, 2.0], None, None] and list(corpus["age"]) == [1, 2, 3]
+    assert "skipped 1 recording" in caplog.text
+    with pytest.raises(UserError, match="the Dataset has the splits a, b: name one"):
+        load_corpus(datasets.DatasetDict(a=theirs, b=theirs))
+    assert len(load_corpus(datasets.DatasetDict(a=theirs, b=theirs), split="b")) == 3
+
+
+def test_numbered_speakers_keep_their_names_wherever_they_are_counted():
+    theirs = datasets.Dataset.from_dict({"speaker": ["y", "x", "y"]}).class_encode_column("speaker")
+    codes, speakers = speaker_codes(theirs)
+    assert [speakers[code] for code in codes] == ["y", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("some/corpus@v1:test", {"path": "some/corpus", "revision": "v1"}),
+        ("some/corpus/clean", {"path": "some/corpus", "name": "clean"}),
+        ("some/corpus/clean@a/b:test", {"path": "some/corpus", "name": "clean", "revision": "a/b"}),
+    ],
+)
+def test_hub_dataset_is_named_with_configuration_and_revision(monkeypatch, name, asked):
+    def load_dataset(path, **hub):
+        assert {"path": path, **hub} == asked
+        return datasets.DatasetDict(test=datasets.Dataset.from_dict({"id": ["x"]}))
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    assert len(load_corpus(name)) == 1

@@ -199,9 +199,10 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
 @slow
 def test_interrupted_push_leaves_nothing_and_goes_through_again(hub, models):
     push = """
-        import sys
+        import sys, time
         from balr_hf.cli.main import main
 
+        time.sleep = lambda seconds: None  # between retries
         sys.exit(main(["push", sys.argv[1], "me/bae"]))
     """
     hub.server.fail_after_bytes(100_000)
