@@ -447,10 +447,13 @@ def _load_hub_dataset(name: str, split: str | None, hub: dict):
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name) or Path(asked).suffix[1:] in FILE_ENDINGS:
         raise UserError(f"no such file or folder: {asked}")
     import datasets
+    from huggingface_hub import HfApi, constants
 
     from balr_hf.checkpoints import reason_of
 
     try:
+        if "revision" in hub and not constants.HF_HUB_OFFLINE:  # else some versions of datasets take what is cached
+            HfApi(token=hub.get("token")).dataset_info(name, revision=hub["revision"])
         return _one_split(datasets.load_dataset(name, **hub), name, split)
     except UserError:
         raise

@@ -130,11 +130,12 @@ def test_commands_of_the_readme_run_as_written(root, sample, balr, monkeypatch):
     """Those on the sample corpus; the others name files and repositories of the reader's own."""
     section = (root / "README.md").read_text().split("## On the command line")[1].split("### For real work")[0]
     lines = [line.split("  #")[0].strip() for line in section.splitlines() if line.startswith("balr ")]
-    assert len(lines) == 11
+    assert len(lines) == 12
     monkeypatch.chdir(sample)
     for line in lines:
         status, said = balr(*shlex.split(line)[1:])
         assert status == 0, f"{line}\n{said}"
-    assert (sample / "runs" / "score2" / "metrics.json").exists()
-    assert (sample / "runs" / "score3" / "plots" / "tippett.svg").exists()
+    metrics = {name: json.loads((sample / name / "metrics.json").read_text()) for name in ("calibrated", "own/scores")}
+    assert metrics["calibrated"]["cllr"] < 0.3 and metrics["own/scores"]["eer"] < 0.15
+    assert (sample / "calibrated" / "plots" / "tippett.svg").exists()
     assert "<svg" in (sample / "report.html").read_text()

@@ -78,6 +78,7 @@ def _set_up_logging() -> None:
     main_process = os.environ.get("RANK", "0") == "0"
     logging.getLogger("balr_hf").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("huggingface_hub").propagate = False  # it prints its retries itself
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of reading and writing weights: too quick to watch

@@ -52,6 +52,7 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Upload."""
     from balr_hf.checkpoints import resolve_checkpoint
+    from balr_hf.files import atomic_folder
     from balr_hf.hub.publishing import prepare_model, publish_corpus, publish_model
 
     source = Path(arguments.source)
@@ -81,8 +82,8 @@ def run(arguments: Arguments) -> None:
         target = Path(arguments.prepare)
         if target.exists():
             raise UserError(f"{target} exists already: name a new folder")
-        target.mkdir(parents=True)
-        prepare_model(source, target, arguments.repo, **facts)
+        with atomic_folder(target) as temporary:
+            prepare_model(source, temporary, arguments.repo, **facts)
         logger.info("Would upload %s", ", ".join(sorted(f"{target}/{path.name}" for path in target.iterdir())))
         return
     logger.info("Uploading %s", resolve_checkpoint(source))

@@ -29,6 +29,9 @@ class Options(TrialOptions):
     folds: int = option(
         None, "also cross-validate by speaker with this many folds: what to expect of new speakers", type=int, least=3
     )
+    describe: str = option(
+        None, "what speech the trials are of, e.g. 'telephone, German': explanations and cards will say so", type=str
+    )
 
 
 COMMAND = Command(
@@ -90,7 +93,10 @@ def run(arguments: Arguments) -> None:
         text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
     elif len(calibration.speakers) < FEW_SPEAKERS:
         text += "; --folds 5 tells what to expect of new speakers"
-    folder = _save(arguments, scorer.set_calibration(calibration).to("cpu"), report)
+    scorer.set_calibration(calibration).to("cpu")
+    if arguments.describe:
+        scorer.config.calibration["speech"] = arguments.describe
+    folder = _save(arguments, scorer, report)
     logger.info("%s\nSaved in %s", text, folder)
 
 

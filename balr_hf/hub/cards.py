@@ -233,7 +233,7 @@ From embeddings:
             ("losses", "; ".join(f"{name} ({_listed(s)})" for name, s in record["losses"].items())),
             ("batches", _listed(record["data"])),
             ("seed", record["seed"]),
-            ("precision", record["mixed_precision"]),
+            ("mixed precision", record["mixed_precision"]),
             ("processes", record["num_processes"]),
             ("gradient accumulation", record["gradient_accumulation_steps"]),
             ("versions", _listed(record["versions"])),
@@ -256,9 +256,10 @@ class _Scorer(_Role):
             if len(self.facts.base_models) > 1
             else "the attributes of one autoencoder"
         )
+        out = "the natural-log likelihood ratio" if c.calibration else "a raw log-likelihood ratio (not calibrated)"
         return (
             f"A scorer of `balr_hf` (`{(c.architectures or [c.model_type])[0]}`): two recordings as "
-            f'{c.num_attributes} binary attributes in, the natural-log likelihood ratio of "same speaker" out, as a '
+            f'{c.num_attributes} binary attributes in, {out} of "same speaker" out, as a '
             f"sum of one term an attribute. It fits {made} only."
         )
 
@@ -303,6 +304,8 @@ From attributes:
             from balr_hf.scoring.calibration import describe_amount
 
             rows.append(("calibration", f"{c.calibration['method']}, on {describe_amount(c.calibration)}"))
+            if c.calibration.get("speech"):
+                rows.append(("speech that it was calibrated on, and holds for", c.calibration["speech"]))
         names = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
         rows += [(name, getattr(c, name)) for name in names if hasattr(c, name)]
         return "## Reference population and calibration\n\n" + _table(("", ""), rows)

@@ -96,9 +96,9 @@ def prepare_model(
     else:
         model = _load(source)
         _copy_extras(resolve_checkpoint(source), target)
-    model.save_pretrained(target, max_shard_size=max_shard_size)
     if isinstance(model, Scorer):
         _check_results(model, facts.get("results", ()))
+    model.save_pretrained(target, max_shard_size=max_shard_size)
     history = target / "history.json"
     if history.is_file():
         facts["history"] = json.loads(history.read_text())

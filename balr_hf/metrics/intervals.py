@@ -8,6 +8,9 @@ from tqdm.auto import tqdm
 from balr_hf.metrics.summary import compute_metrics, metrics_of
 from balr_hf.metrics.tally import Tally, checked_trials, tally
 
+# Metrics that reach 1 by saying nothing.
+AT_MOST_ONE = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr_min")
+
 
 def bootstrap_intervals(
     llrs: np.ndarray,
@@ -65,7 +68,8 @@ def bootstrap_intervals(
             continue
         mean = values.mean()
         low, high = np.quantile(values, [tails, 1 - tails]) * (value / mean if mean > 0 else 1)
-        intervals[name] = (float(low), float(high))
+        most = 1.0 if name in AT_MOST_ONE else float("inf")
+        intervals[name] = (float(low), max(value, min(float(high), most)))
     return intervals
 
 

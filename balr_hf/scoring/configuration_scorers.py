@@ -14,7 +14,8 @@ class ScorerConfig(PreTrainedConfig):
         num_uninformative (int, *optional*): attributes that carry no evidence, so that their LLR is 0; None before
             fitting.
         calibration (dict, *optional*): how the scorer was calibrated: `method`, `penalty`, and what trials there
-            were: `num_speakers`, `num_same_speaker`, `num_different_speaker`; None before calibration.
+            were: `num_speakers`, `num_same_speaker`, `num_different_speaker`, and in words of what `speech`; None
+            before calibration.
     """
 
     def __init__(

@@ -117,6 +117,8 @@ class Explanation:
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the figure."""
         texts = list(self.remarks)
+        if self.is_calibrated and self.calibration.get("speech"):
+            texts.append(f"The calibration is of {self.calibration['speech']}: it holds for such speech only.")
         if not self.is_calibrated:
             what = (
                 "a similarity, not a likelihood ratio"
@@ -281,7 +283,9 @@ class Explanation:
             how += f"; {self.calibration['method']} calibration (the raw sum was {self.raw_llr:+.2f})"
         lines.append(f"{how}.")
         if self.typicality is not None:
-            lines.append("Typicality: share of pairs of reference speakers who both have the attribute.")
+            lines.append(
+                "Typicality: share of pairs of reference speakers who both showed the attribute, be it here or not."
+            )
         return lines
 
 

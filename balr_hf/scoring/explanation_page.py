@@ -72,7 +72,7 @@ def page(explanation: Explanation, top: int = 10) -> str:
 <h2>How it was found</h2>
 {_method(explanation)}
 <footer>balr_hf {__version__}. Natural logarithms unless it says log10.
-Typicality: share of pairs of reference speakers who both have the attribute.</footer>
+Typicality: share of pairs of reference speakers who both showed the attribute, be it here or not.</footer>
 </main></body>
 </html>
 """

@@ -52,6 +52,7 @@ def calibrate(scorer: DirichletMultinomialScorer, corpus: datasets.Dataset, tria
     speakers = names[trials.enroll], names[trials.test]
     scores = score_trials(scorer, counts, trials)
     scorer.set_calibration(fit_calibration(scores, speakers[0] == speakers[1], speakers=speakers))
+    scorer.config.calibration["speech"] = "read English (LibriSpeech)"
 
 
 def main() -> None:

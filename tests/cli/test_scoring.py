@@ -12,6 +12,7 @@ import torch
 
 from balr_hf import load_corpus
 from balr_hf.defaults import AUTOENCODER, resource
+from balr_hf.hub.cards import CardFacts, model_card
 from balr_hf.scoring.modeling_scorer import Scorer, load_scorer
 from balr_hf.scoring.trials import read_trials, side_counts
 
@@ -571,3 +572,14 @@ def test_help(balr, words, expected):
     assert status == 0
     for text in expected:
         assert text in said
+
+
+def test_description_of_the_calibration_is_told_with_every_explanation(world):
+    status, said = world.calibrate("--describe", "telephone, German")
+    assert status == 0, said
+    scorer = load_scorer(world.scorer)
+    counts = np.zeros((2, scorer.config.num_attributes, 2))
+    counts[..., 0] = 1
+    told = "The calibration is of telephone, German: it holds for such speech only."
+    assert told in scorer.explain(*counts).cautions
+    assert "| telephone, German |" in str(model_card(scorer.config, CardFacts("me/scorer")))
