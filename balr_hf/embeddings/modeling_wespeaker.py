@@ -138,7 +138,8 @@ class TemporalStatisticsPooling(nn.Module):
     """TSTP: mean and standard deviation (unbiased) over time, of every channel and frequency."""
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
-        x = x.flatten(1, 2).float()
+        x = x.flatten(1, 2)
+        x = x.float() if x.dtype.itemsize < 4 else x  # sums over time need more digits than half precision has
         count = x.new_full((1, 1), x.shape[-1]) if lengths is None else lengths.to(x.dtype)[:, None]
         mean = x.sum(-1) / count
         deviation = x - mean.unsqueeze(-1)
@@ -237,7 +238,8 @@ class WespeakerModel(HubModel):
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in stage:
                 x = block(x, mask)
-        embeddings = self.seg_1(self.pool(mask(x), mask.lengths(x.shape[-1])))
+        pooled = self.pool(mask(x), mask.lengths(x.shape[-1]))
+        embeddings = self.seg_1(pooled.to(self.seg_1.weight.dtype))
         if self.config.two_emb_layer:
             embeddings = self.seg_2(self.seg_bn_1(F.relu(embeddings)))
         return WespeakerOutput(embeddings=embeddings)

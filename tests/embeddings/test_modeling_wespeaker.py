@@ -214,3 +214,16 @@ def test_copy_for_inference_gives_the_same_embeddings(block):
         expected, found = (m(features, mask).embeddings for m in (model, folded))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()), "the model itself was changed"
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-4), (torch.bfloat16, 0.05)])
+def test_model_of_another_precision_works(dtype, error):
+    torch.manual_seed(0)
+    model = WespeakerModel(WespeakerConfig(num_blocks=[1, 1, 1, 1], m_channels=8)).eval()
+    features = torch.randn(2, 120, 80)
+    with torch.no_grad():
+        expected = model(features).embeddings
+        found = model.to(dtype)(features.to(dtype)).embeddings
+    assert found.dtype == dtype
+    cosines = torch.nn.functional.cosine_similarity(found.double(), expected.double())
+    assert (1 - cosines).max() < error
