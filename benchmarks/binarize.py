@@ -33,7 +33,7 @@ def main() -> None:
         for path in paths:
             path.write_bytes(pickle.dumps(np.random.default_rng(0).standard_normal(256).astype(np.float32)))
         base = seconds(lambda: file_by_file(model, paths), 2) / FILES
-    for recordings in (20_000, 80_000, 320_000):
+    for recordings in (40_000, 160_000, 640_000):
         corpus = make_corpus(recordings)
         ours = seconds(lambda c=corpus: model.get_binary_attributes(c), 3) / recordings
         rows.append(

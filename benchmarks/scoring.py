@@ -81,7 +81,7 @@ def growth(rng: np.random.Generator) -> None:
     for recordings in (2_000, 4_000, 8_000):  # and a list with one pair in 25
         counts, trials = recording_counts(population(recordings // 10, 10, rng)), recordings**2 // 25
         trials = make_trials(recordings, trials, rng)
-        listed = seconds(lambda c=counts, t=trials: score_trials(scorer, c, t), 3) / len(trials)
+        listed = seconds(lambda c=counts, t=trials: score_trials(scorer, c, t), 5) / len(trials)
         pairs = seconds(lambda c=counts: scorer.score_matrix(c, c), 3) / recordings**2
         rows.append([f"{recordings:,}", f"{len(trials):,}", f"{1e6 * listed:.3f} us", f"{1e9 * pairs:.1f} ns"])
     table("Scoring: growth, beta", ["recordings", "trials in a list", "a trial of it", "a pair of the matrix"], rows)
