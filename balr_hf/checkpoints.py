@@ -87,8 +87,8 @@ def check_download(file: Path) -> None:
     for path in sorted(file.parent.iterdir()):
         blob = path.resolve()
         if path.suffix in WEIGHTS and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-            with blob.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            with blob.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
             if found != blob.name:
                 raise UserError(
                     f"{path.name} in the cache is damaged (its sha256 is not the one that the Hub states): load it "

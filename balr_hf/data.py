@@ -301,8 +301,8 @@ def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
     root = Path(os.path.normpath(path.parent if root_dir is None else Path(root_dir).absolute()))
     ids = columns["id"]
     paths = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
+    start = os.path.join(root, "")
     for name in present:
-        start = os.path.join(root, "")
         paths[_CSV_FILE_COLUMNS[name]] = [_under(start, value) for value in columns.pop(name)]
     usable = [any(row) for row in zip(*paths.values(), strict=True)]
     skipped = [

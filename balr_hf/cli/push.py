@@ -92,8 +92,12 @@ def run(arguments: Arguments) -> None:
 
 def _is_model(source: Path) -> bool:
     """Whether it is a model's folder or a training run; anything else is taken as a corpus."""
-    folders = (source, source / "best") if source.suffix != ".pt" else (source.with_suffix(""), source.parent)
-    return any((folder / "config.json").is_file() for folder in folders)
+    from balr_hf.checkpoints import resolve_checkpoint
+
+    try:
+        return (resolve_checkpoint(source) / "config.json").is_file()
+    except UserError:
+        return False
 
 
 def _list(text: str | None) -> list[str]:

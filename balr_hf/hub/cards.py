@@ -72,7 +72,6 @@ class CardFacts:
         datasets: Hub ids of what it was trained on.
         base_models: Hub ids of the models whose output it takes, the embedder first.
         tags: besides ours.
-        history: of the training run (`history.json`).
         figures: file names beside the card -> captions.
     """
 
@@ -82,7 +81,6 @@ class CardFacts:
     datasets: Sequence[str] = ()
     base_models: Sequence[str] = ()
     tags: Sequence[str] = ()
-    history: Sequence[dict] = ()
     figures: dict[str, str] = field(default_factory=dict)
 
 
@@ -105,7 +103,7 @@ def model_card(config: PreTrainedConfig, facts: CardFacts) -> ModelCard:
         _evaluation(facts.results),
         LIMITS,
         CITATION,
-        _provenance(config, facts),
+        _provenance(facts),
     ]
     data = ModelCardData(
         library_name="transformers",
@@ -373,7 +371,7 @@ def public_name(found: dict) -> str:
     return corpus.get("hub_id") or Path(corpus.get("name") or "a corpus of the author's").name
 
 
-def _provenance(config: PreTrainedConfig, facts: CardFacts) -> str:
+def _provenance(facts: CardFacts) -> str:
     licence = f"Licence of the weights: {facts.license}." if facts.license else "The author has not stated a licence."
     return (
         f"## Licence and versions\n\n{licence} The code, `balr_hf` {__version__}, is under the MIT "
@@ -407,14 +405,14 @@ def _table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
 # --- corpora ------------------------------------------------------------------------------------
 
 
-def dataset_card(dataset, repo_id: str, license: str | None = None, earlier: DatasetCard | None = None) -> DatasetCard:
+def dataset_card(dataset, repo_id: str, earlier: DatasetCard, license: str | None = None) -> DatasetCard:
     """The card of a corpus.
 
     Args:
         dataset (`datasets.Dataset`): the corpus.
         repo_id (str): where it will be.
+        earlier (`DatasetCard`): the one that `Dataset.push_to_hub` wrote, whose metadata (features, files) is kept.
         license (str, *optional*): Hub's name of its licence.
-        earlier (`DatasetCard`, *optional*): the one there is, whose metadata (features, files) is kept.
     """
     from balr_hf.data import speaker_codes, vector_present
 
@@ -456,13 +454,12 @@ Recordings without a value in a column could not be used in the step that makes 
 Voices are personal data, and embeddings and attributes of voices too: they recognise people. Publish only what the
 speakers agreed to, and use it for nothing else. {"" if license else "**The author has not stated a licence.**"}
 """
-    card = earlier or DatasetCard("---\n{}\n---\n")
-    card.text = f"\n{text}"
-    tags = getattr(card.data, "tags", None) or []
-    card.data.tags = list(dict.fromkeys([*tags, "balr", "speaker-recognition"]))
+    earlier.text = f"\n{text}"
+    tags = getattr(earlier.data, "tags", None) or []
+    earlier.data.tags = list(dict.fromkeys([*tags, "balr", "speaker-recognition"]))
     if license is not None:
-        card.data.license = license
-    return card
+        earlier.data.license = license
+    return earlier
 
 
 def _type(feature) -> str:

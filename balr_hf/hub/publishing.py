@@ -101,8 +101,7 @@ def prepare_model(
     model.save_pretrained(target, max_shard_size=max_shard_size)
     history = target / "history.json"
     if history.is_file():
-        facts["history"] = json.loads(history.read_text())
-        facts["figures"] = _draw_curves(facts["history"], target)
+        facts["figures"] = _draw_curves(json.loads(history.read_text()), target)
     card, path = model_card(model.config, CardFacts(repo_id, **facts)), target / "README.md"
     if path.is_file() and MARK not in path.read_text(encoding="utf-8"):
         card = _with_results(ModelCard.load(path), card)
@@ -209,7 +208,7 @@ def publish_corpus(
         if earlier.text.strip() and MARK not in earlier.text:
             return info
         return HfApi(token=token).upload_file(
-            path_or_fileobj=str(dataset_card(dataset, repo_id, license, earlier)).encode(),
+            path_or_fileobj=str(dataset_card(dataset, repo_id, earlier, license)).encode(),
             path_in_repo="README.md",
             repo_id=repo_id,
             repo_type="dataset",

@@ -47,8 +47,10 @@ class TrialTerms:
 
     def scores(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """Sums of terms of the trials `(rows[n], columns[n])`: `(n,)`."""
+        if self.products is None:
+            return self._one_by_one(rows, columns)
         (rows, row), (columns, column) = (side.unique(return_inverse=True) for side in (rows, columns))
-        if self.products is None or len(rows) * len(columns) * self.products > PAIR_COST * len(row):
+        if len(rows) * len(columns) * self.products > PAIR_COST * len(row):
             return self._one_by_one(rows[row], columns[column])
         scores = self.enroll.new_empty(len(row))
         block = row // BLOCK_SIDES

@@ -25,15 +25,6 @@ PROFILES = ("dna", "speech")
 WIDTH = 36
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors this small gain nothing from threads, and lose much where processors are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def pairs(speakers):
     """All pairs of speakers, and whether they are the same."""
     left, right = np.divmod(np.arange(speakers**2), speakers)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from balr_hf.scoring import verbal_scale
 from balr_hf.scoring.modeling_scorer import build_scorer
@@ -15,15 +14,6 @@ from balr_hf.scoring.modeling_scorer import build_scorer
 WIDTH = 12
 SAME, DIFFERENT = "of the same speaker", "of different speakers"
 EVIL = "<script>alert(1)</script>"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors this small gain nothing from threads, and lose much where processors are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def counts_of(rng, speakers, recordings, sides=1):

@@ -52,15 +52,6 @@ def widened(counts, active):
     return np.concatenate([counts, np.stack([active * total, (1 - active) * total], -1)], 1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors this small gain nothing from threads, and lose much where processors are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(params=METHODS, ids=lambda method: method or "raw")
 def method(request):
     return request.param
