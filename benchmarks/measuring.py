@@ -21,6 +21,12 @@ def seconds(run: Callable[[], object], repeats: int = 3) -> float:
     return best
 
 
+def seconds_in_turns(runs: Sequence[Callable[[], object]], repeats: int = 3) -> list[float]:
+    """As [`seconds`], of several runs in turns, so that all of them meet the machine's good and bad times."""
+    rounds = [[seconds(run, 1) for run in runs] for _ in range(repeats)]
+    return [min(times) for times in zip(*rounds, strict=True)]
+
+
 def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 2048, device: str = "cpu") -> float:
     """Floating-point operations a second of a matrix product, two for each multiply-add."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))

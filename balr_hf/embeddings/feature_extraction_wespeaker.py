@@ -19,7 +19,7 @@ LOG_FLOOR = torch.finfo(torch.float32).eps
 LOWEST_FREQUENCY = 20.0
 
 # Frames whose temporaries stay in a CPU's cache, and mel filters that are applied together.
-FRAMES_AT_ONCE, FILTERS_AT_ONCE = 2048, 16
+FRAMES_AT_ONCE, FILTERS_AT_ONCE = 1024, 16
 
 
 class WespeakerFeatureExtractor(SequenceFeatureExtractor):
@@ -132,18 +132,20 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             )
         waveforms = _as_list(raw_speech)
         device = torch.device(device)
-        lengths = torch.tensor([self.num_frames(len(waveform)) for waveform in waveforms])
-        if not lengths.all():
+        lengths = [self.num_frames(len(waveform)) for waveform in waveforms]
+        if not all(lengths):
             length = 1000 * min(map(len, waveforms)) / self.sampling_rate
             raise AudioError(f"too short: {length:.0f} ms do not fill one frame of {self.frame_length} ms")
-        mask = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)
+        mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(device)
+        features = torch.empty(*mask.shape, self.num_mel_bins, device=device)
         if device.type == "cpu":  # one at a time: temporaries that stay in its caches
-            each = [self._filter_banks(waveform.to(device)) for waveform in waveforms]
-            if self.normalize_mean:
-                each = [features.sub_(features.mean(0)) for features in each]
-            features = pad_sequence(each, True, self.padding_value)
+            for waveform, length, padded in zip(waveforms, lengths, features, strict=True):
+                own = self._filter_banks(waveform.to(device), padded[:length])
+                if self.normalize_mean:
+                    own.sub_(own.mean(0))
+                padded[length:] = self.padding_value
         else:
-            features = self._filter_banks(pad_sequence(waveforms, True).to(device))[:, : mask.shape[1]]
+            self._filter_banks(pad_sequence(waveforms, True).to(device), features)
             if self.normalize_mean:
                 features = features * mask.unsqueeze(-1)
                 features = features - features.sum(1, keepdim=True) / mask.sum(1).view(-1, 1, 1)
@@ -154,46 +156,45 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         return BatchFeature(encoded)
 
     @torch.no_grad()
-    def _filter_banks(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """`(..., samples)` -> log mel energies `(..., frames, mel)`, before mean removal.
+    def _filter_banks(self, waveforms: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """Write the log mel energies of `(..., samples)`, before mean removal, to `out (..., frames, mel)`.
 
         A frame has its mean m removed, then pre-emphasis: (x[i] - m) - c (x[i - 1] - m). That is the pre-emphasised
         waveform less (1 - c) m, but for the frame's first sample, whose predecessor is itself: (1 - c) (x[0] - m).
         """
         window, filters = self._build_tables(waveforms.device)
-        waveforms = waveforms * self.waveform_scale
+        window = window * self.waveform_scale  # of the samples
         emphasised = waveforms.clone()
         emphasised[..., 1:].sub_(waveforms[..., :-1], alpha=PREEMPHASIS)
         frames, emphasised = (w.unfold(-1, self.window_samples, self.shift_samples) for w in (waveforms, emphasised))
-        count, batch = frames.shape[-2], frames.shape[:-2]
-        energies = waveforms.new_empty(*batch, count, self.num_mel_bins)
+        *batch, count, _ = out.shape
         at_once = min(count, FRAMES_AT_ONCE) if waveforms.device.type == "cpu" else count
-        padded = waveforms.new_zeros(*batch, at_once, self.fft_length)
-        spectrum = torch.empty(*batch, at_once, self.fft_length // 2 + 1, dtype=torch.complex64, device=padded.device)
+        padded = waveforms.new_empty(*batch, at_once, self.fft_length)
+        padded[..., self.window_samples :] = 0
+        power = waveforms.new_empty(*batch, at_once, self.fft_length // 2 + 1)
         for start in range(0, count, at_once):
             part = (..., slice(start, start + at_once), slice(None))
             some = (..., slice(0, min(at_once, count - start)), slice(None))
             self._window(frames[part], emphasised[part], window, padded[some])
-            torch.fft.rfft(padded[some], out=spectrum[some])
-            parts = torch.view_as_real(spectrum[some]).square_()
-            power = parts[..., 0] + parts[..., 1]
+            parts = torch.view_as_real(torch.fft.rfft(padded[some])).square_()
+            torch.add(parts[..., 0], parts[..., 1], out=power[some])
             for bins, mels, weights in filters:
-                energies[part][..., mels] = power[..., bins] @ weights
-        return energies.clamp_(min=LOG_FLOOR).log_()
+                out[part][..., mels] = power[some][..., bins] @ weights
+        return out.clamp_(min=LOG_FLOOR).log_()
 
     def _window(self, frames: torch.Tensor, emphasised: torch.Tensor, window: torch.Tensor, out: torch.Tensor) -> None:
         """Write frames without mean, pre-emphasised and windowed, to `out (..., frames, fft_length)`, zeros beyond."""
         out = out[..., : self.window_samples]
         if self.dither:  # each frame has noise of its own, so that they have no waveform in common
-            frames = frames + self.dither * torch.randn_like(frames)
+            frames = frames + self.dither / self.waveform_scale * torch.randn_like(frames)
             frames -= frames.mean(-1, keepdim=True)
             out.copy_(frames)
             out[..., 1:].sub_(frames[..., :-1], alpha=PREEMPHASIS)
             out[..., :1].sub_(frames[..., :1], alpha=PREEMPHASIS)
         else:
-            out.copy_(emphasised)
-            out[..., :1] = (1 - PREEMPHASIS) * frames[..., :1]
-            out.sub_(frames.mean(-1, keepdim=True), alpha=1 - PREEMPHASIS)
+            mean = frames.mean(-1, keepdim=True)
+            torch.sub(emphasised, mean, alpha=1 - PREEMPHASIS, out=out)
+            out[..., :1] = (1 - PREEMPHASIS) * (frames[..., :1] - mean)
         out.mul_(window)
 
     def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[tuple[slice, slice, torch.Tensor]]]:
