@@ -1,9 +1,15 @@
-"""Embedding extraction for a corpus, through `Dataset.map`: decode in threads, sort by length, embed in batches."""
+"""Embedding extraction for a corpus, through `Dataset.map`.
+
+On a CPU, one recording a thread from file to vector. On a GPU, passes over recordings of similar length, while threads
+decode the next batch.
+"""
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import datasets
 import numpy as np
@@ -28,7 +34,14 @@ logger = logging.getLogger(__name__)
 # recording has a pass of its own.
 FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+# The longest recording of a pass, to which the others are padded, over the shortest.
+PADDING_RATIO = 1.25
+
+# What the convolutions compute in. tf32 concerns NVIDIA GPUs; elsewhere it is fp32.
+PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+
+# Seconds, and share of the time, that a GPU may wait for audio before a warning says so.
+WAIT_SECONDS, WAIT_SHARE = 10, 0.2
 
 SaveVectors = Callable[[list[str], np.ndarray], None]
 
@@ -55,8 +68,9 @@ def extract_embeddings(
         batch_size (int): recordings decoded, sorted by length and saved together.
         devices: where to compute; the model's own device by default. Several GPUs get one process each.
         num_proc (int, *optional*): processes; one a device by default.
-        decode_threads (int, *optional*): threads that decode audio for a GPU in each process; one a core by default.
-        precision (str): `fp32`, or `bf16` for the convolutions: faster on recent GPUs, and a little off.
+        decode_threads (int, *optional*): threads that decode audio for a GPU, in each process; by default the
+            processes share the cores.
+        precision (str): of the convolutions: `fp32`, or on a GPU `tf32` or `bf16`, which are faster and a little off.
         force (bool): recompute embeddings that are there already.
         save: called after each batch with the ids and embeddings `(recordings, embed_dim)` that are new, so that an
             interrupted run can go on from them.
@@ -70,22 +84,26 @@ def extract_embeddings(
     if "id" not in dataset.column_names or getattr(dataset.features["audio"], "decode", False):
         dataset = load_corpus(dataset)
     if precision not in PRECISIONS:
-        raise ConfigError(f"precision={precision!r}: expected {' or '.join(PRECISIONS)}")
+        raise ConfigError(f"precision={precision!r}: expected {', '.join(PRECISIONS)}")
     matrix, present = known_vectors(dataset, "embedding", model.config.embed_dim, force)
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
     if len(todo):
         devices = [torch.device(device) for device in devices or [model.device]]
         num_proc = num_proc or (len(devices) if len(devices) > 1 else None)
-        extractor = _BatchExtractor(model.for_inference(), devices, num_proc, decode_threads, precision, save)
-        computed = _map(dataset.select(todo).select_columns(["id", "audio"]), extractor, batch_size, num_proc)
+        corpus = dataset.select(todo).select_columns(["id", "audio"])
+        threads = decode_threads or max(1, (os.cpu_count() or 1) // (num_proc or 1))
+        extractor = _BatchExtractor(model.for_inference(), corpus, devices, num_proc, threads, precision, save)
+        start = time.perf_counter()
+        computed = _map(corpus, extractor, batch_size, num_proc)
+        _tell_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
         reasons = computed["reason"]
         done = np.array([reason is None for reason in reasons])
         if done.any():
             matrix[todo[done]], _ = vector_matrix(computed, "embedding")
             present[todo[done]] = True
-        ids = dataset.select(todo)["id"]
-        skipped = [Skipped(name, reason) for name, reason in zip(ids, reasons, strict=True) if reason is not None]
+        named = zip(corpus["id"], reasons, strict=True)
+        skipped = [Skipped(name, reason) for name, reason in named if reason is not None]
     return add_vector_column(dataset, "embedding", fixed_length_column(matrix, present)), skipped
 
 
@@ -94,6 +112,7 @@ def _map(dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: in
         {
             "embedding": datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
             "reason": datasets.Value("string"),
+            "waited": datasets.Value("float64"),
         }
     )
     if num_proc is not None and num_proc > 1:
@@ -106,6 +125,7 @@ def _map(dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: in
         extractor,
         batched=True,
         batch_size=batch_size,
+        with_indices=True,
         with_rank=True,
         num_proc=num_proc if num_proc and num_proc > 1 else None,
         remove_columns=dataset.column_names,
@@ -117,21 +137,37 @@ def _map(dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: in
     )
 
 
+def _tell_of_waiting(waited: float, took: float, threads: int) -> None:
+    if waited > WAIT_SECONDS and waited > WAIT_SHARE * took:
+        logger.warning(
+            "For %.0f %% of the time (%.0f s) the GPU waited for audio to be decoded, by %d threads: more cores and "
+            "threads (data.num_workers, or decode_threads) or faster storage would help",
+            *(100 * waited / took, waited, threads),
+        )
+
+
 class _BatchExtractor:
     """What `Dataset.map` calls for each batch, in whichever process."""
 
-    def __init__(self, model, devices, num_proc, decode_threads, precision, save):
+    def __init__(self, model, corpus, devices, num_proc, decode_threads, precision, save):
         self.model = model
         self.extractor = model.feature_extractor
+        self.corpus = corpus
         self.devices = devices
         self.num_proc = num_proc
         self.decode_threads = decode_threads
         self.precision = precision
         self.save = save
+        self._pool: ThreadPoolExecutor | None = None
+        self._ahead: dict[int, list[Future]] = {}
 
-    def __call__(self, batch: dict[str, list], rank: int | None) -> dict[str, list]:
-        device = self._place(rank)
-        found = (self._together if device.type in FRAMES_PER_PASS else self._alone)(batch["audio"], device)
+    def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:
+        device, waited = self._place(rank), 0.0
+        if device.type in FRAMES_PER_PASS:
+            decoded, waited = self._decoded(batch["audio"], rows)
+            found = self._together(decoded, device)
+        else:
+            found = self._alone(batch["audio"], device)
         embeddings = [None if isinstance(embedding, str) else embedding for embedding in found]
         reasons = [embedding if isinstance(embedding, str) else None for embedding in found]
         for row, embedding in enumerate(embeddings):
@@ -140,7 +176,7 @@ class _BatchExtractor:
         done = [row for row, embedding in enumerate(embeddings) if embedding is not None]
         if self.save is not None and done:
             self.save([batch["id"][row] for row in done], np.stack([embeddings[row] for row in done]))
-        return {"embedding": embeddings, "reason": reasons}
+        return {"embedding": embeddings, "reason": reasons, "waited": [waited / len(rows)] * len(rows)}
 
     def _alone(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
         """Each recording from file to embedding on one thread, so that none waits for another."""
@@ -153,10 +189,20 @@ class _BatchExtractor:
 
         return on_threads(embed, recordings)
 
-    def _together(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
-        """Decoded on threads, then embedded together."""
-        with ThreadPoolExecutor(self.decode_threads or os.cpu_count()) as pool:
-            found = list(pool.map(lambda audio: load_usable(audio, self.extractor), recordings))
+    def _decoded(self, recordings: list, rows: list[int]) -> tuple[list[np.ndarray | str], float]:
+        """The samples of a batch, and how long they were waited for; sets about decoding the batch after it."""
+        decoding = self._ahead.pop(rows[0], None) or self._decode(recordings)
+        following = rows[-1] + 1
+        self._ahead[following] = self._decode(self.corpus[following : following + len(rows)]["audio"])
+        start = time.perf_counter()
+        return [future.result() for future in decoding], time.perf_counter() - start
+
+    def _decode(self, recordings: list) -> list[Future]:
+        self._pool = self._pool or ThreadPoolExecutor(self.decode_threads)
+        return [self._pool.submit(load_usable, audio, self.extractor) for audio in recordings]
+
+    def _together(self, found: list[np.ndarray | str], device: torch.device) -> list[np.ndarray | str]:
+        """All that could be decoded, embedded in passes."""
         usable = [row for row, samples in enumerate(found) if not isinstance(samples, str)]
         waveforms = [found[row] for row in usable]
         computed = embed_waveforms(self.model, self.extractor, waveforms, device, self.precision)
@@ -203,7 +249,7 @@ def embed_waveforms(
         extractor: makes its features.
         waveforms (`(samples,)` each): at the extractor's rate.
         device: where to compute.
-        precision (str): `fp32` or `bf16`.
+        precision (str): `fp32`, `tf32` or `bf16`.
 
     Returns:
         float32 `(recordings, embed_dim)`, in the order of `waveforms`.
@@ -224,8 +270,23 @@ def embed_together(model, extractor, waveforms: list[np.ndarray], device: torch.
     features = extractor(waveforms, device=device)
     mask = features["attention_mask"]
     mask = None if len(waveforms) == 1 or mask.all() else mask
-    with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32"):
+    half = PRECISIONS[precision].itemsize < 4
+    with torch.autocast(device.type, PRECISIONS[precision], enabled=half), _convolutions(device, precision):
         return model(features["input_features"], mask).embeddings.float().cpu().numpy()
+
+
+@contextmanager
+def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
+    """Keep NVIDIA GPUs to what was asked for: by default they take fp32 convolutions as leave to use tf32."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def on_threads(function: Callable, items: Sequence) -> list:
@@ -245,10 +306,11 @@ def on_threads(function: Callable, items: Sequence) -> list:
 
 
 def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
-    """Group rows of similar length so that each group, padded, stays within the budget."""
+    """Group rows of similar length so that each group, padded, stays within the budget and holds little padding."""
     group: list[int] = []
     for row in sorted(range(len(frames)), key=frames.__getitem__):
-        if group and (len(group) + 1) * frames[row] > frames_per_pass:
+        over = (len(group) + 1) * frames[row] > frames_per_pass
+        if group and (over or frames[row] > PADDING_RATIO * frames[group[0]]):
             yield group
             group = []
         group.append(row)

@@ -1,3 +1,5 @@
+import time
+
 import datasets
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import torch
 
 from balr_hf import load_audio, load_corpus
 from balr_hf.data import vector_matrix
+from balr_hf.embeddings import extraction
 from balr_hf.embeddings.extraction import FRAMES_PER_PASS, extract_embeddings
 from balr_hf.errors import UserError
 
@@ -43,8 +46,54 @@ def test_bf16_is_close(tiny_embedder, corpus, monkeypatch, frames):
     )
     cosines = (exact * rough).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rough, axis=1)
     assert cosines.min() > 0.999 and not np.array_equal(exact, rough)
-    with pytest.raises(UserError, match="fp32 or bf16"):
+    with pytest.raises(UserError, match="fp32, tf32, bf16"):
         extract_embeddings(tiny_embedder, corpus, precision="fp8")
+
+
+def test_the_next_batch_is_decoded_while_one_is_embedded(tiny_embedder, corpus, monkeypatch):
+    """As on GPUs; every recording is decoded once."""
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 2000)
+    decoded, decoded_before = [], []
+
+    def load(audio, extractor, load_usable=extraction.load_usable):
+        decoded.append(audio["path"])
+        return load_usable(audio, extractor)
+
+    def embed(model, extractor, waveforms, *options, embed_waveforms=extraction.embed_waveforms):
+        time.sleep(0.5)  # as long as a few recordings take to decode
+        decoded_before.append(len(decoded))
+        return embed_waveforms(model, extractor, waveforms, *options)
+
+    monkeypatch.setattr(extraction, "load_usable", load)
+    monkeypatch.setattr(extraction, "embed_waveforms", embed)
+    tiny_embedder.extract_embeddings(corpus, batch_size=5)
+    assert len(corpus) == 12
+    assert decoded_before == [10, 12, 12]
+    assert sorted(decoded) == sorted(audio["path"] for audio in corpus["audio"])
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_gpu_that_waits_for_audio_is_told_of(tiny_embedder, corpus, monkeypatch, caplog, slow):
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 2000)
+    monkeypatch.setattr(extraction, "WAIT_SECONDS", 1)
+
+    def load(audio, extractor, load_usable=extraction.load_usable):
+        time.sleep(0.3 if slow else 0)
+        return load_usable(audio, extractor)
+
+    monkeypatch.setattr(extraction, "load_usable", load)
+    tiny_embedder.extract_embeddings(corpus, batch_size=6, decode_threads=2)
+    assert ("the GPU waited for audio to be decoded, by 2 threads" in caplog.text) == slow
+
+
+def test_passes_hold_little_padding_and_stay_within_their_budget():
+    frames = np.random.default_rng(0).integers(200, 2000, 500).tolist()
+    passes = list(extraction._passes(frames, 20_000))
+    assert sorted(row for rows in passes for row in rows) == list(range(500))
+    for rows in passes:
+        lengths = [frames[row] for row in rows]
+        assert max(lengths) <= 1.25 * min(lengths) and max(lengths) * len(rows) <= 20_000
+    assert sum(max(frames[row] for row in rows) * len(rows) for rows in passes) < 1.1 * sum(frames)
 
 
 def test_datasets_of_others_are_taken_as_they_are(tiny_embedder, corpus):
