@@ -40,7 +40,7 @@ $(OLDEST_VENV)/.installed: pyproject.toml constraints-oldest.txt
 	@touch $@
 
 bench: install
-	@for script in startup loading fbank extraction binarize training fitting scoring; do \
+	@for script in startup loading fbank extraction binarize training fitting scoring gpu; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; \
 	done
 

@@ -65,4 +65,4 @@ def against(value: float, target: float, form: str = ".1f", unit: str = "x", at_
     """A figure beside its target: `4.2x (target 3x: met)`."""
     met = value <= target if at_most else value >= target
     bound = "at most " if at_most else ""
-    return f"{value:{form}}{unit} (target {bound}{target:g}{unit}: {'met' if met else 'NOT met'})"
+    return f"{value:{form}}{unit} (target {bound}{target:,.10g}{unit}: {'met' if met else 'NOT met'})"

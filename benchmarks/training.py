@@ -31,11 +31,11 @@ def make_corpus(recordings: int, per_speaker: int = 40) -> datasets.Dataset:
     return add_vector_column(dataset, "embedding", fixed_length_column(embeddings))
 
 
-def make_trainer(corpus: datasets.Dataset, folder: str) -> BinaryAttributeEncoderTrainer:
+def make_trainer(corpus: datasets.Dataset, folder: str, **options) -> BinaryAttributeEncoderTrainer:
     few = corpus.select(range(N * M))
     data = DataArguments(batch_size=N * M, N_classes_per_batch=N, M_samples_per_class=M)
     return BinaryAttributeEncoderTrainer(
-        corpus, few, data, [MSELoss()], INPUT, INTERNAL, save_dir=folder, log_with="none", log_period=0
+        corpus, few, data, [MSELoss()], INPUT, INTERNAL, save_dir=folder, log_with="none", log_period=0, **options
     )
 
 

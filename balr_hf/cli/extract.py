@@ -18,7 +18,10 @@ class Options(StepOptions):
     input: str = positional("input", "csv, folder of audio, audio file, saved Dataset, parquet or Hub dataset")
     num_proc: int = option(None, "processes; one a device by default", type=int, least=1)
     precision: str = option(
-        "fp32", "fp32; on a GPU also tf32 or bf16: faster, and a little off", type=str, among=("fp32", "tf32", "bf16")
+        "fp32",
+        "fp32, tf32 (GPUs) or bf16: faster where the hardware has it, and a little off",
+        type=str,
+        among=("fp32", "tf32", "bf16"),
     )
 
 

@@ -70,7 +70,8 @@ def extract_embeddings(
         num_proc (int, *optional*): processes; one a device by default.
         decode_threads (int, *optional*): threads that decode audio for a GPU, in each process; by default the
             processes share the cores.
-        precision (str): of the convolutions: `fp32`, or on a GPU `tf32` or `bf16`, which are faster and a little off.
+        precision (str): of the convolutions: `fp32`; or `tf32` (GPUs) or `bf16` (GPUs and recent CPUs), which are
+            faster and a little off.
         force (bool): recompute embeddings that are there already.
         save: called after each batch with the ids and embeddings `(recordings, embed_dim)` that are new, so that an
             interrupted run can go on from them.

@@ -37,6 +37,7 @@ class TrainerArguments(Checked):
     val_period: int = option(10, "validate, and write last/, every so many epochs (0: after the last only)", least=0)
     mixed_precision: str = option("no", "no, fp16 or bf16", among=("no", "fp16", "bf16"))
     gradient_accumulation_steps: int = option(1, "batches a step of the optimizer", least=1)
+    cuda_graph: bool = option(False, "with the mse loss alone, on one GPU: capture a step once, and replay it")
     log_with: str = option("tensorboard", "tracker: tensorboard, wandb, trackio, ... or none")
 
 

@@ -25,6 +25,9 @@ class AutoEncoderLoss(nn.Module):
     # Whether the loss knows the training speakers one by one, and so means nothing for others.
     closed_set = False
 
+    # Whether a GPU does the same work for any values, and none is read on the host: see [`GraphedStep`].
+    same_work = False
+
     def __init__(self, weight: float = 1.0):
         super().__init__()
         self.weight = weight
@@ -69,6 +72,7 @@ class MSELoss(AutoEncoderLoss):
     """
 
     name = "mse"
+    same_work = True
 
     def forward(self, embeddings, labels, binary, reconstruction, latent):
         return F.mse_loss(reconstruction, embeddings)

@@ -26,6 +26,7 @@ from balr_hf.data import Skipped, speaker_codes, vector_matrix, warn_skipped
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
 from balr_hf.training.arguments import DataArguments
+from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import AutoEncoderLoss, MSELoss
 from balr_hf.training.samplers import ShuffledBatchSampler, sampler_class
 
@@ -109,6 +110,8 @@ class BinaryAttributeEncoderTrainer:
         device (str, *optional*): `cpu` keeps the GPUs out of it; any other leaves the choice to Accelerate.
         mixed_precision (str): `no`, `fp16` or `bf16`.
         gradient_accumulation_steps (int): batches a step of the optimizer.
+        cuda_graph (bool): capture a step as a CUDA graph and replay it, rather than launch its operations one by one.
+            For one GPU, full precision, and losses that do the same work whatever the batch holds (`MSELoss`).
         log_with (str): Accelerate tracker, or `none`.
         resume_from (Path, *optional*): the folder of an interrupted run to go on with (with more epochs, if wanted).
 
@@ -136,6 +139,7 @@ class BinaryAttributeEncoderTrainer:
         device: str | torch.device | None = "cpu",
         mixed_precision: str = "no",
         gradient_accumulation_steps: int = 1,
+        cuda_graph: bool = False,
         log_with: str = "tensorboard",
         resume_from: Path | str | None = None,
     ):
@@ -172,6 +176,9 @@ class BinaryAttributeEncoderTrainer:
             "training_set": _describe(self.trainset),
             "validation_set": _describe(self.valset),
         }
+        if cuda_graph:
+            self._check_graph()
+            self.settings["cuda_graph"] = True
         self.epoch, self.best_loss, self.history = 0, math.inf, []
         self.save_dir = self._open_run(save_dir, exist_ok, resume_from)
         self.accelerator = Accelerator(
@@ -181,7 +188,7 @@ class BinaryAttributeEncoderTrainer:
             log_with=None if log_with in (None, "none") else log_with,
             project_config=ProjectConfiguration(str(self.save_dir), logging_dir=str(self.save_dir / "logs")),
         )
-        self._set_up(input_dim, internal_dim, resume=resume_from is not None)
+        self._set_up(input_dim, internal_dim, cuda_graph, resume=resume_from is not None)
 
     def train(self) -> BinaryAttributeAutoEncoder:
         """Train, from the first epoch or from where the resumed run stopped.
@@ -247,12 +254,7 @@ class BinaryAttributeEncoderTrainer:
         sums = torch.zeros(len(self.losses) + 1, device=self.accelerator.device)
         batches = 0
         for embeddings, labels in self.train_loader:
-            with self.accelerator.accumulate(self.model, *self.losses):
-                losses = self._losses(self.model, self.losses, embeddings, labels)
-                self.accelerator.backward(losses[0])
-                self.optimizer.step()
-                self.optimizer.zero_grad()
-            sums += losses.detach()
+            sums += self._step(embeddings, labels)
             batches += 1
         means = self.accelerator.reduce(sums / batches, reduction="mean").tolist()
         if not all(map(math.isfinite, means)):
@@ -260,6 +262,15 @@ class BinaryAttributeEncoderTrainer:
                 f"the training loss is not finite after epoch {epoch + 1}: try a lower trainer.learning_rate"
             )
         return dict(zip(["loss", *(loss.name for loss in self.loss_funcs)], means, strict=True))
+
+    def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Learn from one batch; returns the weighted total and each loss."""
+        with self.accelerator.accumulate(self.model, *self.losses):
+            losses = self._losses(self.model, self.losses, embeddings, labels)
+            self.accelerator.backward(losses[0])
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return losses.detach()
 
     @torch.no_grad()
     def _validate(self) -> None:
@@ -295,7 +306,19 @@ class BinaryAttributeEncoderTrainer:
 
     # --- setting up ------------------------------------------------------------------------------
 
-    def _set_up(self, input_dim: int, internal_dim: int, resume: bool) -> None:
+    def _check_graph(self) -> None:
+        needs = {
+            "a GPU (device='cuda')": self.process.device.type == "cuda",
+            "one process": self.process.num_processes == 1,
+            "mixed_precision=no": self.settings["mixed_precision"] == "no",
+            "gradient_accumulation_steps=1": self.settings["gradient_accumulation_steps"] == 1,
+            "the mse loss alone": all(loss.same_work for loss in self.loss_funcs),
+        }
+        lacking = [name for name, given in needs.items() if not given]
+        if lacking:
+            raise ConfigError(f"trainer.cuda_graph needs {', '.join(lacking)}")
+
+    def _set_up(self, input_dim: int, internal_dim: int, cuda_graph: bool, resume: bool) -> None:
         set_seed(self.seed)
         model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim, internal_dim))
         for loss in self.loss_funcs:
@@ -305,7 +328,7 @@ class BinaryAttributeEncoderTrainer:
                 M_samples_per_class=self.data_config.M_samples_per_class,
             )
         parameters = [*model.parameters(), *(p for loss in self.loss_funcs for p in loss.parameters())]
-        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
+        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, capturable=cuda_graph)
         self.train_sampler = self._sampler(self.trainset, "training")
         self.val_sampler = self._sampler(self.valset, "validation")
         loader = DataLoader(self.trainset, batch_sampler=self.train_sampler, collate_fn=lambda batch: batch)
@@ -321,6 +344,7 @@ class BinaryAttributeEncoderTrainer:
             logger.info("Not validated, as it knows the training speakers only: %s", ", ".join(closed))
         for loss in self.loss_funcs:
             self.accelerator.register_for_checkpointing(_Buffers(loss))
+        self._step = GraphedStep(self._train_step) if cuda_graph else self._train_step
         if resume:
             self.accelerator.load_state(str(self.save_dir / "state"))
 

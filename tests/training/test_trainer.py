@@ -13,7 +13,8 @@ from balr_hf import (
     SparsityLoss,
     TripletMarginLoss,
 )
-from balr_hf.errors import UserError
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.training import graphed_step
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.trainer import SpeakerEmbeddings
 
@@ -158,6 +159,40 @@ def test_bf16_trains_and_saves_float32(sets, tmp_path):
     assert {weight.dtype for name, weight in weights(tmp_path / "run" / "last").items() if "num_b" not in name} == {
         torch.float32
     }
+
+
+def test_graphed_steps_end_with_the_same_bits(sets, tmp_path, monkeypatch):
+    """On a CPU, with a stand-in for the capture: what it replays is the step on the tensors that were there."""
+    captured, replayed = [], []
+
+    def capture(step):
+        captured.append(step)
+        result = torch.zeros(2)
+
+        def replay():
+            replayed.append(step)
+            result.copy_(step())
+
+        return replay, result
+
+    monkeypatch.setattr(graphed_step, "capture", capture)
+    monkeypatch.setattr(graphed_step, "run_aside", lambda step, batch: step(*batch))
+    plain = DataArguments(batch_size=50, sampler="none")  # 120 rows: two batches of 50 and one of 20
+    make(sets, tmp_path / "as_usual", data=plain).train()
+    trainer = make(sets, tmp_path / "graphed", data=plain)
+    trainer._step = graphed_step.GraphedStep(trainer._step)
+    trainer.train()
+    assert len(captured) == 1 and len(replayed) == 4 * 2 - 2  # four epochs; the first three steps warm up
+    assert same(weights(tmp_path / "graphed" / "last"), weights(tmp_path / "as_usual" / "last"))
+    histories = [(tmp_path / run / "history.json").read_text() for run in ("as_usual", "graphed")]
+    assert histories[0] == histories[1]
+
+
+def test_a_graph_that_cannot_be_captured_is_refused(sets, tmp_path):
+    options = {"cuda_graph": True, "gradient_accumulation_steps": 2, "losses": [MSELoss(), TripletMarginLoss()]}
+    lacking = r"needs a GPU \(device='cuda'\), gradient_accumulation_steps=1, the mse loss alone"
+    with pytest.raises(ConfigError, match=lacking):
+        make(sets, tmp_path / "run", **options)
 
 
 def test_arcface_weights_are_trained(sets, tmp_path):

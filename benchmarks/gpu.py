@@ -1,0 +1,126 @@
+"""A GPU: embedder, filter banks, extraction, training and scoring on it, and what half precision costs.
+
+Limits: the rate of a matrix product in the same precision (the embedder counts 2.27 G multiply-adds, two operations
+each, a second of audio), and for training the same step without waiting for Python (the graph).
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from extraction import OPERATIONS, write_recordings
+from measuring import against, matmul_rate, seconds, table
+from scoring import population
+from torch.nn import functional as F
+from training import M, N, make_corpus, make_trainer
+
+from balr_hf import (
+    BinaryAttributeAutoEncoder,
+    WespeakerConfig,
+    WespeakerModel,
+    load_audio,
+    load_corpus,
+)
+from balr_hf.data import vector_matrix
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, resource
+from balr_hf.embeddings.extraction import PRECISIONS, embed_waveforms
+from balr_hf.scoring.modeling_scorer import build_scorer
+from balr_hf.scoring.statistics import recording_counts
+
+
+def product_rate(precision: str, device: str, size: int) -> float:
+    """Operations a second of a matrix product in this precision."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    try:
+        return matmul_rate(PRECISIONS[precision], size, device)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def extraction(device: torch.device, audio: float, size: int) -> None:
+    """ResNet34 of random weights: on waveforms in memory, and from files."""
+    torch.manual_seed(0)
+    model = WespeakerModel(WespeakerConfig()).eval().to(device)
+    folded, rows = model.for_inference(), []
+    with tempfile.TemporaryDirectory() as folder:
+        audio = write_recordings(Path(folder), audio, np.random.default_rng(0))
+        corpus = load_corpus(folder)
+        waveforms = [load_audio(path["path"]) for path in corpus["audio"]]
+        for precision in PRECISIONS:
+            limit = product_rate(precision, device.type, size) / OPERATIONS
+            options = (folded, model.feature_extractor, waveforms, device, precision)
+            alone = audio / seconds(lambda o=options: embed_waveforms(*o))
+            files = audio / seconds(lambda p=precision: model.extract_embeddings(corpus, precision=p), 2)
+            shown = against(alone, 20_000, ",.0f", "") if precision == "bf16" else f"{alone:,.0f}"
+            rows.append([precision, shown, f"{alone / limit:.0%}", f"{files:,.0f}"])
+        features = audio / seconds(lambda: model.feature_extractor(waveforms, device=device))
+    header = ["precision", "waveforms to embeddings, x real time", "of the matrix-product rate", "files to embeddings"]
+    table(f"ResNet34 on {device.type}: {audio:.0f} s of audio", header, rows)
+    print(f"\nFilter banks alone: {features:,.0f} x real time.")
+
+
+def accuracy(device: torch.device) -> None:
+    """What lower precision changes, with the package's own models and recordings."""
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER)).to(device)
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).eval()
+    corpus, results = load_corpus(resource(SAMPLE_CORPUS) / "test.csv"), {}
+    for precision in PRECISIONS:
+        extracted = embedder.extract_embeddings(corpus, precision=precision)
+        embeddings = torch.tensor(vector_matrix(extracted, "embedding")[0])
+        results[precision] = embeddings, autoencoder.encode(embeddings)
+    rows = []
+    for precision, (embeddings, attributes) in results.items():
+        cosines = F.cosine_similarity(embeddings, results["fp32"][0])
+        flipped = (attributes != results["fp32"][1]).double().mean().item()
+        rows.append([precision, f"{cosines.mean():.6f}", f"{cosines.min():.6f}", f"{flipped:.3%}"])
+    header = ["precision", "cosine to fp32, mean", "least", "attributes flipped"]
+    table(f"Precision on {device.type}: {len(corpus)} recordings of the sample, its own models", header, rows)
+
+
+def training(device: torch.device, recordings: int) -> None:
+    """Samples a second, launched one operation at a time and replayed as one graph."""
+    corpus, rows = make_corpus(recordings), []
+    for graph in (False, True) if device.type == "cuda" else (False,):
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = make_trainer(corpus, f"{folder}/run", device=device.type, cuda_graph=graph)
+            samples = len(trainer.train_sampler) * N * M
+            rate = samples / seconds(lambda t=trainer: t._run_epoch(0), 5)
+        shown = against(rate, 1_000_000, ",.0f", "") if graph else f"{rate:,.0f}"
+        rows.append(["one graph a step" if graph else "as usual", shown])
+    title = f"Training on {device.type}: batches of {N} x {M}, {recordings:,} embeddings"
+    table(title, ["", "samples a second"], rows)
+
+
+def scoring(device: torch.device, recordings: int, size: int) -> None:
+    """All pairs of recordings."""
+    counts = torch.tensor(recording_counts(population(recordings // 10, 10, np.random.default_rng(0)))).to(device)
+    scorer = build_scorer("beta", num_attributes=counts.shape[1]).to(device).fit(counts)
+    rate = recordings**2 / seconds(lambda: scorer.score_matrix(counts, counts))
+    limit = matmul_rate(torch.float64, size, device.type) / (2 * counts.shape[1])
+    row = [f"{recordings:,}", against(rate, 1e8, ",.0f", ""), f"{rate / limit:.0%}"]
+    table(f"Scoring on {device.type}: beta", ["recordings", "pairs a second", "of one float64 matrix product"], [row])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--small", action="store_true", help="little of everything: to see that it runs")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        print("\nNo GPU here: nothing measured on one.")
+        return
+    datasets.disable_progress_bars()
+    small, size = arguments.small, 512 if arguments.small else 8192
+    extraction(device, 5 if small else 3600, size)
+    accuracy(device)
+    training(device, 2_048 if small else 1_000_000)
+    scoring(device, 200 if small else 20_000, size)
+
+
+if __name__ == "__main__":
+    main()
