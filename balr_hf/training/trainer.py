@@ -328,7 +328,7 @@ class BinaryAttributeEncoderTrainer:
                 M_samples_per_class=self.data_config.M_samples_per_class,
             )
         parameters = [*model.parameters(), *(p for loss in self.loss_funcs for p in loss.parameters())]
-        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, capturable=cuda_graph)
+        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, fused=True, capturable=cuda_graph)
         self.train_sampler = self._sampler(self.trainset, "training")
         self.val_sampler = self._sampler(self.valset, "validation")
         loader = DataLoader(self.trainset, batch_sampler=self.train_sampler, collate_fn=lambda batch: batch)
