@@ -91,8 +91,8 @@ def main() -> None:
         header = ["", "seconds of audio a second", "over the one-thread loop", "of the matrix-product rate"]
         table(f"Extraction: ResNet34, {audio:.0f} s of audio in FLAC files of 2 to 20 s", header, rows)
         rates = f"{before / 1e9:.0f} GF/s before and {after / 1e9:.0f} after"
-        print(f"\nMatrix product: {rates}. Largest difference between the embeddings: {error:.1e} (target at most 1e-4),")
-        print(f"of values up to {largest:.0f}: {error / largest:.0e} of the largest.")
+        difference = f"{error:.1e} (target at most 1e-4), or {error / largest:.0e} of the largest value, {largest:.0f}"
+        print(f"\nMatrix product: {rates}. Largest difference between the embeddings: {difference}.")
         growth(model, Path(temporary), rng)
 
 
