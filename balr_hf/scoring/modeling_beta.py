@@ -4,6 +4,10 @@ import torch
 
 from balr_hf.scoring.configuration_scorers import DirichletMultinomialScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.statistics import sum_of_values
+
+# Recordings of a speaker up to which counts are worth a histogram, however few speakers there are.
+MOST_RECORDINGS = 1000
 
 
 class DirichletMultinomialScorer(Scorer):
@@ -38,7 +42,7 @@ class DirichletMultinomialScorer(Scorer):
             self.config.n_iterations = n_iterations
         alpha = self._start(counts)
         values, occurrences = _histogram(counts)
-        totals, total_occurrences = _histogram(counts.sum(-1, keepdim=True))
+        totals, total_occurrences = _histogram(sum_of_values(counts).unsqueeze(-1))
         for _ in range(self.config.n_iterations):
             strength = alpha.sum(-1, keepdim=True)
             gain = _digamma_gain(values, occurrences, alpha)
@@ -49,9 +53,10 @@ class DirichletMultinomialScorer(Scorer):
         """Mean proportions, times one strength for all attributes from the proportions' variances."""
         eps = self.config.eps
         mean, variance = torch.empty_like(self.alpha), torch.empty_like(self.alpha)
+        totals = sum_of_values(counts) + eps
+        proportions = torch.empty_like(totals)
         for value in range(self.config.num_values):
-            proportions = counts.sum(-1).add_(eps)
-            torch.div(counts[..., value], proportions, out=proportions)
+            torch.div(counts[..., value], totals, out=proportions)
             variance[:, value], mean[:, value] = torch.var_mean(proportions, 0)
         strength = (mean * (1 - mean) + 2 * eps) / (variance + eps) - 1
         # Speakers with one recording each vary as much as is possible: no strength can be read from them.
@@ -76,14 +81,14 @@ def _histogram(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     If hardly any count occurs twice, each speaker's counts stand for themselves, `(speakers, attributes, k)`.
     """
-    values = torch.cat([side.unique() for side in counts.unbind(1)]).unique()
-    if len(values) >= len(counts):
-        return counts, counts.new_ones(len(counts))
-    occurrences = counts.new_zeros(len(values), *counts.shape[1:])
-    for attribute in range(counts.shape[1]):
-        index = torch.searchsorted(values, counts[:, attribute].contiguous())
-        occurrences[:, attribute].scatter_add_(0, index, counts.new_ones(index.shape))
-    return values, occurrences
+    whole = counts.long()
+    if counts.max() <= max(len(counts), MOST_RECORDINGS) and torch.equal(whole.to(counts.dtype), counts):
+        speakers = counts.new_zeros(int(whole.max()) + 1, *counts.shape[1:])
+        speakers.scatter_add_(0, whole, counts.new_ones(()).expand_as(counts))
+        values = speakers.flatten(1).any(1).nonzero()[:, 0]
+        if len(values) < len(counts):
+            return values.to(counts.dtype), speakers[values]
+    return counts, counts.new_ones(len(counts))
 
 
 def _digamma_gain(values: torch.Tensor, occurrences: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:

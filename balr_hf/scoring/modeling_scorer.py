@@ -15,7 +15,7 @@ from balr_hf.checkpoints import load_whole, resolve_checkpoint
 from balr_hf.errors import UserError
 from balr_hf.hub.pretrained import HubModel
 from balr_hf.scoring.configuration_scorers import SCORER_CONFIGS, ScorerConfig
-from balr_hf.scoring.statistics import name_digests
+from balr_hf.scoring.statistics import name_digests, sum_of_values
 from balr_hf.scoring.trial_terms import TrialTerms, trial_terms_of
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Scorer(HubModel):
         """Set `typicality` and `activation`."""
         having, speakers = (counts[..., 0] > 0).sum(0).to(counts.dtype), len(counts)
         self.typicality = having * (having - 1) / max(1, speakers * (speakers - 1))
-        share = counts.sum(-1).clamp_(min=torch.finfo(counts.dtype).tiny)
+        share = sum_of_values(counts).clamp(min=torch.finfo(counts.dtype).tiny)
         self.activation = torch.div(counts[..., 0], share, out=share).mean(0)
 
     def _settle_uninformative(self) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import reduce
 
 import numpy as np
 import torch
@@ -53,6 +54,11 @@ def speaker_counts(dataset) -> tuple[np.ndarray, list[str]]:
     totals = np.bincount(codes)[found]
     counts = np.stack([active, totals[:, None] - active], -1).astype(np.float64)
     return counts, [speakers[code] for code in found]
+
+
+def sum_of_values(counts: torch.Tensor) -> torch.Tensor:
+    """Recordings `(..., attributes)` of counts `(..., attributes, k)`; a sum over so short an axis is slow."""
+    return reduce(torch.add, counts.unbind(-1))
 
 
 def name_digests(names: Iterable[str]) -> torch.Tensor:
