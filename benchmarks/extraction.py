@@ -6,13 +6,14 @@ counting 2.27 G multiply-adds, two operations each, a second of audio.
 """
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import av
 import datasets
 import numpy as np
 import torch
-from measuring import against, matmul_rate, seconds, table
+from measuring import against, matmul_rate, seconds, seconds_in_turns, table
 
 from balr_hf import WespeakerConfig, WespeakerModel, load_audio, load_corpus
 from balr_hf.data import vector_matrix
@@ -98,14 +99,14 @@ def main() -> None:
 
 def growth(model: WespeakerModel, temporary: Path, rng: np.random.Generator) -> None:
     """Cost of a second of audio as the corpus grows."""
-    rows = []
+    runs, audio = [], []
     for times in (1, 4, 16):
         folder = temporary / f"growth{times}"
         folder.mkdir()
-        audio = write_recordings(folder, 60 * times, rng)
-        corpus = load_corpus(folder)
-        took = seconds(lambda c=corpus: model.extract_embeddings(c), 3 if times < 16 else 1)
-        rows.append([f"{audio:.0f} s", f"{1000 * took / audio:.1f} ms"])
+        audio.append(write_recordings(folder, 60 * times, rng))
+        runs.append(partial(model.extract_embeddings, load_corpus(folder)))
+    times = seconds_in_turns(runs, 2)
+    rows = [[f"{length:.0f} s", f"{1000 * took / length:.1f} ms"] for length, took in zip(audio, times, strict=True)]
     table("Extraction: growth", ["audio", "time for a second of it"], rows)
 
 

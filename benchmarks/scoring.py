@@ -1,8 +1,10 @@
 """Scoring: a million trials, and all pairs of 5,000 recordings, against the formula evaluated trial by trial."""
 
+from functools import partial
+
 import numpy as np
 import torch
-from measuring import against, matmul_rate, seconds, table
+from measuring import against, matmul_rate, seconds, seconds_in_turns, table
 
 from balr_hf.scoring.modeling_scorer import SCORERS, build_scorer
 from balr_hf.scoring.statistics import recording_counts
@@ -77,13 +79,16 @@ def main() -> None:
 
 def growth(rng: np.random.Generator) -> None:
     """Cost of a trial as the trial list and the matrix of all pairs grow."""
-    scorer, rows = build_scorer("beta", num_attributes=ATTRIBUTES).fit(recording_counts(population(50, 8, rng))), []
-    for recordings in (2_000, 4_000, 8_000):  # and a list with one pair in 25
-        counts, trials = recording_counts(population(recordings // 10, 10, rng)), recordings**2 // 25
-        trials = make_trials(recordings, trials, rng)
-        listed = seconds(lambda c=counts, t=trials: score_trials(scorer, c, t), 5) / len(trials)
-        pairs = seconds(lambda c=counts: scorer.score_matrix(c, c), 3) / recordings**2
-        rows.append([f"{recordings:,}", f"{len(trials):,}", f"{1e6 * listed:.3f} us", f"{1e9 * pairs:.1f} ns"])
+    scorer = build_scorer("beta", num_attributes=ATTRIBUTES).fit(recording_counts(population(50, 8, rng)))
+    sizes = (2_000, 4_000, 8_000)
+    counts = [recording_counts(population(size // 10, 10, rng)) for size in sizes]
+    trials = [make_trials(size, size**2 // 25, rng) for size in sizes]  # one pair in 25
+    listed = seconds_in_turns([partial(score_trials, scorer, *side) for side in zip(counts, trials, strict=True)], 8)
+    pairs = seconds_in_turns([partial(scorer.score_matrix, side, side) for side in counts], 4)
+    rows = [
+        [f"{size:,}", f"{len(some):,}", f"{1e6 * took / len(some):.3f} us", f"{1e9 * all_took / size**2:.1f} ns"]
+        for size, some, took, all_took in zip(sizes, trials, listed, pairs, strict=True)
+    ]
     table("Scoring: growth, beta", ["recordings", "trials in a list", "a trial of it", "a pair of the matrix"], rows)
 
 
