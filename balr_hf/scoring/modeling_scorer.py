@@ -309,8 +309,9 @@ class Scorer(HubModel):
             ValueError, UserError: as for `score`.
         """
         self._check_fitted()
-        enroll, test = self._checked(enroll, "enroll"), self._checked(test, "test")
-        return self._trial_terms(self._calibration(calibrated)[0], enroll, test)
+        checked = self._checked(enroll, "enroll")
+        other = checked if test is enroll else self._checked(test, "test")
+        return self._trial_terms(self._calibration(calibrated)[0], checked, other)
 
     def explain(self, enroll: Counts, test: Counts, **details) -> "Explanation":
         """Take one trial apart: its LLR, and what each attribute adds to it.

@@ -12,10 +12,10 @@ import torch
 
 Terms = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-# Sides of a block of a score matrix.
-BLOCK_SIDES = 1024
+# Sides of a block of a score matrix; and enrollments of one, where the whole matrix is wanted.
+BLOCK_SIDES, MATRIX_ROWS = 1024, 8192
 
-# Numbers that a table of terms may hold (float64: 128 MiB), and that one temporary of a block may (8 MiB).
+# Numbers that a table of terms or of scores may hold (float64: 128 MiB), and one temporary of a block (8 MiB).
 TABLE_ELEMENTS = 2**24
 BLOCK_ELEMENTS = 2**20
 
@@ -53,25 +53,30 @@ class TrialTerms:
         if len(rows) * len(columns) * self.products > PAIR_COST * len(row):
             return self._one_by_one(rows[row], columns[column])
         scores = self.enroll.new_empty(len(row))
-        block = row // BLOCK_SIDES
+        size = min(MATRIX_ROWS, max(BLOCK_SIDES, TABLE_ELEMENTS // max(1, len(columns))))
+        matrix = self.enroll.new_empty(min(size, len(rows)), len(columns))
+        block = row // size
         for part in block.argsort().split(block.bincount().tolist()):
-            first = int(block[part[0]]) * BLOCK_SIDES
-            matrix = self._matrix(rows[first : first + BLOCK_SIDES], columns)
+            first = int(block[part[0]]) * size
+            some = rows[first : first + size]
+            self._write(matrix[: len(some)], some, columns)
             scores[part] = matrix[row[part] - first, column[part]]
         return scores
 
     def matrix(self) -> torch.Tensor:
         """Sums of terms of every enrollment against every test: `(enrollments, tests)`."""
         rows, columns = (torch.arange(len(side), device=side.device) for side in (self.enroll, self.test))
-        blocks = rows.split(BLOCK_SIDES if self.products is not None else 1)
-        return (
-            torch.cat([self._matrix(block, columns) for block in blocks]) if len(rows) else self._matrix(rows, columns)
-        )
+        matrix = self.enroll.new_empty(len(rows), len(columns))
+        if matrix.numel():
+            size = MATRIX_ROWS if self.products is not None else 1
+            for block, some in zip(matrix.split(size), rows.split(size), strict=True):
+                self._write(block, some, columns)
+        return matrix
 
-    def _matrix(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Sums of terms of some enrollments against some tests: `(rows, columns)`."""
+    def _write(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
+        """Write the sums of terms of some enrollments against some tests to `out (rows, columns)`."""
         pairs = torch.cartesian_prod(rows, columns).reshape(-1, 2)
-        return self._one_by_one(pairs[:, 0], pairs[:, 1]).reshape(len(rows), len(columns))
+        out.copy_(self._one_by_one(pairs[:, 0], pairs[:, 1]).reshape(out.shape))
 
     def _one_by_one(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         block = max(1, BLOCK_ELEMENTS // max(1, self.enroll[:1].numel()))
@@ -100,26 +105,23 @@ class TabledTerms(TrialTerms):
             self._table = torch.cat([self._against(state, self.test_states) for state in self.enroll_states])
         return self._table.gather(0, self.enroll_codes[rows].long() * len(self.test_states) + self.test_codes[columns])
 
-    def _matrix(self, rows, columns):
-        codes, blocks = self.enroll_codes[rows], self.test_codes[columns].split(BLOCK_SIDES)
-        if len(self.enroll_states) <= len(self.test_states):
-            parts = [self._product(codes, self.enroll_states, block, self.test_states) for block in blocks]
-        else:
-            parts = [
-                self._product(block, self.test_states, codes, self.enroll_states, swapped=True).T for block in blocks
-            ]
-        return torch.cat(parts, 1)
+    def _write(self, out, rows, columns):
+        codes = self.enroll_codes[rows]
+        for part, other in zip(out.split(BLOCK_SIDES, 1), self.test_codes[columns].split(BLOCK_SIDES), strict=True):
+            if len(self.enroll_states) <= len(self.test_states):
+                self._write_product(part, codes, self.enroll_states, other, self.test_states)
+            else:
+                self._write_product(part.T, other, self.test_states, codes, self.enroll_states, swapped=True)
 
-    def _product(self, few_codes, few_states, codes, states, swapped: bool = False) -> torch.Tensor:
-        """Scores `(len(few_codes), len(codes))`; the loop is over the states of the first."""
+    def _write_product(self, out, few_codes, few_states, codes, states, swapped: bool = False) -> None:
+        """Write scores to `out (len(few_codes), len(codes))`; the loop is over the states of the first."""
         codes = codes.long()
         first = self._against(few_states[0], states, swapped).gather(0, codes)
-        matrix = first.sum(-1).expand(len(few_codes), -1).clone()
+        out.copy_(first.sum(-1).expand_as(out))
         for number, state in enumerate(few_states[1:], 1):
             has = few_codes == number
             if has.any():
-                matrix.addmm_(has.to(first.dtype), (self._against(state, states, swapped).gather(0, codes) - first).T)
-        return matrix
+                out.addmm_(has.to(first.dtype), (self._against(state, states, swapped).gather(0, codes) - first).T)
 
     def _against(self, state: torch.Tensor, states: torch.Tensor, swapped: bool = False) -> torch.Tensor:
         """Terms of one state against others, in every attribute: `(states, attributes)`."""
@@ -133,10 +135,11 @@ class TabledTerms(TrialTerms):
 
 def trial_terms_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
     """[`TabledTerms`] where counts repeat, as whole numbers do, else [`TrialTerms`]."""
-    states = [count_states(side) for side in (enroll, test)]
-    if None in states or not len(enroll) or not len(test):
+    states = count_states(enroll)
+    other = states if test is enroll else count_states(test)
+    if states is None or other is None or not len(enroll) or not len(test):
         return TrialTerms(terms, enroll, test)
-    return TabledTerms(terms, enroll, test, *states)
+    return TabledTerms(terms, enroll, test, states, other)
 
 
 def count_states(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:

@@ -12,7 +12,7 @@ from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
 
 # Trials that are scored together, and whose terms are.
-SCORES_AT_ONCE, TERMS_AT_ONCE = 2**17, 2048
+SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
 
 
 @dataclass
