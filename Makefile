@@ -1,6 +1,6 @@
 # make demo: from a recording to a likelihood ratio, on what the repository ships, offline
 # make test: all tests
-# make bench: how fast everything is on this machine, in tables (about 8 minutes)
+# make bench: how fast everything is on this machine, in tables (about 9 minutes)
 # make test-oldest: all tests with the oldest versions of the Hugging Face libraries that pyproject.toml admits
 # Each makes its environment (.venv; .venv-oldest for the last) if it is missing.
 

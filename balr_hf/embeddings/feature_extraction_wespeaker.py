@@ -173,13 +173,13 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         padded[..., self.window_samples :] = 0
         power = waveforms.new_empty(*batch, at_once, self.fft_length // 2 + 1)
         for start in range(0, count, at_once):
-            part = (..., slice(start, start + at_once), slice(None))
-            some = (..., slice(0, min(at_once, count - start)), slice(None))
-            self._window(frames[part], emphasised[part], window, padded[some])
-            parts = torch.view_as_real(torch.fft.rfft(padded[some])).square_()
-            torch.add(parts[..., 0], parts[..., 1], out=power[some])
+            size = min(at_once, count - start)
+            part, some, powers = out.narrow(-2, start, size), padded.narrow(-2, 0, size), power.narrow(-2, 0, size)
+            self._window(frames.narrow(-2, start, size), emphasised.narrow(-2, start, size), window, some)
+            squares = torch.view_as_real(torch.fft.rfft(some)).square_()
+            torch.add(*squares.unbind(-1), out=powers)
             for bins, mels, weights in filters:
-                out[part][..., mels] = power[some][..., bins] @ weights
+                torch.matmul(powers.narrow(-1, *bins), weights, out=part.narrow(-1, *mels))
         return out.clamp_(min=LOG_FLOOR).log_()
 
     def _window(self, frames: torch.Tensor, emphasised: torch.Tensor, window: torch.Tensor, out: torch.Tensor) -> None:
@@ -197,10 +197,11 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             out[..., :1] = (1 - PREEMPHASIS) * (frames[..., :1] - mean)
         out.mul_(window)
 
-    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[tuple[slice, slice, torch.Tensor]]]:
-        """The window `(samples,)`, and the mel filters, some at a time: which frequencies, which filters, weights.
+    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[tuple]]:
+        """The window `(samples,)`, and the mel filters, some at a time.
 
-        Neighbouring filters share few frequencies: most of one matrix `(frequencies, mel)` would be zeros.
+        Of these: the first frequency and how many, the first filter and how many, and weights. Neighbouring filters
+        share few frequencies: most of one matrix `(frequencies, mel)` would be zeros.
         """
         if device not in self._tables:
             window = window_function(self.window_samples, "hamming", periodic=False)
@@ -217,9 +218,9 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             for first in range(0, self.num_mel_bins, FILTERS_AT_ONCE):
                 some = mel[:, first : first + FILTERS_AT_ONCE]
                 used = np.flatnonzero(some.any(1))
-                bins = slice(int(used.min()), int(used.max()) + 1) if len(used) else slice(0, 1)
-                weights = torch.tensor(some[bins], dtype=torch.float32, device=device)
-                filters.append((bins, slice(first, first + some.shape[1]), weights))
+                lowest, highest = (int(used.min()), int(used.max())) if len(used) else (0, 0)
+                weights = torch.tensor(some[lowest : highest + 1], dtype=torch.float32, device=device)
+                filters.append(((lowest, highest - lowest + 1), (first, some.shape[1]), weights))
             self._tables[device] = torch.tensor(window, dtype=torch.float32, device=device), filters
         return self._tables[device]
 

@@ -24,6 +24,13 @@ def test_filter_banks_equal_kaldis(recorded, name, normalize_mean):
     assert (features - expected).abs().median() < 1e-4
 
 
+def test_waveforms_computed_together_as_on_gpus_equal_each_alone():
+    extractor, waves = WespeakerFeatureExtractor(), torch.randn(3, 40_000)
+    together = extractor._filter_banks(waves, torch.empty(3, 248, 80))
+    for wave, features in zip(waves, together, strict=True):
+        torch.testing.assert_close(extractor._filter_banks(wave, torch.empty(248, 80)), features)
+
+
 def test_padded_batch_equals_each_utterance_alone(recorded):
     extractor = WespeakerFeatureExtractor()
     waves = [recorded[f"wave.{name}"] for name in UTTERANCES]
