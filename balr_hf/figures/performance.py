@@ -8,8 +8,8 @@ from scipy.special import expit, ndtri
 
 from balr_hf.figures import style
 from balr_hf.figures.style import DARK, DIFFERENT, GREY, SAME, legend_above, look, new_figure, percent, thinned
-from balr_hf.metrics.calibration import cllr_of, pav_of
-from balr_hf.metrics.discrimination import eer_of, error_rates_of, min_dcf_of
+from balr_hf.metrics.calibration import cllr_of
+from balr_hf.metrics.discrimination import eer_of, min_dcf_of
 from balr_hf.metrics.tally import Tally, tally
 
 LN10 = np.log(10)
@@ -149,7 +149,7 @@ def ece_curves(trials: Tally, prior_log10_odds: np.ndarray) -> tuple[np.ndarray,
         `(given, calibrated, neutral)`, each `(priors,)` in bits: of the LLRs, of the LLRs after PAV, and of LR = 1.
     """
     odds = np.asarray(prior_log10_odds, dtype=np.float64) * LN10
-    sets = (trials.scores, pav_of(trials), np.zeros(trials.scores.size))
+    sets = (trials.scores, trials.pav, np.zeros(trials.scores.size))
     return tuple(_cross_entropy(trials, llrs, odds) for llrs in sets)
 
 
@@ -171,7 +171,7 @@ def pav(llrs: np.ndarray, labels: np.ndarray) -> Figure:
         a new metric devPAV", Forensic Science International, 2021.
     """
     trials = tally(llrs, labels)
-    x, y = trials.scores / LN10, pav_of(trials) / LN10
+    x, y = trials.scores / LN10, trials.pav / LN10
     finite = np.isfinite(y)
     low, high = (y[finite].min(), y[finite].max()) if finite.any() else (-1.0, 1.0)
     low, high = min(low, -1.0), max(high, 1.0)
@@ -234,7 +234,7 @@ def det(systems: dict[str, np.ndarray], labels: np.ndarray, prior: float | None 
         marker = style.MARKERS[number % len(style.MARKERS)]
         line = {"linestyle": style.LINES[number % len(style.LINES)], "linewidth": 1.3 + 0.5 * later, "color": colour}
         point = {"marker": marker, "markersize": 4 + 1.5 * later, "markeredgewidth": 0}
-        _, miss, false_alarm = error_rates_of(trials)
+        _, miss, false_alarm = trials.error_rates
         axes.plot(*det_curve(miss, false_alarm, low, high), **line)
         label = f"{name}: " + (f"EER {percent(rates[name])}" if rates[name] > 0 else "no errors")
         if rates[name] > 0:
@@ -322,7 +322,7 @@ def _text_handle(text: str) -> Line2D:
 
 def _cheapest(trials: Tally, prior: float) -> tuple[float, float]:
     """The false-alarm and the miss rate at which the detection cost is least."""
-    _, miss, false_alarm = error_rates_of(trials)
+    _, miss, false_alarm = trials.error_rates
     least = int(np.argmin(prior * miss + (1 - prior) * false_alarm))
     return float(false_alarm[least]), float(miss[least])
 

@@ -41,7 +41,7 @@ def cllr_min(llrs: np.ndarray, labels: np.ndarray) -> float:
 
 def cllr_min_of(trials: Tally) -> float:
     """[`cllr_min`] of trials that are tallied."""
-    return _cost(trials, pav_of(trials))
+    return _cost(trials, trials.pav)
 
 
 def devpav(llrs: np.ndarray, labels: np.ndarray) -> float:
@@ -66,7 +66,7 @@ def devpav(llrs: np.ndarray, labels: np.ndarray) -> float:
 
 def devpav_of(trials: Tally) -> float:
     """[`devpav`] of trials that are tallied."""
-    ideal = pav_of(trials)
+    ideal = trials.pav
     finite = np.isfinite(ideal)
     llrs, off = trials.scores[finite] / np.log(10), (ideal - trials.scores)[finite] / np.log(10)
     if len(llrs) < 2:
@@ -86,20 +86,7 @@ def pav_llrs(llrs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     llrs, labels = checked_trials(llrs, labels)
     trials = tally(llrs, labels)
-    return pav_of(trials)[np.searchsorted(trials.scores, llrs)]
-
-
-def pav_of(trials: Tally) -> np.ndarray:
-    """The best monotone calibration of trials that are tallied: natural-log LRs, `(distinct scores,)`."""
-    from scipy.optimize import isotonic_regression
-
-    weights = trials.same + trials.different
-    fit = isotonic_regression(trials.same / weights, weights=weights)
-    # Of each pool the sums, not the mean that was fitted: a pool of one kind alone is then exactly infinite.
-    starts = fit.blocks[:-1]
-    with np.errstate(divide="ignore"):
-        pools = [np.log(np.add.reduceat(kind, starts) / kind.sum()) for kind in (trials.same, trials.different)]
-    return np.repeat(pools[0] - pools[1], np.diff(fit.blocks))
+    return trials.pav[np.searchsorted(trials.scores, llrs)]
 
 
 def _cost(trials: Tally, llrs: np.ndarray) -> float:

@@ -12,14 +12,7 @@ def error_rates(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
         `(thresholds, miss, false_alarm)`, each `(distinct scores + 1,)`: a trial is accepted if its score is at least
         the threshold; the last threshold is infinite.
     """
-    return error_rates_of(tally(llrs, labels))
-
-
-def error_rates_of(trials: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[`error_rates`] of trials that are tallied."""
-    below = [np.append(0.0, np.cumsum(weights)) for weights in (trials.same, trials.different)]
-    miss, rejected = (sums / sums[-1] for sums in below)
-    return np.append(trials.scores, np.inf), miss, 1 - rejected
+    return tally(llrs, labels).error_rates
 
 
 def eer(llrs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -37,7 +30,7 @@ def eer(llrs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 
 def eer_of(trials: Tally) -> tuple[float, float]:
     """[`eer`] of trials that are tallied."""
-    thresholds, miss, false_alarm = error_rates_of(trials)
+    thresholds, miss, false_alarm = trials.error_rates
     after = int(np.argmax(miss >= false_alarm))
     if after == 0:
         return float(miss[0]), float(thresholds[0])
@@ -75,6 +68,6 @@ def min_dcf_of(trials: Tally, prior: float, cost_miss: float = 1.0, cost_fa: flo
     """[`min_dcf`] of trials that are tallied."""
     if not (0 < prior < 1 and cost_miss > 0 and cost_fa > 0):
         raise ValueError(f"prior {prior}, costs {cost_miss} and {cost_fa}: expected 0 < prior < 1 and positive costs")
-    _, miss, false_alarm = error_rates_of(trials)
+    _, miss, false_alarm = trials.error_rates
     cost = cost_miss * prior * miss + cost_fa * (1 - prior) * false_alarm
     return float(cost.min() / min(cost_miss * prior, cost_fa * (1 - prior)))

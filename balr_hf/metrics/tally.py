@@ -1,6 +1,7 @@
 """Scores and labels of trials, sorted and counted once: what every metric is computed from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +19,26 @@ class Tally:
     scores: np.ndarray
     same: np.ndarray
     different: np.ndarray
+
+    @cached_property
+    def error_rates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """[`balr_hf.metrics.discrimination.error_rates`] of the trials."""
+        below = [np.append(0.0, np.cumsum(weights)) for weights in (self.same, self.different)]
+        miss, rejected = (sums / sums[-1] for sums in below)
+        return np.append(self.scores, np.inf), miss, 1 - rejected
+
+    @cached_property
+    def pav(self) -> np.ndarray:
+        """The best monotone calibration of the trials: natural-log LRs `(n,)`."""
+        from scipy.optimize import isotonic_regression
+
+        weights = self.same + self.different
+        fit = isotonic_regression(self.same / weights, weights=weights)
+        # Of each pool the sums, not the mean that was fitted: a pool of one kind alone is then exactly infinite.
+        starts = fit.blocks[:-1]
+        with np.errstate(divide="ignore"):
+            pools = [np.log(np.add.reduceat(kind, starts) / kind.sum()) for kind in (self.same, self.different)]
+        return np.repeat(pools[0] - pools[1], np.diff(fit.blocks))
 
     def reweighted(self, same: np.ndarray, different: np.ndarray) -> "Tally":
         """The same scores with other weights; scores without any are left out."""
