@@ -106,7 +106,7 @@ def main() -> None:
                 for epoch in range(epochs):
                     trainer._run_epoch(epoch)
 
-            fixed_time, our_time = seconds_in_turns((fixed_batches, run), 4 if times < 16 else 2)
+            fixed_time, our_time = seconds_in_turns((fixed_batches, run), 4 if times < 16 else 3)
             limit, rates[recordings] = batches * N * M / fixed_time, epochs * samples / our_time
             whole = recordings * INPUT * 4
             rows.append(
