@@ -1,8 +1,10 @@
 """Fitting each scorer to 6,000 speakers, against its formula as it is written."""
 
+from functools import partial
+
 import numpy as np
 import torch
-from measuring import against, seconds, table
+from measuring import against, seconds, seconds_in_turns, table
 
 from balr_hf.scoring.modeling_scorer import build_scorer
 
@@ -62,8 +64,8 @@ def main() -> None:
     rows = []
     for name, formula in as_written.items():
         settings = {"n_iterations": ITERATIONS} if name in ("beta", "maxllr") else {}
-        ours = seconds(lambda n=name, s=settings: build_scorer(n, num_attributes=ATTRIBUTES, **s).fit(counts), 3)
-        formula = seconds(formula, 1)
+        scorer = build_scorer(name, num_attributes=ATTRIBUTES, **settings)
+        formula, ours = seconds_in_turns((formula, partial(scorer.fit, counts)), 2)
         rows.append([name, f"{formula:.2f} s", f"{ours:.2f} s", against(formula / ours, 3)])
     title = (
         f"Fitting: {SPEAKERS:,} speakers x {ATTRIBUTES}, {ITERATIONS} iterations (counts read at {passes:.1f} GB/s)"

@@ -33,12 +33,12 @@ from balr_hf.scoring.statistics import recording_counts
 
 def product_rate(precision: str, device: str, size: int) -> float:
     """Operations a second of a matrix product in this precision."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:
-        return matmul_rate(PRECISIONS[precision], size, device)
+        return matmul_rate(torch.bfloat16 if precision == "bf16" else torch.float32, size, device)
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.set_float32_matmul_precision(before)
 
 
 def extraction(device: torch.device, audio: float, size: int) -> None:

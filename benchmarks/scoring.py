@@ -80,11 +80,11 @@ def main() -> None:
 def growth(rng: np.random.Generator) -> None:
     """Cost of a trial as the trial list and the matrix of all pairs grow."""
     scorer = build_scorer("beta", num_attributes=ATTRIBUTES).fit(recording_counts(population(50, 8, rng)))
-    sizes = (3_000, 6_000, 12_000)
+    sizes = (2_500, 5_000, 10_000)
     counts = [recording_counts(population(size // 10, 10, rng)) for size in sizes]
     trials = [make_trials(size, size**2 // 25, rng) for size in sizes]  # one pair in 25
     listed = seconds_in_turns([partial(score_trials, scorer, *side) for side in zip(counts, trials, strict=True)], 5)
-    pairs = seconds_in_turns([partial(scorer.score_matrix, side, side) for side in counts], 4)
+    pairs = seconds_in_turns([partial(scorer.score_matrix, side, side) for side in counts], 6)
     rows = [
         [f"{size:,}", f"{len(some):,}", f"{1e6 * took / len(some):.3f} us", f"{1e9 * all_took / size**2:.1f} ns"]
         for size, some, took, all_took in zip(sizes, trials, listed, pairs, strict=True)

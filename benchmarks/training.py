@@ -44,7 +44,7 @@ class Step:
 
     def __init__(self):
         self.model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(INPUT, INTERNAL)).train()
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.001)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.001, fused=True)
 
     def __call__(self, embeddings: torch.Tensor) -> None:
         self.model(embeddings).loss.backward()

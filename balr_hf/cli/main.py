@@ -83,13 +83,13 @@ def _set_up_logging() -> None:
 
 
 def _load_libraries() -> None:
-    """Import what every command needs, and keep the garbage collector from its many objects, which stay.
+    """Import what nearly every command needs, and keep the garbage collector from its many objects, which stay.
 
     Looking through them again and again takes a third of the time of a small command.
     """
     import gc
 
-    loaded = "transformers.modeling_utils" in sys.modules
+    loaded, collecting = "transformers.modeling_utils" in sys.modules, gc.isenabled()
     gc.disable()
     try:
         import datasets  # noqa: F401
@@ -98,7 +98,8 @@ def _load_libraries() -> None:
     finally:
         if not loaded:
             gc.freeze()
-        gc.enable()
+        if collecting:
+            gc.enable()
     disable_progress_bar()  # of reading and writing weights: too quick to watch
 
 

@@ -38,7 +38,7 @@ FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
 PADDING_RATIO = 1.25
 
 # What the convolutions compute in. tf32 concerns NVIDIA GPUs; elsewhere it is fp32.
-PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = ("fp32", "tf32", "bf16")
 
 # Seconds, and share of the time, that a GPU may wait for audio before a warning says so.
 WAIT_SECONDS, WAIT_SHARE = 10, 0.2
@@ -65,7 +65,8 @@ def extract_embeddings(
     Args:
         model: the embedder; its `feature_extractor` makes the features.
         dataset: a corpus with `audio`.
-        batch_size (int): recordings decoded, sorted by length and saved together.
+        batch_size (int): recordings decoded, sorted by length and saved together; for a GPU the next ones are decoded
+            meanwhile.
         devices: where to compute; the model's own device by default. Several GPUs get one process each.
         num_proc (int, *optional*): processes; one a device by default.
         decode_threads (int, *optional*): threads that decode audio for a GPU, in each process; by default the
@@ -94,7 +95,8 @@ def extract_embeddings(
         num_proc = num_proc or (len(devices) if len(devices) > 1 else None)
         corpus = dataset.select(todo).select_columns(["id", "audio"])
         threads = decode_threads or max(1, (os.cpu_count() or 1) // (num_proc or 1))
-        extractor = _BatchExtractor(model.for_inference(), corpus, devices, num_proc, threads, precision, save)
+        ahead = corpus if any(device.type in FRAMES_PER_PASS for device in devices) else None
+        extractor = _BatchExtractor(model.for_inference(), ahead, devices, num_proc, threads, precision, save)
         start = time.perf_counter()
         computed = _map(corpus, extractor, batch_size, num_proc)
         _tell_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
@@ -153,7 +155,7 @@ class _BatchExtractor:
     def __init__(self, model, corpus, devices, num_proc, decode_threads, precision, save):
         self.model = model
         self.extractor = model.feature_extractor
-        self.corpus = corpus
+        self.corpus = corpus  # for GPUs, to look ahead in
         self.devices = devices
         self.num_proc = num_proc
         self.decode_threads = decode_threads
@@ -165,7 +167,9 @@ class _BatchExtractor:
     def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:
         device, waited = self._place(rank), 0.0
         if device.type in FRAMES_PER_PASS:
-            decoded, waited = self._decoded(batch["audio"], rows)
+            start = time.perf_counter()
+            decoded = self._decoded(rows, rank)
+            waited = time.perf_counter() - start
             found = self._together(decoded, device)
         else:
             found = self._alone(batch["audio"], device)
@@ -190,17 +194,20 @@ class _BatchExtractor:
 
         return on_threads(embed, recordings)
 
-    def _decoded(self, recordings: list, rows: list[int]) -> tuple[list[np.ndarray | str], float]:
-        """The samples of a batch, and how long they were waited for; sets about decoding the batch after it."""
-        decoding = self._ahead.pop(rows[0], None) or self._decode(recordings)
+    def _decoded(self, rows: list[int], rank: int | None) -> list[np.ndarray | str]:
+        """The samples of a batch; sets about decoding the batch after it."""
+        decoding = self._ahead.pop(rows[0], None) or self._decode(rows[0], rows[-1] + 1)
+        # Dataset.map gives each process one stretch of the rows, the first ones a row more if they do not divide.
+        each, more = divmod(len(self.corpus), self.num_proc or 1)
+        end = ((rank or 0) + 1) * each + min((rank or 0) + 1, more)
         following = rows[-1] + 1
-        self._ahead[following] = self._decode(self.corpus[following : following + len(rows)]["audio"])
-        start = time.perf_counter()
-        return [future.result() for future in decoding], time.perf_counter() - start
+        if following < end:
+            self._ahead[following] = self._decode(following, min(end, following + len(rows)))
+        return [future.result() for future in decoding]
 
-    def _decode(self, recordings: list) -> list[Future]:
+    def _decode(self, start: int, end: int) -> list[Future]:
         self._pool = self._pool or ThreadPoolExecutor(self.decode_threads)
-        return [self._pool.submit(load_usable, audio, self.extractor) for audio in recordings]
+        return [self._pool.submit(load_usable, audio, self.extractor) for audio in self.corpus[start:end]["audio"]]
 
     def _together(self, found: list[np.ndarray | str], device: torch.device) -> list[np.ndarray | str]:
         """All that could be decoded, embedded in passes."""
@@ -271,8 +278,8 @@ def embed_together(model, extractor, waveforms: list[np.ndarray], device: torch.
     features = extractor(waveforms, device=device)
     mask = features["attention_mask"]
     mask = None if len(waveforms) == 1 or mask.all() else mask
-    half = PRECISIONS[precision].itemsize < 4
-    with torch.autocast(device.type, PRECISIONS[precision], enabled=half), _convolutions(device, precision):
+    half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    with half, _convolutions(device, precision):
         return model(features["input_features"], mask).embeddings.float().cpu().numpy()
 
 
@@ -282,12 +289,16 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where reading the old setting may be an error
+        settings, name, values = torch.backends.cudnn.conv, "fp32_precision", ("ieee", "tf32")
+    else:
+        settings, name, values = torch.backends.cudnn, "allow_tf32", (False, True)
+    before = getattr(settings, name)
+    setattr(settings, name, values[precision == "tf32"])
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        setattr(settings, name, before)
 
 
 def on_threads(function: Callable, items: Sequence) -> list:

@@ -137,7 +137,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             length = 1000 * min(map(len, waveforms)) / self.sampling_rate
             raise AudioError(f"too short: {length:.0f} ms do not fill one frame of {self.frame_length} ms")
         mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(device)
-        features = torch.empty(*mask.shape, self.num_mel_bins, device=device)
+        features = torch.empty(*mask.shape, self.num_mel_bins, dtype=torch.float32, device=device)
         if device.type == "cpu":  # one at a time: temporaries that stay in its caches
             for waveform, length, padded in zip(waveforms, lengths, features, strict=True):
                 own = self._filter_banks(waveform.to(device), padded[:length])
@@ -168,7 +168,8 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         emphasised[..., 1:].sub_(waveforms[..., :-1], alpha=PREEMPHASIS)
         frames, emphasised = (w.unfold(-1, self.window_samples, self.shift_samples) for w in (waveforms, emphasised))
         *batch, count, _ = out.shape
-        at_once = min(count, FRAMES_AT_ONCE) if waveforms.device.type == "cpu" else count
+        on_cpu = waveforms.device.type == "cpu"
+        at_once = min(count, FRAMES_AT_ONCE) if on_cpu else count
         padded = waveforms.new_empty(*batch, at_once, self.fft_length)
         padded[..., self.window_samples :] = 0
         power = waveforms.new_empty(*batch, at_once, self.fft_length // 2 + 1)
@@ -179,7 +180,11 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             squares = torch.view_as_real(torch.fft.rfft(some)).square_()
             torch.add(*squares.unbind(-1), out=powers)
             for bins, mels, weights in filters:
-                torch.matmul(powers.narrow(-1, *bins), weights, out=part.narrow(-1, *mels))
+                chosen, energies = powers.narrow(-1, *bins), part.narrow(-1, *mels)
+                if on_cpu:
+                    torch.matmul(chosen, weights, out=energies)
+                else:  # Apple's GPUs do not write products to every part of a tensor
+                    energies.copy_(chosen @ weights)
         return out.clamp_(min=LOG_FLOOR).log_()
 
     def _window(self, frames: torch.Tensor, emphasised: torch.Tensor, window: torch.Tensor, out: torch.Tensor) -> None:

@@ -79,7 +79,8 @@ def _log_beta(x: torch.Tensor) -> torch.Tensor:
 def _histogram(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """How often each count occurs: distinct `values (v,)`, and how many speakers have them `(v, attributes, k)`.
 
-    If hardly any count occurs twice, each speaker's counts stand for themselves, `(speakers, attributes, k)`.
+    Where that saves nothing, each speaker's counts stand for themselves, `(speakers, attributes, k)`: few speakers, or
+    counts that are large or no whole numbers.
     """
     whole = counts.long()
     if counts.max() <= max(len(counts), MOST_RECORDINGS) and torch.equal(whole.to(counts.dtype), counts):

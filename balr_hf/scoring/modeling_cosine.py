@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from balr_hf.scoring.configuration_scorers import CosineSimilarityScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
-from balr_hf.scoring.trial_terms import BLOCK_SIDES, Terms, TrialTerms
+from balr_hf.scoring.trial_terms import Terms, TrialTerms
 
 
 class CosineSimilarityScorer(Scorer):
@@ -56,8 +56,8 @@ class _CosineTerms(TrialTerms):
         super().__init__(terms, enroll, test)
         self.directions = [F.normalize(counts, dim=1, eps=eps).unbind(-1) for counts in (enroll, test)]
 
-    def _write(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
+    def _write_block(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
         (active, inactive), (other_active, other_inactive) = self.directions
         other_active, other_inactive = other_active[columns].T, other_inactive[columns].T
-        for part, some in zip(out.split(BLOCK_SIDES), rows.split(BLOCK_SIDES), strict=True):
+        for part, some in zip(out.split(len(columns)), rows.split(len(columns)), strict=True):
             torch.mm(active[some], other_active, out=part).mul_(inactive[some] @ other_inactive)

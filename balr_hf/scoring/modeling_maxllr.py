@@ -4,8 +4,9 @@ import torch
 
 from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.statistics import sum_of_values
 
-# Speakers whose posteriors are computed together, so that no temporary is as large as the counts.
+# Speakers whose posteriors are computed together, so that they stay in a CPU's cache.
 SPEAKERS_AT_ONCE = 256
 # Probabilities are kept this far from 0 and 1, so that no count is impossible.
 MARGIN = 1e-12
@@ -39,21 +40,21 @@ class MaxLLRScorer(Scorer):
     def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
         if n_iterations is not None:
             self.config.n_iterations = n_iterations
-        total_active, total = counts[..., 0].sum(0), counts.sum((0, -1))
-        self.f, self.p, self.q = (torch.full_like(total, getattr(self.config, name)) for name in "fpq")
+        actives, totals = counts[..., 0].contiguous(), sum_of_values(counts)
+        all_active, all_total = actives.sum(0), totals.sum(0)
+        self.f, self.p, self.q = (torch.full_like(all_total, getattr(self.config, name)) for name in "fpq")
         for _ in range(self.config.n_iterations):
-            active_with, total_with, having = (torch.zeros_like(total) for _ in range(3))
-            for block in counts.split(SPEAKERS_AT_ONCE):
-                active, inactive = block.unbind(-1)
-                posterior = active * (self.p / self.q).log()
-                posterior.addcmul_(inactive, (torch.log1p(-self.p) - torch.log1p(-self.q)).expand_as(inactive))
+            active_with, total_with, having = (torch.zeros_like(all_total) for _ in range(3))
+            of_inactive = torch.log1p(-self.p) - torch.log1p(-self.q)
+            of_active = (self.p / self.q).log() - of_inactive  # beyond what it adds to the total
+            for active, total in zip(actives.split(SPEAKERS_AT_ONCE), totals.split(SPEAKERS_AT_ONCE), strict=True):
+                posterior = (active * of_active).addcmul_(total, of_inactive.expand_as(total))
                 posterior.add_(torch.logit(self.f)).sigmoid_()
                 having += posterior.sum(0)
-                posterior_active = posterior * active
-                active_with += posterior_active.sum(0)
-                total_with += posterior_active.addcmul_(posterior, inactive).sum(0)
+                total_with += (posterior * total).sum(0)
+                active_with += posterior.mul_(active).sum(0)
             self.p = _share(active_with, total_with, self.p)
-            self.q = _share(total_active - active_with, total - total_with, self.q)
+            self.q = _share(all_active - active_with, all_total - total_with, self.q)
             self.f = (having / len(counts)).clamp(MARGIN, 1 - MARGIN)
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:

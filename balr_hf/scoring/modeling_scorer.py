@@ -280,7 +280,7 @@ class Scorer(HubModel):
         return self._weighted_terms(self._calibration(calibrated)[0], enroll, test)
 
     def score_matrix(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
-        """Score every enrollment against every test; temporaries are small beside the result.
+        """Score every enrollment against every test, in blocks of some thousands by a thousand.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.

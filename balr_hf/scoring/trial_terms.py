@@ -12,10 +12,10 @@ import torch
 
 Terms = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-# Sides of a block of a score matrix; and enrollments of one, where the whole matrix is wanted.
+# Tests, and enrollments, of a block of a score matrix.
 BLOCK_SIDES, MATRIX_ROWS = 1024, 8192
 
-# Numbers that a table of terms or of scores may hold (float64: 128 MiB), and one temporary of a block (8 MiB).
+# Numbers that a table of terms, or of scores to pick from, may hold (float64: 128 MiB); and terms one by one (8 MiB).
 TABLE_ELEMENTS = 2**24
 BLOCK_ELEMENTS = 2**20
 
@@ -45,6 +45,7 @@ class TrialTerms:
         """Terms of the trials `(rows[n], columns[n])`: `(n, attributes)`."""
         return self._terms(self.enroll[rows], self.test[columns])
 
+    @torch.no_grad()
     def scores(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """Sums of terms of the trials `(rows[n], columns[n])`: `(n,)`."""
         if self.products is None:
@@ -53,7 +54,7 @@ class TrialTerms:
         if len(rows) * len(columns) * self.products > PAIR_COST * len(row):
             return self._one_by_one(rows[row], columns[column])
         scores = self.enroll.new_empty(len(row))
-        size = min(MATRIX_ROWS, max(BLOCK_SIDES, TABLE_ELEMENTS // max(1, len(columns))))
+        size = min(MATRIX_ROWS, max(1, TABLE_ELEMENTS // max(1, len(columns))))
         matrix = self.enroll.new_empty(min(size, len(rows)), len(columns))
         block = row // size
         for part in block.argsort().split(block.bincount().tolist()):
@@ -63,18 +64,23 @@ class TrialTerms:
             scores[part] = matrix[row[part] - first, column[part]]
         return scores
 
+    @torch.no_grad()
     def matrix(self) -> torch.Tensor:
         """Sums of terms of every enrollment against every test: `(enrollments, tests)`."""
         rows, columns = (torch.arange(len(side), device=side.device) for side in (self.enroll, self.test))
         matrix = self.enroll.new_empty(len(rows), len(columns))
         if matrix.numel():
-            size = MATRIX_ROWS if self.products is not None else 1
-            for block, some in zip(matrix.split(size), rows.split(size), strict=True):
+            for block, some in zip(matrix.split(MATRIX_ROWS), rows.split(MATRIX_ROWS), strict=True):
                 self._write(block, some, columns)
         return matrix
 
     def _write(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
         """Write the sums of terms of some enrollments against some tests to `out (rows, columns)`."""
+        for block, some in zip(out.split(BLOCK_SIDES, 1), columns.split(BLOCK_SIDES), strict=True):
+            self._write_block(block, rows, some)
+
+    def _write_block(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
+        """As [`_write`], for few tests."""
         pairs = torch.cartesian_prod(rows, columns).reshape(-1, 2)
         out.copy_(self._one_by_one(pairs[:, 0], pairs[:, 1]).reshape(out.shape))
 
@@ -105,13 +111,12 @@ class TabledTerms(TrialTerms):
             self._table = torch.cat([self._against(state, self.test_states) for state in self.enroll_states])
         return self._table.gather(0, self.enroll_codes[rows].long() * len(self.test_states) + self.test_codes[columns])
 
-    def _write(self, out, rows, columns):
-        codes = self.enroll_codes[rows]
-        for part, other in zip(out.split(BLOCK_SIDES, 1), self.test_codes[columns].split(BLOCK_SIDES), strict=True):
-            if len(self.enroll_states) <= len(self.test_states):
-                self._write_product(part, codes, self.enroll_states, other, self.test_states)
-            else:
-                self._write_product(part.T, other, self.test_states, codes, self.enroll_states, swapped=True)
+    def _write_block(self, out, rows, columns):
+        codes, others = self.enroll_codes[rows], self.test_codes[columns]
+        if len(self.enroll_states) <= len(self.test_states):
+            self._write_product(out, codes, self.enroll_states, others, self.test_states)
+        else:
+            self._write_product(out.T, others, self.test_states, codes, self.enroll_states, swapped=True)
 
     def _write_product(self, out, few_codes, few_states, codes, states, swapped: bool = False) -> None:
         """Write scores to `out (len(few_codes), len(codes))`; the loop is over the states of the first."""

@@ -11,7 +11,7 @@ class DataArguments(Checked):
 
     batch_size: int = option(64, "recordings a batch; with an NxM sampler, N x M", least=1)
     num_workers: int = option(
-        1, "threads that decode audio (extract); 1: one for each core. Training needs none", least=1
+        1, "threads that decode audio for a GPU (extract); 1: as many as there are cores. Training needs none", least=1
     )
     shuffle: bool = option(True, "draw speakers and recordings in random order")
     sampler: str = option(

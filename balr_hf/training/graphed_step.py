@@ -11,8 +11,8 @@ WARM_UP_STEPS = 3
 class GraphedStep:
     """Calls `step(*batch)`: as usual at first, then by replaying what it did on the GPU.
 
-    Every call is one step, as if it had been called as usual. Batches of another shape than the captured one (the last
-    of an epoch, say) are run as usual too.
+    Every call is one step, as if it had been called as usual; the next one overwrites the tensor that it gives.
+    Batches of another shape than the first (the last of an epoch, say) are run as usual.
 
     Args:
         step: tensors in, one tensor out. It must do the same work for any values of its tensors, read none of them
@@ -22,19 +22,22 @@ class GraphedStep:
     def __init__(self, step: Callable[..., torch.Tensor]):
         self._step = step
         self._steps = 0
+        self._shapes: list[torch.Size] | None = None
         self._batch: list[torch.Tensor] = []
         self._result: torch.Tensor | None = None
         self._replay: Callable[[], None] | None = None
 
     def __call__(self, *batch: torch.Tensor) -> torch.Tensor:
+        shapes = [tensor.shape for tensor in batch]
+        self._shapes = self._shapes or shapes
+        if shapes != self._shapes:
+            return self._step(*batch)
         self._steps += 1
         if self._steps <= WARM_UP_STEPS:
             return run_aside(self._step, batch)
         if self._replay is None:
             self._batch = [tensor.clone() for tensor in batch]
             self._replay, self._result = capture(lambda: self._step(*self._batch))
-        if any(new.shape != kept.shape for new, kept in zip(batch, self._batch, strict=True)):
-            return self._step(*batch)
         for new, kept in zip(batch, self._batch, strict=True):
             kept.copy_(new)
         self._replay()

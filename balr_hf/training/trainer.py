@@ -178,7 +178,6 @@ class BinaryAttributeEncoderTrainer:
         }
         if cuda_graph:
             self._check_graph()
-            self.settings["cuda_graph"] = True
         self.epoch, self.best_loss, self.history = 0, math.inf, []
         self.save_dir = self._open_run(save_dir, exist_ok, resume_from)
         self.accelerator = Accelerator(
@@ -347,6 +346,8 @@ class BinaryAttributeEncoderTrainer:
         self._step = GraphedStep(self._train_step) if cuda_graph else self._train_step
         if resume:
             self.accelerator.load_state(str(self.save_dir / "state"))
+            for group in self.optimizer.param_groups:  # what was saved holds those of the run before
+                group["capturable"] = cuda_graph
 
     def _sampler(self, dataset: SpeakerEmbeddings, name: str):
         data, kind = self.data_config, sampler_class(self.data_config.sampler)

@@ -60,7 +60,9 @@ def test_the_next_batch_is_decoded_while_one_is_embedded(tiny_embedder, corpus, 
         return load_usable(audio, extractor)
 
     def embed(model, extractor, waveforms, *options, embed_waveforms=extraction.embed_waveforms):
-        time.sleep(0.5)  # as long as a few recordings take to decode
+        deadline = time.time() + 30
+        while len(decoded) < min(12, 5 * len(decoded_before) + 10) and time.time() < deadline:
+            time.sleep(0.01)  # nothing else happens meanwhile
         decoded_before.append(len(decoded))
         return embed_waveforms(model, extractor, waveforms, *options)
 
@@ -72,18 +74,24 @@ def test_the_next_batch_is_decoded_while_one_is_embedded(tiny_embedder, corpus, 
     assert sorted(decoded) == sorted(audio["path"] for audio in corpus["audio"])
 
 
-@pytest.mark.parametrize("slow", [True, False])
-def test_a_gpu_that_waits_for_audio_is_told_of(tiny_embedder, corpus, monkeypatch, caplog, slow):
+def test_a_gpu_that_waits_for_audio_is_told_of(tiny_embedder, corpus, monkeypatch, caplog):
     monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 2000)
-    monkeypatch.setattr(extraction, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(extraction, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(extraction, "WAIT_SHARE", 0)
 
-    def load(audio, extractor, load_usable=extraction.load_usable):
-        time.sleep(0.3 if slow else 0)
+    def slow(audio, extractor, load_usable=extraction.load_usable):
+        time.sleep(0.3)
         return load_usable(audio, extractor)
 
-    monkeypatch.setattr(extraction, "load_usable", load)
+    monkeypatch.setattr(extraction, "load_usable", slow)
     tiny_embedder.extract_embeddings(corpus, batch_size=6, decode_threads=2)
-    assert ("the GPU waited for audio to be decoded, by 2 threads" in caplog.text) == slow
+    assert "the GPU waited for audio to be decoded, by 2 threads" in caplog.text
+
+
+@pytest.mark.parametrize(("waited", "took", "told"), [(30, 100, True), (30, 1000, False), (5, 10, False)])
+def test_waiting_is_told_of_where_it_matters(caplog, waited, took, told):
+    extraction._tell_of_waiting(waited, took, 4)
+    assert (f"For {100 * waited // took} % of the time ({waited} s) the GPU waited" in caplog.text) == told
 
 
 def test_passes_hold_little_padding_and_stay_within_their_budget():
@@ -189,7 +197,8 @@ def test_corpus_without_audio_is_refused(tiny_embedder):
 
 
 @pytest.mark.slow
-def test_two_processes_give_what_one_gives(few, run_python, tmp_path):
+@pytest.mark.parametrize("as_gpu", [False, True])
+def test_two_processes_give_what_one_gives(few, run_python, tmp_path, as_gpu):
     script = tmp_path / "two.py"
     script.write_text(
         "import sys\n"
@@ -197,9 +206,11 @@ def test_two_processes_give_what_one_gives(few, run_python, tmp_path):
         "from balr_hf import WespeakerModel, load_corpus\n"
         "from balr_hf.data import vector_matrix\n"
         "from balr_hf.defaults import EMBEDDER, resource\n"
+        "from balr_hf.embeddings.extraction import FRAMES_PER_PASS\n"
+        f"FRAMES_PER_PASS.update({ ({'cpu': 2000} if as_gpu else {}) })\n"  # in the processes too: they import this
         "if __name__ == '__main__':\n"
         "    model, corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
-        "    runs = [model.extract_embeddings(corpus, num_proc=n) for n in (1, 2)]\n"
+        "    runs = [model.extract_embeddings(corpus, batch_size=2, num_proc=n) for n in (1, 2)]\n"
         "    one, two = (vector_matrix(run, 'embedding')[0] for run in runs)\n"
         "    print(np.abs(one - two).max())\n"
     )

@@ -30,6 +30,7 @@ def scorer(request):
 @pytest.mark.parametrize(("few", "many"), [(1, 1), (1, 4), (4, 1), (3, 5)], ids=str)
 def test_all_pairs_equal_each_alone(scorer, few, many, monkeypatch):
     monkeypatch.setattr(trial_terms, "BLOCK_SIDES", 7)
+    monkeypatch.setattr(trial_terms, "MATRIX_ROWS", 9)
     rng = np.random.default_rng(0)
     enroll, test = make_counts(rng, 20, few), make_counts(rng, 33, many)
     rows, columns = (index.ravel() for index in np.indices((20, 33)))
@@ -37,10 +38,13 @@ def test_all_pairs_equal_each_alone(scorer, few, many, monkeypatch):
     np.testing.assert_allclose(scorer.score_matrix(enroll, test).ravel(), alone, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("pair_cost", [0, 10**9], ids=["looked up", "picked from products"])
-def test_trial_lists_equal_each_trial_alone(scorer, pair_cost, monkeypatch):
+@pytest.mark.parametrize(
+    ("pair_cost", "rows_at_once"), [(0, 1000), (10**9, 1000), (10**9, 7)], ids=["looked up", "picked", "in blocks"]
+)
+def test_trial_lists_equal_each_trial_alone(scorer, pair_cost, rows_at_once, monkeypatch):
     monkeypatch.setattr(trial_terms, "PAIR_COST", pair_cost)
     monkeypatch.setattr(trial_terms, "BLOCK_SIDES", 4)
+    monkeypatch.setattr(trial_terms, "TABLE_ELEMENTS", rows_at_once * 25)
     rng = np.random.default_rng(0)
     counts = make_counts(rng, 25, 3)
     trials = Trials([], range(300), [], *rng.integers(0, 25, (2, 300)))

@@ -182,7 +182,7 @@ def test_graphed_steps_end_with_the_same_bits(sets, tmp_path, monkeypatch):
     trainer = make(sets, tmp_path / "graphed", data=plain)
     trainer._step = graphed_step.GraphedStep(trainer._step)
     trainer.train()
-    assert len(captured) == 1 and len(replayed) == 4 * 2 - 2  # four epochs; the first three steps warm up
+    assert len(captured) == 1 and len(replayed) == 4 * 2 - 3  # four epochs of two; the first three warm up
     assert same(weights(tmp_path / "graphed" / "last"), weights(tmp_path / "as_usual" / "last"))
     histories = [(tmp_path / run / "history.json").read_text() for run in ("as_usual", "graphed")]
     assert histories[0] == histories[1]
