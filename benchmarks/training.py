@@ -92,12 +92,12 @@ def main() -> None:
 
         files = batches * N * M / seconds(from_files, 2)
         products = matmul_rate() / operations_a_sample(step.model)
-        for times, recordings in ((1, 40_000), (4, 160_000), (16, 640_000), (25, 1_000_000)):
+        for recordings, repeats in ((40_000, 4), (160_000, 4), (640_000, 3), (1_000_000, 2)):
             del corpus
             gc.collect()
             corpus = make_corpus(recordings)
             before = held_memory()
-            trainer = make_trainer(corpus, f"{folder}/run{times}")
+            trainer = make_trainer(corpus, f"{folder}/run{recordings}")
             memory = held_memory() - before
             samples = len(trainer.train_sampler) * N * M
             epochs = max(1, 50_000 // samples)
@@ -106,7 +106,7 @@ def main() -> None:
                 for epoch in range(epochs):
                     trainer._run_epoch(epoch)
 
-            fixed_time, our_time = seconds_in_turns((fixed_batches, run), 4 if times < 16 else 3)
+            fixed_time, our_time = seconds_in_turns((fixed_batches, run), repeats)
             limit, rates[recordings] = batches * N * M / fixed_time, epochs * samples / our_time
             whole = recordings * INPUT * 4
             rows.append(
