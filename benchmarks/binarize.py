@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from measuring import against, matmul_rate, seconds, seconds_in_turns, table
+from measuring import against, matmul_rate, seconds_in_turns, table
 from training import make_corpus
 
 from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
@@ -33,11 +33,12 @@ def main() -> None:
         paths = [Path(folder, f"{n}.pkl") for n in range(FILES)]
         for path in paths:
             path.write_bytes(pickle.dumps(np.random.default_rng(0).standard_normal(256).astype(np.float32)))
-        base = seconds(lambda: file_by_file(model, paths), 2) / FILES
+        sizes = (40_000, 160_000, 640_000)
+        runs = [partial(model.get_binary_attributes, make_corpus(size)) for size in sizes]
+        files, *times = seconds_in_turns([partial(file_by_file, model, paths), *runs], 4)
+    base = files / FILES
     encoder = [parameter.numel() for parameter in model.encoder.parameters() if parameter.ndim == 2]
     limit = 2 * sum(encoder) / matmul_rate()
-    sizes = (40_000, 160_000, 640_000)
-    times = seconds_in_turns([partial(model.get_binary_attributes, make_corpus(size)) for size in sizes], 4)
     for size, took in zip(sizes, times, strict=True):
         ours = took / size
         cells = f"{1e6 * base:.0f} us", f"{1e6 * ours:.2f} us", against(base / ours, 50, ".0f"), f"{limit / ours:.0%}"

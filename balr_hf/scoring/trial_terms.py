@@ -50,7 +50,7 @@ class TrialTerms:
         """Sums of terms of the trials `(rows[n], columns[n])`: `(n,)`."""
         if self.products is None:
             return self._one_by_one(rows, columns)
-        (rows, row), (columns, column) = (side.unique(return_inverse=True) for side in (rows, columns))
+        (rows, row), (columns, column) = _numbered(rows, len(self.enroll)), _numbered(columns, len(self.test))
         if len(rows) * len(columns) * self.products > PAIR_COST * len(row):
             return self._one_by_one(rows[row], columns[column])
         scores = self.enroll.new_empty(len(row))
@@ -136,6 +136,13 @@ class TabledTerms(TrialTerms):
 
     def _table_size(self) -> int:
         return len(self.enroll_states) * len(self.test_states) * self.enroll.shape[1]
+
+
+def _numbered(index: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `index.unique(return_inverse=True)`, of numbers below `count` and without sorting them."""
+    present = torch.zeros(count, dtype=torch.bool, device=index.device)
+    present[index] = True
+    return present.nonzero()[:, 0], (present.cumsum(0) - 1)[index]
 
 
 def trial_terms_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
