@@ -93,13 +93,14 @@ def resampled(
     if len(speakers) < 2:
         raise ValueError("intervals need at least two speakers")
     enroll, test = codes[: len(llrs)], codes[len(llrs) :]
+    of_same, of_different = index[labels], index[~labels]
+    speaker, sides = enroll[labels], (enroll[~labels], test[~labels])
     rng = np.random.default_rng(seed)
     left = resamples
     while left:
         drawn = np.bincount(rng.integers(len(speakers), size=len(speakers)), minlength=len(speakers))
-        same = np.bincount(index[labels], drawn[enroll[labels]], minlength=len(trials.scores))
-        weights = drawn[enroll[~labels]] * drawn[test[~labels]]
-        different = np.bincount(index[~labels], weights, minlength=len(trials.scores))
+        same = np.bincount(of_same, drawn[speaker], minlength=len(trials.scores))
+        different = np.bincount(of_different, drawn[sides[0]] * drawn[sides[1]], minlength=len(trials.scores))
         if same.any() and different.any():
             left -= 1
             yield trials.reweighted(same, different)

@@ -8,6 +8,7 @@ import torch
 
 from balr_hf.scoring.configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.statistics import sum_of_values
 
 
 class ProfileLLRScorer(Scorer):
@@ -36,7 +37,7 @@ class ProfileLLRScorer(Scorer):
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         for name, counts in (("enroll", enroll), ("test", test)):
-            if not (counts.sum(-1) == 1).all():
+            if not (sum_of_values(counts) == 1).all():
                 raise ValueError(
                     f"{name}: {type(self).__name__} compares one recording with one; use another scorer for several"
                 )

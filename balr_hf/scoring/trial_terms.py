@@ -140,9 +140,9 @@ class TabledTerms(TrialTerms):
 
 def _numbered(index: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """As `index.unique(return_inverse=True)`, of numbers below `count` and without sorting them."""
-    present = torch.zeros(count, dtype=torch.bool, device=index.device)
-    present[index] = True
-    return present.nonzero()[:, 0], (present.cumsum(0) - 1)[index]
+    present = index.flatten().bincount(minlength=count) > 0
+    rank = (present.cumsum(0) - 1).to(index.dtype)
+    return present.nonzero()[:, 0], rank[index.long()]
 
 
 def trial_terms_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
@@ -176,7 +176,5 @@ def count_states(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | No
         if not (whole == value).all():
             return None
         codes.mul_(size).add_(whole)
-    present = codes.flatten().bincount(minlength=possible) > 0
-    rank = (present.cumsum(0) - 1).to(torch.int32)
-    states = torch.stack(torch.unravel_index(present.nonzero()[:, 0], sizes), -1)
-    return rank[codes.long()], states.to(counts.dtype)
+    found, codes = _numbered(codes, possible)
+    return codes, torch.stack(torch.unravel_index(found, sizes), -1).to(counts.dtype)

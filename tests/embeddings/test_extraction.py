@@ -199,7 +199,7 @@ def test_corpus_without_audio_is_refused(tiny_embedder):
 @pytest.mark.slow
 @pytest.mark.parametrize("as_gpu", [False, True])
 def test_two_processes_give_what_one_gives(few, run_python, tmp_path, as_gpu):
-    script = tmp_path / "two.py"
+    script, frames_per_pass = tmp_path / "two.py", {"cpu": 2000} if as_gpu else {}
     script.write_text(
         "import sys\n"
         "import numpy as np\n"
@@ -207,7 +207,7 @@ def test_two_processes_give_what_one_gives(few, run_python, tmp_path, as_gpu):
         "from balr_hf.data import vector_matrix\n"
         "from balr_hf.defaults import EMBEDDER, resource\n"
         "from balr_hf.embeddings.extraction import FRAMES_PER_PASS\n"
-        f"FRAMES_PER_PASS.update({ ({'cpu': 2000} if as_gpu else {}) })\n"  # in the processes too: they import this
+        f"FRAMES_PER_PASS.update({frames_per_pass})\n"  # in the processes too: they import this
         "if __name__ == '__main__':\n"
         "    model, corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
         "    runs = [model.extract_embeddings(corpus, batch_size=2, num_proc=n) for n in (1, 2)]\n"
