@@ -11,8 +11,7 @@ transformers our models and pipelines whenever that is imported: see `balr_hf.re
 import importlib
 
 from balr_hf import registration
-
-__version__ = "0.1.0"
+from balr_hf._version import __version__
 
 # public name -> module that defines it
 _EXPORTS = {
@@ -20,8 +19,8 @@ _EXPORTS = {
     "AudioError": "balr_hf.audio",
     "load_corpus": "balr_hf.data",
     "publish_corpus": "balr_hf.hub.publishing",
-    "segments": "balr_hf.segmentation",
-    "speaker_counts": "balr_hf.scoring.statistics",
+    "segments": "balr_hf.data.segmentation",
+    "speaker_counts": "balr_hf.scoring.counts",
     "WespeakerConfig": "balr_hf.embeddings.configuration_wespeaker",
     "WespeakerFeatureExtractor": "balr_hf.embeddings.feature_extraction_wespeaker",
     "WespeakerModel": "balr_hf.embeddings.modeling_wespeaker",
@@ -46,7 +45,7 @@ _EXPORTS = {
     "MaxLLRScorerConfig": "balr_hf.scoring.configuration_scorers",
     "DirichletMultinomialScorer": "balr_hf.scoring.modeling_beta",
     "DirichletMultinomialScorerConfig": "balr_hf.scoring.configuration_scorers",
-    "load_scorer": "balr_hf.scoring.modeling_scorer",
+    "load_scorer": "balr_hf.scoring.auto",
     "compute_metrics": "balr_hf.metrics",
 }
 

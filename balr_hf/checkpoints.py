@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
 
-from balr_hf.errors import UserError, name_some
+from balr_hf.errors import UserError, name_some, reason_of
 
 # Endings of files of weights; WeSpeaker's `avg_model` has none.
 WEIGHTS = (".safetensors", ".bin", ".pt", "")
@@ -94,13 +94,6 @@ def check_download(file: Path) -> None:
                     f"{path.name} in the cache is damaged (its sha256 is not the one that the Hub states): load it "
                     f"again with force_download=True, or delete {blob}"
                 )
-
-
-def reason_of(error: Exception) -> str:
-    """An error's text in one line, with what caused it."""
-    cause = error.__cause__
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if cause is None or str(cause) in str(error) else f"{text}: {reason_of(cause)}"
 
 
 def weights_digest(model: torch.nn.Module) -> str:

@@ -14,3 +14,10 @@ def name_some(names, limit: int = 5) -> str:
     names = [str(name) for name in names]
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def reason_of(error: Exception) -> str:
+    """An error's text in one line, with what caused it."""
+    cause = error.__cause__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if cause is None or str(cause) in str(error) else f"{text}: {reason_of(cause)}"

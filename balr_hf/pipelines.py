@@ -21,10 +21,11 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import AudioError
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-from balr_hf.embeddings.extraction import embed_waveforms, load_usable
+from balr_hf.embeddings.passes import embed_waveforms, load_usable
 from balr_hf.errors import UserError
-from balr_hf.scoring.modeling_scorer import Scorer, load_scorer
-from balr_hf.scoring.statistics import recording_counts
+from balr_hf.scoring.auto import load_scorer
+from balr_hf.scoring.counts import recording_counts
+from balr_hf.scoring.modeling_scorer import Scorer
 
 
 class BinaryAttributesPipeline(Pipeline):

@@ -21,7 +21,7 @@ def _register_configs(auto: ModuleType) -> None:
 def _register_models(auto: ModuleType) -> None:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
-    from balr_hf.scoring.modeling_scorer import SCORERS, scorer_class
+    from balr_hf.scoring.auto import SCORERS, scorer_class
 
     for model in (WespeakerModel, BinaryAttributeAutoEncoder, *map(scorer_class, SCORERS)):
         auto.AutoModel.register(model.config_class, model, exist_ok=True)

@@ -17,12 +17,12 @@ import numpy as np
 import transformers
 
 from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus, speaker_counts
+from balr_hf.data.segmentation import segments
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, resource
 from balr_hf.metrics import bootstrap_intervals, compute_metrics
+from balr_hf.scoring.auto import build_scorer
 from balr_hf.scoring.calibration import METHODS, cross_calibrated
-from balr_hf.scoring.modeling_scorer import build_scorer
-from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_terms
-from balr_hf.segmentation import segments
+from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_attribute_scores
 
 # Columns of the table: title, metric, format.
 COLUMNS = (
@@ -85,7 +85,7 @@ def main() -> None:
         scorer = build_scorer(name, num_attributes=reference.shape[1])
         if not scorer.is_fitted:
             scorer.fit(reference, reference_speakers)
-        terms = trial_terms(scorer, counts, trials).astype(np.float64)
+        terms = trial_attribute_scores(scorer, counts, trials).astype(np.float64)
         systems[f"attributes, {name}"] = (terms.sum(1), terms, scorer.score_unit)
     for system, (scores, terms, unit) in systems.items():
         print(row(f"{system}: raw", scores, speakers, arguments.resamples), flush=True)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from measuring import against, seconds, seconds_in_turns, table
 
-from balr_hf.scoring.modeling_scorer import build_scorer
+from balr_hf.scoring.auto import build_scorer
 
 SPEAKERS, ATTRIBUTES, ITERATIONS = 6_000, 512, 20
 SETTINGS = {"beta": {"n_iterations": ITERATIONS}, "maxllr": {"n_iterations": ITERATIONS}, "speech": {}, "dna": {}}

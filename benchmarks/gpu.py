@@ -26,9 +26,9 @@ from balr_hf import (
 )
 from balr_hf.data import vector_matrix
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, resource
-from balr_hf.embeddings.extraction import PRECISIONS, embed_waveforms
-from balr_hf.scoring.modeling_scorer import build_scorer
-from balr_hf.scoring.statistics import recording_counts
+from balr_hf.embeddings.passes import PRECISIONS, embed_waveforms
+from balr_hf.scoring.auto import build_scorer
+from balr_hf.scoring.counts import recording_counts
 
 
 def product_rate(precision: str, device: str, size: int) -> float:

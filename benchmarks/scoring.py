@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from measuring import against, matmul_rate, seconds, seconds_in_turns, table
 
-from balr_hf.scoring.modeling_scorer import SCORERS, build_scorer
-from balr_hf.scoring.statistics import recording_counts
+from balr_hf.scoring.auto import SCORERS, build_scorer
+from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.trials import Trials, score_trials
 
 RECORDINGS, ATTRIBUTES, TRIALS = 5_000, 512, 1_000_000

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
-from balr_hf.embeddings.extraction import load_usable
+from balr_hf.embeddings.passes import load_usable
 from balr_hf.errors import UserError
+from balr_hf.explanation import verbal_scale
+from balr_hf.explanation.explanation import Explanation
 from balr_hf.figures import figure_svg, spectrograms
 from balr_hf.figures.style import MINUS
-from balr_hf.scoring import verbal_scale
-from balr_hf.scoring.explanation import Explanation
 
 TITLE = "Speaker comparison"
 
@@ -174,23 +174,17 @@ def message(text: str) -> str:
 
 def answer(explanation: Explanation, spectrograms_svg: str, top: int = 6) -> str:
     """The explanation as HTML, with figures of `top` attributes for and against, and of the spectrograms."""
+    figures = explanation.describe_figures()
     if explanation.is_calibrated:
-        verdict = f"{explanation.verdict[0].upper()}{explanation.verdict[1:]}"
-        sentence = f"<p>{explanation.describe_findings()}</p>"
-        numbers = (
-            explanation.describe_ratio(),
-            f"LLR {explanation.llr:+.2f} (ln)",
-            f"{explanation.log10_llr:+.2f} (log10)",
-        )
-        scale = verbal_scale_html(explanation)
+        verdict, sentence = explanation.describe_verdict().rstrip("."), f"<p>{explanation.describe_findings()}</p>"
+        numbers, scale = [figures[-1], *figures[:-1]], verbal_scale_html(explanation)
     else:
-        verdict, sentence, scale = "Not calibrated: no likelihood ratio", "", ""
-        numbers = (f"{'Similarity' if explanation.similarity else 'Sum of LLRs'} {explanation.llr:+.4g}",)
+        verdict, sentence, scale, numbers = "Not calibrated: no likelihood ratio", "", "", figures[:-1]
     numbers = [number.replace("-", MINUS) for number in numbers]
     sides = " and ".join(f"{escape(name)} ({escape(what)})" for name, what in explanation.describe_sides())
     report = base64.b64encode(explanation.to_html().encode()).decode()
     return f"""<div class="balr">
-<div class="answer {direction(explanation)}"><p class="verdict" id="verdict">{verdict}</p>{sentence}
+<div class="answer {explanation.direction}"><p class="verdict" id="verdict">{verdict}</p>{sentence}
 <p class="numbers">{" ".join(f"<span>{number}</span>" for number in numbers)}</p>{scale}</div>
 {"".join(f'<p class="note">{escape(text)}</p>' for text in explanation.cautions)}
 <div class="pair">
@@ -235,13 +229,6 @@ def verbal_scale_html(explanation: Explanation) -> str:
         f'<span class="value">{explanation.describe_ratio()}</span></div>'
         f'<p class="source">Limits are those of the likelihood ratio. {verbal_scale.SOURCE}.</p>'
     )
-
-
-def direction(explanation: Explanation) -> str:
-    """The class of an answer: what it supports."""
-    if not explanation.is_calibrated or verbal_scale.degree(explanation.llr) == 0:
-        return "neither"
-    return "same" if explanation.llr > 0 else "different"
 
 
 def shortened(name: str, longest: int = 40) -> str:

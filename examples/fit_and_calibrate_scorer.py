@@ -17,7 +17,7 @@ from balr_hf import DirichletMultinomialScorer as Scorer
 from balr_hf import DirichletMultinomialScorerConfig as Config
 from balr_hf.data import vector_matrix
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, resource
-from balr_hf.scoring.statistics import recording_counts
+from balr_hf.scoring.counts import recording_counts
 
 
 def sample():

@@ -69,7 +69,7 @@ def test_settings_of_balr_reach_the_commands_that_have_them(root, tmp_path, monk
 
 
 def test_verbal_scale_of_the_page_is_the_programs(root):
-    from balr_hf.scoring.verbal_scale import ranges
+    from balr_hf.explanation.verbal_scale import ranges
 
     text = (root / "docs" / "scoring-and-calibration.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:above )?[\d,]+(?: to [\d,]+)?) \| (.*) \|$", text, re.MULTILINE)

@@ -147,7 +147,7 @@ def test_bad_calls_are_refused(binarize, compare, voices):
 
 def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):
     from balr_hf import BinaryAttributeAutoEncoderConfig
-    from balr_hf.scoring.modeling_scorer import build_scorer
+    from balr_hf.scoring.auto import build_scorer
 
     tiny_embedder.save_pretrained(tmp_path / "own")
     with pytest.raises(UserError, match="autoencoder= is missing"):

@@ -1,35 +1,56 @@
 """Binary attributes for a whole corpus, through `Dataset.map` on Arrow tables."""
 
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import datasets
 import numpy as np
 import pyarrow as pa
 import torch
 
-from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.data import (
-    Skipped,
+from balr_hf.checkpoints import weights_digest
+from balr_hf.data.columns import (
     add_vector_column,
     arrow_column,
     fixed_length_column,
     known_vectors,
     vector_matrix,
 )
+from balr_hf.data.skipped import Skipped, warn_skipped
+from balr_hf.data.stores import SaveVectors, open_store_for
 from balr_hf.errors import UserError
+
+if TYPE_CHECKING:
+    from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
+    from balr_hf.data.contract import Corpus
+
+
+class AttributeEncoder(Protocol):
+    """What binarizing needs of an autoencoder: what a [`BinaryAttributeAutoEncoder`] has."""
+
+    config: "BinaryAttributeAutoEncoderConfig"
+    device: torch.device
+
+    def encode(self, embeddings: torch.Tensor) -> torch.Tensor: ...
+
+    def to(self, device: torch.device) -> Any: ...
+
+    def state_dict(self) -> dict[str, torch.Tensor]: ...
+
 
 # Vectors whose activations stay in a CPU's cache.
 CPU_BATCH = 2048
 
 
-def get_binary_attributes(
-    model: BinaryAttributeAutoEncoder,
+def compute_binary_attributes(
+    model: AttributeEncoder,
     dataset: datasets.Dataset,
     *,
     batch_size: int = 8192,
     device: torch.device | str | None = None,
     force: bool = False,
-    save: Callable[[list[str], np.ndarray], None] | None = None,
+    save: SaveVectors | None = None,
 ) -> tuple[datasets.Dataset, list[Skipped]]:
     """Compute the binary attributes of every recording that has an embedding and no attributes yet.
 
@@ -90,3 +111,22 @@ def get_binary_attributes(
         bits[todo], _ = vector_matrix(computed, "ba")
         present[todo] = True
     return add_vector_column(dataset, "ba", fixed_length_column(bits, present)), skipped
+
+
+def add_binary_attributes(
+    model: AttributeEncoder,
+    corpus: "datasets.Dataset | Corpus | str | Path",
+    *,
+    save_dir: str | Path | None = None,
+    save_format: str | None = None,
+    force: bool = False,
+    **options: Any,
+) -> datasets.Dataset:
+    """[`compute_binary_attributes`] for whatever [`load_corpus`] reads, kept as it goes: see
+    [`BinaryAttributeAutoEncoder.get_binary_attributes`].
+    """
+    compute = partial(compute_binary_attributes, model, force=force, **options)
+    name = weights_digest(model)
+    store = open_store_for(corpus, "ba", save_dir=save_dir, save_format=save_format, model_name=name)
+    warn_skipped(store.fill(compute, "embedding", force).skipped, "Binarization")
+    return store.load()

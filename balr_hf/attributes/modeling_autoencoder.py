@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -12,7 +13,12 @@ from transformers.utils import ModelOutput
 from .configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 
 try:
-    from balr_hf.hub.pretrained import HubModel
+    from balr_hf.pretrained import HubModel
+
+    if TYPE_CHECKING:  # within `try`, since transformers wants what is imported outside of it wherever this file goes
+        import datasets
+
+        from balr_hf.data.contract import Corpus
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     HubModel = PreTrainedModel
 
@@ -139,25 +145,33 @@ class BinaryAttributeAutoEncoder(HubModel):
             raise UserError(f"{path} is not an autoencoder of BALR: {str(error).splitlines()[-1].strip()}") from error
         return model.eval()
 
-    def get_binary_attributes(self, dataset, **options):
-        """Add a `ba` column to a corpus; see [`balr_hf.attributes.binarization.get_binary_attributes`].
+    def get_binary_attributes(
+        self,
+        corpus: "datasets.Dataset | Corpus | str | Path",
+        *,
+        save_dir: str | Path | None = None,
+        save_format: str | None = None,
+        **options: Any,
+    ) -> "datasets.Dataset":
+        """Add a `ba` column to a corpus.
 
         Args:
-            dataset (`datasets.Dataset`): a corpus with an `embedding` column.
-            **options: `batch_size`, `device`, `force`, as described there.
+            corpus: a `datasets.Dataset` with an `embedding` column, or what [`load_corpus`] reads.
+            save_dir (*optional*): keep each batch there as it is done, so that a run that was stopped goes on where it
+                was; see [`balr_hf.data.open_store`].
+            save_format (str, *optional*): `txt`, `npy` or `dataset`; without `save_dir`, beside the recordings.
+            **options: `batch_size`, `device`, `force` of
+                [`balr_hf.attributes.binarization.compute_binary_attributes`].
 
         Returns:
             `datasets.Dataset`: the corpus with `ba`; recordings without an embedding keep their row with `None`, and
             one warning counts and names them.
         """
         try:
-            from balr_hf.attributes.binarization import get_binary_attributes
-            from balr_hf.data import warn_skipped
+            from balr_hf.attributes.binarization import add_binary_attributes
         except ModuleNotFoundError as error:
             raise ImportError("get_binary_attributes needs the package: pip install balr_hf") from error
-        dataset, skipped = get_binary_attributes(self, dataset, **options)
-        warn_skipped(skipped, "Binarization")
-        return dataset
+        return add_binary_attributes(self, corpus, save_dir=save_dir, save_format=save_format, **options)
 
 
 BinaryAttributeAutoEncoder.register_for_auto_class("AutoModel")

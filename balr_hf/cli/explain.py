@@ -43,7 +43,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Compare and explain."""
-    from balr_hf.cli.scorers import load_named_scorer
+    from balr_hf.cli.models import load_named_scorer
     from balr_hf.files import atomic_path, json_text
     from balr_hf.scoring.trials import side_counts, side_speakers
 
@@ -99,7 +99,7 @@ def _audio_files(sides: list[list[str]]):
 
 def _recordings(arguments: Arguments, sides: list[list[str]]):
     """The rows of the corpus that are compared."""
-    from balr_hf.data import read_corpus
+    from balr_hf.data.reading import read_corpus
     from balr_hf.errors import UserError, name_some
 
     corpus = read_corpus(arguments.corpus, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
@@ -120,12 +120,11 @@ def _with_attributes(arguments: Arguments, dataset):
     """The recordings with `ba`: computed, with the embeddings before them, for those that have none."""
     import datasets
 
-    from balr_hf.attributes.binarization import get_binary_attributes
-    from balr_hf.cli.binarize import load_autoencoder
-    from balr_hf.cli.extract import load_embedder
-    from balr_hf.data import vector_present
+    from balr_hf.attributes.binarization import compute_binary_attributes
+    from balr_hf.cli.models import load_autoencoder, load_embedder
+    from balr_hf.data.columns import vector_present
     from balr_hf.devices import resolve_devices
-    from balr_hf.embeddings.extraction import extract_embeddings
+    from balr_hf.embeddings.extraction import compute_embeddings
     from balr_hf.errors import UserError
 
     if vector_present(dataset, "ba").all():
@@ -134,9 +133,9 @@ def _with_attributes(arguments: Arguments, dataset):
     devices = resolve_devices(arguments.device)
     skipped = []
     if not vector_present(dataset, "embedding").all():
-        dataset, skipped = extract_embeddings(load_embedder(arguments), dataset, devices=devices[:1])
+        dataset, skipped = compute_embeddings(load_embedder(arguments), dataset, devices=devices[:1])
     if not skipped:
-        dataset, skipped = get_binary_attributes(load_autoencoder(arguments), dataset, device=devices[0])
+        dataset, skipped = compute_binary_attributes(load_autoencoder(arguments), dataset, device=devices[0])
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
     return dataset

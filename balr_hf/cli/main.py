@@ -10,7 +10,7 @@ COMMANDS = {
     "train": ("balr_hf.cli.train", "Train the binary-attribute autoencoder."),
     "score train": ("balr_hf.cli.score_train", "Fit a scorer to a reference population."),
     "score calibrate": ("balr_hf.cli.score_calibrate", "Calibrate a scorer on speakers of its own."),
-    "score test": ("balr_hf.cli.score_test", "Score a list of trials and evaluate it."),
+    "score test": ("balr_hf.cli.score_trials", "Score a list of trials and evaluate it."),
     "explain": ("balr_hf.cli.explain", "Compare two recordings and say why."),
     "push": ("balr_hf.cli.push", "Upload a model, a scorer or a corpus to the Hub."),
     "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker."),

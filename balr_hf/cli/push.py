@@ -3,10 +3,14 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.errors import UserError
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from balr_hf.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +70,7 @@ def run(arguments: Arguments) -> None:
     if not _is_model(source):
         if arguments.prepare is not None:
             raise UserError(f"{source} holds no model; --prepare shows what would be uploaded of a model")
-        from balr_hf.data import load_corpus
+        from balr_hf.data.reading import load_corpus
 
         corpus = load_corpus(arguments.source)
         where = publish_corpus(corpus, arguments.repo, split=arguments.split, license=arguments.license, **common)
@@ -104,8 +108,10 @@ def _list(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def _metrics(path: str) -> dict:
+def _metrics(path: str) -> "Evaluation":
     import json
+
+    from balr_hf.evaluation import Evaluation
 
     file = Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
     try:
@@ -114,4 +120,4 @@ def _metrics(path: str) -> dict:
         raise UserError(f"no metrics of balr score test at {file} ({error})") from error
     if not isinstance(found, dict) or "trials" not in found:
         raise UserError(f"{file} is not from balr score test")
-    return found
+    return Evaluation.from_dict(found)

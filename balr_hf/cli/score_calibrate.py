@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.scorers import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
 
@@ -50,9 +50,10 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Calibrate and save."""
     from balr_hf.errors import UserError, name_some
+    from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
-    from balr_hf.scoring.calibration import FEW_SPEAKERS, cross_calibrated, describe_amount, fit_calibration
-    from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, trial_terms
+    from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
+    from balr_hf.scoring.trials import read_trials, side_speakers
 
     trials = read_trials(arguments.trials, separator(arguments))
     dataset, counts = read_trial_counts(arguments, arguments.dev, trials)
@@ -71,8 +72,9 @@ def run(arguments: Arguments) -> None:
         )
     speakers = names[trials.enroll], names[trials.test]
     labels = speakers[0] == speakers[1]
-    compute = trial_terms if arguments.method == "fusion" else score_trials
-    evidence = compute(scorer, counts, trials, progress=True)
+    evidence, labels, speakers = scorer.calibration_evidence(
+        counts, counts, labels, arguments.method, speakers, trials, progress=True
+    )
     unit = scorer.score_unit
     calibration = fit_calibration(evidence, labels, arguments.method, speakers, unit=unit)
     raw = evidence.sum(1) if evidence.ndim == 2 else evidence

@@ -3,8 +3,8 @@
 import logging
 from dataclasses import dataclass
 
+from balr_hf.cli.models import scorer_name
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.scorers import scorer_name
 from balr_hf.cli.sections import SCORER, RunOptions
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,13 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Fit and save."""
-    from balr_hf.data import read_corpus, warn_skipped
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
     from balr_hf.errors import ConfigError
     from balr_hf.files import added_to_folder, new_run_folder
-    from balr_hf.scoring.modeling_scorer import build_scorer
-    from balr_hf.scoring.statistics import speaker_counts
+    from balr_hf.scoring.auto import build_scorer
+    from balr_hf.scoring.counts import speaker_counts
 
     settings = arguments.section("scorer")
     device = resolve_devices(arguments.device)[0]

@@ -40,7 +40,8 @@ def run(arguments: Arguments) -> None:
 
     import torch
 
-    from balr_hf.data import read_corpus, warn_skipped
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
     from balr_hf.training.losses import build_losses
     from balr_hf.training.trainer import BinaryAttributeEncoderTrainer

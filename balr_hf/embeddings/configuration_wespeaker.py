@@ -7,6 +7,9 @@ try:
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     ConfigError = ValueError
 
+# Frames that leave two after the three stages that halve them: with fewer, no standard deviation over time exists.
+MIN_FRAMES = 9
+
 # WeSpeaker's names for the family: block, blocks in each of the four stages.
 RESNETS = {
     "ResNet18": ("basic", [2, 2, 2, 2]),

@@ -7,47 +7,44 @@ decode the next batch.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import numpy as np
 import torch
 
-from balr_hf.audio import AudioError, load_audio
-from balr_hf.data import (
-    Skipped,
-    add_vector_column,
-    fixed_length_column,
-    known_vectors,
-    load_corpus,
-    vector_matrix,
+from balr_hf.checkpoints import weights_digest
+from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data.reading import load_corpus
+from balr_hf.data.skipped import Skipped, warn_skipped
+from balr_hf.data.stores import SaveVectors, open_store_for
+from balr_hf.embeddings.passes import (
+    FRAMES_PER_PASS,
+    PRECISIONS,
+    Embedder,
+    embed_together,
+    embed_waveforms,
+    load_usable,
+    on_threads,
 )
-from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-from balr_hf.embeddings.modeling_wespeaker import MIN_FRAMES, WespeakerModel
 from balr_hf.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from balr_hf.data.contract import Corpus
 
 logger = logging.getLogger(__name__)
 
-# Frames (padding included) that one forward pass takes on a GPU: it must be large to fill it. On any other device each
-# recording has a pass of its own.
-FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
-
-# The longest recording of a pass, to which the others are padded, over the shortest.
-PADDING_RATIO = 1.25
-
-# What the convolutions compute in. tf32 concerns NVIDIA GPUs; elsewhere it is fp32.
-PRECISIONS = ("fp32", "tf32", "bf16")
 
 # Seconds, and share of the time, that a GPU may wait for audio before a warning says so.
 WAIT_SECONDS, WAIT_SHARE = 10, 0.2
 
-SaveVectors = Callable[[list[str], np.ndarray], None]
 
-
-def extract_embeddings(
-    model: WespeakerModel,
+def compute_embeddings(
+    model: Embedder,
     dataset: datasets.Dataset,
     *,
     batch_size: int = 64,
@@ -108,6 +105,31 @@ def extract_embeddings(
         named = zip(corpus["id"], reasons, strict=True)
         skipped = [Skipped(name, reason) for name, reason in named if reason is not None]
     return add_vector_column(dataset, "embedding", fixed_length_column(matrix, present)), skipped
+
+
+def add_embeddings(
+    model: Embedder,
+    corpus: "datasets.Dataset | Corpus | str | Path",
+    *,
+    save_dir: str | Path | None = None,
+    save_format: str | None = None,
+    force: bool = False,
+    **options: Any,
+) -> datasets.Dataset:
+    """[`compute_embeddings`] for whatever [`load_corpus`] reads, kept as it goes: see
+    [`WespeakerModel.extract_embeddings`].
+    """
+    compute = partial(compute_embeddings, model, force=force, **options)
+    name = embedder_identity(model, options.get("precision", "fp32"))
+    store = open_store_for(corpus, "embedding", save_dir=save_dir, save_format=save_format, model_name=name)
+    warn_skipped(store.fill(compute, "audio", force).skipped, "Embedding extraction")
+    return store.load()
+
+
+def embedder_identity(model: Embedder, precision: str = "fp32") -> str:
+    """What decides the embeddings of a recording: a digest of the weights, the features, and the precision."""
+    identity = f"{weights_digest(model)} {model.feature_extractor.to_json_string()}"
+    return identity if precision == "fp32" else f"{identity} {precision}"
 
 
 def _map(dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: int, num_proc: int | None):
@@ -225,106 +247,3 @@ class _BatchExtractor:
         if self.model.device != device:
             self.model.to(device)
         return device
-
-
-def load_usable(audio, extractor: WespeakerFeatureExtractor) -> np.ndarray | str:
-    """A recording's samples `(samples,)`, or the reason why they cannot be embedded."""
-    try:
-        samples = load_audio(audio, extractor.sampling_rate)
-    except AudioError as error:
-        return str(error)
-    except Exception as error:  # one odd recording must not stop the corpus, whatever its decoder raises
-        return f"cannot be decoded ({type(error).__name__}: {error})"
-    if extractor.num_frames(len(samples)) < MIN_FRAMES:
-        milliseconds = extractor.frame_length + (MIN_FRAMES - 1) * extractor.frame_shift
-        return f"too short: {1000 * len(samples) / extractor.sampling_rate:.0f} ms of at least {milliseconds} ms"
-    if np.ptp(samples) == 0:
-        return "digital silence"
-    return samples
-
-
-def embed_waveforms(
-    model: WespeakerModel,
-    extractor: WespeakerFeatureExtractor,
-    waveforms: Sequence[np.ndarray],
-    device: torch.device,
-    precision: str = "fp32",
-) -> np.ndarray:
-    """Embed recordings: on a CPU each on a thread of its own, on a GPU in passes of similar length.
-
-    Args:
-        model: the embedder, on `device`; faster if it comes from [`WespeakerModel.for_inference`].
-        extractor: makes its features.
-        waveforms (`(samples,)` each): at the extractor's rate.
-        device: where to compute.
-        precision (str): `fp32`, `tf32` or `bf16`.
-
-    Returns:
-        float32 `(recordings, embed_dim)`, in the order of `waveforms`.
-    """
-    embeddings = np.empty((len(waveforms), model.config.embed_dim), dtype=np.float32)
-    if device.type not in FRAMES_PER_PASS:
-        alone = on_threads(lambda samples: embed_together(model, extractor, [samples], device, precision), waveforms)
-        return np.concatenate(alone) if alone else embeddings
-    frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]
-    for rows in _passes(frames, FRAMES_PER_PASS[device.type]):
-        embeddings[rows] = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
-    return embeddings
-
-
-@torch.inference_mode()
-def embed_together(model, extractor, waveforms: list[np.ndarray], device: torch.device, precision: str) -> np.ndarray:
-    """Embed recordings in one pass, padded to the longest: float32 `(recordings, embed_dim)`."""
-    features = extractor(waveforms, device=device)
-    mask = features["attention_mask"]
-    mask = None if len(waveforms) == 1 or mask.all() else mask
-    half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-    with half, _convolutions(device, precision):
-        return model(features["input_features"], mask).embeddings.float().cpu().numpy()
-
-
-@contextmanager
-def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
-    """Keep NVIDIA GPUs to what was asked for: by default they take fp32 convolutions as leave to use tf32."""
-    if device.type != "cuda":
-        yield
-        return
-    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where reading the old setting may be an error
-        settings, name, values = torch.backends.cudnn.conv, "fp32_precision", ("ieee", "tf32")
-    else:
-        settings, name, values = torch.backends.cudnn, "allow_tf32", (False, True)
-    before = getattr(settings, name)
-    setattr(settings, name, values[precision == "tf32"])
-    try:
-        yield
-    finally:
-        setattr(settings, name, before)
-
-
-def on_threads(function: Callable, items: Sequence) -> list:
-    """Map over items on as many threads as torch would use within one operation, which then has what is left of them.
-
-    Whole recordings side by side keep all cores busier than one recording after the other, each operation shared out.
-    """
-    threads = torch.get_num_threads()
-    workers = min(threads, len(items))
-    if workers < 2:
-        return [function(item) for item in items]
-    try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
-            return list(pool.map(function, items))
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
-    """Group rows of similar length so that each group, padded, stays within the budget and holds little padding."""
-    group: list[int] = []
-    for row in sorted(range(len(frames)), key=frames.__getitem__):
-        over = (len(group) + 1) * frames[row] > frames_per_pass
-        if group and (over or frames[row] > PADDING_RATIO * frames[group[0]]):
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group

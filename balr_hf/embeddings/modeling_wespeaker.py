@@ -8,6 +8,7 @@ import copy
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -22,16 +23,18 @@ from .feature_extraction_wespeaker import WespeakerFeatureExtractor
 try:
     from balr_hf.embeddings import wespeaker_checkpoint, wespeaker_package
     from balr_hf.errors import UserError
-    from balr_hf.hub.pretrained import HubModel
+    from balr_hf.pretrained import HubModel
+
+    if TYPE_CHECKING:  # within `try`, since transformers wants what is imported outside of it wherever this file goes
+        import datasets
+
+        from balr_hf.data.contract import Corpus
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     wespeaker_checkpoint = wespeaker_package = None
     UserError, HubModel = ValueError, PreTrainedModel
 
 # Keywords of from_pretrained that say where on the Hub something is (again, since this file must do alone).
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
-
-# Frames that leave two after the three stages that halve them: with fewer, no standard deviation over time exists.
-MIN_FRAMES = 9
 
 
 @dataclass
@@ -260,25 +263,33 @@ class WespeakerModel(HubModel):
             model = model.to(memory_format=torch.channels_last)
         return model
 
-    def extract_embeddings(self, dataset, **options):
-        """Add an `embedding` column to a corpus; see [`balr_hf.embeddings.extraction.extract_embeddings`].
+    def extract_embeddings(
+        self,
+        corpus: "datasets.Dataset | Corpus | str | Path",
+        *,
+        save_dir: str | Path | None = None,
+        save_format: str | None = None,
+        **options: Any,
+    ) -> "datasets.Dataset":
+        """Add an `embedding` column to a corpus.
 
         Args:
-            dataset (`datasets.Dataset`): a corpus with an `audio` column.
-            **options: `batch_size`, `num_proc`, `devices`, `force`, ... as described there.
+            corpus: a `datasets.Dataset` with an `audio` column, or what [`load_corpus`] reads.
+            save_dir (*optional*): keep each batch there as it is done, so that a run that was stopped goes on where it
+                was; see [`balr_hf.data.open_store`].
+            save_format (str, *optional*): `txt`, `npy` or `dataset`; without `save_dir`, beside the recordings.
+            **options: `batch_size`, `num_proc`, `devices`, `precision`, `force`, ... of
+                [`balr_hf.embeddings.extraction.compute_embeddings`].
 
         Returns:
             `datasets.Dataset`: the corpus with `embedding`; recordings that could not be used keep their row with
             `None`, and one warning counts and names them.
         """
         try:
-            from balr_hf.data import warn_skipped
-            from balr_hf.embeddings.extraction import extract_embeddings
+            from balr_hf.embeddings.extraction import add_embeddings
         except ModuleNotFoundError as error:
             raise ImportError("extract_embeddings needs the package: pip install balr_hf") from error
-        dataset, skipped = extract_embeddings(self, dataset, **options)
-        warn_skipped(skipped, "Embedding extraction")
-        return dataset
+        return add_embeddings(self, corpus, save_dir=save_dir, save_format=save_format, **options)
 
     @classmethod
     def from_pretrained(

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 import yaml
 
-from balr_hf.checkpoints import HUB_KEYWORDS, check_download, load_state_dict, reason_of
+from balr_hf.checkpoints import HUB_KEYWORDS, check_download, load_state_dict
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, reason_of
 
 logger = logging.getLogger(__name__)
 

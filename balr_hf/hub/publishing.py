@@ -12,14 +12,12 @@ from huggingface_hub import DatasetCard, HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from transformers import PreTrainedModel
 
-from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
-from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.checkpoints import reason_of, resolve_checkpoint, weights_digest
-from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
-from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
-from balr_hf.errors import UserError
-from balr_hf.hub.cards import MARK, CardFacts, dataset_card, model_card, public_name
-from balr_hf.scoring.modeling_scorer import Scorer, load_scorer
+from balr_hf.checkpoints import resolve_checkpoint, weights_digest
+from balr_hf.errors import UserError, reason_of
+from balr_hf.evaluation import Evaluation
+from balr_hf.hub.card_writers import CardFacts
+from balr_hf.hub.cards import MARK, model_card
+from balr_hf.hub.dataset_card import dataset_card
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +94,11 @@ def prepare_model(
     else:
         model = _load(source)
         _copy_extras(resolve_checkpoint(source), target)
-    if isinstance(model, Scorer):
-        _check_results(model, facts.get("results", ()))
+    facts["results"] = [
+        found if isinstance(found, Evaluation) else Evaluation.from_dict(found) for found in facts.get("results") or ()
+    ]
+    if model.role == "scorer":
+        _check_results(model, facts["results"])
     model.save_pretrained(target, max_shard_size=max_shard_size)
     history = target / "history.json"
     if history.is_file():
@@ -113,12 +114,17 @@ def _load(source: str | Path) -> PreTrainedModel:
     folder = resolve_checkpoint(source)
     if not (folder / "config.json").is_file():
         raise UserError(f"{source} holds no model: expected a folder with config.json, or a training run")
-    kind = json.loads((folder / "config.json").read_text()).get("model_type")
-    loaders = {
-        WespeakerConfig.model_type: WespeakerModel.from_pretrained,
-        BinaryAttributeAutoEncoderConfig.model_type: BinaryAttributeAutoEncoder.from_pretrained,
-    }
-    return loaders.get(kind, load_scorer)(folder)
+    from transformers import AutoModel
+
+    try:
+        model = AutoModel.from_pretrained(folder)
+    except UserError:
+        raise
+    except (ValueError, OSError) as error:
+        raise UserError(f"cannot load a model from {source}: {reason_of(error)}") from error
+    if not hasattr(model, "role"):
+        raise UserError(f"{source} holds a {type(model).__name__}, which is no model of balr_hf")
+    return model
 
 
 def _copy_extras(folder: Path, target: Path) -> None:
@@ -130,13 +136,13 @@ def _copy_extras(folder: Path, target: Path) -> None:
             shutil.copy(folder.parent / name, target)
 
 
-def _check_results(scorer: Scorer, results: Sequence[dict]) -> None:
+def _check_results(scorer: PreTrainedModel, results: Sequence[Evaluation]) -> None:
     """Refuse figures that another scorer, or this one before it was calibrated, was measured with."""
     digest = weights_digest(scorer)
     for found in results:
-        if found.get("scorer_digest", digest) != digest:
+        if found.scorer_digest not in (None, digest):
             raise UserError(
-                f"the results on {public_name(found)} are of another scorer, or from before it was fitted or "
+                f"the results on {found.corpus_name} are of another scorer, or from before it was fitted or "
                 "calibrated again: run balr score test with this one"
             )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from balr_hf.metrics.calibration import cllr, cllr_min, devpav
-from balr_hf.metrics.discrimination import eer, min_dcf
+from balr_hf.metrics.discrimination import at_threshold, eer, min_dcf
 from balr_hf.metrics.intervals import bootstrap_intervals
 from balr_hf.metrics.summary import compute_metrics
 
@@ -30,6 +30,7 @@ def evaluate_module(name: str) -> str:
 
 
 __all__ = [
+    "at_threshold",
     "bootstrap_intervals",
     "cllr",
     "cllr_min",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from balr_hf.metrics.tally import Tally, tally
+from balr_hf.metrics.tally import Tally, checked_trials, tally
 
 
 def error_rates(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,6 +40,42 @@ def eer_of(trials: Tally) -> tuple[float, float]:
     rate = miss[before] + share * (miss[after] - miss[before])
     upper = thresholds[after] if np.isfinite(thresholds[after]) else thresholds[before]
     return float(rate), float(thresholds[before] + share * (upper - thresholds[before]))
+
+
+def at_threshold(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float]:
+    """The decisions at one threshold, counted: a trial is accepted as of one speaker if its score is at least that.
+
+    Args:
+        scores (`(trials,)`): higher for the same speaker.
+        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+        threshold (float): on the scores.
+
+    Returns:
+        dict with `threshold`; the numbers `tp`, `tn`, `fp`, `fn`; the rates `far` (false alarms among
+        different-speaker trials), `frr` (misses among same-speaker trials), `precision`, `recall`; `f_score` (their
+        harmonic mean) and `mcc` (Matthews' correlation coefficient). A rate whose denominator is 0 is NaN.
+
+    Raises:
+        ValueError: not finite, of different lengths, or trials of one kind only.
+    """
+    scores, same = checked_trials(scores, labels)
+    accepted = scores >= threshold
+    tp, fn = float((accepted & same).sum()), float((~accepted & same).sum())
+    fp, tn = float((accepted & ~same).sum()), float((~accepted & ~same).sum())
+    return {
+        "threshold": float(threshold),
+        **{"tp": int(tp), "tn": int(tn), "fp": int(fp), "fn": int(fn)},
+        "far": _share(fp, fp + tn),
+        "frr": _share(fn, fn + tp),
+        "precision": _share(tp, tp + fp),
+        "recall": _share(tp, tp + fn),
+        "f_score": _share(2 * tp, 2 * tp + fp + fn),
+        "mcc": _share(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))),
+    }
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
 
 
 def min_dcf(llrs: np.ndarray, labels: np.ndarray, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:

@@ -23,8 +23,6 @@ METHODS = ("affine", "fusion")
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 # Fusion learns from no more trials of a kind than this: more cost memory and change little.
 MAX_FUSION_TRIALS = 100_000
-# With fewer speakers than this a calibration is called rough.
-FEW_SPEAKERS = 30
 
 
 @dataclass
@@ -288,21 +286,9 @@ def speaker_splits(
                 yield ~np.isin(sides, (low, high)).any(0), held_out
 
 
-def describe_amount(calibration: dict) -> str:
-    """In plain words, how much a calibration was fitted on.
-
-    Args:
-        calibration (dict): of a scorer's configuration.
-    """
-    same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
-    speakers = calibration["num_speakers"]
-    text = f"{same:,} same-speaker and {different:,} different-speaker trials"
-    if not speakers:
-        return f"{text} of an unknown number of speakers"
-    text += f" of {speakers} speakers"
-    if speakers < FEW_SPEAKERS:
-        text += f" (that is few: {FEW_SPEAKERS} and more would pin it down better)"
-    return text
+def fusion_sample(labels: np.ndarray) -> np.ndarray:
+    """Which trials fusion learns from: positions of at most `MAX_FUSION_TRIALS` of each kind, drawn at random."""
+    return _subsample(checked_labels(np.asarray(labels).ravel()), MAX_FUSION_TRIALS)
 
 
 def _subsample(labels: np.ndarray, most: int) -> np.ndarray:

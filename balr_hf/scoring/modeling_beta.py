@@ -3,8 +3,8 @@
 import torch
 
 from balr_hf.scoring.configuration_scorers import DirichletMultinomialScorerConfig
+from balr_hf.scoring.counts import sum_of_values
 from balr_hf.scoring.modeling_scorer import Scorer
-from balr_hf.scoring.statistics import sum_of_values
 
 # Recordings of a speaker up to which counts are worth a histogram, however few speakers there are.
 MOST_RECORDINGS = 1000

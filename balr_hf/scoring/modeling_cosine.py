@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from balr_hf.scoring.configuration_scorers import CosineSimilarityScorerConfig
 from balr_hf.scoring.modeling_scorer import Scorer
-from balr_hf.scoring.trial_terms import Terms, TrialTerms
+from balr_hf.scoring.term_tables import Terms, TermTable
 
 
 class CosineSimilarityScorer(Scorer):
@@ -37,17 +37,17 @@ class CosineSimilarityScorer(Scorer):
         cosines = parts.sum(1, keepdim=True)
         return (parts * cosines.flip(-1)).mean(-1)
 
-    def _trial_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
+    def _term_table(
+        self, weights: torch.Tensor | None, offset: float, enroll: torch.Tensor, test: torch.Tensor
+    ) -> TermTable:
         """A term depends on the sides' counts of all attributes, by their norms."""
         terms = partial(self._weighted_terms, weights)
-        return (
-            TrialTerms(terms, enroll, test)
-            if weights is not None
-            else _CosineTerms(terms, enroll, test, self.config.eps)
-        )
+        if weights is not None:
+            return TermTable(terms, enroll, test, offset)
+        return _CosineTable(terms, enroll, test, self.config.eps)
 
 
-class _CosineTerms(TrialTerms):
+class _CosineTable(TermTable):
     """Scores, if not weighted, are products of two matrices of cosines."""
 
     products = 2

@@ -3,8 +3,8 @@
 import torch
 
 from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig
+from balr_hf.scoring.counts import sum_of_values
 from balr_hf.scoring.modeling_scorer import Scorer
-from balr_hf.scoring.statistics import sum_of_values
 
 # Speakers whose posteriors are computed together, so that they stay in a CPU's cache.
 SPEAKERS_AT_ONCE = 256

@@ -7,8 +7,8 @@ Speech lets both sides err.
 import torch
 
 from balr_hf.scoring.configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
+from balr_hf.scoring.counts import sum_of_values
 from balr_hf.scoring.modeling_scorer import Scorer
-from balr_hf.scoring.statistics import sum_of_values
 
 
 class ProfileLLRScorer(Scorer):

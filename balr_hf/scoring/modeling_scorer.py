@@ -1,41 +1,28 @@
 """What all scorers share: checking counts, fitting, and scoring in blocks of bounded memory."""
 
-import importlib
 import logging
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from balr_hf.checkpoints import load_whole, resolve_checkpoint
 from balr_hf.errors import UserError
-from balr_hf.hub.pretrained import HubModel
-from balr_hf.scoring.configuration_scorers import SCORER_CONFIGS, ScorerConfig
-from balr_hf.scoring.statistics import name_digests, sum_of_values
-from balr_hf.scoring.trial_terms import TrialTerms, trial_terms_of
+from balr_hf.pretrained import HubModel
+from balr_hf.scoring.configuration_scorers import ScorerConfig
+from balr_hf.scoring.counts import Counts, name_digests, sum_of_values
+from balr_hf.scoring.term_tables import TermTable, term_table_of
 
 if TYPE_CHECKING:
+    from balr_hf.explanation.explanation import Explanation
     from balr_hf.scoring.calibration import Calibration
-    from balr_hf.scoring.explanation import Explanation
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
-Counts = torch.Tensor | np.ndarray
-
 LOG10 = math.log(10)
-
-# Names on the command line -> module and class.
-SCORERS = {
-    "beta": ("balr_hf.scoring.modeling_beta", "DirichletMultinomialScorer"),
-    "cosine": ("balr_hf.scoring.modeling_cosine", "CosineSimilarityScorer"),
-    "dna": ("balr_hf.scoring.modeling_profile", "DNALLRScorer"),
-    "maxllr": ("balr_hf.scoring.modeling_maxllr", "MaxLLRScorer"),
-    "speech": ("balr_hf.scoring.modeling_profile", "SpeechLLRScorer"),
-}
 
 
 class Scorer(HubModel):
@@ -186,32 +173,85 @@ class Scorer(HubModel):
         enroll_speakers: Sequence[str] | None = None,
         test_speakers: Sequence[str] | None = None,
         penalty: float | None = None,
+        trials: "Trials | None" = None,
+        progress: bool = False,
     ) -> "Scorer":
         """Fit a calibration on trials of speakers that are neither in the reference population nor in the test.
 
         Args:
-            enroll (`(trials, attributes, 2)`): counts of one side.
-            test (`(trials, attributes, 2)`): counts of the other.
+            enroll (`(sides, attributes, 2)`): counts of one side of the trials.
+            test (`(sides, attributes, 2)`): counts of the other.
             labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
-            method (str): `affine`, or `fusion` for a weight an attribute; see `balr_hf.scoring.calibration`.
+            method (str): `affine`, or `fusion` for one weight per attribute; see `balr_hf.scoring.calibration`.
             enroll_speakers, test_speakers (`(trials,)`): the speakers' names; `fusion` chooses its penalty by them.
             penalty (float, *optional*): of `fusion`, instead of choosing it.
+            trials (`Trials`, *optional*): which of `enroll` is compared with which of `test`; by default the first
+                with the first, and so on. Millions of trials between few sides then cost little memory.
+            progress (bool): show progress bars.
 
         Returns:
             the scorer itself.
 
         Raises:
-            ValueError: as for `score`.
+            ValueError: as for `score`; or labels or speakers of another number of trials.
             UserError: trials of one kind only, or scores that do not tell the kinds apart.
+
+        Example:
+            >>> trials = read_trials("trials.csv")
+            >>> counts, speakers = side_counts(corpus, trials.sides), side_speakers(corpus, trials.sides)
+            >>> labels = speakers[trials.enroll] == speakers[trials.test]
+            >>> scorer.calibrate(counts, counts, labels, trials=trials)
         """
         from balr_hf.scoring.calibration import fit_calibration
 
         if (enroll_speakers is None) != (test_speakers is None):
             raise ValueError("the speakers of one side only: expected both sides', or neither's")
-        evidence = self.score(enroll, test) if method == "affine" else self.attribute_scores(enroll, test)
         speakers = None if enroll_speakers is None else (np.asarray(enroll_speakers), np.asarray(test_speakers))
-        unit = self.score_unit
-        return self.set_calibration(fit_calibration(evidence.cpu().numpy(), labels, method, speakers, penalty, unit))
+        evidence, labels, speakers = self.calibration_evidence(
+            enroll, test, labels, method, speakers, trials, progress
+        )
+        return self.set_calibration(fit_calibration(evidence, labels, method, speakers, penalty, self.score_unit))
+
+    def calibration_evidence(
+        self,
+        enroll: Counts,
+        test: Counts,
+        labels: np.ndarray,
+        method: str = "affine",
+        speakers: tuple[np.ndarray, np.ndarray] | None = None,
+        trials: "Trials | None" = None,
+        progress: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+        """What a calibration is fitted to: raw scores, or for `fusion` the terms of at most 100,000 trials of a kind.
+
+        Args:
+            enroll, test, labels, method, trials, progress: as for `calibrate`.
+            speakers: the names of the two sides' speakers, each `(trials,)`.
+
+        Returns:
+            `(evidence, labels, speakers)` as [`fit_calibration`] takes them.
+
+        Raises:
+            ValueError: as for `calibrate`.
+        """
+        from balr_hf.scoring.calibration import fusion_sample
+        from balr_hf.scoring.trials import Trials, score_trials, trial_attribute_scores
+
+        labels = np.asarray(labels).ravel()
+        if trials is None:
+            if len(enroll) != len(test):
+                raise ValueError(f"{len(enroll)} enrollments but {len(test)} tests: trials are pairs")
+            trials = Trials.between(np.arange(len(enroll)), np.arange(len(test)))
+        if len(labels) != len(trials) or any(len(side) != len(trials) for side in speakers or ()):
+            numbers = [len(trials), len(labels), *map(len, speakers or ())]
+            raise ValueError(f"trials, labels and speakers of different numbers: {numbers}")
+        if method != "fusion":
+            return score_trials(self, enroll, trials, progress=progress, test_counts=test), labels, speakers
+        kept = fusion_sample(labels)
+        if len(kept) < len(labels):
+            trials, labels = trials.select(kept), labels[kept]
+            speakers = None if speakers is None else (speakers[0][kept], speakers[1][kept])
+        return trial_attribute_scores(self, enroll, trials, progress, test_counts=test), labels, speakers
 
     def set_calibration(self, calibration: "Calibration") -> "Scorer":
         """Take up a calibration in place of an earlier one."""
@@ -260,7 +300,7 @@ class Scorer(HubModel):
         enroll, test = self._sides(enroll, test)
         weights, offset = self._calibration(calibrated)
         trials = torch.arange(len(enroll), device=self.device)
-        return TrialTerms(partial(self._weighted_terms, weights), enroll, test).scores(trials, trials) + offset
+        return TermTable(partial(self._weighted_terms, weights), enroll, test, offset).scores(trials, trials)
 
     def attribute_scores(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
         """The terms whose sum is `score`; calibrated, their sum and `calibration_offset` are.
@@ -293,17 +333,17 @@ class Scorer(HubModel):
         Raises:
             ValueError, UserError: as for `score`.
         """
-        return self.trial_terms(enroll, test, calibrated).matrix().add_(self._calibration(calibrated)[1])
+        return self.term_table(enroll, test, calibrated).matrix()
 
     forward = score
 
-    def trial_terms(self, enroll: Counts, test: Counts, calibrated: bool = False) -> TrialTerms:
-        """What is needed to score many trials between two sets of sides, without the calibration's offset.
+    def term_table(self, enroll: Counts, test: Counts, calibrated: bool = False) -> TermTable:
+        """What is needed to score many trials between two sets of sides.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.
             test (`(tests, attributes, 2)`): counts.
-            calibrated (bool): apply the calibration's weights.
+            calibrated (bool): apply the calibration, whose offset the table then adds to each score.
 
         Raises:
             ValueError, UserError: as for `score`.
@@ -311,7 +351,7 @@ class Scorer(HubModel):
         self._check_fitted()
         checked = self._checked(enroll, "enroll")
         other = checked if test is enroll else self._checked(test, "test")
-        return self._trial_terms(self._calibration(calibrated)[0], checked, other)
+        return self._term_table(*self._calibration(calibrated), checked, other)
 
     def explain(self, enroll: Counts, test: Counts, **details) -> "Explanation":
         """Take one trial apart: its LLR, and what each attribute adds to it.
@@ -327,7 +367,7 @@ class Scorer(HubModel):
         Raises:
             ValueError, UserError: as for `score`.
         """
-        from balr_hf.scoring.explanation import explain_trial
+        from balr_hf.explanation.explanation import explain_trial
 
         return explain_trial(self, enroll, test, **details)
 
@@ -337,9 +377,11 @@ class Scorer(HubModel):
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
-    def _trial_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
+    def _term_table(
+        self, weights: torch.Tensor | None, offset: float, enroll: torch.Tensor, test: torch.Tensor
+    ) -> TermTable:
         """By a table of states, since a term depends on nothing but the two sides' counts of its attribute."""
-        return trial_terms_of(partial(self._weighted_terms, weights), enroll, test)
+        return term_table_of(partial(self._weighted_terms, weights), enroll, test, offset)
 
     @torch.no_grad()
     def _weighted_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
@@ -377,31 +419,3 @@ class Scorer(HubModel):
         if not (torch.isfinite(counts) & (counts >= 0)).all():
             raise ValueError(f"{name} must be finite and not negative")
         return counts
-
-
-def build_scorer(name: str, **settings) -> Scorer:
-    """Make a scorer that is not fitted yet, from its short name and its configuration's fields."""
-    if name not in SCORERS:
-        raise UserError(f"unknown scorer {name!r}: expected {', '.join(SCORERS)}")
-    scorer = scorer_class(name)
-    return scorer(scorer.config_class(**settings))
-
-
-def scorer_class(name: str) -> type[Scorer]:
-    """The scorer of this short name."""
-    module, cls = SCORERS[name]
-    return getattr(importlib.import_module(module), cls)
-
-
-def load_scorer(path: str | Path, **kwargs) -> Scorer:
-    """Load a fitted scorer of any kind from its folder, a run's folder, or the Hub.
-
-    Raises:
-        UserError: a local path with nothing there, or a model that is no scorer.
-    """
-    from transformers import AutoModel
-
-    path = resolve_checkpoint(path)
-    if path.is_file():
-        raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
-    return load_whole(AutoModel.from_pretrained, path, [c.model_type for c in SCORER_CONFIGS], "scorer", **kwargs)

@@ -1,15 +1,34 @@
 """Trial lists: which recordings are compared with which."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data import vector_matrix
+from balr_hf.data.columns import vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
+
+if TYPE_CHECKING:
+    import datasets
+    import torch
+
+    from balr_hf.scoring.configuration_scorers import ScorerConfig
+    from balr_hf.scoring.counts import Counts
+    from balr_hf.scoring.term_tables import TermTable
+
+
+class TrialScorer(Protocol):
+    """What scoring a trial list needs of a [`Scorer`]."""
+
+    config: "ScorerConfig"
+
+    def term_table(self, enroll: "Counts", test: "Counts", calibrated: bool = False) -> "TermTable": ...
+
 
 # Trials that are scored together, and whose terms are.
 SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
@@ -34,7 +53,17 @@ class Trials:
     test: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.enroll)
+
+    @classmethod
+    def between(cls, enroll: np.ndarray, test: np.ndarray) -> "Trials":
+        """Trials between sides that are known by their numbers only, int `(trials,)` each."""
+        return cls([], [], [], np.asarray(enroll), np.asarray(test))
+
+    def select(self, kept: np.ndarray) -> "Trials":
+        """Some of the trials, by their positions, between the same sides."""
+        rows = [self.rows[position] for position in kept] if self.rows else []
+        return Trials(self.header, rows, self.sides, self.enroll[kept], self.test[kept])
 
 
 def read_trials(path: str | Path, sep: str = "\t") -> Trials:
@@ -77,7 +106,7 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     return Trials(header, rows, ids, numbers[:, 0], numbers[:, 1])
 
 
-def side_counts(dataset, sides: list[list[str]]) -> np.ndarray:
+def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray:
     """Sum the attributes of each side's recordings.
 
     Args:
@@ -98,7 +127,7 @@ def side_counts(dataset, sides: list[list[str]]) -> np.ndarray:
     return np.stack([active, totals[:, None] - active], -1).astype(np.float64)
 
 
-def side_embeddings(dataset, sides: list[list[str]]) -> np.ndarray:
+def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray:
     """The mean of each side's length-normalised embeddings, float32 `(sides, values)`."""
     embeddings, present = vector_matrix(dataset, "embedding")
     rows = _rows(dataset, sides, present, "an embedding")
@@ -107,7 +136,7 @@ def side_embeddings(dataset, sides: list[list[str]]) -> np.ndarray:
     return _sums(embeddings, position[np.concatenate(rows)], rows) / np.array([[len(side)] for side in rows])
 
 
-def side_speakers(dataset, sides: list[list[str]]) -> np.ndarray | None:
+def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray | None:
     """Whose recordings each side has: names `(sides,)`; None if not every side's speaker is known.
 
     Raises:
@@ -125,7 +154,7 @@ def side_speakers(dataset, sides: list[list[str]]) -> np.ndarray | None:
     return None if None in speakers else np.array(speakers)
 
 
-def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
+def trial_labels(dataset: "datasets.Dataset", trials: Trials) -> np.ndarray | None:
     """Which trials compare a speaker with themselves: bool `(trials,)`; None if not every side's speaker is known.
 
     Raises:
@@ -136,7 +165,12 @@ def trial_labels(dataset, trials: Trials) -> np.ndarray | None:
 
 
 def score_trials(
-    scorer, counts: np.ndarray, trials: Trials, calibrated: bool = False, progress: bool = False
+    scorer: TrialScorer,
+    counts: "Counts",
+    trials: Trials,
+    calibrated: bool = False,
+    progress: bool = False,
+    test_counts: "Counts | None" = None,
 ) -> np.ndarray:
     """Score a trial list.
 
@@ -145,21 +179,27 @@ def score_trials(
         counts: of `trials.sides`; see [`side_counts`].
         calibrated (bool): apply the scorer's calibration.
         progress (bool): show a progress bar.
+        test_counts (*optional*): counts of the sides that `trials.test` numbers, if those are others than `counts`.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
     """
-    table = scorer.trial_terms(counts, counts, calibrated)
-    offset = scorer.calibration_offset.item() if calibrated else 0.0
+    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated)
     scores = np.empty(len(trials))
     for part, rows, columns in _blocks(trials, SCORES_AT_ONCE, progress, "Scoring"):
-        scores[part] = table.scores(rows, columns).cpu().numpy() + offset
+        scores[part] = table.scores(rows, columns).cpu().numpy()
     return scores
 
 
-def trial_terms(scorer, counts: np.ndarray, trials: Trials, progress: bool = False) -> np.ndarray:
+def trial_attribute_scores(
+    scorer: TrialScorer,
+    counts: "Counts",
+    trials: Trials,
+    progress: bool = False,
+    test_counts: "Counts | None" = None,
+) -> np.ndarray:
     """The attributes' terms of a trial list, float32 `(trials, attributes)`: raw natural-log likelihood ratios."""
-    table = scorer.trial_terms(counts, counts)
+    table = scorer.term_table(counts, counts if test_counts is None else test_counts)
     terms = np.empty((len(trials), scorer.config.num_attributes), dtype=np.float32)
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Scoring"):
         terms[part] = table.terms(rows, columns).cpu().numpy()
@@ -167,15 +207,15 @@ def trial_terms(scorer, counts: np.ndarray, trials: Trials, progress: bool = Fal
 
 
 def mean_terms(
-    scorer,
-    counts: np.ndarray,
+    scorer: TrialScorer,
+    counts: "Counts",
     trials: Trials,
     labels: np.ndarray,
     calibrated: bool = False,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each attribute adds on average: float64 `(attributes,)` over same-speaker trials, and over the others."""
-    table = scorer.trial_terms(counts, counts, calibrated)
+    table = scorer.term_table(counts, counts, calibrated)
     sums = np.zeros((2, scorer.config.num_attributes))
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Averaging terms"):
         terms = table.terms(rows, columns).cpu().numpy()
@@ -183,7 +223,9 @@ def mean_terms(
     return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
 
 
-def _blocks(trials: Trials, block: int, progress: bool, what: str):
+def _blocks(
+    trials: Trials, block: int, progress: bool, what: str
+) -> "Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]":
     """Some trials at a time, those of an enrollment together: which they are, and the numbers of their sides."""
     import torch
 
@@ -206,7 +248,7 @@ def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep
         )
 
 
-def _rows(dataset, sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:
+def _rows(dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:
     row_of = {name: row for row, name in enumerate(dataset["id"])}
     names = dict.fromkeys(name for side in sides for name in side)
     unknown = [name for name in names if name not in row_of]

@@ -19,10 +19,11 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
 from torch.utils.data import DataLoader
 
-from balr_hf import __version__
+from balr_hf._version import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.data import Skipped, speaker_codes, vector_matrix, warn_skipped
+from balr_hf.data.columns import speaker_codes, vector_matrix
+from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
 from balr_hf.training.arguments import DataArguments

@@ -26,11 +26,11 @@ from balr_hf import (
     load_corpus,
     speaker_counts,
 )
+from balr_hf.data.segmentation import segments
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER
 from balr_hf.files import atomic_folder
 from balr_hf.scoring.calibration import fit_calibration
 from balr_hf.scoring.trials import Trials, read_trials, score_trials, side_counts, side_speakers
-from balr_hf.segmentation import segments
 from balr_hf.training.arguments import DataArguments
 
 RESOURCES = Path(__file__).resolve().parent.parent

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
-from balr_hf.attributes.binarization import get_binary_attributes
+from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.data import vector_matrix
 from balr_hf.errors import UserError
 
@@ -39,7 +39,7 @@ def test_recordings_without_embedding_keep_their_row_and_are_named(model, make_c
     partly = corpus.remove_columns("embedding").add_column(
         "embedding", embeddings, feature=corpus.features["embedding"]
     )
-    result, skipped = get_binary_attributes(model, partly)
+    result, skipped = compute_binary_attributes(model, partly)
     assert [(row.id, row.reason) for row in skipped] == [("s0", "no embedding")]
     assert [bits is None for bits in result["ba"]] == [True, False, False, False]
 
@@ -47,18 +47,18 @@ def test_recordings_without_embedding_keep_their_row_and_are_named(model, make_c
 def test_existing_attributes_are_kept_unless_forced(model, make_corpus):
     corpus = make_corpus(2, 3, attributes=24)
     saved = []
-    kept, _ = get_binary_attributes(model, corpus, save=lambda ids, bits: saved.extend(ids))
+    kept, _ = compute_binary_attributes(model, corpus, save=lambda ids, bits: saved.extend(ids))
     assert (saved, list(kept["ba"])) == ([], list(corpus["ba"]))
-    forced, _ = get_binary_attributes(model, corpus, force=True, save=lambda ids, bits: saved.extend(ids))
+    forced, _ = compute_binary_attributes(model, corpus, force=True, save=lambda ids, bits: saved.extend(ids))
     assert saved == list(corpus["id"])
     assert list(forced["ba"]) != list(corpus["ba"])
 
 
 def test_embeddings_of_another_size_are_refused(model, make_corpus):
     with pytest.raises(UserError, match="8 values, the autoencoder expects 16"):
-        get_binary_attributes(model, make_corpus(2, 2, size=8))
+        compute_binary_attributes(model, make_corpus(2, 2, size=8))
 
 
 def test_corpus_without_embeddings_says_what_to_do(model):
     with pytest.raises(UserError, match=r"no embedding column.*run balr extract first"):
-        get_binary_attributes(model, datasets.Dataset.from_dict({"id": ["a"]}))
+        compute_binary_attributes(model, datasets.Dataset.from_dict({"id": ["a"]}))

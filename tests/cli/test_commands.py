@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from balr_hf import load_corpus
-from balr_hf.vectors import read_vector
+from balr_hf.data.vectors import read_vector
 
 
 def vectors(folder, pattern):

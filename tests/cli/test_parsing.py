@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from balr_hf.cli import binarize, extract, score_test, train
+from balr_hf.cli import binarize, extract, score_trials, train
 from balr_hf.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ def test_flags_and_overrides_set_the_same_fields():
 
 
 def test_every_setting_has_a_flag_and_an_override():
-    for command in (extract.COMMAND, binarize.COMMAND, train.COMMAND, score_test.COMMAND):
+    for command in (extract.COMMAND, binarize.COMMAND, train.COMMAND, score_trials.COMMAND):
         positionals = ["x"] * len(command._positionals())
         for section in command.sections:
             for field, name in section.fields():

@@ -13,7 +13,8 @@ import torch
 from balr_hf import load_corpus
 from balr_hf.defaults import AUTOENCODER, resource
 from balr_hf.hub.cards import CardFacts, model_card
-from balr_hf.scoring.modeling_scorer import Scorer, load_scorer
+from balr_hf.scoring.auto import load_scorer
+from balr_hf.scoring.modeling_scorer import Scorer
 from balr_hf.scoring.trials import read_trials, side_counts
 
 PLOTS = ("parameters", "tippett", "det", "ece", "pav", "evidence")
@@ -500,12 +501,12 @@ def test_unusable_audio_is_named_with_its_reason(balr, audio, tmp_path, kind, re
 
 
 def test_page_is_not_half_written(world, explain, monkeypatch):
-    from balr_hf.scoring import explanation_page
+    from balr_hf.explanation import page
 
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(explanation_page, "figure_svg", fail)
+    monkeypatch.setattr(page, "figure_svg", fail)
     assert explain("--html", "page.html", "t0", "t3")[0] == 1
     assert not list(world.tmp_path.glob("*page.html*"))
 

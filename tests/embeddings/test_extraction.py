@@ -7,8 +7,9 @@ import torch
 
 from balr_hf import load_audio, load_corpus
 from balr_hf.data import vector_matrix
-from balr_hf.embeddings import extraction
-from balr_hf.embeddings.extraction import FRAMES_PER_PASS, extract_embeddings
+from balr_hf.embeddings import extraction, passes
+from balr_hf.embeddings.extraction import compute_embeddings
+from balr_hf.embeddings.passes import FRAMES_PER_PASS
 from balr_hf.errors import UserError
 
 
@@ -47,7 +48,7 @@ def test_bf16_is_close(tiny_embedder, corpus, monkeypatch, frames):
     cosines = (exact * rough).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rough, axis=1)
     assert cosines.min() > 0.999 and not np.array_equal(exact, rough)
     with pytest.raises(UserError, match="fp32, tf32, bf16"):
-        extract_embeddings(tiny_embedder, corpus, precision="fp8")
+        compute_embeddings(tiny_embedder, corpus, precision="fp8")
 
 
 def test_the_next_batch_is_decoded_while_one_is_embedded(tiny_embedder, corpus, monkeypatch):
@@ -96,12 +97,12 @@ def test_waiting_is_told_of_where_it_matters(caplog, waited, took, told):
 
 def test_passes_hold_little_padding_and_stay_within_their_budget():
     frames = np.random.default_rng(0).integers(200, 2000, 500).tolist()
-    passes = list(extraction._passes(frames, 20_000))
-    assert sorted(row for rows in passes for row in rows) == list(range(500))
-    for rows in passes:
+    groups = list(passes._passes(frames, 20_000))
+    assert sorted(row for rows in groups for row in rows) == list(range(500))
+    for rows in groups:
         lengths = [frames[row] for row in rows]
         assert max(lengths) <= 1.25 * min(lengths) and max(lengths) * len(rows) <= 20_000
-    assert sum(max(frames[row] for row in rows) * len(rows) for rows in passes) < 1.1 * sum(frames)
+    assert sum(max(frames[row] for row in rows) * len(rows) for rows in groups) < 1.1 * sum(frames)
 
 
 def test_datasets_of_others_are_taken_as_they_are(tiny_embedder, corpus):
@@ -134,7 +135,7 @@ def test_bad_recordings_keep_their_row_and_are_named(tiny_embedder, few, caplog)
     lines = few.read_text().splitlines()[:3]
     bad = ("missing.wav", "text.wav", "empty.flac", "cut.opus")
     few.write_text("\n".join([*lines, *(f"{name},{name},x,f,t" for name in bad)]) + "\n")
-    dataset, skipped = extract_embeddings(tiny_embedder, load_corpus(few))
+    dataset, skipped = compute_embeddings(tiny_embedder, load_corpus(few))
     assert [row.id for row in skipped] == list(bad)
     assert "file not found" in skipped[0].reason
     assert "empty file" in skipped[2].reason
@@ -156,7 +157,7 @@ def test_bad_recordings_keep_their_row_and_are_named(tiny_embedder, few, caplog)
 def test_samples_that_hold_no_voice_are_skipped_with_the_reason(tiny_embedder, samples, reason):
     audio = {"array": samples.astype(np.float32), "sampling_rate": 16000}
     corpus = datasets.Dataset.from_list([{"id": "x", "audio": audio}])
-    _, skipped = extract_embeddings(tiny_embedder, corpus)
+    _, skipped = compute_embeddings(tiny_embedder, corpus)
     assert skipped[0].id == "x"
     assert reason in skipped[0].reason
 
@@ -164,7 +165,7 @@ def test_samples_that_hold_no_voice_are_skipped_with_the_reason(tiny_embedder, s
 def test_shortest_recording_that_is_taken_has_a_finite_embedding(tiny_embedder):
     samples = np.random.default_rng(0).normal(size=400 + 8 * 160).astype(np.float32) * 0.1
     corpus = datasets.Dataset.from_list([{"id": "x", "audio": {"array": samples, "sampling_rate": 16000}}])
-    extracted, skipped = extract_embeddings(tiny_embedder, corpus)
+    extracted, skipped = compute_embeddings(tiny_embedder, corpus)
     assert not skipped
     assert np.isfinite(extracted[0]["embedding"]).all()
 
@@ -176,10 +177,10 @@ def test_what_is_there_already_is_not_computed_again(tiny_embedder, corpus, monk
     feature = half.features["embedding"]
     partly = corpus.add_column("embedding", embeddings, feature=feature)
     saved = []
-    result, _ = extract_embeddings(tiny_embedder, partly, save=lambda ids, vectors: saved.extend(ids))
+    result, _ = compute_embeddings(tiny_embedder, partly, save=lambda ids, vectors: saved.extend(ids))
     assert saved == list(corpus["id"])[6:]
     assert result[0]["embedding"] == marked.tolist()
-    forced, _ = extract_embeddings(tiny_embedder, partly, force=True)
+    forced, _ = compute_embeddings(tiny_embedder, partly, force=True)
     assert forced[0]["embedding"] == pytest.approx(half[0]["embedding"], abs=1e-5)
 
 
@@ -188,12 +189,12 @@ def test_embeddings_of_another_size_are_refused(tiny_embedder, corpus):
         "embedding", [[0.0] * 8] * len(corpus), feature=datasets.List(datasets.Value("float32"), length=8)
     )
     with pytest.raises(UserError, match="8 values, the model makes 256"):
-        extract_embeddings(tiny_embedder, other)
+        compute_embeddings(tiny_embedder, other)
 
 
 def test_corpus_without_audio_is_refused(tiny_embedder):
     with pytest.raises(UserError, match=r"no audio column \(columns: id\)"):
-        extract_embeddings(tiny_embedder, datasets.Dataset.from_dict({"id": ["x"]}))
+        compute_embeddings(tiny_embedder, datasets.Dataset.from_dict({"id": ["x"]}))
 
 
 @pytest.mark.slow
@@ -206,7 +207,7 @@ def test_two_processes_give_what_one_gives(few, run_python, tmp_path, as_gpu):
         "from balr_hf import WespeakerModel, load_corpus\n"
         "from balr_hf.data import vector_matrix\n"
         "from balr_hf.defaults import EMBEDDER, resource\n"
-        "from balr_hf.embeddings.extraction import FRAMES_PER_PASS\n"
+        "from balr_hf.embeddings.passes import FRAMES_PER_PASS\n"
         f"FRAMES_PER_PASS.update({frames_per_pass})\n"  # in the processes too: they import this
         "if __name__ == '__main__':\n"
         "    model, corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"

@@ -3,7 +3,7 @@ import pytest
 
 from balr_hf.figures import evidence, figure_svg, parameters
 from balr_hf.figures.attributes import attributes_for, separation_shares
-from balr_hf.scoring.modeling_scorer import build_scorer
+from balr_hf.scoring.auto import build_scorer
 
 ATTRIBUTES, CONSTANT = 20, 3
 

@@ -5,7 +5,7 @@ from transformers import AutoModel
 
 from balr_hf import DirichletMultinomialScorer, DirichletMultinomialScorerConfig, load_scorer
 from balr_hf.errors import UserError
-from balr_hf.scoring import trial_terms
+from balr_hf.scoring import term_tables
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_scores_equal_balrs(fitted, recorded, sides, monkeypatch):
     np.testing.assert_allclose(fitted.attribute_scores(enroll, test).sum(-1), scores, rtol=1e-12)
     np.testing.assert_allclose(fitted.score(test, enroll), scores, rtol=1e-12)
     np.testing.assert_allclose(np.diag(fitted.score_matrix(enroll[:30], test[:30])), scores[:30], rtol=1e-12)
-    monkeypatch.setattr(trial_terms, "BLOCK_ELEMENTS", 700)  # blocks of ten trials
+    monkeypatch.setattr(term_tables, "BLOCK_ELEMENTS", 700)  # blocks of ten trials
     np.testing.assert_allclose(fitted.score(enroll, test), scores, rtol=1e-12)
 
 

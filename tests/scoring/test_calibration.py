@@ -9,16 +9,16 @@ from transformers import AutoModel
 
 from balr_hf import load_scorer
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.explanation.wording import describe_amount
 from balr_hf.metrics import cllr
+from balr_hf.scoring.auto import SCORERS, build_scorer
 from balr_hf.scoring.calibration import (
     cross_calibrated,
-    describe_amount,
     fit_affine,
     fit_calibration,
     fit_fusion,
     speaker_splits,
 )
-from balr_hf.scoring.modeling_scorer import SCORERS, build_scorer
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
 PROFILES = ("dna", "speech")

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from balr_hf.errors import UserError
-from balr_hf.scoring import trial_terms
-from balr_hf.scoring.modeling_scorer import SCORERS, build_scorer
+from balr_hf.scoring import term_tables
+from balr_hf.scoring.auto import SCORERS, build_scorer
 
 PROFILES = ("dna", "speech")
 LLR_SCORERS = tuple(name for name in SCORERS if name != "cosine")
@@ -115,7 +115,7 @@ def test_scoring_in_small_blocks_equals_scoring_at_once(name, method, rows, monk
     expected = scorer.score(enroll, test, calibrated), scorer.score_matrix(enroll, test[:9], calibrated)
     seen, compute = [], scorer._attribute_scores
     monkeypatch.setattr(scorer, "_attribute_scores", lambda e, t: seen.append(len(e)) or compute(e, t))
-    monkeypatch.setattr(trial_terms, "BLOCK_ELEMENTS", rows * 2 * WIDTH)
+    monkeypatch.setattr(term_tables, "BLOCK_ELEMENTS", rows * 2 * WIDTH)
     np.testing.assert_allclose(scorer.score(enroll, test, calibrated), expected[0], rtol=1e-12, atol=1e-14)
     assert sum(seen) == 25
     assert max(seen) == max(1, rows)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 
 Terms = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+States = tuple[torch.Tensor, torch.Tensor]
 
 # Tests, and enrollments, of a block of a score matrix.
 BLOCK_SIDES, MATRIX_ROWS = 1024, 8192
@@ -26,28 +27,33 @@ MOST_STATES = 2**16
 PAIR_COST = 100
 
 
-class TrialTerms:
+class TermTable:
     """Terms of trials between two sets of sides, each computed from the counts: what always works.
 
     Args:
         terms: counts of two sides `(n, attributes, k)` each -> terms `(n, attributes)`.
         enroll (`(enrollments, attributes, k)`): counts.
         test (`(tests, attributes, k)`): counts.
+        offset (float): what a calibration adds to each sum of terms.
     """
 
     # Matrix products that the scores of all pairs take; None if they are not made of such.
     products: int | None = None
 
-    def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor):
-        self._terms, self.enroll, self.test = terms, enroll, test
+    def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset: float = 0.0):
+        self._terms, self.enroll, self.test, self.offset = terms, enroll, test, offset
 
     def terms(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Terms of the trials `(rows[n], columns[n])`: `(n, attributes)`."""
+        """Terms of the trials `(rows[n], columns[n])`: `(n, attributes)`. Their sum and `offset` make a score."""
         return self._terms(self.enroll[rows], self.test[columns])
 
     @torch.no_grad()
     def scores(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Sums of terms of the trials `(rows[n], columns[n])`: `(n,)`."""
+        """Scores of the trials `(rows[n], columns[n])`, the offset included: `(n,)`."""
+        return self._sums(rows, columns).add_(self.offset)
+
+    def _sums(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Sums of the trials' terms: `(n,)`."""
         if self.products is None:
             return self._one_by_one(rows, columns)
         (rows, row), (columns, column) = _numbered(rows, len(self.enroll)), _numbered(columns, len(self.test))
@@ -66,13 +72,13 @@ class TrialTerms:
 
     @torch.no_grad()
     def matrix(self) -> torch.Tensor:
-        """Sums of terms of every enrollment against every test: `(enrollments, tests)`."""
+        """Scores of every enrollment against every test, the offset included: `(enrollments, tests)`."""
         rows, columns = (torch.arange(len(side), device=side.device) for side in (self.enroll, self.test))
         matrix = self.enroll.new_empty(len(rows), len(columns))
         if matrix.numel():
             for block, some in zip(matrix.split(MATRIX_ROWS), rows.split(MATRIX_ROWS), strict=True):
                 self._write(block, some, columns)
-        return matrix
+        return matrix.add_(self.offset)
 
     def _write(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
         """Write the sums of terms of some enrollments against some tests to `out (rows, columns)`."""
@@ -90,35 +96,51 @@ class TrialTerms:
         return torch.cat(parts) if parts else self.enroll.new_zeros(0)
 
 
-class TabledTerms(TrialTerms):
-    """As [`TrialTerms`], through the table of states.
+class StateTable(TermTable):
+    """As [`TermTable`], through the table of states.
 
     Args:
-        terms, enroll, test: as for [`TrialTerms`].
+        terms, enroll, test, offset: as for [`TermTable`].
         enroll_states, test_states: of [`count_states`].
     """
 
-    def __init__(self, terms, enroll, test, enroll_states, test_states):
-        super().__init__(terms, enroll, test)
+    def __init__(
+        self,
+        terms: Terms,
+        enroll: torch.Tensor,
+        test: torch.Tensor,
+        enroll_states: States,
+        test_states: States,
+        offset: float = 0.0,
+    ):
+        super().__init__(terms, enroll, test, offset)
         (self.enroll_codes, self.enroll_states), (self.test_codes, self.test_states) = enroll_states, test_states
         self.products = max(1, min(len(self.enroll_states), len(self.test_states)) - 1)
-        self._table = None
+        self._table: torch.Tensor | None = None
 
-    def terms(self, rows, columns):
+    def terms(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         if self._table is None and self._table_size() > TABLE_ELEMENTS:
             return super().terms(rows, columns)
         if self._table is None:
             self._table = torch.cat([self._against(state, self.test_states) for state in self.enroll_states])
         return self._table.gather(0, self.enroll_codes[rows].long() * len(self.test_states) + self.test_codes[columns])
 
-    def _write_block(self, out, rows, columns):
+    def _write_block(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
         codes, others = self.enroll_codes[rows], self.test_codes[columns]
         if len(self.enroll_states) <= len(self.test_states):
             self._write_product(out, codes, self.enroll_states, others, self.test_states)
         else:
             self._write_product(out.T, others, self.test_states, codes, self.enroll_states, swapped=True)
 
-    def _write_product(self, out, few_codes, few_states, codes, states, swapped: bool = False) -> None:
+    def _write_product(
+        self,
+        out: torch.Tensor,
+        few_codes: torch.Tensor,
+        few_states: torch.Tensor,
+        codes: torch.Tensor,
+        states: torch.Tensor,
+        swapped: bool = False,
+    ) -> None:
         """Write scores to `out (len(few_codes), len(codes))`; the loop is over the states of the first."""
         codes = codes.long()
         first = self._against(few_states[0], states, swapped).gather(0, codes)
@@ -145,16 +167,16 @@ def _numbered(index: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tens
     return present.nonzero()[:, 0], rank[index.long()]
 
 
-def trial_terms_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor) -> TrialTerms:
-    """[`TabledTerms`] where counts repeat, as whole numbers do, else [`TrialTerms`]."""
+def term_table_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset: float = 0.0) -> TermTable:
+    """[`StateTable`] where counts repeat, as whole numbers do, else [`TermTable`]."""
     states = count_states(enroll)
     other = states if test is enroll else count_states(test)
     if states is None or other is None or not len(enroll) or not len(test):
-        return TrialTerms(terms, enroll, test)
-    return TabledTerms(terms, enroll, test, states, other)
+        return TermTable(terms, enroll, test, offset)
+    return StateTable(terms, enroll, test, states, other, offset)
 
 
-def count_states(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+def count_states(counts: torch.Tensor) -> States | None:
     """Number the distinct counts of an attribute.
 
     Args:

@@ -22,8 +22,8 @@ from balr_hf.data import (
     warn_skipped,
     write_skipped,
 )
+from balr_hf.data.vectors import write_vector
 from balr_hf.errors import UserError
-from balr_hf.vectors import write_vector
 
 STRING = datasets.Value("string")
 EMBEDDING = np.array([0.5, -1, 0.1, 3], dtype=np.float32)

@@ -4,7 +4,7 @@ import pytest
 
 from balr_hf import speaker_counts
 from balr_hf.errors import UserError
-from balr_hf.scoring.statistics import recording_counts
+from balr_hf.scoring.counts import recording_counts
 
 
 def corpus(bits, speakers):

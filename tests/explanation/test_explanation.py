@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from balr_hf.scoring import verbal_scale
-from balr_hf.scoring.modeling_scorer import build_scorer
+from balr_hf.explanation import verbal_scale
+from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
 SAME, DIFFERENT = "of the same speaker", "of different speakers"
@@ -112,7 +112,7 @@ def test_uncalibrated_cosine_is_called_a_similarity(sides):
     explanation = build("cosine").explain(sides[0, 0], sides[0, 0])
     assert "This is a similarity, not a likelihood ratio" in explanation.cautions[0]
     assert not explanation.is_llr
-    assert f"Score  {explanation.llr:+.4f}" in explanation.to_text()
+    assert f"Similarity {explanation.llr:+.4f}" in explanation.to_text()
     assert "LLR" not in explanation.to_text()
     assert "ln LR" not in explanation.to_text()
     assert f"Similarity {explanation.llr:+.4f}" in explanation.to_html()

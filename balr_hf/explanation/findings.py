@@ -1,14 +1,16 @@
-"""Why a log-likelihood ratio is what it is: the attributes that speak for the same speaker, and those against."""
+"""What a comparison found: the attributes that speak for the same speaker, those against, and what they sum to."""
 
 import math
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.scoring import verbal_scale
-from balr_hf.scoring.calibration import FEW_SPEAKERS, describe_amount
+from balr_hf.explanation import verbal_scale
+from balr_hf.explanation.wording import FEW_SPEAKERS, LOG10, describe_amount, state, times
 
-LOG10 = math.log(10)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class AttributeEvidence:
 
 
 @dataclass
-class Explanation:
+class Findings:
     """One trial taken apart: `llr` is the sum of `terms` and, if calibrated, `offset`.
 
     Attributes:
@@ -97,6 +99,18 @@ class Explanation:
     def verdict(self) -> str | None:
         """The verbal scale's words; None if not calibrated."""
         return verbal_scale.verdict(self.llr) if self.is_calibrated else None
+
+    @property
+    def direction(self) -> str:
+        """Which proposition the verbal scale says is supported: `same`, `different`, or `neither`."""
+        if not self.is_calibrated or verbal_scale.degree(self.llr) == 0:
+            return "neither"
+        return "same" if self.llr > 0 else "different"
+
+    @property
+    def term_unit(self) -> str:
+        """What the terms are in, as tables name it."""
+        return "ln LR" if self.is_llr else "part"
 
     @property
     def num_uninformative(self) -> int:
@@ -191,17 +205,7 @@ class Explanation:
             ],
         }
 
-    def to_text(self, top: int = 10) -> str:
-        """The explanation as plain text, with the `top` attributes that speak for and against."""
-        return "\n".join([*self._headline(), "", *self._tables(top), "", *self._sums(), *self._closing()])
-
-    def to_html(self, top: int = 10) -> str:
-        """The explanation as one self-contained page, with its figure."""
-        from balr_hf.scoring.explanation_page import page
-
-        return page(self, top)
-
-    def figure(self, top: int = 10):
+    def figure(self, top: int = 10) -> "Figure":
         """The explanation as a `matplotlib.figure.Figure`."""
         from balr_hf.figures.comparison import contributions
 
@@ -238,138 +242,24 @@ class Explanation:
 
     def describe_ratio(self) -> str:
         """The likelihood ratio as such: `LR 8,680` or `LR 1/8,680`."""
-        return f"LR {'' if self.llr >= 0 else '1/'}{_times(self.llr)}"
+        return f"LR {'' if self.llr >= 0 else '1/'}{times(self.llr)}"
+
+    def describe_figures(self) -> list[str]:
+        """The figure, in its units: of a raw sum it says that it is no likelihood ratio."""
+        if self.similarity and not self.is_calibrated:
+            return [f"Similarity {self.llr:+.4f}", "NOT CALIBRATED"]
+        name = "LLR" if self.is_calibrated else "Sum of LLRs"
+        figures = [f"{name} {self.llr:+.2f} (ln)", f"{self.log10_llr:+.2f} (log10)"]
+        return [*figures, self.describe_ratio() if self.is_calibrated else "NOT CALIBRATED"]
+
+    def describe_verdict(self) -> str:
+        """The verbal scale's words as a sentence; empty if not calibrated."""
+        verdict = self.verdict
+        return "" if verdict is None else f"{verdict[0].upper()}{verdict[1:]}."
 
     def describe_findings(self) -> str:
         """What the likelihood ratio means, in a sentence."""
         same, different = "the recordings are of the same speaker", "they are of different speakers"
         if self.llr < 0:
             same, different = "the recordings are of different speakers", "they are of the same speaker"
-        return f"The findings are {_times(self.llr)} times more probable if {same} than if {different}."
-
-    def _headline(self) -> list[str]:
-        width = max(len(name) for name in self.names)
-        sides = zip("AB", self.describe_sides(), strict=True)
-        lines = [*(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
-        if self.is_calibrated:
-            lines += [
-                f"LLR  {self.llr:+.2f} (ln)   {self.log10_llr:+.2f} (log10)   {self.describe_ratio()}",
-                f"     {self.verdict[0].upper()}{self.verdict[1:]}.",
-                f"     {self.describe_findings()}",
-                f"     Verbal scale: {verbal_scale.SOURCE} ({_scale_in_a_line()}).",
-            ]
-        elif self.similarity:
-            lines.append(f"Score  {self.llr:+.4f}")
-        else:
-            lines.append(f"Sum of LLRs  {self.llr:+.2f} (ln)   {self.log10_llr:+.2f} (log10)   NOT CALIBRATED")
-        return lines + [f"     Note: {text}" for text in self.cautions]
-
-    def _tables(self, top: int) -> list[str]:
-        lines = []
-        for title, side in zip(("For the same speaker", "For different speakers"), self.strongest(top), strict=True):
-            lines += [title, *(_table(side, "ln LR" if self.is_llr else "part") if side else ["  no attribute"]), ""]
-        return lines[:-1]
-
-    def _sums(self) -> list[str]:
-        digits = 2 if self.is_llr else 4
-        return [f"  {name:<40}{value:>+10.{digits}f}" for name, value in self.sums()]
-
-    def _closing(self) -> list[str]:
-        lines = ["", f"{self.num_uninformative} of {len(self.terms)} attributes are uninformative: their term is 0."]
-        how = self.scorer
-        if self.num_reference_speakers is not None:
-            how += f", reference population of {self.num_reference_speakers} speakers"
-        if self.is_calibrated:
-            how += f"; {self.calibration['method']} calibration (the raw sum was {self.raw_llr:+.2f})"
-        lines.append(f"{how}.")
-        if self.typicality is not None:
-            lines.append(
-                "Typicality: share of pairs of reference speakers who both showed the attribute, be it here or not."
-            )
-        return lines
-
-
-def explain_trial(
-    scorer,
-    enroll: np.ndarray,
-    test: np.ndarray,
-    names: tuple[str, str] = ("A", "B"),
-    speakers: tuple[str | None, str | None] = (None, None),
-    calibrated: bool | None = None,
-    remarks: tuple[str, ...] = (),
-) -> Explanation:
-    """Take one trial apart.
-
-    Args:
-        scorer: a fitted [`Scorer`].
-        enroll (`(attributes, 2)`): counts of one side.
-        test (`(attributes, 2)`): counts of the other.
-        names: of the two sides.
-        speakers: whose they are, where known.
-        calibrated (bool, *optional*): apply the calibration; by default if there is one.
-        remarks: cautions to hand on.
-
-    Raises:
-        ValueError: counts of another shape, negative or not finite.
-        UserError: the scorer is not fitted, or not calibrated though that is asked for.
-    """
-    counts = np.stack([np.asarray(side, dtype=np.float64).reshape(-1, scorer.num_values) for side in (enroll, test)])
-    sides = counts[:1], counts[1:]
-    calibrated = scorer.is_calibrated if calibrated is None else calibrated
-    terms = scorer.attribute_scores(*sides, calibrated=calibrated)[0].cpu().numpy()
-    has_reference = scorer.config.num_reference_speakers is not None
-    return Explanation(
-        names=names,
-        scorer=type(scorer).__name__,
-        terms=terms,
-        offset=scorer.calibration_offset.item() if calibrated else None,
-        raw_llr=float(scorer.score(*sides)[0]),
-        calibration=scorer.config.calibration if calibrated else None,
-        similarity=scorer.score_unit is None,
-        counts=counts,
-        typicality=scorer.typicality.cpu().numpy() if has_reference else None,
-        activation=scorer.activation.cpu().numpy() if has_reference else None,
-        informative=scorer.informative.cpu().numpy(),
-        num_reference_speakers=scorer.config.num_reference_speakers,
-        speakers=speakers,
-        remarks=remarks,
-    )
-
-
-def state(active: int, recordings: int) -> str:
-    """An attribute's state on one side in words."""
-    if recordings == 1:
-        return "active" if active else "inactive"
-    return f"active in {active} of {recordings}"
-
-
-def _table(evidence: list[AttributeEvidence], unit: str) -> list[str]:
-    header = ("attribute", unit, "A", "B", "typicality")
-    rows = [
-        (str(e.attribute), f"{e.llr:+.3g}" if unit == "part" else f"{e.llr:+.3f}", *e.states, percent(e.typicality))
-        for e in evidence
-    ]
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(5)]
-    aligned = (str.rjust, str.rjust, str.ljust, str.ljust, str.rjust)
-    return [
-        "  " + "  ".join(align(text, width) for align, text, width in zip(aligned, row, widths, strict=True)).rstrip()
-        for row in [header, *rows]
-    ]
-
-
-def percent(share: float | None) -> str:
-    """A share in percent, or a dash."""
-    return "-" if share is None else f"{100 * share:.1f} %"
-
-
-def _times(llr: float) -> str:
-    """The likelihood ratio or its inverse, whichever is more than 1, with three digits that count."""
-    exponent = abs(llr) / LOG10
-    if exponent >= 9:
-        return f"10^{exponent:.0f}"
-    value = float(f"{10**exponent:.3g}")
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
-
-
-def _scale_in_a_line() -> str:
-    return "; ".join(f"{limits} {words.removesuffix(' support')}" for limits, words in verbal_scale.ranges()[1:])
+        return f"The findings are {times(self.llr)} times more probable if {same} than if {different}."

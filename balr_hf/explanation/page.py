@@ -2,11 +2,11 @@
 
 from html import escape
 
-from balr_hf import __version__
+from balr_hf._version import __version__
+from balr_hf.explanation import verbal_scale
+from balr_hf.explanation.findings import AttributeEvidence, Findings
+from balr_hf.explanation.wording import describe_amount, describe_term, percent
 from balr_hf.figures.style import figure_svg
-from balr_hf.scoring import verbal_scale
-from balr_hf.scoring.calibration import describe_amount
-from balr_hf.scoring.explanation import AttributeEvidence, Explanation, percent
 
 STYLE = """
 body { font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #1b1b1b; margin: 0;
@@ -36,15 +36,15 @@ summary { cursor: pointer; } footer { color: #555; font-size: .85rem; margin-top
 """
 
 
-def page(explanation: Explanation, top: int = 10) -> str:
+def page(findings: Findings, top: int = 10) -> str:
     """The page's HTML.
 
     Args:
-        explanation: what to show.
+        findings: what to show.
         top (int): attributes for and against that the tables and the figure show; all are in a table that unfolds.
     """
-    same, different = explanation.strongest(top)
-    title = "Speaker comparison: {} and {}".format(*explanation.names)
+    same, different = findings.strongest(top)
+    title = "Speaker comparison: {} and {}".format(*findings.names)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -55,22 +55,22 @@ def page(explanation: Explanation, top: int = 10) -> str:
 </head>
 <body><main>
 <h1>Speaker comparison</h1>
-{_sides(explanation)}
-{_answer(explanation)}
-{"".join(f'<p class="caution">{escape(text)}</p>' for text in explanation.cautions)}
+{_sides(findings)}
+{_answer(findings)}
+{"".join(f'<p class="caution">{escape(text)}</p>' for text in findings.cautions)}
 <h2>What each attribute adds</h2>
-{figure_svg(explanation.figure(top))}
+{figure_svg(findings.figure(top))}
 <div class="pair">
-<section><h2>For the same speaker</h2>{_attributes(explanation, same)}</section>
-<section><h2>For different speakers</h2>{_attributes(explanation, different)}</section>
+<section><h2>For the same speaker</h2>{_attributes(findings, same)}</section>
+<section><h2>For different speakers</h2>{_attributes(findings, different)}</section>
 </div>
 <h2>How the sum comes about</h2>
-{_sums(explanation)}
-<details><summary>All {len(explanation.terms)} attributes</summary>
-{_attributes(explanation, explanation.evidence(), full=True)}</details>
-{_scale(explanation)}
+{_sums(findings)}
+<details><summary>All {len(findings.terms)} attributes</summary>
+{_attributes(findings, findings.evidence(), full=True)}</details>
+{_scale(findings)}
 <h2>How it was found</h2>
-{_method(explanation)}
+{_method(findings)}
 <footer>balr_hf {__version__}. Natural logarithms unless it says log10.
 Typicality: share of pairs of reference speakers who both showed the attribute, be it here or not.</footer>
 </main></body>
@@ -78,45 +78,36 @@ Typicality: share of pairs of reference speakers who both showed the attribute, 
 """
 
 
-def _sides(explanation: Explanation) -> str:
+def _sides(findings: Findings) -> str:
     rows = [
         f"<dt>{side}</dt><dd>{escape(name)} <small>({escape(what)})</small></dd>"
-        for side, (name, what) in zip("AB", explanation.describe_sides(), strict=True)
+        for side, (name, what) in zip("AB", findings.describe_sides(), strict=True)
     ]
     return f"<dl>{''.join(rows)}</dl>"
 
 
-def _answer(explanation: Explanation) -> str:
-    if not explanation.is_calibrated:
-        name, digits = ("Similarity", 4) if explanation.similarity else ("Sum of LLRs", 2)
-        return (
-            f'<div class="answer"><div class="figure"><span>{name} {explanation.llr:+.{digits}f}</span>'
-            '<span class="small">not calibrated</span></div></div>'
-        )
-    verdict = explanation.verdict
+def _answer(findings: Findings) -> str:
+    first, *rest = findings.describe_figures()
+    if findings.is_calibrated:  # the ratio first
+        first, rest = rest[-1], [first, *rest[:-1]]
+    spans = "".join(f'<span class="small">{escape(figure)}</span>' for figure in rest)
+    words = (
+        f"<div>{findings.describe_verdict()} {findings.describe_findings()}</div>" if findings.is_calibrated else ""
+    )
     return (
-        f'<div class="answer {_direction(explanation)}">'
-        f'<div class="figure"><span>{explanation.describe_ratio()}</span>'
-        f'<span class="small">LLR {explanation.llr:+.2f} (ln)</span>'
-        f'<span class="small">{explanation.log10_llr:+.2f} (log10)</span></div>'
-        f"<div>{verdict[0].upper()}{verdict[1:]}. {explanation.describe_findings()}</div></div>"
+        f'<div class="answer {findings.direction}"><div class="figure"><span>{escape(first)}</span>{spans}</div>'
+        f"{words}</div>"
     )
 
 
-def _direction(explanation: Explanation) -> str:
-    if verbal_scale.degree(explanation.llr) == 0:
-        return "neither"
-    return "same" if explanation.llr > 0 else "different"
-
-
-def _attributes(explanation: Explanation, evidence: list[AttributeEvidence], full: bool = False) -> str:
+def _attributes(findings: Findings, evidence: list[AttributeEvidence], full: bool = False) -> str:
     if not evidence:
         return "<p>No attribute.</p>"
-    unit = "ln LR" if explanation.is_llr else "part"
+    unit = findings.term_unit
     more = '<th>active in population</th><th class="text">evidence</th>' if full else ""
     rows = []
     for e in evidence:
-        cells = f"<td>{e.attribute}</td><td>{e.llr:+.3{'f' if explanation.is_llr else 'g'}}</td>"
+        cells = f"<td>{e.attribute}</td><td>{describe_term(e.llr, findings.is_llr)}</td>"
         cells += "".join(f'<td class="text">{state}</td>' for state in e.states)
         cells += f"<td>{percent(e.typicality)}</td>"
         if full:
@@ -128,24 +119,24 @@ def _attributes(explanation: Explanation, evidence: list[AttributeEvidence], ful
     )
 
 
-def _sums(explanation: Explanation) -> str:
-    digits = 2 if explanation.is_llr else 4
+def _sums(findings: Findings) -> str:
+    digits = 2 if findings.is_llr else 4
     rows = [
         f'<tr><td class="text">{escape(name)}</td><td>{value:+.{digits}f}</td></tr>'
-        for name, value in explanation.sums()[:-1]
+        for name, value in findings.sums()[:-1]
     ]
-    name, value = explanation.sums()[-1]
+    name, value = findings.sums()[-1]
     rows.append(f'<tr class="sum"><td class="text">{escape(name)}</td><td>{value:+.{digits}f}</td></tr>')
     return f'<div class="scroll"><table><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _scale(explanation: Explanation) -> str:
-    if not explanation.is_calibrated:
+def _scale(findings: Findings) -> str:
+    if not findings.is_calibrated:
         return ""
-    here = verbal_scale.degree(explanation.llr)
+    here = verbal_scale.degree(findings.llr)
     rows = []
     for row, (limits, words) in enumerate(verbal_scale.ranges()):
-        mark = f' class="here {_direction(explanation)}"' if row == here else ""
+        mark = f' class="here {findings.direction}"' if row == here else ""
         rows.append(f'<tr{mark}><td class="text">{limits}</td><td class="text">{words}</td></tr>')
     return (
         '<h2>Verbal scale</h2><div class="scroll"><table><thead><tr><th class="text">LR, or 1/LR</th>'
@@ -154,14 +145,12 @@ def _scale(explanation: Explanation) -> str:
     )
 
 
-def _method(explanation: Explanation) -> str:
-    rows = [("Scorer", explanation.scorer)]
-    if explanation.num_reference_speakers is not None:
-        rows.append(("Reference population", f"{explanation.num_reference_speakers} speakers"))
-    if explanation.is_calibrated:
-        rows.append(
-            ("Calibration", f"{explanation.calibration['method']}, {describe_amount(explanation.calibration)}")
-        )
-        rows.append(("Raw sum", f"{explanation.raw_llr:+.2f}"))
-    rows.append(("Attributes", f"{len(explanation.terms)}, of which {explanation.num_uninformative} uninformative"))
+def _method(findings: Findings) -> str:
+    rows = [("Scorer", findings.scorer)]
+    if findings.num_reference_speakers is not None:
+        rows.append(("Reference population", f"{findings.num_reference_speakers} speakers"))
+    if findings.is_calibrated:
+        rows.append(("Calibration", f"{findings.calibration['method']}, {describe_amount(findings.calibration)}"))
+        rows.append(("Raw sum", f"{findings.raw_llr:+.2f}"))
+    rows.append(("Attributes", f"{len(findings.terms)}, of which {findings.num_uninformative} uninformative"))
     return f"<dl>{''.join(f'<dt>{name}</dt><dd>{escape(text)}</dd>' for name, text in rows)}</dl>"

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from balr_hf.scoring import trial_terms
-from balr_hf.scoring.modeling_scorer import build_scorer
-from balr_hf.scoring.trial_terms import TabledTerms, TrialTerms, count_states
+from balr_hf.scoring import term_tables
+from balr_hf.scoring.auto import build_scorer
+from balr_hf.scoring.term_tables import StateTable, TermTable, count_states
 from balr_hf.scoring.trials import Trials, mean_terms, score_trials
-from balr_hf.scoring.trials import trial_terms as terms_of_trials
+from balr_hf.scoring.trials import trial_attribute_scores as terms_of_trials
 
 WIDTH = 10
 
@@ -29,8 +29,8 @@ def scorer(request):
 
 @pytest.mark.parametrize(("few", "many"), [(1, 1), (1, 4), (4, 1), (3, 5)], ids=str)
 def test_all_pairs_equal_each_alone(scorer, few, many, monkeypatch):
-    monkeypatch.setattr(trial_terms, "BLOCK_SIDES", 7)
-    monkeypatch.setattr(trial_terms, "MATRIX_ROWS", 9)
+    monkeypatch.setattr(term_tables, "BLOCK_SIDES", 7)
+    monkeypatch.setattr(term_tables, "MATRIX_ROWS", 9)
     rng = np.random.default_rng(0)
     enroll, test = make_counts(rng, 20, few), make_counts(rng, 33, many)
     rows, columns = (index.ravel() for index in np.indices((20, 33)))
@@ -42,9 +42,9 @@ def test_all_pairs_equal_each_alone(scorer, few, many, monkeypatch):
     ("pair_cost", "rows_at_once"), [(0, 1000), (10**9, 1000), (10**9, 7)], ids=["looked up", "picked", "in blocks"]
 )
 def test_trial_lists_equal_each_trial_alone(scorer, pair_cost, rows_at_once, monkeypatch):
-    monkeypatch.setattr(trial_terms, "PAIR_COST", pair_cost)
-    monkeypatch.setattr(trial_terms, "BLOCK_SIDES", 4)
-    monkeypatch.setattr(trial_terms, "TABLE_ELEMENTS", rows_at_once * 25)
+    monkeypatch.setattr(term_tables, "PAIR_COST", pair_cost)
+    monkeypatch.setattr(term_tables, "BLOCK_SIDES", 4)
+    monkeypatch.setattr(term_tables, "TABLE_ELEMENTS", rows_at_once * 25)
     rng = np.random.default_rng(0)
     counts = make_counts(rng, 25, 3)
     trials = Trials([], range(300), [], *rng.integers(0, 25, (2, 300)))
@@ -58,11 +58,11 @@ def test_trial_lists_equal_each_trial_alone(scorer, pair_cost, rows_at_once, mon
 
 
 def test_table_that_would_be_too_large_is_not_made(monkeypatch):
-    monkeypatch.setattr(trial_terms, "TABLE_ELEMENTS", 50)
+    monkeypatch.setattr(term_tables, "TABLE_ELEMENTS", 50)
     rng = np.random.default_rng(0)
     scorer = build_scorer("beta", num_attributes=WIDTH, n_iterations=5).fit(make_counts(rng, 30, 6))
     enroll, test = make_counts(rng, 8, 4), make_counts(rng, 8, 4)
-    table = scorer.trial_terms(enroll, test)
+    table = scorer.term_table(enroll, test)
     rows = torch.arange(8)
     np.testing.assert_allclose(table.terms(rows, rows), scorer.attribute_scores(enroll, test), rtol=1e-12)
     assert table._table is None
@@ -72,8 +72,8 @@ def test_counts_that_do_not_repeat_are_scored_from_the_formula():
     rng = np.random.default_rng(0)
     scorer = build_scorer("beta", num_attributes=WIDTH, n_iterations=5).fit(make_counts(rng, 30, 6))
     whole, fractions = make_counts(rng, 6, 3), rng.random((9, WIDTH, 2))
-    assert type(scorer.trial_terms(whole, whole)) is TabledTerms
-    assert type(scorer.trial_terms(whole, fractions)) is TrialTerms
+    assert type(scorer.term_table(whole, whole)) is StateTable
+    assert type(scorer.term_table(whole, fractions)) is TermTable
     matrix = scorer.score_matrix(whole, fractions)
     rows, columns = (index.ravel() for index in np.indices((6, 9)))
     np.testing.assert_allclose(matrix.ravel(), scorer.score(whole[rows], fractions[columns]), rtol=1e-12)

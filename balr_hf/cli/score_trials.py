@@ -3,13 +3,17 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.scorers import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from balr_hf.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +47,7 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Score, evaluate, save."""
     from balr_hf.checkpoints import weights_digest
+    from balr_hf.evaluation import Evaluation
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
@@ -58,18 +63,25 @@ def run(arguments: Arguments) -> None:
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
     write_scores(folder / "scores.csv", trials, columns, sep)
-    metrics = {
-        "corpus": {"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
-        "trial_list": arguments.trials,
-        "scorer": type(scorer).__name__,
-        "scorer_digest": weights_digest(scorer),
-        "calibration": scorer.config.calibration if calibrated else None,
-    }
-    metrics |= evaluate(dataset, trials, scores, raw, speakers, arguments.bootstrap)
-    write_json(folder / "metrics.json", metrics)
+    sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
+    evaluation = Evaluation.of(
+        scores,
+        None if sides is None else sides[0] == sides[1],
+        sides,
+        raw=raw if calibrated else None,
+        cosines=None if sides is None else _embedding_cosines(dataset, trials),
+        resamples=arguments.bootstrap,
+        progress=True,
+        corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
+        trial_list=arguments.trials,
+        scorer=type(scorer).__name__,
+        scorer_digest=weights_digest(scorer),
+        calibration=scorer.config.calibration if calibrated else None,
+    )
+    write_json(folder / "metrics.json", evaluation.to_dict())
     if arguments.plots:
-        _draw(folder / "plots", metrics, scorer, counts, trials, columns, speakers)
-    logger.info("%s\nSaved in %s", describe(metrics), folder)
+        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, speakers)
+    logger.info("%s\nSaved in %s", evaluation.describe(), folder)
 
 
 def _applies_calibration(arguments: Arguments, scorer, speakers: np.ndarray | None) -> bool:
@@ -96,33 +108,6 @@ def _applies_calibration(arguments: Arguments, scorer, speakers: np.ndarray | No
     return arguments.calibrated and scorer.is_calibrated and not known
 
 
-def evaluate(
-    dataset, trials, scores: np.ndarray, raw: np.ndarray, speakers: np.ndarray | None, resamples: int
-) -> dict:
-    """Metrics of the scores; of the raw ones too, and of the cosine of the embeddings where the corpus has them."""
-    from balr_hf.metrics import bootstrap_intervals, compute_metrics, eer
-
-    metrics = {"trials": len(trials)}
-    if speakers is None:
-        return metrics | {"note": "not evaluated: the speakers of the recordings are not all known"}
-    sides = speakers[trials.enroll], speakers[trials.test]
-    labels = sides[0] == sides[1]
-    metrics |= {"same_speaker": int(labels.sum()), "different_speaker": int((~labels).sum())}
-    metrics["speakers"] = len(set(speakers))
-    if labels.all() or not labels.any():
-        return metrics | {"note": "not evaluated: the trials are all of one kind"}
-    metrics |= compute_metrics(scores, labels)
-    if resamples:
-        intervals = bootstrap_intervals(scores, labels, *sides, resamples=resamples, progress=True)
-        metrics["intervals"] = {"confidence": 0.95, "draws_of_speakers": resamples, **intervals}
-    if scores is not raw:
-        metrics["raw"] = compute_metrics(raw, labels)
-    cosines = _embedding_cosines(dataset, trials)
-    if cosines is not None:
-        metrics["embedding_cosine_eer"] = eer(cosines, labels)[0]
-    return metrics
-
-
 def _embedding_cosines(dataset, trials) -> np.ndarray | None:
     """Cosine of the two sides' mean embeddings, for each trial; None without embeddings."""
     from balr_hf.errors import UserError
@@ -140,36 +125,9 @@ def _embedding_cosines(dataset, trials) -> np.ndarray | None:
     return np.concatenate([(sides[trials.enroll[p]] * sides[trials.test[p]]).sum(1) for p in parts])
 
 
-def describe(metrics: dict) -> str:
-    """The metrics in words."""
-    if "note" in metrics:
-        return f"{metrics['trials']} trials scored; {metrics['note']}"
-    intervals = metrics.get("intervals", {})
-
-    def figure(name: str, form: str) -> str:
-        text = format(metrics[name], form)
-        return (
-            text + " ({} to {})".format(*(format(end, form) for end in intervals[name])) if name in intervals else text
-        )
-
-    calibration = metrics["calibration"]
-    how = "not calibrated" if calibration is None else f"{calibration['method']} calibration"
-    lines = [
-        f"{metrics['trials']} trials ({metrics['same_speaker']} same-speaker) of {metrics['speakers']} speakers; "
-        f"{metrics['scorer']}, {how}",
-        f"  EER   {figure('eer', '.2%')}",
-        f"  Cllr  {figure('cllr', '.3f')}, at least {figure('cllr_min', '.3f')} by any calibration",
-    ]
-    if "raw" in metrics:
-        lines.append(f"  Cllr  {metrics['raw']['cllr']:.3f} raw")
-    if intervals:
-        lines.append(f"  (in brackets: 95 % intervals, {intervals['draws_of_speakers']} draws of the speakers)")
-    if "embedding_cosine_eer" in metrics:
-        lines.append(f"  Cosine of the embeddings themselves: EER {metrics['embedding_cosine_eer']:.2%}")
-    return "\n".join(lines)
-
-
-def _draw(folder: Path, metrics: dict, scorer, counts, trials, columns: dict, speakers: np.ndarray | None) -> None:
+def _draw(
+    folder: Path, evaluation: "Evaluation", scorer, counts, trials, columns: dict, speakers: np.ndarray | None
+) -> None:
     from balr_hf.figures import attributes, performance
     from balr_hf.figures.style import save_figure
     from balr_hf.scoring.trials import mean_terms
@@ -177,12 +135,12 @@ def _draw(folder: Path, metrics: dict, scorer, counts, trials, columns: dict, sp
     figures = {}
     if scorer.parameter_names:
         figures["parameters"] = attributes.parameters(scorer)
-    if "note" in metrics:
-        logger.warning("No plots of the scores: %s", metrics["note"])
+    if evaluation.note is not None:
+        logger.warning("No plots of the scores: %s", evaluation.note)
     else:
         labels = speakers[trials.enroll] == speakers[trials.test]
-        calibrated = metrics["calibration"] is not None
-        systems = {metrics["calibration"]["method"] if calibrated else "raw": columns["scores"]}
+        calibrated = evaluation.calibration is not None
+        systems = {evaluation.calibration["method"] if calibrated else "raw": columns["scores"]}
         if calibrated:
             systems["raw"] = columns["raw_scores"]
         figures["tippett"] = performance.tippett(systems, labels)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from balr_hf.vectors import (
+from balr_hf.data.vectors import (
     VectorError,
     VectorFinder,
     is_vector_file,

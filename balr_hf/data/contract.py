@@ -1,0 +1,135 @@
+"""The data contract: what a corpus is, and how a Dataset that others made is brought to it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, arrow_column, fixed_length_column
+from balr_hf.data.recording_files import RecordingFiles
+from balr_hf.data.skipped import Skipped
+from balr_hf.data.vectors import VectorError, as_bits, as_embedding
+from balr_hf.errors import UserError, name_some
+
+if TYPE_CHECKING:
+    import datasets
+
+
+@dataclass
+class Corpus:
+    """A corpus with what its Dataset alone does not say.
+
+    Attributes:
+        dataset: the recordings, by the data contract.
+        files: the files behind it; None for a corpus that was read from a Dataset.
+        skipped: rows and vector files that could not be read, with the reasons.
+        source_fingerprint: of the Dataset that it was read from; None for files.
+        source: what it was read from, as named by the user.
+    """
+
+    dataset: "datasets.Dataset"
+    files: RecordingFiles | None
+    skipped: list[Skipped]
+    source_fingerprint: str | None = None
+    source: str | None = None
+
+    def fingerprint(self) -> str:
+        """A digest that changes with the recordings, so that unfinished work is not taken up for other ones."""
+        digest = hashlib.sha256(str(self.source_fingerprint).encode())
+        for row, name in enumerate(self.dataset["id"]):
+            digest.update(f"{name}\n".encode())
+            if self.files is not None:
+                reference = Path(self.files.reference(row))
+                stat = reference.stat() if reference.exists() else None
+                digest.update(f"{reference} {stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())
+        return digest.hexdigest()
+
+
+def from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
+    """Bring a Dataset that others made to the data contract."""
+    import datasets
+
+    fingerprint = dataset._fingerprint  # as the documentation of datasets names it; there is no public name
+    dataset = dataset.with_format(None)
+    if "binary_attributes" in dataset.column_names and "ba" not in dataset.column_names:
+        dataset = dataset.rename_column("binary_attributes", "ba")
+    if isinstance(dataset.features.get("audio"), datasets.Audio):
+        dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
+    if "id" not in dataset.column_names:
+        dataset = dataset.add_column("id", _ids_from_audio(dataset))
+    for name in {"id", "speaker"} & set(dataset.column_names):
+        feature = dataset.features[name]
+        if isinstance(feature, datasets.ClassLabel):
+            names = [None if code is None or code < 0 else feature.names[code] for code in dataset[name]]
+            dataset = dataset.remove_columns(name).add_column(name, names)
+        elif feature != datasets.Value("string"):
+            dataset = dataset.cast_column(name, datasets.Value("string"))
+    ids = list(dataset["id"])
+    check_unique(ids)
+    skipped: list[Skipped] = []
+    for kind in VECTOR_KINDS:
+        if kind not in dataset.column_names:
+            continue
+        if kind not in vectors:
+            dataset = dataset.remove_columns(kind)
+            continue
+        feature = dataset.features[kind]
+        value = datasets.Value("float32" if kind == "embedding" else "bool")
+        fixed = isinstance(feature, datasets.List) and feature.length > 0 and feature.feature == value
+        if not fixed or (kind == "embedding" and not _all_finite(dataset)):
+            rows = [_checked_row(row, kind) for row in dataset[kind]]
+            skipped += [Skipped(ids[index], row) for index, row in enumerate(rows) if isinstance(row, str)]
+            column = fixed_length(rows, ids, kind, skipped)
+            dataset = dataset.remove_columns(kind)
+            dataset = dataset if column is None else add_vector_column(dataset, kind, column)
+    return Corpus(dataset, None, skipped, fingerprint)
+
+
+def _all_finite(dataset) -> bool:
+    values = arrow_column(dataset, "embedding").combine_chunks().flatten()
+    return bool(np.isfinite(values.to_numpy(zero_copy_only=False)).all())
+
+
+def _checked_row(row, kind: str) -> np.ndarray | str | None:
+    try:
+        return None if row is None else (as_embedding if kind == "embedding" else as_bits)(np.asarray(row))
+    except (VectorError, ValueError, TypeError) as error:
+        return str(error)
+
+
+def _ids_from_audio(dataset) -> list[str]:
+    """The file names without their endings where these tell the recordings apart, else the row numbers."""
+    if "audio" in dataset.column_names:
+        paths = [row if isinstance(row, str) else (row or {}).get("path") for row in dataset["audio"]]
+        names = [Path(path or "").stem for path in paths]
+        if all(names) and len(set(names)) == len(names):
+            return names
+    return [str(row) for row in range(len(dataset))]
+
+
+def check_unique(ids: list[str]) -> None:
+    if len(set(ids)) != len(ids):
+        repeated = [name for name, count in Counter(ids).items() if count > 1]
+        raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}")
+
+
+def fixed_length(vectors: list[np.ndarray | str | None], ids: list[str], kind: str, skipped: list[Skipped]):
+    """Vectors -> a fixed-length Arrow column; None where there is none, or one of another length than most."""
+    lengths = Counter(len(vector) for vector in vectors if isinstance(vector, np.ndarray))
+    if not lengths:
+        return None
+    length = lengths.most_common(1)[0][0]
+    matrix = np.zeros((len(vectors), length), dtype=np.float32 if kind == "embedding" else bool)
+    present = np.zeros(len(vectors), dtype=bool)
+    for row, vector in enumerate(vectors):
+        if not isinstance(vector, np.ndarray):
+            continue
+        if len(vector) != length:
+            skipped.append(Skipped(ids[row], f"{kind} of {len(vector)} values where most have {length}"))
+            continue
+        matrix[row], present[row] = vector, True
+    return fixed_length_column(matrix, present)

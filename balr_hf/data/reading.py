@@ -1,0 +1,334 @@
+"""Corpora: csv, folder, file, saved Dataset, parquet or Hub id -> `datasets.Dataset`; and what was skipped on the way.
+
+A corpus has one row a recording and the columns `id`, `audio`, `speaker`, `embedding`, `ba` (all but `id` optional).
+Extra columns pass through. A row that lacks a value, or whose file could not be read, keeps its place with `None`.
+"""
+
+import csv
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balr_hf.audio import AUDIO_FORMATS
+from balr_hf.data.columns import VECTOR_KINDS
+from balr_hf.data.contract import Corpus, check_unique, fixed_length, from_dataset
+from balr_hf.data.hub_datasets import load_hub_dataset, one_split
+from balr_hf.data.recording_files import RecordingFiles
+from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, read_record
+from balr_hf.data.skipped import Skipped, warn_skipped
+from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector, vector_stem
+from balr_hf.errors import UserError
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+
+_CSV_FILE_COLUMNS = {"audio": "audio", "embedding": "embedding", "binary_attributes": "ba"}
+
+
+def load_corpus(
+    path: "str | Path | datasets.Dataset | datasets.DatasetDict",
+    *,
+    audio_formats: Sequence[str] = AUDIO_FORMATS,
+    root_dir: str | Path | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    vectors: Sequence[str] = VECTOR_KINDS,
+):
+    """Load a corpus as a `datasets.Dataset`, one row a recording.
+
+    Vector files beside the audio (`NAME_emb.*`, `NAME_ba.*`, `NAME_emb_ba.*` with `.txt`, `.npy` or `.pkl`) are picked
+    up; in a set without audio, those beside the other vector file.
+
+    Args:
+        path: a metadata CSV (columns `id, audio, speaker, embedding, binary_attributes`, at least one of the file
+            columns; `id` defaults to the audio path), a folder (its `metadata.csv`, else all audio in it), one audio
+            file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub
+            (`user/name`, and what of the rest is needed: `user/name/configuration@revision:split`); or a
+            `datasets.Dataset`, which is brought to the data contract.
+        audio_formats: file extensions to look for in a folder.
+        root_dir: what relative paths of a CSV start from; the CSV's own folder by default.
+        split: which split of a dataset that has several.
+        revision: commit, tag or branch of a dataset on the Hub.
+        token: for the Hub; by default what `hf auth login` or `HF_TOKEN` gave.
+        vectors: which of `embedding` and `ba` to read.
+
+    Returns:
+        `datasets.Dataset` with the columns `id` (string, unique), `audio` (`Audio(decode=False)`), `speaker` (string),
+        `embedding` (fixed-length float32), `ba` (fixed-length bool), as far as there are any, and all others as found.
+
+    Raises:
+        UserError: nothing there, no usable column, or duplicate ids.
+
+    Example:
+        >>> corpus = load_corpus("resources/data/sample/test.csv")
+        >>> corpus[0]["speaker"]
+    """
+    if not isinstance(path, str | Path):
+        corpus = from_dataset(one_split(path, "the Dataset", split), vectors)
+        warn_skipped(corpus.skipped, "Reading the Dataset")
+        return corpus.dataset
+    hub = {"revision": revision, "token": token}
+    corpus = read_corpus(path, audio_formats=audio_formats, root_dir=root_dir, split=split, hub=hub, vectors=vectors)
+    warn_skipped(corpus.skipped, f"Reading {path}")
+    return corpus.dataset
+
+
+def read_corpus(
+    path: str | Path,
+    *,
+    audio_formats: Sequence[str] = AUDIO_FORMATS,
+    root_dir: str | Path | None = None,
+    save_dir: str | Path | None = None,
+    split: str | None = None,
+    hub: dict[str, Any] | None = None,
+    vectors: Sequence[str] = VECTOR_KINDS,
+) -> Corpus:
+    """`load_corpus`, with the files and the skipped rows; vector files mirrored under `save_dir` are found too.
+
+    `hub` are keywords of `datasets.load_dataset` for a dataset on the Hub.
+    """
+    corpus = _read(path, audio_formats, root_dir, save_dir, split, hub or {}, vectors)
+    corpus.source = str(path)
+    return corpus
+
+
+def _read(
+    path: str | Path,
+    audio_formats: Sequence[str],
+    root_dir: str | Path | None,
+    save_dir: str | Path | None,
+    split: str | None,
+    hub: dict[str, Any],
+    vectors: Sequence[str],
+) -> Corpus:
+    local = Path(path)
+    if not local.exists() and split is None and Path(str(path).rpartition(":")[0] or "/nothing").exists():
+        name, _, split = str(path).rpartition(":")
+        local = Path(name)
+    if not local.exists():
+        return from_dataset(load_hub_dataset(str(path), split, hub), vectors)
+    if local.is_dir() and is_saved_dataset(local):
+        import datasets
+
+        return from_dataset(one_split(datasets.load_from_disk(str(local)), path, split), vectors)
+    if local.suffix == ".parquet":
+        import datasets
+        import pyarrow
+
+        try:
+            return from_dataset(datasets.Dataset.from_parquet(str(local)), vectors)
+        except (OSError, pyarrow.ArrowException, datasets.exceptions.DatasetGenerationError) as error:
+            raise UserError(f"{local} is not a proper parquet file: {error}") from error
+    save_dir = None if save_dir is None else Path(save_dir).absolute()
+    if local.is_dir():
+        return _from_folder(local.absolute(), audio_formats, save_dir, vectors)
+    if local.suffix.lower() == ".csv":
+        return _from_csv(local.absolute(), root_dir, save_dir, vectors)
+    return _from_files([local.absolute()], [local.stem], local.absolute().parent, save_dir, vectors)
+
+
+def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
+    metadata = _metadata_of(folder)
+    if metadata is not None:
+        logger.info("Reading %s", metadata)
+        return _from_csv(metadata, None, save_dir, vectors)
+    endings = tuple("." + extension.lower().lstrip(".") for extension in audio_formats)
+    audio, vector_files = [], []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(endings):
+                audio.append(Path(parent, name))
+            elif is_vector_file(name):
+                vector_files.append(Path(parent, name))
+    if audio:
+        ids = [str(path.relative_to(folder)) for path in audio]
+        return _from_files(audio, ids, folder, save_dir, vectors)
+    if vector_files and tuple(audio_formats) == AUDIO_FORMATS:  # else those of recordings that were not asked for
+        return _from_vector_files(vector_files, folder, save_dir, vectors)
+    raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
+
+
+def _metadata_of(folder: Path) -> Path | None:
+    """The folder's `metadata.csv`; in a folder that `--save-dir` made, the one csv that was written there."""
+    candidates = [folder / "metadata.csv"]
+    written = (read_record(folder, FILES_RECORD) or {}).get("csv", [])
+    candidates += [folder / name for name in written] if len(written) == 1 else []
+    return next((path for path in candidates if path.exists()), None)
+
+
+def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors) -> Corpus:
+    """A folder of vector files alone: one row for each name, whatever kinds of vector it has."""
+    finder = VectorFinder()
+    names = {str(path.with_name(vector_stem(path)).relative_to(folder)): str(path) for path in vector_files}
+    paths = {kind: [finder.find(path, kind) for path in names.values()] for kind in VECTOR_KINDS}
+    paths["audio"] = [None] * len(names)
+    return _assemble({"id": list(names)}, RecordingFiles(paths, folder, save_dir), vectors)
+
+
+def _from_files(audio: list[Path], ids: list[str], root: Path, save_dir, vectors) -> Corpus:
+    none = [None] * len(audio)
+    files = RecordingFiles({"audio": list(map(str, audio)), "embedding": none, "ba": none}, root, save_dir)
+    return _assemble({"id": ids}, files, vectors)
+
+
+def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
+    table = _read_csv(path)
+    columns = {name: table[name] for name in table.column_names}
+    # Hugging Face's AudioFolder says file_name; a Dataset's own column is called ba.
+    for name, alias in (("audio", "file_name"), ("binary_attributes", "ba")):
+        if alias in columns and name not in columns:
+            columns[name] = columns.pop(alias)
+    present = [name for name in _CSV_FILE_COLUMNS if name in columns]
+    if not present:
+        raise UserError(
+            f"{path} has none of the columns {', '.join(_CSV_FILE_COLUMNS)}; its columns are {', '.join(columns)}"
+        )
+    if "id" not in columns:
+        if "audio" not in columns:
+            raise UserError(f"{path} has neither an id nor an audio column; its columns are {', '.join(columns)}")
+        columns = {"id": columns["audio"], **columns}
+    for name in {"id", *present} & columns.keys():
+        columns[name] = columns[name].to_pylist()
+    if "audio" in columns:
+        columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]
+    root = Path(os.path.normpath(path.parent if root_dir is None else Path(root_dir).absolute()))
+    ids = columns["id"]
+    paths = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
+    start = os.path.join(root, "")
+    for name in present:
+        paths[_CSV_FILE_COLUMNS[name]] = [_under(start, value) for value in columns.pop(name)]
+    usable = [any(row) for row in zip(*paths.values(), strict=True)]
+    skipped = [
+        Skipped(ids[row] or f"row {row + 2}", "the csv names no file") for row, keep in enumerate(usable) if not keep
+    ]
+    if skipped:
+        keep = np.flatnonzero(usable)
+        columns = {
+            name: [values[row] for row in keep] if isinstance(values, list) else values.take(keep)
+            for name, values in columns.items()
+        }
+        paths = {kind: [values[row] for row in keep] for kind, values in paths.items()}
+    corpus = _assemble(columns, RecordingFiles(paths, root, save_dir), vectors)
+    corpus.skipped[:0] = skipped
+    return corpus
+
+
+def _under(start: str, value: str | None) -> str | None:
+    """A csv's path, relative ones from a folder, without `..` (so that what is written under a folder stays there)."""
+    if value is None:
+        return None
+    plain = os.sep != "\\" and not value.startswith((os.sep, "."))
+    if plain and "/." not in value and "//" not in value and not value.endswith("/"):
+        return start + value
+    return os.path.normpath(os.path.join(start, value))
+
+
+def _read_csv(path: Path):
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = next(csv.reader(file), None)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text in UTF-8: {error}") from error
+    if not header:
+        raise UserError(f"{path} is empty: expected a header with id, audio, speaker, embedding or binary_attributes")
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise UserError(f"{path} has several columns named {', '.join(repeated)}")
+    text = {name: pa.string() for name in ("id", "speaker", "file_name", "ba", *_CSV_FILE_COLUMNS)}
+    options = arrow_csv.ConvertOptions(column_types=text, null_values=[""], strings_can_be_null=True)
+    try:
+        return arrow_csv.read_csv(
+            path,
+            read_options=arrow_csv.ReadOptions(column_names=header, skip_rows=1),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=options,
+        )
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path} is not a proper csv: {error}") from error
+
+
+def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence[str]) -> Corpus:
+    """Look for vector files beside the recordings, read those wanted, and make the Dataset."""
+    import datasets
+    import pyarrow as pa
+
+    ids = columns["id"] = [
+        str(name) if name is not None else str(files.reference(row)) for row, name in enumerate(columns["id"])
+    ]
+    check_unique(ids)
+    finder = VectorFinder()
+    for kind in VECTOR_KINDS:
+        given = files.named[kind] = files.paths[kind]
+        files.paths[kind] = [_find_vector(finder, files, row, kind) or given[row] for row in range(len(ids))]
+
+    arrays = {name: pa.array(values) if isinstance(values, list) else values for name, values in columns.items()}
+    for name in ("id", "speaker"):
+        if name in arrays:
+            arrays[name] = arrays[name].cast(pa.string())
+    if any(files.paths["audio"]):
+        audio = pa.array(files.paths["audio"], pa.string())
+        parts = [pa.nulls(len(audio), pa.binary()), audio]
+        arrays["audio"] = pa.StructArray.from_arrays(parts, ["bytes", "path"], mask=audio.is_null())
+    skipped: list[Skipped] = []
+    for kind in vectors:
+        if any(files.paths[kind]):
+            column = read_vector_files(files.paths[kind], kind, ids, skipped)
+            if column is not None:
+                arrays[kind] = column
+    dataset = datasets.Dataset(pa.table(arrays))
+    if "audio" in arrays:
+        dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
+    return Corpus(dataset, files, skipped)
+
+
+def _find_vector(finder: VectorFinder, files: RecordingFiles, row: int, kind: str) -> str | None:
+    """A vector file under the save folder wins; then the csv's column; then a file beside the audio."""
+    if files.save_dir is not None and (found := finder.find(files.mirrored(row), kind)):
+        return found
+    return files.paths[kind][row] or finder.find(files.reference(row), kind)
+
+
+def read_vector_files(
+    paths: list[str | None], kind: str, ids: list[str], skipped: list[Skipped]
+) -> "pa.FixedSizeListArray | None":
+    """Read vector files as one column.
+
+    Args:
+        paths: one file, or None, for each recording.
+        kind (str): `embedding` or `ba`.
+        ids: of the recordings.
+        skipped: those whose file could not be used are added to it.
+
+    Returns:
+        a fixed-length Arrow column; None if there is no vector at all.
+    """
+    from tqdm import tqdm
+
+    def read(path: str | None) -> np.ndarray | str | None:
+        try:
+            return None if path is None else read_vector(Path(path), kind)
+        except VectorError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        rows = tqdm(pool.map(read, paths), total=len(paths), desc=f"Reading {kind} files", disable=len(paths) < 5000)
+        vectors = list(rows)
+    skipped += [Skipped(ids[row], vector) for row, vector in enumerate(vectors) if isinstance(vector, str)]
+    return fixed_length(vectors, ids, kind, skipped)

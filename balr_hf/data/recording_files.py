@@ -1,0 +1,69 @@
+"""The files behind a corpus that was read from files, and where new vector files go."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from balr_hf.data.vectors import vector_path
+from balr_hf.errors import UserError
+
+
+@dataclass
+class RecordingFiles:
+    """The files behind a corpus that was read from files: what is where, and where a new vector file goes.
+
+    Attributes:
+        paths: for `audio`, `embedding` and `ba`, one path (or None) a row; as strings, since there can be millions.
+        root: the folder that relative paths start from.
+        save_dir: where new vector files go, mirroring `root`; None puts them beside the recordings.
+        named: those of `paths` that a csv names, whether they exist or not.
+    """
+
+    paths: dict[str, list[str | None]]
+    root: Path
+    save_dir: Path | None = None
+    named: dict[str, list[str | None]] = field(default_factory=dict)
+    _outside: Path | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        inside = os.path.join(self.root, "")
+        outside = {os.path.dirname(p) for p in map(self.reference, range(len(self))) if not p.startswith(inside)}
+        if outside:
+            self._outside = Path(os.path.commonpath(outside))
+
+    def __len__(self) -> int:
+        return len(self.paths["audio"])
+
+    def reference(self, row: int) -> str:
+        """The file that stands for the recording: its audio, else its embedding, else its attributes."""
+        return self.paths["audio"][row] or self.paths["embedding"][row] or self.paths["ba"][row]
+
+    def mirrored(self, row: int) -> Path:
+        """The recording's reference file, moved under `save_dir` if there is one."""
+        reference = Path(self.reference(row))
+        if self.save_dir is None:
+            return reference
+        root = self.root if reference.is_relative_to(self.root) else self._outside
+        return self.save_dir / reference.relative_to(root)
+
+    def output(self, row: int, kind: str, extension: str) -> Path:
+        """Where the recording's new vector file goes: where the csv says, else beside its reference file."""
+        named = self.named[kind][row] if kind in self.named and self.save_dir is None else None
+        if named is None:
+            return vector_path(self.mirrored(row), kind, extension)
+        if not named.endswith((".txt", ".npy")):
+            raise UserError(f"the csv names {named}, and only .txt and .npy are written: use --save-dir")
+        return Path(named)
+
+    def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:
+        """Refuse to write two recordings' vectors to one file (`a.wav` and `a.flac` in one folder)."""
+        first: dict[Path, int] = {}
+        for row in rows:
+            path = self.output(row, kind, extension)
+            if path in first:
+                raise UserError(
+                    f"{self.reference(first[path])} and {self.reference(row)} would both write {path.name}: "
+                    "rename one, restrict --audio-formats, or use --save-format dataset"
+                )
+            first[path] = row

@@ -1,0 +1,413 @@
+"""Where new vectors are kept as they are computed, so that a run that was stopped goes on where it was.
+
+    corpus = read_corpus("corpus.csv", save_dir="embeddings")
+    store = open_store(corpus, "embedding", save_dir="embeddings", model_name=weights_digest(model))
+    filled = store.fill(partial(compute_embeddings, model), needs="audio")
+    dataset = store.load()  # the corpus with its embeddings
+
+`WespeakerModel.extract_embeddings(corpus, save_dir=...)` and
+`BinaryAttributeAutoEncoder.get_binary_attributes(corpus, save_dir=...)` do just that.
+"""
+
+import csv
+import hashlib
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, fixed_length_column, vector_matrix, vector_present
+from balr_hf.data.contract import Corpus, from_dataset
+from balr_hf.data.reading import read_corpus, read_vector_files
+from balr_hf.data.recording_files import RecordingFiles
+from balr_hf.data.saving import (
+    DATASET_RECORD,
+    FILES_RECORD,
+    check_replaceable,
+    is_saved_dataset,
+    read_record,
+    save_dataset,
+)
+from balr_hf.data.skipped import Skipped
+from balr_hf.data.vectors import VectorFinder, is_vector_file, write_vector
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.files import atomic_path, write_json
+
+if TYPE_CHECKING:
+    import datasets
+
+logger = logging.getLogger(__name__)
+
+SAVE_FORMATS = ("txt", "npy", "dataset")
+
+# The step that makes each column, for messages.
+_STEPS = {"embedding": "balr extract", "ba": "balr binarize"}
+
+
+class SaveVectors(Protocol):
+    """Keeps a batch: the recordings' ids, and their vectors `(recordings, values)`."""
+
+    def __call__(self, ids: list[str], vectors: np.ndarray) -> None: ...
+
+
+class ComputeVectors(Protocol):
+    """Computes the vectors of the recordings that are left to do, and hands each batch to `save` as it is done.
+
+    Returns the recordings with the vectors' column, and those that were skipped.
+    """
+
+    def __call__(
+        self, dataset: "datasets.Dataset", *, save: SaveVectors
+    ) -> "tuple[datasets.Dataset, list[Skipped]]": ...
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What came of filling a store.
+
+    Attributes:
+        total: recordings of the corpus.
+        done: vectors that were computed now.
+        before: vectors that were there already.
+        skipped: the recordings that have no vector, with the reasons.
+        where: the folder that was saved to; None if nothing is saved.
+    """
+
+    total: int
+    done: int
+    before: int
+    skipped: list[Skipped] = field(default_factory=list)
+    where: Path | None = None
+
+
+def open_store(
+    corpus: Corpus,
+    kind: str,
+    *,
+    save_dir: str | Path | None = None,
+    save_format: str | None = None,
+    model_name: str = "",
+) -> "NoStore":
+    """The store for a corpus: what goes in decides what comes out, unless `save_format` says otherwise.
+
+    Args:
+        corpus: of [`read_corpus`], which must have been given the same `save_dir`.
+        kind (str): `embedding` or `ba`.
+        save_dir: where to save; by default beside the recordings, which a corpus of files allows.
+        save_format (str, *optional*): `txt`, `npy` or `dataset`; by default `txt` for files, `dataset` for a Dataset.
+        model_name (str): identifies the model, so that an interrupted run is only resumed with the same one.
+
+    Raises:
+        ConfigError: an unknown format, or a Dataset without `save_dir`.
+        UserError: `save_dir` holds other things.
+    """
+    save_format = save_format or ("dataset" if corpus.files is None else "txt")
+    if save_format not in SAVE_FORMATS:
+        raise ConfigError(f"save_format={save_format!r}: expected {', '.join(SAVE_FORMATS)}")
+    if save_dir is None and (corpus.files is None or save_format == "dataset"):
+        raise ConfigError("a Dataset is saved to a folder of its own: say where with --save-dir (save_dir=)")
+    if save_format == "dataset":
+        return DatasetStore(corpus, kind, save_dir, model_name)
+    return FileStore(corpus, kind, save_dir, f".{save_format}")
+
+
+def open_store_for(
+    source: "datasets.Dataset | Corpus | str | Path",
+    kind: str,
+    *,
+    save_dir: str | Path | None = None,
+    save_format: str | None = None,
+    model_name: str = "",
+) -> "NoStore":
+    """[`open_store`] for whatever [`load_corpus`] reads; one that saves nothing if neither says where nor how."""
+    if isinstance(source, str | Path):
+        source = read_corpus(source, save_dir=save_dir)
+    elif not isinstance(source, Corpus):
+        source = from_dataset(source, VECTOR_KINDS)
+    if save_dir is None and save_format is None:
+        return NoStore(source, kind)
+    return open_store(source, kind, save_dir=save_dir, save_format=save_format, model_name=model_name)
+
+
+def is_dataset_source(source: str | Path) -> bool:
+    """Whether this names a Dataset (saved, parquet or on the Hub) rather than files."""
+    path = Path(source)
+    return not path.exists() or path.suffix == ".parquet" or (path.is_dir() and is_saved_dataset(path))
+
+
+class NoStore:
+    """Saves nothing; the base of the stores.
+
+    Args:
+        corpus: what is worked on.
+        kind (str): `embedding` or `ba`.
+    """
+
+    def __init__(self, corpus: Corpus, kind: str):
+        self.corpus, self.kind = corpus, kind
+        self.dataset = corpus.dataset
+        self._result: datasets.Dataset | None = None
+
+    def fill(self, compute: ComputeVectors, needs: str, force: bool = False) -> Filled:
+        """Compute the vectors that are missing, and keep each batch as it is done.
+
+        Args:
+            compute: called with the recordings that are left to do and `save=`, e.g.
+                `partial(compute_embeddings, model)`.
+            needs (str): the column that the vectors are computed from: `audio` or `embedding`.
+            force (bool): compute all of them anew.
+
+        Raises:
+            UserError: the corpus lacks the column, or what the store or `compute` raises.
+        """
+        dataset = self.dataset
+        before = np.zeros(len(dataset), dtype=bool) if force else self.existing()
+        todo = np.flatnonzero(~before)
+        self.prepare(todo)
+        done, skipped = 0, []
+        if len(todo):
+            part = dataset.select(todo)
+            part = part.remove_columns(self.kind) if self.kind in part.column_names else part
+            if needs not in part.column_names:
+                raise UserError(self._nothing_to_compute_from(needs))
+            result, skipped = compute(part, save=self.save)
+            present = vector_present(result, self.kind)
+            done = int(present.sum())
+            self.add(todo[present], result)
+        where = self.finish(int(before.sum()) + done)
+        skipped = _all_skipped(dataset, before, self.corpus.skipped, skipped)
+        return Filled(len(dataset), done, int(before.sum()), skipped, where)
+
+    def load(self) -> "datasets.Dataset":
+        """The corpus with its vectors, once they are computed."""
+        return self.dataset if self._result is None else self._result
+
+    def existing(self) -> np.ndarray:
+        """Which recordings have their vector already: bool `(rows,)`."""
+        return vector_present(self.dataset, self.kind)
+
+    def prepare(self, rows: np.ndarray) -> None:
+        """Called with the rows that are left to do, before anything is computed."""
+
+    def save(self, ids: list[str], vectors: np.ndarray) -> None:
+        """Keep a batch as soon as it is computed."""
+
+    def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
+        """Take the vectors of all rows that were computed."""
+        if not len(rows):
+            return
+        vectors = vector_matrix(result, self.kind)[0]
+        present = vector_present(self.dataset, self.kind)
+        matrix = np.zeros((len(self.dataset), vectors.shape[1]), dtype=vectors.dtype)
+        if present.any():
+            matrix[present] = vector_matrix(self.dataset, self.kind)[0]
+        matrix[rows], present[rows] = vectors, True
+        self._result = add_vector_column(self.dataset, self.kind, fixed_length_column(matrix, present))
+
+    def finish(self, count: int) -> Path | None:
+        """Called at the end with the number of recordings that have a vector; returns the folder that was saved to."""
+        return None
+
+    def _nothing_to_compute_from(self, needs: str) -> str:
+        skipped = self.corpus.skipped
+        why = f"; {len(skipped)} could not be read, the first: {skipped[0].reason}" if skipped else ""
+        step = f" (run {_STEPS[needs]} first)" if needs in _STEPS else ""
+        return f"{self.corpus.source or 'the corpus'} has no {needs} to compute from{step}{why}"
+
+
+class FileStore(NoStore):
+    """One vector file a recording, beside it or under the save folder, written as soon as its batch is done.
+
+    Args:
+        corpus, kind: as for [`NoStore`].
+        save_dir: where to save; beside the recordings by default.
+        extension (str): `.txt` or `.npy`.
+
+    Raises:
+        UserError: the save folder holds the vectors of another corpus, or two recordings would write one file.
+    """
+
+    CSV_COLUMNS = ("id", "embedding", "binary_attributes")
+
+    def __init__(self, corpus: Corpus, kind: str, save_dir: str | Path | None = None, extension: str = ".txt"):
+        super().__init__(corpus, kind)
+        self.extension = extension
+        self.source = Path(corpus.source or "corpus")
+        self.save_dir = None if save_dir is None else Path(save_dir).absolute()
+        self.files = corpus.files or _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
+        if self.save_dir == self.files.root and corpus.files is not None:
+            self.save_dir = None  # saving into the corpus itself
+        self.path_of: dict[str, Path] = {}
+        self.record = {"source": str(self.source.absolute() if corpus.files is None else self.files.root), "csv": []}
+        if self.save_dir is not None:
+            self._check_save_dir()
+
+    def load(self) -> "datasets.Dataset":
+        ids = list(self.dataset["id"])
+        known = self.files.paths[self.kind]
+        paths = [str(self.path_of[name]) if name in self.path_of else known[row] for row, name in enumerate(ids)]
+        paths = [path if path is not None and os.path.exists(path) else None for path in paths]
+        column = read_vector_files(paths, self.kind, ids, skipped=[])
+        return self.dataset if column is None else add_vector_column(self.dataset, self.kind, column)
+
+    def existing(self) -> np.ndarray:
+        paths = self.files.paths[self.kind]
+        return np.array([path is not None and os.path.exists(path) for path in paths], dtype=bool)
+
+    def prepare(self, rows: np.ndarray) -> None:
+        self.files.check_outputs_distinct(rows, self.kind, self.extension)
+        ids = self.dataset["id"]
+        self.path_of = {ids[int(row)]: self.files.output(int(row), self.kind, self.extension) for row in rows}
+        if self.save_dir is not None:
+            self._write_record()
+
+    def save(self, ids: list[str], vectors: np.ndarray) -> None:
+        for name, vector in zip(ids, vectors, strict=True):
+            path = self.path_of[name]
+            write_vector(path, vector)
+            if is_vector_file(path.name):  # found by its name, and so might be read in the new one's place
+                for other in {".txt", ".npy"} - {path.suffix}:
+                    path.with_suffix(other).unlink(missing_ok=True)
+
+    def finish(self, count: int) -> Path:
+        if self.save_dir is None:
+            return self.files.root
+        if count:
+            self._write_csv()
+        return self.save_dir
+
+    def _check_save_dir(self) -> None:
+        known = read_record(self.save_dir, FILES_RECORD)
+        if known is None:
+            return
+        if known["source"] != self.record["source"]:
+            raise UserError(
+                f"{self.save_dir} holds the vectors of another corpus ({known['source']}): choose another --save-dir "
+                "(save_dir=)"
+            )
+        self.record = {"csv": [], **known}
+
+    def _write_record(self) -> None:
+        write_json(self.save_dir / FILES_RECORD, self.record)
+
+    def _write_csv(self) -> None:
+        """A csv that names the vector files of the save folder, so that it is a corpus of its own."""
+        name = self.source.name if self.source.suffix.lower() == ".csv" else "metadata.csv"
+        target, dataset = self.save_dir / name, self.dataset
+        if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):
+            logger.warning("Left %s as it is: it was not written by balr", target)
+            return
+        ids, finder = list(dataset["id"]), VectorFinder()
+        others = [n for n in dataset.column_names if n not in ("id", "audio", "embedding", "ba")]
+        columns = [dataset[n] for n in others]
+        self.record["csv"] = sorted({*self.record["csv"], name})
+        self._write_record()
+        with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([*self.CSV_COLUMNS, *others])
+            for row, recording in enumerate(ids):
+                paths = [finder.find(self.files.mirrored(row), k) for k in ("embedding", "ba")]
+                if any(paths):
+                    names = ["" if path is None else os.path.relpath(path, self.save_dir) for path in paths]
+                    rest = ["" if column[row] is None else column[row] for column in columns]
+                    writer.writerow([recording, *names, *rest])
+
+
+def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
+    """Files for a Dataset's recordings: named by id, and never outside the save folder."""
+    safe = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in ids]
+    audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in safe]
+    finder = VectorFinder()
+    paths = {k: [finder.find(path, k) if k == kind else None for path in audio] for k in ("embedding", "ba")}
+    return RecordingFiles({"audio": audio, **paths}, save_dir)
+
+
+class DatasetStore(NoStore):
+    """One Dataset at the save folder; what is done is kept beside it in parts, a file a batch, until it is whole.
+
+    Parts, and a Dataset saved earlier, are taken up only for the same recordings and the same model.
+
+    Args:
+        corpus, kind: as for [`NoStore`].
+        save_dir: the Dataset's folder.
+        model_name (str): identifies the model.
+
+    Raises:
+        UserError: the save folder holds other things.
+    """
+
+    def __init__(self, corpus: Corpus, kind: str, save_dir: str | Path, model_name: str = ""):
+        super().__init__(corpus, kind)
+        self.save_dir = Path(save_dir).absolute()
+        check_replaceable(self.save_dir)
+        key = hashlib.sha256(f"{kind} {model_name} {corpus.fingerprint()}".encode()).hexdigest()
+        self.record = {"kind": kind, "key": key}
+        self.parts = self.save_dir.with_name(f".{self.save_dir.name}.{key[:12]}.parts")
+        self.pieces: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their vectors
+        self.is_whole = False
+
+    def load(self) -> "datasets.Dataset":
+        import datasets
+
+        return datasets.load_from_disk(str(self.save_dir)) if is_saved_dataset(self.save_dir) else self.dataset
+
+    def existing(self) -> np.ndarray:
+        present = vector_present(self.dataset, self.kind)
+        if present.any():
+            self.pieces.append((np.flatnonzero(present), vector_matrix(self.dataset, self.kind)[0]))
+        if read_record(self.save_dir, DATASET_RECORD) == self.record:
+            import datasets
+
+            saved = datasets.load_from_disk(str(self.save_dir))
+            found = vector_present(saved, self.kind)  # row for row the same recordings
+            self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
+            self.is_whole = True
+            return present | found
+        row_of = {name: row for row, name in enumerate(self.dataset["id"])}
+        for path in sorted(self.parts.glob("*.npz")):
+            with np.load(path, allow_pickle=False) as part:
+                rows = np.array([row_of[name] for name in part["ids"].tolist()])
+                self.pieces.append((rows, part["vectors"]))
+                present[rows] = True
+        if self.parts.exists():
+            logger.info("Going on with an interrupted run: %d recordings are done already", present.sum())
+        return present
+
+    def save(self, ids: list[str], vectors: np.ndarray) -> None:
+        with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, ids=np.array(ids), vectors=vectors)
+
+    def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
+        if len(rows):
+            self.pieces.append((rows, vector_matrix(result, self.kind)[0]))
+            self.is_whole = False
+
+    def finish(self, count: int) -> Path:
+        if count and not self.is_whole:
+            width = self.pieces[0][1].shape[1]
+            if any(vectors.shape[1] != width for _, vectors in self.pieces):
+                raise UserError(f"{self.kind} vectors of another size are there already: recompute all with --force")
+            matrix = np.zeros((len(self.dataset), width), dtype=self.pieces[0][1].dtype)
+            present = np.zeros(len(self.dataset), dtype=bool)
+            for rows, vectors in self.pieces:
+                matrix[rows], present[rows] = vectors, True
+            column = fixed_length_column(matrix, present)
+            save_dataset(add_vector_column(self.dataset, self.kind, column), self.save_dir, self.record)
+        shutil.rmtree(self.parts, ignore_errors=True)
+        return self.save_dir
+
+
+def _all_skipped(
+    dataset: "datasets.Dataset", before: np.ndarray, reading: Sequence[Skipped], computing: Sequence[Skipped]
+) -> list[Skipped]:
+    """What reading and computing left out, each recording once, but none that has its vector from before."""
+    had = {dataset[int(row)]["id"] for row in np.flatnonzero(before)} if reading else set()
+    reading = [row for row in reading if row.id not in had]
+    known = {row.id for row in reading}  # a bad vector file is the reason already
+    return [*reading, *(row for row in computing if row.id not in known)]

@@ -1,0 +1,178 @@
+"""Vector files: one embedding or one set of binary attributes a file, as `.txt` (numpy text), `.npy` or `.pkl`.
+
+Reads what BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) without ever running code from a pickle.
+"""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from balr_hf.errors import UserError
+from balr_hf.files import atomic_path
+
+SUFFIXES = {"embedding": ("_emb",), "ba": ("_ba", "_emb_ba")}
+EXTENSIONS = (".txt", ".npy", ".pkl")
+
+# All that pickles of plain numpy arrays name, in numpy 1 and 2 and in pickle protocols 0 to 5.
+_PICKLE_NAMES = {
+    (module.format(core), name)
+    for core in ("core", "_core")
+    for module, name in (
+        ("numpy.{}.multiarray", "_reconstruct"),
+        ("numpy.{}.multiarray", "scalar"),
+        ("numpy.{}.numeric", "_frombuffer"),
+    )
+} | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+
+class VectorError(UserError):
+    """A vector file that cannot be used; the message is the reason."""
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str):
+        if (module, name) not in _PICKLE_NAMES:
+            raise VectorError(f"refused: this pickle names {module}.{name}; only plain numpy arrays are read")
+        # A pickle can set attributes of Python functions that it names: it gets new ones, ours to throw away.
+        if name == "encode":
+            return _latin1_encoder()
+        if name == "_frombuffer":
+            return lambda buffer, dtype, shape, order: np.frombuffer(buffer, dtype).reshape(shape, order=order)
+        return super().find_class(module, name)
+
+
+def _latin1_encoder():
+    """How pickle protocols 0 to 2 write bytes; any other codec could be a decompression bomb."""
+
+    def encode(text: str, encoding: str = "latin1") -> bytes:
+        if encoding != "latin1":
+            raise VectorError(f"refused: this pickle encodes with {encoding!r}; only plain numpy arrays are read")
+        return text.encode("latin1")
+
+    return encode
+
+
+def read_vector(path: Path, kind: str) -> np.ndarray:
+    """Read one vector file.
+
+    Args:
+        path (Path): `.txt`, `.npy` or `.pkl`.
+        kind (str): `embedding` or `ba`.
+
+    Returns:
+        float32 of shape `(values,)` for an embedding, bool of shape `(attributes,)` for attributes (from plain bits or
+        from BALR's `(attributes, 2)` pairs of active, inactive).
+
+    Raises:
+        VectorError: missing, empty, damaged, of the wrong shape, not finite, not bits, or a pickle that names anything
+            but numpy arrays.
+    """
+    return (as_embedding if kind == "embedding" else as_bits)(_read_array(path))
+
+
+def _read_array(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise VectorError(f"file not found: {path}")
+    if path.stat().st_size == 0:
+        raise VectorError(f"empty file: {path.name}")
+    try:
+        if path.suffix == ".txt":
+            array = np.loadtxt(path, dtype=np.float64, ndmin=1)
+        elif path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+        elif path.suffix == ".pkl":
+            with path.open("rb") as file:
+                array = _ArrayUnpickler(file).load()
+        else:
+            raise VectorError(f"unknown kind of vector file {path.name}: expected one of {', '.join(EXTENSIONS)}")
+    except VectorError:
+        raise
+    except Exception as error:  # a damaged file can make numpy and pickle raise almost anything
+        raise VectorError(f"damaged vector file {path.name} ({error})") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+        raise VectorError(f"{path.name} holds no array of numbers")
+    return array
+
+
+def as_embedding(array: np.ndarray) -> np.ndarray:
+    if array.ndim == 2 and 1 in array.shape:
+        array = array.ravel()
+    if array.ndim != 1 or array.size < 2:
+        raise VectorError(f"an embedding of shape {array.shape}: expected (values,)")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise VectorError("the embedding has values that are not finite")
+    return array
+
+
+def as_bits(array: np.ndarray) -> np.ndarray:
+    if not np.isin(array, (0, 1)).all():
+        raise VectorError("binary attributes other than 0 and 1")
+    bits = array.astype(bool)
+    if bits.ndim == 2 and bits.shape[1] == 2:
+        if not (bits[:, 0] ^ bits[:, 1]).all():
+            raise VectorError("attribute pairs that are not (active, inactive) of one recording")
+        bits = bits[:, 0]
+    if bits.ndim == 2 and 1 in bits.shape:
+        bits = bits.ravel()
+    if bits.ndim != 1 or not bits.size:
+        raise VectorError(f"binary attributes of shape {bits.shape}: expected (attributes,) or (attributes, 2)")
+    return bits
+
+
+def write_vector(path: Path, vector: np.ndarray) -> None:
+    """Write one vector as `.txt` (nine digits: float32 survives exactly) or `.npy`, complete or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        if path.suffix == ".npy":
+            np.save(file, vector)
+        else:
+            np.savetxt(file, vector, fmt="%d" if vector.dtype == bool else "%.9g")
+
+
+def vector_stem(path: Path) -> str:
+    """The recording's name in a vector file's name: `NAME` of `NAME_emb.txt`, `NAME_ba.npy`, `NAME_emb_ba.pkl`."""
+    stem = path.stem
+    if path.suffix in EXTENSIONS:
+        for suffix in ("_emb_ba", "_emb", "_ba"):
+            if stem.endswith(suffix):
+                return stem.removesuffix(suffix)
+    return stem
+
+
+def vector_path(reference: Path, kind: str, extension: str) -> Path:
+    """Where the `kind` vector of the recording at `reference` (audio or other vector file) is written."""
+    return reference.with_name(vector_stem(reference) + SUFFIXES[kind][0] + extension)
+
+
+class VectorFinder:
+    """Finds the vector files that lie beside recordings; each folder is listed once for all of its recordings."""
+
+    def __init__(self):
+        self._names: dict[str, set[str]] = {}
+
+    def find(self, reference: str | Path, kind: str) -> str | None:
+        """The path of the `kind` vector file beside `reference`, or None."""
+        folder = os.path.dirname(reference)
+        names = self._names.get(folder)
+        if names is None:
+            try:
+                names = set(filter(is_vector_file, os.listdir(folder or ".")))
+            except OSError:
+                names = set()
+            self._names[folder] = names
+        if names:
+            stem = vector_stem(Path(reference))
+            for suffix in SUFFIXES[kind]:
+                for extension in EXTENSIONS:
+                    if stem + suffix + extension in names:
+                        return os.path.join(folder, stem + suffix + extension)
+        return None
+
+
+def is_vector_file(name: str) -> bool:
+    """Whether a file name is that of a vector file (`*_emb.*`, `*_ba.*`)."""
+    stem, extension = os.path.splitext(name)
+    return extension in EXTENSIONS and stem.endswith(("_emb", "_ba"))

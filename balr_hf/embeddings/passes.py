@@ -1,0 +1,150 @@
+"""Waveforms -> embeddings: whole recordings on threads of a CPU, padded passes on a GPU."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from balr_hf.audio import AudioError, load_audio
+from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
+
+if TYPE_CHECKING:
+    from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
+    from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+
+
+class Embedder(Protocol):
+    """What extraction needs of an embedder: what a [`WespeakerModel`] has."""
+
+    config: "WespeakerConfig"
+    feature_extractor: "WespeakerFeatureExtractor"
+    device: torch.device
+
+    def __call__(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> Any: ...
+
+    def for_inference(self) -> "Embedder": ...
+
+    def to(self, device: torch.device) -> Any: ...
+
+    def state_dict(self) -> dict[str, torch.Tensor]: ...
+
+
+# Frames (padding included) that one forward pass takes on a GPU: it must be large to fill it. On any other device each
+# recording has a pass of its own.
+FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
+# The longest recording of a pass, to which the others are padded, over the shortest.
+PADDING_RATIO = 1.25
+# What the convolutions compute in. tf32 concerns NVIDIA GPUs; elsewhere it is fp32.
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+
+def load_usable(audio: Any, extractor: "WespeakerFeatureExtractor") -> np.ndarray | str:
+    """A recording's samples `(samples,)`, or the reason why they cannot be embedded."""
+    try:
+        samples = load_audio(audio, extractor.sampling_rate)
+    except AudioError as error:
+        return str(error)
+    except Exception as error:  # one odd recording must not stop the corpus, whatever its decoder raises
+        return f"cannot be decoded ({type(error).__name__}: {error})"
+    if extractor.num_frames(len(samples)) < MIN_FRAMES:
+        milliseconds = extractor.frame_length + (MIN_FRAMES - 1) * extractor.frame_shift
+        return f"too short: {1000 * len(samples) / extractor.sampling_rate:.0f} ms of at least {milliseconds} ms"
+    if np.ptp(samples) == 0:
+        return "digital silence"
+    return samples
+
+
+def embed_waveforms(
+    model: Embedder,
+    extractor: "WespeakerFeatureExtractor",
+    waveforms: Sequence[np.ndarray],
+    device: torch.device,
+    precision: str = "fp32",
+) -> np.ndarray:
+    """Embed recordings: on a CPU each on a thread of its own, on a GPU in passes of similar length.
+
+    Args:
+        model: the embedder, on `device`; faster if it comes from [`WespeakerModel.for_inference`].
+        extractor: makes its features.
+        waveforms (`(samples,)` each): at the extractor's rate.
+        device: where to compute.
+        precision (str): `fp32`, `tf32` or `bf16`.
+
+    Returns:
+        float32 `(recordings, embed_dim)`, in the order of `waveforms`.
+    """
+    embeddings = np.empty((len(waveforms), model.config.embed_dim), dtype=np.float32)
+    if device.type not in FRAMES_PER_PASS:
+        alone = on_threads(lambda samples: embed_together(model, extractor, [samples], device, precision), waveforms)
+        return np.concatenate(alone) if alone else embeddings
+    frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]
+    for rows in _passes(frames, FRAMES_PER_PASS[device.type]):
+        embeddings[rows] = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
+    return embeddings
+
+
+@torch.inference_mode()
+def embed_together(
+    model: Embedder,
+    extractor: "WespeakerFeatureExtractor",
+    waveforms: list[np.ndarray],
+    device: torch.device,
+    precision: str,
+) -> np.ndarray:
+    """Embed recordings in one pass, padded to the longest: float32 `(recordings, embed_dim)`."""
+    features = extractor(waveforms, device=device)
+    mask = features["attention_mask"]
+    mask = None if len(waveforms) == 1 or mask.all() else mask
+    half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    with half, _convolutions(device, precision):
+        return model(features["input_features"], mask).embeddings.float().cpu().numpy()
+
+
+@contextmanager
+def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
+    """Keep NVIDIA GPUs to what was asked for: by default they take fp32 convolutions as leave to use tf32."""
+    if device.type != "cuda":
+        yield
+        return
+    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where reading the old setting may be an error
+        settings, name, values = torch.backends.cudnn.conv, "fp32_precision", ("ieee", "tf32")
+    else:
+        settings, name, values = torch.backends.cudnn, "allow_tf32", (False, True)
+    before = getattr(settings, name)
+    setattr(settings, name, values[precision == "tf32"])
+    try:
+        yield
+    finally:
+        setattr(settings, name, before)
+
+
+def on_threads(function: Callable, items: Sequence) -> list:
+    """Map over items on as many threads as torch would use within one operation, which then has what is left of them.
+
+    Whole recordings side by side keep all cores busier than one recording after the other, each operation shared out.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, len(items))
+    if workers < 2:
+        return [function(item) for item in items]
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+            return list(pool.map(function, items))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
+    """Group rows of similar length so that each group, padded, stays within the budget and holds little padding."""
+    group: list[int] = []
+    for row in sorted(range(len(frames)), key=frames.__getitem__):
+        over = (len(group) + 1) * frames[row] > frames_per_pass
+        if group and (over or frames[row] > PADDING_RATIO * frames[group[0]]):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
