@@ -1,5 +1,6 @@
 # make demo: from a recording to a likelihood ratio, on what the repository ships, offline
 # make test: all tests
+# make check: lint, layers of imports, types and tests, as continuous integration runs them
 # make bench: how fast everything is on this machine, in tables (about 9 minutes)
 # make test-oldest: all tests with the oldest versions of the Hugging Face libraries that pyproject.toml admits
 # Each makes its environment (.venv; .venv-oldest for the last) if it is missing.
@@ -14,7 +15,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test test-oldest bench lint format install clean
+.PHONY: demo test test-oldest check bench lint layers types format install clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +30,8 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n auto
+
+check: lint layers types test
 
 test-oldest: $(OLDEST_VENV)/.installed
 	$(OLDEST_VENV)/bin/python -m pytest -n auto
@@ -48,9 +51,15 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+layers: install
+	$(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy
+
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(OLDEST_VENV) runs demo .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(OLDEST_VENV) runs demo .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

@@ -63,11 +63,12 @@ def extraction(device: torch.device, audio: float, size: int) -> None:
     print(f"\nFilter banks alone: {features:,.0f} x real time.")
 
 
-def accuracy(device: torch.device) -> None:
+def accuracy(device: torch.device, recordings: int) -> None:
     """What lower precision changes, with the package's own models and recordings."""
     embedder = WespeakerModel.from_pretrained(resource(EMBEDDER)).to(device)
     autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).eval()
     corpus, results = load_corpus(resource(SAMPLE_CORPUS) / "test.csv"), {}
+    corpus = corpus.select(range(min(recordings, len(corpus))))
     for precision in PRECISIONS:
         extracted = embedder.extract_embeddings(corpus, precision=precision)
         embeddings = torch.tensor(vector_matrix(extracted, "embedding")[0])
@@ -116,8 +117,8 @@ def main() -> None:
         return
     datasets.disable_progress_bars()
     small, size = arguments.small, 512 if arguments.small else 8192
-    extraction(device, 5 if small else 3600, size)
-    accuracy(device)
+    extraction(device, 2 if small else 3600, size)
+    accuracy(device, 4 if small else 64)
     training(device, 2_048 if small else 1_000_000)
     scoring(device, 200 if small else 20_000, size)
 

@@ -14,7 +14,30 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by what they need, so that no marker is forgotten: see tests/README.md."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "hub" in item.path.relative_to(ROOT / "tests").parts:
+            item.add_marker("hub")
+        if "run_python" in fixtures:
+            item.add_marker("processes")
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if "cuda" in fixtures:
+            item.add_marker("gpu")
+
+
+@pytest.fixture
+def cuda() -> str:
+    """The name of a GPU; tests that need one are skipped without."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+    return "cuda"
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +50,6 @@ def root() -> Path:
 def golden() -> Path:
     """Figures recorded from the reference systems (see tests/data/golden/README.md)."""
     return ROOT / "tests" / "data" / "golden"
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """Material too large for the repository; tests that need it are skipped without it."""
-    if not SHARED.is_dir():
-        pytest.skip(f"needs {SHARED}, which this checkout does not have beside it")
-    return SHARED
 
 
 @pytest.fixture

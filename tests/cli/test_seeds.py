@@ -104,11 +104,10 @@ def test_training_launched_on_two_processes(balr, checkout, run_python):
         assert run["num_processes"] == 2
 
 
-def test_no_line_of_the_documents_is_missing_here(shared):
+def test_no_line_of_the_documents_is_missing_here(golden):
     known = {*LINES, EXTRACT_FROM_REPOSITORY}
-    text = "\n".join(path.read_text() for path in (shared / "seeds").glob("*.md"))
-    found = {line.strip() for line in text.splitlines() if line.strip().startswith("balr ")}
-    assert found
-    assert found <= known
-    launched = {line.strip() for line in text.splitlines() if line.strip().startswith("torchrun ")}
+    lines = (golden / "balr2_commands.txt").read_text().splitlines()
+    assert {line for line in lines if line.startswith("balr ")} <= known
+    launched = [line for line in lines if line.startswith("torchrun ")]
+    assert len(launched) == 2
     assert all(line.split("main.py ")[1].split()[0] == "train" and "--device cuda:0,1" in line for line in launched)
