@@ -5,7 +5,7 @@
 
 The first argument is a corpus with embeddings (examples/extract.py makes one), the second an autoencoder's folder or
 repository. Without arguments the sample corpus and the models that ship with the package are used. Writes the folder
-`attributes`, a Dataset.
+`attributes`, a Dataset; if the script is stopped and started again, it continues where it was.
 """
 
 import sys
@@ -20,8 +20,7 @@ else:
     corpus, autoencoder = load_corpus(resource(SAMPLE_CORPUS) / "test.csv"), resource(AUTOENCODER)
     corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)).extract_embeddings(corpus)
 
-corpus = BinaryAttributeAutoEncoder.from_pretrained(autoencoder).get_binary_attributes(corpus)
-corpus.save_to_disk("attributes")
+corpus = BinaryAttributeAutoEncoder.from_pretrained(autoencoder).get_binary_attributes(corpus, save_dir="attributes")
 
 bits, present = vector_matrix(corpus, "ba")
 constant = (bits.all(0) | ~bits.any(0)).sum()

@@ -1,10 +1,10 @@
-"""Compare a questioned recording with one or several of a known speaker, and say why.
+"""Compare a questioned recording with one or several recordings of a known speaker, and explain the result.
 
     python examples/compare.py
     python examples/compare.py questioned.wav known-1.wav known-2.wav
 
-Prints the likelihood ratio and the weightiest attributes, and writes the page `comparison.html`. The models are the
-small ones that ship with the package: for real work name your own, as in
+Prints the likelihood ratio and the attributes that weigh most, and writes the page `comparison.html`. The models are
+the small ones that ship with the package. For real work, name your own:
 `pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")`.
 """
 

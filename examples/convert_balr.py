@@ -2,8 +2,9 @@
 
     python examples/convert_balr.py BAE_mse.pt models/bae-mse
 
-It then goes wherever an autoencoder does: `balr binarize corpus.csv encoder.model.checkpoint_path=models/bae-mse`.
-BALR's own was trained on embeddings whose waveforms were not scaled as WeSpeaker's: extract with
+The folder can then be used like that of any autoencoder:
+`balr binarize corpus.csv encoder.model.checkpoint_path=models/bae-mse`. BALR's own autoencoder was trained on
+embeddings of waveforms that were not scaled as WeSpeaker scales them, so extract with
 `embeddings.model.features.waveform_scale=1`.
 """
 

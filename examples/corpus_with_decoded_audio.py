@@ -1,11 +1,13 @@
-"""Embeddings of a corpus that others made: other names of columns, numbered speakers, no ids, audio decoded or not.
+"""Extract embeddings from a corpus that others made, with other column names, numbered speakers and no ids.
+
+The audio may be files or samples that are decoded already.
 
     python examples/corpus_with_decoded_audio.py
     python examples/corpus_with_decoded_audio.py NAME/DATASET validation speaker_id
 
 The arguments are a dataset on the Hub with an `audio` column, one of its splits, and its column of speakers. Without
-them a stand-in is made from the sample corpus. No torchcodec is needed; where it is installed, its `AudioDecoder`s are
-taken too, by `load_audio(row["audio"])` and by the pipelines.
+arguments, the script makes a stand-in from the sample corpus. It does not need torchcodec. Where torchcodec is
+installed, `load_audio(row["audio"])` and the pipelines take its `AudioDecoder`s too.
 """
 
 import sys
@@ -16,15 +18,15 @@ from balr_hf import WespeakerModel, load_audio, load_corpus
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
 
 
-def stand_in():
-    """An `Audio` column, speakers as a `ClassLabel`, no ids."""
+def stand_in() -> datasets.Dataset:
+    """Make a corpus with an `Audio` column, the speakers as a `ClassLabel`, and no ids."""
     recordings = load_corpus(resource(SAMPLE_CORPUS) / "test.csv").select(range(16))
     theirs = recordings.select_columns(["audio", "speaker"]).rename_column("speaker", "speaker_id")
     return theirs.class_encode_column("speaker_id").cast_column("audio", datasets.Audio(sampling_rate=16000))
 
 
-def decoded(theirs):
-    """The same with samples in place of files, as `{"array": ..., "sampling_rate": ...}`."""
+def decoded(theirs: datasets.Dataset) -> datasets.Dataset:
+    """Replace the files of a corpus by samples: `{"array": ..., "sampling_rate": ...}`."""
     files = theirs.cast_column("audio", datasets.Audio(decode=False))
     samples = [{"array": load_audio(audio), "sampling_rate": 16000} for audio in files["audio"]]
     return theirs.remove_columns("audio").add_column("audio", samples)

@@ -1,4 +1,4 @@
-"""From recordings to likelihood ratios on what the package ships: `make demo`.
+"""Go from recordings to likelihood ratios with what ships with the package: `make demo`.
 
 Extracts the embeddings of the synthetic sample corpus, turns them into binary attributes, scores all pairs of the test
 voices, and explains two comparisons. Everything runs offline; nothing is written.
@@ -10,10 +10,11 @@ import transformers
 
 from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, compute_metrics, load_corpus, load_scorer
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, SCORER, resource
-from balr_hf.scoring.trials import read_trials, score_trials, side_counts, side_embeddings, trial_labels
+from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.trials import Trials, read_trials, score_trials, side_counts, side_embeddings, trial_labels
 
 
-def explain(title: str, scorer, counts: np.ndarray, trials, trial: int) -> None:
+def explain(title: str, scorer: Scorer, counts: np.ndarray, trials: Trials, trial: int) -> None:
     """Print one comparison and the attributes that weigh most in it."""
     explanation = scorer.explain(counts[trials.enroll[trial]], counts[trials.test[trial]], names=trials.rows[trial])
     print(f"\n--- {title} ---\n{explanation.to_text(top=3)}")
@@ -25,9 +26,9 @@ def main() -> None:
     sample = resource(SAMPLE_CORPUS)
     print(f"1. Corpus: 64 recordings of 8 synthetic voices ({sample / 'test.csv'})")
     corpus = load_corpus(sample / "test.csv")
-    print("2. Embeddings: 256 numbers a recording")
+    print("2. Embeddings: 256 numbers per recording")
     corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)).extract_embeddings(corpus)
-    print("3. Binary attributes: 512 bits a recording")
+    print("3. Binary attributes: 512 bits per recording")
     corpus = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).get_binary_attributes(corpus)
     scorer = load_scorer(resource(SCORER))
     trials = read_trials(sample / "trials.csv")
@@ -49,8 +50,8 @@ def main() -> None:
     explain("One voice", scorer, counts, trials, int(np.flatnonzero(labels)[0]))
     explain("Two voices", scorer, counts, trials, int(np.flatnonzero(~labels)[0]))
     print(
-        "\nThe voices are synthetic, the models small, and the calibration that of other speech: this shows how the"
-        "\nparts work together, not how well."
+        "\nThe voices are synthetic, the models are small, and the calibration is of other speech: this demonstration"
+        "\nshows how the parts work together, not how well they work."
     )
 
 

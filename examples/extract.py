@@ -3,9 +3,10 @@
     python examples/extract.py
     python examples/extract.py recordings.csv Wespeaker/wespeaker-voxceleb-resnet34-LM
 
-The first argument is a csv, a folder, a saved Dataset, parquet or the id of a dataset on the Hub; the second an
-embedder's folder or repository. Without arguments both are those that ship with the package. Writes the folder
-`embeddings`, a Dataset.
+The first argument is a csv, a folder, a saved Dataset, a parquet file or the id of a dataset on the Hub, and the
+second is the folder or repository of an embedder. Without arguments the sample corpus and the embedder that ship with
+the package are used. Writes the folder `embeddings`, a Dataset; if the script is stopped and started again, it
+continues where it was.
 """
 
 import sys
@@ -19,8 +20,7 @@ from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
 source, embedder = sys.argv[1:] or (resource(SAMPLE_CORPUS) / "test.csv", resource(EMBEDDER))
 
 model = WespeakerModel.from_pretrained(embedder)  # on a GPU: .to("cuda")
-corpus = model.extract_embeddings(load_corpus(source))
-corpus.save_to_disk("embeddings")
+corpus = model.extract_embeddings(load_corpus(source), save_dir="embeddings")
 
 embeddings, present = vector_matrix(corpus, "embedding")
 print(f"{present.sum()} of {len(corpus)} recordings have an embedding of {embeddings.shape[1]} values: embeddings/")

@@ -3,9 +3,9 @@
     python examples/load_wespeaker.py
     python examples/load_wespeaker.py path/to/folder
 
-The argument is a folder or a Hub repository with WeSpeaker's `avg_model.pt` and `config.yaml`; by default
-Wespeaker/wespeaker-voxceleb-resnet34-LM, which is downloaded. Writes the folder `embedder`, which `from_pretrained` of
-this package and of transformers read.
+The argument is a folder or a Hub repository with WeSpeaker's `avg_model.pt` and `config.yaml`. By default it is
+Wespeaker/wespeaker-voxceleb-resnet34-LM, which is downloaded. Writes the folder `embedder`, which can be loaded with
+`from_pretrained` of this package and of transformers.
 """
 
 import sys

@@ -3,16 +3,15 @@
     hf auth login
     python examples/push.py me
 
-The argument is your name on the Hub, or your organisation's. What is pushed are the small models and the sample corpus
-that ship with the package; the repositories are private, and made if there are none. `balr push` does the same from
-the command line, for training runs too.
+The argument is your name on the Hub, or your organisation's. The script pushes the small models and the sample corpus
+that ship with the package, to private repositories, which it makes if they do not exist. `balr push` does the same
+from the command line, and also pushes training runs.
 """
 
 import sys
 
-from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus, load_scorer
+from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus, load_scorer, publish_corpus
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, SCORER, resource
-from balr_hf.hub.publishing import publish_corpus
 
 (namespace,) = sys.argv[1:]
 embedder, autoencoder, scorer, corpus = (

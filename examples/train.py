@@ -5,8 +5,8 @@
     accelerate launch examples/train.py --train train.csv --val val.csv --epochs 200
     accelerate launch examples/train.py --push-to-hub --hub-model-id me/attributes
 
-Without arguments it trains on the synthetic sample corpus that ships with the package. Corpora without embeddings get
-them from the embedder first. Pushing takes the token of `hf auth login` or of HF_TOKEN.
+Without arguments the script trains on the synthetic sample corpus that ships with the package. If a corpus has no
+embeddings, the embedder extracts them first. Pushing takes the token of `hf auth login` or of HF_TOKEN.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import datasets
 from argparse_dataclass import ArgumentParser
 
 from balr_hf import BinaryAttributeEncoderTrainer, MSELoss, TripletMarginLoss, WespeakerModel, load_corpus
-from balr_hf.data import save_dataset
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.trainer import process_state
@@ -28,26 +27,26 @@ from balr_hf.training.trainer import process_state
 class Arguments:
     train: str = field(default="", metadata={"help": "training corpus; the sample corpus by default"})
     val: str = field(default="", metadata={"help": "validation corpus; the sample corpus by default"})
-    embedder: str = field(default="", metadata={"help": "folder or Hub repository; the shipped one by default"})
+    embedder: str = field(default="", metadata={"help": "folder or Hub repository; the shipped embedder by default"})
     epochs: int = field(default=20, metadata={"help": "passes over the training set"})
-    learning_rate: float = field(default=1e-3, metadata={"help": "of Adam"})
-    speakers: int = field(default=8, metadata={"help": "speakers a batch"})
-    recordings: int = field(default=8, metadata={"help": "recordings of each speaker a batch"})
-    seed: int = field(default=1234, metadata={"help": "decides weights and batches"})
-    save_dir: str = field(default="runs/train", metadata={"help": "numbered anew if it exists"})
+    learning_rate: float = field(default=1e-3, metadata={"help": "learning rate of the optimizer, Adam"})
+    speakers: int = field(default=8, metadata={"help": "speakers per batch"})
+    recordings: int = field(default=8, metadata={"help": "recordings of each speaker per batch"})
+    seed: int = field(default=1234, metadata={"help": "seed of the initial weights and of the batches"})
+    save_dir: str = field(default="runs/train", metadata={"help": "the run's folder; numbered if it exists already"})
     push_to_hub: bool = field(default=False, metadata={"help": "upload the best model, with its card, at the end"})
     hub_model_id: str = field(default="", metadata={"help": "NAME/REPOSITORY to push to"})
     hub_private: bool = field(default=False, metadata={"help": "make a new repository private"})
 
 
 def with_embeddings(path: str, embedder: str, save_as: Path) -> datasets.Dataset:
-    """Load a corpus; extract its embeddings, once for all processes, if it has none."""
+    """Load a corpus, and extract its embeddings if it has none, once for all processes."""
     corpus = load_corpus(path)
     if "embedding" in corpus.column_names:
         return corpus
     process = process_state()
     if process.is_main_process:
-        save_dataset(WespeakerModel.from_pretrained(embedder).extract_embeddings(corpus), save_as)
+        WespeakerModel.from_pretrained(embedder).extract_embeddings(corpus, save_dir=save_as)
     process.wait_for_everyone()
     return load_corpus(save_as)
 
