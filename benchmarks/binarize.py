@@ -1,4 +1,4 @@
-"""Binarizing: a corpus of embeddings, against a pickle file a vector."""
+"""Binarizing: a corpus of embeddings, compared with one pickle file per vector."""
 
 import pickle
 import tempfile
@@ -18,7 +18,7 @@ FILES = 2_000
 
 @torch.inference_mode()
 def file_by_file(model: BinaryAttributeAutoEncoder, paths: list[Path]) -> None:
-    """What the reference toolkit does: read a vector, run the model, write a vector."""
+    """Do what the reference toolkit does: read a vector, run the model, write a vector."""
     for path in paths:
         with path.open("rb") as file:
             embedding = torch.from_numpy(pickle.load(file))
@@ -45,10 +45,10 @@ def main() -> None:
         rows.append([f"{size:,}", *cells])
     header = [
         "embeddings",
-        "a file a vector",
-        "get_binary_attributes, a vector",
+        "one file per vector",
+        "get_binary_attributes, per vector",
         "ratio",
-        "of the matrix-product rate",
+        "share of the matrix-product rate",
     ]
     table("Binarizing, 256 -> 512", header, rows)
 

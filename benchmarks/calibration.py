@@ -1,7 +1,7 @@
 """How well each scorer does on real speech, raw and calibrated: the table in `benchmarks/README.md`.
 
 The scorers are fitted on segments of 2 to 4 seconds of `train.csv`, and tested on `trials.csv` among the recordings of
-`test.csv`. Calibrated LLRs are cross-validated by speaker: every trial is calibrated by what was fitted on other
+`test.csv`. Calibrated LLRs are cross-validated by speaker: the calibration of every trial was fitted on other
 speakers. Intervals (95 %) are from draws of the test speakers. Everything is computed in one run.
 
 Usage:
@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 def row(system: str, llrs: np.ndarray, speakers: tuple[np.ndarray, np.ndarray], resamples: int) -> str:
-    """One row of the table: each metric with its interval."""
+    """Give one row of the table: each metric with its interval."""
     labels = speakers[0] == speakers[1]
     metrics = compute_metrics(llrs, labels)
     intervals = bootstrap_intervals(llrs, labels, *speakers, resamples=resamples)
@@ -50,9 +50,9 @@ def row(system: str, llrs: np.ndarray, speakers: tuple[np.ndarray, np.ndarray], 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("librispeech", type=Path, help="folder with train.csv, test.csv, trials.csv")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1234, help="of cutting the segments")
+    parser.add_argument("--folds", type=int, default=5, help="folds of the cross-validation by speaker")
+    parser.add_argument("--resamples", type=int, default=1000, help="draws of the test speakers for the intervals")
+    parser.add_argument("--seed", type=int, default=1234, help="seed for cutting the segments")
     arguments = parser.parse_args()
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()

@@ -1,8 +1,8 @@
-"""Embedding extraction: audio files in, vectors out, with a ResNet34 of random weights (their values cost nothing).
+"""Embedding extraction: audio files in, vectors out, with a ResNet34 of random weights (whose values do not matter).
 
-Baselines: a loop over recordings (decode, filter banks, model as loaded), with the threads that torch takes and with
-one, which is the reference toolkit's default on two cores. Limit: the rate of a matrix product in single precision,
-counting 2.27 G multiply-adds, two operations each, a second of audio.
+The baselines are a loop over recordings (decode, filter banks, model as loaded) with as many threads as torch takes by
+default, and the same loop with one thread, which is the reference toolkit's default on two cores. The limit is the
+rate of a matrix product in single precision, counting 2.27 G multiply-adds of two operations each per second of audio.
 """
 
 import tempfile
@@ -19,12 +19,12 @@ from balr_hf import WespeakerConfig, WespeakerModel, load_audio, load_corpus
 from balr_hf.data import vector_matrix
 from balr_hf.defaults import SAMPLE_CORPUS, resource
 
-OPERATIONS = 2 * 2.27e9  # of ResNet34, a second of audio
+OPERATIONS = 2 * 2.27e9  # of ResNet34, per second of audio
 RATE = 16_000
 
 
 def write_flac(path: Path, samples: np.ndarray) -> None:
-    """16-bit mono."""
+    """Write 16-bit mono."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("flac", rate=RATE, layout="mono", format="s16")
         frame = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16)[None], format="s16", layout="mono")
@@ -33,7 +33,7 @@ def write_flac(path: Path, samples: np.ndarray) -> None:
 
 
 def write_recordings(folder: Path, total: float, rng: np.random.Generator) -> float:
-    """Files of 2 to 20 s of speech, cut from the sample corpus; returns how many seconds there are in all."""
+    """Write files of 2 to 20 s of speech, cut from the sample corpus; return how many seconds there are in all."""
     speech = np.concatenate([load_audio(path) for path in sorted(resource(SAMPLE_CORPUS).rglob("*-0[1-4].opus"))])
     written = 0.0
     while written < total:
@@ -46,7 +46,7 @@ def write_recordings(folder: Path, total: float, rng: np.random.Generator) -> fl
 
 @torch.inference_mode()
 def loop(model: WespeakerModel, folder: Path) -> np.ndarray:
-    """One recording after the other."""
+    """Extract one recording after the other."""
     embeddings = []
     for path in sorted(folder.iterdir()):
         features = model.feature_extractor([load_audio(path)])
@@ -89,7 +89,7 @@ def main() -> None:
             ],
             ["extract_embeddings, bf16", f"{audio / half:.1f}", f"{one / half:.2f}x", f"{audio / half / limit:.0%}"],
         ]
-        header = ["", "seconds of audio a second", "over the one-thread loop", "of the matrix-product rate"]
+        header = ["", "seconds of audio per second", "over the one-thread loop", "share of the matrix-product rate"]
         table(f"Extraction: ResNet34, {audio:.0f} s of audio in FLAC files of 2 to 20 s", header, rows)
         rates = f"{before / 1e9:.0f} GF/s before and {after / 1e9:.0f} after"
         difference = f"{error:.1e} (target at most 1e-4), or {error / largest:.0e} of the largest value, {largest:.0f}"
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def growth(model: WespeakerModel, temporary: Path, rng: np.random.Generator) -> None:
-    """Cost of a second of audio as the corpus grows."""
+    """Print the cost of a second of audio as the corpus grows."""
     runs, audio = [], []
     for times in (1, 4, 16):
         folder = temporary / f"growth{times}"
@@ -107,7 +107,7 @@ def growth(model: WespeakerModel, temporary: Path, rng: np.random.Generator) -> 
         runs.append(partial(model.extract_embeddings, load_corpus(folder)))
     times = seconds_in_turns(runs, 2)
     rows = [[f"{length:.0f} s", f"{1000 * took / length:.1f} ms"] for length, took in zip(audio, times, strict=True)]
-    table("Extraction: growth", ["audio", "time for a second of it"], rows)
+    table("Extraction: growth", ["audio", "time per second of audio"], rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Kaldi filter banks: ours, against one recording at a time as torchaudio's compliance module does it.
+"""Kaldi filter banks: ours, compared with one recording at a time as in torchaudio's compliance module.
 
-That computes the window, the mel filters and a strided copy of the frames anew for each recording, and pre-emphasis by
-padding; it is written out here, since torchaudio itself is not needed by this package.
+That module computes the window, the mel filters and a strided copy of the frames for each recording again, and
+pre-emphasis by padding. It is written out here because this package does not need torchaudio itself.
 """
 
 import math
@@ -18,7 +18,7 @@ RATE, WINDOW, SHIFT, FFT, MELS, BATCH = 16_000, 400, 160, 512, 80, 8
 
 
 def mel_filters() -> torch.Tensor:
-    """Triangles that are even on the mel scale: `(mels, frequencies)`."""
+    """Give the triangles that are evenly spaced on the mel scale: `(mels, frequencies)`."""
 
     def mel(hertz):
         return 1127.0 * (1.0 + hertz / 700.0).log()
@@ -33,7 +33,7 @@ def mel_filters() -> torch.Tensor:
 
 
 def as_torchaudio(waveform: torch.Tensor) -> torch.Tensor:
-    """The features of one recording, everything computed anew: `(frames, mels)`."""
+    """Give the features of one recording, with everything computed from scratch: `(frames, mels)`."""
     waveform = waveform * 32768
     frames = 1 + (len(waveform) - WINDOW) // SHIFT
     strided = waveform.as_strided((frames, WINDOW), (SHIFT, 1))
@@ -57,7 +57,7 @@ def main() -> None:
     def ours(*waveforms: torch.Tensor) -> torch.Tensor:
         return extractor(waveforms)["input_features"]
 
-    # Features are dropped once they are made, as where a model has used them: new memory costs more than arithmetic.
+    # Features are dropped once they are made, as after a model has used them: new memory costs more than arithmetic.
     runs = (
         lambda: [as_torchaudio(w).shape for w in waveforms],
         lambda: [ours(w).shape for w in waveforms],
@@ -68,10 +68,10 @@ def main() -> None:
     rows = [
         ["one recording after the other, as torchaudio", f"{base:,.0f}", ""],
         ["one recording after the other", f"{alone:,.0f}", against(alone / base, 3)],
-        ["a recording a thread, as extraction does", f"{threads:,.0f}", against(threads / base, 3)],
+        ["one recording per thread, as extraction does", f"{threads:,.0f}", against(threads / base, 3)],
         [f"padded batches of {BATCH}", f"{batches:,.0f}", f"{batches / base:.1f}x"],
     ]
-    table(f"Filter banks: {audio:.0f} s of audio", ["", "seconds of audio a second", "ratio"], rows)
+    table(f"Filter banks: {audio:.0f} s of audio", ["", "seconds of audio per second", "ratio"], rows)
     error = max(float((as_torchaudio(waveform) - ours(waveform)[0]).abs().max()) for waveform in waveforms)
     print(f"\nLargest difference: {error:.1e}")
 

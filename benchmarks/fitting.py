@@ -1,4 +1,4 @@
-"""Fitting each scorer to 6,000 speakers, against its formula as it is written."""
+"""Fitting each scorer to 6,000 speakers, compared with its formula as it is written."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ SETTINGS = {"beta": {"n_iterations": ITERATIONS}, "maxllr": {"n_iterations": ITE
 
 
 def beta_as_written(counts: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """Minka's fixed point: every speaker's digamma in every iteration."""
+    """Fit by Minka's fixed point, with every speaker's digamma in every iteration."""
     totals = counts.sum(-1, keepdim=True)
     for _ in range(ITERATIONS):
         strength = alpha.sum(-1, keepdim=True)
@@ -24,7 +24,7 @@ def beta_as_written(counts: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
 
 
 def maxllr_as_written(counts: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Expectation-maximization of the mixture of speakers who have an attribute and speakers who have it not."""
+    """Fit the mixture of speakers who have an attribute and speakers who lack it by expectation-maximization."""
     active, inactive = counts.unbind(-1)
     f, p, q = (torch.full((ATTRIBUTES,), value, dtype=counts.dtype) for value in (0.5, 0.9, 0.1))
     for _ in range(ITERATIONS):
@@ -38,7 +38,7 @@ def maxllr_as_written(counts: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def profile_as_written(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Typicality over all pairs of speakers, and dropout over those who have the attribute."""
+    """Compute typicality over all pairs of speakers, and drop-out over those who have the attribute."""
     having = counts[..., 0] > 0
     typicality = torch.zeros(ATTRIBUTES, dtype=counts.dtype)
     for speaker in range(len(counts)):

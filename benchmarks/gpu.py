@@ -1,7 +1,7 @@
-"""A GPU: embedder, filter banks, extraction, training and scoring on it, and what half precision costs.
+"""A GPU: embedder, filter banks, extraction, training and scoring on it, and the cost of half precision.
 
-Limits: the rate of a matrix product in the same precision (the embedder counts 2.27 G multiply-adds, two operations
-each, a second of audio), and for training the same step without waiting for Python (the graph).
+The limit is the rate of a matrix product in the same precision, where the embedder counts 2.27 G multiply-adds of two
+operations each per second of audio. For training it is the same step without waiting for Python (the graph).
 """
 
 import argparse
@@ -32,7 +32,7 @@ from balr_hf.scoring.counts import recording_counts
 
 
 def product_rate(precision: str, device: str, size: int) -> float:
-    """Operations a second of a matrix product in this precision."""
+    """Measure the operations per second of a matrix product in this precision."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:
@@ -42,7 +42,7 @@ def product_rate(precision: str, device: str, size: int) -> float:
 
 
 def extraction(device: torch.device, audio: float, size: int) -> None:
-    """ResNet34 of random weights: on waveforms in memory, and from files."""
+    """Measure a ResNet34 of random weights, on waveforms in memory and from files."""
     torch.manual_seed(0)
     model = WespeakerModel(WespeakerConfig()).eval().to(device)
     folded, rows = model.for_inference(), []
@@ -58,13 +58,13 @@ def extraction(device: torch.device, audio: float, size: int) -> None:
             shown = against(alone, 20_000, ",.0f", "") if precision == "bf16" else f"{alone:,.0f}"
             rows.append([precision, shown, f"{alone / limit:.0%}", f"{files:,.0f}"])
         features = audio / seconds(lambda: model.feature_extractor(waveforms, device=device))
-    header = ["precision", "waveforms to embeddings, x real time", "of the matrix-product rate", "files to embeddings"]
+    header = ["precision", "waveforms to embeddings, x real time", "share of the product rate", "files to embeddings"]
     table(f"ResNet34 on {device.type}: {audio:.0f} s of audio", header, rows)
     print(f"\nFilter banks alone: {features:,.0f} x real time.")
 
 
 def accuracy(device: torch.device, recordings: int) -> None:
-    """What lower precision changes, with the package's own models and recordings."""
+    """Measure what lower precision changes, with the package's own models and recordings."""
     embedder = WespeakerModel.from_pretrained(resource(EMBEDDER)).to(device)
     autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).eval()
     corpus, results = load_corpus(resource(SAMPLE_CORPUS) / "test.csv"), {}
@@ -83,7 +83,7 @@ def accuracy(device: torch.device, recordings: int) -> None:
 
 
 def training(device: torch.device, recordings: int) -> None:
-    """Samples a second, launched one operation at a time and replayed as one graph."""
+    """Measure samples per second, with operations launched one by one and replayed as one graph."""
     corpus, rows = make_corpus(recordings), []
     for graph in (False, True) if device.type == "cuda" else (False,):
         with tempfile.TemporaryDirectory() as folder:
@@ -91,29 +91,30 @@ def training(device: torch.device, recordings: int) -> None:
             samples = len(trainer.train_sampler) * N * M
             rate = samples / seconds(lambda t=trainer: t._run_epoch(0), 5)
         shown = against(rate, 1_000_000, ",.0f", "") if graph else f"{rate:,.0f}"
-        rows.append(["one graph a step" if graph else "as usual", shown])
+        rows.append(["one graph per step" if graph else "as usual", shown])
     title = f"Training on {device.type}: batches of {N} x {M}, {recordings:,} embeddings"
-    table(title, ["", "samples a second"], rows)
+    table(title, ["", "samples per second"], rows)
 
 
 def scoring(device: torch.device, recordings: int, size: int) -> None:
-    """All pairs of recordings."""
+    """Measure the scoring of all pairs of recordings."""
     counts = torch.tensor(recording_counts(population(recordings // 10, 10, np.random.default_rng(0)))).to(device)
     scorer = build_scorer("beta", num_attributes=counts.shape[1]).to(device).fit(counts)
     rate = recordings**2 / seconds(lambda: scorer.score_matrix(counts, counts))
     limit = matmul_rate(torch.float64, size, device.type) / (2 * counts.shape[1])
     row = [f"{recordings:,}", against(rate, 1e8, ",.0f", ""), f"{rate / limit:.0%}"]
-    table(f"Scoring on {device.type}: beta", ["recordings", "pairs a second", "of one float64 matrix product"], [row])
+    header = ["recordings", "pairs per second", "share of one float64 matrix product"]
+    table(f"Scoring on {device.type}: beta", header, [row])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--small", action="store_true", help="little of everything: to see that it runs")
+    parser.add_argument("--small", action="store_true", help="run little of everything, to see that it works")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        print("\nNo GPU here: nothing measured on one.")
+        print("\nNo GPU here: nothing was measured.")
         return
     datasets.disable_progress_bars()
     small, size = arguments.small, 512 if arguments.small else 8192

@@ -1,4 +1,4 @@
-"""Loading a corpus: a csv of a million rows, against a row-by-row reader."""
+"""Loading a corpus: a csv of a million rows, compared with a row-by-row reader."""
 
 import csv
 import subprocess
@@ -12,20 +12,20 @@ ROWS = 1_000_000
 
 
 def write(path: Path, rows: int) -> None:
-    """A csv that names recordings which need not exist to be loaded."""
+    """Write a csv that names recordings; they need not exist for the csv to be loaded."""
     with path.open("w") as file:
         file.write("id,audio,speaker,sex\n")
         file.writelines(f"r{n},audio/{n // 1000}/{n}.flac,s{n // 100},f\n" for n in range(rows))
 
 
 def row_by_row(path: Path) -> list[dict]:
-    """What a script would do."""
+    """Read the csv as a simple script would."""
     with path.open(newline="") as file:
         return [{**row, "audio": Path(path.parent, row["audio"])} for row in csv.DictReader(file)]
 
 
 def in_a_process(function: str, path: Path) -> tuple[float, int]:
-    """Seconds, and bytes above what the imports take, of one call in a process of its own."""
+    """Run one call in a process of its own; return its seconds, and its bytes beyond those of the imports."""
     script = (
         "import sys, time\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
@@ -60,7 +60,7 @@ def main() -> None:
                     against(memory / 1e9, 1, ".2f", " GB", at_most=True) if whole else f"{memory / 1e9:.2f} GB",
                 ]
             )
-    table("Loading a csv", ["rows", "row by row (csv.DictReader)", "load_corpus", "a row", "memory"], rows)
+    table("Loading a csv", ["rows", "row by row (csv.DictReader)", "load_corpus", "per row", "memory"], rows)
 
 
 if __name__ == "__main__":

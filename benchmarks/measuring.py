@@ -10,7 +10,7 @@ import torch
 
 
 def seconds(run: Callable[[], object], repeats: int = 3) -> float:
-    """The shortest of several runs: what the machine can do where nothing else disturbs it."""
+    """Time several runs and give the shortest: what the machine can do when nothing disturbs it."""
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
@@ -22,30 +22,30 @@ def seconds(run: Callable[[], object], repeats: int = 3) -> float:
 
 
 def seconds_in_turns(runs: Sequence[Callable[[], object]], repeats: int = 3) -> list[float]:
-    """As [`seconds`], of several runs in turns, so that all of them meet the machine's good and bad times."""
+    """Time several functions in turns, so that all of them meet the machine's good and bad times; see [`seconds`]."""
     rounds = [[seconds(run, 1) for run in runs] for _ in range(repeats)]
     return [min(times) for times in zip(*rounds, strict=True)]
 
 
 def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 2048, device: str = "cpu") -> float:
-    """Floating-point operations a second of a matrix product, two for each multiply-add."""
+    """Measure the floating-point operations per second of a matrix product, two for each multiply-add."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return 2 * size**3 / seconds(lambda: a @ b, 10)
 
 
 def peak_memory() -> int:
-    """Bytes: the most that this process has held."""
+    """Give the most bytes that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def held_memory() -> int:
-    """Bytes that this process holds now."""
+    """Give the bytes that this process holds now."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """Describe the machine that the figures are measured on."""
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
@@ -62,7 +62,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence]) -> None:
 
 
 def against(value: float, target: float, form: str = ".1f", unit: str = "x", at_most: bool = False) -> str:
-    """A figure beside its target: `4.2x (target 3x: met)`."""
+    """Give a figure with its target: `4.2x (target 3x: met)`."""
     met = value <= target if at_most else value >= target
     bound = "at most " if at_most else ""
     return f"{value:{form}}{unit} (target {bound}{target:,.10g}{unit}: {'met' if met else 'NOT met'})"

@@ -1,4 +1,4 @@
-"""Scoring: a million trials, and all pairs of 5,000 recordings, against the formula evaluated trial by trial."""
+"""Scoring: a million trials, and all pairs of 5,000 recordings, compared with the formula for every trial."""
 
 from functools import partial
 
@@ -16,18 +16,18 @@ BASELINE_TRIALS = 20_480
 
 
 def population(speakers: int, recordings: int, rng: np.random.Generator) -> np.ndarray:
-    """Attributes of speakers who each have their own probabilities: bool `(speakers * recordings, attributes)`."""
+    """Draw the attributes of speakers with probabilities of their own: bool `(speakers * recordings, attributes)`."""
     likely = rng.beta(0.5, 0.8, (speakers, ATTRIBUTES))
     return rng.random((speakers * recordings, ATTRIBUTES)) < np.repeat(likely, recordings, 0)
 
 
 def make_trials(recordings: int, trials: int, rng: np.random.Generator) -> Trials:
-    """A random trial list."""
+    """Draw a random trial list."""
     return Trials([], range(trials), [], *rng.integers(0, recordings, (2, trials)))
 
 
 def by_the_formula(scorer, counts: np.ndarray, trials: Trials, block: int = 2048) -> np.ndarray:
-    """Every term of every trial from the scorer's formula, a batch of trials at a time."""
+    """Compute every term of every trial from the scorer's formula, one batch of trials at a time."""
     counts = torch.from_numpy(counts)
     scores = []
     for start in range(0, len(trials), block):
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def growth(rng: np.random.Generator) -> None:
-    """Cost of a trial as the trial list and the matrix of all pairs grow."""
+    """Print the cost of a trial as the trial list and the matrix of all pairs grow."""
     scorer = build_scorer("beta", num_attributes=ATTRIBUTES).fit(recording_counts(population(50, 8, rng)))
     sizes = (2_500, 5_000, 10_000)
     counts = [recording_counts(population(size // 10, 10, rng)) for size in sizes]
@@ -89,7 +89,7 @@ def growth(rng: np.random.Generator) -> None:
         [f"{size:,}", f"{len(some):,}", f"{1e6 * took / len(some):.3f} us", f"{1e9 * all_took / size**2:.1f} ns"]
         for size, some, took, all_took in zip(sizes, trials, listed, pairs, strict=True)
     ]
-    table("Scoring: growth, beta", ["recordings", "trials in a list", "a trial of it", "a pair of the matrix"], rows)
+    table("Scoring: growth, beta", ["recordings", "trials in a list", "per trial", "per pair of the matrix"], rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Start-up: what a user waits before a command begins, and for the smallest useful one."""
+"""Start-up: how long a user waits before a command begins, and for the smallest useful command."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def main() -> None:
         def once():
             subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True)
 
-        once()  # what the disk holds of it
+        once()  # fills the disk's cache
         return seconds(once, repeats)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -33,7 +33,7 @@ def main() -> None:
         model = run([sys.executable, "-c", "from transformers import PreTrainedModel"], folder)
         rows = [
             ["`import torch`", f"{torch:.2f} s"],
-            ["`from transformers import PreTrainedModel`, which every model is", f"{model:.2f} s"],
+            ["`from transformers import PreTrainedModel`, the base of every model", f"{model:.2f} s"],
             ["`import balr_hf`", f"{run([sys.executable, '-c', 'import balr_hf'], folder):.2f} s"],
             ["`balr --help`", against(run([*MAIN, "--help"], folder), 0.5, ".2f", " s", at_most=True)],
             ["`balr train --help`", f"{run([*MAIN, 'train', '--help'], folder):.2f} s"],

@@ -1,4 +1,4 @@
-"""Training the autoencoder: samples a second, against a file a sample and against one fixed batch."""
+"""Training the autoencoder: samples per second, compared with one file per sample and with one fixed batch."""
 
 import gc
 import pickle
@@ -23,7 +23,7 @@ N, M, INPUT, INTERNAL = 32, 16, 256, 512
 
 
 def make_corpus(recordings: int, per_speaker: int = 40) -> datasets.Dataset:
-    """Random embeddings: what they are costs nothing."""
+    """Make random embeddings: their values do not matter."""
     rng = np.random.default_rng(0)
     names = [f"s{n // per_speaker}" for n in range(recordings)]
     dataset = datasets.Dataset.from_dict({"id": [f"r{n}" for n in range(recordings)], "speaker": names})
@@ -40,7 +40,7 @@ def make_trainer(corpus: datasets.Dataset, folder: str, **options) -> BinaryAttr
 
 
 class Step:
-    """One forward, backward and step of the same model, loss and optimizer."""
+    """A forward pass, a backward pass and a step of the same model, loss and optimizer."""
 
     def __init__(self):
         self.model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(INPUT, INTERNAL)).train()
@@ -52,14 +52,14 @@ class Step:
         self.optimizer.zero_grad()
 
 
-def operations_a_sample(model: BinaryAttributeAutoEncoder) -> int:
-    """Of the matrix products of a step: forward, weights' gradients, and inputs' gradients but the first layer's."""
+def operations_per_sample(model: BinaryAttributeAutoEncoder) -> int:
+    """Count the operations of a step's matrix products: forward, weights, and inputs of all layers but the first."""
     sizes = [parameter.numel() for parameter in model.parameters() if parameter.ndim == 2]
     return 2 * (3 * sum(sizes) - sizes[0])
 
 
-class FileASample(torch.utils.data.Dataset):
-    """What the reference toolkit does: a pickle for each embedding."""
+class FilePerSample(torch.utils.data.Dataset):
+    """One pickle file per embedding, as in the reference toolkit."""
 
     def __init__(self, paths: list[Path]):
         self.paths = paths
@@ -87,11 +87,11 @@ def main() -> None:
             path.write_bytes(pickle.dumps(np.asarray(embedding)))
 
         def from_files():
-            for embeddings in torch.utils.data.DataLoader(FileASample(paths), batch_size=N * M, shuffle=True):
+            for embeddings in torch.utils.data.DataLoader(FilePerSample(paths), batch_size=N * M, shuffle=True):
                 step(embeddings)
 
         files = batches * N * M / seconds(from_files, 2)
-        products = matmul_rate() / operations_a_sample(step.model)
+        products = matmul_rate() / operations_per_sample(step.model)
         for recordings, repeats in ((40_000, 4), (160_000, 4), (640_000, 3), (1_000_000, 2)):
             del corpus
             gc.collect()
@@ -122,15 +122,15 @@ def main() -> None:
             del trainer, run
         header = [
             "embeddings",
-            "samples a second",
-            "over a file a sample",
-            "of the fixed-batch rate",
-            "a sample",
+            "samples per second",
+            "over one file per sample",
+            "share of the fixed-batch rate",
+            "per sample",
             "memory",
         ]
         table(f"Training: batches of {N} x {M}, {INPUT} -> {INTERNAL}, MSE", header, rows)
         print(
-            f"\nA file a sample: {files:,.0f} samples a second; one fixed batch: {limit:,.0f}, "
+            f"\nOne file per sample: {files:,.0f} samples per second; one fixed batch: {limit:,.0f}, "
             f"{limit / products:.0%} of the matrix-product rate."
         )
 
