@@ -1,16 +1,16 @@
-# make demo: from a recording to a likelihood ratio, on what the repository ships, offline
-# make test: all tests
-# make check: lint, layers of imports, types and tests, as continuous integration runs them
-# make bench: how fast everything is on this machine, in tables (about 9 minutes)
-# make test-oldest: all tests with the oldest versions of the Hugging Face libraries that pyproject.toml admits
-# Each makes its environment (.venv; .venv-oldest for the last) if it is missing.
+# make demo: goes from recordings to likelihood ratios with what the repository ships, offline
+# make test: runs all tests
+# make check: runs lint, layers of imports, types and tests, as continuous integration does
+# make bench: measures how fast everything is on this machine, in tables (about 9 minutes)
+# make test-oldest: runs all tests with the oldest versions of the Hugging Face libraries that pyproject.toml allows
+# Each command makes its environment if it is missing: .venv, or .venv-oldest for the last.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OLDEST_PYTHON ?= python3.11
 OLDEST_VENV ?= .venv-oldest
-# Without an NVIDIA GPU, the tested set of versions with the CPU build of torch.
+# Without an NVIDIA GPU, install the set of versions that was tested, with the CPU build of torch.
 CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constraints-cpu.txt)
 
 export HF_HUB_OFFLINE = 1

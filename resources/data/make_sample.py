@@ -1,20 +1,18 @@
-"""
-Make the sample corpus: 24 synthetic voices, 8 short recordings of each, with the lists to train and score on.
+"""Make the sample corpus: 24 synthetic voices, 8 short recordings of each, with the lists to train and score on.
 
-The corpus lets every step of speaker recognition (embedding extraction, training, scoring) be shown and tested
-without a download and without the recordings of any real person. It says nothing about how well a system works on
-real voices.
+The corpus lets every step of speaker recognition (embedding extraction, training, scoring) be shown and tested without
+a download and without the recordings of any real person. It says nothing about how well a system works on real voices.
 
 eSpeak NG speaks the sentences. A voice is an English accent, a voice variant, a pitch, a pitch range, a speed and a
-vocal tract length; the last is made here, by asking eSpeak NG for slower and lower speech and playing it faster (or
-the other way round), which moves the formants and leaves pitch and speed as they were. Two recordings of a voice
-differ in sentence, speed, pitch, spectral tilt, background noise and level.
+vocal tract length. The vocal tract length is made here: eSpeak NG is asked for slower and lower speech, which is then
+played faster (or the other way round), so the formants move while pitch and speed stay as they were. Two recordings of
+a voice differ in sentence, speed, pitch, spectral tilt, background noise and level.
 
-Needs the `espeak-ng` program and the Python packages `av` and `numpy`. The same seed gives the same corpus, as long as
-the versions of eSpeak NG and of the libraries (NumPy, FFmpeg, libopus) stay the same.
+The script needs the `espeak-ng` program and the Python packages `av` and `numpy`. The same seed gives the same corpus,
+as long as the versions of eSpeak NG and of the libraries (NumPy, FFmpeg, libopus) stay the same.
 
 Usage:
-    python make_sample.py                     # remakes the folder `sample` beside this script
+    python make_sample.py                     # makes the folder `sample` again beside this script
     python make_sample.py --seed 7 /tmp/other # another draw, in another folder
 """
 
@@ -134,16 +132,17 @@ SENTENCES = (
 README = """\
 # Sample corpus of synthetic speech
 
-{voices} synthetic voices say {per_voice} everyday English sentences each: {recordings} recordings, {minutes:.0f} \
-minutes in all, mono, sampled at 16 kHz and stored as Opus in Ogg files of about 24 kbit/s. eSpeak NG (version \
-{espeak}) spoke them, with another mix of accent, voice variant, pitch, speed and vocal tract length for each voice. \
-Two recordings of a voice differ in their sentence and a little in speed, pitch, spectral tilt, noise and level, as \
-recordings of a person do. The sentences of a voice are all different; different voices share sentences.
+{voices} synthetic voices say {per_voice} everyday English sentences each. There are {recordings} recordings, \
+{minutes:.0f} minutes in all, in mono,
+sampled at 16 kHz and stored as Opus in Ogg files of about 24 kbit/s. eSpeak NG (version {espeak}) spoke them, with a
+different mix of accent, voice variant, pitch, speed and vocal tract length for each voice. Two recordings of a voice
+differ in their sentence and a little in speed, pitch, spectral tilt, noise and level, as recordings of a person do.
+The sentences of a voice are all different; different voices share sentences.
 
-The corpus is here to try and test each step of speaker recognition without a download. **These are not the voices of \
-people, and a result on them proves nothing about real voices.**
+The corpus makes it possible to try and test each step of speaker recognition without a download. **These are not the
+voices of people, and a result on them proves nothing about real voices.**
 
-| File | What it has | Voices (male + female) | Rows |
+| File | What it contains | Voices (male + female) | Rows |
 | --- | --- | --- | --- |
 | `metadata.csv` | all recordings | {all_counts} |
 | `train.csv` | recordings to train on | {train_counts} |
@@ -153,12 +152,12 @@ people, and a result on them proves nothing about real voices.**
 | `dev_trials.csv` | each pair among the first {dev_recordings} recordings of each voice of `train.csv`, to calibrate \
 on | {dev_voices} | {dev_trials} |
 
-The first three are comma-separated with the columns `id`, `audio` (relative to this folder), `speaker`, `sex` and \
+The first three are comma-separated and have the columns `id`, `audio` (relative to this folder), `speaker`, `sex` and
 `text`. The trials are tab-separated; their columns `enrollment` and `test` hold the `id` of the two recordings.
 
-## Remaking it
+## Making it again
 
-With the `espeak-ng` program and the Python packages `av` and `numpy` installed:
+Install the `espeak-ng` program and the Python packages `av` and `numpy`, and run this:
 
 ```bash
 python resources/data/make_sample.py --seed {seed}
@@ -168,7 +167,7 @@ The same seed gives the same corpus as long as the versions of eSpeak NG, NumPy,
 
 ## Licence
 
-The sentences were written for this project and the audio was generated with eSpeak NG. The synthesiser is under the \
+The sentences were written for this project, and the audio was generated with eSpeak NG. The synthesiser is under the
 GPL-3.0, which does not cover its output. The texts and the audio are released under the project's MIT licence.
 """
 
@@ -336,7 +335,7 @@ def make_corpus(output: Path, seed: int) -> None:
     rows: list[Mapping[str, str]] = []
     seconds = 0.0
     for number, voice in enumerate(voices, start=1):
-        # Each voice has its own random numbers, so that a change to one leaves the others as they were.
+        # Each voice has its own random numbers, so a change to one voice leaves the others as they were.
         rng = np.random.default_rng([seed, number])
         voice_rows, voice_seconds = make_voice(output, f"espeak{number:02d}", voice, rng)
         rows += voice_rows

@@ -1,9 +1,9 @@
-"""Makes the models that ship with the package, from real speech.
+"""Make the models that ship with the package, from real speech.
 
 The embedder is converted from a WeSpeaker checkpoint. The autoencoder and the scorer are fitted on segments of 2 to 4
-seconds of the recordings in `train.csv` of a LibriSpeech sample (id, audio, speaker), since that gives several of each
-speaker. Every tenth speaker is held out to choose the best epoch. The scorer is calibrated on the trials of other
-speakers, `test.csv` and `trials.csv`.
+seconds of the recordings in `train.csv` (id, audio, speaker) of a LibriSpeech sample, because cutting gives several
+segments of each speaker. Every tenth speaker is held out to choose the best epoch. The scorer is calibrated on trials
+of other speakers, which `test.csv` and `trials.csv` name.
 
 Usage:
     python resources/models/make_models.py LIBRISPEECH_FOLDER WESPEAKER_FOLDER
@@ -37,7 +37,7 @@ RESOURCES = Path(__file__).resolve().parent.parent
 
 
 def save(model, name: str) -> None:
-    """Write a model's folder anew, keeping its card."""
+    """Write a model's folder again, and keep its card."""
     folder = RESOURCES / name
     with atomic_folder(folder) as temporary:
         model.save_pretrained(temporary)
@@ -59,8 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("librispeech", type=Path, help="folder with train.csv, test.csv, trials.csv")
     parser.add_argument("wespeaker", type=Path, help="folder with avg_model.pt and config.yaml")
-    parser.add_argument("--epochs", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=1234)
+    parser.add_argument("--epochs", type=int, default=300, help="passes over the training set of the autoencoder")
+    parser.add_argument("--seed", type=int, default=1234, help="seed of the segments, the weights and the batches")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     logging.getLogger("balr_hf").setLevel(logging.INFO)
