@@ -5,9 +5,11 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +136,18 @@ def run_python():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def assert_shown() -> Callable[[str, str], None]:
+    """Asserts that code prints the lines that it shows as `# => ...`; figures may differ from machine to machine."""
+
+    def words(line: str) -> str:
+        return " ".join(re.sub(r"[-+]?\d[\d,.]*", "0", line).split())
+
+    def check(code: str, printed: str) -> None:
+        lines = {words(line) for line in printed.splitlines()}
+        for shown in re.findall(r"^# => (.*)$", code, re.MULTILINE):
+            assert words(shown) in lines, f"shown, but not printed: {shown}"
+
+    return check

@@ -81,12 +81,15 @@ def test_verbal_scale_of_the_page_is_the_programs(root):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["data-formats", "scoring-and-calibration"])
-def test_python_runs(root, page, tmp_path, monkeypatch, capsys):
+def test_python_runs_and_prints_what_the_page_shows(root, page, tmp_path, monkeypatch, capsys, assert_shown):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "page.py").write_text("\n".join(blocks(root / "docs" / f"{page}.md", "python")))
+    code = "\n".join(blocks(root / "docs" / f"{page}.md", "python"))
+    (tmp_path / "page.py").write_text(code)
     found = runpy.run_path("page.py")
+    assert_shown(code, capsys.readouterr().out)
     if page == "scoring-and-calibration":
-        assert found["metrics"]["cllr_min"] < found["metrics"]["cllr"] < 0.5
+        metrics = found["evaluation"].metrics
+        assert metrics["cllr_min"] < metrics["cllr"] < 0.5
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_demo_ends_in_a_result(root, tmp_path, run_python):
     assert not list(tmp_path.iterdir())
 
 
-def test_python_of_the_readme_runs_as_pasted(root, tmp_path, run_python):
+def test_python_of_the_readme_prints_what_it_shows(root, tmp_path, run_python, assert_shown):
     blocks = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
     done = run_python(
         "-c",
@@ -121,6 +121,7 @@ def test_python_of_the_readme_runs_as_pasted(root, tmp_path, run_python):
         + "\nprint(float(llr), float(terms.sum()), float(scorer.calibration_offset), tuple(terms.shape))",
         cwd=tmp_path,
     )
+    assert_shown("\n".join(blocks), done.stdout)
     llr, total, offset, shape = re.match(r"(\S+) (\S+) (\S+) (.*)", done.stdout.splitlines()[-1]).groups()
     assert float(llr) == pytest.approx(float(total) + float(offset))
     assert shape == "(1, 512)"

@@ -73,7 +73,7 @@ def test_corpus_of_others_from_the_hub(hub, root, few):
     assert "files: 12 recordings; the first, espeak01-01 of espeak01" in said
 
 
-def test_python_of_the_page_on_the_hub(hub, root, few):
+def test_python_of_the_page_on_the_hub_prints_what_it_shows(hub, root, few, assert_shown):
     """Its blocks in one process, in their order."""
     blocks = re.findall(r"```python\n(.*?)```", (root / "docs" / "hub.md").read_text(), re.DOTALL)
     assert len(blocks) >= 4
@@ -91,4 +91,5 @@ def test_python_of_the_page_on_the_hub(hub, root, few):
         shutil.copytree(voice.parent, "corpus")
     """
     hub.run(prepare, few)
-    hub.run("\n".join(blocks))
+    code = "\n".join(blocks)
+    assert_shown(code, hub.run(code).stdout)
