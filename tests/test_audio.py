@@ -1,6 +1,7 @@
 import io
 import struct
 import wave
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -431,3 +432,65 @@ def test_samples_that_are_not_finite_are_refused(tmp_path, bad):
 def test_sources_without_audio_are_refused(source, reason):
     with pytest.raises(AudioError, match=reason):
         load_audio(source)
+
+
+def sine(frequency: float, rate: int) -> dict:
+    """A second of a sine of amplitude 1."""
+    return {"array": np.sin(2 * np.pi * frequency * np.arange(rate) / rate), "sampling_rate": rate}
+
+
+def level(samples: np.ndarray) -> float:
+    """Decibels relative to a sine of amplitude 1, without the ends."""
+    return float(10 * np.log10(2 * np.mean(samples[4000:12000].astype(np.float64) ** 2) + 1e-20))
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000])
+def test_resampling_is_flat_where_speech_is_and_lets_nothing_fold_back(rate):
+    for frequency in np.linspace(100, min(7500, 0.9375 * rate / 2), 8):
+        assert abs(level(load_audio(sine(frequency, rate)))) < 0.1
+    for frequency in np.linspace(8050, min(rate / 2 - 20, 16_000), 8) if rate > 16_000 else ():
+        assert level(load_audio(sine(frequency, rate))) < -80
+
+
+def test_resampling_up_makes_no_images():
+    samples, time = load_audio(sine(3000, 8_000))[4000:12000].astype(np.float64), np.arange(8000) / 16_000
+    basis = np.stack([np.sin(2 * np.pi * 3000 * time), np.cos(2 * np.pi * 3000 * time)], 1)
+    rest = samples - basis @ np.linalg.lstsq(basis, samples, rcond=None)[0]
+    assert 10 * np.log10(2 * np.mean(rest**2)) < -80
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_resampling_delays_nothing_and_keeps_the_length(rate):
+    click = np.zeros(rate, dtype=np.float32)
+    click[rate // 2] = 1
+    samples = load_audio({"array": click, "sampling_rate": rate})
+    assert abs(int(np.abs(samples).argmax()) - 8000) <= 1
+    assert abs(len(samples) - 16_000) <= 1
+
+
+@pytest.mark.parametrize("rate", [0, 1, 7, -16_000, 2_000_000, 44_100.5, "16000", float("nan")])
+def test_sampling_rates_that_no_recording_of_speech_has_are_refused(rate):
+    with pytest.raises(AudioError, match=r"sampling rate|sampling_rate"):
+        load_audio({"array": np.ones(100), "sampling_rate": rate})
+
+
+def test_file_with_an_absurd_rate_is_refused_before_it_is_decoded(tmp_path):
+    with wave.open(str(tmp_path / "slow.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(1)
+        file.writeframes(bytes(96_000))
+    with pytest.raises(AudioError, match="a sampling rate of 1 Hz: expected 1,000 to 1,000,000 Hz"):
+        load_audio(tmp_path / "slow.wav")
+
+
+def test_error_of_the_disk_is_an_audio_error(tmp_path, monkeypatch):
+    path = tmp_path / "x.wav"
+    path.write_bytes(b"RIFF")
+
+    def fail(*_, **__):
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(AudioError, match=r"cannot be read .*Input/output error"):
+        load_audio(path)

@@ -38,10 +38,11 @@ class StepOptions(CorpusOptions):
     save_dir: str = option(None, "where to save; beside the recordings by default (required for a Dataset)", type=str)
     save_format: str = option(
         None,
-        "txt, npy or dataset; txt for csv, folder and file inputs, dataset for a Dataset",
+        "txt, npy, pkl or dataset; txt for csv, folder and file inputs, dataset for a Dataset",
         type=str,
-        among=("txt", "npy", "dataset"),
+        among=("txt", "npy", "pkl", "dataset"),
     )
+    balr_format: bool = option(False, "write attributes as BALR 2.0 reads them: pairs of active, inactive")
 
 
 @dataclass

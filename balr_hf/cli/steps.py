@@ -33,8 +33,17 @@ def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compu
         save_dir=arguments.save_dir,
         vectors=("embedding", "ba") if both or is_dataset_source(arguments.input) else {needs} & {"embedding"},
     )
-    where = {"save_dir": arguments.save_dir, "save_format": arguments.save_format, "model_name": model_name}
-    store = open_store(corpus, kind, **where) if arguments.save_output else NoStore(corpus, kind)
+    if arguments.save_output:
+        store = open_store(
+            corpus,
+            kind,
+            save_dir=arguments.save_dir,
+            save_format=arguments.save_format,
+            model_name=model_name,
+            balr_format=arguments.balr_format,
+        )
+    else:
+        store = NoStore(corpus, kind)
     return _close(kind, store.fill(compute, needs, arguments.force))
 
 

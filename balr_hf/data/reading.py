@@ -23,7 +23,7 @@ from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, read_record
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector, vector_stem
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, name_some
 
 if TYPE_CHECKING:
     import datasets
@@ -138,13 +138,40 @@ def _read(
     return _from_files([local.absolute()], [local.stem], local.absolute().parent, save_dir, vectors)
 
 
-def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
+def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | None, vectors: Sequence[str]) -> Corpus:
     metadata = _metadata_of(folder)
     if metadata is not None:
-        logger.info("Reading %s", metadata)
-        return _from_csv(metadata, None, save_dir, vectors)
+        corpus = _from_csv(metadata, None, save_dir, vectors)
+        _tell_of_others(metadata, corpus, audio_formats)
+        return corpus
+    audio, vector_files = _files_in(folder, audio_formats)
+    if audio:
+        ids = [str(path.relative_to(folder)) for path in audio]
+        return _from_files(audio, ids, folder, save_dir, vectors)
+    if vector_files and tuple(audio_formats) == AUDIO_FORMATS:  # else those of recordings that were not asked for
+        return _from_vector_files(vector_files, folder, save_dir, vectors)
+    raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
+
+
+def _tell_of_others(metadata: Path, corpus: Corpus, audio_formats: Sequence[str]) -> None:
+    """Say which csv a folder was read by, and how many recordings of the folder it does not name."""
+    logger.info("Reading %s", metadata)
+    named = {os.path.realpath(path) for path in corpus.files.paths["audio"] if path is not None}
+    audio, _ = _files_in(metadata.parent, audio_formats)
+    others = [path for path in audio if os.path.realpath(path) not in named] if named else []
+    if others:
+        logger.warning(
+            "%s names %d of the %d recordings in its folder, and only those are read (not %s). To take all of them, "
+            "add them to the csv, or move it to another folder",
+            *(metadata, len(audio) - len(others), len(audio), name_some([path.name for path in others], 3)),
+        )
+
+
+def _files_in(folder: Path, audio_formats: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The audio files and the vector files of a folder and the folders in it, sorted; hidden ones are left out."""
     endings = tuple("." + extension.lower().lstrip(".") for extension in audio_formats)
-    audio, vector_files = [], []
+    audio: list[Path] = []
+    vector_files: list[Path] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -154,12 +181,7 @@ def _from_folder(folder: Path, audio_formats, save_dir, vectors) -> Corpus:
                 audio.append(Path(parent, name))
             elif is_vector_file(name):
                 vector_files.append(Path(parent, name))
-    if audio:
-        ids = [str(path.relative_to(folder)) for path in audio]
-        return _from_files(audio, ids, folder, save_dir, vectors)
-    if vector_files and tuple(audio_formats) == AUDIO_FORMATS:  # else those of recordings that were not asked for
-        return _from_vector_files(vector_files, folder, save_dir, vectors)
-    raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
+    return audio, vector_files
 
 
 def _metadata_of(folder: Path) -> Path | None:
@@ -170,7 +192,9 @@ def _metadata_of(folder: Path) -> Path | None:
     return next((path for path in candidates if path.exists()), None)
 
 
-def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors) -> Corpus:
+def _from_vector_files(
+    vector_files: list[Path], folder: Path, save_dir: Path | None, vectors: Sequence[str]
+) -> Corpus:
     """A folder of vector files alone: one row for each name, whatever kinds of vector it has."""
     finder = VectorFinder()
     names = {str(path.with_name(vector_stem(path)).relative_to(folder)): str(path) for path in vector_files}
@@ -179,14 +203,18 @@ def _from_vector_files(vector_files: list[Path], folder: Path, save_dir, vectors
     return _assemble({"id": list(names)}, RecordingFiles(paths, folder, save_dir), vectors)
 
 
-def _from_files(audio: list[Path], ids: list[str], root: Path, save_dir, vectors) -> Corpus:
+def _from_files(
+    audio: list[Path], ids: list[str], root: Path, save_dir: Path | None, vectors: Sequence[str]
+) -> Corpus:
     none = [None] * len(audio)
     files = RecordingFiles({"audio": list(map(str, audio)), "embedding": none, "ba": none}, root, save_dir)
     return _assemble({"id": ids}, files, vectors)
 
 
-def _from_csv(path: Path, root_dir, save_dir, vectors) -> Corpus:
+def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, vectors: Sequence[str]) -> Corpus:
     table = _read_csv(path)
+    if not len(table):
+        raise UserError(f"{path} has a header but no rows: it names no recording")
     columns = {name: table[name] for name in table.column_names}
     # Hugging Face's AudioFolder says file_name; a Dataset's own column is called ba.
     for name, alias in (("audio", "file_name"), ("binary_attributes", "ba")):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from balr_hf.data.vectors import vector_path
+from balr_hf.data.vectors import EXTENSIONS, vector_path
 from balr_hf.errors import UserError
 
 
@@ -52,8 +52,8 @@ class RecordingFiles:
         named = self.named[kind][row] if kind in self.named and self.save_dir is None else None
         if named is None:
             return vector_path(self.mirrored(row), kind, extension)
-        if not named.endswith((".txt", ".npy")):
-            raise UserError(f"the csv names {named}, and only .txt and .npy are written: use --save-dir")
+        if not named.endswith(EXTENSIONS):
+            raise UserError(f"the csv names {named}, and only {', '.join(EXTENSIONS)} are written: use --save-dir")
         return Path(named)
 
     def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:

@@ -35,7 +35,7 @@ from balr_hf.data.saving import (
     save_dataset,
 )
 from balr_hf.data.skipped import Skipped
-from balr_hf.data.vectors import VectorFinder, is_vector_file, write_vector
+from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file, write_vector
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.files import atomic_path, write_json
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SAVE_FORMATS = ("txt", "npy", "dataset")
+SAVE_FORMATS = ("txt", "npy", "pkl", "dataset")
 
 # The step that makes each column, for messages.
 _STEPS = {"embedding": "balr extract", "ba": "balr binarize"}
@@ -93,6 +93,7 @@ def open_store(
     save_dir: str | Path | None = None,
     save_format: str | None = None,
     model_name: str = "",
+    balr_format: bool = False,
 ) -> "NoStore":
     """The store for a corpus: what goes in decides what comes out, unless `save_format` says otherwise.
 
@@ -100,11 +101,13 @@ def open_store(
         corpus: of [`read_corpus`], which must have been given the same `save_dir`.
         kind (str): `embedding` or `ba`.
         save_dir: where to save; by default beside the recordings, which a corpus of files allows.
-        save_format (str, *optional*): `txt`, `npy` or `dataset`; by default `txt` for files, `dataset` for a Dataset.
+        save_format (str, *optional*): `txt`, `npy`, `pkl` or `dataset`; by default `txt` for files, `dataset` for a
+            Dataset.
         model_name (str): identifies the model, so that an interrupted run is only resumed with the same one.
+        balr_format (bool): write attributes to vector files as BALR 2.0 reads them, see [`write_vector`].
 
     Raises:
-        ConfigError: an unknown format, or a Dataset without `save_dir`.
+        ConfigError: an unknown format, a Dataset without `save_dir`, or `balr_format` without vector files.
         UserError: `save_dir` holds other things.
     """
     save_format = save_format or ("dataset" if corpus.files is None else "txt")
@@ -113,8 +116,10 @@ def open_store(
     if save_dir is None and (corpus.files is None or save_format == "dataset"):
         raise ConfigError("a Dataset is saved to a folder of its own: say where with --save-dir (save_dir=)")
     if save_format == "dataset":
+        if balr_format:
+            raise ConfigError("--balr-format (balr_format) is of vector files: choose --save-format txt, npy or pkl")
         return DatasetStore(corpus, kind, save_dir, model_name)
-    return FileStore(corpus, kind, save_dir, f".{save_format}")
+    return FileStore(corpus, kind, save_dir, f".{save_format}", balr_format)
 
 
 def open_store_for(
@@ -227,7 +232,8 @@ class FileStore(NoStore):
     Args:
         corpus, kind: as for [`NoStore`].
         save_dir: where to save; beside the recordings by default.
-        extension (str): `.txt` or `.npy`.
+        extension (str): `.txt`, `.npy` or `.pkl`.
+        balr_format (bool): write attributes as BALR 2.0 reads them, see [`write_vector`].
 
     Raises:
         UserError: the save folder holds the vectors of another corpus, or two recordings would write one file.
@@ -235,9 +241,16 @@ class FileStore(NoStore):
 
     CSV_COLUMNS = ("id", "embedding", "binary_attributes")
 
-    def __init__(self, corpus: Corpus, kind: str, save_dir: str | Path | None = None, extension: str = ".txt"):
+    def __init__(
+        self,
+        corpus: Corpus,
+        kind: str,
+        save_dir: str | Path | None = None,
+        extension: str = ".txt",
+        balr_format: bool = False,
+    ):
         super().__init__(corpus, kind)
-        self.extension = extension
+        self.extension, self.balr_format = extension, balr_format
         self.source = Path(corpus.source or "corpus")
         self.save_dir = None if save_dir is None else Path(save_dir).absolute()
         self.files = corpus.files or _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
@@ -270,9 +283,9 @@ class FileStore(NoStore):
     def save(self, ids: list[str], vectors: np.ndarray) -> None:
         for name, vector in zip(ids, vectors, strict=True):
             path = self.path_of[name]
-            write_vector(path, vector)
+            write_vector(path, vector, self.balr_format)
             if is_vector_file(path.name):  # found by its name, and so might be read in the new one's place
-                for other in {".txt", ".npy"} - {path.suffix}:
+                for other in set(EXTENSIONS) - {path.suffix}:
                     path.with_suffix(other).unlink(missing_ok=True)
 
     def finish(self, count: int) -> Path:

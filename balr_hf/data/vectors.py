@@ -123,13 +123,28 @@ def as_bits(array: np.ndarray) -> np.ndarray:
     return bits
 
 
-def write_vector(path: Path, vector: np.ndarray) -> None:
-    """Write one vector as `.txt` (nine digits: float32 survives exactly) or `.npy`, complete or not at all."""
+def write_vector(path: Path, vector: np.ndarray, pairs: bool = False) -> None:
+    """Write one vector, complete or not at all.
+
+    Args:
+        path (Path): `.txt` (nine digits: float32 survives exactly), `.npy`, or `.pkl` (a pickled array).
+        vector (`(values,)`): float32 for an embedding, bool for attributes.
+        pairs (bool): write attributes as BALR 2.0 does: 0/1 pairs `(attributes, 2)` of active, inactive.
+    """
+    if pairs and vector.dtype == bool:
+        vector = np.stack([vector, ~vector], -1).astype(np.int64)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         if path.suffix == ".npy":
             np.save(file, vector)
+        elif path.suffix == ".pkl":
+            file.write(_portable_pickle(vector))
         else:
-            np.savetxt(file, vector, fmt="%d" if vector.dtype == bool else "%.9g")
+            np.savetxt(file, vector, fmt="%d" if vector.dtype.kind in "bi" else "%.9g")
+
+
+def _portable_pickle(array: np.ndarray) -> bytes:
+    """The array pickled so that numpy 1 reads it too, where the module that pickles name had another name."""
+    return pickle.dumps(array, protocol=2).replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
 
 
 def vector_stem(path: Path) -> str:

@@ -199,9 +199,24 @@ def test_empty_csv_is_refused(tmp_path, content):
         load_corpus(tmp_path / "m.csv")
 
 
-def test_csv_with_a_header_alone_is_an_empty_corpus(tmp_path):
-    corpus = load_corpus(write_csv(tmp_path / "m.csv", ["id", "audio", "speaker"]))
-    assert len(corpus) == 0 and {"id", "speaker"} <= set(corpus.column_names)
+def test_csv_with_a_header_alone_is_refused(tmp_path):
+    write_csv(tmp_path / "m.csv", ["id", "audio", "speaker"])
+    with pytest.raises(UserError, match=r"m\.csv has a header but no rows: it names no recording"):
+        load_corpus(tmp_path / "m.csv")
+
+
+def test_recordings_that_the_csv_of_a_folder_leaves_out_are_told(tmp_path, caplog):
+    for name in ("a.wav", "b.wav", "more/c.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"RIFF")
+    write_csv(tmp_path / "metadata.csv", ["id", "audio"], ["a", "a.wav"])
+    assert list(load_corpus(tmp_path)["id"]) == ["a"]
+    assert "names 1 of the 3 recordings in its folder" in caplog.text
+    assert "(not b.wav and c.wav)" in caplog.text or "(not b.wav, c.wav)" in caplog.text
+    caplog.clear()
+    write_csv(tmp_path / "metadata.csv", ["audio"], ["a.wav"], ["b.wav"], ["more/c.wav"])
+    assert len(load_corpus(tmp_path)) == 3
+    assert "names" not in caplog.text
 
 
 def test_ragged_csv_is_refused(tmp_path):

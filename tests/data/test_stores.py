@@ -1,0 +1,200 @@
+"""Stores: vectors that are kept as they are computed, from Python as from the command line."""
+
+import json
+import pickle
+
+import datasets
+import numpy as np
+import pytest
+
+from balr_hf import load_corpus
+from balr_hf.data import read_corpus, vector_matrix
+from balr_hf.data.skipped import Skipped
+from balr_hf.data.stores import DatasetStore, FileStore, NoStore, open_store
+from balr_hf.errors import ConfigError, UserError
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def computing(stop_after: int | None = None, batch: int = 2):
+    """Computes embeddings that tell the recording, a batch at a time; `calls` holds the ids that were computed."""
+    calls: list[str] = []
+
+    def compute(dataset, *, save):
+        ids = list(dataset["id"])
+        vectors = np.array([[float(len(name)), float(sum(map(ord, name)))] for name in ids], dtype=np.float32)
+        for start in range(0, len(ids), batch):
+            if stop_after is not None and len(calls) >= stop_after:
+                raise Stopped
+            part = slice(start, start + batch)
+            save(ids[part], vectors[part])
+            calls.extend(ids[part])
+        column = datasets.Features({"embedding": datasets.List(datasets.Value("float32"), 2)})
+        return datasets.Dataset.from_dict({"embedding": list(vectors)}, features=column), []
+
+    return compute, calls
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A csv of five recordings; nothing here decodes them."""
+    for number in range(5):
+        (tmp_path / f"r{number}.wav").write_bytes(b"RIFF")
+    lines = ["id,audio,speaker", *(f"r{n},r{n}.wav,s{n % 2}" for n in range(5))]
+    (tmp_path / "corpus.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "corpus.csv"
+
+
+def store_of(listed, tmp_path, kind: str, model: str = "m"):
+    where = None if kind == "nowhere" else tmp_path / "out"
+    corpus = read_corpus(listed, save_dir=where)
+    if where is None:
+        return NoStore(corpus, "embedding")
+    return open_store(corpus, "embedding", save_dir=where, save_format=kind, model_name=model)
+
+
+@pytest.mark.parametrize("kind", ["txt", "npy", "pkl", "dataset", "nowhere"])
+def test_filled_store_gives_the_corpus_with_its_vectors(listed, tmp_path, kind):
+    compute, _ = computing()
+    store = store_of(listed, tmp_path, kind)
+    filled = store.fill(compute, "audio")
+    assert (filled.total, filled.done, filled.before, filled.skipped) == (5, 5, 0, [])
+    dataset = store.load()
+    assert list(dataset["id"]) == [f"r{n}" for n in range(5)]
+    vectors, present = vector_matrix(dataset, "embedding")
+    assert present.all() and vectors[:, 1].tolist() == [sum(map(ord, f"r{n}")) for n in range(5)]
+
+
+@pytest.mark.parametrize("kind", ["txt", "npy", "pkl", "dataset"])
+def test_stopped_run_goes_on_where_it_was(listed, tmp_path, kind):
+    compute, first = computing(stop_after=2)
+    with pytest.raises(Stopped):
+        store_of(listed, tmp_path, kind).fill(compute, "audio")
+    compute, second = computing()
+    store = store_of(listed, tmp_path, kind)
+    filled = store.fill(compute, "audio")
+    assert sorted(first + second) == [f"r{n}" for n in range(5)] and len(first) == 2
+    assert (filled.done, filled.before) == (3, 2)
+    assert vector_matrix(store.load(), "embedding")[1].all()
+    compute, third = computing()
+    assert store_of(listed, tmp_path, kind).fill(compute, "audio").before == 5
+    assert third == []
+
+
+def test_dataset_of_another_model_is_computed_anew(listed, tmp_path):
+    store_of(listed, tmp_path, "dataset").fill(computing()[0], "audio")
+    compute, calls = computing()
+    assert store_of(listed, tmp_path, "dataset", model="another").fill(compute, "audio").done == 5
+    assert len(calls) == 5
+
+
+def test_force_computes_what_is_there(listed, tmp_path):
+    store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    compute, calls = computing()
+    assert store_of(listed, tmp_path, "txt").fill(compute, "audio", force=True).done == 5
+    assert len(calls) == 5
+
+
+def test_skipped_recordings_are_named_once(listed, tmp_path):
+    def compute(dataset, *, save):
+        features = datasets.Features({"embedding": datasets.List(datasets.Value("float32"), 2)})
+        rows = [None] * len(dataset)
+        return datasets.Dataset.from_dict({"embedding": rows}, features=features), [
+            Skipped(name, "no good") for name in dataset["id"]
+        ]
+
+    filled = store_of(listed, tmp_path, "txt").fill(compute, "audio")
+    assert filled.done == 0 and [row.id for row in filled.skipped] == [f"r{n}" for n in range(5)]
+
+
+def test_lacking_column_is_told_with_the_step_that_makes_it(listed, tmp_path):
+    with pytest.raises(UserError, match=r"corpus\.csv has no embedding to compute from \(run balr extract first\)"):
+        NoStore(read_corpus(listed), "ba").fill(computing()[0], "embedding")
+
+
+def test_settings_that_cannot_be_are_refused(listed, tmp_path):
+    corpus = read_corpus(listed)
+    with pytest.raises(ConfigError, match="expected txt, npy, pkl, dataset"):
+        open_store(corpus, "embedding", save_format="csv")
+    with pytest.raises(ConfigError, match="say where with --save-dir"):
+        open_store(corpus, "embedding", save_format="dataset")
+    with pytest.raises(ConfigError, match="is of vector files"):
+        open_store(corpus, "ba", save_dir=tmp_path / "out", save_format="dataset", balr_format=True)
+
+
+def test_folder_of_another_corpus_is_refused(listed, tmp_path):
+    store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.wav").write_bytes(b"RIFF")
+    with pytest.raises(UserError, match="holds the vectors of another corpus"):
+        FileStore(read_corpus(tmp_path / "other", save_dir=tmp_path / "out"), "embedding", tmp_path / "out")
+
+
+def test_records_have_a_name_each_and_the_earlier_common_one_is_read(listed, tmp_path):
+    store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    record = tmp_path / "out" / "balr-files.json"
+    assert set(json.loads(record.read_text())) == {"source", "csv"}
+    record.rename(record.with_name("balr.json"))
+    compute, _ = computing()
+    assert store_of(listed, tmp_path, "txt").fill(compute, "audio").before == 5
+    record.write_text("{")
+    with pytest.raises(UserError, match=r"balr-files\.json is damaged"):
+        store_of(listed, tmp_path, "txt")
+
+
+def test_dataset_record_is_not_taken_for_one_of_files(listed, tmp_path):
+    store_of(listed, tmp_path, "dataset").fill(computing()[0], "audio")
+    assert set(json.loads((tmp_path / "out" / "balr-dataset.json").read_text())) == {"kind", "key"}
+    assert isinstance(store_of(listed, tmp_path, "dataset"), DatasetStore)
+
+
+# How BALR 2.0 reads a vector file.
+READ_AS_BALR = {
+    ".txt": lambda path: np.loadtxt(path),
+    ".npy": lambda path: np.load(path),
+    ".pkl": lambda path: pickle.loads(path.read_bytes()),
+}
+
+
+@pytest.mark.parametrize("extension", list(READ_AS_BALR))
+def test_attributes_in_balrs_format_are_read_by_its_rules(tmp_path, extension):
+    from balr_hf.data.vectors import read_vector, write_vector
+
+    bits = np.random.default_rng(0).random(512) < 0.3
+    path = tmp_path / f"x_ba{extension}"
+    write_vector(path, bits, pairs=True)
+    pairs = READ_AS_BALR[extension](path)
+    assert pairs.shape == (512, 2)
+    assert np.array_equal(pairs[:, 0] == 1, bits) and np.array_equal(pairs.sum(1), np.ones(512))
+    assert np.array_equal(read_vector(path, "ba"), bits)
+
+
+@pytest.mark.parametrize("extension", list(READ_AS_BALR))
+def test_embeddings_are_read_by_balrs_rules(tmp_path, extension):
+    from balr_hf.data.vectors import read_vector, write_vector
+
+    vector = np.random.default_rng(0).normal(size=256).astype(np.float32)
+    path = tmp_path / f"x_emb{extension}"
+    write_vector(path, vector)
+    assert np.array_equal(READ_AS_BALR[extension](path).astype(np.float32), vector)
+    assert np.array_equal(read_vector(path, "embedding"), vector)
+
+
+def test_pickles_name_what_old_and_new_numpy_have(tmp_path):
+    from balr_hf.data.vectors import write_vector
+
+    write_vector(tmp_path / "x_emb.pkl", np.zeros(3, dtype=np.float32))
+    assert b"numpy._core" not in (tmp_path / "x_emb.pkl").read_bytes()
+
+
+@pytest.mark.slow
+def test_model_extracts_whatever_it_is_given_and_keeps_it(few, tmp_path, tiny_embedder):
+    dataset = tiny_embedder.extract_embeddings(few, save_dir=tmp_path / "out", batch_size=4)
+    assert len(dataset) == 12 and len(list((tmp_path / "out").rglob("*_emb.txt"))) == 12
+    again = tiny_embedder.extract_embeddings(few, save_dir=tmp_path / "out")
+    assert np.array_equal(vector_matrix(again, "embedding")[0], vector_matrix(dataset, "embedding")[0])
+    expected = vector_matrix(tiny_embedder.extract_embeddings(load_corpus(few)), "embedding")[0]
+    np.testing.assert_allclose(vector_matrix(dataset, "embedding")[0], expected, rtol=1e-6)
+    assert not list(few.parent.rglob("*_emb.txt"))
