@@ -26,7 +26,7 @@ class Options(CorpusOptions):
 
 
 # Its flags are --encoder-..., since the scorer has settings of the same names.
-ENCODER = Section("encoder.model", EncoderArguments, prefix="encoder_")
+ENCODER = Section("encoder.model", EncoderArguments, prefix="encoder_", only="autoencoder")
 
 COMMAND = Command(
     "explain",

@@ -21,6 +21,13 @@ DESCRIPTION = """Explainable speaker comparison: audio -> embedding -> binary at
 Commands:
 {commands}
 
+Options:
+  --help                     Show this message.
+  --version                  Show the version.
+  --show-completion [SHELL]  Print the completion of commands and flags for bash, zsh or tcsh (by default yours).
+  --install-completion [SHELL]
+                             Install it for your shell.
+
 balr COMMAND --help tells more. Settings can be given as flags (--epochs 50) or as section.key=value
 (trainer.epochs=50). An error is one line; BALR_DEBUG=1 shows where it came from."""
 
@@ -46,21 +53,28 @@ def main(argv: list[str] | None = None) -> int:
 
         print(__version__)
         return 0
-    known = ", ".join(name for name in COMMANDS if name.startswith(group))
-    print(f"balr: error: unknown command {f'{group} {argv[0]}'.strip()!r}: expected {known}", file=sys.stderr)
+    if argv[0] in ("--show-completion", "--install-completion"):
+        from balr_hf.cli.completion import complete
+
+        return complete(argv[0], argv[1:])
+    from balr_hf.cli.suggestions import did_you_mean
+
+    known, asked = [name for name in COMMANDS if name.startswith(group)], f"{group} {argv[0]}".strip()
+    hint = did_you_mean(asked, known)
+    print(f"balr: error: unknown command {asked!r}: expected {', '.join(known)}{hint}", file=sys.stderr)
     return 2
 
 
 def _run(command: str, argv: list[str]) -> int:
-    from balr_hf.errors import ConfigError
+    from balr_hf.errors import ConfigError, UserError
 
     module = importlib.import_module(COMMANDS[command][0])
     try:
-        arguments = module.COMMAND.parse(argv)
         _set_up_logging()
+        arguments = module.COMMAND.parse(argv)
         _load_libraries()
         return module.run(arguments) or 0
-    except (ValueError, OSError) as error:  # what a user can cause; anything else is a fault of ours: a traceback
+    except (UserError, OSError) as error:  # what a user can cause; anything else is a fault of ours: a traceback
         if os.environ.get("BALR_DEBUG"):
             raise
         message = " ".join(str(error).split()) or type(error).__name__

@@ -1,31 +1,85 @@
 """Which embedder, autoencoder and scorer the settings name, and the counts of a trial list's sides."""
 
 import dataclasses
+import inspect
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.parsing import Arguments
-from balr_hf.cli.sections import FEATURES, SCORER_SETTINGS
+from balr_hf.cli.sections import FEATURES, SCORER_FIELDS, scorer_settings
+from balr_hf.cli.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+    from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
 
 def scorer_name(arguments: Arguments) -> str | None:
-    """The scorer that was named, if any, after a check of the settings that were typed."""
-    from balr_hf.errors import ConfigError
+    """The scorer that was named, if any: a short name, or the path of a class of the user's own.
 
-    name = arguments.section("scorer").scorer
-    if name not in (None, *SCORER_SETTINGS):
-        raise ConfigError(f"unknown scorer {name!r} (scorer={name}): expected {', '.join(SCORER_SETTINGS)}")
-    if name is not None:
-        valid = {f"scorer.{key}" for key in ("checkpoint_path", "n_attributes", *SCORER_SETTINGS[name])}
-        for key in sorted(arguments.given - valid):
-            if key.startswith("scorer."):
-                raise ConfigError(f"unknown key {key} with scorer={name}: it has {', '.join(sorted(valid))}")
+    Raises:
+        ConfigError: an unknown name.
+    """
+    from balr_hf.errors import ConfigError
+    from balr_hf.scoring.auto import SCORERS
+
+    name = arguments.own_classes.get("scorer", arguments.section("scorer").scorer)
+    if name is not None and name not in SCORERS and "." not in name:
+        hint = did_you_mean(name, SCORERS)
+        raise ConfigError(f"unknown scorer {name!r} (scorer={name}): expected {', '.join(SCORERS)}{hint}")
     return name
 
 
-def load_named_scorer(arguments: Arguments, num_attributes: int):
-    """The scorer that the settings name: a checkpoint, cosine, or the shipped one."""
+def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
+    """What the configuration of the scorer `name` takes of the settings that were typed; all must be its own.
+
+    Raises:
+        ConfigError: a setting that the scorer does not have; the message says whose it is.
+    """
+    from balr_hf.errors import ConfigError
+    from balr_hf.scoring.auto import scorer_class
+
+    settings, of = arguments.section("scorer"), scorer_settings()
+    own = arguments.own.get("scorer", {})
+    if name in of:
+        valid = of[name]
+    else:
+        parameters = inspect.signature(scorer_class(name).config_class.__init__).parameters
+        valid = tuple(key for key in parameters if key not in ("self", "kwargs"))
+    typed = {key.removeprefix("scorer.") for key in arguments.given if key.startswith("scorer.")}
+    for key in sorted(typed - {"checkpoint_path", "n_attributes"}):
+        if key in valid:
+            continue
+        if key == "n_iterations":
+            logger.info("scorer.n_iterations has no effect on %s, which is not fitted by iterations", name)
+            continue
+        owners = [scorer for scorer, keys in of.items() if key in keys]
+        if owners:
+            raise ConfigError(
+                f"scorer.{key} is a setting of scorer={' and scorer='.join(owners)}, but the scorer is {name}, which "
+                f"has {', '.join(valid) or 'none'}"
+            )
+        hint = did_you_mean(key, valid)
+        raise ConfigError(f"unknown key scorer.{key}: the scorer {name} has {', '.join(valid) or 'no settings'}{hint}")
+    if name in of:
+        return {SCORER_FIELDS.get(key, key): getattr(settings, key) for key in valid}
+    return {key: getattr(settings, key) for key in valid if key in typed and key not in own} | own
+
+
+def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
+    """The scorer that the settings name: a checkpoint, cosine, or the shipped one.
+
+    Raises:
+        ConfigError, UserError: no such scorer, another kind than was named, or settings that it was not fitted with.
+    """
     from balr_hf import defaults
     from balr_hf.devices import resolve_devices
     from balr_hf.errors import ConfigError, UserError
@@ -33,7 +87,7 @@ def load_named_scorer(arguments: Arguments, num_attributes: int):
 
     settings, name = arguments.section("scorer"), scorer_name(arguments)
     if settings.checkpoint_path is None and name == "cosine":
-        scorer = build_scorer("cosine", num_attributes=num_attributes, **settings.configuration("cosine"))
+        scorer = build_scorer("cosine", num_attributes=num_attributes, **scorer_configuration(arguments, "cosine"))
     else:
         if settings.checkpoint_path is None:
             if name not in (None, "beta"):
@@ -42,9 +96,11 @@ def load_named_scorer(arguments: Arguments, num_attributes: int):
                 )
             logger.info("Scorer: the demonstration model of the package, for attributes of its own autoencoder")
         scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER))
-    kind = scorer.config.model_type.removeprefix("balr-")
-    if name not in (None, kind):
-        raise UserError(f"scorer={name}, but {settings.checkpoint_path} holds {kind}")
+        kind = scorer.config.model_type.removeprefix("balr-")
+        if name not in (None, kind, f"{type(scorer).__module__}.{type(scorer).__qualname__}"):
+            raise UserError(f"scorer={name}, but {settings.checkpoint_path or 'the shipped scorer'} holds {kind}")
+        if kind in scorer_settings():
+            _check_fitted_with(arguments, scorer, scorer_configuration(arguments, kind))
     if settings.n_attributes not in (None, num_attributes):
         raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {num_attributes}")
     if scorer.config.num_attributes != num_attributes:
@@ -52,7 +108,20 @@ def load_named_scorer(arguments: Arguments, num_attributes: int):
     return scorer.to(resolve_devices(arguments.device)[0])
 
 
-def read_trial_counts(arguments: Arguments, path: str, trials):
+def _check_fitted_with(arguments: Arguments, scorer: "Scorer", wanted: dict[str, Any]) -> None:
+    """Refuse settings of the fit that a fitted scorer does not have: they would be ignored."""
+    from balr_hf.errors import ConfigError
+
+    for key in sorted(key.removeprefix("scorer.") for key in arguments.given if key.startswith("scorer.")):
+        field = SCORER_FIELDS.get(key, key)
+        if field in wanted and wanted[field] != getattr(scorer.config, field):
+            raise ConfigError(
+                f"scorer.{key}={wanted[field]}, but the scorer was fitted with {getattr(scorer.config, field)}: fit "
+                "it again with balr score train"
+            )
+
+
+def read_trial_counts(arguments: Arguments, path: str, trials: "Trials") -> "tuple[datasets.Dataset, np.ndarray]":
     """The corpus at `path`, and the counts of the sides that the trials are made of."""
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
@@ -68,7 +137,7 @@ def separator(arguments: Arguments) -> str:
     return arguments.sep.replace("\\t", "\t")
 
 
-def load_embedder(arguments: Arguments):
+def load_embedder(arguments: Arguments) -> "WespeakerModel":
     """The embedder that the settings name, with the changes to its features."""
     from balr_hf import defaults
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
@@ -76,7 +145,19 @@ def load_embedder(arguments: Arguments):
     from balr_hf.errors import UserError
 
     settings = arguments.section("embeddings.model")
-    source = settings.model_repo
+    source, cache = settings.model_repo, settings.model_dir
+    if cache is not None and _holds_embedder(Path(cache), settings.model_name, settings.config_name):
+        if source is not None:
+            raise UserError(
+                f"embeddings.model.model_dir={cache} holds a model itself, and embeddings.model.model_repo={source} "
+                "names another one: give one of them"
+            )
+        source, cache = cache, None
+    elif cache is not None and source is None:
+        raise UserError(
+            f"embeddings.model.model_dir={cache} holds no model ({settings.model_name} and {settings.config_name}, or "
+            "config.json), and without embeddings.model.model_repo nothing says what to download there"
+        )
     if source is None:
         source = defaults.resource(defaults.EMBEDDER)
         logger.info(
@@ -84,7 +165,7 @@ def load_embedder(arguments: Arguments):
             "embeddings.model.model_repo=Wespeaker/wespeaker-voxceleb-resnet34-LM"
         )
     model = WespeakerModel.from_pretrained(
-        source, model_name=settings.model_name, config_name=settings.config_name, cache_dir=settings.model_dir
+        source, model_name=settings.model_name, config_name=settings.config_name, cache_dir=cache
     )
     changes = dataclasses.asdict(arguments.section("embeddings.model.features"))
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -100,7 +181,7 @@ def load_embedder(arguments: Arguments):
     return model
 
 
-def load_autoencoder(arguments: Arguments):
+def load_autoencoder(arguments: Arguments) -> "BinaryAttributeAutoEncoder":
     """The autoencoder that the settings name."""
     from balr_hf import defaults
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
@@ -123,3 +204,10 @@ def load_autoencoder(arguments: Arguments):
         if wanted not in (None, getattr(model.config, name)):
             raise UserError(f"encoder.model.{name}={wanted}, but {source} has {getattr(model.config, name)}")
     return model
+
+
+def _holds_embedder(folder: Path, model_name: str, config_name: str) -> bool:
+    """Whether a folder has an embedder itself, this package's or WeSpeaker's, rather than downloads."""
+    stem = model_name.removesuffix(".pt")
+    weights = any((folder / name).is_file() for name in (model_name, stem, f"{stem}.pt"))
+    return (folder / "config.json").is_file() or (weights and (folder / config_name).is_file())

@@ -1,18 +1,20 @@
 """From typed words to dataclasses: flags (by argparse-dataclass), and `section.key=value` overrides of them."""
 
 import argparse
+import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field, fields, make_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from argparse_dataclass import ArgumentParser
 
+from balr_hf.cli.overrides import file_overrides, split_overrides
+from balr_hf.cli.suggestions import did_you_mean
 from balr_hf.errors import ConfigError
 
-_OVERRIDE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=.*", re.DOTALL)
+logger = logging.getLogger(__name__)
 
 
 def positional(name: str, help: str) -> Any:
@@ -42,14 +44,30 @@ class Section:
         arguments: the dataclass of its settings.
         prefix: before its flags, where another section has settings of the same names.
         selects: if set, the field that `path=value` itself sets (`scorer=beta`, `trainer.losses=[mse]`).
+        only: if set, the one value that `path=value` may have, as in BALR 2.0 (`encoder.model=autoencoder`).
+        is_open: keys that are no fields are kept, for a class of the user's own (`scorer._target_=my.MyScorer`).
+        idle: keys that BALR 2.0 has and that change nothing there or here.
     """
 
     path: str
     arguments: type
     prefix: str = ""
     selects: str | None = None
+    only: str | None = None
+    is_open: bool = False
+    idle: tuple[str, ...] = ()
 
-    def fields(self):
+    @property
+    def title(self) -> str:
+        """The heading of its flags in `--help`."""
+        words = re.sub(r"\s*\(`.*`\)", "", (self.arguments.__doc__ or "").split("\n")[0]).rstrip(".")
+        return f"{self.path}.*: {words[:1].lower()}{words[1:]}"
+
+    def keys(self) -> list[str]:
+        """The keys that overrides can set."""
+        return [f.name for f, _ in self.fields() if f.name != self.selects]
+
+    def fields(self) -> list[tuple[Field, str]]:
         """`(field, its name among all settings of the command, which makes its flag)`."""
         return [(f, self.prefix + f.metadata.get("flat", f.name)) for f in fields(self.arguments)]
 
@@ -76,29 +94,56 @@ class Command:
         """Parse the words after the command.
 
         Raises:
-            ConfigError: an unknown override or a bad value. Wrong flags end in argparse's own message and exit 2.
+            ConfigError: an unknown flag or override, or a bad value. A missing argument or a value that is none of the
+                choices ends in argparse's own message and exit 2.
         """
-        argv, overrides = _split(_merge_repeated(argv, "--audio-formats"))
-        flat = self._parser().parse_args([self._switch(word) for word in argv])
-        given = set()
-        for text in [*self._file_overrides(flat), *overrides]:
-            given.add(self._override(flat, text))
-        arguments = Arguments(self, flat, given)
+        argv, overrides = split_overrides(_merge_repeated(argv, "--audio-formats"))
+        words = [self._switch(word) for word in argv]
+        parser = self.parser()
+        flat, unknown = parser.parse_known_args(words)
+        if unknown:
+            word = next((word for word in unknown if word.startswith("-")), unknown[0]).split("=")[0]
+            what = "flag" if word.startswith("-") else "word"
+            known = [flag for action in parser._actions for flag in action.option_strings]
+            raise ConfigError(f"unknown {what} {word}{did_you_mean(word, known)} (balr {self.name} --help lists them)")
+        arguments = Arguments(self, flat, self._typed(words))
+        if getattr(flat, "config_path", None) is not None:
+            mine = {section.path.split(".")[0] for section in self.sections} | {f.name for f in fields(self.options)}
+            overrides = [*file_overrides(flat.config_path, flat.config_name, mine), *overrides]
+        for text in overrides:
+            self._override(arguments, text)
         for section in [Section("", self.options), *self.sections]:
             try:
                 arguments.build(section)
             except ConfigError as error:
-                valid = ", ".join(f.name for f, _ in section.fields() if f.name != section.selects)
+                valid = ", ".join(section.keys())
                 raise ConfigError(
                     f"{error} (section {section.path}: {valid})" if section.path else str(error)
                 ) from None
         return arguments
 
-    def _parser(self) -> ArgumentParser:
-        flat_fields = []
+    def _typed(self, words: list[str]) -> set[str]:
+        """The keys of the flags that stand among the words."""
+        flags = {word.split("=")[0] for word in words if word.startswith("--")}
+        return {
+            f"{section.path}.{f.name}"
+            for section in self.sections
+            for f, name in section.fields()
+            if f"--{name.replace('_', '-')}" in flags
+        }
+
+    def parser(self) -> ArgumentParser:
+        """The parser of the flags, grouped by what they are of."""
+        flat_fields, titles = [], {}
         for section in [Section("", self.options), *self.sections]:
             for f, name in section.fields():
                 metadata = dict(f.metadata)
+                if "among" in metadata:
+                    metadata["choices"] = metadata["among"]
+                if section.path:
+                    titles[name] = section.title
+                elif "group" in metadata:
+                    titles[name] = metadata["group"]
                 if section.prefix:
                     metadata.pop("args", None)
                 metadata.setdefault("type", f.type)
@@ -114,8 +159,9 @@ class Command:
                 spec = field(default=f.default, default_factory=f.default_factory, metadata=metadata)
                 flat_fields.append((name, object if f.type is bool else f.type, spec))
         flat_fields.sort(key=lambda item: item[2].default is not MISSING or item[2].default_factory is not MISSING)
-        parser = ArgumentParser(
+        parser = _GroupedParser(
             make_dataclass("Flat", flat_fields),
+            titles,
             prog=f"balr {self.name}",
             description=self.description + self._override_help(),
             epilog=self.epilog,
@@ -138,31 +184,72 @@ class Command:
         return word
 
     def _positionals(self) -> list[str]:
-        return [f.metadata["args"][0].upper() for f in fields(self.options) if "args" in f.metadata]
+        return [f.metadata["args"][0].upper() for f in fields(self.options) if _is_positional(f)]
 
     def _override_help(self) -> str:
-        lines = [f"  {section.path}.*: {', '.join(f.name for f, _ in section.fields())}" for section in self.sections]
+        lines = []
+        for section in self.sections:
+            if section.selects is not None:
+                lines.append(f"  {section.path}=...")
+            if section.keys():
+                lines.append(f"  {section.path}.*: {', '.join(section.keys())}")
         return "\n\noverrides (each sets the same as the flag of its name):\n" + "\n".join(lines) if lines else ""
 
-    def _override(self, flat: Any, text: str) -> str:
-        """Apply one `section.key=value`; returns the key."""
+    def _override(self, arguments: "Arguments", text: str) -> None:
+        """Apply one `section.key=value`."""
         key, value = text.split("=", 1)
+        if key.endswith("._target_"):  # of a class of the user's own, as Hydra names it
+            owner = key.removesuffix("._target_")
+            if self._is_own_part(owner):
+                arguments.own_class(owner, value)
+                return
+            key = owner
+        if key in {f.name for f in fields(self.options) if not _is_positional(f)}:
+            self._assign(arguments, Section("", self.options), key, key, key, value)
+            return
         for section in self.sections:
-            if section.selects is not None and key == section.path:
-                self._assign(flat, section, section.selects, section.selects, key, value)
-                return key
-            if key.startswith(f"{section.path}.") and "." not in key.removeprefix(f"{section.path}."):
-                short = key.removeprefix(f"{section.path}.")
-                for f, name in section.fields():
-                    if f.name == short and f.name != section.selects:
-                        self._assign(flat, section, f.name, name, key, value)
-                        return key
-                valid = ", ".join(f.name for f, _ in section.fields() if f.name != section.selects)
-                raise ConfigError(f"unknown key {key} (in {text}): section {section.path} has {valid}")
-        known = ", ".join(section.path for section in self.sections) or "none"
-        raise ConfigError(f"unknown override {text}: balr {self.name} has the sections {known}")
+            short = key.removeprefix(f"{section.path}.")
+            if key == section.path and section.selects is not None:
+                self._assign(arguments, section, section.selects, section.selects, key, value)
+                return
+            if key == section.path and section.only is not None:
+                if value != section.only:
+                    raise ConfigError(f"{text}: expected {key}={section.only}, since there is no other")
+                return
+            if short == key or "." in short:
+                continue
+            if short in section.idle:
+                logger.info("%s has no effect, as in BALR 2.0", text)
+                return
+            for f, name in section.fields():
+                if f.name == short and f.name != section.selects:
+                    self._assign(arguments, section, f.name, name, key, value)
+                    return
+            if section.is_open:
+                arguments.keep_own(section.path, short, value)
+                return
+            hint = did_you_mean(short, section.keys())
+            raise ConfigError(
+                f"unknown key {key} (in {text}): section {section.path} has {', '.join(section.keys())}{hint}"
+            )
+        owner, _, last = key.rpartition(".")
+        if self._is_own_part(owner):
+            arguments.keep_own(owner, last, value)
+            return
+        known = [section.path for section in self.sections]
+        hint = did_you_mean(owner or key, known)
+        raise ConfigError(
+            f"unknown override {text}: balr {self.name} has the sections {', '.join(known) or 'none'}{hint}"
+        )
 
-    def _assign(self, flat: Any, section: Section, field_name: str, name: str, key: str, value: str) -> None:
+    def _is_own_part(self, path: str) -> bool:
+        """Whether this can name a part of a list that the user adds: `trainer.losses.mine`."""
+        parent, paths = path.rpartition(".")[0], {section.path: section.is_open for section in self.sections}
+        return path not in paths and paths.get(parent, False)
+
+    def _assign(
+        self, arguments: "Arguments", section: Section, field_name: str, name: str, key: str, value: str
+    ) -> None:
         f = next(f for f in fields(section.arguments) if f.name == field_name)
         convert: Callable[[str], Any] = f.metadata.get("type", f.type)
         try:
@@ -176,26 +263,34 @@ class Command:
             raise ConfigError(
                 f"bad value {value!r} for {key}: expected {kind} (section {section.path}: {valid})"
             ) from error
-        setattr(flat, name, converted)
+        arguments.set(name, key, converted)
 
-    def _file_overrides(self, flat: Any) -> list[str]:
-        """The overrides that `--config-path FOLDER --config-name NAME` stands for; other commands' sections pass."""
-        folder = getattr(flat, "config_path", None)
-        if folder is None:
-            return []
-        import yaml
 
-        path = Path(folder) / f"{flat.config_name.removesuffix('.yaml')}.yaml"
-        if not path.is_file():
-            raise ConfigError(f"no configuration at {path} (--config-path, --config-name)")
-        try:
-            settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not proper YAML: {error}") from error
-        if not isinstance(settings, dict):
-            raise ConfigError(f"{path} must hold sections with their settings (trainer: {{epochs: 5}})")
-        mine = {section.path.split(".")[0] for section in self.sections}
-        return [text for text in _flatten(settings) if text.split("=")[0].split(".")[0] in mine]
+def _is_positional(f: Field) -> bool:
+    return "args" in f.metadata and not f.metadata["args"][0].startswith("-")
+
+
+class _GroupedParser(ArgumentParser):
+    """The parser of argparse-dataclass, with the flags of each title in a group of its own.
+
+    Args:
+        options_class: the dataclass of all flags.
+        titles: the group's title, for the fields that have one.
+        **kwargs: of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, options_class: type, titles: dict[str, str], **kwargs: Any):
+        self._titles, self._groups = titles, {}
+        super().__init__(options_class, **kwargs)
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """Add a flag to the group of its title."""
+        title = self._titles.get(kwargs.get("dest") or args[0].lstrip("-").replace("-", "_"))
+        if title is None:
+            return super().add_argument(*args, **kwargs)
+        if title not in self._groups:
+            self._groups[title] = self.add_argument_group(title)
+        return self._groups[title].add_argument(*args, **kwargs)
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -212,11 +307,31 @@ class Arguments:
     """A command's parsed words.
 
     Attributes:
-        given: keys of the overrides that were typed.
+        given: keys of the overrides and flags that were typed.
+        own: settings of classes of the user's own, by the part that they are of: `{"trainer.losses.mine": {...}}`.
+        own_classes: the paths of those classes, by part.
     """
 
     def __init__(self, command: Command, flat: Any, given: set[str]):
         self._command, self._flat, self.given = command, flat, given
+        self.own: dict[str, dict[str, Any]] = {}
+        self.own_classes: dict[str, str] = {}
+
+    def set(self, name: str, key: str, value: Any) -> None:
+        """Set one of the command's settings, which the override `key` names."""
+        setattr(self._flat, name, value)
+        self.given.add(key)
+
+    def own_class(self, part: str, path: str) -> None:
+        """Note the class that a part is of."""
+        self.own_classes[part] = path
+
+    def keep_own(self, part: str, key: str, value: str) -> None:
+        """Note a setting of a class that only it knows; its value is read as YAML."""
+        import yaml
+
+        self.own.setdefault(part, {})[key] = yaml.safe_load(value)
+        self.given.add(f"{part}.{key}")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._flat, name)
@@ -230,15 +345,6 @@ class Arguments:
         return section.arguments(**{f.name: getattr(self._flat, name) for f, name in section.fields()})
 
 
-def _split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Separate overrides from flags and paths; an existing file whose name looks like an override is a path."""
-    words, overrides = [], []
-    for word in argv:
-        is_override = _OVERRIDE.fullmatch(word) and not Path(word).exists()
-        (overrides if is_override else words).append(word)
-    return words, overrides
-
-
 def _merge_repeated(argv: list[str], flag: str) -> list[str]:
     """`--flag a --flag b` -> `--flag a,b`."""
     values = [value for word, value in pairwise(argv) if word == flag]
@@ -247,14 +353,3 @@ def _merge_repeated(argv: list[str], flag: str) -> list[str]:
     first = argv.index(flag)
     rest = [w for i, w in enumerate(argv) if w != flag and (i == 0 or argv[i - 1] != flag)]
     return [*rest[:first], flag, ",".join(values), *rest[first:]]
-
-
-def _flatten(settings: dict, prefix: str = "") -> list[str]:
-    texts = []
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            texts += _flatten(value, f"{prefix}{key}.")
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, list) else value
-            texts.append(f"{prefix}{key}={text}")
-    return texts

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from balr_hf.cli.models import scorer_name
+from balr_hf.cli.models import scorer_configuration, scorer_name
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import SCORER, RunOptions
 
@@ -43,6 +43,7 @@ def run(arguments: Arguments) -> None:
     name = scorer_name(arguments) or "beta"
     if name == "cosine":
         raise ConfigError("scorer=cosine needs no reference population: use it in balr score test as it is")
+    configuration = scorer_configuration(arguments, name)
     corpus = read_corpus(
         arguments.train, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("ba",)
     )
@@ -50,7 +51,7 @@ def run(arguments: Arguments) -> None:
     counts, speakers = speaker_counts(corpus.dataset)
     if settings.n_attributes not in (None, counts.shape[1]):
         raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {counts.shape[1]}")
-    scorer = build_scorer(name, num_attributes=counts.shape[1], **settings.configuration(name))
+    scorer = build_scorer(name, num_attributes=counts.shape[1], **configuration)
     scorer.to(device).fit(counts, speakers)
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:

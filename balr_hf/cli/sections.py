@@ -1,32 +1,33 @@
 """The settings that commands share, and their sections' names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.cli.parsing import Section, names
 from balr_hf.options import Checked, option
+from balr_hf.scoring.auto import SCORERS
 from balr_hf.training.arguments import DEFAULT_LOSSES, LOSS_ARGUMENTS, DataArguments, TrainerArguments
 
-# The scorers and the settings that each has; `K` is called num_values in the configuration.
-SCORER_SETTINGS = {
-    "beta": ("K", "n_iterations", "eps"),
-    "cosine": ("eps",),
-    "dna": ("drop_in", "typicality_threshold"),
-    "maxllr": ("f", "p", "q", "n_iterations"),
-    "speech": ("drop_in", "typicality_threshold"),
-}
+# What BALR 2.0 calls `K` is num_values in the configuration.
 SCORER_FIELDS = {"K": "num_values"}
+
+# The group of flags that are of the corpus and of where a command runs, in `--help`.
+CORPUS_GROUP = "corpus and device"
 
 
 @dataclass
 class CorpusOptions(Checked):
     """How a command reads its corpora, and where it runs."""
 
-    audio_formats: tuple = option(AUDIO_FORMATS, "extensions of audio files to look for in a folder", type=names)
-    root_dir: str = option(None, "what relative paths in a csv start from; the csv's folder by default", type=str)
-    device: str = option("cpu", "cpu, cuda, cuda:0, cuda:0,1 or mps", type=str)
-    config_path: str = option(None, "folder of a YAML file with overrides", type=str)
-    config_name: str = option("config", "name of that file", type=str)
+    audio_formats: tuple = option(
+        AUDIO_FORMATS, "extensions of audio files to look for in a folder", type=names, group=CORPUS_GROUP
+    )
+    root_dir: str = option(
+        None, "what relative paths in a csv start from; the csv's folder by default", type=str, group=CORPUS_GROUP
+    )
+    device: str = option("cpu", "cpu, cuda, cuda:0, cuda:0,1 or mps", type=str, group=CORPUS_GROUP)
+    config_path: str = option(None, "folder of a YAML file with overrides", type=str, group="configuration file")
+    config_name: str = option("config", "name of that file", type=str, group="configuration file")
 
 
 @dataclass
@@ -114,29 +115,45 @@ class ScorerArguments(Checked):
     """Which scorer, and its settings (`scorer.*`)."""
 
     scorer: str = option(
-        None, f"one of {', '.join(SCORER_SETTINGS)}; beta, or the checkpoint's kind, by default", type=str
+        None,
+        f"{', '.join(SCORERS)}, or the path of a class of your own; beta, or the checkpoint's kind, by default",
+        type=str,
     )
     checkpoint_path: str = option(None, "a fitted scorer's folder", type=str)
     n_attributes: int = option(None, "checked against the corpus, if given", type=int)
-    n_iterations: int = option(100, "iterations of the fit (beta, maxllr)", type=int, least=1)
-    K: int = option(2, "values an attribute can take (beta)", type=int, args=["--K"], least=2)
-    eps: float = option(1e-8, "added where the fit divides (beta); the least norm (cosine)", type=float)
-    drop_in: float = option(0.12, "probability that noise activates an attribute (dna, speech)", type=float)
-    typicality_threshold: float = option(1e-4, "less typical attributes carry no evidence (dna, speech)", type=float)
-    f: float = option(0.5, "share of speakers with an attribute, at the start (maxllr)", type=float, args=["--f"])
-    p: float = option(0.9, "its activation for those with it, at the start (maxllr)", type=float, args=["--p"])
-    q: float = option(0.1, "its activation for those without, at the start (maxllr)", type=float, args=["--q"])
+    n_iterations: int = option(100, "iterations of the fit (beta, maxllr)", type=int, least=1, of=("beta", "maxllr"))
+    K: int = option(2, "values an attribute can take (beta)", type=int, args=["--K"], least=2, of=("beta",))
+    eps: float = option(
+        1e-8, "added where the fit divides (beta); the least norm (cosine)", type=float, of=("beta", "cosine")
+    )
+    drop_in: float = option(
+        0.12, "probability that noise activates an attribute (dna, speech)", type=float, of=("dna", "speech")
+    )
+    typicality_threshold: float = option(
+        1e-4, "less typical attributes carry no evidence (dna, speech)", type=float, of=("dna", "speech")
+    )
+    f: float = option(
+        0.5, "share of speakers with an attribute, at the start (maxllr)", type=float, args=["--f"], of=("maxllr",)
+    )
+    p: float = option(
+        0.9, "its activation for those with it, at the start (maxllr)", type=float, args=["--p"], of=("maxllr",)
+    )
+    q: float = option(
+        0.1, "its activation for those without, at the start (maxllr)", type=float, args=["--q"], of=("maxllr",)
+    )
 
-    def configuration(self, name: str) -> dict:
-        """What the configuration of the scorer `name` takes of these settings."""
-        return {SCORER_FIELDS.get(key, key): getattr(self, key) for key in SCORER_SETTINGS[name]}
+
+def scorer_settings() -> dict[str, tuple[str, ...]]:
+    """The settings that each scorer of the package has."""
+    owned = [(f.name, f.metadata["of"]) for f in fields(ScorerArguments) if "of" in f.metadata]
+    return {scorer: tuple(name for name, of in owned if scorer in of) for scorer in SCORERS}
 
 
-DATA = Section("data", DataArguments)
-EMBEDDER = Section("embeddings.model", EmbedderArguments)
-FEATURES = Section("embeddings.model.features", FeatureArguments)
-ENCODER = Section("encoder.model", EncoderArguments)
+DATA = Section("data", DataArguments, idle=("normalize_mean", "normalize_var"))
+EMBEDDER = Section("embeddings.model", EmbedderArguments, only="wespeaker")
+FEATURES = Section("embeddings.model.features", FeatureArguments, idle=("frontend",))
+ENCODER = Section("encoder.model", EncoderArguments, only="autoencoder")
 TRAINER = Section("trainer", TrainerArguments)
-LOSSES = Section("trainer.losses", LossesArguments, selects="losses")
+LOSSES = Section("trainer.losses", LossesArguments, selects="losses", is_open=True)
 LOSS_SECTIONS = [Section(f"trainer.losses.{name}", cls, prefix=f"{name}_") for name, cls in LOSS_ARGUMENTS.items()]
-SCORER = Section("scorer", ScorerArguments, selects="scorer")
+SCORER = Section("scorer", ScorerArguments, selects="scorer", is_open=True)
