@@ -1,16 +1,20 @@
 """Embedding extraction for a corpus, through `Dataset.map`.
 
-On a CPU, one recording a thread from file to vector. On a GPU, passes over recordings of similar length, while threads
-decode the next batch.
+On a CPU, each thread takes one recording from file to vector. On a GPU, recordings of similar length are embedded
+together, while threads decode the next batch.
 """
 
 import logging
 import os
+import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import datasets
@@ -62,10 +66,11 @@ def compute_embeddings(
     Args:
         model: the embedder; its `feature_extractor` makes the features.
         dataset: a corpus with `audio`.
-        batch_size (int): recordings decoded, sorted by length and saved together; for a GPU the next ones are decoded
-            meanwhile.
+        batch_size (int): how many recordings are decoded, sorted by length and saved together; for a GPU the next
+            ones are decoded meanwhile.
         devices: where to compute; the model's own device by default. Several GPUs get one process each.
-        num_proc (int, *optional*): processes; one a device by default.
+        num_proc (int, *optional*): how many processes share the corpus; one per device by default. They do not run
+            the calling script again, so that it needs no `if __name__ == "__main__":`.
         decode_threads (int, *optional*): threads that decode audio for a GPU, in each process; by default the
             processes share the cores.
         precision (str): of the convolutions: `fp32`; or `tf32` (GPUs) or `bf16` (GPUs and recent CPUs), which are
@@ -132,7 +137,9 @@ def embedder_identity(model: Embedder, precision: str = "fp32") -> str:
     return identity if precision == "fp32" else f"{identity} {precision}"
 
 
-def _map(dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: int, num_proc: int | None):
+def _map(
+    dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: int, num_proc: int | None
+) -> datasets.Dataset:
     features = datasets.Features(
         {
             "embedding": datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
@@ -140,26 +147,48 @@ def _map(dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: in
             "waited": datasets.Value("float64"),
         }
     )
-    if num_proc is not None and num_proc > 1:
-        import multiprocess
+    several = num_proc is not None and num_proc > 1
+    with spawned_processes() if several else nullcontext():
+        # A given fingerprint spares hashing the model's weights; results are kept by `save`, not by a cache of map.
+        return dataset.map(
+            extractor,
+            batched=True,
+            batch_size=batch_size,
+            with_indices=True,
+            with_rank=True,
+            num_proc=num_proc if several else None,
+            remove_columns=dataset.column_names,
+            features=features,
+            keep_in_memory=True,
+            load_from_cache_file=False,
+            new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
+            desc="Extracting embeddings",
+        )
 
-        # CUDA and OpenMP threads do not survive a fork.
+
+@contextmanager
+def spawned_processes() -> Iterator[None]:
+    """Have `Dataset.map` start its processes afresh, since CUDA and OpenMP threads do not survive a fork.
+
+    A fresh process would run the user's script once more, to find what the script defines; a script without
+    `if __name__ == "__main__":` would then call extraction again in each process. So an empty module takes the script's
+    place meanwhile, and [`_BatchExtractor`] carries what it needs of the script. Calls from several threads wait for
+    one another.
+    """
+    import multiprocess
+
+    with _SPAWNING:
+        script, method = sys.modules["__main__"], multiprocess.get_start_method(allow_none=True)
         multiprocess.set_start_method("spawn", force=True)
-    # A given fingerprint spares hashing the model's weights; results are kept by `save`, not by a cache of map.
-    return dataset.map(
-        extractor,
-        batched=True,
-        batch_size=batch_size,
-        with_indices=True,
-        with_rank=True,
-        num_proc=num_proc if num_proc and num_proc > 1 else None,
-        remove_columns=dataset.column_names,
-        features=features,
-        keep_in_memory=True,
-        load_from_cache_file=False,
-        new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
-        desc="Extracting embeddings",
-    )
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
+            multiprocess.set_start_method(method, force=True)
+
+
+_SPAWNING = threading.Lock()
 
 
 def _tell_of_waiting(waited: float, took: float, threads: int) -> None:
@@ -172,12 +201,27 @@ def _tell_of_waiting(waited: float, took: float, threads: int) -> None:
 
 
 class _BatchExtractor:
-    """What `Dataset.map` calls for each batch, in whichever process."""
+    """What `Dataset.map` calls for each batch, in whichever process.
 
-    def __init__(self, model, corpus, devices, num_proc, decode_threads, precision, save):
+    Args:
+        model: the embedder, made for inference.
+        corpus: the rows that `Dataset.map` goes through, to look ahead in; None where nothing is decoded ahead.
+        devices, num_proc, decode_threads, precision, save: as for [`compute_embeddings`].
+    """
+
+    def __init__(
+        self,
+        model: Embedder,
+        corpus: datasets.Dataset | None,
+        devices: Sequence[torch.device],
+        num_proc: int | None,
+        decode_threads: int,
+        precision: str,
+        save: SaveVectors | None,
+    ):
         self.model = model
         self.extractor = model.feature_extractor
-        self.corpus = corpus  # for GPUs, to look ahead in
+        self.corpus = corpus
         self.devices = devices
         self.num_proc = num_proc
         self.decode_threads = decode_threads
@@ -185,6 +229,14 @@ class _BatchExtractor:
         self.save = save
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: dict[int, list[Future]] = {}
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        """Go to another process with the functions and classes of the user's script that this refers to."""
+        import dill
+
+        arguments = (self.model, self.corpus, self.devices, self.num_proc)
+        arguments += (self.decode_threads, self.precision, self.save)
+        return _unpickled, (dill.dumps(arguments, recurse=True),)
 
     def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:
         device, waited = self._place(rank), 0.0
@@ -200,15 +252,16 @@ class _BatchExtractor:
         for row, embedding in enumerate(embeddings):
             if embedding is not None and not np.isfinite(embedding).all():
                 embeddings[row], reasons[row] = None, "the embedding has values that are not finite"
-        done = [row for row, embedding in enumerate(embeddings) if embedding is not None]
+        done = [(name, vector) for name, vector in zip(batch["id"], embeddings, strict=True) if vector is not None]
         if self.save is not None and done:
-            self.save([batch["id"][row] for row in done], np.stack([embeddings[row] for row in done]))
+            names, vectors = zip(*done, strict=True)
+            self.save(list(names), np.stack(vectors))
         return {"embedding": embeddings, "reason": reasons, "waited": [waited / len(rows)] * len(rows)}
 
     def _alone(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
         """Each recording from file to embedding on one thread, so that none waits for another."""
 
-        def embed(audio) -> np.ndarray | str:
+        def embed(audio: Any) -> np.ndarray | str:
             samples = load_usable(audio, self.extractor)
             if isinstance(samples, str):
                 return samples
@@ -217,9 +270,10 @@ class _BatchExtractor:
         return on_threads(embed, recordings)
 
     def _decoded(self, rows: list[int], rank: int | None) -> list[np.ndarray | str]:
-        """The samples of a batch; sets about decoding the batch after it."""
+        """The samples of a batch; meanwhile the batch after it is decoded."""
+        assert self.corpus is not None
         decoding = self._ahead.pop(rows[0], None) or self._decode(rows[0], rows[-1] + 1)
-        # Dataset.map gives each process one stretch of the rows, the first ones a row more if they do not divide.
+        # Dataset.map gives each process one stretch of rows, and the first processes one row more if they do not divide.
         each, more = divmod(len(self.corpus), self.num_proc or 1)
         end = ((rank or 0) + 1) * each + min((rank or 0) + 1, more)
         following = rows[-1] + 1
@@ -228,13 +282,14 @@ class _BatchExtractor:
         return [future.result() for future in decoding]
 
     def _decode(self, start: int, end: int) -> list[Future]:
+        assert self.corpus is not None
         self._pool = self._pool or ThreadPoolExecutor(self.decode_threads)
         return [self._pool.submit(load_usable, audio, self.extractor) for audio in self.corpus[start:end]["audio"]]
 
     def _together(self, found: list[np.ndarray | str], device: torch.device) -> list[np.ndarray | str]:
         """All that could be decoded, embedded in passes."""
         usable = [row for row, samples in enumerate(found) if not isinstance(samples, str)]
-        waveforms = [found[row] for row in usable]
+        waveforms = [samples for samples in found if not isinstance(samples, str)]
         computed = embed_waveforms(self.model, self.extractor, waveforms, device, self.precision)
         for row, embedding in zip(usable, computed, strict=True):
             found[row] = embedding
@@ -247,3 +302,9 @@ class _BatchExtractor:
         if self.model.device != device:
             self.model.to(device)
         return device
+
+
+def _unpickled(arguments: bytes) -> _BatchExtractor:
+    import dill
+
+    return _BatchExtractor(*dill.loads(arguments))

@@ -1,9 +1,10 @@
 """Waveforms -> embeddings: whole recordings on threads of a CPU, padded passes on a GPU."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
 
 class Embedder(Protocol):
-    """What extraction needs of an embedder: what a [`WespeakerModel`] has."""
+    """What extraction needs from an embedder; a [`WespeakerModel`] has it."""
 
     config: "WespeakerConfig"
     feature_extractor: "WespeakerFeatureExtractor"
@@ -121,20 +124,54 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
         setattr(settings, name, before)
 
 
-def on_threads(function: Callable, items: Sequence) -> list:
-    """Map over items on as many threads as torch would use within one operation, which then has what is left of them.
+class _TorchThreads:
+    """The threads that torch uses within one operation, lent to calls that may overlap.
+
+    The number that is set last holds for every thread that torch meets later. So it is read once, by the first of the
+    calls that run together, and every call puts that number back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._number = 1
+
+    @contextmanager
+    def lent(self) -> Iterator[int]:
+        """The number of threads to share out; whatever is set within the block is undone after it."""
+        with self._lock:
+            if not self._calls:
+                self._number = torch.get_num_threads()
+            self._calls += 1
+        try:
+            yield self._number
+        finally:
+            with self._lock:
+                self._calls -= 1
+                _set_threads(self._number)
+
+
+def _set_threads(number: int) -> None:
+    """Set how many threads torch uses within one operation of this thread, and of threads that it meets later."""
+    torch.get_num_threads()  # at its first question a thread takes what was set last, by whomever
+    torch.set_num_threads(number)
+
+
+_TORCH_THREADS = _TorchThreads()
+
+
+def on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Map over items on as many threads as torch would use within one operation; each item has its share of them.
 
     Whole recordings side by side keep all cores busier than one recording after the other, each operation shared out.
+    Calls from several threads may overlap: afterwards torch has the number of threads that it had before the first.
     """
-    threads = torch.get_num_threads()
-    workers = min(threads, len(items))
-    if workers < 2:
+    if len(items) < 2:
         return [function(item) for item in items]
-    try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+    with _TORCH_THREADS.lent() as threads:
+        workers = min(threads, len(items))
+        with ThreadPoolExecutor(workers, initializer=_set_threads, initargs=(threads // workers,)) as pool:
             return list(pool.map(function, items))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:

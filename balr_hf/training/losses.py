@@ -1,45 +1,68 @@
 """Losses of the binary-attribute autoencoder: one class each, joined to training by tensors and labels only."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from balr_hf.class_paths import check_keywords, import_class
 from balr_hf.errors import ConfigError
-from balr_hf.training.arguments import LOSS_ARGUMENTS
 
 TRIPLET_TYPES = ("all", "hard", "semihard", "easy")
 
 
 class AutoEncoderLoss(nn.Module):
-    """Base of the losses.
+    """Base of the losses. The total loss of training is the sum of the losses, each multiplied by its `weight`.
 
-    The total loss of training is the sum of the losses, each times its `weight`.
+    A loss of your own is a subclass that defines `forward` and, if it has settings, extends `get_config_dict`. It can
+    be named by its class path wherever a loss is named: see [`build_losses`]. It needs to be registered nowhere.
 
     Args:
-        name (str): what the loss is called in logs.
         weight (float): factor in the total loss.
+
+    Attributes:
+        name (str): what the loss is called in logs and in `run.json`; the class's name by default.
+        closed_set (bool): whether the loss knows the training speakers one by one, so that it means nothing for
+            others. Such a loss is not computed on the validation set.
+        same_work (bool): whether a GPU does the same work for any values of the tensors, and none of them is read on
+            the host, so that a step can be captured: see [`GraphedStep`].
+
+    Example:
+        >>> class MeanLatent(AutoEncoderLoss):
+        ...     '''Holds the attributes' values before binarization near zero, on average.'''
+        ...
+        ...     def forward(self, embeddings, labels, binary, reconstruction, latent):
+        ...         return latent.mean().square()
+        >>> MeanLatent(weight=0.5).get_config_dict()
+        {'weight': 0.5}
     """
 
-    name: str
+    name: str = "loss"
+    closed_set: bool = False
+    same_work: bool = False
 
-    # Whether the loss knows the training speakers one by one, and so means nothing for others.
-    closed_set = False
-
-    # Whether a GPU does the same work for any values, and none is read on the host: see [`GraphedStep`].
-    same_work = False
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls.name = cls.__dict__.get("name", cls.__name__)
 
     def __init__(self, weight: float = 1.0):
         super().__init__()
         self.weight = weight
 
-    def setup(self, nb_train_classes: int, internal_dim: int, M_samples_per_class: int) -> None:
+    def setup(self, *, nb_train_classes: int, internal_dim: int, M_samples_per_class: int) -> None:
         """Tell the loss what it could not know when it was made. The trainer calls this once, before training.
 
         Args:
-            nb_train_classes (int): speakers of the training set.
-            internal_dim (int): attributes.
-            M_samples_per_class (int): recordings of each speaker a batch.
+            nb_train_classes (int): number of speakers in the training set.
+            internal_dim (int): number of attributes.
+            M_samples_per_class (int): number of recordings of each speaker in a batch.
         """
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """How the loss was set, by the names of its constructor's arguments; `run.json` and model cards tell this."""
+        return {"weight": self.weight}
 
     def forward(
         self,
@@ -59,7 +82,7 @@ class AutoEncoderLoss(nn.Module):
             latent (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes before binarization.
 
         Returns:
-            `torch.FloatTensor` of shape `()`, not yet times `weight`.
+            `torch.FloatTensor` of shape `()`, not yet multiplied by `weight`.
         """
         raise NotImplementedError
 
@@ -67,81 +90,189 @@ class AutoEncoderLoss(nn.Module):
 class MSELoss(AutoEncoderLoss):
     """Mean squared error between the embedding and its reconstruction from the attributes.
 
+    It makes the attributes keep what the embedding says. It does not look at who speaks.
+
+    Args:
+        weight (float): factor in the total loss.
+
+    Inputs:
+        `embeddings` and `reconstruction`, each of shape `(batch, input_dim)`.
+
+    References:
+        I. Ben-Amor, J.-F. Bonastre and S. Mdhaffar, "Extraction of interpretable and shared speaker-specific speech
+        attributes through binary auto-encoder", Interspeech 2024.
+
     Requirements:
-        None: any batch will do.
+        None. Any batch will do.
+
+    Recommendations:
+        Keep it among the losses: without it nothing trains the decoder. With it alone, plain batches
+        (`data.sampler=none`) are enough, and on one GPU `cuda_graph` makes training faster.
+
+    Example:
+        >>> loss = MSELoss()
+        >>> embeddings, labels = torch.zeros(4, 8), torch.tensor([0, 0, 1, 1])
+        >>> bits = torch.ones(4, 16)
+        >>> loss(embeddings, labels, bits, reconstruction=embeddings + 2, latent=bits).item()
+        4.0
+        >>> loss.get_config_dict()
+        {'weight': 1.0}
     """
 
     name = "mse"
     same_work = True
 
-    def forward(self, embeddings, labels, binary, reconstruction, latent):
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        binary: torch.Tensor,
+        reconstruction: torch.Tensor,
+        latent: torch.Tensor,
+    ) -> torch.Tensor:
         return F.mse_loss(reconstruction, embeddings)
 
 
-class TripletMarginLoss(AutoEncoderLoss):
-    """Pulls the attributes of one speaker together and pushes those of two speakers apart.
-
-    A miner picks triplets (anchor, positive, negative) of the batch by `margin`; the loss on them has
-    pytorch-metric-learning's own margin (0.05, distances of length-normalised vectors), as in BALR.
+class MinedLoss(AutoEncoderLoss):
+    """Base of the losses on triplets (anchor, positive, negative) of the batch, which a miner picks.
 
     Args:
-        margin (float): gap between the anchor-negative and anchor-positive distances, for mining.
+        margin (float): gap between the anchor-negative and the anchor-positive distance, by which triplets are mined.
         type_of_triplets (str): `all` (those that violate the margin), `hard` (of these, the negative is nearer than
             the positive), `semihard` (of these, it is farther) or `easy` (those that do not violate the margin).
         weight (float): factor in the total loss.
 
-    Requirements:
-        At least 2 speakers a batch, and at least 2 recordings of each.
+    Raises:
+        ConfigError: an unknown type of triplets.
+    """
 
-    Reference:
+    def __init__(self, margin: float, type_of_triplets: str, weight: float):
+        super().__init__(weight)
+        if type_of_triplets not in TRIPLET_TYPES:
+            raise ConfigError(f"type_of_triplets={type_of_triplets!r}: expected {', '.join(TRIPLET_TYPES)}")
+        from pytorch_metric_learning import miners
+
+        self.margin, self.type_of_triplets = margin, type_of_triplets
+        self.miner = miners.TripletMarginMiner(margin=margin, type_of_triplets=type_of_triplets)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        mining = {"margin": self.margin, "type_of_triplets": self.type_of_triplets}
+        return super().get_config_dict() | mining
+
+
+class TripletMarginLoss(MinedLoss):
+    """Pulls the attributes of one speaker together and pushes those of two speakers apart.
+
+    A miner picks triplets (anchor, positive, negative) of the batch by `margin`. The loss on them has
+    pytorch-metric-learning's own margin (0.05, of distances between length-normalised vectors), as in BALR.
+
+    Args:
+        margin (float): gap between the anchor-negative and the anchor-positive distance, by which triplets are mined.
+        type_of_triplets (str): `all` (those that violate the margin), `hard` (of these, the negative is nearer than
+            the positive), `semihard` (of these, it is farther) or `easy` (those that do not violate the margin).
+        weight (float): factor in the total loss.
+
+    Inputs:
+        `binary` of shape `(batch, internal_dim)` and `labels` of shape `(batch,)`.
+
+    References:
         K. Musgrave, S. Belongie and S.-N. Lim, "PyTorch Metric Learning", 2020.
+        F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: A unified embedding for face recognition and clustering",
+        CVPR 2015.
+
+    Requirements:
+        At least 2 speakers in a batch, and at least 2 recordings of each.
+
+    Recommendations:
+        Use it with [`MSELoss`] and an N x M sampler. More speakers in a batch give more, and harder, negatives.
+
+    Example:
+        >>> loss = TripletMarginLoss(margin=0.3)
+        >>> labels, bits = torch.tensor([0, 0, 1, 1]), torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 1]])
+        >>> embeddings = torch.zeros(4, 8)
+        >>> round(loss(embeddings, labels, bits, embeddings, bits).item(), 2)  # each speaker is like the other
+        1.46
+        >>> loss.get_config_dict()
+        {'weight': 1.0, 'margin': 0.3, 'type_of_triplets': 'all'}
     """
 
     name = "triplet"
 
     def __init__(self, margin: float = 0.3, type_of_triplets: str = "all", weight: float = 1.0):
-        super().__init__(weight)
+        super().__init__(margin, type_of_triplets, weight)
         from pytorch_metric_learning import losses
 
-        self.miner = _triplet_miner(margin, type_of_triplets)
         self.criterion = losses.TripletMarginLoss()
 
-    def forward(self, embeddings, labels, binary, reconstruction, latent):
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        binary: torch.Tensor,
+        reconstruction: torch.Tensor,
+        latent: torch.Tensor,
+    ) -> torch.Tensor:
         return self.criterion(binary, labels, self.miner(binary, labels))
 
 
-class ArcFaceLoss(AutoEncoderLoss):
+class ArcFaceLoss(MinedLoss):
     """Classifies the training speakers by their attributes, with an additive angular margin.
 
     The loss owns a weight vector for each training speaker: the optimizer must get `loss.parameters()` too.
 
     Args:
-        margin (float): as for [`TripletMarginLoss`], whose miner picks the recordings that count here too.
-        type_of_triplets (str): as there.
+        margin (float): as for [`TripletMarginLoss`], whose miner picks the recordings that count here too. This is not
+            the angular margin, which is pytorch-metric-learning's own (28.6 degrees).
+        type_of_triplets (str): as for [`TripletMarginLoss`].
         weight (float): factor in the total loss.
 
-    Requirements:
-        As [`TripletMarginLoss`]; labels from 0 to the number of training speakers.
+    Inputs:
+        `binary` of shape `(batch, internal_dim)` and `labels` of shape `(batch,)`.
 
-    Reference:
+    References:
         J. Deng, J. Guo, N. Xue and S. Zafeiriou, "ArcFace: Additive angular margin loss for deep face recognition",
         CVPR 2019.
+
+    Requirements:
+        Those of [`TripletMarginLoss`]; and labels from 0 to the number of training speakers, exclusive. `setup` must
+        have been called; the trainer does it.
+
+    Recommendations:
+        Give it a small weight beside [`MSELoss`]: its values are large. It cannot be validated on other speakers.
+
+    Example:
+        >>> loss = ArcFaceLoss(weight=0.001)
+        >>> loss.setup(nb_train_classes=2, internal_dim=16)
+        >>> [tuple(weights.shape) for weights in loss.parameters()]
+        [(16, 2)]
+        >>> embeddings, labels = torch.zeros(4, 8), torch.tensor([0, 0, 1, 1])
+        >>> bits = (torch.rand(4, 16) > 0.5).float()
+        >>> loss(embeddings, labels, bits, embeddings, bits).shape
+        torch.Size([])
+        >>> loss.get_config_dict()
+        {'weight': 0.001, 'margin': 0.3, 'type_of_triplets': 'all'}
     """
 
     name = "arcface"
     closed_set = True
 
     def __init__(self, margin: float = 0.3, type_of_triplets: str = "all", weight: float = 0.001):
-        super().__init__(weight)
-        self.miner = _triplet_miner(margin, type_of_triplets)
+        super().__init__(margin, type_of_triplets, weight)
         self.criterion: nn.Module | None = None
 
-    def setup(self, nb_train_classes: int, internal_dim: int, M_samples_per_class: int = 0) -> None:
+    def setup(self, *, nb_train_classes: int, internal_dim: int, M_samples_per_class: int = 0) -> None:
         from pytorch_metric_learning import losses
 
         self.criterion = losses.ArcFaceLoss(num_classes=nb_train_classes, embedding_size=internal_dim)
 
-    def forward(self, embeddings, labels, binary, reconstruction, latent):
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        binary: torch.Tensor,
+        reconstruction: torch.Tensor,
+        latent: torch.Tensor,
+    ) -> torch.Tensor:
         if self.criterion is None:
             raise RuntimeError("ArcFaceLoss: call setup(nb_train_classes=..., internal_dim=...) first")
         return self.criterion(binary, labels, self.miner(binary, labels))
@@ -150,63 +281,115 @@ class ArcFaceLoss(AutoEncoderLoss):
 class SparsityLoss(AutoEncoderLoss):
     """Holds each attribute to a share of the speakers.
 
-    Every attribute has a target drawn at random from 0 to M - 1. Where a speaker's M latent values of it sum to more
-    than the target, the excess (up to 1) is squared; summed over attributes and averaged over speakers.
+    Every attribute has a target, which is drawn at random from 0 to M - 1. Where the M latent values of a speaker sum
+    to more than the target, the excess (up to 1) is squared; the squares are summed over the attributes and averaged
+    over the speakers.
 
     Args:
         weight (float): factor in the total loss.
 
-    Requirements:
-        Every speaker of a batch has M recordings in it, or a multiple of M.
+    Inputs:
+        `latent` of shape `(batch, internal_dim)` and `labels` of shape `(batch,)`.
 
-    Reference:
-        I. Ben-Amor, J.-F. Bonastre and S. Mdhaffar, Interspeech 2024 (see [`BinaryAttributeAutoEncoder`]). BALR 2.0
-        detaches this loss from the model; here its gradient reaches the encoder.
+    References:
+        I. Ben-Amor, J.-F. Bonastre and S. Mdhaffar, "Extraction of interpretable and shared speaker-specific speech
+        attributes through binary auto-encoder", Interspeech 2024. BALR 2.0 detaches this loss from the model; here its
+        gradient reaches the encoder.
+
+    Requirements:
+        Every speaker of a batch has M recordings in it, or a multiple of M; a `ValueError` says so otherwise. `setup`
+        must have been called; the trainer does it.
+
+    Recommendations:
+        Use it with [`MSELoss`] and a small weight: with a large one the attributes are hardly ever active.
+
+    Example:
+        >>> loss = SparsityLoss()
+        >>> loss.setup(M_samples_per_class=2, internal_dim=3)
+        >>> loss.target = torch.tensor([0.0, 1.0, 1.0])
+        >>> labels = torch.tensor([5, 5])
+        >>> latent = torch.tensor([[0.5, 0.5, 1.0], [0.25, 0.5, 1.0]])  # the sums exceed the targets by 0.75, 0 and 1
+        >>> loss(torch.zeros(2, 8), labels, (latent > 0).float(), torch.zeros(2, 8), latent).item()
+        1.5625
+        >>> loss.get_config_dict()
+        {'weight': 0.0001}
     """
 
     name = "sparsity"
+    target: torch.Tensor | None
 
     def __init__(self, weight: float = 0.0001):
         super().__init__(weight)
         self.M_samples_per_class = 0
         self.register_buffer("target", None)
 
-    def setup(self, M_samples_per_class: int, internal_dim: int, nb_train_classes: int = 0) -> None:
+    def setup(self, *, M_samples_per_class: int, internal_dim: int, nb_train_classes: int = 0) -> None:
         self.M_samples_per_class = M_samples_per_class
         self.target = torch.randint(0, M_samples_per_class, (internal_dim,)).float()
 
-    def forward(self, embeddings, labels, binary, reconstruction, latent):
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        binary: torch.Tensor,
+        reconstruction: torch.Tensor,
+        latent: torch.Tensor,
+    ) -> torch.Tensor:
         if self.target is None:
             raise RuntimeError("SparsityLoss: call setup(M_samples_per_class=..., internal_dim=...) first")
         size = self.M_samples_per_class
         order = labels.argsort(stable=True)
         if len(labels) % size or not (labels[order].view(-1, size) == labels[order][::size, None]).all():
             raise ValueError(
-                f"SparsityLoss: a speaker's recordings in the batch are not a multiple of M_samples_per_class={size}; "
-                "use an NxM sampler with that M"
+                "SparsityLoss: a speaker's recordings in the batch are not a multiple of "
+                f"M_samples_per_class={size}; use an NxM sampler with that M"
             )
         sums = latent[order].view(-1, size, latent.shape[1]).sum(1)
         return (sums - self.target).clamp(0, 1).square().sum() / len(sums)
 
 
-LOSSES = {"mse": MSELoss, "triplet": TripletMarginLoss, "arcface": ArcFaceLoss, "sparsity": SparsityLoss}
+LOSSES: dict[str, type[AutoEncoderLoss]] = {
+    "mse": MSELoss,
+    "triplet": TripletMarginLoss,
+    "arcface": ArcFaceLoss,
+    "sparsity": SparsityLoss,
+}
 
 
-def build_losses(settings: dict) -> list[AutoEncoderLoss]:
-    """Make losses from their names and argument dataclasses (`LOSS_ARGUMENTS`).
+def loss_class(name: str) -> type[AutoEncoderLoss]:
+    """The loss of a short name (`mse`), or of the path of a class of your own (`my_package.losses.MyLoss`).
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or a path of no subclass of [`AutoEncoderLoss`].
     """
-    for name in settings:
-        if name not in LOSSES:
-            raise ConfigError(f"unknown loss {name!r}: expected {', '.join(LOSSES)}")
-    return [LOSSES[name](**vars(arguments or LOSS_ARGUMENTS[name]())) for name, arguments in settings.items()]
+    if name in LOSSES:
+        return LOSSES[name]
+    if "." not in name:
+        raise ConfigError(f"unknown loss {name!r}: expected {', '.join(LOSSES)}, or the path of a class of your own")
+    return import_class(name, AutoEncoderLoss, "loss")
 
 
-def _triplet_miner(margin: float, type_of_triplets: str) -> nn.Module:
-    if type_of_triplets not in TRIPLET_TYPES:
-        raise ConfigError(f"type_of_triplets={type_of_triplets!r}: expected {', '.join(TRIPLET_TYPES)}")
-    from pytorch_metric_learning import miners
+def build_losses(settings: Mapping[str, Any]) -> list[AutoEncoderLoss]:
+    """Make losses from their names and settings.
 
-    return miners.TripletMarginMiner(margin=margin, type_of_triplets=type_of_triplets)
+    Args:
+        settings: for each loss its name, or the path of a class of your own; and its settings: the constructor's
+            keywords as a dict, one of the dataclasses of [`balr_hf.training.arguments`], or None for the defaults.
+
+    Returns:
+        the losses, in the same order.
+
+    Raises:
+        ConfigError: an unknown loss, a setting that it does not have, or a value that it refuses.
+
+    Example:
+        >>> [loss.name for loss in build_losses({"mse": None, "arcface": {"weight": 0.01}})]
+        ['mse', 'arcface']
+    """
+    built = []
+    for name, given in settings.items():
+        cls = loss_class(name)
+        keywords = {} if given is None else dict(given if isinstance(given, Mapping) else vars(given))
+        check_keywords(cls, keywords, f"the loss {name}")
+        built.append(cls(**keywords))
+    return built

@@ -4,29 +4,42 @@ With W processes, batch i goes to process i mod W, and the first batches are rep
 dropped) so that every process gets as many. The same seed and epoch give the same batches, whatever W is.
 """
 
+import inspect
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from balr_hf.class_paths import import_class
 from balr_hf.errors import ConfigError, UserError
 
 
 class SpeakerBatchSampler(Sampler[list[int]]):
-    """Base of the samplers: yields one list of row numbers a batch.
+    """Base of the samplers: yields one list of row numbers per batch.
+
+    A sampler of your own can subclass this, and define `__iter__` and `__len__`; see [`sampler_class`] for the others
+    that training accepts.
 
     Args:
         labels (`(rows,)` array or tensor of int): the speaker of each row.
-        N_classes_per_batch (int): speakers a batch.
-        M_samples_per_class (int): recordings of each speaker a batch.
-        batch_size (int, *optional*): checked to be N x M if given.
-        shuffle (bool): random order, another one each epoch; else the order of the rows.
+        N_classes_per_batch (int): number of speakers in a batch.
+        M_samples_per_class (int): number of recordings of each speaker in a batch.
+        batch_size (int, *optional*): checked to be N x M if it is given.
+        shuffle (bool): use a random order, another one in each epoch, rather than the order of the rows.
         drop_last (bool): see each sampler.
-        seed (int): with the epoch, decides everything random.
+        seed (int): decides, with the epoch, everything that is random.
+
+    Attributes:
+        num_classes (int): number of speakers.
+        class_sizes (int `(num_classes,)`): number of rows of each speaker, in the order of their first rows.
+        rows_by_class (int `(rows,)`): row numbers, grouped by speaker.
+        class_starts (int `(num_classes,)`): where each speaker's rows start in `rows_by_class`.
+        epoch (int): set by `set_epoch`.
 
     Raises:
-        ValueError: fewer speakers than N, or a batch size that is not N x M.
+        ConfigError: N or M below 1, or a batch size that is not N x M.
+        UserError: fewer speakers than N.
     """
 
     def __init__(
@@ -78,18 +91,20 @@ class SpeakerBatchSampler(Sampler[list[int]]):
             yield batch.tolist()
 
     def _groups(self, rng: np.random.Generator) -> np.ndarray:
-        """Row numbers `(groups, M)`, each group of one speaker, a whole number of batches."""
+        """Row numbers `(groups, M)`: each group is of one speaker, and the groups make whole batches."""
         raise NotImplementedError
 
 
 class RandomNxMSampler(SpeakerBatchSampler):
-    """Every speaker once an epoch, with M of their recordings drawn at random.
+    """Takes every speaker once per epoch, with M of their recordings drawn at random.
 
     All N speakers of a batch are distinct. A speaker with fewer than M recordings has them repeated. If the speakers
     do not divide by N, the last batch is filled up with the epoch's first speakers, or left out with `drop_last`.
 
     Example:
-        >>> list(RandomNxMSampler([0, 0, 0, 1, 1, 1], N_classes_per_batch=2, M_samples_per_class=2))
+        >>> sampler = RandomNxMSampler([0, 0, 1, 1, 2, 2], N_classes_per_batch=2, M_samples_per_class=2, shuffle=False)
+        >>> [sorted(batch) for batch in sampler]
+        [[0, 1, 2, 3], [0, 1, 4, 5]]
     """
 
     def __len__(self) -> int:
@@ -104,11 +119,11 @@ class RandomNxMSampler(SpeakerBatchSampler):
 
 
 class ExhaustiveNxMSampler(SpeakerBatchSampler):
-    """Every recording once an epoch, in groups of M of one speaker, the speakers taken in turn.
+    """Takes every recording once per epoch, in groups of M of one speaker; the speakers take turns.
 
-    A speaker whose recordings do not divide by M has the first ones repeated. The N speakers of a batch are distinct
-    as long as N speakers have recordings left. The epoch ends when fewer than N groups remain (with `shuffle`, others
-    each epoch). `drop_last` concerns several processes only: an uneven last round of batches is dropped rather
+    If a speaker's recordings do not divide by M, the first ones are repeated. The N speakers of a batch are distinct
+    as long as N speakers have recordings left. The epoch ends when fewer than N groups remain (with `shuffle`, these
+    are others in each epoch). `drop_last` concerns several processes only: an uneven last round of batches is dropped rather
     than filled up.
 
     Example:
@@ -137,14 +152,14 @@ class ExhaustiveNxMSampler(SpeakerBatchSampler):
 
 
 class ShuffledBatchSampler(Sampler[list[int]]):
-    """Plain batches, for losses that do not look at speakers; each row once an epoch.
+    """Plain batches, for losses that do not look at speakers; each row is taken once per epoch.
 
     Args:
-        num_rows (int): rows of the set.
-        batch_size (int): rows a batch; the last batch may be smaller, but one of a single row is left out (batch norm
-            cannot use it).
-        shuffle (bool): random order, another one each epoch.
-        seed (int): with the epoch, decides the order.
+        num_rows (int): number of rows in the set.
+        batch_size (int): number of rows in a batch; the last batch may be smaller, but one of a single row is left
+            out, since batch norm cannot use it.
+        shuffle (bool): use a random order, another one in each epoch.
+        seed (int): decides, with the epoch, the order.
     """
 
     drop_last = False
@@ -157,7 +172,9 @@ class ShuffledBatchSampler(Sampler[list[int]]):
         self.epoch = 0
         self._total = num_rows
 
-    set_epoch = SpeakerBatchSampler.set_epoch
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the random order; the trainer calls this before each epoch."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-self.num_rows // self.batch_size)
@@ -170,25 +187,72 @@ class ShuffledBatchSampler(Sampler[list[int]]):
             yield rows[start : min(start + self.batch_size, self.num_rows)].tolist()
 
 
-SAMPLERS = {"RandomNxMSampler": RandomNxMSampler, "ExhaustiveNxMSampler": ExhaustiveNxMSampler}
+SAMPLERS: dict[str, type[SpeakerBatchSampler]] = {
+    "RandomNxMSampler": RandomNxMSampler,
+    "ExhaustiveNxMSampler": ExhaustiveNxMSampler,
+}
+# Where BALR has its samplers: paths of settings that were written for it name ours.
+BALR_SAMPLERS = "balr.samplers."
+
+# What the trainer makes a sampler with, beside the labels and N.
+SAMPLER_KEYWORDS = ("M_samples_per_class", "batch_size", "shuffle", "seed")
 
 
-def sampler_class(name: str | None) -> type[SpeakerBatchSampler] | None:
-    """The sampler of a name or of BALR's class path; None for `none`.
+def sampler_class(name: str | None) -> type[Sampler[list[int]]] | None:
+    """The sampler of a name, of BALR's class path, or of the path of a class of your own; None for `none`.
+
+    A class of your own (`my_package.samplers.MySampler`) must be a `torch.utils.data.Sampler`
+
+    - whose constructor takes `(labels, N_classes_per_batch, M_samples_per_class=..., batch_size=..., shuffle=...,
+      seed=...)`, where `labels` is a tensor `(rows,)` with the speaker of each row;
+    - that yields batches, each a list of row numbers, and has their number as its length;
+    - that has `set_epoch(epoch)`, called before each epoch, and gives the same batches for the same seed and epoch,
+      since a run cannot be resumed exactly otherwise.
+
+    A subclass of [`SpeakerBatchSampler`] has all that but the batches.
+
+    Args:
+        name (str, *optional*): e.g. `RandomNxMSampler`.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or a class that is no such sampler.
     """
     if name is None or str(name).lower() in ("none", "null", ""):
         return None
-    short = name.rsplit(".", 1)[-1]
-    if short not in SAMPLERS:
-        raise ConfigError(f"data.sampler={name}: expected {', '.join(SAMPLERS)} or none")
-    return SAMPLERS[short]
+    short = name.removeprefix(BALR_SAMPLERS).rsplit(".", 1)[-1] if name.startswith(BALR_SAMPLERS) else name
+    if short in SAMPLERS:
+        return SAMPLERS[short]
+    if "." not in name or name.startswith(BALR_SAMPLERS):
+        raise ConfigError(
+            f"data.sampler={name}: expected {', '.join(SAMPLERS)}, none, or the path of a class of your own"
+        )
+    found = import_class(name, Sampler, "sampler")
+    lacking = [method for method in ("set_epoch", "__len__", "__iter__") if not callable(getattr(found, method, None))]
+    if lacking:
+        raise ConfigError(f"data.sampler={name} has no {', '.join(lacking)}; subclass SpeakerBatchSampler, which has")
+    try:
+        inspect.signature(found).bind(None, 1, **dict.fromkeys(SAMPLER_KEYWORDS))
+    except TypeError as error:
+        raise ConfigError(
+            f"data.sampler={name} cannot be made with (labels, N_classes_per_batch, {', '.join(SAMPLER_KEYWORDS)}): "
+            f"{error}"
+        ) from error
+    return found
+
+
+def check_batches(sampler: Sampler[list[int]], name: str) -> None:
+    """Check that a sampler of the user's own yields batches.
+
+    Raises:
+        ConfigError: it yields something other than lists of row numbers, or nothing.
+    """
+    first = next(iter(sampler), None)
+    if not isinstance(first, list) or not first or not all(isinstance(row, int) for row in first):
+        raise ConfigError(f"data.sampler={name} yields {first!r}: expected batches, each a list of row numbers (int)")
 
 
 def _choose(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` offsets below each of `sizes`: distinct where there are enough, else all in turn, shuffled.
+    """Draw `count` offsets below each of `sizes`: distinct ones where there are enough, else all in turn, shuffled.
 
     Returns:
         int array `(len(sizes), count)`.

@@ -199,21 +199,43 @@ def test_corpus_without_audio_is_refused(tiny_embedder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("as_gpu", [False, True])
-def test_two_processes_give_what_one_gives(few, run_python, tmp_path, as_gpu):
-    script, frames_per_pass = tmp_path / "two.py", {"cpu": 2000} if as_gpu else {}
+def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_python, tmp_path, as_gpu):
+    """Nor do they run the script again, though they take along what it defines; the start method comes back."""
+    (tmp_path / "as_gpu.py").write_text(  # imported by the processes too, to find `saver`
+        "from balr_hf.embeddings.passes import FRAMES_PER_PASS\n"
+        f"FRAMES_PER_PASS.update({ {'cpu': 2000} if as_gpu else {} })\n"
+        "def note(path, names):\n"
+        "    path.write_text('\\n'.join(names))\n"
+    )
+    script = tmp_path / "two.py"
     script.write_text(
-        "import sys\n"
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "import multiprocess\n"
         "import numpy as np\n"
+        "from as_gpu import note\n"
         "from balr_hf import WespeakerModel, load_corpus\n"
         "from balr_hf.data import vector_matrix\n"
         "from balr_hf.defaults import EMBEDDER, resource\n"
-        "from balr_hf.embeddings.passes import FRAMES_PER_PASS\n"
-        f"FRAMES_PER_PASS.update({frames_per_pass})\n"  # in the processes too: they import this
-        "if __name__ == '__main__':\n"
-        "    model, corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
-        "    runs = [model.extract_embeddings(corpus, batch_size=2, num_proc=n) for n in (1, 2)]\n"
-        "    one, two = (vector_matrix(run, 'embedding')[0] for run in runs)\n"
-        "    print(np.abs(one - two).max())\n"
+        "from balr_hf.embeddings.extraction import compute_embeddings\n"
+        "print('the script runs')\n"
+        "folder, prefix = Path(sys.argv[2]), 'saved'\n"
+        "class Mine(WespeakerModel):\n"
+        "    pass\n"
+        "def path_of(names):\n"
+        "    return folder / f'{prefix}-{os.getpid()}-{names[0].replace(os.sep, chr(45))}'\n"
+        "model, corpus = Mine.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
+        "before = multiprocess.get_start_method(allow_none=True)\n"
+        "runs = [compute_embeddings(model, corpus, batch_size=2, num_proc=n,\n"
+        "        save=lambda names, vectors: note(path_of(names), names))[0] for n in (1, 2)]\n"
+        "assert multiprocess.get_start_method(allow_none=True) == before\n"
+        "assert sys.modules['__main__'].folder is folder\n"
+        "one, two = (vector_matrix(run, 'embedding')[0] for run in runs)\n"
+        "print(np.abs(one - two).max())\n"
     )
-    done = run_python(script, few)
+    (tmp_path / "out").mkdir()
+    done = run_python(script, few, tmp_path / "out")
+    assert done.stdout.count("the script runs") == 1
     assert float(done.stdout.split()[-1]) < 1e-4
+    saved = [path.name.split("-")[1] for path in (tmp_path / "out").iterdir()]
+    assert len(saved) == 12 and len(set(saved)) == 3, "each of two processes saves its own batches"
