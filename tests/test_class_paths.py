@@ -14,7 +14,10 @@ def test_class_is_imported_by_its_path():
 @pytest.mark.parametrize(
     ("path", "wrong"),
     [
-        ("no_such_package.Thing", "cannot import the mapping no_such_package.Thing: No module named 'no_such_package'"),
+        (
+            "no_such_package.Thing",
+            "cannot import the mapping no_such_package.Thing: No module named 'no_such_package'",
+        ),
         ("collections..Thing", "cannot import the mapping"),
         ("collections.Thing", "the module collections has no class Thing"),
         ("collections.namedtuple", "has no class namedtuple"),

@@ -95,7 +95,7 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
                     f"scorer={name} must be fitted first (balr score train), then: scorer.checkpoint_path=..."
                 )
             logger.info("Scorer: the demonstration model of the package, for attributes of its own autoencoder")
-        scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER))
+        scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER), name)
         kind = scorer.config.model_type.removeprefix("balr-")
         if name not in (None, kind, f"{type(scorer).__module__}.{type(scorer).__qualname__}"):
             raise UserError(f"scorer={name}, but {settings.checkpoint_path or 'the shipped scorer'} holds {kind}")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 from argparse_dataclass import ArgumentParser
 
@@ -94,8 +94,7 @@ class Command:
         """Parse the words after the command.
 
         Raises:
-            ConfigError: an unknown flag or override, or a bad value. A missing argument or a value that is none of the
-                choices ends in argparse's own message and exit 2.
+            ConfigError: an unknown flag or override, a missing argument, or a bad value.
         """
         argv, overrides = split_overrides(_merge_repeated(argv, "--audio-formats"))
         words = [self._switch(word) for word in argv]
@@ -282,6 +281,10 @@ class _GroupedParser(ArgumentParser):
     def __init__(self, options_class: type, titles: dict[str, str], **kwargs: Any):
         self._titles, self._groups = titles, {}
         super().__init__(options_class, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found wrong, so that it is one line like all other errors."""
+        raise ConfigError(message)
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
         """Add a flag to the group of its title."""

@@ -2,9 +2,11 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import DATA, LOSS_SECTIONS, LOSSES, TRAINER, RunOptions
+from balr_hf.cli.suggestions import did_you_mean
 from balr_hf.errors import ConfigError
 from balr_hf.options import option
 from balr_hf.training.arguments import LOSS_ARGUMENTS
@@ -46,14 +48,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.training.losses import build_losses
     from balr_hf.training.trainer import BinaryAttributeEncoderTrainer
 
-    names = arguments.losses
-    for key in arguments.given:
-        loss = key.removeprefix("trainer.losses.").split(".")[0]
-        if key.startswith("trainer.losses.") and loss not in names:
-            raise ConfigError(f"{key} is set, but trainer.losses=[{', '.join(names)}] does not have {loss}")
-    losses = build_losses(
-        {n: arguments.section(f"trainer.losses.{n}") if n in LOSS_ARGUMENTS else None for n in names}
-    )
+    losses = build_losses(_loss_settings(arguments))
     devices = resolve_devices(arguments.device)
     if devices[0].type == "cuda":
         rank = int(os.environ.get("LOCAL_RANK", 0))
@@ -81,3 +76,25 @@ def run(arguments: Arguments) -> None:
         resume_from=arguments.resume_from,
     )
     trainer.train()
+
+
+def _loss_settings(arguments: Arguments) -> dict[str, Any]:
+    """The losses that were named, with their settings; those of the user's own are named by their class paths.
+
+    Raises:
+        ConfigError: settings of a loss that is not among them.
+    """
+    own = {part.rpartition(".")[2]: path for part, path in arguments.own_classes.items()}
+    names = [*arguments.losses, *(name for name in own if name not in arguments.losses)]
+    for key in sorted(arguments.given):
+        name = key.removeprefix("trainer.losses.").split(".")[0]
+        if key.startswith("trainer.losses.") and name not in names:
+            hint = did_you_mean(name, [*names, *LOSS_ARGUMENTS])
+            raise ConfigError(f"{key} is set, but trainer.losses=[{', '.join(names)}] does not have {name}{hint}")
+    settings = {}
+    for name in names:
+        if name in LOSS_ARGUMENTS:
+            settings[name] = arguments.section(f"trainer.losses.{name}")
+        else:
+            settings[own.get(name, name)] = arguments.own.get(f"trainer.losses.{name}")
+    return settings

@@ -171,9 +171,9 @@ def spawned_processes() -> Iterator[None]:
     """Have `Dataset.map` start its processes afresh, since CUDA and OpenMP threads do not survive a fork.
 
     A fresh process would run the user's script once more, to find what the script defines; a script without
-    `if __name__ == "__main__":` would then call extraction again in each process. So an empty module takes the script's
-    place meanwhile, and [`_BatchExtractor`] carries what it needs of the script. Calls from several threads wait for
-    one another.
+    `if __name__ == "__main__":` would then call extraction again in each process. So an empty module takes the
+    script's place meanwhile, and [`_BatchExtractor`] carries what it needs of the script. Calls from several threads
+    wait for one another.
     """
     import multiprocess
 
@@ -273,7 +273,7 @@ class _BatchExtractor:
         """The samples of a batch; meanwhile the batch after it is decoded."""
         assert self.corpus is not None
         decoding = self._ahead.pop(rows[0], None) or self._decode(rows[0], rows[-1] + 1)
-        # Dataset.map gives each process one stretch of rows, and the first processes one row more if they do not divide.
+        # Dataset.map gives each process one stretch of rows, and the first ones one row more if they do not divide.
         each, more = divmod(len(self.corpus), self.num_proc or 1)
         end = ((rank or 0) + 1) * each + min((rank or 0) + 1, more)
         following = rows[-1] + 1

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm.auto import tqdm
 
+from balr_hf.errors import UserError
 from balr_hf.metrics.summary import compute_metrics, metrics_of
 from balr_hf.metrics.tally import Tally, checked_trials, tally
 
@@ -52,7 +53,7 @@ def bootstrap_intervals(
         authentication using joint bootstrap", ICASSP 2007.
     """
     if resamples < 1 or not 0 < confidence < 1:
-        raise ValueError(f"resamples={resamples}, confidence={confidence}: expected at least 1, and between 0 and 1")
+        raise UserError(f"resamples={resamples}, confidence={confidence}: expected at least 1, and between 0 and 1")
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
     bar = tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
     measured = [metrics_of(draw) for draw in bar]
@@ -86,12 +87,12 @@ def resampled(
     trials = tally(llrs, labels)
     index = np.searchsorted(trials.scores, llrs)
     if not len(enroll_speakers) == len(test_speakers) == len(llrs):
-        raise ValueError(
+        raise UserError(
             f"{len(llrs)} scores, but {len(enroll_speakers)} and {len(test_speakers)} speakers: expected two a trial"
         )
     speakers, codes = np.unique(np.concatenate([enroll_speakers, test_speakers]), return_inverse=True)
     if len(speakers) < 2:
-        raise ValueError("intervals need at least two speakers")
+        raise UserError("intervals need at least two speakers")
     enroll, test = codes[: len(llrs)], codes[len(llrs) :]
     of_same, of_different = index[labels], index[~labels]
     speaker, sides = enroll[labels], (enroll[~labels], test[~labels])

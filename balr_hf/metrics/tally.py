@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from balr_hf.errors import UserError
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -54,19 +56,19 @@ def checked_trials(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
     """
     llrs, labels = np.asarray(llrs, dtype=np.float64).ravel(), np.asarray(labels).ravel()
     if llrs.shape != labels.shape:
-        raise ValueError(f"{llrs.size} scores but {labels.size} labels")
+        raise UserError(f"{llrs.size} scores but {labels.size} labels")
     if not np.isfinite(llrs).all():
-        raise ValueError(f"{(~np.isfinite(llrs)).sum()} of {llrs.size} scores are not finite")
+        raise UserError(f"{(~np.isfinite(llrs)).sum()} of {llrs.size} scores are not finite")
     same = checked_labels(labels)
     if same.all() or not same.any():
-        raise ValueError(f"{same.sum()} same-speaker and {(~same).sum()} different-speaker trials: both are needed")
+        raise UserError(f"{same.sum()} same-speaker and {(~same).sum()} different-speaker trials: both are needed")
     return llrs, same
 
 
 def checked_labels(labels: np.ndarray) -> np.ndarray:
     """Labels as bool; anything but 0 and 1 is a ValueError."""
     if not np.isin(labels, (0, 1)).all():
-        raise ValueError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
+        raise UserError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
     return labels.astype(bool)
 
 

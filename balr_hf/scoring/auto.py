@@ -1,9 +1,9 @@
 """The registry of scorers: a new scorer is one file, and one line in `SCORERS`."""
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from balr_hf.class_paths import import_class
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,22 +30,28 @@ def build_scorer(name: str, **settings: Any) -> "Scorer":
 
 
 def scorer_class(name: str) -> "type[Scorer]":
-    """The scorer of this short name.
+    """The scorer of a short name, or of the path of a class of your own.
+
+    A class of your own (`my_package.scorers.MyScorer`) is a subclass of [`Scorer`] whose `config_class` has a
+    `model_type` of its own.
 
     Raises:
-        UserError: an unknown name.
+        UserError: an unknown name, or a path of no subclass of [`Scorer`].
     """
-    if name not in SCORERS:
-        raise UserError(f"unknown scorer {name!r}: expected {', '.join(SCORERS)}")
-    module, cls = SCORERS[name].rsplit(".", 1)
-    return getattr(importlib.import_module(module), cls)
+    from balr_hf.scoring.modeling_scorer import Scorer
+
+    if name not in SCORERS and "." not in name:
+        raise UserError(f"unknown scorer {name!r}: expected {', '.join(SCORERS)}, or the path of a class of your own")
+    return import_class(SCORERS.get(name, name), Scorer, "scorer")
 
 
-def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
+def load_scorer(path: str | Path, name: str | None = None, **kwargs: Any) -> "Scorer":
     """Load a fitted scorer of any kind from its folder, a run's folder, or the Hub.
 
     Args:
         path: the folder or repository.
+        name (str, *optional*): the path of the class, for a scorer of your own: what is loaded never says which code
+            to run.
         **kwargs: of `from_pretrained`.
 
     Raises:
@@ -58,5 +64,7 @@ def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
     path = resolve_checkpoint(path)
     if path.is_file():
         raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
+    if name is not None and name not in SCORERS:
+        return scorer_class(name).from_pretrained(path, **kwargs)
     kinds = [scorer_class(name).config_class.model_type for name in SCORERS]
     return load_whole(AutoModel.from_pretrained, path, kinds, "scorer", **kwargs)

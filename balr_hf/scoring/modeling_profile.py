@@ -6,6 +6,7 @@ Speech lets both sides err.
 
 import torch
 
+from balr_hf.errors import UserError
 from balr_hf.scoring.configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
 from balr_hf.scoring.counts import sum_of_values
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -38,7 +39,7 @@ class ProfileLLRScorer(Scorer):
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         for name, counts in (("enroll", enroll), ("test", test)):
             if not (sum_of_values(counts) == 1).all():
-                raise ValueError(
+                raise UserError(
                     f"{name}: {type(self).__name__} compares one recording with one; use another scorer for several"
                 )
         active = enroll[..., 0] + test[..., 0]

@@ -34,7 +34,7 @@ class TrainerArguments(Checked):
     seed: int = option(1234, "seed of the weights, the batches and the sparsity targets")
     save_period: int = option(0, "keep epochN/ every so many epochs (0: never)", least=0)
     log_period: int = option(2, "log training losses every so many epochs (0: never)", least=0)
-    val_period: int = option(10, "validate, and write last/, every so many epochs (0: after the last only)", least=0)
+    val_period: int = option(10, "validate every so many epochs (0: after the last only)", least=0)
     mixed_precision: str = option("no", "no, fp16 or bf16", among=("no", "fp16", "bf16"))
     gradient_accumulation_steps: int = option(1, "batches a step of the optimizer", least=1)
     cuda_graph: bool = option(False, "with the mse loss alone, on one GPU: capture a step once, and replay it")

@@ -1,6 +1,6 @@
 """Losses of the binary-attribute autoencoder: one class each, joined to training by tensors and labels only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -340,7 +340,7 @@ class SparsityLoss(AutoEncoderLoss):
         size = self.M_samples_per_class
         order = labels.argsort(stable=True)
         if len(labels) % size or not (labels[order].view(-1, size) == labels[order][::size, None]).all():
-            raise ValueError(
+            raise ConfigError(
                 "SparsityLoss: a speaker's recordings in the batch are not a multiple of "
                 f"M_samples_per_class={size}; use an NxM sampler with that M"
             )
@@ -354,6 +354,11 @@ LOSSES: dict[str, type[AutoEncoderLoss]] = {
     "arcface": ArcFaceLoss,
     "sparsity": SparsityLoss,
 }
+
+
+def validation_losses(losses: Sequence[AutoEncoderLoss]) -> list[AutoEncoderLoss]:
+    """The losses that mean something for speakers outside the training set, or the reconstruction's if none does."""
+    return [loss for loss in losses if not loss.closed_set] or [MSELoss()]
 
 
 def loss_class(name: str) -> type[AutoEncoderLoss]:

@@ -123,8 +123,8 @@ class ExhaustiveNxMSampler(SpeakerBatchSampler):
 
     If a speaker's recordings do not divide by M, the first ones are repeated. The N speakers of a batch are distinct
     as long as N speakers have recordings left. The epoch ends when fewer than N groups remain (with `shuffle`, these
-    are others in each epoch). `drop_last` concerns several processes only: an uneven last round of batches is dropped rather
-    than filled up.
+    are others in each epoch). `drop_last` concerns several processes only: an uneven last round of batches is dropped
+    rather than filled up.
 
     Example:
         >>> labels = [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]

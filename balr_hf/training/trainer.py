@@ -28,7 +28,7 @@ from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.graphed_step import GraphedStep
-from balr_hf.training.losses import AutoEncoderLoss, MSELoss
+from balr_hf.training.losses import LOSSES, AutoEncoderLoss, validation_losses
 from balr_hf.training.samplers import ShuffledBatchSampler, sampler_class
 
 logger = logging.getLogger(__name__)
@@ -89,8 +89,9 @@ def process_state(device: str | torch.device | None = None) -> accelerate.Partia
 class BinaryAttributeEncoderTrainer:
     """Fits a [`BinaryAttributeAutoEncoder`] to the embeddings of a corpus.
 
-    Writes into the run's folder: `best/` (lowest total validation loss), `last/` and `epochN/` as `save_pretrained`
-    folders, `history.json`, `run.json` (all settings), tracker logs, and `state/` to resume from. On a CPU a resumed
+    Writes into the run's folder: `best/` (lowest total validation loss), `last/` (after each epoch) and `epochN/` as
+    `save_pretrained` folders, `history.json`, `run.json` (all settings), tracker logs, and `state/` to resume from, also
+    after each epoch. On a CPU a resumed
     run ends with the same weights, bit for bit, as one that was not interrupted.
 
     Args:
@@ -147,7 +148,7 @@ class BinaryAttributeEncoderTrainer:
         self.data_config = data_config or DataArguments()
         self.loss_funcs = list(loss_funcs)
         if not self.loss_funcs:
-            raise ConfigError("trainer.losses is empty: name at least one of mse, triplet, arcface, sparsity")
+            raise ConfigError(f"trainer.losses is empty: name at least one of {', '.join(LOSSES)}")
         if log_with not in (None, "none") and log_with not in map(str, get_available_trackers()):
             known = ", ".join(["none", *map(str, get_available_trackers())])
             raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
@@ -173,7 +174,7 @@ class BinaryAttributeEncoderTrainer:
             "gradient_accumulation_steps": gradient_accumulation_steps,
             "num_processes": self.process.num_processes,
             "data": dataclasses.asdict(self.data_config),
-            "losses": {loss.name: _loss_settings(loss) for loss in self.loss_funcs},
+            "losses": {loss.name: loss.get_config_dict() for loss in self.loss_funcs},
             "training_set": _describe(self.trainset),
             "validation_set": _describe(self.valset),
         }
@@ -197,6 +198,7 @@ class BinaryAttributeEncoderTrainer:
             [`BinaryAttributeAutoEncoder`]: the best model, in eval mode, on the CPU.
         """
         accelerator, start, first = self.accelerator, time.time(), self.epoch
+        self._begin_run()
         if accelerator.is_main_process:
             logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
         if accelerator.log_with:
@@ -209,12 +211,11 @@ class BinaryAttributeEncoderTrainer:
             if self._due(self.log_period) or (done and self.log_period):
                 self._log(losses, "train")
             validate, keep = done or self._due(self.val_period), self._due(self.save_period)
-            if validate:
-                self._validate()
+            validation = self._validate() if validate else None
+            self._save_model("last", validation)
             if keep:
                 self._save_model(f"epoch{self.epoch}")
-            if validate or keep:
-                self._save_state()
+            self._save_state()
             progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
             progress.update()
         progress.close()
@@ -273,13 +274,13 @@ class BinaryAttributeEncoderTrainer:
         return losses.detach()
 
     @torch.no_grad()
-    def _validate(self) -> None:
+    def _validate(self) -> dict[str, float]:
         """Losses on the same validation batches every time; keeps the model if the total is the lowest so far."""
         model = self.accelerator.unwrap_model(self.model).eval()
         if self.accelerator.num_processes > 1:  # batch-norm statistics differ by process; the first one's are saved
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        losses = [loss for loss in self.loss_funcs if not loss.closed_set] or [MSELoss()]
+        losses = validation_losses(self.loss_funcs)
         sums = torch.zeros(len(losses) + 1, device=self.accelerator.device)
         batches = list(self.val_sampler)
         for rows in batches[self.accelerator.process_index :: self.accelerator.num_processes]:
@@ -290,10 +291,10 @@ class BinaryAttributeEncoderTrainer:
         results = dict(zip(["loss", *(loss.name for loss in losses)], means, strict=True))
         results["constant_attributes"] = int(((active == 0) | (active == 1)).sum())
         self._log(results, "val")
-        self._save_model("last", results)
         if means[0] < self.best_loss:
             self.best_loss = means[0]
             self._save_model("best", results)
+        return results
 
     @staticmethod
     def _losses(model, losses, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -372,12 +373,16 @@ class BinaryAttributeEncoderTrainer:
             folder = self._check_resumable(Path(resume_from))
         elif self.process.is_main_process:
             folder = new_run_folder(save_dir, "runs/train", exist_ok)
-            _remove_earlier_run(folder)
         if self.process.num_processes > 1:
             folder = Path(broadcast_object_list([str(folder)])[0])
-        if resume_from is None and self.process.is_main_process:
-            write_json(folder / "run.json", {**self.settings, "epochs": self.epochs, "versions": VERSIONS})
         return folder
+
+    def _begin_run(self) -> None:
+        """Take over the run's folder: an earlier run in it stays as it is until training starts."""
+        if self.epoch == 0 and self.process.is_main_process:
+            _remove_earlier_run(self.save_dir)
+            write_json(self.save_dir / "run.json", {**self.settings, "epochs": self.epochs, "versions": VERSIONS})
+        self.process.wait_for_everyone()
 
     def _check_resumable(self, folder: Path) -> Path:
         if self.process.is_main_process:
@@ -385,9 +390,7 @@ class BinaryAttributeEncoderTrainer:
         self.process.wait_for_everyone()
         progress = folder / "state" / "progress.json"
         if not progress.is_file():
-            raise UserError(
-                f"{folder} is not a run that can be resumed: it has no state/ (written at each validation)"
-            )
+            raise UserError(f"{folder} is not a run that can be resumed: it has no state/ (written after each epoch)")
         progress = json.loads(progress.read_text())
         known = json.loads((folder / "run.json").read_text())
         now = json.loads(json.dumps(self.settings))
@@ -467,14 +470,6 @@ class _Buffers:
     def load_state_dict(self, state: dict) -> None:
         for name, value in state.items():
             self.loss.get_buffer(name).copy_(value)
-
-
-def _loss_settings(loss: AutoEncoderLoss) -> dict:
-    settings = {"weight": loss.weight}
-    miner = getattr(loss, "miner", None)
-    if miner is not None:
-        settings |= {"margin": miner.margin, "type_of_triplets": miner.type_of_triplets}
-    return settings
 
 
 def _describe(dataset: SpeakerEmbeddings) -> dict:

@@ -229,7 +229,7 @@ def test_bad_vector_files_are_skipped_and_named(balr, few):
         (
             ["extract", "{few}", "--save-format", "mat"],
             2,
-            "bad value 'mat' for save_format: expected txt, npy, dataset",
+            "argument --save-format: invalid choice: 'mat'",
         ),
         (["extract", "{few}", "embeddings.model.model_repo={few}"], 1, "is a file: give the folder"),
         (["extract", "{few}", "embeddings.model.features.num_mel_bins=40"], 1, "features of 40 mel bins"),
