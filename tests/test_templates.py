@@ -48,9 +48,7 @@ def test_code_spans_hold_the_text(text):
     assert shown == f"<p>before <code>{' '.join(text.split())}</code> after</p>\n"
 
 
-@pytest.mark.parametrize(
-    "text", ["me/corpus_name", "3.12% to 5.00%", "affine, on 450 trials (few)", "espeak17-01.opus"]
-)
+@pytest.mark.parametrize("text", ["me/corpus_name", "3.12% to 5.00%", "affine, 450 trials (few)", "espeak17-01.opus"])
 def test_ordinary_text_is_left_as_it_is(text):
     assert escape_markdown(text) == text
 

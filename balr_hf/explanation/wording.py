@@ -28,8 +28,8 @@ NOT_CALIBRATED = "NOT CALIBRATED: this is not a likelihood ratio"
 LOGARITHMS = "Logarithms are natural unless they are marked log10."
 
 TYPICALITY = (
-    "Typicality is the share of pairs of reference speakers who both showed the attribute, whether or not it is active "
-    "here."
+    "Typicality is the share of pairs of reference speakers who both showed the attribute, whether or not it is "
+    "active here."
 )
 
 

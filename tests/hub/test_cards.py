@@ -68,20 +68,8 @@ def test_hostile_text_is_only_text(evil, kind):
     comment, rest = html.split("\n", 1)
     assert comment == MARK
     outside = re.sub(r"<code.*?</code>", "", rest, flags=re.DOTALL)
-    tags = set(re.findall(r"<(\w+)", outside))
-    assert tags <= {
-        "h1",
-        "h2",
-        "p",
-        "pre",
-        "strong",
-        "em",
-        "ul",
-        "li",
-        "img",
-        "a",
-        *"table thead tbody tr th td".split(),
-    }
+    tags = set(re.findall(r"<(\w+)", outside)) - {"table", "thead", "tbody", "tr", "th", "td"}
+    assert tags <= {"h1", "h2", "p", "pre", "strong", "em", "ul", "li", "img", "a"}
     assert not re.search(r"<script|<img src=x|(href|src)=\"javascript", html)
     assert set(re.findall(r'href="(https://[^/"]*)', rest)) <= {"https://huggingface.co"}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
