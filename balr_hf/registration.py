@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
@@ -30,7 +30,8 @@ def _register_models(auto: ModuleType) -> None:
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.scoring.auto import SCORERS, scorer_class
 
-    for model in (WespeakerModel, BinaryAttributeAutoEncoder, *map(scorer_class, SCORERS)):
+    models: list[Any] = [WespeakerModel, BinaryAttributeAutoEncoder, *map(scorer_class, SCORERS)]
+    for model in models:
         auto.AutoModel.register(model.config_class, model, exist_ok=True)
 
 

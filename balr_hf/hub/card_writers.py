@@ -115,11 +115,11 @@ def _shape(config: Any) -> str:
 
 def _training(record: Mapping[str, Any]) -> dict[str, list[Row]]:
     """What a training run recorded, as rows of names and values."""
-    sets = [
+    sets: list[Row] = [
         (name.replace("_", " "), f"{record[name]['recordings']:,} recordings of {record[name]['speakers']:,} speakers")
         for name in ("training_set", "validation_set")
     ]
-    settings = [
+    settings: list[Row] = [
         ("epochs", f"{record['epochs']} (these weights: {record['epoch']})"),
         ("optimizer", f"Adam, learning rate {record['learning_rate']}"),
         ("losses", "; ".join(f"{name} ({_listed(setting)})" for name, setting in record["losses"].items())),
@@ -130,7 +130,7 @@ def _training(record: Mapping[str, Any]) -> dict[str, list[Row]]:
         ("gradient accumulation", record["gradient_accumulation_steps"]),
         ("versions", _listed(record["versions"])),
     ]
-    losses = [(name, f"{value:.4g}") for name, value in (record.get("validation") or {}).items()]
+    losses: list[Row] = [(name, f"{value:.4g}") for name, value in (record.get("validation") or {}).items()]
     return {"sets": sets, "settings": settings, "losses": losses}
 
 

@@ -48,10 +48,10 @@ def dataset_card(
         license=license,
     )
     earlier.text = f"\n{MARK}\n\n{text}"
-    tags = getattr(earlier.data, "tags", None) or []
-    earlier.data.tags = list(dict.fromkeys([*tags, "balr", "speaker-recognition"]))
+    tags = earlier.data.get("tags") or []
+    earlier.data["tags"] = list(dict.fromkeys([*tags, "balr", "speaker-recognition"]))
     if license is not None:
-        earlier.data.license = license
+        earlier.data["license"] = license
     return earlier
 
 
