@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -31,7 +32,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            weights = load_file(path)
+            weights: Any = load_file(path)
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file can make torch raise almost anything
@@ -44,7 +45,9 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("module."): weight for name, weight in weights.items()}
 
 
-def load_whole(load: Callable, source: str | Path, model_types: list[str], what: str, **kwargs) -> PreTrainedModel:
+def load_whole(
+    load: Callable[..., Any], source: str | Path, model_types: list[str], what: str, **kwargs: Any
+) -> PreTrainedModel:
     """Call `from_pretrained` so that nothing but a whole model of the right kind comes out.
 
     Args:
@@ -67,7 +70,8 @@ def load_whole(load: Callable, source: str | Path, model_types: list[str], what:
         model, report = load(source, output_loading_info=True, **kwargs)
         if not Path(source).exists():
             place = {k: v for k, v in hub.items() if k in ("cache_dir", "revision", "subfolder")}
-            check_download(Path(cached_file(str(source), "config.json", **place, local_files_only=True)))
+            config = cached_file(str(source), "config.json", **place, local_files_only=True)
+            check_download(Path(str(config)))
     except (OSError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"

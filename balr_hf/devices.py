@@ -1,11 +1,15 @@
 """Names of devices, as typed (`cpu`, `cuda`, `cuda:0,1`, `mps`), to torch devices."""
 
 import re
+from typing import TYPE_CHECKING
 
 from balr_hf.errors import ConfigError
 
+if TYPE_CHECKING:
+    import torch
 
-def resolve_devices(device: str = "cpu") -> list:
+
+def resolve_devices(device: str = "cpu") -> "list[torch.device]":
     """The torch devices that a name stands for.
 
     Args:

@@ -1,5 +1,7 @@
 """Errors that a user can cause: the command line prints each as one line, without a traceback."""
 
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """Something in the input, the files or the settings is wrong; the message says what, and what to do."""
@@ -9,14 +11,14 @@ class ConfigError(UserError):
     """A setting has an unknown name or a bad value (the command line exits with 2)."""
 
 
-def name_some(names, limit: int = 5) -> str:
+def name_some(names: Iterable[object], limit: int = 5) -> str:
     """Join the first `limit` of `names` for a message: `a, b, c and 12 more`."""
-    names = [str(name) for name in names]
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    texts = [str(name) for name in names]
+    shown = ", ".join(texts[:limit])
+    return shown if len(texts) <= limit else f"{shown} and {len(texts) - limit} more"
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """An error's text in one line, with what caused it."""
     cause = error.__cause__
     text = " ".join(str(error).split()) or type(error).__name__

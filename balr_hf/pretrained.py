@@ -1,10 +1,15 @@
 """What our models add to transformers' `PreTrainedModel`: checks when they are loaded, a card when they are pushed."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from balr_hf.checkpoints import load_whole
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
 
 
 class HubModel(PreTrainedModel):
@@ -16,7 +21,9 @@ class HubModel(PreTrainedModel):
     role: str
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *model_args, **kwargs):
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
+    ) -> Self:
         """Load a model from a folder or from the Hub; the keywords are those of transformers.
 
         Raises:
@@ -24,15 +31,18 @@ class HubModel(PreTrainedModel):
         """
         if model_args or kwargs.get("output_loading_info"):
             return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        kinds = [cls.config_class.model_type]
-        return load_whole(super().from_pretrained, pretrained_model_name_or_path, kinds, cls.role, **kwargs)
+        kinds = [cast("type[PreTrainedConfig]", cls.config_class).model_type]
+        model = load_whole(super().from_pretrained, pretrained_model_name_or_path, kinds, cls.role, **kwargs)
+        return cast("Self", model)
 
-    def push_to_hub(self, repo_id: str, *, commit_message: str | None = None, tags=None, **options):
+    def push_to_hub(  # type: ignore[override]
+        self, repo_id: str, *, commit_message: str | None = None, tags: Sequence[str] | None = None, **options: Any
+    ) -> "CommitInfo":
         """Upload the model and its card to the Hub, in one commit.
 
         Args:
             repo_id (str): `name/repository`; made if there is none.
-            commit_message (str, *optional*)
+            commit_message (str, *optional*): by default `Upload` and the model's role.
             tags (Sequence[str], *optional*): for the card, besides ours.
             **options: of [`balr_hf.hub.publishing.publish_model`]: `private`, `token`, `revision`, `create_pr`,
                 `max_shard_size`, ..., and what the card is to tell: `license`, `results`, `datasets`, `base_models`.

@@ -1,12 +1,19 @@
-"""What `import balr_hf` adds to transformers: the Auto classes know our models, and `pipeline` our tasks.
+"""What `import balr_hf` adds to transformers: the Auto classes know our models, and `pipeline` knows our tasks.
 
 Registering needs transformers and torch, which take seconds to import. So each part is registered when transformers
-imports the module that it belongs to, or at once if that is there already.
+imports the module that it belongs to, or at once if that module is there already. The post-import hooks of `wrapt`
+would do the same, but importing `wrapt` takes ten times as long as importing `balr_hf`.
 """
 
 import importlib.util
 import sys
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
 
 
 def _register_configs(auto: ModuleType) -> None:
@@ -23,7 +30,8 @@ def _register_models(auto: ModuleType) -> None:
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.scoring.auto import SCORERS, scorer_class
 
-    for model in (WespeakerModel, BinaryAttributeAutoEncoder, *map(scorer_class, SCORERS)):
+    models: list[Any] = [WespeakerModel, BinaryAttributeAutoEncoder, *map(scorer_class, SCORERS)]
+    for model in models:
         auto.AutoModel.register(model.config_class, model, exist_ok=True)
 
 
@@ -38,7 +46,7 @@ def _register_pipelines(pipelines: ModuleType) -> None:
     import balr_hf.pipelines  # noqa: F401 (registers its tasks at its end, even if it is what imports `pipelines`)
 
 
-_PARTS = {
+_PARTS: dict[str, Callable[[ModuleType], None]] = {
     "transformers.models.auto.configuration_auto": _register_configs,
     "transformers.models.auto.modeling_auto": _register_models,
     "transformers.models.auto.feature_extraction_auto": _register_feature_extractors,
@@ -46,36 +54,47 @@ _PARTS = {
 }
 
 
-class _Registrar:
-    """Finds the modules of `_PARTS` as everybody else does, and registers our part once they are executed."""
+class _RegisteringFinder:
+    """Finds the modules of `_PARTS` as all other finders do, but loads them by a [`_RegisteringLoader`]."""
 
-    def __init__(self):
-        self.loaders = {}
+    def __init__(self) -> None:
+        self._searching: set[str] = set()
 
-    def find_spec(self, name, path=None, target=None):
-        if name not in _PARTS or name in self.loaders:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> "ModuleSpec | None":
+        if name not in _PARTS or name in self._searching:
             return None
-        self.loaders[name] = None  # the search below comes by here again
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            del self.loaders[name]
-            return None
-        self.loaders[name], spec.loader = spec.loader, self
+        self._searching.add(name)  # the search below asks this finder again
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._searching.discard(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _RegisteringLoader(spec.loader, _PARTS[name])  # type: ignore[assignment]
         return spec
 
-    def create_module(self, spec):
-        return self.loaders[spec.name].create_module(spec)
 
-    def exec_module(self, module):
-        name = module.__spec__.name
-        module.__spec__.loader = module.__loader__ = self.loaders.pop(name)
-        module.__loader__.exec_module(module)
-        _PARTS[name](module)
+class _RegisteringLoader:
+    """Loads a module by its own loader, and then registers our part of it."""
+
+    def __init__(self, loader: "Loader", register: Callable[[ModuleType], None]) -> None:
+        self._loader, self._register = loader, register
+
+    def create_module(self, spec: "ModuleSpec") -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._register(module)
 
 
 def install() -> None:
     """Register with what there is of transformers, and with the rest when it is imported."""
-    sys.meta_path.insert(0, _Registrar())
+    sys.meta_path.insert(0, _RegisteringFinder())  # type: ignore[arg-type]
     for name, register in _PARTS.items():
         if name in sys.modules:
             register(sys.modules[name])

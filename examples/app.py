@@ -16,12 +16,10 @@ import numpy as np
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
 from balr_hf.embeddings.passes import load_usable
 from balr_hf.errors import UserError
-from balr_hf.explanation import verbal_scale
+from balr_hf.explanation import verbal_scale, wording
 from balr_hf.explanation.explanation import Explanation
 from balr_hf.figures import figure_svg, spectrograms
 from balr_hf.figures.style import MINUS
-
-TITLE = "Speaker comparison"
 
 # Uploads are deleted from the server after so many seconds, and may have so many bytes.
 KEPT, LARGEST = 3600, "100mb"
@@ -33,7 +31,7 @@ EXAMPLES = {
 }
 
 INTRODUCTION = f"""
-# {TITLE}
+# {wording.TITLE}
 How strongly do two recordings support that one person speaks in both, and why? The answer is a likelihood ratio, as a
 sum of one term for each of many binary attributes of the voices.
 """
@@ -173,29 +171,32 @@ def message(text: str) -> str:
 
 
 def answer(explanation: Explanation, spectrograms_svg: str, top: int = 6) -> str:
-    """The explanation as HTML, with figures of `top` attributes for and against, and of the spectrograms."""
-    figures = explanation.describe_figures()
-    if explanation.is_calibrated:
-        verdict, sentence = explanation.describe_verdict().rstrip("."), f"<p>{explanation.describe_findings()}</p>"
-        numbers, scale = [figures[-1], *figures[:-1]], verbal_scale_html(explanation)
-    else:
-        verdict, sentence, scale, numbers = "Not calibrated: no likelihood ratio", "", "", figures[:-1]
-    numbers = [number.replace("-", MINUS) for number in numbers]
+    """The explanation as HTML.
+
+    Args:
+        explanation: what to show.
+        spectrograms_svg (str): the figure of both spectrograms.
+        top (int): how many attributes for and against the figure shows.
+    """
+    sentence = explanation.describe_findings()
+    scale = verbal_scale_html(explanation) if explanation.is_calibrated else ""
+    numbers = [number.replace("-", MINUS) for number in explanation.describe_figures()]
     sides = " and ".join(f"{escape(name)} ({escape(what)})" for name, what in explanation.describe_sides())
     report = base64.b64encode(explanation.to_html().encode()).decode()
     return f"""<div class="balr">
-<div class="answer {explanation.direction}"><p class="verdict" id="verdict">{verdict}</p>{sentence}
+<div class="answer {explanation.direction}"><p class="verdict" id="verdict">{explanation.describe_verdict()}</p>
+{f"<p>{sentence}</p>" if sentence else ""}
 <p class="numbers">{" ".join(f"<span>{number}</span>" for number in numbers)}</p>{scale}</div>
 {"".join(f'<p class="note">{escape(text)}</p>' for text in explanation.cautions)}
 <div class="pair">
-<section><h3>What each attribute adds</h3><figure role="img" aria-label="Bars of the weightiest attributes">
+<section><h3>{wording.EACH_ATTRIBUTE}</h3><figure role="img" aria-label="Bars of the weightiest attributes">
 {figure_svg(explanation.figure(top))}
 <figcaption>The weightiest attributes for the same speaker (filled) and for different speakers (hatched). Below, how
-all {len(explanation.terms)} sum up to the LLR.</figcaption></figure></section>
+all {len(explanation.terms)} add up.</figcaption></figure></section>
 <section><h3>Spectrograms</h3><figure role="img" aria-label="Spectrograms of both voices">
 {spectrograms_svg}
-<figcaption>Of the first recording of each voice, on the same scales. To look at: the comparison does not use
-them.</figcaption></figure></section>
+<figcaption>Of the first recording of each voice, on the same scales. They are here to look at: the comparison does not
+use them.</figcaption></figure></section>
 </div>
 <p class="source">Compared: {sides}. <a download="comparison.html" href="data:text/html;base64,{report}">Full report
 to file or print</a></p>
@@ -212,15 +213,15 @@ def verbal_scale_html(explanation: Explanation) -> str:
     here = verbal_scale.degree(explanation.llr) * (1 if explanation.llr >= 0 else -1)
     steps = []
     for degree in degrees:
-        words = verbal_scale.SCALE[abs(degree)][1].removesuffix(" support") if degree else "no support"
+        words = wording.strength(abs(degree))
         colour = "var(--muted)" if degree == 0 else f"var(--{'same' if degree > 0 else 'different'})"
-        strength = 0.25 + 0.75 * max(abs(degree) - 1, 0) / (len(least) - 1)
+        opacity = 0.25 + 0.75 * max(abs(degree) - 1, 0) / (len(least) - 1)
         edge = degree + 1 if degree >= 0 else degree
         edge = "" if degree == degrees[-1] else f"{'1/' if edge < 0 else ''}{least[abs(edge) - 1]:,}"
         edge = edge.replace("1,000,000", "10⁶").replace("10,000", "10⁴")
         steps.append(
             f'<div class="step{" here" if degree == here else ""}" style="--colour: {colour}; '
-            f'--strength: {strength:.2f}">{words}<span class="edge">{edge}</span></div>'
+            f'--strength: {opacity:.2f}">{words}<span class="edge">{edge}</span></div>'
         )
     return (
         f'<div class="scale" style="--at: {at:.2f}%" role="img" aria-label="{explanation.verdict}">'
@@ -244,7 +245,7 @@ def page(pipeline, demonstration: bool = True):
         first, second = ([path for path in [one, *(more or [])] if path] for one, more in ((a, more_a), (b, more_b)))
         return compare_voices(pipeline, first, second, demonstration)
 
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
+    with gr.Blocks(title=wording.TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         gr.Markdown(INTRODUCTION)
         inputs = []
         with gr.Row():

@@ -1,5 +1,6 @@
 """The package as a whole: start-up, public names, and what an installed wheel contains."""
 
+import importlib.metadata
 import subprocess
 import sys
 import zipfile
@@ -11,8 +12,15 @@ import balr_hf
 
 def test_public_names_can_all_be_imported():
     assert all(getattr(balr_hf, name) is not None for name in balr_hf.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+    assert dir(balr_hf) == balr_hf.__all__
+    assert balr_hf.__version__ == importlib.metadata.version("balr_hf")
+    with pytest.raises(AttributeError, match="Nothing"):
         balr_hf.Nothing  # noqa: B018
+
+
+def test_importing_the_package_takes_less_than_a_twentieth_of_a_second(run_python):
+    script = "import time\nstart = time.process_time()\nimport balr_hf\nassert time.process_time() - start < 0.05\n"
+    run_python("-c", script)
 
 
 def test_importing_the_package_or_asking_for_help_imports_no_torch(run_python):
@@ -40,12 +48,27 @@ def test_help_of_every_command_imports_no_torch(run_python):
     run_python("-c", script)
 
 
+def build_wheel(root, folder):
+    """A wheel of the package in `folder`."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.slow
+def test_wheel_has_every_file_of_the_package(root, tmp_path):
+    with zipfile.ZipFile(build_wheel(root, tmp_path)) as archive:
+        there = set(archive.namelist())
+    files = [path for path in (root / "balr_hf").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    missing = {path.relative_to(root).as_posix() for path in files} - there
+    assert not missing
+    assert {path.suffix for path in files} >= {".py", ".pyi", ".typed", ".jinja", ".css"}
+
+
 @pytest.mark.slow
 def test_wheel_finds_its_resources_wherever_it_is_installed(root, tmp_path, run_python):
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=root, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(build_wheel(root, tmp_path)) as archive:
         archive.extractall(tmp_path / "installed")
     script = (
         "import balr_hf, sys\n"
@@ -93,4 +116,22 @@ def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
         "assert type(AutoFeatureExtractor.from_pretrained('wespeaker-tiny')) is balr_hf.WespeakerFeatureExtractor\n"
         "pipeline('speaker-comparison', device='cpu')\n"
     )
+    run_python("-c", script, cwd=root / "resources" / "models")
+
+
+# With so few imports that nothing else of transformers has been imported by another.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import balr_hf; from transformers import AutoConfig; AutoConfig.from_pretrained('scorer-beta-tiny')",
+        "import balr_hf; from transformers import AutoModel; AutoModel.from_pretrained('autoencoder-tiny')",
+        "from transformers import AutoModel; import balr_hf; AutoModel.from_pretrained('autoencoder-tiny')",
+        "import balr_hf, transformers; transformers.AutoFeatureExtractor.from_pretrained('wespeaker-tiny')",
+        "import transformers, balr_hf; transformers.pipeline('binary-attributes', device='cpu')",
+        "import balr_hf; from transformers import pipeline; pipeline('speaker-comparison', device='cpu')",
+        "from transformers import pipeline; import balr_hf; pipeline('speaker-comparison', device='cpu')",
+    ],
+)
+def test_one_import_is_enough(root, script, run_python):
     run_python("-c", script, cwd=root / "resources" / "models")

@@ -44,7 +44,7 @@ def load_corpus(
     revision: str | None = None,
     token: str | bool | None = None,
     vectors: Sequence[str] = VECTOR_KINDS,
-):
+) -> "datasets.Dataset":
     """Load a corpus as a `datasets.Dataset`, one row a recording.
 
     Vector files beside the audio (`NAME_emb.*`, `NAME_ba.*`, `NAME_emb_ba.*` with `.txt`, `.npy` or `.pkl`) are picked

@@ -1,4 +1,7 @@
-"""What a comparison found: the attributes that speak for the same speaker, those against, and what they sum to."""
+"""What a comparison found: the attributes that speak for the same speaker, those against, and what they sum to.
+
+The numbers are here, and the sentences and rows that all renderings of them (text, page, app) share.
+"""
 
 import math
 from dataclasses import asdict, dataclass
@@ -7,7 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from balr_hf.explanation import verbal_scale
-from balr_hf.explanation.wording import FEW_SPEAKERS, LOG10, describe_amount, state, times
+from balr_hf.explanation.wording import (
+    COLUMNS,
+    FEW_SPEAKERS,
+    FOR_DIFFERENT,
+    FOR_SAME,
+    LOG10,
+    MORE_COLUMNS,
+    NOT_CALIBRATED,
+    describe_amount,
+    describe_informative,
+    describe_sum,
+    describe_term,
+    percent,
+    state,
+    times,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +120,7 @@ class Findings:
 
     @property
     def direction(self) -> str:
-        """Which proposition the verbal scale says is supported: `same`, `different`, or `neither`."""
+        """Which proposition the verbal scale says is supported: `same`, `different` or `neither`."""
         if not self.is_calibrated or verbal_scale.degree(self.llr) == 0:
             return "neither"
         return "same" if self.llr > 0 else "different"
@@ -131,9 +149,7 @@ class Findings:
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the figure."""
         texts = list(self.remarks)
-        if self.is_calibrated and self.calibration.get("speech"):
-            texts.append(f"The calibration is of {self.calibration['speech']}: it holds for such speech only.")
-        if not self.is_calibrated:
+        if self.calibration is None:
             what = (
                 "a similarity, not a likelihood ratio"
                 if self.similarity
@@ -141,6 +157,8 @@ class Findings:
                 "scale says nothing of it"
             )
             return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
+        if self.calibration.get("speech"):
+            texts.append(f"The calibration is of {self.calibration['speech']}: it holds for such speech only.")
         if self.calibration["num_speakers"] < FEW_SPEAKERS:
             texts.append(f"Calibrated on {describe_amount(self.calibration)}.")
         kind, trials = ("different", self.calibration["num_different_speaker"])
@@ -161,15 +179,14 @@ class Findings:
         def side(number: int, attribute: int) -> tuple[int, int]:
             return int(self.counts[number, attribute, 0]), int(totals[number, attribute])
 
-        known = self.typicality is not None
         return [
             AttributeEvidence(
                 int(attribute),
                 float(self.terms[attribute]),
                 side(0, attribute),
                 side(1, attribute),
-                float(self.typicality[attribute]) if known else None,
-                float(self.activation[attribute]) if known else None,
+                None if self.typicality is None else float(self.typicality[attribute]),
+                None if self.activation is None else float(self.activation[attribute]),
                 bool(self.informative[attribute]),
             )
             for attribute in np.argsort(-np.abs(self.terms), kind="stable")
@@ -219,17 +236,36 @@ class Findings:
             len(self.terms) - len(shown),
             self.offset,
             self.llr,
+            self.term_unit,
         )
 
-    def sums(self) -> list[tuple[str, float]]:
-        """How `llr` comes about: named parts, and it."""
+    def tables(self, top: int = 10) -> list[tuple[str, list[AttributeEvidence]]]:
+        """The attributes of [`strongest`] under the headings that they are shown with."""
+        return list(zip((FOR_SAME, FOR_DIFFERENT), self.strongest(top), strict=True))
+
+    def columns(self, full: bool = False) -> list[str]:
+        """The headings of the columns of a table of attributes.
+
+        Args:
+            full (bool): also what the reference population shows, and whether the attribute carries evidence.
+        """
+        return [name.format(unit=self.term_unit) for name in (COLUMNS + MORE_COLUMNS if full else COLUMNS)]
+
+    def row(self, evidence: AttributeEvidence, full: bool = False) -> list[str]:
+        """One attribute as a row of such a table, one text for each of [`columns`]."""
+        e = evidence
+        cells = [str(e.attribute), describe_term(e.llr, self.is_llr), *e.states, percent(e.typicality)]
+        return [*cells, percent(e.activation), "yes" if e.informative else "none"] if full else cells
+
+    def sums(self) -> list[tuple[str, str]]:
+        """How `llr` comes about: the names and values of its parts, and last the sum itself."""
         rows = [
             (f"{(self.terms > 0).sum()} attributes for the same speaker", self.sum_for),
             (f"{(self.terms < 0).sum()} attributes for different speakers", self.sum_against),
         ]
         if self.offset is not None:
             rows.append(("offset of the calibration", self.offset))
-        return [*rows, ("sum", self.llr)]
+        return [(name, describe_sum(value, self.is_llr)) for name, value in [*rows, ("sum", self.llr)]]
 
     def describe_sides(self) -> list[tuple[str, str]]:
         """What is compared: `(name, recordings and speaker)` of either side."""
@@ -245,21 +281,34 @@ class Findings:
         return f"LR {'' if self.llr >= 0 else '1/'}{times(self.llr)}"
 
     def describe_figures(self) -> list[str]:
-        """The figure, in its units: of a raw sum it says that it is no likelihood ratio."""
-        if self.similarity and not self.is_calibrated:
-            return [f"Similarity {self.llr:+.4f}", "NOT CALIBRATED"]
+        """The figure in its units, the most telling first: the likelihood ratio, or the raw sum if not calibrated."""
+        if not self.is_llr:
+            return [f"Similarity {self.llr:+.4f}"]
         name = "LLR" if self.is_calibrated else "Sum of LLRs"
-        figures = [f"{name} {self.llr:+.2f} (ln)", f"{self.log10_llr:+.2f} (log10)"]
-        return [*figures, self.describe_ratio() if self.is_calibrated else "NOT CALIBRATED"]
+        logarithms = [f"{name} {self.llr:+.2f} (ln)", f"{self.log10_llr:+.2f} (log10)"]
+        return [self.describe_ratio(), *logarithms] if self.is_calibrated else logarithms
 
     def describe_verdict(self) -> str:
-        """The verbal scale's words as a sentence; empty if not calibrated."""
+        """The verbal scale's words as a headline; if not calibrated, that they do not apply."""
         verdict = self.verdict
-        return "" if verdict is None else f"{verdict[0].upper()}{verdict[1:]}."
+        return NOT_CALIBRATED if verdict is None else f"{verdict[0].upper()}{verdict[1:]}"
 
-    def describe_findings(self) -> str:
-        """What the likelihood ratio means, in a sentence."""
+    def describe_findings(self) -> str | None:
+        """What the likelihood ratio means, in a sentence; None if not calibrated."""
+        if not self.is_calibrated:
+            return None
         same, different = "the recordings are of the same speaker", "they are of different speakers"
         if self.llr < 0:
             same, different = "the recordings are of different speakers", "they are of the same speaker"
         return f"The findings are {times(self.llr)} times more probable if {same} than if {different}."
+
+    def describe_method(self) -> list[tuple[str, str]]:
+        """How the figure was found: names and values."""
+        rows = [("Scorer", self.scorer)]
+        if self.num_reference_speakers is not None:
+            rows.append(("Reference population", f"{self.num_reference_speakers} speakers"))
+        if self.calibration is not None:
+            rows.append(("Calibration", f"{self.calibration['method']}, on {describe_amount(self.calibration)}"))
+            rows.append(("Raw sum", describe_sum(self.raw_llr, not self.similarity)))
+        rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))
+        return rows

@@ -1,18 +1,43 @@
-"""Figures and findings in words: one wording for the text, the page and the app."""
+"""Figures and findings in words: the text, the page and the app all take their wording from here."""
 
 import math
 
 from balr_hf.explanation import verbal_scale
 
-# With fewer speakers than this a calibration is called rough.
+# A calibration on fewer speakers than this is called rough.
 FEW_SPEAKERS = 30
+
+LOG10 = math.log(10)
+
+# Headings of the parts of an explanation.
+TITLE = "Speaker comparison"
+EACH_ATTRIBUTE = "What each attribute adds"
+FOR_SAME, FOR_DIFFERENT = "For the same speaker", "For different speakers"
+THE_SUM = "How the sum comes about"
+THE_SCALE = "Verbal scale"
+THE_METHOD = "How it was found"
+
+# Headings of the columns of a table of attributes. The unit of the terms comes second.
+COLUMNS = ("attribute", "{unit}", "A", "B", "typicality")
+MORE_COLUMNS = ("active in population", "evidence")
+# The columns that hold words; all others hold numbers, which are aligned to the right.
+WORD_COLUMNS = ("A", "B", "evidence")
+
+NOT_CALIBRATED = "NOT CALIBRATED: this is not a likelihood ratio"
+
+LOGARITHMS = "Logarithms are natural unless they are marked log10."
+
+TYPICALITY = (
+    "Typicality is the share of pairs of reference speakers who both showed the attribute, whether or not it is "
+    "active here."
+)
 
 
 def describe_amount(calibration: dict) -> str:
-    """In plain words, how much a calibration was fitted on.
+    """In plain words, how much data a calibration was fitted on.
 
     Args:
-        calibration (dict): of a scorer's configuration.
+        calibration (dict): the calibration's description in a scorer's configuration.
     """
     same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
     speakers = calibration["num_speakers"]
@@ -25,9 +50,6 @@ def describe_amount(calibration: dict) -> str:
     return text
 
 
-LOG10 = math.log(10)
-
-
 def state(active: int, recordings: int) -> str:
     """An attribute's state on one side in words."""
     if recordings == 1:
@@ -36,12 +58,12 @@ def state(active: int, recordings: int) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent, or a dash."""
-    return "-" if share is None else f"{100 * share:.1f} %"
+    """A share between 0 and 1 in percent, or a dash if it is not known."""
+    return "-" if share is None else f"{100 * share:z.1f} %"
 
 
 def times(llr: float) -> str:
-    """The likelihood ratio or its inverse, whichever is more than 1, with three digits that count."""
+    """The likelihood ratio or its inverse, whichever is larger than 1, with three significant digits."""
     exponent = abs(llr) / LOG10
     if exponent >= 9:
         return f"10^{exponent:.0f}"
@@ -54,6 +76,25 @@ def describe_term(term: float, is_llr: bool) -> str:
     return f"{term:+.3f}" if is_llr else f"{term:+.3g}"
 
 
+def describe_sum(value: float, is_llr: bool) -> str:
+    """A sum of terms, signed: two decimals of a log-likelihood ratio, four of anything else."""
+    return f"{value:+.2f}" if is_llr else f"{value:+.4f}"
+
+
+def describe_informative(attributes: int, uninformative: int) -> str:
+    """How many attributes there are, and how many of them say nothing."""
+    if not uninformative:
+        return f"{attributes}, all of which carry evidence"
+    verb, terms = ("carries", "its term is") if uninformative == 1 else ("carry", "their terms are")
+    return f"{attributes}, of which {uninformative} {verb} no evidence: {terms} 0"
+
+
+def strength(row: int) -> str:
+    """The words of a row of the verbal scale in short: `moderately strong`, or `no support`."""
+    return verbal_scale.SCALE[row][1].removesuffix(" support") if row else "no support"
+
+
 def scale_in_a_line() -> str:
     """The verbal scale in one line."""
-    return "; ".join(f"{limits} {words.removesuffix(' support')}" for limits, words in verbal_scale.ranges()[1:])
+    ranges = enumerate(verbal_scale.ranges())
+    return "; ".join(f"{limits} {strength(row)}" for row, (limits, _) in ranges if row)

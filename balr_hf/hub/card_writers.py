@@ -1,12 +1,32 @@
-"""What the card of each kind of model says."""
+"""What the card of each kind of model says: its template, and the values that the template shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
 
+from markupsafe import Markup
 from transformers import PreTrainedConfig
 
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.wording import describe_amount
+from balr_hf.templates import escape_markdown
+
+# The metrics of `balr score test`: the Hub's name of each, and the one that a reader sees.
+METRICS = {
+    "eer": "EER",
+    "min_dcf_0.01": "minDCF (prior 0.01)",
+    "min_dcf_0.05": "minDCF (prior 0.05)",
+    "cllr": "Cllr",
+    "cllr_min": "Cllr, least by any calibration",
+    "cllr_cal": "Cllr, lost to calibration",
+    "devpav": "devPAV",
+}
+
+# Settings of scorers that a card shows where the configuration has them.
+SCORER_SETTINGS = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
+
+Row = Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -14,13 +34,13 @@ class CardFacts:
     """What a card tells beyond the model's own configuration.
 
     Attributes:
-        repo_id: where the model will be.
-        license: Hub's name of the licence; None where its author has not said.
-        results: of `balr score test`.
-        datasets: Hub ids of what it was trained on.
+        repo_id: the repository that the model goes to.
+        license: the Hub's name of the licence; None where the author has not stated one.
+        results: evaluations by `balr score test`.
+        datasets: Hub ids of the datasets that the model was trained on.
         base_models: Hub ids of the models whose output it takes, the embedder first.
-        tags: besides ours.
-        figures: file names beside the card -> captions.
+        tags: tags besides ours.
+        figures: the captions of image files beside the card, by file name.
     """
 
     repo_id: str
@@ -29,224 +49,140 @@ class CardFacts:
     datasets: Sequence[str] = ()
     base_models: Sequence[str] = ()
     tags: Sequence[str] = ()
-    figures: dict[str, str] = field(default_factory=dict)
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
-WITHOUT_PACKAGE = (
-    "Without the package, by the code that comes with the weights (read it before you trust it; `revision=` pins it):"
-)
+@dataclass(frozen=True)
+class CardKind:
+    """How the card of one kind of model is made.
+
+    Attributes:
+        template: the file in `templates` that writes it.
+        tags: the tags of this kind.
+        pipeline_tag: the task that the Hub lists it under; None if there is none.
+    """
+
+    template: str
+    tags: tuple[str, ...]
+    pipeline_tag: str | None = None
 
 
-class CardWriter:
-    pipeline_tag: str | None = "feature-extraction"
-    tags: tuple[str, ...] = ()
-
-    def __init__(self, config: PreTrainedConfig, facts: CardFacts):
-        self.config, self.facts = config, facts
-
-    def training(self) -> str:
-        return ""
+_KINDS = {
+    "wespeaker": CardKind("embedder.md.jinja", ("speaker-embedding", "wespeaker"), "feature-extraction"),
+    "binary-attribute-autoencoder": CardKind(
+        "autoencoder.md.jinja", ("binary-attributes", "explainability"), "feature-extraction"
+    ),
+}
+_SCORER = CardKind("scorer.md.jinja", ("likelihood-ratio", "explainability"))
 
 
-class EmbedderCard(CardWriter):
-    tags = ("speaker-embedding", "wespeaker")
-
-    def what(self) -> str:
-        c = self.config
-        shape = (
-            c.architecture or f"ResNet of {'-'.join(map(str, c.num_blocks))} {c.block} blocks, {c.m_channels} channels"
-        )
-        return (
-            f"A WeSpeaker speaker embedder ({shape}): {c.feat_dim} Kaldi filter banks of speech at 16 kHz in, an "
-            f"embedding of {c.embed_dim} values a recording out. Made for `balr_hf`, which turns embeddings "
-            "into binary attributes and these into likelihood ratios that can be explained attribute by attribute."
-        )
-
-    def use(self) -> str:
-        return f"""```python
-from balr_hf import WespeakerModel, load_corpus
-from balr_hf.defaults import SAMPLE_CORPUS, resource
-
-corpus = load_corpus(resource(SAMPLE_CORPUS) / "test.csv")  # or your own: a csv, a folder, a dataset on the Hub
-corpus = WespeakerModel.from_pretrained("{self.facts.repo_id}").extract_embeddings(corpus)
-print(corpus[0]["embedding"][:5])
-```
-
-{WITHOUT_PACKAGE}
-
-```python
-import numpy as np
-from transformers import AutoFeatureExtractor, AutoModel
-
-extractor = AutoFeatureExtractor.from_pretrained("{self.facts.repo_id}", trust_remote_code=True)
-model = AutoModel.from_pretrained("{self.facts.repo_id}", trust_remote_code=True).eval()
-waveform = np.random.randn(32000).astype("float32")  # two seconds of your recording, in [-1, 1], at 16 kHz
-embedding = model(**extractor([waveform], sampling_rate=16000)).embeddings  # (1, {self.config.embed_dim})
-```"""
+def card_kind(config: PreTrainedConfig) -> CardKind:
+    """How the card of a model with this configuration is made."""
+    return _KINDS.get(config.model_type, _SCORER)
 
 
-class AutoEncoderCard(CardWriter):
-    tags = ("binary-attributes", "explainability")
+def card_values(config: Any, facts: CardFacts) -> dict[str, Any]:
+    """What the template of the model's card shows.
 
-    def what(self) -> str:
-        c, base = self.config, _links(self.facts.base_models[:1])
-        fits = f"It fits the embeddings of {base} only." if base else "It fits the embeddings of one embedder only."
-        return (
-            f"The BA-LR autoencoder: a speaker embedding of {c.input_dim} values in, {c.internal_dim} binary "
-            f"attributes out, and the embedding reconstructed from them. {fits} Made for `balr_hf`, where the "
-            "likelihood ratio of two recordings is a sum of one term an attribute."
-        )
-
-    def use(self) -> str:
-        repo, c = self.facts.repo_id, self.config
-        text = f"""```python
-import torch
-from balr_hf import BinaryAttributeAutoEncoder
-
-model = BinaryAttributeAutoEncoder.from_pretrained("{repo}")
-embeddings = torch.randn(2, {c.input_dim})  # those of your recordings
-attributes = model.encode(embeddings)  # bool (2, {c.internal_dim}); for a corpus: model.get_binary_attributes(corpus)
-```
-
-{WITHOUT_PACKAGE}
-
-```python
-import torch
-from transformers import AutoModel
-
-model = AutoModel.from_pretrained("{repo}", trust_remote_code=True).eval()
-attributes = model(torch.randn(2, {c.input_dim})).binary  # (2, {c.internal_dim}) of 0 and 1
-```"""
-        if not self.facts.base_models:
-            return text
-        return f"""From recordings:
-
-```python
-from balr_hf.defaults import SAMPLE_CORPUS, resource
-from transformers import pipeline
-
-binarize = pipeline("binary-attributes", "{self.facts.base_models[0]}", autoencoder="{repo}")
-recording = resource(SAMPLE_CORPUS) / "espeak17/espeak17-01.opus"  # or your own
-print(binarize(recording)["active"])
-```
-
-From embeddings:
-
-{text}"""
-
-    def training(self) -> str:
-        record = self.config.training
-        if not record:
-            return ""
-        sets = [f"- {name.replace('_', ' ')}: {_amount(record[name])}" for name in ("training_set", "validation_set")]
-        rows = [
-            ("epochs", f"{record['epochs']} (these weights: {record['epoch']})"),
-            ("optimizer", f"Adam, learning rate {record['learning_rate']}"),
-            ("losses", "; ".join(f"{name} ({_listed(s)})" for name, s in record["losses"].items())),
-            ("batches", _listed(record["data"])),
-            ("seed", record["seed"]),
-            ("mixed precision", record["mixed_precision"]),
-            ("processes", record["num_processes"]),
-            ("gradient accumulation", record["gradient_accumulation_steps"]),
-            ("versions", _listed(record["versions"])),
-        ]
-        text = "## Training\n\n" + "\n".join(sets) + "\n\n" + table(("setting", "value"), rows)
-        if record.get("validation"):
-            losses = [(name, f"{value:.4g}") for name, value in record["validation"].items()]
-            text += "\n\nOn the validation set:\n\n" + table(("", "value"), losses)
-        return text
+    Args:
+        config: the model's configuration; what training and calibration recorded is in it.
+        facts: what else is known.
+    """
+    values = {
+        "config": config,
+        "facts": facts,
+        "name": facts.repo_id.split("/")[-1],
+        "bases": [hub_link(repo) for repo in facts.base_models],
+        "evaluations": [_evaluation(found) for found in facts.results if found.metrics],
+        "figures": [(quote(name), caption) for name, caption in facts.figures.items()],
+    }
+    if card_kind(config) is _SCORER:
+        return values | {"rows": _scorer_rows(config)}
+    if config.model_type == "wespeaker":
+        return values | {"shape": config.architecture or _shape(config)}
+    return values | {"training": _training(config.training) if config.training else None}
 
 
-class ScorerCard(CardWriter):
-    pipeline_tag = None
-    tags = ("likelihood-ratio", "explainability")
-
-    def what(self) -> str:
-        c = self.config
-        made = (
-            f"the attributes of {_links(self.facts.base_models[1:2])}"
-            if len(self.facts.base_models) > 1
-            else "the attributes of one autoencoder"
-        )
-        out = "the natural-log likelihood ratio" if c.calibration else "a raw log-likelihood ratio (not calibrated)"
-        return (
-            f"A scorer of `balr_hf` (`{(c.architectures or [c.model_type])[0]}`): two recordings as "
-            f'{c.num_attributes} binary attributes in, {out} of "same speaker" out, as a '
-            f"sum of one term an attribute. It fits {made} only."
-        )
-
-    def use(self) -> str:
-        repo, bases = self.facts.repo_id, self.facts.base_models
-        calibrated = self.config.calibration is not None
-        text = f"""```python
-import numpy as np
-from balr_hf import load_scorer
-from balr_hf.scoring.statistics import recording_counts
-
-scorer = load_scorer("{repo}")
-attributes = np.random.rand(2, {self.config.num_attributes}) > 0.5  # those of your two recordings
-counts = recording_counts(attributes)
-llr = scorer.score(counts[:1], counts[1:], calibrated={calibrated})
-print(scorer.explain(counts[0], counts[1]).to_text())
-```"""
-        if len(bases) < 2:
-            return text
-        return f"""```python
-from balr_hf.defaults import SAMPLE_CORPUS, resource
-from transformers import pipeline
-
-compare = pipeline("speaker-comparison", "{bases[0]}", autoencoder="{bases[1]}", scorer="{repo}")
-voice = resource(SAMPLE_CORPUS) / "espeak17"  # or your own recordings
-result = compare(voice / "espeak17-01.opus", voice / "espeak17-02.opus", top_k=5)
-print({'result["calibrated_llr"], result["verbal"]' if calibrated else 'result["llr"]'}, result["attributes"])
-```
-
-From attributes:
-
-{text}"""
-
-    def training(self) -> str:
-        c = self.config
-        rows = [("reference population", f"{c.num_reference_speakers} speakers")] if c.num_reference_speakers else []
-        if c.num_uninformative is not None:
-            rows.append(("attributes without evidence", f"{c.num_uninformative} of {c.num_attributes}"))
-        if c.calibration is None:
-            rows.append(("calibration", "**none: the scores are not likelihood ratios**"))
-        else:
-            rows.append(("calibration", f"{c.calibration['method']}, on {describe_amount(c.calibration)}"))
-            if c.calibration.get("speech"):
-                rows.append(("speech that it was calibrated on, and holds for", c.calibration["speech"]))
-        names = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
-        rows += [(name, getattr(c, name)) for name in names if hasattr(c, name)]
-        return "## Reference population and calibration\n\n" + table(("", ""), rows)
+def hub_link(repo_id: str) -> Markup:
+    """A Markdown link to a model on the Hub."""
+    return Markup(f"[{escape_markdown(repo_id)}](https://huggingface.co/{quote(repo_id)})")
 
 
-_WRITERS = {"wespeaker": EmbedderCard, "binary-attribute-autoencoder": AutoEncoderCard}
+def _shape(config: Any) -> str:
+    """The blocks of an embedder whose architecture has no name."""
+    return f"ResNet of {'-'.join(map(str, config.num_blocks))} {config.block} blocks, {config.m_channels} channels"
 
 
-def card_writer(config: PreTrainedConfig, facts: CardFacts) -> CardWriter:
-    """What writes the card of a model with this configuration."""
-    return _WRITERS.get(config.model_type, ScorerCard)(config, facts)
+def _training(record: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """What a training run recorded, as rows of names and values."""
+    sets: list[Row] = [
+        (name.replace("_", " "), f"{record[name]['recordings']:,} recordings of {record[name]['speakers']:,} speakers")
+        for name in ("training_set", "validation_set")
+    ]
+    settings: list[Row] = [
+        ("epochs", f"{record['epochs']} (these weights: {record['epoch']})"),
+        ("optimizer", f"Adam, learning rate {record['learning_rate']}"),
+        ("losses", "; ".join(f"{name} ({_listed(setting)})" for name, setting in record["losses"].items())),
+        ("batches", _listed(record["data"])),
+        ("seed", record["seed"]),
+        ("mixed precision", record["mixed_precision"]),
+        ("processes", record["num_processes"]),
+        ("gradient accumulation", record["gradient_accumulation_steps"]),
+        ("versions", _listed(record["versions"])),
+    ]
+    losses: list[Row] = [(name, f"{value:.4g}") for name, value in (record.get("validation") or {}).items()]
+    return {"sets": sets, "settings": settings, "losses": losses}
 
 
-def _amount(found: dict) -> str:
-    return f"{found['recordings']:,} recordings of {found['speakers']:,} speakers"
-
-
-def _listed(settings: dict) -> str:
+def _listed(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
-def _links(repos: Sequence[str]) -> str:
-    return ", ".join(f"[{repo}](https://huggingface.co/{repo})" for repo in repos)
+def _scorer_rows(config: Any) -> list[Row]:
+    """The reference population and the calibration of a scorer, as rows of names and values."""
+    rows: list[Row] = []
+    if config.num_reference_speakers:
+        rows.append(("reference population", f"{config.num_reference_speakers} speakers"))
+    if config.num_uninformative is not None:
+        rows.append(("attributes without evidence", f"{config.num_uninformative} of {config.num_attributes}"))
+    if config.calibration is None:
+        rows.append(("calibration", Markup("**none: the scores are not likelihood ratios**")))
+    else:
+        rows.append(("calibration", f"{config.calibration['method']}, on {describe_amount(config.calibration)}"))
+        if config.calibration.get("speech"):
+            rows.append(("speech that it was calibrated on, and holds for", config.calibration["speech"]))
+    return rows + [(name, getattr(config, name)) for name in SCORER_SETTINGS if hasattr(config, name)]
 
 
-def figure(name: str, value: float | None) -> str:
+def _evaluation(found: Evaluation) -> dict[str, Any]:
+    """One evaluation: the columns and rows of its table, and what the text around it says."""
+    columns = ["metric", "value"]
+    if found.intervals:
+        columns.append(f"{found.confidence:.0%} interval")
+    if found.raw is not None:
+        columns.append("raw")
+    rows = []
+    for name, title in METRICS.items():
+        if found.metrics.get(name) is None:
+            continue
+        row = [title, _figure(name, found.metrics[name])]
+        if found.intervals:
+            row.append(" to ".join(_figure(name, end) for end in found.intervals.get(name, ())))
+        if found.raw is not None:
+            row.append(_figure(name, found.raw.get(name)))
+        rows.append(row)
+    notes = []
+    if found.intervals:
+        notes.append(f"Intervals: {found.draws_of_speakers} draws of the speakers.")
+    if found.embedding_cosine_eer is not None:
+        notes.append(f"By the cosine of the embeddings themselves: EER {found.embedding_cosine_eer:.2%}.")
+    trials = f"{found.trials:,} trials ({found.same_speaker:,} of one speaker, {found.different_speaker:,} of two)"
+    if found.speakers is not None:
+        trials += f", {found.speakers} speakers"
+    return {"found": found, "trials": trials, "columns": columns, "rows": rows, "notes": " ".join(notes)}
+
+
+def _figure(name: str, value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.2%}" if name == "eer" else f"{value:.3f}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -5,11 +5,18 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub import DatasetCard
 
 from balr_hf.data.columns import speaker_codes, vector_present
-from balr_hf.hub.card_writers import table
-from balr_hf.hub.cards import MARK
+from balr_hf.hub.cards import MARK, card_text
 
 if TYPE_CHECKING:
     import datasets
+
+MEANING = {
+    "id": "name of the recording, unique; trials refer to it",
+    "audio": "the recording, as a file's bytes",
+    "speaker": "who speaks",
+    "embedding": "speaker embedding",
+    "ba": "binary attributes",
+}
 
 
 def dataset_card(
@@ -19,53 +26,32 @@ def dataset_card(
 
     Args:
         dataset (`datasets.Dataset`): the corpus.
-        repo_id (str): where it will be.
-        earlier (`DatasetCard`): the one that `Dataset.push_to_hub` wrote, whose metadata (features, files) is kept.
-        license (str, *optional*): Hub's name of its licence.
+        repo_id (str): the repository that it goes to.
+        earlier (`DatasetCard`): the card that `Dataset.push_to_hub` wrote; its metadata (features, files) is kept.
+        license (str, *optional*): the Hub's name of the corpus's licence.
     """
-    meaning = {
-        "id": "name of the recording, unique; trials refer to it",
-        "audio": "the recording, as a file's bytes",
-        "speaker": "who speaks",
-        "embedding": "speaker embedding",
-        "ba": "binary attributes",
-    }
-    rows = [(f"`{name}`", meaning.get(name, ""), _type(feature)) for name, feature in dataset.features.items()]
-    facts = [f"{len(dataset):,} recordings"]
+    counts = [f"{len(dataset):,} recordings"]
     if "speaker" in dataset.column_names:
-        facts.append(f"{len(speaker_codes(dataset)[1]):,} speakers")
-    facts += [
+        counts.append(f"{len(speaker_codes(dataset)[1]):,} speakers")
+    counts += [
         f"{int(vector_present(dataset, name).sum()):,} with {word}"
         for name, word in (("embedding", "an embedding"), ("ba", "binary attributes"))
         if name in dataset.column_names
     ]
-    text = f"""{MARK}
-
-# {repo_id.split("/")[-1]}
-
-A corpus of speech for `balr_hf`: {", ".join(facts)}.
-
-{table(("column", "meaning", "type"), rows)}
-
-```python
-from balr_hf import load_corpus
-
-corpus = load_corpus("{repo_id}")
-```
-
-Recordings without a value in a column could not be used in the step that makes it. The audio is decoded by
-`balr_hf.load_audio`, with no decoder to be installed on the system.
-
-## Limits and ethics
-
-Voices are personal data, and embeddings and attributes of voices too: they recognise people. Publish only what the
-speakers agreed to, and use it for nothing else. {"" if license else "**The author has not stated a licence.**"}
-"""
-    earlier.text = f"\n{text}"
-    tags = getattr(earlier.data, "tags", None) or []
-    earlier.data.tags = list(dict.fromkeys([*tags, "balr", "speaker-recognition"]))
+    columns = [(name, MEANING.get(name, ""), _type(feature)) for name, feature in dataset.features.items()]
+    text = card_text(
+        "dataset.md.jinja",
+        name=repo_id.split("/")[-1],
+        repo_id=repo_id,
+        counts=", ".join(counts),
+        columns=columns,
+        license=license,
+    )
+    earlier.text = f"\n{MARK}\n\n{text}"
+    tags = earlier.data.get("tags") or []
+    earlier.data["tags"] = list(dict.fromkeys([*tags, "balr", "speaker-recognition"]))
     if license is not None:
-        earlier.data.license = license
+        earlier.data["license"] = license
     return earlier
 
 

@@ -90,9 +90,8 @@ class BinaryAttributeEncoderTrainer:
     """Fits a [`BinaryAttributeAutoEncoder`] to the embeddings of a corpus.
 
     Writes into the run's folder: `best/` (lowest total validation loss), `last/` (after each epoch) and `epochN/` as
-    `save_pretrained` folders, `history.json`, `run.json` (all settings), tracker logs, and `state/` to resume from, also
-    after each epoch. On a CPU a resumed
-    run ends with the same weights, bit for bit, as one that was not interrupted.
+    `save_pretrained` folders, `history.json`, `run.json` (all settings), tracker logs, and `state/` to resume from
+    (after each epoch). On a CPU a resumed run ends with the same weights, bit for bit, as one that was not interrupted.
 
     Args:
         train (`datasets.Dataset`): the training set, with `embedding` and `speaker`.

@@ -1,5 +1,6 @@
 """One trial taken apart: figures, words, and the page."""
 
+import html
 import json
 import math
 import re
@@ -8,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from balr_hf.explanation import verbal_scale
+from balr_hf.explanation import verbal_scale, wording
 from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
@@ -115,6 +116,7 @@ def test_uncalibrated_cosine_is_called_a_similarity(sides):
     assert f"Similarity {explanation.llr:+.4f}" in explanation.to_text()
     assert "LLR" not in explanation.to_text()
     assert "ln LR" not in explanation.to_text()
+    assert "ln LR" not in explanation.to_html()
     assert f"Similarity {explanation.llr:+.4f}" in explanation.to_html()
 
 
@@ -194,8 +196,8 @@ def test_evidence_is_of_all_attributes_with_what_the_population_knows(explained)
 def test_uninformative_attributes_are_counted(explained):
     assert explained.num_uninformative == 1
     assert explained.to_dict()["num_uninformative"] == 1
-    assert f"1 of {WIDTH} attributes are uninformative" in explained.to_text()
-    assert f"{WIDTH}, of which 1 uninformative" in explained.to_html()
+    for shown in (explained.to_text(), explained.to_html()):
+        assert f"{WIDTH}, of which 1 carries no evidence: its term is 0" in shown
 
 
 def test_few_calibration_speakers_are_a_caution(sides):
@@ -236,14 +238,16 @@ def test_remarks_are_handed_on(sides):
 
 @pytest.fixture(scope="module")
 def hostile(explained):
-    return replace(explained, names=(EVIL, 'a"b&c'), speakers=(EVIL, None), remarks=(EVIL,))
+    calibration = {**explained.calibration, "speech": EVIL, "method": EVIL}
+    changes = {"speakers": (EVIL, None), "remarks": (EVIL,), "scorer": EVIL, "calibration": calibration}
+    return replace(explained, names=(EVIL, 'a"b&c'), **changes)
 
 
 def test_page_escapes_names(hostile):
     page = hostile.to_html()
     assert "<script" not in page
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4
-    assert "a&quot;b&amp;c" in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 7
+    assert "a&#34;b&amp;c" in page
 
 
 def test_page_loads_nothing(hostile):
@@ -267,9 +271,27 @@ def test_page_shows_the_figure_and_the_numbers(explained, llr):
         strong = any(e in side for side in explanation.strongest(3))
         assert page.count(row) == 1 + strong
     for name, value in explanation.sums():
-        assert f'<td class="text">{name}</td><td>{value:+.2f}</td>' in page
+        assert f'<td class="text">{name}</td><td>{value}</td>' in page
+    assert explanation.sums()[-1] == ("sum", f"{llr:+.2f}")
     assert "call 1" in page
     assert page.count('class="here') == 1
+
+
+@pytest.mark.parametrize("method", ["affine", None])
+def test_text_and_page_say_the_same(sides, method):
+    explanation = build("beta", method).explain(sides[0, 0], sides[1, 0])
+    text, page = explanation.to_text(), html.unescape(explanation.to_html())
+    sentences = [*explanation.describe_figures(), explanation.describe_verdict(), *explanation.cautions]
+    sentences += [word for pair in explanation.describe_method() for word in pair]
+    sentences += [title for title, _ in explanation.tables()]
+    sentences += [
+        wording.THE_SUM,
+        wording.THE_METHOD,
+        wording.TYPICALITY,
+        *filter(None, [explanation.describe_findings()]),
+    ]
+    for sentence in sentences:
+        assert text.count(sentence) >= 1 <= page.count(sentence), sentence
 
 
 def test_explaining_another_number_of_attributes_is_refused(sides):

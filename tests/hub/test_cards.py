@@ -1,0 +1,132 @@
+"""What the cards say: nothing that a user typed is anything but text, and all Python in them is Python."""
+
+import ast
+import re
+
+import datasets
+import pytest
+from huggingface_hub import DatasetCard, ModelCard
+from markdown_it import MarkdownIt
+from transformers import AutoConfig
+
+import balr_hf  # noqa: F401 (registers the configurations)
+from balr_hf.evaluation import Evaluation
+from balr_hf.hub.card_writers import CardFacts
+from balr_hf.hub.cards import MARK, model_card
+from balr_hf.hub.dataset_card import dataset_card
+
+EVIL = '<script>alert(1)</script> | cell "quote" `code` [link](javascript:x)\n\n# heading\n---\n```\n<img src=x>'
+RECORD = {
+    **{f"{part}_set": {"recordings": 1200, "speakers": 40} for part in ("training", "validation")},
+    **{"epochs": 3, "epoch": 2, "learning_rate": 0.001, "seed": 1, "mixed_precision": "no", "num_processes": 1},
+    **{"losses": {EVIL: {"weight": 1.0}}, "data": {"sampler": EVIL}, "gradient_accumulation_steps": 1},
+    **{"versions": {"torch": "2"}, "validation": {EVIL: 0.25}},
+}
+RESULTS = {
+    **{"trials": 1000, "same_speaker": 400, "different_speaker": 600, "speakers": 5, "eer": 0.0312, "cllr": 0.4},
+    **{"intervals": {"confidence": 0.95, "draws_of_speakers": 100, "eer": [0.01, 0.05]}, "raw": {"eer": 0.03}},
+    **{"embedding_cosine_eer": 0.02, "calibration": {"method": "affine"}},
+}
+
+
+def card_of(folder, **facts) -> str:
+    config = AutoConfig.from_pretrained(folder)
+    for name, value in facts.pop("config", {}).items():
+        setattr(config, name, value)
+    return str(model_card(config, CardFacts(**{"repo_id": "me/repo", **facts})))
+
+
+def body(card: str) -> str:
+    return card.split("\n---\n", 1)[1]
+
+
+def rendered(card: str) -> str:
+    return MarkdownIt("commonmark", {"html": True}).enable("table").render(body(card))
+
+
+@pytest.fixture
+def evil(models):
+    """Cards of each kind, with hostile text wherever a user has a say."""
+    found = Evaluation.from_dict({**RESULTS, "scorer": EVIL, "corpus": {"name": EVIL, "hub_id": EVIL}})
+    facts = {"repo_id": f"me/{EVIL}", "base_models": [EVIL, EVIL], "datasets": [EVIL], "license": EVIL}
+    facts |= {"results": [found], "tags": [EVIL], "figures": {EVIL: EVIL}}
+    speech = {**AutoConfig.from_pretrained(models / "scorer-beta-tiny").calibration, "speech": EVIL, "method": EVIL}
+    corpus = datasets.Dataset.from_dict({"id": ["a"], "speaker": ["b"], EVIL: [1]})
+    return {
+        "embedder": card_of(models / "wespeaker-tiny", config={"architecture": EVIL}, **facts),
+        "autoencoder": card_of(models / "autoencoder-tiny", config={"training": RECORD}, **facts),
+        "scorer": card_of(
+            models / "scorer-beta-tiny", config={"calibration": speech, "architectures": [EVIL]}, **facts
+        ),
+        "corpus": str(dataset_card(corpus, f"me/{EVIL}", DatasetCard("---\ntags: [a]\n---\n"), EVIL)),
+    }
+
+
+@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "corpus"])
+def test_hostile_text_is_only_text(evil, kind):
+    html = rendered(evil[kind])
+    comment, rest = html.split("\n", 1)
+    assert comment == MARK
+    outside = re.sub(r"<code.*?</code>", "", rest, flags=re.DOTALL)
+    tags = set(re.findall(r"<(\w+)", outside)) - {"table", "thead", "tbody", "tr", "th", "td"}
+    assert tags <= {"h1", "h2", "p", "pre", "strong", "em", "ul", "li", "img", "a"}
+    assert not re.search(r"<script|<img src=x|(href|src)=\"javascript", html)
+    assert set(re.findall(r'href="(https://[^/"]*)', rest)) <= {"https://huggingface.co"}
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "heading" not in " ".join(re.findall(r"<h2>.*?</h2>", rest)) and rest.count("<h1>") == 1
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "scorer", "corpus"])
+def test_hostile_text_breaks_no_table(evil, kind):
+    for table in re.findall(r"<table>.*?</table>", rendered(evil[kind]), re.DOTALL):
+        rows = [len(re.findall(r"<t[hd]", row)) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)]
+        assert len(set(rows)) == 1, table
+    if kind == "scorer":
+        assert "speech that it was calibrated on, and holds for" in evil[kind]
+
+
+@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "corpus"])
+def test_python_with_hostile_names_is_python(evil, kind):
+    blocks = re.findall(r"^```python\n(.*?)^```$", evil[kind], re.DOTALL | re.MULTILINE)
+    assert len(blocks) == {"embedder": 2, "autoencoder": 3, "scorer": 2, "corpus": 1}[kind]
+    names = [node.value for block in blocks for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Constant)]
+    assert f"me/{EVIL}" in names
+
+
+@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer"])
+def test_metadata_with_hostile_names_is_read_back(evil, kind):
+    data = ModelCard(evil[kind], ignore_metadata_errors=False).data
+    assert (data.license, data.base_model, data.datasets) == (EVIL, [EVIL, EVIL], [EVIL])
+    assert data.eval_results[0].metric_value == 0.0312
+
+
+def test_training_is_told(models):
+    record = RECORD | {"losses": {"mse": {"weight": 1.0}}, "data": {"sampler": "random"}, "validation": {"mse": 0.25}}
+    card = card_of(models / "autoencoder-tiny", config={"training": record})
+    assert "\n## Training\n\n- training set: 1,200 recordings of 40 speakers\n- validation set: 1,200" in card
+    assert "\n| epochs | 3 (these weights: 2) |\n| optimizer | Adam, learning rate 0.001 |\n" in card
+    assert "| mse | 0.25 |" in card
+    assert "## Training" not in card_of(models / "autoencoder-tiny", config={"training": None})
+
+
+def test_results_are_told(models):
+    found = Evaluation.from_dict({**RESULTS, "scorer": "BetaScorer", "corpus": {"name": "/home/me/test.csv"}})
+    bare = Evaluation.from_dict({"trials": 3, "note": "not evaluated"})
+    card = card_of(models / "scorer-beta-tiny", results=[found, bare], figures={"curves 1.png": "Losses"})
+    assert "`BetaScorer`, affine calibration, on test.csv: 1,000 trials (400 of one speaker, 600 of two), 5" in card
+    assert (
+        "| metric | value | 95% interval | raw |\n| --- | --- | --- | --- |\n| EER | 3.12% | 1.00% to 5.00% |" in card
+    )
+    assert (
+        "\n\nIntervals: 100 draws of the speakers. By the cosine of the embeddings themselves: EER 2.00%.\n\n" in card
+    )
+    assert "![Losses](curves%201.png)\n\n*Losses*" in card
+    assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")
+
+
+@pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny"])
+@pytest.mark.parametrize("bases", [[], ["me/embedder", "me/attributes"]])
+def test_paragraphs_are_one_blank_line_apart(models, name, bases):
+    card = card_of(models / name, base_models=bases)
+    assert "\n\n\n" not in body(card) and card.endswith("cited above.\n")
+    assert not re.search(r"[ \t]\n|\{%", card)

@@ -1,0 +1,36 @@
+"""What a type checker, and so an editor, knows of the public names."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("user_script.py")
+
+
+@pytest.mark.slow
+def test_mypy_knows_the_types_of_a_users_script(root):
+    command = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--no-error-summary", str(SCRIPT)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {int(line): shown for line, shown in re.findall(r":(\d+): note: Revealed type is \"(.*)\"", done.stdout)}
+    expected = dict(re.findall(r"^(reveal_type\(.*\))  # (\w+)$", SCRIPT.read_text(), re.MULTILINE))
+    lines = SCRIPT.read_text().splitlines()
+    assert {lines[line - 1].split("  # ")[0] for line in found} == set(expected)
+    for line, shown in found.items():
+        name = lines[line - 1].split("  # ")[1]
+        assert re.search(rf"\b{name}(\[.*\])?$", shown), f"{lines[line - 1]}: mypy sees {shown}"
+
+
+def test_public_names_are_those_of_the_stub(root):
+    import balr_hf
+
+    stub = ast.parse((root / "balr_hf" / "__init__.pyi").read_text())
+    names = [
+        (alias.name, alias.asname) for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+    assert sorted(name for name, _ in names) == balr_hf.__all__
+    assert all(name == again for name, again in names), "a stub exports what it imports `as` itself"
