@@ -31,7 +31,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n auto
 
-check: lint layers types test
+check: lint layers test
 
 test-oldest: $(OLDEST_VENV)/.installed
 	$(OLDEST_VENV)/bin/python -m pytest -n auto

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import print_json
 from balr_hf.errors import UserError
 from balr_hf.options import option
 
@@ -22,6 +23,7 @@ class Options:
     waveform_scale: float = option(
         None, "factor on the samples kept with the embedder: 32768 as WeSpeaker (default), 1 as BALR 2.0", type=float
     )
+    json: bool = option(False, "print the figures as one JSON object on standard output")
     exist_ok: bool = option(False, "write into the target folder even if it exists")
 
 
@@ -58,4 +60,6 @@ def run(arguments: Arguments) -> None:
         what = f"embedder, {model.config.embed_dim} values"
     with added_to_folder(target) as temporary:
         model.save_pretrained(temporary)
+    figures = {"model": model.role, "parameters": model.num_parameters()}
+    print_json(arguments, {**figures, "saved_in": str(target)})
     logger.info("Wrote %s (%s, %d parameters)", target, what, model.num_parameters())

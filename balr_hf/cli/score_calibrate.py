@@ -6,6 +6,7 @@ from pathlib import Path
 
 from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
 
@@ -99,6 +100,7 @@ def run(arguments: Arguments) -> None:
     if arguments.describe:
         scorer.config.calibration["speech"] = arguments.describe
     folder = _save(arguments, scorer, report)
+    print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)
 
 

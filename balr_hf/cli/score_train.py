@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from balr_hf.cli.models import scorer_configuration, scorer_name
 from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, RunOptions
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,14 @@ def run(arguments: Arguments) -> None:
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:
         scorer.to("cpu").save_pretrained(temporary)
+    fitted = {
+        "scorer": type(scorer).__name__,
+        "speakers": len(speakers),
+        "recordings": int(counts[:, 0].sum()),
+        "attributes": counts.shape[1],
+        "uninformative_attributes": scorer.config.num_uninformative,
+    }
+    print_json(arguments, {**fitted, "saved_in": str(folder)})
     logger.info(
         "Fitted to %d speakers, %d recordings; %d of %d attributes carry evidence. Saved in %s",
         len(speakers),

@@ -9,6 +9,7 @@ import numpy as np
 
 from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
 
@@ -81,6 +82,7 @@ def run(arguments: Arguments) -> None:
     write_json(folder / "metrics.json", evaluation.to_dict())
     if arguments.plots:
         _draw(folder / "plots", evaluation, scorer, counts, trials, columns, speakers)
+    print_json(arguments, {**evaluation.to_dict(), "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", evaluation.describe(), folder)
 
 

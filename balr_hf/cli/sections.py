@@ -34,6 +34,7 @@ class CorpusOptions(Checked):
 class StepOptions(CorpusOptions):
     """Options of the commands that add vectors to a corpus."""
 
+    json: bool = option(False, "print the figures as one JSON object on standard output")
     force: bool = option(False, "compute vectors anew where there are some already")
     save_output: bool = option(True, "save what is computed")
     save_dir: str = option(None, "where to save; beside the recordings by default (required for a Dataset)", type=str)
@@ -43,6 +44,7 @@ class StepOptions(CorpusOptions):
         type=str,
         among=("txt", "npy", "pkl", "dataset"),
     )
+    exist_ok: bool = option(False, "accepted for BALR 2.0's sake: here --save-dir may always exist")
     balr_format: bool = option(False, "write attributes as BALR 2.0 reads them: pairs of active, inactive")
 
 
@@ -50,6 +52,7 @@ class StepOptions(CorpusOptions):
 class RunOptions(CorpusOptions):
     """Options of the commands that make a run's folder."""
 
+    json: bool = option(False, "print the figures as one JSON object on standard output")
     save_dir: str = option(None, "the run's folder; numbered anew if it exists", type=str)
     exist_ok: bool = option(False, "use --save-dir even if it exists")
 

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from balr_hf.cli.parsing import Arguments
+from balr_hf.cli.printing import print_json
 from balr_hf.data.reading import read_corpus
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_source, open_store
@@ -44,7 +45,12 @@ def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compu
         )
     else:
         store = NoStore(corpus, kind)
-    return _close(kind, store.fill(compute, needs, arguments.force))
+    filled = store.fill(compute, needs, arguments.force)
+    skipped = [vars(row) for row in filled.skipped]
+    where = None if filled.where is None else str(filled.where)
+    found = {"recordings": filled.total, "computed": filled.done, "there_already": filled.before}
+    print_json(arguments, {"kind": kind, **found, "skipped": skipped, "saved_in": where})
+    return _close(kind, filled)
 
 
 def _close(kind: str, filled: Filled) -> int:

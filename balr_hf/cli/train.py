@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import DATA, LOSS_SECTIONS, LOSSES, TRAINER, RunOptions
 from balr_hf.cli.suggestions import did_you_mean
 from balr_hf.errors import ConfigError
@@ -76,6 +77,9 @@ def run(arguments: Arguments) -> None:
         resume_from=arguments.resume_from,
     )
     trainer.train()
+    if trainer.accelerator.is_main_process:
+        figures = {"epochs": trainer.epoch, "best_validation_loss": trainer.best_loss, "history": trainer.history}
+        print_json(arguments, {**figures, "saved_in": str(trainer.save_dir)})
 
 
 def _loss_settings(arguments: Arguments) -> dict[str, Any]:

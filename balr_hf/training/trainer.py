@@ -91,7 +91,7 @@ class BinaryAttributeEncoderTrainer:
 
     Writes into the run's folder: `best/` (lowest total validation loss), `last/` (after each epoch) and `epochN/` as
     `save_pretrained` folders, `history.json`, `run.json` (all settings), tracker logs, and `state/` to resume from
-    (after each epoch). On a CPU a resumed run ends with the same weights, bit for bit, as one that was not interrupted.
+    (after each epoch). On a CPU a resumed run ends with the same weights, bit for bit, as an uninterrupted one.
 
     Args:
         train (`datasets.Dataset`): the training set, with `embedding` and `speaker`.
