@@ -1,19 +1,80 @@
-"""Writing that is whole or absent: a temporary name first, then a rename."""
+"""Writing that is whole or absent: a temporary name first, then a rename.
+
+A process that is killed leaves its temporary names behind. The next one that writes into the same folder removes
+those of processes of this machine that are gone, and puts back a folder that was about to be replaced.
+"""
 
 import json
 import math
 import os
+import re
 import shutil
+import socket
+import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
+
+# Temporary names say which process made them: `.NAME.HOST.PID.RANDOM.tmp`, and `.old` for a folder that is replaced.
+_HOST = re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[\w-]*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)")
+
+# Folders that this process has cleaned: once is enough, since it leaves nothing behind itself while it lives.
+_cleaned: set[str] = set()
+_cleaning = Lock()
+
+
+def _temporary_name(path: Path, kind: str = "tmp") -> Path:
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{uuid.uuid4().hex[:8]}.{kind}")
+
+
+def _prepare(folder: Path) -> None:
+    """Make a folder to write into; the first time, remove what killed processes left there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _cleaning:
+        if str(folder) not in _cleaned:
+            remove_leftovers(folder)
+            _cleaned.add(str(folder))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files and folders that killed processes of this machine left in a folder.
+
+    A folder that was being replaced, and whose place is empty, is put back.
+    """
+    for entry in list(os.scandir(folder)):
+        found = _TEMPORARY.fullmatch(entry.name)
+        if found is None or found["host"] != _HOST or _is_alive(int(found["pid"])):
+            continue
+        path = Path(entry.path)
+        target = path.with_name(found["name"])
+        if found["kind"] == "old" and not target.exists():
+            path.rename(target)
+        elif entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":  # where signal 0 is Ctrl+C
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 @contextmanager
-def atomic_path(path: Path):
+def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary name in the same folder that becomes `path` if the block succeeds, and vanishes if it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _prepare(path.parent)
+    temporary = _temporary_name(path)
     try:
         yield temporary
         temporary.replace(path)
@@ -22,10 +83,10 @@ def atomic_path(path: Path):
 
 
 @contextmanager
-def _temporary_folder(beside: Path):
+def _temporary_folder(beside: Path) -> Iterator[Path]:
     """A new folder beside another, that is gone afterwards unless it was renamed."""
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside.with_name(f".{beside.name}.{os.getpid()}.tmp")
+    _prepare(beside.parent)
+    temporary = _temporary_name(beside)
     try:
         temporary.mkdir()
         yield temporary
@@ -34,7 +95,7 @@ def _temporary_folder(beside: Path):
 
 
 @contextmanager
-def atomic_folder(folder: Path):
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that replaces `folder` if the block succeeds; otherwise `folder` stays as it was."""
     folder = folder.absolute()
     with _temporary_folder(folder) as temporary:
@@ -44,7 +105,7 @@ def atomic_folder(folder: Path):
 
 def replace_folder(new: Path, folder: Path) -> None:
     """Rename the folder `new` to `folder`, in place of one that is there already."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    old = _temporary_name(folder, "old")
     if folder.exists():
         folder.rename(old)
     try:
@@ -59,7 +120,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 
 @contextmanager
-def added_to_folder(folder: Path):
+def added_to_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder whose files are moved into `folder` if the block succeeds; what else is there stays."""
     folder = folder.absolute()
     with _temporary_folder(folder) as temporary:
@@ -70,7 +131,7 @@ def added_to_folder(folder: Path):
 
 
 @contextmanager
-def changed_folder(folder: Path):
+def changed_folder(folder: Path) -> Iterator[Path]:
     """A temporary copy of `folder` (empty if there is none) that takes its place if the block succeeds."""
     folder = folder.absolute()
     with atomic_folder(folder) as temporary:

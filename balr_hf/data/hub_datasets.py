@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.audio import AUDIO_FORMATS
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, reason_of
 
 if TYPE_CHECKING:
     pass
@@ -27,8 +27,6 @@ def load_hub_dataset(name: str, split: str | None, hub: dict):
         raise UserError(f"no such file or folder: {asked}")
     import datasets
     from huggingface_hub import HfApi, constants
-
-    from balr_hf.checkpoints import reason_of
 
     try:
         if "revision" in hub and not constants.HF_HUB_OFFLINE:  # else some versions of datasets take what is cached

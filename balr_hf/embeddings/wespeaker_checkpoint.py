@@ -40,6 +40,7 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict) ->
     from transformers.utils import cached_file
 
     hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
+    # The words of transformers' own loading code for "None if it is not there"; there are no public ones.
     missing_ok = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     try:
         if cached_file(str(source), "config.json", **hub, **missing_ok) is not None:

@@ -191,7 +191,7 @@ def _latent_class(f: np.ndarray, p: np.ndarray, q: np.ndarray):
     handles = [
         _points(axes, rank, p[order], style.VERMILION, "^", label="p: active, for speakers who have the attribute"),
         axes.plot(rank, f[order], color=DARK, linewidth=1.6, label="f: speakers who have the attribute")[0],
-        _points(axes, rank, q[order], style.BLUE, "o", label="q: active, for speakers who have it not"),
+        _points(axes, rank, q[order], style.BLUE, "o", label="q: active, for speakers who lack it"),
     ]
     axes.set(ylim=(-0.02, 1.02), xlabel="Attributes in order of f", ylabel="Probability")
     legend_above(figure, handles)

@@ -260,7 +260,7 @@ def det_curve(miss: np.ndarray, false_alarm: np.ndarray, low: float, high: float
     """A DET curve as it is drawn.
 
     Args:
-        miss (`(thresholds,)`): miss rates in 0..1, see [`~metrics.discrimination.error_rates`].
+        miss (`(thresholds,)`): miss rates in 0..1, see [`Tally.error_rates`].
         false_alarm (`(thresholds,)`): false-alarm rates.
         low (float): the least rate that is visible.
         high (float): the greatest.

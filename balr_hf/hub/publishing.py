@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import DatasetCard, HfApi, ModelCard, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from transformers import PreTrainedModel
 
 from balr_hf.checkpoints import resolve_checkpoint, weights_digest
@@ -20,6 +26,10 @@ from balr_hf.hub.cards import MARK, model_card
 from balr_hf.hub.dataset_card import dataset_card
 
 logger = logging.getLogger(__name__)
+
+# What can go wrong on the way to the Hub: errors of the disk, those of the HTTP client of huggingface_hub, whose base
+# class the installed version of huggingface_hub names, and names that the Hub refuses. A fault of ours passes.
+HUB_ERRORS = (*HfHubHTTPError.__bases__, HFValidationError)
 
 # What goes along from a model's folder, and from the folder of the training run that it is in.
 EXTRA_FILES = ("calibration.json", "README.md", "*.png", "*.svg")
@@ -81,7 +91,7 @@ def _reaching_hub(repo_id: str):
     """One kind of error for all that can go wrong on the way: nothing of an upload that fails is visible."""
     try:
         yield
-    except Exception as error:  # the clients below huggingface_hub have error classes of their own
+    except HUB_ERRORS as error:
         raise UserError(f"cannot upload to {repo_id}: {reason_of(error)}") from error
 
 

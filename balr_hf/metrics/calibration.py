@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from balr_hf.metrics.tally import Tally, checked_trials, tally
+from balr_hf.metrics.tally import Tally, tally
 
 
 def cllr(llrs: np.ndarray, labels: np.ndarray) -> float:
@@ -76,17 +76,6 @@ def devpav_of(trials: Tally) -> float:
     crossing = left * right < 0  # two triangles rather than a trapezoid
     mean = np.where(crossing, (left**2 + right**2) / np.maximum(sizes, np.finfo(float).tiny), sizes) / 2
     return float((mean * np.diff(llrs)).sum() / (llrs[-1] - llrs[0]))
-
-
-def pav_llrs(llrs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Calibrate trials on themselves by pool-adjacent-violators.
-
-    Returns:
-        float64 `(trials,)`: natural-log likelihood ratios, infinite where one kind of trial is alone.
-    """
-    llrs, labels = checked_trials(llrs, labels)
-    trials = tally(llrs, labels)
-    return trials.pav[np.searchsorted(trials.scores, llrs)]
 
 
 def _cost(trials: Tally, llrs: np.ndarray) -> float:

@@ -5,16 +5,6 @@ import numpy as np
 from balr_hf.metrics.tally import Tally, checked_trials, tally
 
 
-def error_rates(llrs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Miss and false-alarm rates at every distinct score as a threshold; equal scores fall on one side together.
-
-    Returns:
-        `(thresholds, miss, false_alarm)`, each `(distinct scores + 1,)`: a trial is accepted if its score is at least
-        the threshold; the last threshold is infinite.
-    """
-    return tally(llrs, labels).error_rates
-
-
 def eer(llrs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Equal error rate: where the miss and the false-alarm rate cross, interpolated along the ROC.
 

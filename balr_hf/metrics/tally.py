@@ -24,7 +24,12 @@ class Tally:
 
     @cached_property
     def error_rates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """[`balr_hf.metrics.discrimination.error_rates`] of the trials."""
+        """Miss and false-alarm rates at every distinct score as a threshold; equal scores fall on one side together.
+
+        Returns:
+            `(thresholds, miss, false_alarm)`, each `(distinct scores + 1,)`: a trial is accepted if its score is at
+            least the threshold; the last threshold is infinite.
+        """
         below = [np.append(0.0, np.cumsum(weights)) for weights in (self.same, self.different)]
         miss, rejected = (sums / sums[-1] for sums in below)
         return np.append(self.scores, np.inf), miss, 1 - rejected

@@ -108,7 +108,7 @@ class MaxLLRScorerConfig(ScorerConfig):
     Args:
         f (float): where the share of speakers who have an attribute starts.
         p (float): where the probability of its activation starts for those who have it.
-        q (float): likewise for those who have it not; less than `p`.
+        q (float): where it starts for those who lack it; less than `p`.
         n_iterations (int): iterations of expectation-maximization.
         **kwargs: as for [`ScorerConfig`].
     """

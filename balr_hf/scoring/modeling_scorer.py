@@ -266,7 +266,8 @@ class Scorer(HubModel):
     def remove_calibration(self) -> "Scorer":
         """Forget the calibration."""
         for name in ("calibration_weights", "calibration_offset", "calibration_speakers"):
-            self._buffers.pop(name, None)
+            if hasattr(self, name):
+                delattr(self, name)
         self.config.calibration = None
         return self
 

@@ -5,7 +5,6 @@ from scipy.special import ndtr, ndtri
 from balr_hf.figures import det, ece, figure_svg, pav, tippett
 from balr_hf.figures.performance import det_curve, ece_curves, misleading_rates, tippett_curves
 from balr_hf.metrics import cllr, cllr_min, eer
-from balr_hf.metrics.discrimination import error_rates
 from balr_hf.metrics.tally import tally
 
 ONE = (lambda llrs, labels: tippett({"raw": llrs}, labels), lambda llrs, labels: det({"raw": llrs}, labels), ece, pav)
@@ -103,7 +102,7 @@ def test_eer_point_of_the_det_plot_is_the_eer_and_on_the_curve(make_trials, fact
 
 
 def test_det_curve_falls_and_stays_near_the_visible_range(make_trials):
-    _, miss, false_alarm = error_rates(*make_trials(20_000))
+    _, miss, false_alarm = tally(*make_trials(20_000)).error_rates
     x, y = det_curve(miss, false_alarm, 1e-3, 0.5)
     assert len(x) <= 1001
     assert (np.diff(x) <= 0).all() and (np.diff(y) >= 0).all()

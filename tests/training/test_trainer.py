@@ -119,11 +119,44 @@ def test_state_is_found_after_a_kill_while_it_was_replaced(sets, tmp_path, left)
     assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "run" / "last"))
 
 
-def test_run_in_a_used_folder_leaves_nothing_of_the_earlier_one(sets, tmp_path):
+def test_earlier_run_stays_until_training_starts_and_then_leaves_nothing(sets, tmp_path):
     make(sets, tmp_path / "run", epochs=2, save_period=1).train()
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    make(sets, tmp_path / "run", epochs=1, val_period=0, exist_ok=True)  # opened, and killed before its first epoch
+    before = {path.name for path in (tmp_path / "run").iterdir()}
+    run = (tmp_path / "run" / "run.json").read_text()
+    trainer = make(sets, tmp_path / "run", epochs=1, exist_ok=True)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == before
+    assert (tmp_path / "run" / "run.json").read_text() == run
+    trainer._run_epoch = stop  # killed in its first epoch
+    with pytest.raises(Stopped):
+        trainer.train()
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["notes.txt", "run.json"]
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def stop(*_):
+    raise Stopped
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_run_that_was_killed_at_any_epoch_goes_on_from_it(sets, tmp_path, epochs):
+    make(sets, tmp_path / "whole", all_losses(), epochs=6, val_period=5).train()
+    killed = make(sets, tmp_path / "parts", all_losses(), epochs=6, val_period=5)
+    run_epoch = killed._run_epoch
+    killed._run_epoch = lambda epoch: run_epoch(epoch) if epoch < epochs else stop()
+    with pytest.raises(Stopped):
+        killed.train()
+    assert not (tmp_path / "parts" / "best").exists()  # no validation yet
+    assert (tmp_path / "parts" / "last" / "config.json").exists()
+    torch.manual_seed(99)
+    resumed = make(sets, None, all_losses(), epochs=6, val_period=5, resume_from=tmp_path / "parts")
+    assert resumed.epoch == epochs
+    resumed.train()
+    for name in ("last", "best"):
+        assert same(weights(tmp_path / "whole" / name), weights(tmp_path / "parts" / name))
 
 
 def test_run_folders_are_numbered(sets, tmp_path, monkeypatch):
