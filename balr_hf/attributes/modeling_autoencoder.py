@@ -20,7 +20,8 @@ try:
 
         from balr_hf.data.contract import Corpus
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    HubModel = PreTrainedModel
+    if not TYPE_CHECKING:
+        HubModel = PreTrainedModel
 
 
 @dataclass

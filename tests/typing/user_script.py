@@ -1,5 +1,7 @@
 """A user's script, README's steps: the comments say what a type checker must know of each value."""
 
+from typing import reveal_type
+
 import balr_hf
 from balr_hf import (
     BinaryAttributeAutoEncoder,
