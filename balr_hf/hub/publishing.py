@@ -93,6 +93,10 @@ def _reaching_hub(repo_id: str):
         yield
     except HUB_ERRORS as error:
         raise UserError(f"cannot upload to {repo_id}: {reason_of(error)}") from error
+    except RuntimeError as error:  # so huggingface_hub says which file it could not upload
+        if not isinstance(error.__cause__, HUB_ERRORS):
+            raise
+        raise UserError(f"cannot upload to {repo_id}: {reason_of(error)}") from error
 
 
 def prepare_model(

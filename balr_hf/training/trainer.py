@@ -398,7 +398,9 @@ class BinaryAttributeEncoderTrainer:
             raise UserError(f"cannot resume {folder} with other settings: {name_some(changed)}")
         if progress["epoch"] >= self.epochs:
             raise UserError(f"{folder} has {progress['epoch']} epochs already: ask for more (trainer.epochs=...)")
-        self.epoch, self.best_loss, self.history = progress["epoch"], progress["best_loss"], progress["history"]
+        self.epoch, self.history = progress["epoch"], progress["history"]
+        best = progress["best_loss"]
+        self.best_loss = math.inf if best is None else best  # JSON has no infinity: there was no validation yet
         return folder
 
     # --- writing ---------------------------------------------------------------------------------
