@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from balr_hf import files
 from balr_hf.files import atomic_folder, atomic_path, new_run_folder, replace_folder, write_json
 
 
@@ -140,3 +141,55 @@ def test_file_in_the_place_of_a_run_folder_is_an_error(tmp_path, exist_ok):
     with pytest.raises(FileExistsError, match="train"):
         new_run_folder(tmp_path / "train", "unused", exist_ok=exist_ok)
     assert content(tmp_path) == {"train": "a file"}
+
+
+def kill_while_writing(run_python, folder, code: str) -> None:
+    """Runs code that is killed in the middle, as by SIGKILL."""
+    script = (
+        f"import os, signal\nfrom pathlib import Path\nfrom balr_hf import files\nfolder = Path({str(folder)!r})\n"
+    )
+    done = run_python("-c", script + code, check=False)
+    assert done.returncode == -9, done.stderr
+
+
+def write_next_to(run_python, folder) -> None:
+    """Another process writes into the same folder."""
+    path = str(folder / "b.json")
+    run_python("-c", f"from pathlib import Path; from balr_hf.files import write_json; write_json(Path({path!r}), 1)")
+
+
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_what_a_killed_process_left_is_cleaned_by_the_next(run_python, tmp_path):
+    kill_while_writing(
+        run_python, tmp_path, f"with files.atomic_path(folder / 'a.txt') as path: path.write_text('half'); {KILL}"
+    )
+    kill_while_writing(run_python, tmp_path, f"with files.atomic_folder(folder / 'run') as path: {KILL}")
+    assert list(tmp_path.glob(".*.tmp"))
+    write_next_to(run_python, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
+
+
+def test_folder_that_was_lost_in_the_middle_of_its_replacement_is_put_back(run_python, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    code = (
+        "rename = Path.rename\n"
+        f"def dying(self, target):\n    if Path(target).name == 'run': {KILL}\n    return rename(self, target)\n"
+        "Path.rename = dying\n"
+        "with files.atomic_folder(folder / 'run') as path: (path / 'new.txt').write_text('new')\n"
+    )
+    kill_while_writing(run_python, tmp_path, code)
+    assert not (tmp_path / "run").exists()
+    write_next_to(run_python, tmp_path)
+    assert (tmp_path / "run" / "mine.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.json", "run"]
+
+
+def test_temporary_files_of_a_living_process_stay(tmp_path):
+    with atomic_path(tmp_path / "a.txt") as path:
+        path.write_text("half")
+        files.remove_leftovers(tmp_path)
+        assert path.exists()
+    assert (tmp_path / "a.txt").read_text() == "half"
