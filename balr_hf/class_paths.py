@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from balr_hf.errors import ConfigError, reason_of
@@ -40,23 +40,33 @@ def import_class(path: str, base: type[Base], role: str) -> type[Base]:
     return found
 
 
-def check_keywords(call: Callable, settings: Mapping[str, Any], name: str) -> None:
-    """Check that a constructor takes these keywords.
+def check_keywords(cls: type, base: type, settings: Mapping[str, Any], role: str) -> None:
+    """Check that a class is made with these keywords: its own, or those of a base class to which it passes `**kwargs`.
 
     Args:
-        call: a class or a function.
+        cls (type): a subclass of `base`.
+        base (type): the last class whose keywords count.
         settings: keywords and their values.
-        name (str): what it is called in messages: `the loss mse`.
+        role (str): what the class is called in messages: `the loss mse`.
 
     Raises:
-        ConfigError: keywords that it does not take, or others that it needs.
+        ConfigError: keywords that it does not take, or a value missing for one that it needs.
     """
-    parameters = inspect.signature(call).parameters.values()
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    valid = ", ".join(p.name for p in named) or "none"
-    unknown = [key for key in settings if key not in [p.name for p in named]]
-    if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        raise ConfigError(f"{name} has no setting {', '.join(unknown)}: expected {valid}")
-    lacking = [p.name for p in named if p.default is p.empty and p.name not in settings]
+    named: dict[str, inspect.Parameter] = {}
+    for part in cls.__mro__:
+        if "__init__" not in vars(part) or not issubclass(part, base):
+            continue
+        parameters = list(inspect.signature(part.__init__).parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                named.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    valid = ", ".join(named) or "none"
+    unknown = [key for key in settings if key not in named]
+    if unknown:
+        raise ConfigError(f"{role} has no setting {', '.join(unknown)}: expected {valid}")
+    lacking = [name for name, parameter in named.items() if parameter.default is parameter.empty]
+    lacking = [name for name in lacking if name not in settings]
     if lacking:
-        raise ConfigError(f"{name} needs a value for {', '.join(lacking)}; its settings are {valid}")
+        raise ConfigError(f"{role} needs a value for {', '.join(lacking)}; its settings are {valid}")

@@ -83,7 +83,7 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
     from balr_hf import defaults
     from balr_hf.devices import resolve_devices
     from balr_hf.errors import ConfigError, UserError
-    from balr_hf.scoring.auto import build_scorer, load_scorer
+    from balr_hf.scoring.auto import build_scorer, load_scorer, scorer_class
 
     settings, name = arguments.section("scorer"), scorer_name(arguments)
     if settings.checkpoint_path is None and name == "cosine":
@@ -95,7 +95,9 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
                     f"scorer={name} must be fitted first (balr score train), then: scorer.checkpoint_path=..."
                 )
             logger.info("Scorer: the demonstration model of the package, for attributes of its own autoencoder")
-        scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER), name)
+        if name is not None:
+            scorer_class(name)  # which makes a scorer of the user's own known
+        scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER))
         kind = scorer.config.model_type.removeprefix("balr-")
         if name not in (None, kind, f"{type(scorer).__module__}.{type(scorer).__qualname__}"):
             raise UserError(f"scorer={name}, but {settings.checkpoint_path or 'the shipped scorer'} holds {kind}")

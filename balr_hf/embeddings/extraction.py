@@ -273,7 +273,7 @@ class _BatchExtractor:
         """The samples of a batch; meanwhile the batch after it is decoded."""
         assert self.corpus is not None
         decoding = self._ahead.pop(rows[0], None) or self._decode(rows[0], rows[-1] + 1)
-        # Dataset.map gives each process one stretch of rows, and the first ones one row more if they do not divide.
+        # Dataset.map gives each process one stretch of rows; the first ones get one row more if they do not divide.
         each, more = divmod(len(self.corpus), self.num_proc or 1)
         end = ((rank or 0) + 1) * each + min((rank or 0) + 1, more)
         following = rows[-1] + 1

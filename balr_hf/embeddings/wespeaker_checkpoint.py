@@ -2,19 +2,27 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import yaml
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 
 from balr_hf.checkpoints import HUB_KEYWORDS, check_download, load_state_dict
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.errors import UserError, reason_of
 
+if TYPE_CHECKING:
+    from balr_hf.pretrained import HubModel
+
+Model = TypeVar("Model", bound="HubModel")
+
 logger = logging.getLogger(__name__)
 
 
-def find(source: str | Path, model_name: str, config_name: str, kwargs: dict) -> tuple[Path, Path] | None:
+def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str, Any]) -> tuple[Path, Path] | None:
     """Find a WeSpeaker checkpoint and its configuration in a folder or a Hub repository.
 
     Returns:
@@ -37,28 +45,36 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict) ->
     if folder.exists():
         raise UserError(f"{source} is a file: give the folder that holds it")
 
-    from transformers.utils import cached_file
-
     hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-    # The words of transformers' own loading code for "None if it is not there"; there are no public ones.
-    missing_ok = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     try:
-        if cached_file(str(source), "config.json", **hub, **missing_ok) is not None:
+        if _fetched(source, "config.json", hub) is not None:
             return None
-        config = cached_file(str(source), config_name, **hub, **missing_ok)
+        config = _fetched(source, config_name, hub)
         if config is None:
             return None  # transformers' own error says best what is wrong with the repository or the connection
         for name in names:
-            checkpoint = cached_file(str(source), name, **hub, **missing_ok)
+            checkpoint = _fetched(source, name, hub)
             if checkpoint is not None:
-                check_download(Path(checkpoint))
-                return Path(checkpoint), Path(config)
-    except OSError as error:
+                check_download(checkpoint)
+                return checkpoint, config
+    except HFValidationError:
+        return None  # likewise
+    except (HfHubHTTPError, OSError) as error:
         raise UserError(f"cannot load an embedder from {source} ({reason_of(error)})") from error
-    raise UserError(f"the repository {source} has {config_name} but none of {', '.join(names)}: say model_name=...")
+    raise UserError(
+        f"the repository {source} has {config_name} but none of {', '.join(names)}: name it (model_name=...)"
+    )
 
 
-def load(model_class, checkpoint: Path, config_file: Path):
+def _fetched(source: str | Path, name: str, hub: dict[str, Any]) -> Path | None:
+    """A file of a repository, in the Hub's cache; None if it is not there, or cannot be fetched either."""
+    try:
+        return Path(hf_hub_download(str(source), name, **hub))
+    except EntryNotFoundError:
+        return None
+
+
+def load(model_class: type[Model], checkpoint: Path, config_file: Path) -> Model:
     """Build the model that `config.yaml` describes and fill it from the checkpoint."""
     try:
         settings = yaml.safe_load(config_file.read_text(encoding="utf-8"))

@@ -4,11 +4,12 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import DatasetCard, HfApi, ModelCard, hf_hub_download
+from huggingface_hub import CommitInfo, DatasetCard, HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -25,15 +26,20 @@ from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import MARK, model_card
 from balr_hf.hub.dataset_card import dataset_card
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import datasets
 
-# What can go wrong on the way to the Hub: errors of the disk, those of the HTTP client of huggingface_hub, whose base
-# class the installed version of huggingface_hub names, and names that the Hub refuses. A fault of ours passes.
-HUB_ERRORS = (*HfHubHTTPError.__bases__, HFValidationError)
+logger = logging.getLogger(__name__)
 
 # What goes along from a model's folder, and from the folder of the training run that it is in.
 EXTRA_FILES = ("calibration.json", "README.md", "*.png", "*.svg")
 RUN_FILES = ("run.json", "history.json")
+
+# What goes wrong on the way to the Hub: on the network, on the disk, there, and with a name that cannot be there. The
+# errors of the HTTP client, below huggingface_hub's own, are a base of these: it has changed clients.
+HUB_ERRORS = (*HfHubHTTPError.__bases__, HFValidationError, EntryNotFoundError)
+# The clients, which raise ValueError and RuntimeError too: a split that does not fit, an upload that broke off.
+HUB_CLIENTS = ("huggingface_hub", "datasets")
 
 
 def publish_model(
@@ -46,15 +52,15 @@ def publish_model(
     commit_message: str | None = None,
     commit_description: str | None = None,
     create_pr: bool = False,
-    **details,
-):
+    **details: Any,
+) -> CommitInfo:
     """Upload a model with its card, in one commit.
 
     Args:
         source: one of our models, a model's or scorer's folder, or a training run (its `best` model, with its history
             and curves).
         repo_id (str): `name/repository`; made if there is none.
-        private (bool, *optional*): of a repository that is made.
+        private (bool, *optional*): whether a repository that is made is private.
         token (str, *optional*): by default what `hf auth login` or `HF_TOKEN` gave to `huggingface_hub`.
         revision (str, *optional*): the branch to commit to; made if there is none.
         commit_message, commit_description (str, *optional*)
@@ -65,7 +71,8 @@ def publish_model(
         `huggingface_hub.CommitInfo`
 
     Raises:
-        UserError: no whole model there, results that are of another one, or the Hub refuses or cannot be reached.
+        UserError: there is no whole model, the results are those of another one, or the Hub refuses or cannot be
+            reached.
     """
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as temporary:
@@ -87,20 +94,31 @@ def publish_model(
 
 
 @contextmanager
-def _reaching_hub(repo_id: str):
-    """One kind of error for all that can go wrong on the way: nothing of an upload that fails is visible."""
+def _reaching_hub(repo_id: str) -> Iterator[None]:
+    """Raise a UserError for what can go wrong on the way to the Hub; other errors, which are bugs, pass.
+
+    Nothing of an upload that fails is visible on the Hub.
+    """
     try:
         yield
-    except HUB_ERRORS as error:
-        raise UserError(f"cannot upload to {repo_id}: {reason_of(error)}") from error
-    except RuntimeError as error:  # so huggingface_hub says which file it could not upload
-        if not isinstance(error.__cause__, HUB_ERRORS):
+    except Exception as error:
+        if not _is_of_hub(error):
             raise
         raise UserError(f"cannot upload to {repo_id}: {reason_of(error)}") from error
 
 
+def _is_of_hub(error: Exception) -> bool:
+    if isinstance(error, HUB_ERRORS):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    return isinstance(error, ValueError | RuntimeError) and raised_in.split(".")[0] in HUB_CLIENTS
+
+
 def prepare_model(
-    source: PreTrainedModel | str | Path, target: Path, repo_id: str, max_shard_size: int | str = "50GB", **facts
+    source: PreTrainedModel | str | Path, target: Path, repo_id: str, max_shard_size: int | str = "50GB", **facts: Any
 ) -> None:
     """Write to the folder `target` what [`publish_model`] uploads, the card included."""
     if isinstance(source, PreTrainedModel):
@@ -137,7 +155,7 @@ def _load(source: str | Path) -> PreTrainedModel:
     except (ValueError, OSError) as error:
         raise UserError(f"cannot load a model from {source}: {reason_of(error)}") from error
     if not hasattr(model, "role"):
-        raise UserError(f"{source} holds a {type(model).__name__}, which is no model of balr_hf")
+        raise UserError(f"{source} holds a {type(model).__name__}, which is not a model of balr_hf")
     return model
 
 
@@ -151,7 +169,7 @@ def _copy_extras(folder: Path, target: Path) -> None:
 
 
 def _check_results(scorer: PreTrainedModel, results: Sequence[Evaluation]) -> None:
-    """Refuse figures that another scorer, or this one before it was calibrated, was measured with."""
+    """Refuse figures that are those of another scorer, or of this one before it was calibrated."""
     digest = weights_digest(scorer)
     for found in results:
         if found.scorer_digest not in (None, digest):
@@ -197,7 +215,7 @@ def _with_results(card: ModelCard, ours: ModelCard) -> ModelCard:
 
 
 def publish_corpus(
-    dataset,
+    dataset: "datasets.Dataset",
     repo_id: str,
     *,
     split: str = "train",
@@ -206,8 +224,8 @@ def publish_corpus(
     revision: str | None = None,
     commit_message: str | None = None,
     license: str | None = None,
-):
-    """`Dataset.push_to_hub`, with the audio itself, and a card.
+) -> CommitInfo:
+    """Upload a corpus by `Dataset.push_to_hub`, with the audio itself, and write its card.
 
     Args:
         dataset (`datasets.Dataset`): a corpus.
@@ -217,6 +235,9 @@ def publish_corpus(
 
     Returns:
         `huggingface_hub.CommitInfo`
+
+    Raises:
+        UserError: the Hub refuses or cannot be reached.
     """
     with _reaching_hub(repo_id):
         info = dataset.push_to_hub(

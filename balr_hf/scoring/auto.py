@@ -1,10 +1,11 @@
-"""The registry of scorers: a new scorer is one file, and one line in `SCORERS`."""
+"""The registry of scorers: a scorer of the package is one file, and one line in `SCORERS`; your own, a class path."""
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.class_paths import import_class
-from balr_hf.errors import UserError
+from balr_hf.class_paths import check_keywords, import_class
+from balr_hf.errors import ConfigError
 
 if TYPE_CHECKING:
     from balr_hf.scoring.modeling_scorer import Scorer
@@ -18,53 +19,101 @@ SCORERS = {
     "speech": "balr_hf.scoring.modeling_profile.SpeechLLRScorer",
 }
 
+# Scorers of users that `scorer_class` has met: the `model_type` of each -> the class.
+_OWN: "dict[str, type[Scorer]]" = {}
+
 
 def build_scorer(name: str, **settings: Any) -> "Scorer":
-    """Make a scorer that is not fitted yet, from its short name and its configuration's fields.
+    """Make a scorer that is not fitted yet.
+
+    Args:
+        name (str): as for [`scorer_class`].
+        **settings: fields of its configuration.
 
     Raises:
-        UserError: an unknown name.
+        ConfigError: an unknown name, a class that is no scorer, or a setting that it does not have.
+
+    Example:
+        >>> build_scorer("maxllr", num_attributes=64, n_iterations=10).config.n_iterations
+        10
     """
+    from balr_hf.scoring.configuration_scorers import ScorerConfig
+
     scorer = scorer_class(name)
+    check_keywords(scorer.config_class, ScorerConfig, settings, f"the scorer {name}")
     return scorer(scorer.config_class(**settings))
 
 
 def scorer_class(name: str) -> "type[Scorer]":
-    """The scorer of a short name, or of the path of a class of your own.
+    """The scorer of a short name (`beta`), or of the path of a class of your own (`my_package.scorers.MyScorer`).
 
-    A class of your own (`my_package.scorers.MyScorer`) is a subclass of [`Scorer`] whose `config_class` has a
-    `model_type` of its own.
+    A class of your own must be a subclass of [`Scorer`], with a `config_class` of its own whose `model_type` no other
+    model has. This function registers it with `AutoConfig` and `AutoModel`. So call it once in every process that is
+    to load such a scorer, by [`load_scorer`] or otherwise: nothing is imported because a file names it.
 
     Raises:
-        UserError: an unknown name, or a path of no subclass of [`Scorer`].
+        ConfigError: an unknown name, or a class that is no such scorer.
     """
+    if name in SCORERS:
+        module, cls = SCORERS[name].rsplit(".", 1)
+        return getattr(importlib.import_module(module), cls)
+    if "." not in name:
+        raise ConfigError(
+            f"unknown scorer {name!r}: expected {', '.join(SCORERS)}, or the path of a class of your own"
+        )
     from balr_hf.scoring.modeling_scorer import Scorer
 
-    if name not in SCORERS and "." not in name:
-        raise UserError(f"unknown scorer {name!r}: expected {', '.join(SCORERS)}, or the path of a class of your own")
-    return import_class(SCORERS.get(name, name), Scorer, "scorer")
+    found = import_class(name, Scorer, "scorer")
+    if found not in map(scorer_class, SCORERS):
+        _register(found, name)
+    return found
 
 
-def load_scorer(path: str | Path, name: str | None = None, **kwargs: Any) -> "Scorer":
+def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
     """Load a fitted scorer of any kind from its folder, a run's folder, or the Hub.
+
+    For a scorer of your own, call [`scorer_class`] with the path of its class first.
 
     Args:
         path: the folder or repository.
-        name (str, *optional*): the path of the class, for a scorer of your own: what is loaded never says which code
-            to run.
         **kwargs: of `from_pretrained`.
 
     Raises:
         UserError: a local path with nothing there, or a model that is no scorer.
+
+    Example:
+        >>> from balr_hf.defaults import SCORER, resource
+        >>> type(load_scorer(resource(SCORER))).__name__
+        'DirichletMultinomialScorer'
     """
     from transformers import AutoModel
 
     from balr_hf.checkpoints import load_whole, resolve_checkpoint
+    from balr_hf.errors import UserError
+    from balr_hf.scoring.modeling_scorer import Scorer
 
     path = resolve_checkpoint(path)
     if path.is_file():
         raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
-    if name is not None and name not in SCORERS:
-        return scorer_class(name).from_pretrained(path, **kwargs)
-    kinds = [scorer_class(name).config_class.model_type for name in SCORERS]
-    return load_whole(AutoModel.from_pretrained, path, kinds, "scorer", **kwargs)
+    kinds = [scorer_class(name).config_class.model_type for name in SCORERS] + list(_OWN)
+    scorer = load_whole(AutoModel.from_pretrained, path, kinds, "scorer", **kwargs)
+    assert isinstance(scorer, Scorer)
+    return scorer
+
+
+def _register(scorer: "type[Scorer]", path: str) -> None:
+    """Let `AutoConfig` and `AutoModel` know a scorer of the user's."""
+    from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, AutoModel
+
+    config, kind = scorer.config_class, scorer.config_class.model_type
+    if not kind:
+        raise ConfigError(f"{path} needs a config_class with a model_type of its own, but {config.__name__} has none")
+    taken = kind in CONFIG_MAPPING and CONFIG_MAPPING[kind] is not config
+    if taken or (config in MODEL_MAPPING and MODEL_MAPPING[config] is not scorer):
+        raise ConfigError(
+            f"{path} needs a config_class with a model_type of its own: another model has {config.__name__} with "
+            f"{kind!r}"
+        )
+    AutoConfig.register(kind, config, exist_ok=True)
+    AutoModel.register(config, scorer, exist_ok=True)
+    _OWN[kind] = scorer

@@ -1,4 +1,4 @@
-"""The settings of training, one dataclass a section; the command line makes its flags and overrides from them."""
+"""The settings of training, one dataclass per section; the command line makes its flags and overrides from them."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,18 @@ from balr_hf.options import Checked, option
 class DataArguments(Checked):
     """How training draws its batches (`data.*`)."""
 
-    batch_size: int = option(64, "recordings a batch; with an NxM sampler, N x M", least=1)
+    batch_size: int = option(64, "number of recordings in a batch; with an NxM sampler, N x M", least=1)
     num_workers: int = option(
         1, "threads that decode audio for a GPU (extract); 1: as many as there are cores. Training needs none", least=1
     )
     shuffle: bool = option(True, "draw speakers and recordings in random order")
     sampler: str = option(
-        "RandomNxMSampler", "RandomNxMSampler, ExhaustiveNxMSampler or none (plain shuffled batches)"
+        "RandomNxMSampler",
+        "RandomNxMSampler, ExhaustiveNxMSampler, none (plain shuffled batches), or the path of a class of your own",
     )
-    N_classes_per_batch: int = option(8, "N: speakers a batch", args=["--N-classes-per-batch"], least=1)
+    N_classes_per_batch: int = option(8, "N: number of speakers in a batch", args=["--N-classes-per-batch"], least=1)
     M_samples_per_class: int = option(
-        8, "M: recordings of each speaker a batch", args=["--M-samples-per-class"], least=1
+        8, "M: number of recordings of each speaker in a batch", args=["--M-samples-per-class"], least=1
     )
 
 
@@ -27,16 +28,19 @@ class DataArguments(Checked):
 class TrainerArguments(Checked):
     """How long and how to train (`trainer.*`)."""
 
-    input_dim: int = option(256, "values of an embedding", least=1)
-    internal_dim: int = option(512, "binary attributes", least=1)
+    input_dim: int = option(256, "number of values in an embedding", least=1)
+    internal_dim: int = option(512, "number of binary attributes", least=1)
     learning_rate: float = option(0.001, "learning rate of Adam", above=0)
     epochs: int = option(100, "passes of the sampler over the training set", least=1)
     seed: int = option(1234, "seed of the weights, the batches and the sparsity targets")
     save_period: int = option(0, "keep epochN/ every so many epochs (0: never)", least=0)
     log_period: int = option(2, "log training losses every so many epochs (0: never)", least=0)
     val_period: int = option(10, "validate every so many epochs (0: after the last only)", least=0)
+    state_period: int = option(
+        1, "write last/, and the state to resume from, every so many epochs and at each validation", least=1
+    )
     mixed_precision: str = option("no", "no, fp16 or bf16", among=("no", "fp16", "bf16"))
-    gradient_accumulation_steps: int = option(1, "batches a step of the optimizer", least=1)
+    gradient_accumulation_steps: int = option(1, "number of batches per step of the optimizer", least=1)
     cuda_graph: bool = option(False, "with the mse loss alone, on one GPU: capture a step once, and replay it")
     log_with: str = option("tensorboard", "tracker: tensorboard, wandb, trackio, ... or none")
 
@@ -52,7 +56,7 @@ class MSELossArguments(Checked):
 class TripletMarginLossArguments(Checked):
     """Triplet margin loss on the attributes (`trainer.losses.triplet.*`)."""
 
-    margin: float = option(0.3, "wanted gap between anchor-positive and anchor-negative distance, for mining")
+    margin: float = option(0.3, "gap between the distances of negative and positive, by which triplets are mined")
     type_of_triplets: str = option("all", "all, hard, semihard or easy", among=("all", "hard", "semihard", "easy"))
     weight: float = option(1.0, "factor in the total loss")
 
@@ -61,7 +65,7 @@ class TripletMarginLossArguments(Checked):
 class ArcFaceLossArguments(Checked):
     """ArcFace speaker classification on the attributes (`trainer.losses.arcface.*`)."""
 
-    margin: float = option(0.3, "of the triplets that pick the recordings, not the angular margin")
+    margin: float = option(0.3, "margin of the triplets that pick the recordings; not the angular margin")
     type_of_triplets: str = option("all", "all, hard, semihard or easy", among=("all", "hard", "semihard", "easy"))
     weight: float = option(0.001, "factor in the total loss")
 

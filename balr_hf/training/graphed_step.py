@@ -1,4 +1,8 @@
-"""A training step captured once as a CUDA graph and replayed: small models otherwise wait for Python and launches."""
+"""A training step captured once as a CUDA graph and replayed: small models otherwise wait for Python and launches.
+
+This has not run on a GPU yet. The tests go through it on a CPU, with a stand-in for the capture, so that they show
+which steps are captured and replayed, but not that CUDA captures them.
+"""
 
 from collections.abc import Callable
 
@@ -11,12 +15,12 @@ WARM_UP_STEPS = 3
 class GraphedStep:
     """Calls `step(*batch)`: as usual at first, then by replaying what it did on the GPU.
 
-    Every call is one step, as if it had been called as usual; the next one overwrites the tensor that it gives.
-    Batches of another shape than the first (the last of an epoch, say) are run as usual.
+    Every call is one step, as if `step` had been called as usual; the next call overwrites the tensor that it returns.
+    Batches whose shape is not that of the first (the last of an epoch, say) are run as usual.
 
     Args:
-        step: tensors in, one tensor out. It must do the same work for any values of its tensors, read none of them
-            on the host, and leave no gradients behind.
+        step: takes tensors and returns one tensor. It must do the same work for any values of its tensors, read none
+            of them on the host, and leave no gradients behind.
     """
 
     def __init__(self, step: Callable[..., torch.Tensor]):
@@ -41,11 +45,12 @@ class GraphedStep:
         for new, kept in zip(batch, self._batch, strict=True):
             kept.copy_(new)
         self._replay()
+        assert self._result is not None
         return self._result
 
 
 def run_aside(step: Callable[..., torch.Tensor], batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Run a step on a stream of its own, as is asked for before a capture."""
+    """Run a step on a stream of its own, as PyTorch requires before a capture."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -55,7 +60,7 @@ def run_aside(step: Callable[..., torch.Tensor], batch: tuple[torch.Tensor, ...]
 
 
 def capture(step: Callable[[], torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
-    """Record what a step does on the GPU, without doing it; returns what replays it, and where its result will be."""
+    """Record what a step does on the GPU, without doing it; return what replays it, and where its result will be."""
     graph = torch.cuda.CUDAGraph()
     torch.cuda.synchronize()
     with torch.cuda.graph(graph):

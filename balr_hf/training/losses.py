@@ -1,6 +1,6 @@
 """Losses of the binary-attribute autoencoder: one class each, joined to training by tensors and labels only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -356,11 +356,6 @@ LOSSES: dict[str, type[AutoEncoderLoss]] = {
 }
 
 
-def validation_losses(losses: Sequence[AutoEncoderLoss]) -> list[AutoEncoderLoss]:
-    """The losses that mean something for speakers outside the training set, or the reconstruction's if none does."""
-    return [loss for loss in losses if not loss.closed_set] or [MSELoss()]
-
-
 def loss_class(name: str) -> type[AutoEncoderLoss]:
     """The loss of a short name (`mse`), or of the path of a class of your own (`my_package.losses.MyLoss`).
 
@@ -395,6 +390,6 @@ def build_losses(settings: Mapping[str, Any]) -> list[AutoEncoderLoss]:
     for name, given in settings.items():
         cls = loss_class(name)
         keywords = {} if given is None else dict(given if isinstance(given, Mapping) else vars(given))
-        check_keywords(cls, keywords, f"the loss {name}")
+        check_keywords(cls, AutoEncoderLoss, keywords, f"the loss {name}")
         built.append(cls(**keywords))
     return built

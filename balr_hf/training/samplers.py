@@ -247,7 +247,7 @@ def check_batches(sampler: Sampler[list[int]], name: str) -> None:
         ConfigError: it yields something other than lists of row numbers, or nothing.
     """
     first = next(iter(sampler), None)
-    if not isinstance(first, list) or not first or not all(isinstance(row, int) for row in first):
+    if not isinstance(first, list) or not first or not all(isinstance(row, int | np.integer) for row in first):
         raise ConfigError(f"data.sampler={name} yields {first!r}: expected batches, each a list of row numbers (int)")
 
 

@@ -8,8 +8,10 @@ import math
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import accelerate
 import torch
@@ -17,7 +19,9 @@ import transformers
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
+from tqdm import tqdm
+from transformers.utils import logging as transformers_logging
 
 from balr_hf._version import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
@@ -28,8 +32,12 @@ from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.graphed_step import GraphedStep
-from balr_hf.training.losses import LOSSES, AutoEncoderLoss, validation_losses
-from balr_hf.training.samplers import ShuffledBatchSampler, sampler_class
+from balr_hf.training.losses import LOSSES, AutoEncoderLoss
+from balr_hf.training.samplers import SAMPLERS, ShuffledBatchSampler, check_batches, sampler_class
+
+if TYPE_CHECKING:
+    import datasets
+    from huggingface_hub import CommitInfo
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +53,13 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
     """Embeddings and speaker numbers as two tensors; a whole batch is gathered at once.
 
     Args:
-        corpus (`datasets.Dataset`): with `embedding` and `speaker`; rows that lack one are skipped with one warning.
+        corpus (`datasets.Dataset`): has `embedding` and `speaker`; rows that lack one of them are skipped, with one
+            warning.
         device: where the tensors are held.
         name (str): what the set is called in messages.
     """
 
-    def __init__(self, corpus, device: torch.device | str = "cpu", name: str = "training"):
+    def __init__(self, corpus: "datasets.Dataset", device: torch.device | str = "cpu", name: str = "training"):
         embeddings, present = vector_matrix(corpus, "embedding")
         labels, self.speakers = speaker_codes(corpus)
         usable = present & (labels >= 0)
@@ -62,7 +71,7 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
             embeddings, labels = embeddings[usable[present]], labels[usable]
         if not len(labels):
             raise UserError(f"no recording of the {name} set has both an embedding and a speaker")
-        with warnings.catch_warnings():  # the Dataset's own memory, which is read only; nothing here writes to it
+        with warnings.catch_warnings():  # this is the Dataset's own memory, read only; nothing here writes to it
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self.embeddings = torch.from_numpy(embeddings).to(device)
         self.labels = torch.from_numpy(labels).to(device)
@@ -89,32 +98,39 @@ def process_state(device: str | torch.device | None = None) -> accelerate.Partia
 class BinaryAttributeEncoderTrainer:
     """Fits a [`BinaryAttributeAutoEncoder`] to the embeddings of a corpus.
 
-    Writes into the run's folder: `best/` (lowest total validation loss), `last/` (after each epoch) and `epochN/` as
-    `save_pretrained` folders, `history.json`, `run.json` (all settings), tracker logs, and `state/` to resume from
-    (after each epoch). On a CPU a resumed run ends with the same weights, bit for bit, as an uninterrupted one.
+    `train` writes into the run's folder: `best/` (lowest total validation loss), `last/` and `epochN/` as
+    `save_pretrained` folders, `history.json`, `run.json` (all settings), tracker logs, and `state/`, from which an
+    interrupted run can be resumed. Before that nothing is written, and an earlier run in that folder stays as it is.
+    On a CPU a resumed run ends with the same weights, bit for bit, as one that was not interrupted.
 
     Args:
         train (`datasets.Dataset`): the training set, with `embedding` and `speaker`.
         val (`datasets.Dataset`): the validation set, likewise.
         data_config (`DataArguments`): how batches are drawn.
         loss_funcs (list[AutoEncoderLoss]): the losses; the total is their weighted sum.
-        input_dim (int): values of an embedding.
-        internal_dim (int): binary attributes.
-        learning_rate (float): of Adam.
-        epochs (int): passes of the sampler over the training set.
+        input_dim (int): number of values in an embedding.
+        internal_dim (int): number of binary attributes.
+        learning_rate (float): learning rate of Adam.
+        epochs (int): number of passes of the sampler over the training set.
         seed (int): decides the weights, the batches and the sparsity targets.
         save_dir (Path, *optional*): the run's folder; `runs/train`, `runs/train2`, ... by default.
-        exist_ok (bool): use `save_dir` even if it exists, rather than `save_dir2`, ...
+        exist_ok (bool): use `save_dir` even if it exists, rather than `save_dir2`, ... An earlier run in it is removed
+            when training starts.
         save_period (int): keep `epochN/` every so many epochs (0: never).
         log_period (int): log training losses every so many epochs (0: never).
         val_period (int): validate every so many epochs, and after the last one.
+        state_period (int): write `last/` and `state/` every so many epochs, and at each validation. That takes some
+            25 ms with the default sizes; a larger period pays where epochs are as short as that.
         device (str, *optional*): `cpu` keeps the GPUs out of it; any other leaves the choice to Accelerate.
         mixed_precision (str): `no`, `fp16` or `bf16`.
-        gradient_accumulation_steps (int): batches a step of the optimizer.
+        gradient_accumulation_steps (int): number of batches per step of the optimizer.
         cuda_graph (bool): capture a step as a CUDA graph and replay it, rather than launch its operations one by one.
             For one GPU, full precision, and losses that do the same work whatever the batch holds (`MSELoss`).
-        log_with (str): Accelerate tracker, or `none`.
+        log_with (str): name of an Accelerate tracker, or `none`.
         resume_from (Path, *optional*): the folder of an interrupted run to go on with (with more epochs, if wanted).
+
+    Attributes:
+        save_dir (Path): the run's folder; None until `train` has made it.
 
     Example:
         >>> trainer = BinaryAttributeEncoderTrainer(train, val, DataArguments(), [MSELoss()], epochs=10)
@@ -123,8 +139,8 @@ class BinaryAttributeEncoderTrainer:
 
     def __init__(
         self,
-        train,
-        val,
+        train: "datasets.Dataset",
+        val: "datasets.Dataset",
         data_config: DataArguments | None = None,
         loss_funcs: Sequence[AutoEncoderLoss] = (),
         input_dim: int = 256,
@@ -137,6 +153,7 @@ class BinaryAttributeEncoderTrainer:
         save_period: int = 0,
         log_period: int = 2,
         val_period: int = 10,
+        state_period: int = 1,
         device: str | torch.device | None = "cpu",
         mixed_precision: str = "no",
         gradient_accumulation_steps: int = 1,
@@ -146,15 +163,19 @@ class BinaryAttributeEncoderTrainer:
     ):
         self.data_config = data_config or DataArguments()
         self.loss_funcs = list(loss_funcs)
-        if not self.loss_funcs:
-            raise ConfigError(f"trainer.losses is empty: name at least one of {', '.join(LOSSES)}")
+        names = [loss.name for loss in self.loss_funcs]
+        if not names:
+            raise ConfigError(f"trainer.losses is empty: name at least one of {', '.join(LOSSES)}, or one of your own")
+        if len(set(names)) < len(names):
+            raise ConfigError(f"trainer.losses=[{', '.join(names)}]: each loss may be there once")
         if log_with not in (None, "none") and log_with not in map(str, get_available_trackers()):
             known = ", ".join(["none", *map(str, get_available_trackers())])
             raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.seed = seed
-        self.save_period, self.log_period, self.val_period = save_period, log_period, val_period
+        self.save_period, self.log_period = save_period, log_period
+        self.val_period, self.state_period = val_period, state_period
         self.process = process_state(device)
         self.trainset = SpeakerEmbeddings(train, self.process.device, "training")
         self.valset = SpeakerEmbeddings(val, self.process.device, "validation")
@@ -179,16 +200,18 @@ class BinaryAttributeEncoderTrainer:
         }
         if cuda_graph:
             self._check_graph()
-        self.epoch, self.best_loss, self.history = 0, math.inf, []
-        self.save_dir = self._open_run(save_dir, exist_ok, resume_from)
+        self.epoch, self.best_loss = 0, math.inf
+        self.history: list[dict[str, float]] = []
+        self._wanted_folder = save_dir, exist_ok
+        self.save_dir = None if resume_from is None else self._check_resumable(Path(resume_from))
         self.accelerator = Accelerator(
             cpu=self.process.device.type == "cpu",
             mixed_precision=mixed_precision,
             gradient_accumulation_steps=gradient_accumulation_steps,
             log_with=None if log_with in (None, "none") else log_with,
-            project_config=ProjectConfiguration(str(self.save_dir), logging_dir=str(self.save_dir / "logs")),
+            project_config=ProjectConfiguration(logging_dir="logs"),  # a tracker wants one; train() says where it is
         )
-        self._set_up(input_dim, internal_dim, cuda_graph, resume=resume_from is not None)
+        self._set_up(input_dim, internal_dim, cuda_graph)
 
     def train(self) -> BinaryAttributeAutoEncoder:
         """Train, from the first epoch or from where the resumed run stopped.
@@ -197,7 +220,8 @@ class BinaryAttributeEncoderTrainer:
             [`BinaryAttributeAutoEncoder`]: the best model, in eval mode, on the CPU.
         """
         accelerator, start, first = self.accelerator, time.time(), self.epoch
-        self._begin_run()
+        self.save_dir = folder = self.save_dir or self._open_run(*self._wanted_folder)
+        accelerator.project_configuration = ProjectConfiguration(str(folder), logging_dir=str(folder / "logs"))
         if accelerator.is_main_process:
             logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
         if accelerator.log_with:
@@ -209,23 +233,23 @@ class BinaryAttributeEncoderTrainer:
             done = self.epoch == self.epochs
             if self._due(self.log_period) or (done and self.log_period):
                 self._log(losses, "train")
-            validate, keep = done or self._due(self.val_period), self._due(self.save_period)
-            validation = self._validate() if validate else None
-            self._save_model("last", validation)
-            if keep:
-                self._save_model(f"epoch{self.epoch}")
-            self._save_state()
+            validation = self._validate() if done or self._due(self.val_period) else None
+            if self._due(self.save_period):
+                self._save_model(f"epoch{self.epoch}", validation)
+            if validation or self._due(self.state_period):
+                self._save_model("last", validation)
+                self._save_state()
             progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
             progress.update()
         progress.close()
         if accelerator.is_main_process:
-            logger.info("%d epochs in %.1f s; results in %s", self.epoch - first, time.time() - start, self.save_dir)
+            logger.info("%d epochs in %.1f s; results in %s", self.epoch - first, time.time() - start, folder)
         accelerator.wait_for_everyone()
         accelerator.end_training()
-        return BinaryAttributeAutoEncoder.from_pretrained(self.save_dir / "best").eval()
+        return BinaryAttributeAutoEncoder.from_pretrained(folder / "best").eval()
 
-    def push_to_hub(self, repo_id: str, **options):
-        """Upload the best model with its card, history and curves; does nothing in other than the main process.
+    def push_to_hub(self, repo_id: str, **options: Any) -> "CommitInfo | None":
+        """Upload the best model with its card, history and curves, from the main process; the others do nothing.
 
         Args:
             repo_id (str): `name/repository`; made if there is none.
@@ -233,15 +257,20 @@ class BinaryAttributeEncoderTrainer:
 
         Returns:
             `huggingface_hub.CommitInfo`, or None in other processes.
+
+        Raises:
+            UserError: nothing was trained yet, or the Hub refuses or cannot be reached.
         """
         from balr_hf.hub.publishing import publish_model
 
+        if self.save_dir is None:
+            raise UserError("there is no model to upload yet: call train() first")
         if self.accelerator.is_main_process:
             return publish_model(self.save_dir, repo_id, **options)
         return None
 
     def _due(self, period: int) -> bool:
-        """Whether something done every so many epochs (0: never) is due after this one."""
+        """Whether something that happens every so many epochs (0: never) is due after this one."""
         return period > 0 and self.epoch % period == 0
 
     # --- one epoch -------------------------------------------------------------------------------
@@ -274,12 +303,15 @@ class BinaryAttributeEncoderTrainer:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Losses on the same validation batches every time; keeps the model if the total is the lowest so far."""
+        """Losses on the same validation batches every time; keeps the model if the total is the lowest so far.
+
+        Where no loss means anything for other speakers, the total is the error of the autoencoder's reconstruction.
+        """
         model = self.accelerator.unwrap_model(self.model).eval()
         if self.accelerator.num_processes > 1:  # batch-norm statistics differ by process; the first one's are saved
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        losses = validation_losses(self.loss_funcs)
+        losses = [loss for loss in self.loss_funcs if not loss.closed_set]
         sums = torch.zeros(len(losses) + 1, device=self.accelerator.device)
         batches = list(self.val_sampler)
         for rows in batches[self.accelerator.process_index :: self.accelerator.num_processes]:
@@ -296,9 +328,13 @@ class BinaryAttributeEncoderTrainer:
         return results
 
     @staticmethod
-    def _losses(model, losses, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The weighted total, then each loss, of one batch."""
-        output = model(embeddings, return_loss=False)
+    def _losses(
+        model: torch.nn.Module, losses: Sequence[torch.nn.Module], embeddings: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """The weighted total, then each loss, of one batch; without losses, the autoencoder's own as the total."""
+        output = model(embeddings, return_loss=not losses)
+        if not losses:
+            return output.loss.float()[None]
         binary, reconstruction, latent = output.binary.float(), output.reconstruction.float(), output.latent.float()
         values = [loss(embeddings, labels, binary, reconstruction, latent) for loss in losses]
         weights = [getattr(loss, "module", loss).weight for loss in losses]
@@ -307,18 +343,19 @@ class BinaryAttributeEncoderTrainer:
     # --- setting up ------------------------------------------------------------------------------
 
     def _check_graph(self) -> None:
+        varying = [loss for loss in self.loss_funcs if not loss.same_work]
         needs = {
             "a GPU (device='cuda')": self.process.device.type == "cuda",
             "one process": self.process.num_processes == 1,
             "mixed_precision=no": self.settings["mixed_precision"] == "no",
             "gradient_accumulation_steps=1": self.settings["gradient_accumulation_steps"] == 1,
-            "the mse loss alone": all(loss.same_work for loss in self.loss_funcs),
+            f"losses that do the same work for any batch (not {_names(varying)})": not varying,
         }
         lacking = [name for name, given in needs.items() if not given]
         if lacking:
             raise ConfigError(f"trainer.cuda_graph needs {', '.join(lacking)}")
 
-    def _set_up(self, input_dim: int, internal_dim: int, cuda_graph: bool, resume: bool) -> None:
+    def _set_up(self, input_dim: int, internal_dim: int, cuda_graph: bool) -> None:
         set_seed(self.seed)
         model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim, internal_dim))
         for loss in self.loss_funcs:
@@ -339,49 +376,48 @@ class BinaryAttributeEncoderTrainer:
             else loss.to(self.accelerator.device)
             for loss in self.loss_funcs
         ]
-        closed = [loss.name for loss in self.loss_funcs if loss.closed_set]
+        closed = [loss for loss in self.loss_funcs if loss.closed_set]
         if closed and self.accelerator.is_main_process:
-            logger.info("Not validated, as it knows the training speakers only: %s", ", ".join(closed))
+            instead = "; validated by the error of the reconstruction" * (len(closed) == len(self.loss_funcs))
+            logger.info("Not validated, as it knows the training speakers only: %s%s", _names(closed), instead)
         for loss in self.loss_funcs:
             self.accelerator.register_for_checkpointing(_Buffers(loss))
         self._step = GraphedStep(self._train_step) if cuda_graph else self._train_step
-        if resume:
+        if self.save_dir is not None:
             self.accelerator.load_state(str(self.save_dir / "state"))
-            for group in self.optimizer.param_groups:  # what was saved holds those of the run before
+            for group in self.optimizer.param_groups:  # the saved ones are those of the run before
                 group["capturable"] = cuda_graph
 
-    def _sampler(self, dataset: SpeakerEmbeddings, name: str):
+    def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> Sampler[list[int]]:
         data, kind = self.data_config, sampler_class(self.data_config.sampler)
         if kind is None:
             return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
-        speakers, wanted = int(dataset.labels.unique().numel()), data.N_classes_per_batch
-        kwargs = {"M_samples_per_class": data.M_samples_per_class, "shuffle": data.shuffle, "seed": self.seed}
-        if wanted * data.M_samples_per_class != data.batch_size or speakers >= wanted:
-            return kind(dataset.labels, wanted, batch_size=data.batch_size, **kwargs)
-        if self.accelerator.is_main_process:
-            logger.warning(
-                "The %s set has %d speakers, fewer than data.N_classes_per_batch=%d: batches hold %d x %d recordings",
-                *(name, speakers, wanted, speakers, data.M_samples_per_class),
-            )
-        return kind(dataset.labels, speakers, **kwargs)
+        speakers, wanted, size = int(dataset.labels.unique().numel()), data.N_classes_per_batch, data.batch_size
+        if speakers < wanted and wanted * data.M_samples_per_class == size:
+            if self.accelerator.is_main_process:
+                logger.warning(
+                    "The %s set has %d speakers, fewer than data.N_classes_per_batch=%d: batches hold %d x %d "
+                    "recordings",
+                    *(name, speakers, wanted, speakers, data.M_samples_per_class),
+                )
+            wanted, size = speakers, speakers * data.M_samples_per_class
+        options: dict[str, Any] = {"M_samples_per_class": data.M_samples_per_class, "batch_size": size}
+        sampler = kind(dataset.labels, wanted, shuffle=data.shuffle, seed=self.seed, **options)  # type: ignore[call-arg]
+        if kind not in SAMPLERS.values():
+            check_batches(sampler, str(data.sampler))
+        return sampler
 
-    def _open_run(self, save_dir, exist_ok: bool, resume_from) -> Path:
-        """Make the run's folder (once, in the main process), or take up the one to resume."""
-        folder = None
-        if resume_from is not None:
-            folder = self._check_resumable(Path(resume_from))
-        elif self.process.is_main_process:
-            folder = new_run_folder(save_dir, "runs/train", exist_ok)
+    def _open_run(self, save_dir: Path | str | None, exist_ok: bool) -> Path:
+        """Make the run's folder, once, in the main process."""
+        folder = ""
+        if self.process.is_main_process:
+            made = new_run_folder(save_dir, "runs/train", exist_ok)
+            _remove_earlier_run(made)
+            write_json(made / "run.json", {**self.settings, "epochs": self.epochs, "versions": VERSIONS})
+            folder = str(made)
         if self.process.num_processes > 1:
-            folder = Path(broadcast_object_list([str(folder)])[0])
-        return folder
-
-    def _begin_run(self) -> None:
-        """Take over the run's folder: an earlier run in it stays as it is until training starts."""
-        if self.epoch == 0 and self.process.is_main_process:
-            _remove_earlier_run(self.save_dir)
-            write_json(self.save_dir / "run.json", {**self.settings, "epochs": self.epochs, "versions": VERSIONS})
-        self.process.wait_for_everyone()
+            folder = broadcast_object_list([folder])[0]
+        return Path(folder)
 
     def _check_resumable(self, folder: Path) -> Path:
         if self.process.is_main_process:
@@ -389,7 +425,9 @@ class BinaryAttributeEncoderTrainer:
         self.process.wait_for_everyone()
         progress = folder / "state" / "progress.json"
         if not progress.is_file():
-            raise UserError(f"{folder} is not a run that can be resumed: it has no state/ (written after each epoch)")
+            raise UserError(
+                f"{folder} is not a run that can be resumed: it has no state/, which is written after the first epoch"
+            )
         progress = json.loads(progress.read_text())
         known = json.loads((folder / "run.json").read_text())
         now = json.loads(json.dumps(self.settings))
@@ -399,8 +437,7 @@ class BinaryAttributeEncoderTrainer:
         if progress["epoch"] >= self.epochs:
             raise UserError(f"{folder} has {progress['epoch']} epochs already: ask for more (trainer.epochs=...)")
         self.epoch, self.history = progress["epoch"], progress["history"]
-        best = progress["best_loss"]
-        self.best_loss = math.inf if best is None else best  # JSON has no infinity: there was no validation yet
+        self.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]  # None: JSON's infinity
         return folder
 
     # --- writing ---------------------------------------------------------------------------------
@@ -409,17 +446,17 @@ class BinaryAttributeEncoderTrainer:
         named = {f"{split}/{name}": value for name, value in values.items()}
         self.accelerator.log(named, step=self.epoch)
         self.history.append({"epoch": self.epoch, **named})
-        if self.accelerator.is_main_process:
+        if self.accelerator.is_main_process and self.save_dir is not None:
             write_json(self.save_dir / "history.json", self.history)
             if split == "val":
                 shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 logger.info("Epoch %d: validation %s", self.epoch, shown)
 
     def _save_model(self, name: str, validation: dict | None = None) -> None:
-        if self.accelerator.is_main_process:
+        if self.accelerator.is_main_process and self.save_dir is not None:
             model = self.accelerator.unwrap_model(self.model)
             model.config.training = self._record(validation)
-            with atomic_folder(self.save_dir / name) as temporary:
+            with atomic_folder(self.save_dir / name) as temporary, _no_bars():
                 model.save_pretrained(temporary)
 
     def _record(self, validation: dict | None) -> dict:
@@ -434,7 +471,8 @@ class BinaryAttributeEncoderTrainer:
         }
 
     def _save_state(self) -> None:
-        """Everything that resuming needs, written beside and then put in place."""
+        """Write everything that resuming needs beside the earlier state, then put it in its place."""
+        assert self.save_dir is not None
         temporary, final = self.save_dir / ".state.tmp", self.save_dir / "state"
         if self.accelerator.is_main_process:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -447,9 +485,7 @@ class BinaryAttributeEncoderTrainer:
             replace_folder(temporary, final)
         self.accelerator.wait_for_everyone()
 
-    def _progress_bar(self):
-        from tqdm import tqdm
-
+    def _progress_bar(self) -> tqdm:
         return tqdm(
             total=self.epochs,
             initial=self.epoch,
@@ -457,6 +493,18 @@ class BinaryAttributeEncoderTrainer:
             unit="epoch",
             disable=not self.accelerator.is_main_process,
         )
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep `save_pretrained` from showing a progress bar of its own at every epoch."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 class _Buffers:
@@ -473,15 +521,19 @@ class _Buffers:
             self.loss.get_buffer(name).copy_(value)
 
 
+def _names(losses: Sequence[AutoEncoderLoss]) -> str:
+    return ", ".join(loss.name for loss in losses)
+
+
 def _describe(dataset: SpeakerEmbeddings) -> dict:
-    digest = hashlib.blake2b(dataset.embeddings.cpu().numpy(), digest_size=8)
-    digest.update(dataset.labels.cpu().numpy())
+    digest = hashlib.blake2b(memoryview(dataset.embeddings.cpu().numpy()), digest_size=8)
+    digest.update(memoryview(dataset.labels.cpu().numpy()))
     speakers = int(dataset.labels.unique().numel())
     return {"recordings": len(dataset), "speakers": speakers, "digest": digest.hexdigest()}
 
 
 def _remove_earlier_run(folder: Path) -> None:
-    """What an earlier run left in the folder would pass for this one's."""
+    """Remove what an earlier run left in the folder, which would pass for this run's."""
     for name in ("state", "best", "last", "epoch*"):
         for path in folder.glob(name):
             if (path / "config.json").exists() or (path / "progress.json").exists():
@@ -500,7 +552,7 @@ def _recover_state(folder: Path) -> None:
 
 def _flat(settings: dict, prefix: str = "") -> dict:
     """Nested settings as one level of plain values, which is what trackers take."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{prefix}{key}"
         flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}

@@ -13,6 +13,13 @@ MARK = "<!-- Written by balr_hf."
 WITHOUT_PACKAGE = 'import sys\nsys.modules["balr_hf"] = None\n'
 
 
+def httpx_error() -> Exception:
+    """What the HTTP client of this huggingface_hub raises."""
+    from huggingface_hub import errors
+
+    return errors.HfHubHTTPError.__mro__[1]("no answer")
+
+
 def code_blocks(card: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
 
@@ -230,6 +237,58 @@ def test_example_trains_and_pushes(hub, root):
     repo = hub.server.repository("me/attributes")
     assert repo.private and "training_curves.png" in repo.at("main").files
     assert "128 recordings of 16 speakers" in repo.read("README.md").decode()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (ConnectionError("no route"), True),
+        (httpx_error(), True),
+        (AttributeError("a bug"), False),
+        (ValueError("a bug"), False),
+        (RuntimeError("a bug"), False),
+    ],
+)
+def test_a_bug_in_an_upload_is_not_told_as_the_users_error(models, monkeypatch, error, is_told):
+    from huggingface_hub import HfApi
+
+    from balr_hf.errors import UserError
+    from balr_hf.hub.publishing import publish_model
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(HfApi, "create_repo", fail)
+    expected = pytest.raises(UserError, match="cannot upload to me/x: ") if is_told else pytest.raises(type(error))
+    with expected as caught:
+        publish_model(models / "autoencoder-tiny", "me/x")
+    assert isinstance(caught.value, UserError) == is_told
+
+
+def test_a_name_that_the_hub_cannot_have_is_the_users_error(models):
+    from balr_hf.errors import UserError
+    from balr_hf.hub.publishing import publish_model
+
+    with pytest.raises(UserError, match="cannot upload to me//x: Repo id must"):
+        publish_model(models / "autoencoder-tiny", "me//x")
+
+
+@slow
+def test_a_split_that_does_not_fit_is_the_users_error(hub, few):
+    script = """
+        import sys
+        from balr_hf import load_corpus
+        from balr_hf.errors import UserError
+        from balr_hf.hub.publishing import publish_corpus
+
+        corpus = load_corpus(sys.argv[1])
+        publish_corpus(corpus, "me/corpus")
+        try:
+            publish_corpus(corpus.rename_column("speaker", "who"), "me/corpus", split="test")
+        except UserError as error:
+            print(error)
+    """
+    assert "cannot upload to me/corpus: Features of the new split don't match" in hub.run(script, few).stdout
 
 
 def test_results_of_another_scorer_are_refused(root, tmp_path, balr):

@@ -102,3 +102,33 @@ def test_unknown_names_are_refused():
         build_losses({"mee": None})
     with pytest.raises(ConfigError, match="type_of_triplets='some': expected all"):
         TripletMarginLoss(type_of_triplets="some")
+
+
+def test_a_loss_of_the_user_is_built_by_its_path_with_its_settings(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_losses.py").write_text(
+        "from balr_hf.training.losses import AutoEncoderLoss\n"
+        "class MyLoss(AutoEncoderLoss):\n"
+        "    def __init__(self, strength, weight=1.0):\n"
+        "        super().__init__(weight)\n"
+        "        self.strength = strength\n"
+    )
+    mse, mine = build_losses({"mse": {"weight": 2.0}, "my_losses.MyLoss": {"strength": 3}})
+    assert (mse.weight, mine.strength, mine.weight, mine.name) == (2.0, 3, 1.0, "MyLoss")
+    for name, settings, wrong in (
+        ("my_losses.MyLoss", {"power": 3}, "loss my_losses.MyLoss has no setting power: expected strength, weight"),
+        ("my_losses.MyLoss", None, "loss my_losses.MyLoss needs a value for strength"),
+        ("my_losses.Other", None, "the module my_losses has no class Other"),
+        ("torch.nn.MSELoss", None, "torch.nn.MSELoss cannot be a loss: it is not a subclass of balr_hf"),
+        ("mse", {"margin": 1}, "the loss mse has no setting margin: expected weight"),
+    ):
+        with pytest.raises(ConfigError, match=wrong):
+            build_losses({name: settings})
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_made_again_from_what_it_tells(name):
+    loss = LOSSES[name](**{**LOSSES[name]().get_config_dict(), "weight": 0.5})
+    assert loss.get_config_dict() == {**LOSSES[name]().get_config_dict(), "weight": 0.5}
+    (again,) = build_losses({name: loss.get_config_dict()})
+    assert again.get_config_dict() == loss.get_config_dict()

@@ -1,5 +1,7 @@
+import sys
 from collections import Counter
 from itertools import chain
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,5 +136,55 @@ def test_balrs_class_paths_name_samplers(name):
 
 def test_unknown_sampler_is_named():
     assert sampler_class("none") is None
-    with pytest.raises(ConfigError, match=r"data\.sampler=NxN: expected RandomNxMSampler, ExhaustiveNxMSampler"):
-        sampler_class("NxN")
+    for name in ("NxN", "balr.samplers.nxm_samplers.NxN"):
+        with pytest.raises(ConfigError, match=f"data.sampler={name}: expected RandomNxMSampler, ExhaustiveNxMSampler"):
+            sampler_class(name)
+
+
+class Bare(torch.utils.data.Sampler):
+    """Takes what a sampler of the trainer takes, but has no epochs and no length."""
+
+    def __init__(self, labels, N_classes_per_batch, M_samples_per_class, batch_size, shuffle, seed): ...
+
+    def __iter__(self):
+        return iter([[0]])
+
+
+class Other(Bare):
+    def __init__(self, labels): ...
+
+    def __len__(self):
+        return 1
+
+    def set_epoch(self, epoch): ...
+
+
+class Mine(Other):
+    __init__ = Bare.__init__
+
+
+@pytest.fixture
+def as_module(monkeypatch):
+    """Makes the classes of this module importable by a path."""
+    monkeypatch.setitem(sys.modules, "my_samplers", SimpleNamespace(Bare=Bare, Other=Other, Mine=Mine))
+
+
+def test_a_class_of_the_user_is_a_sampler_if_it_keeps_the_contract(as_module):
+    assert sampler_class("my_samplers.Mine") is Mine
+    assert sampler_class("balr_hf.training.samplers.RandomNxMSampler") is RandomNxMSampler
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("my_samplers.Bare", "my_samplers.Bare has no set_epoch, __len__; subclass SpeakerBatchSampler"),
+        ("my_samplers.Other", r"cannot be made with \(labels, N_classes_per_batch, M_samples_per_class, batch_size"),
+        ("my_samplers.Nobody", "the module my_samplers has no class Nobody"),
+        ("my_sampler.Mine", "cannot import the sampler my_sampler.Mine: No module named 'my_sampler'"),
+        ("collections.OrderedDict", "collections.OrderedDict cannot be a sampler: it is not a subclass of torch"),
+        ("balr_hf.training.samplers.SpeakerBatchSampler", "has no __len__"),
+    ],
+)
+def test_a_class_that_is_no_sampler_is_refused_with_the_reason(as_module, name, wrong):
+    with pytest.raises(ConfigError, match=wrong):
+        sampler_class(name)

@@ -16,6 +16,7 @@ from balr_hf import (
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.training import graphed_step
 from balr_hf.training.arguments import DataArguments
+from balr_hf.training.losses import AutoEncoderLoss
 from balr_hf.training.trainer import SpeakerEmbeddings
 
 
@@ -119,44 +120,65 @@ def test_state_is_found_after_a_kill_while_it_was_replaced(sets, tmp_path, left)
     assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "run" / "last"))
 
 
-def test_earlier_run_stays_until_training_starts_and_then_leaves_nothing(sets, tmp_path):
-    make(sets, tmp_path / "run", epochs=2, save_period=1).train()
-    (tmp_path / "run" / "notes.txt").write_text("mine")
-    before = {path.name for path in (tmp_path / "run").iterdir()}
-    run = (tmp_path / "run" / "run.json").read_text()
-    trainer = make(sets, tmp_path / "run", epochs=1, exist_ok=True)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == before
-    assert (tmp_path / "run" / "run.json").read_text() == run
-    trainer._run_epoch = stop  # killed in its first epoch
-    with pytest.raises(Stopped):
+def stopped_in(epoch, trainer):
+    """Train until the process is killed in this epoch, the first being 0."""
+    run_epoch = trainer._run_epoch
+
+    def killed(number):
+        if number == epoch:
+            raise KeyboardInterrupt
+        return run_epoch(number)
+
+    trainer._run_epoch = killed
+    with pytest.raises(KeyboardInterrupt):
         trainer.train()
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["notes.txt", "run.json"]
 
 
-class Stopped(Exception):
-    """Stands for a kill."""
+def test_an_earlier_run_stays_until_training_starts_and_then_leaves_nothing(sets, tmp_path):
+    folder = tmp_path / "run"
+    make(sets, folder, epochs=2, save_period=1).train()
+    (folder / "notes.txt").write_text("mine")
+    earlier = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    trainer = make(sets, folder, epochs=1, val_period=0, exist_ok=True)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == earlier
+    assert trainer.save_dir is None
+    stopped_in(0, trainer)
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "run.json"]
 
 
-def stop(*_):
-    raise Stopped
+def test_a_trainer_that_is_not_used_or_fails_makes_no_folder(sets, tmp_path):
+    make(sets, tmp_path / "run")
+    with pytest.raises(ConfigError, match="Invalid batch_size"):
+        make(sets, tmp_path / "run", data=DataArguments(batch_size=7))
+    with pytest.raises(ConfigError, match="each loss may be there once"):
+        make(sets, tmp_path / "run", [MSELoss(), MSELoss()])
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="no model to upload yet"):
+        make(sets, tmp_path / "run").push_to_hub("me/run")
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_run_that_was_killed_at_any_epoch_goes_on_from_it(sets, tmp_path, epochs):
-    make(sets, tmp_path / "whole", all_losses(), epochs=6, val_period=5).train()
-    killed = make(sets, tmp_path / "parts", all_losses(), epochs=6, val_period=5)
-    run_epoch = killed._run_epoch
-    killed._run_epoch = lambda epoch: run_epoch(epoch) if epoch < epochs else stop()
-    with pytest.raises(Stopped):
-        killed.train()
-    assert not (tmp_path / "parts" / "best").exists()  # no validation yet
-    assert (tmp_path / "parts" / "last" / "config.json").exists()
+@pytest.mark.parametrize(("interrupted_in", "state_period"), [(1, 1), (2, 1), (5, 1), (5, 3), (4, 2)])
+def test_a_run_killed_before_its_first_validation_goes_on_from_its_last_state(
+    sets, tmp_path, interrupted_in, state_period
+):
+    options = {"epochs": 6, "val_period": 0, "state_period": state_period}
+    make(sets, tmp_path / "whole", all_losses(), **options).train()
+    stopped_in(interrupted_in, make(sets, tmp_path / "parts", all_losses(), **options))
     torch.manual_seed(99)
-    resumed = make(sets, None, all_losses(), epochs=6, val_period=5, resume_from=tmp_path / "parts")
-    assert resumed.epoch == epochs
+    resumed = make(sets, None, all_losses(), resume_from=tmp_path / "parts", **options)
+    assert resumed.epoch == interrupted_in // state_period * state_period
     resumed.train()
     for name in ("last", "best"):
         assert same(weights(tmp_path / "whole" / name), weights(tmp_path / "parts" / name))
+    histories = [(tmp_path / run / "history.json").read_text() for run in ("whole", "parts")]
+    assert histories[0] == histories[1]
+
+
+def test_last_is_written_at_every_epoch(sets, tmp_path):
+    stopped_in(3, make(sets, tmp_path / "run", epochs=6, val_period=0, save_period=3))
+    assert same(weights(tmp_path / "run" / "last"), weights(tmp_path / "run" / "epoch3"))
+    assert json.loads((tmp_path / "run" / "last" / "config.json").read_text())["training"]["epoch"] == 3
+    assert not (tmp_path / "run" / "best").exists()
 
 
 def test_run_folders_are_numbered(sets, tmp_path, monkeypatch):
@@ -223,9 +245,48 @@ def test_graphed_steps_end_with_the_same_bits(sets, tmp_path, monkeypatch):
 
 def test_a_graph_that_cannot_be_captured_is_refused(sets, tmp_path):
     options = {"cuda_graph": True, "gradient_accumulation_steps": 2, "losses": [MSELoss(), TripletMarginLoss()]}
-    lacking = r"needs a GPU \(device='cuda'\), gradient_accumulation_steps=1, the mse loss alone"
+    lacking = r"a GPU \(device='cuda'\), gradient_accumulation_steps=1, losses that do .* any batch \(not triplet\)"
     with pytest.raises(ConfigError, match=lacking):
         make(sets, tmp_path / "run", **options)
+
+
+class MeanLatent(AutoEncoderLoss):
+    """Of a user."""
+
+    def __init__(self, strength, weight=1.0):
+        super().__init__(weight)
+        self.strength = strength
+
+    def get_config_dict(self):
+        return super().get_config_dict() | {"strength": self.strength}
+
+    def forward(self, embeddings, labels, binary, reconstruction, latent):
+        return self.strength * latent.mean().square()
+
+
+def test_run_tells_how_every_loss_was_set_also_ones_of_the_user(sets, tmp_path):
+    make(sets, tmp_path / "run", [*all_losses(), MeanLatent(3)], epochs=1).train()
+    mined = {"margin": 0.3, "type_of_triplets": "all"}
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["losses"] == {
+        "mse": {"weight": 1.0},
+        "triplet": {"weight": 1.0, **mined},
+        "arcface": {"weight": 0.001, **mined},
+        "sparsity": {"weight": 0.0001},
+        "MeanLatent": {"weight": 1.0, "strength": 3},
+    }
+    assert "val/MeanLatent" in json.loads((tmp_path / "run" / "history.json").read_text())[-1]
+
+
+def test_losses_that_know_the_training_speakers_only_are_validated_by_the_reconstruction(sets, tmp_path, caplog):
+    caplog.set_level("INFO")
+    trainer = make(sets, tmp_path / "run", [ArcFaceLoss()], epochs=1)
+    trainer.train()
+    row = json.loads((tmp_path / "run" / "history.json").read_text())[-1]
+    assert sorted(row) == ["epoch", "val/constant_attributes", "val/loss"]
+    model = BinaryAttributeAutoEncoder.from_pretrained(tmp_path / "run" / "last").eval()
+    losses = [model(trainer.valset.embeddings[rows]).loss.item() for rows in trainer.val_sampler]
+    assert row["val/loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    assert "the training speakers only: arcface; validated by the error of the reconstruction" in caplog.text
 
 
 def test_arcface_weights_are_trained(sets, tmp_path):
@@ -242,6 +303,28 @@ def test_fewer_speakers_than_n_are_used_with_a_warning(make_corpus, tmp_path, ca
     assert (
         "The validation set has 3 speakers, fewer than data.N_classes_per_batch=8: batches hold 3 x 4" in caplog.text
     )
+
+
+def test_a_sampler_of_the_user_is_named_by_its_path(sets, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_samplers.py").write_text(
+        "from balr_hf.training.samplers import SpeakerBatchSampler\n"
+        "class FirstOnes(SpeakerBatchSampler):\n"
+        "    def __len__(self):\n"
+        "        return 3\n"
+        "    def __iter__(self):\n"
+        "        for batch in range(3):\n"
+        "            yield self.class_starts[:8].tolist()\n"
+        "class Single(FirstOnes):\n"
+        "    def __iter__(self):\n"
+        "        return iter(range(3))\n"
+    )
+    sizes = {"batch_size": 32, "N_classes_per_batch": 8, "M_samples_per_class": 4}
+    trainer = make(sets, tmp_path / "run", data=DataArguments(sampler="my_samplers.FirstOnes", **sizes), epochs=1)
+    trainer.train()
+    assert list(trainer.train_sampler) == [[0, 6, 12, 18, 24, 30, 36, 42]] * 3
+    with pytest.raises(ConfigError, match=r"sampler=my_samplers\.Single yields 0: expected batches, each a list"):
+        make(sets, tmp_path / "other", data=DataArguments(sampler="my_samplers.Single", **sizes))
 
 
 def test_training_without_sampler_uses_plain_batches(sets, tmp_path):

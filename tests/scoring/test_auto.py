@@ -1,0 +1,118 @@
+"""Scorers by name, by class path, and from files."""
+
+import pytest
+import torch
+
+from balr_hf import load_scorer
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.scoring.auto import build_scorer, scorer_class
+from balr_hf.scoring.counts import recording_counts
+
+MODULE = """
+import torch
+from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig, ScorerConfig
+from balr_hf.scoring.modeling_scorer import Scorer
+
+class AgreementConfig(ScorerConfig):
+    model_type = "{kind}"
+
+    def __init__(self, strength: float = 1.0, **kwargs):
+        self.strength = strength
+        super().__init__(**kwargs)
+
+class Agreement(Scorer):
+    config_class = AgreementConfig
+    parameter_names = ("rate",)
+    rate: torch.Tensor
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.register_buffer("rate", torch.ones(config.num_attributes, dtype=torch.float64))
+        self.post_init()
+
+    def _fit(self, counts):
+        self.rate = self.activation.clone()
+
+    def _attribute_scores(self, enroll, test):
+        return self.config.strength * self.rate * torch.where(enroll[..., 0] == test[..., 0], 1.0, -1.0)
+
+class Nameless(Agreement):
+    config_class = ScorerConfig
+
+class Taken(Agreement):
+    config_class = MaxLLRScorerConfig
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A user's module with a scorer; the registry is the whole process's, and so each test has a type of its own."""
+    name = f"scorers_of_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(MODULE.format(kind=name))
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def counts(seed, rows=12):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.from_numpy(recording_counts((torch.rand(rows, 6, generator=generator) > 0.5).numpy()))
+
+
+def test_a_scorer_of_the_user_is_made_fitted_saved_and_loaded(module, tmp_path, run_python):
+    path = f"{module}.Agreement"
+    scorer = build_scorer(path, num_attributes=6, strength=2.0).fit(counts(0))
+    scorer.save_pretrained(tmp_path / "mine")
+    loaded = load_scorer(tmp_path / "mine")
+    assert type(loaded) is scorer_class(path) and loaded.config.strength == 2.0
+    assert torch.equal(loaded.score(counts(1), counts(2)), scorer.score(counts(1), counts(2)))
+    script = tmp_path / "load.py"  # in another process, which has to be told the class
+    script.write_text(
+        "import sys\n"
+        "from balr_hf import load_scorer\n"
+        "from balr_hf.errors import UserError\n"
+        "from balr_hf.scoring.auto import scorer_class\n"
+        "try:\n"
+        "    load_scorer(sys.argv[1])\n"
+        "except UserError as error:\n"
+        "    print(error)\n"
+        "scorer_class(sys.argv[2])\n"
+        "print(type(load_scorer(sys.argv[1])).__name__)\n"
+    )
+    first, *_, last = run_python(script, tmp_path / "mine", path).stdout.splitlines()
+    assert last == "Agreement"
+    assert f"model of type {module}, not scorer" in first or "cannot load scorer" in first
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("{module}.Nobody", "has no class Nobody"),
+        ("{module}.Nameless", "Nameless needs a config_class with a model_type of its own, but ScorerConfig has none"),
+        ("{module}.Taken", "Taken needs a config_class .*: another model has MaxLLRScorerConfig with 'balr-maxllr'"),
+        ("torch.nn.Linear", "torch.nn.Linear cannot be a scorer: it is not a subclass of balr_hf"),
+        ("betta", "unknown scorer 'betta': expected beta, cosine, dna, maxllr, speech, or the path of a class"),
+    ],
+)
+def test_a_class_that_is_no_scorer_is_refused_with_the_reason(module, name, wrong):
+    with pytest.raises(ConfigError, match=wrong):
+        scorer_class(name.format(module=module))
+
+
+def test_a_scorer_of_the_package_may_be_named_by_its_path():
+    assert scorer_class("balr_hf.scoring.modeling_maxllr.MaxLLRScorer") is scorer_class("maxllr")
+
+
+@pytest.mark.parametrize("name", ["maxllr", "dna"])
+def test_a_setting_that_a_scorer_does_not_have_is_refused(name):
+    with pytest.raises(ConfigError, match=f"the scorer {name} has no setting n_iteration: expected .*num_attributes"):
+        build_scorer(name, num_attributes=4, n_iteration=3)
+
+
+def test_a_model_that_is_no_scorer_is_refused(models):
+    with pytest.raises(UserError, match="autoencoder-tiny holds a model of type binary-attribute-autoencoder, not"):
+        load_scorer(models / "autoencoder-tiny")
+
+
+@pytest.fixture
+def models(root):
+    return root / "resources" / "models"
