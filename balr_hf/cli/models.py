@@ -31,7 +31,7 @@ def scorer_name(arguments: Arguments) -> str | None:
     from balr_hf.errors import ConfigError
     from balr_hf.scoring.auto import SCORERS
 
-    name = arguments.own_classes.get("scorer", arguments.section("scorer").scorer)
+    name = arguments.section("scorer").scorer
     if name is not None and name not in SCORERS and "." not in name:
         hint = did_you_mean(name, SCORERS)
         raise ConfigError(f"unknown scorer {name!r} (scorer={name}): expected {', '.join(SCORERS)}{hint}")
@@ -101,8 +101,7 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
         kind = scorer.config.model_type.removeprefix("balr-")
         if name not in (None, kind, f"{type(scorer).__module__}.{type(scorer).__qualname__}"):
             raise UserError(f"scorer={name}, but {settings.checkpoint_path or 'the shipped scorer'} holds {kind}")
-        if kind in scorer_settings():
-            _check_fitted_with(arguments, scorer, scorer_configuration(arguments, kind))
+        _check_fitted_with(arguments, scorer, scorer_configuration(arguments, name or kind))
     if settings.n_attributes not in (None, num_attributes):
         raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {num_attributes}")
     if scorer.config.num_attributes != num_attributes:
@@ -210,6 +209,6 @@ def load_autoencoder(arguments: Arguments) -> "BinaryAttributeAutoEncoder":
 
 def _holds_embedder(folder: Path, model_name: str, config_name: str) -> bool:
     """Whether a folder has an embedder itself, this package's or WeSpeaker's, rather than downloads."""
-    stem = model_name.removesuffix(".pt")
-    weights = any((folder / name).is_file() for name in (model_name, stem, f"{stem}.pt"))
-    return (folder / "config.json").is_file() or (weights and (folder / config_name).is_file())
+    from balr_hf.embeddings.wespeaker_checkpoint import files_in
+
+    return (folder / "config.json").is_file() or files_in(folder, model_name, config_name) is not None

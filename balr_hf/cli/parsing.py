@@ -125,7 +125,7 @@ class Command:
         """The keys of the flags that stand among the words."""
         flags = {word.split("=")[0] for word in words if word.startswith("--")}
         return {
-            f"{section.path}.{f.name}"
+            section.path if f.name == section.selects else f"{section.path}.{f.name}"
             for section in self.sections
             for f, name in section.fields()
             if f"--{name.replace('_', '-')}" in flags
@@ -224,6 +224,8 @@ class Command:
                 if f.name == short and f.name != section.selects:
                     self._assign(arguments, section, f.name, name, key, value)
                     return
+            if any(key == other.path for other in self.sections):
+                raise ConfigError(f"{text}: {key} is a section with keys of its own, and has no value itself")
             if section.is_open:
                 arguments.keep_own(section.path, short, value)
                 return

@@ -89,6 +89,18 @@ def test_setting_of_a_loss_that_is_not_chosen_is_an_error():
             train._loss_settings(arguments)
 
 
+def test_what_chooses_may_be_a_flag():
+    assert list(train._loss_settings(train.COMMAND.parse(["a", "b", "--losses", "mse"]))) == ["mse"]
+    arguments = score_train.COMMAND.parse(["x", "--scorer", "maxllr", "--f", "0.3"])
+    assert scorer_configuration(arguments, scorer_name(arguments))["f"] == 0.3
+
+
+@pytest.mark.parametrize("override", ["trainer.losses.mse=2", "trainer.losses.mse._target_=my.losses.Mine"])
+def test_section_that_is_given_a_value_is_refused(override):
+    with pytest.raises(ConfigError, match=r"trainer\.losses\.mse is a section with keys of its own"):
+        train.COMMAND.parse(["a", "b", override])
+
+
 def test_losses_of_the_users_own_are_named_by_their_class_path():
     words = ["trainer.losses=[mse]", "trainer.losses.mine._target_=my.losses.Mine", "trainer.losses.mine.weight=2"]
     settings = train._loss_settings(train.COMMAND.parse(["a", "b", *words]))
@@ -146,6 +158,8 @@ def test_scorer_of_the_users_own_is_fitted_saved_and_used(tmp_path, make_corpus,
     words = ["corpus", "trials.csv", "--save-dir", "scored", "--bootstrap", "0", "scorer.checkpoint_path=fitted"]
     status, said = balr("score", "test", *words, *own)
     assert status == 0, said
+    status, said = balr("score", "test", *words, *own, "scorer.bonus=9")
+    assert status == 2 and "scorer.bonus=9, but the scorer was fitted with 2.5" in said
     status, said = balr("score", "train", "corpus", *own, "scorer.bonsu=1")
     assert status == 2 and "did you mean bonus?" in said
     status, said = balr("score", "train", "corpus", "scorer._target_=collections.OrderedDict")
