@@ -17,8 +17,8 @@ from balr_hf.data.columns import (
     known_vectors,
     vector_matrix,
 )
-from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.stores import SaveVectors, open_store_for
+from balr_hf.data.skipped import Skipped
+from balr_hf.data.stores import SaveVectors, add_vectors
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
@@ -126,7 +126,13 @@ def add_binary_attributes(
     [`BinaryAttributeAutoEncoder.get_binary_attributes`].
     """
     compute = partial(compute_binary_attributes, model, force=force, **options)
-    name = weights_digest(model)
-    store = open_store_for(corpus, "ba", save_dir=save_dir, save_format=save_format, model_name=name)
-    warn_skipped(store.fill(compute, "embedding", force).skipped, "Binarization")
-    return store.load()
+    return add_vectors(
+        corpus,
+        "ba",
+        compute,
+        "embedding",
+        save_dir=save_dir,
+        save_format=save_format,
+        model_name=weights_digest(model),
+        force=force,
+    )

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from balr_hf.cli.main import COMMANDS
+from balr_hf.cli.commands import COMMANDS
 
 # The shells that shtab knows -> the file of the user's home that loads a completion, and how.
 SHELLS = {

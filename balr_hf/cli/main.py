@@ -4,17 +4,7 @@ import importlib
 import os
 import sys
 
-COMMANDS = {
-    "extract": ("balr_hf.cli.extract", "Extract speaker embeddings from audio."),
-    "binarize": ("balr_hf.cli.binarize", "Turn speaker embeddings into binary attributes."),
-    "train": ("balr_hf.cli.train", "Train the binary-attribute autoencoder."),
-    "score train": ("balr_hf.cli.score_train", "Fit a scorer to a reference population."),
-    "score calibrate": ("balr_hf.cli.score_calibrate", "Calibrate a scorer on speakers of its own."),
-    "score test": ("balr_hf.cli.score_trials", "Score a list of trials and evaluate it."),
-    "explain": ("balr_hf.cli.explain", "Compare two recordings and say why."),
-    "push": ("balr_hf.cli.push", "Upload a model, a scorer or a corpus to the Hub."),
-    "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker."),
-}
+from balr_hf.cli.commands import COMMANDS
 
 DESCRIPTION = """Explainable speaker comparison: audio -> embedding -> binary attributes -> likelihood ratio.
 

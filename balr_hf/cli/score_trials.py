@@ -79,10 +79,11 @@ def run(arguments: Arguments) -> None:
         scorer_digest=weights_digest(scorer),
         calibration=scorer.config.calibration if calibrated else None,
     )
-    write_json(folder / "metrics.json", evaluation.to_dict())
+    metrics = evaluation.to_dict()
+    write_json(folder / "metrics.json", metrics)
     if arguments.plots:
         _draw(folder / "plots", evaluation, scorer, counts, trials, columns, speakers)
-    print_json(arguments, {**evaluation.to_dict(), "saved_in": str(folder)})
+    print_json(arguments, {**metrics, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", evaluation.describe(), folder)
 
 

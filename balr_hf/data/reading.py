@@ -156,9 +156,9 @@ def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | No
 def _tell_of_others(metadata: Path, corpus: Corpus, audio_formats: Sequence[str]) -> None:
     """Say which csv a folder was read by, and how many recordings of the folder it does not name."""
     logger.info("Reading %s", metadata)
-    named = {os.path.realpath(path) for path in corpus.files.paths["audio"] if path is not None}
+    named = {path for path in corpus.files.paths["audio"] if path is not None}
     audio, _ = _files_in(metadata.parent, audio_formats)
-    others = [path for path in audio if os.path.realpath(path) not in named] if named else []
+    others = [path for path in audio if str(path) not in named] if named else []
     if others:
         logger.warning(
             "%s names %d of the %d recordings in its folder, and only those are read (not %s). To take all of them, "

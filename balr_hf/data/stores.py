@@ -34,7 +34,7 @@ from balr_hf.data.saving import (
     read_record,
     save_dataset,
 )
-from balr_hf.data.skipped import Skipped
+from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file, write_vector
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.files import atomic_path, write_json
@@ -122,22 +122,39 @@ def open_store(
     return FileStore(corpus, kind, save_dir, f".{save_format}", balr_format)
 
 
-def open_store_for(
+def add_vectors(
     source: "datasets.Dataset | Corpus | str | Path",
     kind: str,
+    compute: ComputeVectors,
+    needs: str,
     *,
     save_dir: str | Path | None = None,
     save_format: str | None = None,
     model_name: str = "",
-) -> "NoStore":
-    """[`open_store`] for whatever [`load_corpus`] reads; one that saves nothing if neither says where nor how."""
+    force: bool = False,
+) -> "datasets.Dataset":
+    """Fill a store for whatever [`load_corpus`] reads, with one warning for the recordings that were skipped.
+
+    Args:
+        source: the corpus.
+        kind, save_dir, save_format, model_name: as for [`open_store`]; nothing is saved if neither `save_dir` nor
+            `save_format` is given.
+        compute, needs, force: as for [`NoStore.fill`].
+
+    Returns:
+        the corpus with its vectors.
+    """
     if isinstance(source, str | Path):
         source = read_corpus(source, save_dir=save_dir)
     elif not isinstance(source, Corpus):
         source = from_dataset(source, VECTOR_KINDS)
     if save_dir is None and save_format is None:
-        return NoStore(source, kind)
-    return open_store(source, kind, save_dir=save_dir, save_format=save_format, model_name=model_name)
+        store = NoStore(source, kind)
+    else:
+        store = open_store(source, kind, save_dir=save_dir, save_format=save_format, model_name=model_name)
+    step = {"embedding": "Embedding extraction", "ba": "Binarization"}[kind]
+    warn_skipped(store.fill(compute, needs, force).skipped, step)
+    return store.load()
 
 
 def is_dataset_source(source: str | Path) -> bool:

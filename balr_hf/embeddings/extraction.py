@@ -24,8 +24,8 @@ import torch
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
 from balr_hf.data.reading import load_corpus
-from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.stores import SaveVectors, open_store_for
+from balr_hf.data.skipped import Skipped
+from balr_hf.data.stores import SaveVectors, add_vectors
 from balr_hf.embeddings.passes import (
     FRAMES_PER_PASS,
     PRECISIONS,
@@ -124,11 +124,11 @@ def add_embeddings(
     """[`compute_embeddings`] for whatever [`load_corpus`] reads, kept as it goes: see
     [`WespeakerModel.extract_embeddings`].
     """
-    compute = partial(compute_embeddings, model, force=force, **options)
     name = embedder_identity(model, options.get("precision", "fp32"))
-    store = open_store_for(corpus, "embedding", save_dir=save_dir, save_format=save_format, model_name=name)
-    warn_skipped(store.fill(compute, "audio", force).skipped, "Embedding extraction")
-    return store.load()
+    compute = partial(compute_embeddings, model, force=force, **options)
+    return add_vectors(
+        corpus, "embedding", compute, "audio", save_dir=save_dir, save_format=save_format, model_name=name, force=force
+    )
 
 
 def embedder_identity(model: Embedder, precision: str = "fp32") -> str:

@@ -28,20 +28,19 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
     Returns:
         `(checkpoint, configuration)`, or None if the source is not WeSpeaker's (it has a `config.json`).
     """
-    names = list(dict.fromkeys([model_name, model_name.removesuffix(".pt"), model_name.removesuffix(".pt") + ".pt"]))
+    names = _checkpoint_names(model_name)
     folder = Path(source)
     if folder.is_dir():
         folder = folder / kwargs.get("subfolder", "")
         if (folder / "config.json").exists():
             return None
-        checkpoint = next((folder / name for name in names if (folder / name).is_file()), None)
-        config = folder / config_name
-        if checkpoint is None or not config.is_file():
+        files = files_in(folder, model_name, config_name)
+        if files is None:
             raise UserError(
                 f"{source} holds no model: expected config.json and model.safetensors, or WeSpeaker's {names[0]} and "
                 f"{config_name}; found {', '.join(sorted(p.name for p in folder.iterdir())[:10]) or 'nothing'}"
             )
-        return checkpoint, config
+        return files
     if folder.exists():
         raise UserError(f"{source} is a file: give the folder that holds it")
 
@@ -64,6 +63,19 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
     raise UserError(
         f"the repository {source} has {config_name} but none of {', '.join(names)}: name it (model_name=...)"
     )
+
+
+def files_in(folder: Path, model_name: str, config_name: str) -> tuple[Path, Path] | None:
+    """WeSpeaker's `(checkpoint, configuration)` in a local folder; None if it does not hold both."""
+    checkpoints = (folder / name for name in _checkpoint_names(model_name))
+    checkpoint, config = next((path for path in checkpoints if path.is_file()), None), folder / config_name
+    return None if checkpoint is None or not config.is_file() else (checkpoint, config)
+
+
+def _checkpoint_names(model_name: str) -> list[str]:
+    """The name as given, then without and with `.pt`."""
+    stem = model_name.removesuffix(".pt")
+    return list(dict.fromkeys([model_name, stem, f"{stem}.pt"]))
 
 
 def _fetched(source: str | Path, name: str, hub: dict[str, Any]) -> Path | None:
