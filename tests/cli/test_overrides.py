@@ -349,4 +349,4 @@ def test_completion_is_installed_for_the_shell(balr, tmp_path, monkeypatch):
 
 def test_completion_needs_no_torch(run_python):
     code = "import sys; from balr_hf.cli.completion import parser; parser(); assert 'torch' not in sys.modules"
-    run_python("-c", code)
+    run_python("-c", code, cold=True)
