@@ -2,9 +2,16 @@
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import DATA, ENCODER, StepOptions
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.data.skipped import Skipped
+    from balr_hf.data.stores import SaveVectors
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +45,7 @@ def run(arguments: Arguments) -> int:
     device = resolve_devices(arguments.device)[0]
     model = load_autoencoder(arguments)
 
-    def compute(dataset, save):
+    def compute(dataset: "datasets.Dataset", *, save: "SaveVectors") -> "tuple[datasets.Dataset, list[Skipped]]":
         return compute_binary_attributes(model, dataset, device=device, save=save)
 
     return run_step(arguments, "ba", "embedding", weights_digest(model), compute)

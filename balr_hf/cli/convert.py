@@ -3,11 +3,16 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.errors import UserError
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +25,7 @@ class Options:
     target: str = positional("target", "the folder to write: config.json, model.safetensors, ...")
     model_name: str = option("avg_model.pt", "checkpoint's name in a WeSpeaker folder", type=str)
     config_name: str = option("config.yaml", "configuration's name in a WeSpeaker folder", type=str)
-    waveform_scale: float = option(
+    waveform_scale: float | None = option(
         None, "factor on the samples kept with the embedder: 32768 as WeSpeaker (default), 1 as BALR 2.0", type=float
     )
     json: bool = option(False, "print the figures as one JSON object on standard output")
@@ -41,25 +46,31 @@ def run(arguments: Arguments) -> None:
     """Convert."""
     from balr_hf.files import added_to_folder
 
-    source, target = Path(arguments.source), Path(arguments.target)
+    target = Path(arguments.target)
     if target.exists() and not arguments.exist_ok:
         raise UserError(f"{target} exists already: choose another folder, or --exist-ok to write into it")
-    if source.is_file() or source.suffix == ".pt":
-        from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-
-        model = BinaryAttributeAutoEncoder.from_upstream(source)
-        what = f"autoencoder, {model.config.input_dim} values -> {model.config.internal_dim} attributes"
-    else:
-        from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
-
-        model = WespeakerModel.from_pretrained(
-            arguments.source, model_name=arguments.model_name, config_name=arguments.config_name
-        )
-        if arguments.waveform_scale is not None:
-            model.feature_extractor.waveform_scale = arguments.waveform_scale
-        what = f"embedder, {model.config.embed_dim} values"
+    model, what = _read(arguments)
     with added_to_folder(target) as temporary:
         model.save_pretrained(temporary)
     figures = {"model": model.role, "parameters": model.num_parameters()}
     print_json(arguments, {**figures, "saved_in": str(target)})
     logger.info("Wrote %s (%s, %d parameters)", target, what, model.num_parameters())
+
+
+def _read(arguments: Arguments) -> "tuple[BinaryAttributeAutoEncoder | WespeakerModel, str]":
+    """The model of another program's checkpoint, and what it is in words."""
+    source = Path(arguments.source)
+    if source.is_file() or source.suffix == ".pt":
+        from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+
+        autoencoder = BinaryAttributeAutoEncoder.from_upstream(source)
+        sizes = autoencoder.config
+        return autoencoder, f"autoencoder, {sizes.input_dim} values -> {sizes.internal_dim} attributes"
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+
+    embedder = WespeakerModel.from_pretrained(
+        arguments.source, model_name=arguments.model_name, config_name=arguments.config_name
+    )
+    if arguments.waveform_scale is not None:
+        embedder.feature_extractor.waveform_scale = arguments.waveform_scale
+    return embedder, f"embedder, {embedder.config.embed_dim} values"

@@ -4,10 +4,17 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, Section, positional
 from balr_hf.cli.sections import EMBEDDER, FEATURES, SCORER, CorpusOptions, EncoderArguments
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.data.skipped import Skipped
+    from balr_hf.scoring.modeling_scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +25,12 @@ class Options(CorpusOptions):
 
     a: str = positional("a", "an audio file, or an id of --corpus; several of one speaker separated by commas")
     b: str = positional("b", "what it is compared with, likewise")
-    corpus: str = option(None, "corpus that has the two ids: csv, folder, saved Dataset, parquet or Hub id", type=str)
+    corpus: str | None = option(
+        None, "corpus that has the two ids: csv, folder, saved Dataset, parquet or Hub id", type=str
+    )
     top: int = option(10, "attributes to show that speak for, and as many against", type=int, least=1)
     json: bool = option(False, "print JSON, with all attributes, rather than text")
-    html: str = option(None, "also write a self-contained page with the figure to this file", type=str)
+    html: str | None = option(None, "also write a self-contained page with the figure to this file", type=str)
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
 
 
@@ -45,15 +54,14 @@ def run(arguments: Arguments) -> None:
     """Compare and explain."""
     from balr_hf.cli.models import load_named_scorer
     from balr_hf.files import atomic_path, json_text
-    from balr_hf.scoring.trials import side_counts, side_speakers
+    from balr_hf.scoring.trials import side_counts
 
     sides = [_names(text) for text in (arguments.a, arguments.b)]
     dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
     dataset = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
-    speakers = [side_speakers(dataset, [side]) for side in sides]
-    speakers = tuple(None if found is None else str(found[0]) for found in speakers)
+    speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
     explanation = scorer.explain(
         *counts,
         names=(", ".join(sides[0]), ", ".join(sides[1])),
@@ -81,7 +89,7 @@ def _names(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _audio_files(sides: list[list[str]]):
+def _audio_files(sides: list[list[str]]) -> "datasets.Dataset":
     """The files as a corpus whose ids are their paths as typed."""
     import datasets
 
@@ -97,7 +105,7 @@ def _audio_files(sides: list[list[str]]):
     return files.cast_column("audio", datasets.Audio(decode=False))
 
 
-def _recordings(arguments: Arguments, sides: list[list[str]]):
+def _recordings(arguments: Arguments, sides: list[list[str]]) -> "datasets.Dataset":
     """The rows of the corpus that are compared."""
     from balr_hf.data.reading import read_corpus
     from balr_hf.errors import UserError, name_some
@@ -116,7 +124,15 @@ def _recordings(arguments: Arguments, sides: list[list[str]]):
     return corpus.dataset.select([row_of[name] for name in wanted])
 
 
-def _with_attributes(arguments: Arguments, dataset):
+def _speaker(dataset: "datasets.Dataset", side: list[str]) -> str | None:
+    """The speaker of the recordings of a side, as far as the corpus names one."""
+    from balr_hf.scoring.trials import side_speakers
+
+    found = side_speakers(dataset, [side])
+    return None if found is None else str(found[0])
+
+
+def _with_attributes(arguments: Arguments, dataset: "datasets.Dataset") -> "datasets.Dataset":
     """The recordings with `ba`: computed, with the embeddings before them, for those that have none."""
     import datasets
 
@@ -131,7 +147,7 @@ def _with_attributes(arguments: Arguments, dataset):
         return dataset
     datasets.disable_progress_bars()
     devices = resolve_devices(arguments.device)
-    skipped = []
+    skipped: list[Skipped] = []
     if not vector_present(dataset, "embedding").all():
         dataset, skipped = compute_embeddings(load_embedder(arguments), dataset, devices=devices[:1])
     if not skipped:
@@ -141,7 +157,7 @@ def _with_attributes(arguments: Arguments, dataset):
     return dataset
 
 
-def _remarks(scorer, sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:
+def _remarks(scorer: "Scorer", sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:
     """Cautions that only the recordings and the scorer together give."""
     remarks = []
     if set(sides[0]) & set(sides[1]):

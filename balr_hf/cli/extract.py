@@ -2,10 +2,18 @@
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import DATA, EMBEDDER, FEATURES, StepOptions
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.data.skipped import Skipped
+    from balr_hf.data.stores import SaveVectors
+    from balr_hf.training.arguments import DataArguments
 
 logger = logging.getLogger(__name__)
 
@@ -15,7 +23,7 @@ class Options(StepOptions):
     """Options of `balr extract`."""
 
     input: str = positional("input", "csv, folder of audio, audio file, saved Dataset, parquet or Hub dataset")
-    num_proc: int = option(None, "processes; one a device by default", type=int, least=1)
+    num_proc: int | None = option(None, "processes; one a device by default", type=int, least=1)
     precision: str = option(
         "fp32",
         "fp32, tf32 (GPUs) or bf16: faster where the hardware has it, and a little off",
@@ -45,9 +53,9 @@ def run(arguments: Arguments) -> int:
 
     devices = resolve_devices(arguments.device)
     model = load_embedder(arguments)
-    data = arguments.section("data")
+    data: DataArguments = arguments.section("data")
 
-    def compute(dataset, save):
+    def compute(dataset: "datasets.Dataset", *, save: "SaveVectors") -> "tuple[datasets.Dataset, list[Skipped]]":
         return compute_embeddings(
             model,
             dataset,

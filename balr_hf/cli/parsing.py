@@ -67,7 +67,7 @@ class Section:
         """The keys that overrides can set."""
         return [f.name for f, _ in self.fields() if f.name != self.selects]
 
-    def fields(self) -> list[tuple[Field, str]]:
+    def fields(self) -> list[tuple[Field[Any], str]]:
         """`(field, its name among all settings of the command, which makes its flag)`."""
         return [(f, self.prefix + f.metadata.get("flat", f.name)) for f in fields(self.arguments)]
 
@@ -133,7 +133,8 @@ class Command:
 
     def parser(self) -> ArgumentParser:
         """The parser of the flags, grouped by what they are of."""
-        flat_fields, titles = [], {}
+        flat_fields: list[tuple[str, Any, Any]] = []
+        titles: dict[str, str] = {}
         for section in [Section("", self.options), *self.sections]:
             for f, name in section.fields():
                 metadata = dict(f.metadata)
@@ -267,7 +268,7 @@ class Command:
         arguments.set(name, key, converted)
 
 
-def _is_positional(f: Field) -> bool:
+def _is_positional(f: Field[Any]) -> bool:
     return "args" in f.metadata and not f.metadata["args"][0].startswith("-")
 
 
@@ -280,8 +281,9 @@ class _GroupedParser(ArgumentParser):
         **kwargs: of `argparse.ArgumentParser`.
     """
 
-    def __init__(self, options_class: type, titles: dict[str, str], **kwargs: Any):
-        self._titles, self._groups = titles, {}
+    def __init__(self, options_class: type, titles: dict[str, str], **kwargs: Any) -> None:
+        self._titles = titles
+        self._groups: dict[str, argparse._ArgumentGroup] = {}
         super().__init__(options_class, **kwargs)
 
     def error(self, message: str) -> NoReturn:
@@ -317,7 +319,7 @@ class Arguments:
         own_classes: the paths of those classes, by part.
     """
 
-    def __init__(self, command: Command, flat: Any, given: set[str]):
+    def __init__(self, command: Command, flat: Any, given: set[str]) -> None:
         self._command, self._flat, self.given = command, flat, given
         self.own: dict[str, dict[str, Any]] = {}
         self.own_classes: dict[str, str] = {}

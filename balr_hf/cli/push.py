@@ -24,18 +24,20 @@ class Options:
     )
     repo: str = positional("repo", "repository on the Hub, NAME/REPOSITORY; made if there is none")
     private: bool = option(False, "make a new repository private")
-    revision: str = option(None, "branch to commit to, made if there is none; the main one by default", type=str)
-    message: str = option(None, "of the commit", type=str)
-    results: str = option(
+    revision: str | None = option(
+        None, "branch to commit to, made if there is none; the main one by default", type=str
+    )
+    message: str | None = option(None, "of the commit", type=str)
+    results: str | None = option(
         None, "runs of balr score test for the card and its model-index, separated by commas", type=str
     )
-    datasets: str = option(None, "Hub ids of the training data for the card, separated by commas", type=str)
-    base_models: str = option(
+    datasets: str | None = option(None, "Hub ids of the training data for the card, separated by commas", type=str)
+    base_models: str | None = option(
         None, "Hub ids of the models whose output it takes, for the card: EMBEDDER or EMBEDDER,AUTOENCODER", type=str
     )
-    license: str = option(None, "licence for the card, as the Hub names it: mit, cc-by-4.0, ...", type=str)
+    license: str | None = option(None, "licence for the card, as the Hub names it: mit, cc-by-4.0, ...", type=str)
     split: str = option("train", "of a corpus: the name of this part", type=str)
-    prepare: str = option(
+    prepare: str | None = option(
         None, "do not upload: write what would be uploaded of a model, card included, to this new folder", type=str
     )
 

@@ -3,12 +3,16 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from balr_hf.scoring.modeling_scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +31,10 @@ class Options(TrialOptions):
         type=str,
         among=("affine", "fusion"),
     )
-    folds: int = option(
+    folds: int | None = option(
         None, "also cross-validate by speaker with this many folds: what to expect of new speakers", type=int, least=3
     )
-    describe: str = option(
+    describe: str | None = option(
         None, "what speech the trials are of, e.g. 'telephone, German': explanations and cards will say so", type=str
     )
 
@@ -71,11 +75,11 @@ def run(arguments: Arguments) -> None:
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
         )
-    speakers = names[trials.enroll], names[trials.test]
-    labels = speakers[0] == speakers[1]
+    enroll, test = names[trials.enroll], names[trials.test]
     evidence, labels, speakers = scorer.calibration_evidence(
-        counts, counts, labels, arguments.method, speakers, trials, progress=True
+        counts, counts, enroll == test, arguments.method, (enroll, test), trials, progress=True
     )
+    assert speakers is not None  # since they were given
     unit = scorer.score_unit
     calibration = fit_calibration(evidence, labels, arguments.method, speakers, unit=unit)
     raw = evidence.sum(1) if evidence.ndim == 2 else evidence
@@ -104,7 +108,7 @@ def run(arguments: Arguments) -> None:
     logger.info("%s\nSaved in %s", text, folder)
 
 
-def _save(arguments: Arguments, scorer, report: dict) -> Path:
+def _save(arguments: Arguments, scorer: "Scorer", report: dict[str, Any]) -> Path:
     """Write the scorer: into the folder that it came from, unless another is named or that is not the user's."""
     from balr_hf.checkpoints import resolve_checkpoint
     from balr_hf.files import changed_folder, new_run_folder, write_json

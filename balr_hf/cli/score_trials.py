@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
@@ -14,7 +12,12 @@ from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+
     from balr_hf.evaluation import Evaluation
+    from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +68,10 @@ def run(arguments: Arguments) -> None:
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
     write_scores(folder / "scores.csv", trials, columns, sep)
     sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
+    labels = None if sides is None else sides[0] == sides[1]
     evaluation = Evaluation.of(
         scores,
-        None if sides is None else sides[0] == sides[1],
+        labels,
         sides,
         raw=raw if calibrated else None,
         cosines=None if sides is None else _embedding_cosines(dataset, trials),
@@ -82,12 +86,12 @@ def run(arguments: Arguments) -> None:
     metrics = evaluation.to_dict()
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:
-        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, speakers)
+        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels)
     print_json(arguments, {**metrics, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", evaluation.describe(), folder)
 
 
-def _applies_calibration(arguments: Arguments, scorer, speakers: np.ndarray | None) -> bool:
+def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.ndarray | None") -> bool:
     """Whether scores are calibrated, after a check that nothing is tested on speakers that it was fitted on."""
     from balr_hf.errors import name_some
 
@@ -111,8 +115,10 @@ def _applies_calibration(arguments: Arguments, scorer, speakers: np.ndarray | No
     return arguments.calibrated and scorer.is_calibrated and not known
 
 
-def _embedding_cosines(dataset, trials) -> np.ndarray | None:
+def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray | None":
     """Cosine of the two sides' mean embeddings, for each trial; None without embeddings."""
+    import numpy as np
+
     from balr_hf.errors import UserError
     from balr_hf.scoring.trials import side_embeddings
 
@@ -129,7 +135,13 @@ def _embedding_cosines(dataset, trials) -> np.ndarray | None:
 
 
 def _draw(
-    folder: Path, evaluation: "Evaluation", scorer, counts, trials, columns: dict, speakers: np.ndarray | None
+    folder: Path,
+    evaluation: "Evaluation",
+    scorer: "Scorer",
+    counts: "np.ndarray",
+    trials: "Trials",
+    columns: "dict[str, np.ndarray]",
+    labels: "np.ndarray | None",
 ) -> None:
     from balr_hf.figures import attributes, performance
     from balr_hf.figures.style import save_figure
@@ -138,19 +150,18 @@ def _draw(
     figures = {}
     if scorer.parameter_names:
         figures["parameters"] = attributes.parameters(scorer)
-    if evaluation.note is not None:
+    if labels is None or evaluation.note is not None:
         logger.warning("No plots of the scores: %s", evaluation.note)
     else:
-        labels = speakers[trials.enroll] == speakers[trials.test]
-        calibrated = evaluation.calibration is not None
-        systems = {evaluation.calibration["method"] if calibrated else "raw": columns["scores"]}
-        if calibrated:
+        calibration = evaluation.calibration
+        systems = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
+        if calibration is not None:
             systems["raw"] = columns["raw_scores"]
         figures["tippett"] = performance.tippett(systems, labels)
         figures["det"] = performance.det(systems, labels)
         figures["ece"] = performance.ece(columns["scores"], labels)
         figures["pav"] = performance.pav(columns["scores"], labels)
-        means = mean_terms(scorer, counts, trials, labels, calibrated=calibrated, progress=True)
+        means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():
         save_figure(figure, folder, name)

@@ -19,14 +19,16 @@ CORPUS_GROUP = "corpus and device"
 class CorpusOptions(Checked):
     """How a command reads its corpora, and where it runs."""
 
-    audio_formats: tuple = option(
+    audio_formats: tuple[str, ...] = option(
         AUDIO_FORMATS, "extensions of audio files to look for in a folder", type=names, group=CORPUS_GROUP
     )
-    root_dir: str = option(
+    root_dir: str | None = option(
         None, "what relative paths in a csv start from; the csv's folder by default", type=str, group=CORPUS_GROUP
     )
     device: str = option("cpu", "cpu, cuda, cuda:0, cuda:0,1 or mps", type=str, group=CORPUS_GROUP)
-    config_path: str = option(None, "folder of a YAML file with overrides", type=str, group="configuration file")
+    config_path: str | None = option(
+        None, "folder of a YAML file with overrides", type=str, group="configuration file"
+    )
     config_name: str = option("config", "name of that file", type=str, group="configuration file")
 
 
@@ -37,8 +39,10 @@ class StepOptions(CorpusOptions):
     json: bool = option(False, "print the figures as one JSON object on standard output")
     force: bool = option(False, "compute vectors anew where there are some already")
     save_output: bool = option(True, "save what is computed")
-    save_dir: str = option(None, "where to save; beside the recordings by default (required for a Dataset)", type=str)
-    save_format: str = option(
+    save_dir: str | None = option(
+        None, "where to save; beside the recordings by default (required for a Dataset)", type=str
+    )
+    save_format: str | None = option(
         None,
         "txt, npy, pkl or dataset; txt for csv, folder and file inputs, dataset for a Dataset",
         type=str,
@@ -53,7 +57,7 @@ class RunOptions(CorpusOptions):
     """Options of the commands that make a run's folder."""
 
     json: bool = option(False, "print the figures as one JSON object on standard output")
-    save_dir: str = option(None, "the run's folder; numbered anew if it exists", type=str)
+    save_dir: str | None = option(None, "the run's folder; numbered anew if it exists", type=str)
     exist_ok: bool = option(False, "use --save-dir even if it exists")
 
 
@@ -69,7 +73,7 @@ class TrialOptions(RunOptions):
 class EmbedderArguments(Checked):
     """Which embedder (`embeddings.model.*`)."""
 
-    model_repo: str = option(
+    model_repo: str | None = option(
         None,
         "folder or Hub repository of the embedder, this package's or WeSpeaker's; the small demonstration model that "
         "ships with the package by default",
@@ -79,51 +83,51 @@ class EmbedderArguments(Checked):
     config_name: str = option(
         "config.yaml", "configuration's name in a WeSpeaker repository", type=str, flat="model_config_name"
     )
-    model_dir: str = option(None, "where downloads are kept; the Hub's cache by default", type=str)
+    model_dir: str | None = option(None, "where downloads are kept; the Hub's cache by default", type=str)
 
 
 @dataclass
 class FeatureArguments(Checked):
     """Changes to the embedder's features (`embeddings.model.features.*`); by default the embedder's own."""
 
-    num_mel_bins: int = option(None, "mel filters", type=int, least=1)
-    frame_length: int = option(None, "in ms", type=int, least=1)
-    frame_shift: int = option(None, "in ms", type=int, least=1)
-    dither: float = option(None, "noise added to the samples", type=float, least=0)
-    waveform_scale: float = option(None, "factor on the samples: 32768 as WeSpeaker, 1 as BALR 2.0", type=float)
+    num_mel_bins: int | None = option(None, "mel filters", type=int, least=1)
+    frame_length: int | None = option(None, "in ms", type=int, least=1)
+    frame_shift: int | None = option(None, "in ms", type=int, least=1)
+    dither: float | None = option(None, "noise added to the samples", type=float, least=0)
+    waveform_scale: float | None = option(None, "factor on the samples: 32768 as WeSpeaker, 1 as BALR 2.0", type=float)
 
 
 @dataclass
 class EncoderArguments(Checked):
     """Which autoencoder (`encoder.model.*`)."""
 
-    checkpoint_path: str = option(
+    checkpoint_path: str | None = option(
         None,
         "folder, training run, BALR's .pt or Hub repository; the shipped demonstration model by default",
         type=str,
     )
-    input_dim: int = option(None, "checked against the checkpoint, if given", type=int)
-    internal_dim: int = option(None, "checked against the checkpoint, if given", type=int)
+    input_dim: int | None = option(None, "checked against the checkpoint, if given", type=int)
+    internal_dim: int | None = option(None, "checked against the checkpoint, if given", type=int)
 
 
 @dataclass
 class LossesArguments(Checked):
     """Which losses (`trainer.losses`)."""
 
-    losses: tuple = option(DEFAULT_LOSSES, f"any of {', '.join(LOSS_ARGUMENTS)}", type=names)
+    losses: tuple[str, ...] = option(DEFAULT_LOSSES, f"any of {', '.join(LOSS_ARGUMENTS)}", type=names)
 
 
 @dataclass
 class ScorerArguments(Checked):
     """Which scorer, and its settings (`scorer.*`)."""
 
-    scorer: str = option(
+    scorer: str | None = option(
         None,
         f"{', '.join(SCORERS)}, or the path of a class of your own; beta, or the checkpoint's kind, by default",
         type=str,
     )
-    checkpoint_path: str = option(None, "a fitted scorer's folder", type=str)
-    n_attributes: int = option(None, "checked against the corpus, if given", type=int)
+    checkpoint_path: str | None = option(None, "a fitted scorer's folder", type=str)
+    n_attributes: int | None = option(None, "checked against the corpus, if given", type=int)
     n_iterations: int = option(100, "iterations of the fit (beta, maxllr)", type=int, least=1, of=("beta", "maxllr"))
     K: int = option(2, "values an attribute can take (beta)", type=int, args=["--K"], least=2, of=("beta",))
     eps: float = option(

@@ -26,13 +26,15 @@ def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compu
     Returns:
         exit status: 1 if nothing could be done, else 0.
     """
-    both = arguments.save_format == "dataset" or not arguments.save_output
+    vectors: tuple[str, ...] = ("embedding",) if needs == "embedding" else ()
+    if arguments.save_format == "dataset" or not arguments.save_output or is_dataset_source(arguments.input):
+        vectors = ("embedding", "ba")
     corpus = read_corpus(
         arguments.input,
         audio_formats=arguments.audio_formats,
         root_dir=arguments.root_dir,
         save_dir=arguments.save_dir,
-        vectors=("embedding", "ba") if both or is_dataset_source(arguments.input) else {needs} & {"embedding"},
+        vectors=vectors,
     )
     if arguments.save_output:
         store = open_store(

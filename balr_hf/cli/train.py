@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
@@ -11,6 +11,9 @@ from balr_hf.cli.suggestions import did_you_mean
 from balr_hf.errors import ConfigError
 from balr_hf.options import option
 from balr_hf.training.arguments import LOSS_ARGUMENTS
+
+if TYPE_CHECKING:
+    import datasets
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +24,7 @@ class Options(RunOptions):
 
     train: str = positional("train", "training set, with embeddings and speakers")
     val: str = positional("val", "validation set, with embeddings and speakers")
-    resume_from: str = option(None, "folder of an interrupted run to go on with", type=str)
+    resume_from: str | None = option(None, "folder of an interrupted run to go on with", type=str)
 
 
 COMMAND = Command(
@@ -43,8 +46,6 @@ def run(arguments: Arguments) -> None:
 
     import torch
 
-    from balr_hf.data.reading import read_corpus
-    from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
     from balr_hf.training.losses import build_losses
     from balr_hf.training.trainer import BinaryAttributeEncoderTrainer
@@ -59,15 +60,9 @@ def run(arguments: Arguments) -> None:
         if device is not None:
             torch.cuda.set_device(device)
             os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
-    sets = []
-    for path in (arguments.train, arguments.val):
-        corpus = read_corpus(
-            path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("embedding",)
-        )
-        warn_skipped(corpus.skipped, f"Reading {path}")
-        sets.append(corpus.dataset)
     trainer = BinaryAttributeEncoderTrainer(
-        *sets,
+        _read_set(arguments, arguments.train),
+        _read_set(arguments, arguments.val),
         data_config=arguments.section("data"),
         loss_funcs=losses,
         **vars(arguments.section("trainer")),
@@ -80,6 +75,18 @@ def run(arguments: Arguments) -> None:
     if trainer.accelerator.is_main_process:
         figures = {"epochs": trainer.epoch, "best_validation_loss": trainer.best_loss, "history": trainer.history}
         print_json(arguments, {**figures, "saved_in": str(trainer.save_dir)})
+
+
+def _read_set(arguments: Arguments, path: str) -> "datasets.Dataset":
+    """The corpus at `path` with its embeddings; the recordings that could not be read are named in a warning."""
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
+
+    corpus = read_corpus(
+        path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("embedding",)
+    )
+    warn_skipped(corpus.skipped, f"Reading {path}")
+    return corpus.dataset
 
 
 def _loss_settings(arguments: Arguments) -> dict[str, Any]:
