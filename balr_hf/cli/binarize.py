@@ -1,7 +1,7 @@
 """`balr binarize`: embeddings -> binary attributes."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
@@ -20,14 +20,17 @@ logger = logging.getLogger(__name__)
 class Options(StepOptions):
     """Options of `balr binarize`."""
 
-    input: str = positional("input", "csv, folder, saved Dataset, parquet or Hub dataset, with embeddings")
+    input: str = positional(
+        "input", "corpus with embeddings: a csv, a folder, a saved Dataset, a parquet file or a Hub dataset"
+    )
 
 
 COMMAND = Command(
     "binarize",
-    "Turn each recording's embedding into binary attributes.",
+    "Turn the embedding of each recording into binary attributes. By default the attributes of files go to "
+    "NAME_ba.txt beside each recording. The embeddings come from balr extract.",
     Options,
-    [ENCODER, DATA],
+    [ENCODER, replace(DATA, note="these settings are for training and have no effect here")],
     epilog="""examples:
   balr binarize corpus.csv
   balr binarize --save-dir attributes corpus.csv encoder.model.checkpoint_path=runs/train/best""",
@@ -35,7 +38,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> int:
-    """Binarize; returns the exit status."""
+    """Binarize embeddings; returns the exit status."""
     from balr_hf.attributes.binarization import compute_binary_attributes
     from balr_hf.checkpoints import weights_digest
     from balr_hf.cli.models import load_autoencoder

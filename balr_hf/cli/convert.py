@@ -21,20 +21,27 @@ logger = logging.getLogger(__name__)
 class Options:
     """Options of `balr convert`."""
 
-    source: str = positional("source", "BALR's autoencoder (.pt), or WeSpeaker's folder or Hub repository")
-    target: str = positional("target", "the folder to write: config.json, model.safetensors, ...")
-    model_name: str = option("avg_model.pt", "checkpoint's name in a WeSpeaker folder", type=str)
-    config_name: str = option("config.yaml", "configuration's name in a WeSpeaker folder", type=str)
-    waveform_scale: float | None = option(
-        None, "factor on the samples kept with the embedder: 32768 as WeSpeaker (default), 1 as BALR 2.0", type=float
+    source: str = positional(
+        "source", "an autoencoder of BALR (.pt file), or an embedder of WeSpeaker (folder or Hub repository)"
     )
-    json: bool = option(False, "print the figures as one JSON object on standard output")
-    exist_ok: bool = option(False, "write into the target folder even if it exists")
+    target: str = positional("target", "folder to write config.json, model.safetensors, ... to")
+    model_name: str = option("avg_model.pt", "name of the checkpoint file, for WeSpeaker's embedders", type=str)
+    config_name: str = option("config.yaml", "name of the configuration file, for WeSpeaker's embedders", type=str)
+    waveform_scale: float | None = option(
+        None,
+        "factor that the embedder scales samples (between -1 and 1) by; 1 is that of BALR 2.0 [default: 32768, as in "
+        "WeSpeaker]",
+        type=float,
+    )
+    json: bool = option(False, "print the results to standard output, as one JSON object")
+    exist_ok: bool = option(
+        False, "write into the target folder even if it exists; the files of a model in it are replaced"
+    )
 
 
 COMMAND = Command(
     "convert",
-    "Convert a checkpoint to a folder that from_pretrained and the other commands read.",
+    "Convert a checkpoint of BALR or WeSpeaker to a folder that from_pretrained and the other commands can read.",
     Options,
     epilog="""examples:
   balr convert BAE_mse.pt models/bae-mse
@@ -43,7 +50,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Convert."""
+    """Convert a checkpoint and save it."""
     from balr_hf.files import added_to_folder
 
     target = Path(arguments.target)
@@ -58,7 +65,7 @@ def run(arguments: Arguments) -> None:
 
 
 def _read(arguments: Arguments) -> "tuple[BinaryAttributeAutoEncoder | WespeakerModel, str]":
-    """The model of another program's checkpoint, and what it is in words."""
+    """The model that the checkpoint holds, and its description for a message."""
     source = Path(arguments.source)
     if source.is_file() or source.suffix == ".pt":
         from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder

@@ -26,19 +26,26 @@ logger = logging.getLogger(__name__)
 class Options(TrialOptions):
     """Options of `balr score test`."""
 
-    test: str = positional("test", "corpus with binary attributes; with speakers, the scores are evaluated")
-    trials: str = positional("trials", "trial list: two columns of recording ids, several separated by commas")
+    test: str = positional("test", "corpus with binary attributes; if it names the speakers, the scores are evaluated")
+    trials: str = positional(
+        "trials",
+        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas",
+    )
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
     bootstrap: int = option(
-        1000, "draws of speakers for the 95 % intervals of the metrics; 0 for no intervals", type=int, least=0
+        1000,
+        "how often the speakers are drawn anew for the 95 % intervals of the metrics; 0 for no intervals",
+        type=int,
+        least=0,
     )
-    plots: bool = option(False, "also draw Tippett, ECE, PAV, DET and attribute plots, as PNG and SVG")
+    plots: bool = option(False, "also draw Tippett, ECE, PAV, DET and attribute plots (PNG and SVG)")
 
 
 COMMAND = Command(
     "score test",
-    "Score a list of trials: scores.csv and metrics.json go to runs/score, runs/score2, ... Scores are natural-log "
-    "likelihood ratios if the scorer is calibrated, else raw sums.",
+    "Score a list of trials, that is pairs of recordings, and evaluate the scores. scores.csv and metrics.json go to "
+    "runs/score, runs/score2, ... The scores are natural-log likelihood ratios if the scorer is calibrated; raw "
+    "scores are not likelihood ratios.",
     Options,
     [SCORER],
     epilog="""examples:
@@ -49,7 +56,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Score, evaluate, save."""
+    """Score the trials, evaluate the scores, and save both."""
     from balr_hf.checkpoints import weights_digest
     from balr_hf.evaluation import Evaluation
     from balr_hf.files import new_run_folder, write_json
@@ -92,7 +99,7 @@ def run(arguments: Arguments) -> None:
 
 
 def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.ndarray | None") -> bool:
-    """Whether scores are calibrated, after a check that nothing is tested on speakers that it was fitted on."""
+    """Whether to calibrate the scores; warns if the scorer was fitted to or calibrated on speakers of the test."""
     from balr_hf.errors import name_some
 
     if speakers is None or arguments.allow_overlap:
@@ -116,7 +123,7 @@ def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.n
 
 
 def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray | None":
-    """Cosine of the two sides' mean embeddings, for each trial; None without embeddings."""
+    """Cosine of the mean embeddings of the two sides, `(trials,)`; None if embeddings are missing."""
     import numpy as np
 
     from balr_hf.errors import UserError
@@ -126,7 +133,7 @@ def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.nda
         return None
     try:
         sides = side_embeddings(dataset, trials.sides)
-    except UserError:  # the trials need attributes only
+    except UserError:  # some recording has no embedding, which scoring does not need
         return None
     sides /= np.linalg.norm(sides, axis=1, keepdims=True).clip(min=1e-12)
     starts = range(0, len(trials), 65536)
@@ -143,6 +150,7 @@ def _draw(
     columns: "dict[str, np.ndarray]",
     labels: "np.ndarray | None",
 ) -> None:
+    """Draw the plots and save them in `folder`."""
     from balr_hf.figures import attributes, performance
     from balr_hf.figures.style import save_figure
     from balr_hf.scoring.trials import mean_terms

@@ -22,26 +22,30 @@ logger = logging.getLogger(__name__)
 class Options(RunOptions):
     """Options of `balr train`."""
 
-    train: str = positional("train", "training set, with embeddings and speakers")
-    val: str = positional("val", "validation set, with embeddings and speakers")
-    resume_from: str | None = option(None, "folder of an interrupted run to go on with", type=str)
+    train: str = positional(
+        "train",
+        "training set: a corpus (csv, folder, saved Dataset, parquet file, Hub dataset) with embeddings and speakers",
+    )
+    val: str = positional("val", "validation set: a corpus likewise")
+    resume_from: str | None = option(None, "folder of an interrupted run to continue", type=str)
 
 
 COMMAND = Command(
     "train",
-    "Train the binary-attribute autoencoder. Results go to runs/train, runs/train2, ...: best/, last/, history.json.",
+    "Train the autoencoder that turns embeddings into binary attributes. The results go to runs/train, runs/train2, "
+    "...: best/ (the model with the lowest validation loss), last/ (the latest model) and history.json.",
     Options,
     [*LOSS_SECTIONS, LOSSES, TRAINER, DATA],
     epilog="""examples:
-  balr train train.csv test.csv
-  balr train train.csv test.csv trainer.epochs=10 'trainer.losses=[mse, arcface]' trainer.losses.arcface.weight=1
-  accelerate launch --multi_gpu -m balr_hf.cli.main train train.csv test.csv --device cuda
-  balr train train.csv test.csv --resume-from runs/train""",
+  balr train train.csv val.csv
+  balr train train.csv val.csv trainer.epochs=10 'trainer.losses=[mse, arcface]' trainer.losses.arcface.weight=1
+  accelerate launch --multi_gpu -m balr_hf.cli.main train train.csv val.csv --device cuda
+  balr train train.csv val.csv --resume-from runs/train""",
 )
 
 
 def run(arguments: Arguments) -> None:
-    """Train."""
+    """Train an autoencoder."""
     import os
 
     import torch
