@@ -122,7 +122,7 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
         )
     if scorer.config.num_attributes != num_attributes:
         raise UserError(f"the scorer knows {scorer.config.num_attributes} attributes, the corpus has {num_attributes}")
-    return scorer.to(resolve_devices(arguments.device)[0])
+    return scorer.to(resolve_devices(arguments.device)[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
 
 
 def _check_fitted_with(arguments: Arguments, scorer: "Scorer", wanted: dict[str, Any]) -> None:

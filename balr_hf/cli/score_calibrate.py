@@ -108,7 +108,7 @@ def run(arguments: Arguments) -> None:
         text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
     elif len(calibration.speakers) < FEW_SPEAKERS:
         text += "; --folds 5 shows what to expect of new speakers"
-    scorer.set_calibration(calibration).to("cpu")
+    scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     if arguments.describe:
         scorer.config.calibration["speech"] = arguments.describe
     folder = _save(arguments, scorer, report)

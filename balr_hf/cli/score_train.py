@@ -60,10 +60,10 @@ def run(arguments: Arguments) -> None:
             f"scorer.n_attributes={settings.n_attributes}, but the corpus has {counts.shape[1]} attributes"
         )
     scorer = build_scorer(name, num_attributes=counts.shape[1], **configuration)
-    scorer.to(device).fit(counts, speakers)
+    scorer.to(device).fit(counts, speakers)  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:
-        scorer.to("cpu").save_pretrained(temporary)
+        scorer.to("cpu").save_pretrained(temporary)  # type: ignore[arg-type]  # as above
     fitted = {
         "scorer": type(scorer).__name__,
         "speakers": len(speakers),
