@@ -110,7 +110,7 @@ def run(arguments: Arguments) -> None:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     if arguments.describe:
-        scorer.config.calibration["speech"] = arguments.describe
+        scorer.config.calibration = {**calibration.describe(), "speech": arguments.describe}
     folder = _save(arguments, scorer, report)
     print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)
