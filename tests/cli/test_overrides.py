@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from balr_hf.cli import binarize, explain, extract, score_train, score_trials, train
+from balr_hf.cli import binarize, explain, extract, push, score_train, score_trials, train
 from balr_hf.cli.models import load_embedder, scorer_configuration, scorer_name
 from balr_hf.errors import ConfigError, UserError
 
@@ -227,6 +227,22 @@ def test_help_is_in_groups_and_offers_nothing_that_is_refused(capsys):
         path, keys = line.strip().split(".*: ")
         for key in keys.split(", "):
             assert f"{path}.{key}" not in ("trainer.losses.losses", "scorer.scorer")
+
+
+def test_help_says_which_settings_count_and_can_be_copied(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    texts = {}
+    for command in (extract, binarize, train, push):
+        with pytest.raises(SystemExit):
+            command.COMMAND.parse(["--help"])
+        texts[command] = capsys.readouterr().out
+        settings, examples = texts[command].split("examples:\n")
+        assert examples == command.COMMAND.epilog.removeprefix("examples:\n") + "\n"
+        assert max(map(len, settings.split("positional arguments:")[0].splitlines()[1:])) < 60
+    assert "extract uses batch_size" in texts[extract]
+    assert "have no effect here" in " ".join(texts[binarize].split())
+    assert "trainer.losses.arcface.*: ArcFace speaker" in texts[train]
+    assert texts[push].startswith("usage: balr push [OPTIONS] SOURCE REPO\n")
 
 
 @pytest.fixture
