@@ -9,13 +9,15 @@ compare("questioned.wav", "known.wav")["calibrated_llr"]
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from transformers import AutoModel, Pipeline
+from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers.pipelines import PIPELINE_REGISTRY
+
+# There is no public name for these two; `get_iterator` of the base class is made of them, and ours must be too.
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
@@ -26,6 +28,10 @@ from balr_hf.errors import UserError
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
+
+if TYPE_CHECKING:
+    from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
 
 class BinaryAttributesPipeline(Pipeline):
@@ -51,13 +57,22 @@ class BinaryAttributesPipeline(Pipeline):
         AudioError: a recording that cannot be used, with the reason.
     """
 
-    _load_processor = False
-    _load_image_processor = False
-    _load_video_processor = False
-    _load_feature_extractor = False  # the embedder has its own
-    _load_tokenizer = False
+    # `pipeline` asks for these flags, which have no public name, what to load beside the model: nothing, since an
+    # embedder has its feature extractor. (The base class sets them to None, which mypy takes for their type.)
+    _load_processor: bool | None = False  # type: ignore[assignment]
+    _load_image_processor: bool | None = False  # type: ignore[assignment]
+    _load_video_processor: bool | None = False  # type: ignore[assignment]
+    _load_feature_extractor: bool | None = False  # type: ignore[assignment]
+    _load_tokenizer: bool | None = False  # type: ignore[assignment]
 
-    def __init__(self, model, autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None, **kwargs):
+    feature_extractor: "WespeakerFeatureExtractor"
+
+    def __init__(
+        self,
+        model: "WespeakerModel",
+        autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
+        **kwargs: Any,
+    ):
         kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
         super().__init__(model, **kwargs)
         self.model.eval()
@@ -70,11 +85,12 @@ class BinaryAttributesPipeline(Pipeline):
                 f"the embedder makes {model.config.embed_dim} values, the autoencoder expects "
                 f"{autoencoder.config.input_dim}: use the autoencoder trained for this embedder"
             )
-        self.autoencoder = autoencoder.to(self.device).eval()
-        self._embedder = self.model.for_inference()
+        self.autoencoder = autoencoder.eval()
+        self.autoencoder.to(self.device)  # type: ignore[arg-type]  # transformers wraps `to` in what is no method to mypy
+        self._embedder = model.for_inference()
 
     @staticmethod
-    def _shipped(source, own: str, needed: str, role: str) -> Path:
+    def _shipped(source: PreTrainedModel, own: str, needed: str, role: str) -> Path:
         """The package's model that goes with another of its models."""
         if str(source.name_or_path) != str(resource(own)):
             raise UserError(
@@ -82,12 +98,13 @@ class BinaryAttributesPipeline(Pipeline):
             )
         return resource(needed)
 
-    def _sanitize_parameters(self, **kwargs) -> tuple[dict, dict, dict]:
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
         if kwargs:
             raise TypeError(f"{self.task} knows no {', '.join(kwargs)}")
         return {}, {}, {}
 
-    def preprocess(self, recording: Any) -> dict[str, list]:
+    # The steps (here and below) override ones that transformers declares for tensors; lists are handed on here.
+    def preprocess(self, recording: Any) -> dict[str, list]:  # type: ignore[override]
         return {"recordings": [[self._samples(recording)]]}
 
     def _samples(self, recording: Any) -> np.ndarray:
@@ -100,7 +117,7 @@ class BinaryAttributesPipeline(Pipeline):
             raise AudioError(f"{recording}: {samples}" if isinstance(recording, str | Path) else samples)
         return samples
 
-    def _forward(self, inputs: dict[str, list]) -> dict[str, list]:
+    def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
         """All recordings of all items at once; then one array an item again."""
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
@@ -109,12 +126,21 @@ class BinaryAttributesPipeline(Pipeline):
         outputs = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}
 
-    def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:
+    def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         bits = outputs["ba"][0][0]
         return {"ba": bits, "active": np.flatnonzero(bits).tolist(), "embedding": outputs["embedding"][0][0]}
 
-    def get_iterator(self, inputs, num_workers, batch_size, preprocess_params, forward_params, postprocess_params):
+    def get_iterator(
+        self,
+        inputs: Any,
+        num_workers: int,
+        batch_size: int,
+        preprocess_params: dict[str, Any],
+        forward_params: dict[str, Any],
+        postprocess_params: dict[str, Any],
+    ) -> PipelineIterator:
         """As the base's, but a batch keeps recordings of different lengths as they are."""
+        dataset: PipelineDataset | PipelineIterator
         if hasattr(inputs, "__len__"):
             dataset = PipelineDataset(inputs, self.preprocess, preprocess_params)
         else:
@@ -157,7 +183,13 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         >>> compare([("a.wav", "b.wav"), ("a.wav", "c.wav")], batch_size=8)
     """
 
-    def __init__(self, model, autoencoder=None, scorer: str | Path | Scorer | None = None, **kwargs):
+    def __init__(
+        self,
+        model: "WespeakerModel",
+        autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
+        scorer: str | Path | Scorer | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(model, autoencoder, **kwargs)
         if scorer is None:
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
@@ -168,17 +200,24 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 f"the autoencoder makes {self.autoencoder.config.internal_dim} attributes, the scorer knows "
                 f"{scorer.config.num_attributes}: use a scorer fitted to this autoencoder's attributes"
             )
-        self.scorer = scorer.to(self.device)
+        self.scorer = scorer
+        self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
 
-    def __call__(self, inputs, test=None, **kwargs):
+    def __call__(self, inputs: Any, test: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]  # a second side
         return super().__call__(inputs if test is None else (inputs, test), **kwargs)
 
-    def _sanitize_parameters(self, top_k=None, return_explanation=None, names=None, **kwargs):
+    def _sanitize_parameters(
+        self,
+        top_k: int | None = None,
+        return_explanation: bool | None = None,
+        names: tuple[str, str] | None = None,
+        **kwargs: Any,
+    ) -> tuple[dict, dict, dict]:
         super()._sanitize_parameters(**kwargs)
         given = {"top_k": top_k, "return_explanation": return_explanation, "names": names}
         return {}, {}, {name: value for name, value in given.items() if value is not None}
 
-    def preprocess(self, pair: Sequence) -> dict[str, list]:
+    def preprocess(self, pair: Sequence) -> dict[str, list]:  # type: ignore[override]
         if isinstance(pair, str | bytes | Mapping) or not hasattr(pair, "__len__") or len(pair) != 2:
             raise UserError("a comparison is of two sides: compare(a, b), or a list of pairs (a, b)")
         sides = [side if isinstance(side, list) else [side] for side in pair]
@@ -187,7 +226,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         recordings = [self._samples(recording) for side in sides for recording in side]
         return {"recordings": [recordings], "sizes": [[len(side) for side in sides]]}
 
-    def postprocess(
+    def postprocess(  # type: ignore[override]
         self,
         outputs: dict[str, Any],
         top_k: int | None = None,

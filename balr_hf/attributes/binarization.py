@@ -1,8 +1,9 @@
 """Binary attributes for a whole corpus, through `Dataset.map` on Arrow tables."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import datasets
 import numpy as np
@@ -30,11 +31,14 @@ class AttributeEncoder(Protocol):
     """What binarizing needs of an autoencoder: what a [`BinaryAttributeAutoEncoder`] has."""
 
     config: "BinaryAttributeAutoEncoderConfig"
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def to(self) -> Callable[..., Any]: ...  # transformers wraps it in what is no method to mypy
 
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor: ...
-
-    def to(self, device: torch.device) -> Any: ...
 
     def state_dict(self) -> dict[str, torch.Tensor]: ...
 
@@ -133,6 +137,6 @@ def add_binary_attributes(
         "embedding",
         save_dir=save_dir,
         save_format=save_format,
-        model_name=weights_digest(model),
+        model_name=weights_digest(cast("torch.nn.Module", model)),  # which no protocol can say
         force=force,
     )

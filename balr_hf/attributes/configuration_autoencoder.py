@@ -1,5 +1,7 @@
 """Configuration of the binary-attribute autoencoder."""
 
+from typing import Any
+
 from transformers import PreTrainedConfig
 
 
@@ -14,7 +16,7 @@ class BinaryAttributeAutoEncoderConfig(PreTrainedConfig):
 
     model_type = "binary-attribute-autoencoder"
 
-    def __init__(self, input_dim: int = 256, internal_dim: int = 512, training: dict | None = None, **kwargs):
+    def __init__(self, input_dim: int = 256, internal_dim: int = 512, training: dict | None = None, **kwargs: Any):
         self.input_dim = input_dim
         self.internal_dim = internal_dim
         self.training = training

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
@@ -35,21 +36,21 @@ class BinaryAttributeOutput(ModelOutput):
         latent (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes before binarization, in (-1, 1).
     """
 
-    loss: torch.FloatTensor | None = None
-    binary: torch.FloatTensor | None = None
-    reconstruction: torch.FloatTensor | None = None
-    latent: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    binary: torch.Tensor | None = None
+    reconstruction: torch.Tensor | None = None
+    latent: torch.Tensor | None = None
 
 
 class StraightThroughBinarization(torch.autograd.Function):
     """1 where the input is positive, else 0; backward, the gradient passes clipped to [-1, 1] (hardtanh)."""
 
     @staticmethod
-    def forward(ctx, latent: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: FunctionCtx, latent: torch.Tensor) -> torch.Tensor:
         return (latent > 0).to(latent.dtype)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> torch.Tensor:
         return F.hardtanh(gradient)
 
 
@@ -71,6 +72,8 @@ class BinaryAttributeAutoEncoder(HubModel):
     base_model_prefix = "autoencoder"
     main_input_name = "embeddings"
     role = "autoencoder"
+
+    config: BinaryAttributeAutoEncoderConfig
 
     def __init__(self, config: BinaryAttributeAutoEncoderConfig):
         super().__init__(config)
@@ -98,15 +101,17 @@ class BinaryAttributeAutoEncoder(HubModel):
         elif isinstance(module, nn.BatchNorm1d):
             init.ones_(module.weight)
             init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            mean, variance, batches = module.running_mean, module.running_var, module.num_batches_tracked
+            assert mean is not None and variance is not None and batches is not None
+            init.zeros_(mean)
+            init.ones_(variance)
+            init.zeros_(batches)
 
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor:
         """The attributes alone, bool `(batch, internal_dim)`, for embeddings `(batch, input_dim)`."""
         return self.encoder[:-1](embeddings) > 0  # the last, tanh, keeps the sign
 
-    def forward(self, embeddings: torch.Tensor, return_loss: bool = True, **kwargs) -> BinaryAttributeOutput:
+    def forward(self, embeddings: torch.Tensor, return_loss: bool = True, **kwargs: Any) -> BinaryAttributeOutput:
         """Encode, binarize and reconstruct.
 
         Args:

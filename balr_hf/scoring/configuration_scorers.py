@@ -1,5 +1,7 @@
 """Configurations of the scorers."""
 
+from typing import Any
+
 from transformers import PreTrainedConfig
 
 from balr_hf.errors import ConfigError
@@ -24,7 +26,7 @@ class ScorerConfig(PreTrainedConfig):
         num_reference_speakers: int | None = None,
         num_uninformative: int | None = None,
         calibration: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.num_attributes = num_attributes
         self.num_reference_speakers = num_reference_speakers
@@ -43,7 +45,7 @@ class CosineSimilarityScorerConfig(ScorerConfig):
 
     model_type = "balr-cosine"
 
-    def __init__(self, eps: float = 1e-8, **kwargs):
+    def __init__(self, eps: float = 1e-8, **kwargs: Any):
         self.eps = eps
         super().__init__(**kwargs)
 
@@ -60,7 +62,7 @@ class DirichletMultinomialScorerConfig(ScorerConfig):
 
     model_type = "balr-beta"
 
-    def __init__(self, num_values: int = 2, n_iterations: int = 100, eps: float = 1e-8, **kwargs):
+    def __init__(self, num_values: int = 2, n_iterations: int = 100, eps: float = 1e-8, **kwargs: Any):
         self.num_values = num_values
         self.n_iterations = n_iterations
         self.eps = eps
@@ -76,7 +78,7 @@ class ProfileLLRScorerConfig(ScorerConfig):
         **kwargs: as for [`ScorerConfig`].
     """
 
-    def __init__(self, drop_in: float = 0.12, typicality_threshold: float = 1e-4, **kwargs):
+    def __init__(self, drop_in: float = 0.12, typicality_threshold: float = 1e-4, **kwargs: Any):
         if not 0 <= drop_in < 1:
             raise ConfigError(f"drop_in={drop_in}: expected a probability below 1")
         self.drop_in = drop_in
@@ -89,7 +91,7 @@ class DNALLRScorerConfig(ProfileLLRScorerConfig):
 
     model_type = "balr-dna"
 
-    def __init__(self, **kwargs):  # transformers would make a class without one into a dataclass
+    def __init__(self, **kwargs: Any):  # transformers would make a class without one into a dataclass
         super().__init__(**kwargs)
 
 
@@ -98,7 +100,7 @@ class SpeechLLRScorerConfig(ProfileLLRScorerConfig):
 
     model_type = "balr-speech"
 
-    def __init__(self, **kwargs):  # transformers would make a class without one into a dataclass
+    def __init__(self, **kwargs: Any):  # transformers would make a class without one into a dataclass
         super().__init__(**kwargs)
 
 
@@ -115,7 +117,7 @@ class MaxLLRScorerConfig(ScorerConfig):
 
     model_type = "balr-maxllr"
 
-    def __init__(self, f: float = 0.5, p: float = 0.9, q: float = 0.1, n_iterations: int = 100, **kwargs):
+    def __init__(self, f: float = 0.5, p: float = 0.9, q: float = 0.1, n_iterations: int = 100, **kwargs: Any):
         if not (0 < f < 1 and 0 < q < p < 1):
             raise ConfigError(f"f={f}, p={p}, q={q}: expected probabilities between 0 and 1, with p > q")
         self.f, self.p, self.q = f, p, q

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ import torch
 from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError
+
+if TYPE_CHECKING:
+    import datasets
 
 # Activations and non-activations `(..., attributes, 2)`.
 Counts = torch.Tensor | np.ndarray
@@ -27,7 +31,7 @@ def recording_counts(bits: np.ndarray) -> np.ndarray:
     return np.stack([bits, ~bits], -1).astype(np.float64)
 
 
-def speaker_counts(dataset) -> tuple[np.ndarray, list[str]]:
+def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
     """Sum the attributes of each speaker's recordings.
 
     Args:

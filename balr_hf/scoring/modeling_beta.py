@@ -31,6 +31,9 @@ class DirichletMultinomialScorer(Scorer):
     config_class = DirichletMultinomialScorerConfig
     parameter_names = ("alpha",)
 
+    config: DirichletMultinomialScorerConfig
+    alpha: torch.Tensor
+
     def __init__(self, config: DirichletMultinomialScorerConfig):
         super().__init__(config)
         shape = (config.num_attributes, config.num_values)

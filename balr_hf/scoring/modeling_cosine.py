@@ -24,6 +24,8 @@ class CosineSimilarityScorer(Scorer):
     fitted_by_nature = True
     score_unit = None
 
+    config: CosineSimilarityScorerConfig
+
     def __init__(self, config: CosineSimilarityScorerConfig):
         super().__init__(config)
         self.post_init()

@@ -30,6 +30,11 @@ class MaxLLRScorer(Scorer):
     config_class = MaxLLRScorerConfig
     parameter_names = ("f", "p", "q")
 
+    config: MaxLLRScorerConfig
+    f: torch.Tensor
+    p: torch.Tensor
+    q: torch.Tensor
+
     def __init__(self, config: MaxLLRScorerConfig):
         super().__init__(config)
         for name in ("f", "p", "q"):

@@ -23,8 +23,11 @@ class ProfileLLRScorer(Scorer):
         comparison", IWBF 2022.
     """
 
-    config_class = ProfileLLRScorerConfig
+    config_class: type[ProfileLLRScorerConfig] = ProfileLLRScorerConfig
     parameter_names = ("dropout",)
+
+    config: ProfileLLRScorerConfig
+    dropout: torch.Tensor
 
     def __init__(self, config: ProfileLLRScorerConfig):
         super().__init__(config)
@@ -60,6 +63,8 @@ class DNALLRScorer(ProfileLLRScorer):
 
     config_class = DNALLRScorerConfig
 
+    config: DNALLRScorerConfig
+
     def _ratios(self) -> torch.Tensor:
         t, d, i = self.typicality, self.dropout, self.config.drop_in
         return torch.stack(
@@ -79,6 +84,8 @@ class SpeechLLRScorer(ProfileLLRScorer):
     """
 
     config_class = SpeechLLRScorerConfig
+
+    config: SpeechLLRScorerConfig
 
     def _ratios(self) -> torch.Tensor:
         t, d, i = self.typicality, self.dropout, self.config.drop_in

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Scorer(HubModel):
         calibration_weights `(attributes,)`, calibration_offset `()`: of a calibrated scorer.
     """
 
-    config_class = ScorerConfig
+    config_class: type[ScorerConfig] = ScorerConfig
     base_model_prefix = "scorer"
     main_input_name = "enroll"
 
@@ -53,6 +53,15 @@ class Scorer(HubModel):
     role = "scorer"
     # What one unit of the raw score is, as logistic calibration counts it; None for the spread of the scores.
     score_unit: float | None = LOG10
+
+    config: ScorerConfig
+    informative: torch.Tensor
+    typicality: torch.Tensor
+    activation: torch.Tensor
+    reference_speakers: torch.Tensor
+    calibration_weights: torch.Tensor
+    calibration_offset: torch.Tensor
+    calibration_speakers: torch.Tensor
 
     def __init__(self, config: ScorerConfig):
         super().__init__(config)
@@ -71,7 +80,7 @@ class Scorer(HubModel):
         speakers = torch.zeros(num_speakers, dtype=torch.int64, device=weights.device)
         self.register_buffer("calibration_speakers", speakers)
 
-    def _init_weights(self, module) -> None:
+    def _init_weights(self, module: torch.nn.Module) -> None:
         """Nothing to draw: the parameters come from `fit` or from a file."""
 
     @property
@@ -100,7 +109,7 @@ class Scorer(HubModel):
         return getattr(self.config, "num_values", 2)
 
     @torch.no_grad()
-    def fit(self, counts: Counts, speakers: Sequence[str] | None = None, **options) -> "Scorer":
+    def fit(self, counts: Counts, speakers: Sequence[str] | None = None, **options: Any) -> "Scorer":
         """Fit the scorer to a reference population; an earlier calibration is dropped.
 
         Attributes that are never or always active in it, or whose parameters do not come out finite, carry no
@@ -354,7 +363,7 @@ class Scorer(HubModel):
         other = checked if test is enroll else self._checked(test, "test")
         return self._term_table(*self._calibration(calibrated), checked, other)
 
-    def explain(self, enroll: Counts, test: Counts, **details) -> "Explanation":
+    def explain(self, enroll: Counts, test: Counts, **details: Any) -> "Explanation":
         """Take one trial apart: its LLR, and what each attribute adds to it.
 
         Args:
@@ -372,7 +381,7 @@ class Scorer(HubModel):
 
         return explain_trial(self, enroll, test, **details)
 
-    def _fit(self, counts: torch.Tensor, **options) -> None:
+    def _fit(self, counts: torch.Tensor, *args: Any, **options: Any) -> None:
         raise NotImplementedError
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ dropped) so that every process gets as many. The same seed and epoch give the sa
 
 import inspect
 from collections.abc import Iterator
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -13,6 +14,32 @@ from torch.utils.data import Sampler
 
 from balr_hf.class_paths import import_class
 from balr_hf.errors import ConfigError, UserError
+
+
+class BatchSampler(Protocol):
+    """What training needs of a sampler."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[int]]: ...
+
+
+class SamplerClass(Protocol):
+    """What makes a sampler: the class of one; see [`sampler_class`]."""
+
+    def __call__(
+        self,
+        labels: torch.Tensor,
+        N_classes_per_batch: int,
+        /,
+        *,
+        M_samples_per_class: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+    ) -> BatchSampler: ...
 
 
 class SpeakerBatchSampler(Sampler[list[int]]):
@@ -187,7 +214,7 @@ class ShuffledBatchSampler(Sampler[list[int]]):
             yield rows[start : min(start + self.batch_size, self.num_rows)].tolist()
 
 
-SAMPLERS: dict[str, type[SpeakerBatchSampler]] = {
+SAMPLERS: dict[str, SamplerClass] = {
     "RandomNxMSampler": RandomNxMSampler,
     "ExhaustiveNxMSampler": ExhaustiveNxMSampler,
 }
@@ -198,7 +225,7 @@ BALR_SAMPLERS = "balr.samplers."
 SAMPLER_KEYWORDS = ("M_samples_per_class", "batch_size", "shuffle", "seed")
 
 
-def sampler_class(name: str | None) -> type[Sampler[list[int]]] | None:
+def sampler_class(name: str | None) -> SamplerClass | None:
     """The sampler of a name, of BALR's class path, or of the path of a class of your own; None for `none`.
 
     A class of your own (`my_package.samplers.MySampler`) must be a `torch.utils.data.Sampler`
@@ -237,10 +264,10 @@ def sampler_class(name: str | None) -> type[Sampler[list[int]]] | None:
             f"data.sampler={name} cannot be made with (labels, N_classes_per_batch, {', '.join(SAMPLER_KEYWORDS)}): "
             f"{error}"
         ) from error
-    return found
+    return cast("SamplerClass", found)
 
 
-def check_batches(sampler: Sampler[list[int]], name: str) -> None:
+def check_batches(sampler: BatchSampler, name: str) -> None:
     """Check that a sampler of the user's own yields batches.
 
     Raises:

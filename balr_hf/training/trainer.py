@@ -19,7 +19,7 @@ import transformers
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
@@ -33,7 +33,7 @@ from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_j
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
-from balr_hf.training.samplers import SAMPLERS, ShuffledBatchSampler, check_batches, sampler_class
+from balr_hf.training.samplers import SAMPLERS, BatchSampler, ShuffledBatchSampler, check_batches, sampler_class
 
 if TYPE_CHECKING:
     import datasets
@@ -388,7 +388,7 @@ class BinaryAttributeEncoderTrainer:
             for group in self.optimizer.param_groups:  # the saved ones are those of the run before
                 group["capturable"] = cuda_graph
 
-    def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> Sampler[list[int]]:
+    def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
         data, kind = self.data_config, sampler_class(self.data_config.sampler)
         if kind is None:
             return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
@@ -401,8 +401,14 @@ class BinaryAttributeEncoderTrainer:
                     *(name, speakers, wanted, speakers, data.M_samples_per_class),
                 )
             wanted, size = speakers, speakers * data.M_samples_per_class
-        options: dict[str, Any] = {"M_samples_per_class": data.M_samples_per_class, "batch_size": size}
-        sampler = kind(dataset.labels, wanted, shuffle=data.shuffle, seed=self.seed, **options)  # type: ignore[call-arg]
+        sampler = kind(
+            dataset.labels,
+            wanted,
+            M_samples_per_class=data.M_samples_per_class,
+            batch_size=size,
+            shuffle=data.shuffle,
+            seed=self.seed,
+        )
         if kind not in SAMPLERS.values():
             check_batches(sampler, str(data.sampler))
         return sampler
@@ -526,8 +532,8 @@ def _names(losses: Sequence[AutoEncoderLoss]) -> str:
 
 
 def _describe(dataset: SpeakerEmbeddings) -> dict:
-    digest = hashlib.blake2b(memoryview(dataset.embeddings.cpu().numpy()), digest_size=8)
-    digest.update(memoryview(dataset.labels.cpu().numpy()))
+    digest = hashlib.blake2b(dataset.embeddings.cpu().numpy().data, digest_size=8)
+    digest.update(dataset.labels.cpu().numpy().data)
     speakers = int(dataset.labels.unique().numel())
     return {"recordings": len(dataset), "speakers": speakers, "digest": digest.hexdigest()}
 
