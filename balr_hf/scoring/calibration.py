@@ -64,8 +64,8 @@ class Calibration:
         >>> calibration = fit_calibration(scores, labels)
         >>> bool(0 < calibration.weights < 1)  # the raw scores were overconfident
         True
-        >>> calibration.apply(np.array([5.0, -5.0])).round(1)
-        array([ X])
+        >>> calibration.apply(np.array([10.0, -10.0])).round(1)
+        array([ 2.3, -3.2])
         >>> calibration.describe()["num_same_speaker"]
         4
     """
@@ -82,7 +82,7 @@ class Calibration:
         """Calibrate.
 
         Args:
-            evidence (`(trials,)` or `(trials, attributes)`): raw scores (affine only), or terms, in natural logarithms.
+            evidence (`(trials,)` or `(trials, attributes)`): raw scores (affine only), or terms; natural logarithms.
 
         Returns:
             float64 `(trials,)`: calibrated natural-log likelihood ratios.
@@ -190,9 +190,9 @@ def fit_fusion(
 ) -> tuple[np.ndarray, float]:
     """Logistic fusion `LLR' = sum_i w_i LLR_i + b` with `w_i >= 0`, held to the affine calibration.
 
-    Minimises the prior-weighted log cost plus `penalty / 2 * sum_i (w_i / w - 1)^2`, where w is the slope of the affine
-    calibration. With few trials or a high penalty the result is close to the affine calibration; with more trials the
-    attributes' weights grow apart.
+    Minimises the prior-weighted log cost plus `penalty / 2 * sum_i (w_i / w - 1)^2`, where w is the slope of the
+    affine calibration. With few trials or a high penalty the result is close to the affine calibration; with more
+    trials the attributes' weights grow apart.
 
     Args:
         terms (`(trials, attributes)`): raw natural-log LRs of the attributes.

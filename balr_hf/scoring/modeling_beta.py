@@ -1,4 +1,4 @@
-"""The Dirichlet-multinomial scorer, `beta`: every speaker has a probability of their own of activating an attribute."""
+"""The Dirichlet-multinomial scorer, `beta`: each speaker activates an attribute with a probability of their own."""
 
 import torch
 
@@ -43,7 +43,7 @@ class DirichletMultinomialScorer(Scorer):
         >>> enroll = torch.tensor([[[3.0, 0], [0, 3]], [[3, 0], [0, 3]]])
         >>> test = torch.tensor([[[2.0, 0], [0, 2]], [[0, 2], [2, 0]]])  # the first agrees, the second does not
         >>> scorer.score(enroll, test).numpy().round(1)
-        array(X)
+        array([ 1.5, -4.4])
         >>> scorer.attribute_scores(enroll, test).shape
         torch.Size([2, 2])
     """
@@ -106,9 +106,9 @@ def _histogram(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         counts (`(speakers, attributes, k)`): counts of each speaker.
 
     Returns:
-        `(values, occurrences)`: the distinct counts `(v,)`, and how many speakers have them, `(v, attributes, k)`. Where
-        this would save nothing (with few speakers, or with counts that are large or not whole numbers), the counts
-        themselves, `(speakers, attributes, k)`, and a one for each speaker.
+        `(values, occurrences)`: the distinct counts `(v,)`, and how many speakers have them, `(v, attributes, k)`.
+        Where this would save nothing (with few speakers, or with counts that are large or not whole numbers), the
+        counts themselves, `(speakers, attributes, k)`, and a one for each speaker.
     """
     whole = counts.long()
     if counts.max() <= max(len(counts), MOST_RECORDINGS) and torch.equal(whole.to(counts.dtype), counts):

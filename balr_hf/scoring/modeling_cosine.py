@@ -16,8 +16,8 @@ class CosineSimilarityScorer(Scorer):
         s = cos(a_e, a_t) cos(n_e, n_t)
 
     where a and n are a side's numbers of activations and non-activations in all attributes. The score is a similarity
-    between 0 and 1, not a likelihood ratio. It is divided among the attributes: half of it in proportion to their parts
-    in the one cosine, half in proportion to their parts in the other. So the terms add up to the score.
+    between 0 and 1, not a likelihood ratio. It is divided among the attributes: half of it in proportion to their
+    parts in the one cosine, half in proportion to their parts in the other. So the terms add up to the score.
 
     Args:
         config (CosineSimilarityScorerConfig): `num_attributes`, `eps`.
@@ -26,7 +26,7 @@ class CosineSimilarityScorer(Scorer):
         Counts of both sides, each of shape `(trials, attributes, 2)`.
 
     References:
-        BALR 2.0, "Cosine Similarity Scorer".
+        The cosine scorer of BALR 2.0, whose scores these are.
 
     Requirements:
         None: it has no parameters to fit. `fit` only describes a reference population, so that explanations can say
@@ -40,7 +40,7 @@ class CosineSimilarityScorer(Scorer):
         >>> enroll = torch.tensor([[[1.0, 0], [1, 0], [0, 1], [0, 1]]])
         >>> test = torch.tensor([[[1.0, 0], [0, 1], [0, 1], [0, 1]]])  # one attribute differs
         >>> round(scorer.score(enroll, test).item(), 3)
-        X
+        0.577
         >>> scorer.is_fitted
         True
     """

@@ -40,8 +40,8 @@ class MaxLLRScorer(Scorer):
         cannot be told apart. A side may have any number of recordings.
 
     Recommendations:
-        It suits attributes that speakers either have or lack. An attribute's LLR cannot exceed -log f or
-        -log (1 - f), however many recordings agree. Calibrate it: the attributes depend on one another, so that the
+        It suits attributes that speakers either have or lack. However many recordings agree, an attribute's LLR cannot
+        exceed the larger of -log f and -log (1 - f). Calibrate it: the attributes depend on one another, so that the
         raw sum is overconfident.
 
     Example:
@@ -50,9 +50,9 @@ class MaxLLRScorer(Scorer):
         >>> enroll = torch.tensor([[[3.0, 0], [0, 3]], [[3, 0], [0, 3]]])
         >>> test = torch.tensor([[[2.0, 0], [0, 2]], [[0, 2], [2, 0]]])  # the first agrees, the second does not
         >>> scorer.score(enroll, test).numpy().round(1)
-        array(X)
+        array([ 1.3, -6. ])
         >>> scorer.f.numpy().round(2)  # the share of speakers who have each attribute
-        array(X)
+        array([0.5, 0.5])
     """
 
     config_class = MaxLLRScorerConfig

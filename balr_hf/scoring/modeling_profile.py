@@ -16,9 +16,9 @@ from balr_hf.scoring.modeling_scorer import Scorer
 class ProfileLLRScorer(Scorer):
     """Base of the profile scorers, which look up one of three LRs per attribute: for 0, 1 or 2 sides that show it.
 
-    The LRs depend on three quantities. The typicality T of an attribute is the share of pairs of reference speakers who
-    both have it. Its drop-out D is the share of recordings in which those who have it do not show it. The drop-in I is
-    the same for all attributes, and set by the configuration. Subclasses define `_ratios`.
+    The LRs depend on three quantities. The typicality T of an attribute is the share of pairs of reference speakers
+    who both have it. Its drop-out D is the share of recordings in which those who have it do not show it. The drop-in
+    I is the same for all attributes, and set by the configuration. Subclasses define `_ratios`.
 
     Buffers besides those of all scorers:
         dropout: float64 `(attributes,)`, between 0 and 1.
@@ -71,8 +71,8 @@ class ProfileLLRScorer(Scorer):
 class DNALLRScorer(ProfileLLRScorer):
     """LLR of two profiles after the practice with DNA: the enrollment's is exact, noise may have changed the test's.
 
-    With typicality T, drop-out D and drop-in I, the likelihood ratios of an attribute that neither side shows, that one
-    shows (the mean of both ways), and that both show, are
+    With typicality T, drop-out D and drop-in I, the likelihood ratios of an attribute that neither side shows, that
+    one shows (the mean of both ways), and that both show, are
 
         LR(0,0) = 1 / (T (1 - I + D))
         LR(0,1) = LR(1,0) = (D / T + I / (I T + 1 - I)) / 2
@@ -91,22 +91,22 @@ class DNALLRScorer(ProfileLLRScorer):
         comparison", IWBF 2022.
 
     Requirements:
-        At least 2 reference speakers, and several recordings of each to see how often an attribute drops out. Each side
-        of a trial is exactly one recording; a `UserError` says so otherwise.
+        At least 2 reference speakers, and several recordings of each to see how often an attribute drops out. Each
+        side of a trial is exactly one recording; a `UserError` says so otherwise.
 
     Recommendations:
-        For sides of several recordings take another scorer. Calibrate it: the attributes depend on one another, so
-        that the raw sum is overconfident.
+        For sides of several recordings take another scorer. Never read its scores without calibration: raw, they lie
+        far from zero.
 
     Example:
         >>> reference = torch.tensor([[[4.0, 0], [1, 3]], [[0, 4], [3, 1]], [[3, 1], [0, 4]], [[1, 3], [4, 0]]])
         >>> scorer = DNALLRScorer(DNALLRScorerConfig(num_attributes=2)).fit(reference)
-        >>> scorer.typicality.tolist(), scorer.dropout.numpy().round(2).tolist()
-        X
+        >>> scorer.typicality.numpy().round(2), scorer.dropout.numpy().round(2)
+        (array([0.5, 0.5]), array([0.33, 0.33]))
         >>> enroll = torch.tensor([[[1.0, 0], [0, 1]], [[1, 0], [0, 1]]])
         >>> test = torch.tensor([[[1.0, 0], [0, 1]], [[0, 1], [1, 0]]])  # the first agrees, the second does not
         >>> scorer.score(enroll, test).numpy().round(1)
-        array(X)
+        array([ 1.5, -1.8])
     """
 
     config_class = DNALLRScorerConfig
@@ -127,8 +127,8 @@ class DNALLRScorer(ProfileLLRScorer):
 class SpeechLLRScorer(ProfileLLRScorer):
     """LLR of two profiles of speech: noise may have changed both sides' profiles, independently.
 
-    With typicality T, drop-out D, drop-in I and M = I T (1 - I) + D (1 - D), the likelihood ratios of an attribute that
-    neither side shows, that one shows, and that both show, are
+    With typicality T, drop-out D, drop-in I and M = I T (1 - I) + D (1 - D), the likelihood ratios of an attribute
+    that neither side shows, that one shows, and that both show, are
 
         LR(0,0) = (1 + D^2) / (T (2 D (1 - I) + (1 - I)^2 + D^2))
         LR(0,1) = LR(1,0) = M / (T (1 + I T D + M))
@@ -147,12 +147,12 @@ class SpeechLLRScorer(ProfileLLRScorer):
         comparison", IWBF 2022.
 
     Requirements:
-        At least 2 reference speakers, and several recordings of each to see how often an attribute drops out. Each side
-        of a trial is exactly one recording; a `UserError` says so otherwise.
+        At least 2 reference speakers, and several recordings of each to see how often an attribute drops out. Each
+        side of a trial is exactly one recording; a `UserError` says so otherwise.
 
     Recommendations:
-        Prefer it to [`DNALLRScorer`] where neither recording is cleaner than the other. For sides of several recordings
-        take another scorer. Calibrate it: the attributes depend on one another, so that the raw sum is overconfident.
+        Prefer it to [`DNALLRScorer`] where neither recording is cleaner than the other. For sides of several
+        recordings take another scorer. Never read its scores without calibration: raw, they lie far from zero.
 
     Example:
         >>> reference = torch.tensor([[[4.0, 0], [1, 3]], [[0, 4], [3, 1]], [[3, 1], [0, 4]], [[1, 3], [4, 0]]])
@@ -160,7 +160,7 @@ class SpeechLLRScorer(ProfileLLRScorer):
         >>> enroll = torch.tensor([[[1.0, 0], [0, 1]], [[1, 0], [0, 1]]])
         >>> test = torch.tensor([[[1.0, 0], [0, 1]], [[0, 1], [1, 0]]])  # the first agrees, the second does not
         >>> scorer.score(enroll, test).numpy().round(1)
-        array(X)
+        array([ 1.7, -1.7])
     """
 
     config_class = SpeechLLRScorerConfig
