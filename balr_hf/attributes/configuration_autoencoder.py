@@ -9,9 +9,11 @@ class BinaryAttributeAutoEncoderConfig(PreTrainedConfig):
     """Configuration of a [`BinaryAttributeAutoEncoder`].
 
     Args:
-        input_dim (int): values of an embedding.
-        internal_dim (int): binary attributes.
-        training (dict, *optional*): how it was trained: settings, sets, versions and losses; None where unknown.
+        input_dim (int): number of values in an embedding.
+        internal_dim (int): number of binary attributes.
+        training (dict, *optional*): how the model was trained: settings, data sets, versions and losses; None if that
+        is
+            unknown.
     """
 
     model_type = "binary-attribute-autoencoder"

@@ -1,4 +1,4 @@
-"""Trial lists, which say what recordings are compared with what others, and their scores."""
+"""Trial lists, which say which recordings are compared, and their scores."""
 
 import csv
 from collections.abc import Iterator
@@ -146,7 +146,7 @@ def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.n
         sides (list[list[str]]): the ids of each side's recordings.
 
     Returns:
-        float32 `(sides, values)`.
+        float64 `(sides, values)`.
 
     Raises:
         UserError: recordings are not in the corpus, or have no embedding; the message names them.

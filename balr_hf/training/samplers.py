@@ -17,7 +17,7 @@ from balr_hf.errors import ConfigError, UserError
 
 
 class BatchSampler(Protocol):
-    """What training needs of a sampler."""
+    """What training needs from a sampler, which yields one list of row numbers per batch."""
 
     def set_epoch(self, epoch: int) -> None: ...
 
@@ -27,7 +27,7 @@ class BatchSampler(Protocol):
 
 
 class SamplerClass(Protocol):
-    """What makes a sampler: the class of one; see [`sampler_class`]."""
+    """How training makes a sampler: the class is called with these arguments; see [`sampler_class`]."""
 
     def __call__(
         self,
@@ -65,8 +65,8 @@ class SpeakerBatchSampler(Sampler[list[int]]):
         epoch (int): set by `set_epoch`.
 
     Raises:
-        ConfigError: N or M below 1, or a batch size that is not N x M.
-        UserError: fewer speakers than N.
+        ConfigError: N or M is below 1, or the batch size is not N x M.
+        UserError: there are fewer speakers than N.
     """
 
     def __init__(
@@ -218,15 +218,15 @@ SAMPLERS: dict[str, SamplerClass] = {
     "RandomNxMSampler": RandomNxMSampler,
     "ExhaustiveNxMSampler": ExhaustiveNxMSampler,
 }
-# Where BALR has its samplers: paths of settings that were written for it name ours.
+# The module of BALR's samplers. Settings that were written for BALR name them by their path, and get ours.
 BALR_SAMPLERS = "balr.samplers."
 
-# What the trainer makes a sampler with, beside the labels and N.
+# The keywords that the trainer makes a sampler with, besides the labels and N.
 SAMPLER_KEYWORDS = ("M_samples_per_class", "batch_size", "shuffle", "seed")
 
 
 def sampler_class(name: str | None) -> SamplerClass | None:
-    """The sampler of a name, of BALR's class path, or of the path of a class of your own; None for `none`.
+    """The sampler of a short name, of BALR's class path, or of the path of a class of your own.
 
     A class of your own (`my_package.samplers.MySampler`) must be a `torch.utils.data.Sampler`
 
@@ -236,13 +236,16 @@ def sampler_class(name: str | None) -> SamplerClass | None:
     - that has `set_epoch(epoch)`, called before each epoch, and gives the same batches for the same seed and epoch,
       since a run cannot be resumed exactly otherwise.
 
-    A subclass of [`SpeakerBatchSampler`] has all that but the batches.
+    A subclass of [`SpeakerBatchSampler`] has all this, except for the batches themselves and their number.
 
     Args:
-        name (str, *optional*): e.g. `RandomNxMSampler`.
+        name (str, *optional*): e.g. `RandomNxMSampler`, or `none`.
+
+    Returns:
+        the class; None for `none`.
 
     Raises:
-        ConfigError: an unknown name, or a class that is no such sampler.
+        ConfigError: the name is unknown, or the class is not such a sampler.
     """
     if name is None or str(name).lower() in ("none", "null", ""):
         return None
@@ -270,6 +273,10 @@ def sampler_class(name: str | None) -> SamplerClass | None:
 def check_batches(sampler: BatchSampler, name: str) -> None:
     """Check that a sampler of the user's own yields batches.
 
+    Args:
+        sampler ([`BatchSampler`]): the sampler.
+        name (str): what the settings call it, for the message.
+
     Raises:
         ConfigError: it yields something other than lists of row numbers, or nothing.
     """
@@ -279,7 +286,8 @@ def check_batches(sampler: BatchSampler, name: str) -> None:
 
 
 def _choose(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` offsets below each of `sizes`: distinct ones where there are enough, else all in turn, shuffled.
+    """Draw `count` offsets below each of `sizes`: distinct ones if there are enough, else all of them in turn,
+    shuffled.
 
     Returns:
         int array `(len(sizes), count)`.
