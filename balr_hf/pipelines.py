@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers.pipelines import PIPELINE_REGISTRY
 
-# There is no public name for these two; `get_iterator` of the base class is made of them, and ours must be too.
+# Nothing public stands for these two: `Pipeline.get_iterator` uses them, and has no option for collating batches.
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
@@ -38,27 +38,29 @@ class BinaryAttributesPipeline(Pipeline):
     """`pipeline("binary-attributes")`: one recording -> its binary attributes.
 
     Args:
-        model ([`WespeakerModel`] or what `AutoModel` loads): the embedder.
-        autoencoder (folder, Hub repository or [`BinaryAttributeAutoEncoder`], *optional*): the one that was trained on
-            this embedder's embeddings; needed unless the embedder is the package's own.
-        **kwargs: `device`, `batch_size`, `num_workers`, ... as for every pipeline.
+        model ([`WespeakerModel`], or the name of one that `AutoModel` loads): the embedder.
+        autoencoder (folder, Hub repository or [`BinaryAttributeAutoEncoder`], *optional*): the autoencoder that was
+            trained on this embedder's embeddings. It may be left out only if the embedder is the package's own.
+        **kwargs: `device`, `batch_size`, `num_workers`, ..., as for every pipeline.
 
-    Called with a recording, or with a list (a Dataset, a generator) of them, each one of
-        a path, a file's bytes, samples at the embedder's rate (array or tensor), a dict with `array` and
-        `sampling_rate`, an undecoded row of a `datasets.Audio` column, a torchcodec `AudioDecoder`.
+    Inputs:
+        A recording, or a list, a Dataset or a generator of recordings. A recording is a path, the bytes of a file, the
+        samples at the embedder's rate (array or tensor), a dict with `array` and `sampling_rate`, an undecoded row of
+        a `datasets.Audio` column, or an `AudioDecoder` of torchcodec.
 
     Returns:
         for each recording a dict with
-            `ba`: bool `(attributes,)`;
-            `active`: the numbers of the attributes that are active;
-            `embedding`: float32 `(embed_dim,)`.
+            `ba` (bool `(attributes,)`): which attributes are active;
+            `active` (list[int]): the numbers of the active attributes;
+            `embedding` (float32 `(embed_dim,)`): the embedding.
 
     Raises:
-        AudioError: a recording that cannot be used, with the reason.
+        AudioError: a recording cannot be used; the message says why.
+        UserError: the autoencoder is missing, or was trained for another embedder.
     """
 
-    # `pipeline` asks for these flags, which have no public name, what to load beside the model: nothing, since an
-    # embedder has its feature extractor. (The base class sets them to None, which mypy takes for their type.)
+    # Only these flags, which have no public name, tell `pipeline` to load nothing besides the model; an embedder has
+    # its own feature extractor. In transformers they are None, which mypy takes for their type.
     _load_processor: bool | None = False  # type: ignore[assignment]
     _load_image_processor: bool | None = False  # type: ignore[assignment]
     _load_video_processor: bool | None = False  # type: ignore[assignment]
@@ -86,12 +88,12 @@ class BinaryAttributesPipeline(Pipeline):
                 f"{autoencoder.config.input_dim}: use the autoencoder trained for this embedder"
             )
         self.autoencoder = autoencoder.eval()
-        self.autoencoder.to(self.device)  # type: ignore[arg-type]  # transformers wraps `to` in what is no method to mypy
+        self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
         self._embedder = model.for_inference()
 
     @staticmethod
     def _shipped(source: PreTrainedModel, own: str, needed: str, role: str) -> Path:
-        """The package's model that goes with another of its models."""
+        """Where the model of the package is that goes with `source`, if `source` is the package's own."""
         if str(source.name_or_path) != str(resource(own)):
             raise UserError(
                 f"{role}= is missing: name the one that was made for {source.name_or_path or 'this model'}"
@@ -103,7 +105,7 @@ class BinaryAttributesPipeline(Pipeline):
             raise TypeError(f"{self.task} knows no {', '.join(kwargs)}")
         return {}, {}, {}
 
-    # The steps (here and below) override ones that transformers declares for tensors; lists are handed on here.
+    # Here and below: transformers declares that steps hand on tensors, but hands on whatever a pipeline makes.
     def preprocess(self, recording: Any) -> dict[str, list]:  # type: ignore[override]
         return {"recordings": [[self._samples(recording)]]}
 
@@ -118,7 +120,7 @@ class BinaryAttributesPipeline(Pipeline):
         return samples
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
-        """All recordings of all items at once; then one array an item again."""
+        """Process the recordings of all items together, and give one array per item back."""
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
         bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
@@ -139,7 +141,7 @@ class BinaryAttributesPipeline(Pipeline):
         forward_params: dict[str, Any],
         postprocess_params: dict[str, Any],
     ) -> PipelineIterator:
-        """As the base's, but a batch keeps recordings of different lengths as they are."""
+        """Do what the base class does, but keep recordings of different lengths in a batch as they are."""
         dataset: PipelineDataset | PipelineIterator
         if hasattr(inputs, "__len__"):
             dataset = PipelineDataset(inputs, self.preprocess, preprocess_params)
@@ -159,23 +161,30 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     Args:
         model, autoencoder, **kwargs: as for [`BinaryAttributesPipeline`].
-        scorer (folder, Hub repository or [`Scorer`], *optional*): fitted to this autoencoder's attributes; needed
-            unless the autoencoder is the package's own.
+        scorer (folder, Hub repository or [`Scorer`], *optional*): a scorer that was fitted to this autoencoder's
+            attributes. It may be left out only if the autoencoder is the package's own.
 
-    Called with two sides, or with a list (a Dataset, a generator) of pairs `(a, b)`. A side is a recording, as
-    [`BinaryAttributesPipeline`] takes them, or a list of several recordings of one speaker. Keywords of a call:
-        top_k (int): only so many attributes, the weightiest first; all by default.
-        return_explanation (bool): also the [`Explanation`], for its text, page and figure.
-        names (tuple[str, str]): of the two sides, for the explanation.
+    Inputs:
+        Two sides, or a list, a Dataset or a generator of pairs `(a, b)` of sides. A side is a recording, as for
+        [`BinaryAttributesPipeline`], or a list of several recordings of one speaker. A call also takes the keywords
+            top_k (int, *optional*): return only this many attributes, those with the largest terms first;
+            return_explanation (bool): also return the [`Explanation`], which can be shown as text, page or figure;
+            names (tuple[str, str]): the names of the two sides in the explanation.
 
     Returns:
         for each pair a dict with
-            `llr`: the raw score, a sum over dependent attributes, in natural-log units: overconfident;
-            `calibrated_llr`: the natural-log likelihood ratio; None if the scorer is not calibrated;
-            `verbal`: its place on the verbal scale (ENFSI, 2015); None likewise;
-            `cautions`: what a reader must know before relying on it;
-            `attributes`: a dict an attribute, with its number `attribute`, its term `llr`, both sides' states, and
-                its `typicality` among reference speakers.
+            `llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum over
+            attributes
+                that depend on one another;
+            `calibrated_llr` (float): the natural-log likelihood ratio; None if the scorer is not calibrated;
+            `verbal` (str): its place on the verbal scale (ENFSI, 2015); None if the scorer is not calibrated;
+            `cautions` (list[str]): what a reader must know before relying on the result;
+            `attributes` (list[dict]): for each attribute its number `attribute`, its term `llr`, the states of both
+                sides, and its `typicality` among the reference speakers.
+
+    Raises:
+        AudioError: a recording cannot be used; the message says why.
+        UserError: a model is missing or does not go with the others, or an input is not two sides with recordings.
 
     Example:
         >>> compare = pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")
