@@ -30,7 +30,7 @@ COMMAND = Command(
     "Turn the embedding of each recording into binary attributes. By default the attributes of files go to "
     "NAME_ba.txt beside each recording. The embeddings come from balr extract.",
     Options,
-    [ENCODER, replace(DATA, note="these settings are for training and have no effect here")],
+    [ENCODER, replace(DATA, note="these settings are for training and have no effect here", used=())],
     epilog="""examples:
   balr binarize corpus.csv
   balr binarize --save-dir attributes corpus.csv encoder.model.checkpoint_path=runs/train/best""",

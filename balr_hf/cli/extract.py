@@ -38,6 +38,7 @@ class Options(StepOptions):
 BATCHES = replace(
     DATA,
     note="extract uses batch_size (recordings that are saved together) and num_workers; the others are for training",
+    used=("batch_size", "num_workers"),
 )
 
 COMMAND = Command(

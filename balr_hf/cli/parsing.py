@@ -50,6 +50,7 @@ class Section:
             (`scorer._target_=my.MyScorer`).
         idle: keys that are accepted because BALR 2.0 has them, although they change nothing, there or here.
         note: what `--help` says below the heading, if anything.
+        used: the keys that the command uses; where others are given, a warning says so. All by default.
     """
 
     path: str
@@ -60,6 +61,7 @@ class Section:
     is_open: bool = False
     idle: tuple[str, ...] = ()
     note: str = ""
+    used: tuple[str, ...] | None = None
 
     @property
     def title(self) -> str:
@@ -125,7 +127,16 @@ class Command:
                 raise ConfigError(
                     f"{error} (section {section.path}: {valid})" if section.path else str(error)
                 ) from None
+        self._warn_unused(arguments.given)
         return arguments
+
+    def _warn_unused(self, given: set[str]) -> None:
+        """Say which of the settings that were given have no effect in this command."""
+        for section in self.sections:
+            names = set() if section.used is None else set(section.keys()).difference(section.used)
+            unused = sorted(given.intersection(f"{section.path}.{name}" for name in names))
+            if unused:
+                logger.warning("No effect in balr %s: %s", self.name, ", ".join(unused))
 
     def _typed(self, words: list[str]) -> set[str]:
         """The keys of the settings that were typed as flags."""
@@ -371,7 +382,8 @@ class Arguments:
 
 
 def _merge_repeated(argv: list[str], flag: str) -> list[str]:
-    """`--flag a --flag b` -> `--flag a,b`."""
+    """`--flag a --flag=b` -> `--flag a,b`."""
+    argv = [part for word in argv for part in (word.split("=", 1) if word.startswith(f"{flag}=") else [word])]
     values = [value for word, value in pairwise(argv) if word == flag]
     if len(values) < 2:
         return argv

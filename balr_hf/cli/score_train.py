@@ -45,6 +45,11 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.counts import speaker_counts
 
     settings = arguments.section("scorer")
+    if settings.checkpoint_path is not None:
+        raise ConfigError(
+            f"scorer.checkpoint_path={settings.checkpoint_path}: score train fits a new scorer, and reads none; "
+            "--save-dir says where it is saved"
+        )
     device = resolve_devices(arguments.device)[0]
     name = scorer_name(arguments) or "beta"
     if name == "cosine":

@@ -54,6 +54,28 @@ def test_settings_without_effect_are_accepted_and_said(command, words, caplog):
         assert f"{override} has no effect" in caplog.text
 
 
+def test_settings_that_a_command_does_not_use_are_said(caplog):
+    extract.COMMAND.parse(["x", "data.batch_size=8", "data.M_samples_per_class=4", "--sampler", "nxm"])
+    assert "No effect in balr extract: data.M_samples_per_class, data.sampler" in caplog.text
+    caplog.clear()
+    binarize.COMMAND.parse(["x", "data.batch_size=8"])
+    assert "No effect in balr binarize: data.batch_size" in caplog.text
+    caplog.clear()
+    train.COMMAND.parse(["a", "b", "data.batch_size=8"])
+    extract.COMMAND.parse(["x", "data.num_workers=2"])
+    assert not caplog.text
+
+
+def test_a_new_scorer_is_fitted_without_an_old_one(balr, few):
+    status, said = balr("score", "train", few, "scorer.checkpoint_path=runs/scorer/train")
+    assert status == 2 and "score train fits a new scorer, and reads none" in said
+
+
+def test_formats_may_be_repeated_in_either_form():
+    for words in (["--audio-formats", "wav", "--audio-formats=flac"], ["--audio-formats=wav", "--audio-formats=flac"]):
+        assert extract.COMMAND.parse(["x", *words]).audio_formats == ("wav", "flac")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
