@@ -23,3 +23,16 @@ def reason_of(error: BaseException) -> str:
     cause = error.__cause__
     text = " ".join(str(error).split()) or type(error).__name__
     return text if cause is None or str(cause) in str(error) else f"{text}: {reason_of(cause)}"
+
+
+def defining_package(error: BaseException) -> str:
+    """The top-level package that defines the class of an error: `datasets`, or `builtins`."""
+    return type(error).__module__.partition(".")[0]
+
+
+def raising_package(error: BaseException) -> str:
+    """The top-level package whose code raised an error: `datasets`; the empty string if no code has raised it yet."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
