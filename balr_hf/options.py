@@ -1,6 +1,6 @@
 """Settings as dataclass fields: a default, a help text, and what values are valid."""
 
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from balr_hf.errors import ConfigError
@@ -15,10 +15,11 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
     return field(default=default, metadata={"help": help.replace("%", "%%"), **metadata})
 
 
+@dataclass
 class Checked:
     """Base of the settings' dataclasses: a value outside its bounds is a [`ConfigError`] that names it."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for f in fields(self):
             value, bounds = getattr(self, f.name), f.metadata
             if value is None:

@@ -1,5 +1,7 @@
 """Columns of vectors in a `datasets.Dataset`, to matrices and back."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,12 +9,13 @@ import numpy as np
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
-    pass
+    import datasets
+    import pyarrow as pa
 
 VECTOR_KINDS = ("embedding", "ba")
 
 
-def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None):
+def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None) -> pa.FixedSizeListArray:
     """A matrix `(rows, values)` of float32 or bool as a fixed-length Arrow column; rows not `present` are null."""
     import pyarrow as pa
 
@@ -21,7 +24,7 @@ def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None):
     return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1], mask=mask)
 
 
-def add_vector_column(dataset, name: str, column):
+def add_vector_column(dataset: datasets.Dataset, name: str, column: pa.FixedSizeListArray) -> datasets.Dataset:
     """Put a fixed-length Arrow column into a Dataset, replacing one of that name."""
     import datasets
 
@@ -31,7 +34,7 @@ def add_vector_column(dataset, name: str, column):
     return dataset.add_column(name, column, feature=datasets.List(value, length=column.type.list_size))
 
 
-def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+def vector_matrix(dataset: datasets.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Read a column of vectors as one matrix.
 
     Returns:
@@ -60,7 +63,7 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
 
 
-def known_vectors(dataset, name: str, size: int, force: bool) -> tuple[np.ndarray, np.ndarray]:
+def known_vectors(dataset: datasets.Dataset, name: str, size: int, force: bool) -> tuple[np.ndarray, np.ndarray]:
     """A matrix with a row for each recording, filled where the Dataset's column has a vector already.
 
     Args:
@@ -88,19 +91,19 @@ def known_vectors(dataset, name: str, size: int, force: bool) -> tuple[np.ndarra
     return matrix, present
 
 
-def vector_present(dataset, name: str) -> np.ndarray:
+def vector_present(dataset: datasets.Dataset, name: str) -> np.ndarray:
     """Which rows have a vector: bool `(rows,)`, all False without the column."""
     if name not in dataset.column_names:
         return np.zeros(len(dataset), dtype=bool)
     return arrow_column(dataset, name).is_valid().to_numpy()
 
 
-def arrow_column(dataset, name: str):
+def arrow_column(dataset: datasets.Dataset, name: str) -> pa.ChunkedArray:
     """A column in the order of the Dataset's rows, as Arrow holds it."""
     return dataset.select_columns([name]).with_format("arrow")[:][name]
 
 
-def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
+def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
     """Number the speakers in the order in which they first appear.
 
     Returns:

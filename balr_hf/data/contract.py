@@ -1,11 +1,13 @@
 """The data contract: what a corpus is, and how a Dataset that others made is brought to it."""
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from balr_hf.errors import UserError, name_some
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow as pa
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Corpus:
         source: what it was read from, as named by the user.
     """
 
-    dataset: "datasets.Dataset"
+    dataset: datasets.Dataset
     files: RecordingFiles | None
     skipped: list[Skipped]
     source_fingerprint: str | None = None
@@ -49,7 +52,7 @@ class Corpus:
         return digest.hexdigest()
 
 
-def from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
+def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
     """Bring a Dataset that others made to the data contract."""
     import datasets
 
@@ -89,19 +92,19 @@ def from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
     return Corpus(dataset, None, skipped, fingerprint)
 
 
-def _all_finite(dataset) -> bool:
+def _all_finite(dataset: datasets.Dataset) -> bool:
     values = arrow_column(dataset, "embedding").combine_chunks().flatten()
     return bool(np.isfinite(values.to_numpy(zero_copy_only=False)).all())
 
 
-def _checked_row(row, kind: str) -> np.ndarray | str | None:
+def _checked_row(row: Sequence[Any] | None, kind: str) -> np.ndarray | str | None:
     try:
         return None if row is None else (as_embedding if kind == "embedding" else as_bits)(np.asarray(row))
     except (VectorError, ValueError, TypeError) as error:
         return str(error)
 
 
-def _ids_from_audio(dataset) -> list[str]:
+def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
     """The file names without their endings where these tell the recordings apart, else the row numbers."""
     if "audio" in dataset.column_names:
         paths = [row if isinstance(row, str) else (row or {}).get("path") for row in dataset["audio"]]
@@ -117,7 +120,9 @@ def check_unique(ids: list[str]) -> None:
         raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}")
 
 
-def fixed_length(vectors: list[np.ndarray | str | None], ids: list[str], kind: str, skipped: list[Skipped]):
+def fixed_length(
+    vectors: Sequence[np.ndarray | str | None], ids: Sequence[str], kind: str, skipped: list[Skipped]
+) -> pa.FixedSizeListArray | None:
     """Vectors -> a fixed-length Arrow column; None where there is none, or one of another length than most."""
     lengths = Counter(len(vector) for vector in vectors if isinstance(vector, np.ndarray))
     if not lengths:

@@ -156,6 +156,7 @@ def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | No
 def _tell_of_others(metadata: Path, corpus: Corpus, audio_formats: Sequence[str]) -> None:
     """Say which csv a folder was read by, and how many recordings of the folder it does not name."""
     logger.info("Reading %s", metadata)
+    assert corpus.files is not None  # it was read from a csv
     named = {path for path in corpus.files.paths["audio"] if path is not None}
     audio, _ = _files_in(metadata.parent, audio_formats)
     others = [path for path in audio if str(path) not in named] if named else []
@@ -206,8 +207,9 @@ def _from_vector_files(
 def _from_files(
     audio: list[Path], ids: list[str], root: Path, save_dir: Path | None, vectors: Sequence[str]
 ) -> Corpus:
-    none = [None] * len(audio)
-    files = RecordingFiles({"audio": list(map(str, audio)), "embedding": none, "ba": none}, root, save_dir)
+    paths: dict[str, list[str | None]] = {kind: [None] * len(audio) for kind in VECTOR_KINDS}
+    paths["audio"] = [str(path) for path in audio]
+    files = RecordingFiles(paths, root, save_dir)
     return _assemble({"id": ids}, files, vectors)
 
 
@@ -235,7 +237,7 @@ def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, ve
         columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]
     root = Path(os.path.normpath(path.parent if root_dir is None else Path(root_dir).absolute()))
     ids = columns["id"]
-    paths = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
+    paths: dict[str, list[str | None]] = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
     start = os.path.join(root, "")
     for name in present:
         paths[_CSV_FILE_COLUMNS[name]] = [_under(start, value) for value in columns.pop(name)]
@@ -265,7 +267,7 @@ def _under(start: str, value: str | None) -> str | None:
     return os.path.normpath(os.path.join(start, value))
 
 
-def _read_csv(path: Path):
+def _read_csv(path: Path) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 

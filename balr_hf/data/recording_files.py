@@ -26,7 +26,7 @@ class RecordingFiles:
     named: dict[str, list[str | None]] = field(default_factory=dict)
     _outside: Path | None = field(default=None, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         inside = os.path.join(self.root, "")
         outside = {os.path.dirname(p) for p in map(self.reference, range(len(self))) if not p.startswith(inside)}
         if outside:
@@ -37,7 +37,9 @@ class RecordingFiles:
 
     def reference(self, row: int) -> str:
         """The file that stands for the recording: its audio, else its embedding, else its attributes."""
-        return self.paths["audio"][row] or self.paths["embedding"][row] or self.paths["ba"][row]
+        found = self.paths["audio"][row] or self.paths["embedding"][row] or self.paths["ba"][row]
+        assert found is not None  # a row without any file is left out when a corpus is read
+        return found
 
     def mirrored(self, row: int) -> Path:
         """The recording's reference file, moved under `save_dir` if there is one."""
@@ -45,6 +47,7 @@ class RecordingFiles:
         if self.save_dir is None:
             return reference
         root = self.root if reference.is_relative_to(self.root) else self._outside
+        assert root is not None
         return self.save_dir / reference.relative_to(root)
 
     def output(self, row: int, kind: str, extension: str) -> Path:

@@ -1,11 +1,18 @@
 """Cutting recordings into segments, for corpora that have too few recordings of each speaker."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE, load_audio
 
+if TYPE_CHECKING:
+    import datasets
 
-def segments(corpus, shortest: float = 2.0, longest: float = 4.0, seed: int = 0):
+
+def segments(corpus: datasets.Dataset, shortest: float = 2.0, longest: float = 4.0, seed: int = 0) -> datasets.Dataset:
     """Cut every recording into pieces of random lengths, end to end; the remainder is left out.
 
     Args:

@@ -18,12 +18,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, fixed_length_column, vector_matrix, vector_present
 from balr_hf.data.contract import Corpus, from_dataset
+from balr_hf.data.hub_datasets import one_split
 from balr_hf.data.reading import read_corpus, read_vector_files
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import (
@@ -118,6 +119,7 @@ def open_store(
     if save_format == "dataset":
         if balr_format:
             raise ConfigError("--balr-format (balr_format) is of vector files: choose --save-format txt, npy or pkl")
+        assert save_dir is not None  # as checked above
         return DatasetStore(corpus, kind, save_dir, model_name)
     return FileStore(corpus, kind, save_dir, f".{save_format}", balr_format)
 
@@ -192,7 +194,8 @@ class NoStore:
         before = np.zeros(len(dataset), dtype=bool) if force else self.existing()
         todo = np.flatnonzero(~before)
         self.prepare(todo)
-        done, skipped = 0, []
+        done = 0
+        skipped: list[Skipped] = []
         if len(todo):
             part = dataset.select(todo)
             part = part.remove_columns(self.kind) if self.kind in part.column_names else part
@@ -270,13 +273,20 @@ class FileStore(NoStore):
         self.extension, self.balr_format = extension, balr_format
         self.source = Path(corpus.source or "corpus")
         self.save_dir = None if save_dir is None else Path(save_dir).absolute()
-        self.files = corpus.files or _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
+        if corpus.files is None:
+            assert self.save_dir is not None  # open_store asks for it
+            self.files = _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
+        else:
+            self.files = corpus.files
         if self.save_dir == self.files.root and corpus.files is not None:
             self.save_dir = None  # saving into the corpus itself
         self.path_of: dict[str, Path] = {}
-        self.record = {"source": str(self.source.absolute() if corpus.files is None else self.files.root), "csv": []}
+        self.record: dict[str, Any] = {
+            "source": str(self.source.absolute() if corpus.files is None else self.files.root),
+            "csv": [],
+        }
         if self.save_dir is not None:
-            self._check_save_dir()
+            self._check_record(self.save_dir)
 
     def load(self) -> "datasets.Dataset":
         ids = list(self.dataset["id"])
@@ -295,7 +305,7 @@ class FileStore(NoStore):
         ids = self.dataset["id"]
         self.path_of = {ids[int(row)]: self.files.output(int(row), self.kind, self.extension) for row in rows}
         if self.save_dir is not None:
-            self._write_record()
+            write_json(self.save_dir / FILES_RECORD, self.record)
 
     def save(self, ids: list[str], vectors: np.ndarray) -> None:
         for name, vector in zip(ids, vectors, strict=True):
@@ -309,27 +319,24 @@ class FileStore(NoStore):
         if self.save_dir is None:
             return self.files.root
         if count:
-            self._write_csv()
+            self._write_csv(self.save_dir)
         return self.save_dir
 
-    def _check_save_dir(self) -> None:
-        known = read_record(self.save_dir, FILES_RECORD)
+    def _check_record(self, save_dir: Path) -> None:
+        known = read_record(save_dir, FILES_RECORD)
         if known is None:
             return
         if known["source"] != self.record["source"]:
             raise UserError(
-                f"{self.save_dir} holds the vectors of another corpus ({known['source']}): choose another --save-dir "
+                f"{save_dir} holds the vectors of another corpus ({known['source']}): choose another --save-dir "
                 "(save_dir=)"
             )
         self.record = {"csv": [], **known}
 
-    def _write_record(self) -> None:
-        write_json(self.save_dir / FILES_RECORD, self.record)
-
-    def _write_csv(self) -> None:
+    def _write_csv(self, save_dir: Path) -> None:
         """A csv that names the vector files of the save folder, so that it is a corpus of its own."""
         name = self.source.name if self.source.suffix.lower() == ".csv" else "metadata.csv"
-        target, dataset = self.save_dir / name, self.dataset
+        target, dataset = save_dir / name, self.dataset
         if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):
             logger.warning("Left %s as it is: it was not written by balr", target)
             return
@@ -337,14 +344,14 @@ class FileStore(NoStore):
         others = [n for n in dataset.column_names if n not in ("id", "audio", "embedding", "ba")]
         columns = [dataset[n] for n in others]
         self.record["csv"] = sorted({*self.record["csv"], name})
-        self._write_record()
+        write_json(save_dir / FILES_RECORD, self.record)
         with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow([*self.CSV_COLUMNS, *others])
             for row, recording in enumerate(ids):
                 paths = [finder.find(self.files.mirrored(row), k) for k in ("embedding", "ba")]
                 if any(paths):
-                    names = ["" if path is None else os.path.relpath(path, self.save_dir) for path in paths]
+                    names = ["" if path is None else os.path.relpath(path, save_dir) for path in paths]
                     rest = ["" if column[row] is None else column[row] for column in columns]
                     writer.writerow([recording, *names, *rest])
 
@@ -354,8 +361,9 @@ def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
     safe = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in ids]
     audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in safe]
     finder = VectorFinder()
-    paths = {k: [finder.find(path, k) if k == kind else None for path in audio] for k in ("embedding", "ba")}
-    return RecordingFiles({"audio": audio, **paths}, save_dir)
+    paths: dict[str, list[str | None]] = {"audio": [*audio], "embedding": [None] * len(ids), "ba": [None] * len(ids)}
+    paths[kind] = [finder.find(path, kind) for path in audio]
+    return RecordingFiles(paths, save_dir)
 
 
 class DatasetStore(NoStore):
@@ -385,7 +393,9 @@ class DatasetStore(NoStore):
     def load(self) -> "datasets.Dataset":
         import datasets
 
-        return datasets.load_from_disk(str(self.save_dir)) if is_saved_dataset(self.save_dir) else self.dataset
+        if not is_saved_dataset(self.save_dir):
+            return self.dataset
+        return one_split(datasets.load_from_disk(str(self.save_dir)), self.save_dir, None)
 
     def existing(self) -> np.ndarray:
         present = vector_present(self.dataset, self.kind)
@@ -394,7 +404,7 @@ class DatasetStore(NoStore):
         if read_record(self.save_dir, DATASET_RECORD) == self.record:
             import datasets
 
-            saved = datasets.load_from_disk(str(self.save_dir))
+            saved = datasets.Dataset.load_from_disk(str(self.save_dir))
             found = vector_present(saved, self.kind)  # row for row the same recordings
             self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
             self.is_whole = True

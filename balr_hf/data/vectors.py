@@ -5,7 +5,9 @@ Reads what BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) wi
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +34,7 @@ class VectorError(UserError):
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _PICKLE_NAMES:
             raise VectorError(f"refused: this pickle names {module}.{name}; only plain numpy arrays are read")
         # A pickle can set attributes of Python functions that it names: it gets new ones, ours to throw away.
@@ -43,7 +45,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _latin1_encoder():
+def _latin1_encoder() -> Callable[..., bytes]:
     """How pickle protocols 0 to 2 write bytes; any other codec could be a decompression bomb."""
 
     def encode(text: str, encoding: str = "latin1") -> bytes:
@@ -165,7 +167,7 @@ def vector_path(reference: Path, kind: str, extension: str) -> Path:
 class VectorFinder:
     """Finds the vector files that lie beside recordings; each folder is listed once for all of its recordings."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
 
     def find(self, reference: str | Path, kind: str) -> str | None:
