@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # Endings that only a local file can have.
 FILE_ENDINGS = {*AUDIO_FORMATS, "csv", "parquet"}
 
-# The clients of the Hub, which raise plain ValueErrors and RuntimeErrors too: a configuration that does not exist.
+# The clients of the Hub. They also raise plain ValueErrors, RuntimeErrors and ImportErrors: for a configuration that
+# does not exist, a dataset that is a script, a format that needs another package.
 _CLIENTS = ("datasets", "huggingface_hub")
 # The packages below the clients whose own errors mean that the Hub cannot be reached, or that a file is damaged.
 _TRANSPORT = ("httpx", "httpx2", "requests", "aiohttp", "fsspec")
@@ -61,7 +62,7 @@ def _is_of_the_way(error: Exception) -> bool:
     """Whether an error tells of a name that the Hub does not have, or of the network or the disk."""
     if isinstance(error, OSError) or defining_package(error) in (*_CLIENTS, *_TRANSPORT):
         return True
-    return isinstance(error, ValueError | RuntimeError) and raising_package(error) in _CLIENTS
+    return isinstance(error, ValueError | RuntimeError | ImportError) and raising_package(error) in _CLIENTS
 
 
 def one_split(
