@@ -4,6 +4,7 @@ Decoding and resampling go through PyAV, whose wheels carry FFmpeg: nothing has 
 """
 
 import io
+import math
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
@@ -109,7 +110,7 @@ def _decode_file(path: Path, sampling_rate: int) -> np.ndarray:
         return _decode(file, sampling_rate)
 
 
-def _decode_bytes(content: bytes, sampling_rate: int) -> np.ndarray:
+def _decode_bytes(content: bytes | bytearray | memoryview, sampling_rate: int) -> np.ndarray:
     if not len(content):
         raise AudioError("empty file")
     return _decode(io.BytesIO(content), sampling_rate)
@@ -119,15 +120,17 @@ def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
     import av
 
     _refuse_cut_wav(file)
-    chunks, rate, expected = [], None, None
+    chunks: list[np.ndarray] = []
+    rate: int | None = None
+    expected: float | None = None
     try:
-        with av.open(file, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
+        with av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
             if not container.streams.audio:
                 raise AudioError("has no audio stream")
             stream = container.streams.audio[0]
             if getattr(stream, "rate", None):  # else there is no decoder, or a decoded frame tells
                 _check_rate(stream.rate)
-            if container.format.name == "flac" and stream.duration:
+            if container.format.name == "flac" and stream.duration and stream.time_base:
                 expected = float(stream.duration * stream.time_base)
             for frame in container.decode(stream):
                 if rate is None:
@@ -136,11 +139,11 @@ def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
                     raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
                 chunks.append(_mono(frame))
     except av.error.FFmpegError as error:
-        decoded = sum(map(len, chunks)) / rate if chunks else 0
+        decoded = sum(map(len, chunks)) / rate if rate else 0
         if decoded:
             raise AudioError(f"truncated or damaged: decoding stopped after {decoded:.2f} s") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
-    if not chunks:
+    if rate is None:
         raise AudioError("has no audio samples")
     samples = np.concatenate(chunks)
     if expected is not None and len(samples) / rate < 0.999 * expected:
@@ -195,9 +198,10 @@ def _from_samples(samples: Any, rate: int, sampling_rate: int) -> np.ndarray:
 
 
 def _check_rate(rate: Any) -> int:
-    if not (isinstance(rate, Real) and LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
+    number = float(rate) if isinstance(rate, Real) else math.nan
+    if not (LOWEST_RATE <= number <= HIGHEST_RATE and number.is_integer()):
         raise AudioError(f"a sampling rate of {rate} Hz: expected {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
-    return int(rate)
+    return int(number)
 
 
 def _checked(samples: np.ndarray) -> np.ndarray:
@@ -230,9 +234,11 @@ def _resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
     resampled = []
     while True:
         try:
-            resampled.append(chain[-1].pull().to_ndarray()[0])
+            pulled = chain[-1].pull()
         except (av.error.EOFError, av.error.BlockingIOError):
             break
+        assert isinstance(pulled, av.AudioFrame)
+        resampled.append(pulled.to_ndarray()[0])
     if not resampled:
         raise AudioError(f"too short to resample from {rate} to {sampling_rate} Hz ({len(samples)} samples)")
     return np.concatenate(resampled)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -100,7 +100,13 @@ def check_download(file: Path) -> None:
                 )
 
 
-def weights_digest(model: torch.nn.Module) -> str:
+class HasWeights(Protocol):
+    """Whatever has a state dict: a `torch.nn.Module`."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+def weights_digest(model: HasWeights) -> str:
     """A digest of a model's weights."""
     digest = hashlib.sha256()
     for name, weight in model.state_dict().items():

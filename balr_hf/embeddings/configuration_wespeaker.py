@@ -1,11 +1,14 @@
 """Configuration of the WeSpeaker ResNet speaker embedders."""
 
+from typing import TYPE_CHECKING, Any
+
 from transformers import PreTrainedConfig
 
 try:
     from balr_hf.errors import ConfigError
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    ConfigError = ValueError
+    if not TYPE_CHECKING:
+        ConfigError = ValueError
 
 # Frames that leave two after the three stages that halve them: with fewer, no standard deviation over time exists.
 MIN_FRAMES = 9
@@ -56,8 +59,8 @@ class WespeakerConfig(PreTrainedConfig):
         pooling_func: str = "TSTP",
         two_emb_layer: bool = False,
         architecture: str | None = None,
-        architecture_args: dict | None = None,
-        **kwargs,
+        architecture_args: dict[str, Any] | None = None,
+        **kwargs: Any,
     ):
         if block not in ("basic", "bottleneck"):
             raise ConfigError(f"block={block!r}: expected basic or bottleneck")
@@ -73,7 +76,7 @@ class WespeakerConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
     @classmethod
-    def from_wespeaker(cls, model: str, model_args: dict) -> "WespeakerConfig":
+    def from_wespeaker(cls, model: str, model_args: dict[str, Any]) -> "WespeakerConfig":
         """Read the `model` and `model_args` entries of WeSpeaker's `config.yaml`."""
         pooling = model_args.get("pooling_func", "TSTP")
         if model not in RESNETS or pooling != "TSTP":

@@ -93,12 +93,12 @@ def compute_embeddings(
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
     if len(todo):
-        devices = [torch.device(device) for device in devices or [model.device]]
-        num_proc = num_proc or (len(devices) if len(devices) > 1 else None)
+        places = [torch.device(device) for device in devices or [model.device]]
+        num_proc = num_proc or (len(places) if len(places) > 1 else None)
         corpus = dataset.select(todo).select_columns(["id", "audio"])
         threads = decode_threads or max(1, (os.cpu_count() or 1) // (num_proc or 1))
-        ahead = corpus if any(device.type in FRAMES_PER_PASS for device in devices) else None
-        extractor = _BatchExtractor(model.for_inference(), ahead, devices, num_proc, threads, precision, save)
+        ahead = corpus if any(device.type in FRAMES_PER_PASS for device in places) else None
+        extractor = _BatchExtractor(model.for_inference(), ahead, places, num_proc, threads, precision, save)
         start = time.perf_counter()
         computed = _map(corpus, extractor, batch_size, num_proc)
         _tell_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
@@ -141,11 +141,9 @@ def _map(
     dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: int, num_proc: int | None
 ) -> datasets.Dataset:
     features = datasets.Features(
-        {
-            "embedding": datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
-            "reason": datasets.Value("string"),
-            "waited": datasets.Value("float64"),
-        }
+        embedding=datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
+        reason=datasets.Value("string"),
+        waited=datasets.Value("float64"),
     )
     several = num_proc is not None and num_proc > 1
     with spawned_processes() if several else nullcontext():
@@ -234,8 +232,8 @@ class _BatchExtractor:
         """Go to another process with the functions and classes of the user's script that this refers to."""
         import dill
 
-        arguments = (self.model, self.corpus, self.devices, self.num_proc)
-        arguments += (self.decode_threads, self.precision, self.save)
+        model, save = self.model, self.save
+        arguments = (model, self.corpus, self.devices, self.num_proc, self.decode_threads, self.precision, save)
         return _unpickled, (dill.dumps(arguments, recurse=True),)
 
     def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:

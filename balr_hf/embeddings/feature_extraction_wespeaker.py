@@ -1,6 +1,7 @@
 """Kaldi filter banks, batched in torch on any device: waveforms -> the input features of [`WespeakerModel`]."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ try:
     from balr_hf.audio import AudioError
     from balr_hf.errors import ConfigError
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    AudioError = ConfigError = ValueError
+    if not TYPE_CHECKING:
+        AudioError = ConfigError = ValueError
 
 PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
@@ -20,6 +22,9 @@ LOWEST_FREQUENCY = 20.0
 
 # Frames whose temporaries stay in a CPU's cache, and mel filters that are applied together.
 FRAMES_AT_ONCE, FILTERS_AT_ONCE = 1024, 16
+
+# Neighbouring mel filters: the first frequency and how many there are, the first filter and how many, and the weights.
+Filters = tuple[tuple[int, int], tuple[int, int], torch.Tensor]
 
 
 class WespeakerFeatureExtractor(SequenceFeatureExtractor):
@@ -57,7 +62,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         dither: float = 0.0,
         waveform_scale: float = 32768.0,
         normalize_mean: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         for name, value in (
             ("num_mel_bins", num_mel_bins),
@@ -79,7 +84,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         self.dither = dither
         self.waveform_scale = waveform_scale
         self.normalize_mean = normalize_mean
-        self._tables: dict[torch.device, tuple] = {}
+        self._tables: dict[torch.device, tuple[torch.Tensor, list[Filters]]] = {}
         self._build_tables(torch.device("cpu"))
 
     @property
@@ -107,7 +112,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         sampling_rate: int | None = None,
         device: str | torch.device = "cpu",
         return_tensors: str | None = "pt",
-        **kwargs,
+        **kwargs: Any,
     ) -> BatchFeature:
         """Compute the features of one or several waveforms in one batch.
 
@@ -152,7 +157,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
         encoded = {"input_features": features, "attention_mask": mask.long()}
         if return_tensors == "np":
-            encoded = {name: value.cpu().numpy() for name, value in encoded.items()}
+            return BatchFeature({name: value.cpu().numpy() for name, value in encoded.items()})
         return BatchFeature(encoded)
 
     @torch.no_grad()
@@ -202,7 +207,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             out[..., :1] = (1 - PREEMPHASIS) * (frames[..., :1] - mean)
         out.mul_(window)
 
-    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[tuple]]:
+    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[Filters]]:
         """The window `(samples,)`, and the mel filters, some at a time.
 
         Of these: the first frequency and how many, the first filter and how many, and weights. Neighbouring filters
@@ -219,7 +224,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
                 mel_scale="kaldi",
                 triangularize_in_mel_space=True,
             )
-            filters = []
+            filters: list[Filters] = []
             for first in range(0, self.num_mel_bins, FILTERS_AT_ONCE):
                 some = mel[:, first : first + FILTERS_AT_ONCE]
                 used = np.flatnonzero(some.any(1))
@@ -229,13 +234,16 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             self._tables[device] = torch.tensor(window, dtype=torch.float32, device=device), filters
         return self._tables[device]
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """What `save_pretrained` writes: the parameters, without the tables."""
         return {name: value for name, value in super().to_dict().items() if name != "_tables"}
 
 
-def _as_list(raw_speech) -> list[torch.Tensor]:
+def _as_list(
+    raw_speech: np.ndarray | torch.Tensor | Sequence[float] | Sequence[np.ndarray | torch.Tensor],
+) -> list[torch.Tensor]:
     """One waveform or several -> a list of float32 `(samples,)` tensors."""
+    several: Iterable[Any]
     if isinstance(raw_speech, (np.ndarray, torch.Tensor)):
         several = raw_speech if raw_speech.ndim > 1 else [raw_speech]
     else:

@@ -5,10 +5,11 @@ looks across time, and left out of the pooling.
 """
 
 import copy
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import nn
@@ -30,8 +31,9 @@ try:
 
         from balr_hf.data.contract import Corpus
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    wespeaker_checkpoint = wespeaker_package = None
-    UserError, HubModel = ValueError, PreTrainedModel
+    if not TYPE_CHECKING:
+        wespeaker_checkpoint = wespeaker_package = None
+        UserError, HubModel = ValueError, PreTrainedModel
 
 # Keywords of from_pretrained that say where on the Hub something is (again, since this file must do alone).
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
@@ -45,7 +47,7 @@ class WespeakerOutput(ModelOutput):
         embeddings (`torch.FloatTensor` of shape `(batch, embed_dim)`): the speaker embeddings, not length-normalised.
     """
 
-    embeddings: torch.FloatTensor | None = None
+    embeddings: torch.Tensor | None = None
 
 
 class TimeMask:
@@ -54,7 +56,7 @@ class TimeMask:
     def __init__(self, attention_mask: torch.Tensor | None):
         self._lengths = None if attention_mask is None else attention_mask.sum(-1)
         self._masks: dict[int, torch.Tensor] = {}
-        self._halvings = {}
+        self._halvings: dict[int, int] = {}
 
     def start(self, frames: int) -> None:
         """State how many frames the full resolution has."""
@@ -65,9 +67,9 @@ class TimeMask:
 
     def lengths(self, frames: int) -> torch.Tensor | None:
         """Real frames `(batch,)` at the resolution where the batch has `frames`; None without padding."""
-        if self._lengths is None:
-            return None
-        lengths = self._lengths
+        return None if self._lengths is None else self._halved(self._lengths, frames)
+
+    def _halved(self, lengths: torch.Tensor, frames: int) -> torch.Tensor:
         for _ in range(self._halvings[frames]):
             lengths = (lengths - 1) // 2 + 1
         return lengths
@@ -78,7 +80,7 @@ class TimeMask:
             return x
         frames = x.shape[-1]
         if frames not in self._masks:
-            mask = torch.arange(frames, device=x.device) < self.lengths(frames)[:, None]
+            mask = torch.arange(frames, device=x.device) < self._halved(self._lengths, frames)[:, None]
             self._masks[frames] = mask.view(len(mask), 1, 1, frames)
         return x * self._masks[frames]
 
@@ -172,6 +174,12 @@ class WespeakerModel(HubModel):
     main_input_name = "input_features"
     role = "embedder"
 
+    config: WespeakerConfig
+    layer1: nn.ModuleList
+    layer2: nn.ModuleList
+    layer3: nn.ModuleList
+    layer4: nn.ModuleList
+
     def __init__(self, config: WespeakerConfig, feature_extractor: WespeakerFeatureExtractor | None = None):
         super().__init__(config)
         self.feature_extractor = feature_extractor or WespeakerFeatureExtractor(num_mel_bins=config.feat_dim)
@@ -183,14 +191,15 @@ class WespeakerModel(HubModel):
             return
         if config.pooling_func != "TSTP":
             raise UserError(f"pooling_func={config.pooling_func!r}: the ResNet family is built with TSTP here")
-        block = {"basic": BasicBlock, "bottleneck": Bottleneck}[config.block]
+        blocks: dict[str, type[BasicBlock | Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+        block = blocks[config.block]
         channels = config.m_channels
         self.conv1 = nn.Conv2d(1, channels, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         in_planes = channels
-        for stage, blocks in enumerate(config.num_blocks):
+        for stage, count in enumerate(config.num_blocks):
             planes = channels * 2**stage
-            strides = [1 if stage == 0 else 2] + [1] * (blocks - 1)
+            strides = [1 if stage == 0 else 2] + [1] * (count - 1)
             layers = []
             for stride in strides:
                 layers.append(block(in_planes, planes, stride))
@@ -215,12 +224,12 @@ class WespeakerModel(HubModel):
             if module.affine:
                 init.ones_(module.weight)
                 init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            init.zeros_(module.get_buffer("running_mean"))
+            init.ones_(module.get_buffer("running_var"))
+            init.zeros_(module.get_buffer("num_batches_tracked"))
 
     def forward(
-        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
+        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
     ) -> WespeakerOutput:
         """Embed a batch.
 
@@ -292,14 +301,14 @@ class WespeakerModel(HubModel):
         return add_embeddings(self, corpus, save_dir=save_dir, save_format=save_format, **options)
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # type: ignore[override]  # as in HubModel: a source is always named
         cls,
         pretrained_model_name_or_path: str | Path,
-        *model_args,
+        *model_args: Any,
         model_name: str = "avg_model.pt",
         config_name: str = "config.yaml",
-        **kwargs,
-    ) -> "WespeakerModel":
+        **kwargs: Any,
+    ) -> Self:
         """Load an embedder from a folder or from the Hub.
 
         Args:
@@ -316,16 +325,16 @@ class WespeakerModel(HubModel):
             files = wespeaker_checkpoint.find(pretrained_model_name_or_path, model_name, config_name, kwargs)
             if files is not None:
                 return wespeaker_checkpoint.load(cls, *files)
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         with suppress(OSError):  # without preprocessor_config.json the defaults that __init__ chose stand
             model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
         return loaded
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike[Any], *args: Any, **kwargs: Any) -> None:
         """Write the model, and its feature extractor's `preprocessor_config.json` beside it."""
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(save_directory, *args, **kwargs)
         self.feature_extractor.save_pretrained(save_directory)
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Embedder(Protocol):
@@ -24,13 +25,16 @@ class Embedder(Protocol):
 
     config: "WespeakerConfig"
     feature_extractor: "WespeakerFeatureExtractor"
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device: ...
 
     def __call__(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> Any: ...
 
     def for_inference(self) -> "Embedder": ...
 
-    def to(self, device: torch.device) -> Any: ...
+    @property
+    def to(self) -> Callable[..., Any]: ...
 
     def state_dict(self) -> dict[str, torch.Tensor]: ...
 
@@ -113,7 +117,9 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
         yield
         return
     if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where reading the old setting may be an error
-        settings, name, values = torch.backends.cudnn.conv, "fp32_precision", ("ieee", "tf32")
+        settings: Any = torch.backends.cudnn.conv
+        name = "fp32_precision"
+        values: tuple[str | bool, str | bool] = ("ieee", "tf32")
     else:
         settings, name, values = torch.backends.cudnn, "allow_tf32", (False, True)
     before = getattr(settings, name)

@@ -102,7 +102,7 @@ def load(model_class: type[Model], checkpoint: Path, config_file: Path) -> Model
         frame_shift=fbank.get("frame_shift", 10),
     )
     model = model_class(config, feature_extractor=extractor)
-    target = model.backbone if config.architecture is not None else model
+    target = model.get_submodule("backbone") if config.architecture is not None else model
     fill(target, load_state_dict(checkpoint), checkpoint)
     model.name_or_path = str(checkpoint.parent)
     return model.eval()

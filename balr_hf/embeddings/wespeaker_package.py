@@ -1,11 +1,16 @@
 """WeSpeaker architectures other than the ResNet family, built by the `wespeaker` package where it is installed."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from balr_hf.errors import UserError
 
+if TYPE_CHECKING:
+    from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 
-def build_backbone(config) -> torch.nn.Module:
+
+def build_backbone(config: "WespeakerConfig") -> torch.nn.Module:
     """Build `config.architecture` with the package's own code.
 
     Raises:
@@ -33,5 +38,5 @@ def embed(backbone: torch.nn.Module, features: torch.Tensor, attention_mask: tor
     return torch.cat([_last(backbone(row[None, :length])) for row, length in zip(features, lengths, strict=True)])
 
 
-def _last(outputs) -> torch.Tensor:
+def _last(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
     return outputs[-1] if isinstance(outputs, tuple) else outputs
