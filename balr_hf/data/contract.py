@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Corpus:
-    """A corpus with what its Dataset alone does not say.
+    """A corpus, and what its Dataset alone does not say.
 
     Attributes:
         dataset: the recordings, by the data contract.
         files: the files behind it; None for a corpus that was read from a Dataset.
         skipped: rows and vector files that could not be read, with the reasons.
-        source_fingerprint: of the Dataset that it was read from; None for files.
-        source: what it was read from, as named by the user.
+        source_fingerprint: the fingerprint of the Dataset that it was read from; None for files.
+        source: what it was read from, as the user named it.
     """
 
     dataset: datasets.Dataset
@@ -41,7 +41,7 @@ class Corpus:
     source: str | None = None
 
     def fingerprint(self) -> str:
-        """A digest that changes with the recordings, so that unfinished work is not taken up for other ones."""
+        """Compute a digest that changes with the recordings, so that unfinished work is not resumed for others."""
         digest = hashlib.sha256(str(self.source_fingerprint).encode())
         for row, name in enumerate(self.dataset["id"]):
             digest.update(f"{name}\n".encode())
@@ -53,7 +53,18 @@ class Corpus:
 
 
 def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
-    """Bring a Dataset that others made to the data contract."""
+    """Bring a Dataset that others made to the data contract.
+
+    Args:
+        dataset (`datasets.Dataset`): any columns; `id` is made up if it is missing.
+        vectors: which of `embedding` and `ba` to keep.
+
+    Returns:
+        [`Corpus`] without files. Vectors that cannot be used become None, and are listed in `skipped`.
+
+    Raises:
+        UserError: several recordings have the same id.
+    """
     import datasets
 
     fingerprint = dataset._fingerprint  # as the documentation of datasets names it; there is no public name
@@ -105,7 +116,7 @@ def _checked_row(row: Sequence[Any] | None, kind: str) -> np.ndarray | str | Non
 
 
 def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
-    """The file names without their endings where these tell the recordings apart, else the row numbers."""
+    """Take the names of the audio files, without endings, if they are all different, else the row numbers."""
     if "audio" in dataset.column_names:
         paths = [row if isinstance(row, str) else (row or {}).get("path") for row in dataset["audio"]]
         names = [Path(path or "").stem for path in paths]
@@ -115,6 +126,7 @@ def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
 
 
 def check_unique(ids: list[str]) -> None:
+    """Raise a UserError if several recordings have the same id."""
     if len(set(ids)) != len(ids):
         repeated = [name for name, count in Counter(ids).items() if count > 1]
         raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}")
@@ -123,7 +135,17 @@ def check_unique(ids: list[str]) -> None:
 def fixed_length(
     vectors: Sequence[np.ndarray | str | None], ids: Sequence[str], kind: str, skipped: list[Skipped]
 ) -> pa.FixedSizeListArray | None:
-    """Vectors -> a fixed-length Arrow column; None where there is none, or one of another length than most."""
+    """Turn vectors into a fixed-length Arrow column.
+
+    Args:
+        vectors: one for each recording; None, or the reason why it could not be read (a string), where there is none.
+        ids: of the recordings.
+        kind (str): `embedding` or `ba`.
+        skipped: recordings whose vector does not have the length that most have are added to it; they become null.
+
+    Returns:
+        the column; None if there is no vector at all.
+    """
     lengths = Counter(len(vector) for vector in vectors if isinstance(vector, np.ndarray))
     if not lengths:
         return None

@@ -1,4 +1,4 @@
-"""A dataset on the Hub, by `user/name@revision:split`, to one Dataset."""
+"""Loading a dataset from the Hub: `user/name@revision:split` becomes one Dataset."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ _FORMATS = ("pyarrow", "yaml", "json", "zipfile", "tarfile", "zlib", "_lzma")
 
 
 def load_hub_dataset(name: str, split: str | None, hub: dict[str, Any]) -> datasets.Dataset:
+    """Load one split of a dataset from the Hub.
+
+    Args:
+        name (str): `user/name`, `user/name/configuration`, and both with `@revision`, `:split` or both after it.
+        split (str, *optional*): the split, if the name does not say it.
+        hub (dict): keywords of `datasets.load_dataset`; those that are None are left out.
+
+    Raises:
+        UserError: the name can only be that of a local file, the Hub has no such dataset or cannot be reached, the
+            dataset is damaged, or it has several splits and none is named.
+    """
     asked, hub = name, {key: value for key, value in hub.items() if value is not None}
     if split is None and ":" in name:
         name, split = name.rsplit(":", 1)
@@ -38,7 +49,9 @@ def load_hub_dataset(name: str, split: str | None, hub: dict[str, Any]) -> datas
     from huggingface_hub import HfApi, constants
 
     try:
-        if "revision" in hub and not constants.HF_HUB_OFFLINE:  # else some versions of datasets take what is cached
+        if (
+            "revision" in hub and not constants.HF_HUB_OFFLINE
+        ):  # without this, some versions of datasets take what is cached
             HfApi(token=hub.get("token")).dataset_info(name, revision=hub["revision"])
         dataset = datasets.load_dataset(name, **hub)
     except Exception as error:
@@ -68,6 +81,16 @@ def _is_of_the_way(error: Exception) -> bool:
 def one_split(
     dataset: datasets.Dataset | datasets.DatasetDict, name: str | Path, split: str | None
 ) -> datasets.Dataset:
+    """Choose a split of a DatasetDict; a Dataset is returned as it is.
+
+    Args:
+        dataset: one Dataset, or several by the names of their splits.
+        name: what the dataset is called in the message.
+        split (str, *optional*): the split; not needed if there is only one.
+
+    Raises:
+        UserError: there is no such split, or there are several and none is named.
+    """
     import datasets
 
     if not isinstance(dataset, datasets.DatasetDict):
