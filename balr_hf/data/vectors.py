@@ -38,7 +38,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _PICKLE_NAMES:
             raise VectorError(f"refused: this pickle names {module}.{name}; only plain numpy arrays are read")
-        # A pickle can set attributes of the Python functions that it names, so it gets new functions, made for it alone.
+        # A pickle can set attributes of the Python functions that it names, so it gets new ones, made for it alone.
         if name == "encode":
             return _latin1_encoder()
         if name == "_frombuffer":

@@ -1,4 +1,4 @@
-"""WeSpeaker architectures other than the ResNet family, built by the `wespeaker` package where it is installed."""
+"""WeSpeaker's architectures outside the ResNet family, which the `wespeaker` package builds if it is installed."""
 
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def build_backbone(config: "WespeakerConfig") -> torch.nn.Module:
-    """Build `config.architecture` with the package's own code.
+    """Build the architecture that `config.architecture` names, with the package's own code.
 
     Raises:
-        UserError: the package is not installed, does not import, or does not know the architecture.
+        UserError: the package is not installed, cannot be imported, or does not know the architecture.
     """
     name = f"{config.architecture} with {config.pooling_func} pooling"
     try:
@@ -31,7 +31,16 @@ def build_backbone(config: "WespeakerConfig") -> torch.nn.Module:
 
 
 def embed(backbone: torch.nn.Module, features: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-    """Embed each recording alone, since these architectures know nothing of padding."""
+    """Embed each recording alone, since these architectures do not take padding into account.
+
+    Args:
+        backbone: what [`build_backbone`] made.
+        features (torch.FloatTensor of shape `(batch, frames, feat_dim)`): log mel filter banks.
+        attention_mask (torch.LongTensor of shape `(batch, frames)`, *optional*): 1 for real frames, 0 for padding.
+
+    Returns:
+        torch.FloatTensor of shape `(batch, embed_dim)`.
+    """
     if attention_mask is None:
         return _last(backbone(features))
     lengths = attention_mask.long().sum(-1).tolist()
