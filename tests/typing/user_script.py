@@ -22,7 +22,7 @@ from balr_hf import (
 )
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, SCORER, resource
 
-assert_type(balr_hf.WespeakerModel(), WespeakerModel)
+assert_type(balr_hf.WespeakerModel, type[WespeakerModel])
 corpus = load_corpus(resource(SAMPLE_CORPUS) / "test.csv")
 assert_type(corpus, Dataset)
 embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
