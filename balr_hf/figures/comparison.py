@@ -63,7 +63,7 @@ def contributions(
     attributes, terms = np.asarray(attributes).ravel(), np.asarray(terms, dtype=np.float64).ravel()
     if not attributes.size == terms.size == len(labels):
         raise ValueError(
-            f"{attributes.size} attributes, {terms.size} terms and {len(labels)} labels: expected as many"
+            f"{attributes.size} attributes, {terms.size} terms and {len(labels)} labels: expected equal numbers"
         )
     if not terms.size:
         raise ValueError("no attributes to show: expected at least one")

@@ -77,7 +77,7 @@ def checked_trials(llrs: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.n
     """
     llrs, labels = np.asarray(llrs, dtype=np.float64).ravel(), np.asarray(labels).ravel()
     if llrs.shape != labels.shape:
-        raise UserError(f"{llrs.size} scores but {labels.size} labels")
+        raise UserError(f"{llrs.size} scores but {labels.size} labels: expected one label per score")
     if not np.isfinite(llrs).all():
         raise UserError(f"{(~np.isfinite(llrs)).sum()} of {llrs.size} scores are not finite")
     same = checked_labels(labels)
