@@ -88,7 +88,7 @@ def embed_waveforms(
         alone = on_threads(lambda samples: embed_together(model, extractor, [samples], device, precision), waveforms)
         return np.concatenate(alone) if alone else embeddings
     frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]
-    for rows in _passes(frames, FRAMES_PER_PASS[device.type]):
+    for rows in similar_lengths(frames, FRAMES_PER_PASS[device.type]):
         embeddings[rows] = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
     return embeddings
 
@@ -187,7 +187,7 @@ def on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
             return list(pool.map(function, items))
 
 
-def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
+def similar_lengths(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
     """Group rows of similar length, so that each padded group has little padding and at most `frames_per_pass`."""
     group: list[int] = []
     for row in sorted(range(len(frames)), key=frames.__getitem__):
