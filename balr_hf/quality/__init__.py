@@ -1,4 +1,4 @@
-"""What is in a recording: net speech, signal-to-noise ratio, bandwidth, level, clipping, tones; and who copies whom."""
+"""What is in a recording: net speech, signal-to-noise ratio, bandwidth, level, clipping, tones; and copies."""
 
 from balr_hf.quality.net_speech import speech_probabilities, speech_segments
 from balr_hf.quality.recording_quality import RecordingQuality, measure_recording

@@ -32,7 +32,7 @@ THRESHOLD = 0.5
 # Frames that are looked at together: about a minute, which bounds the memory that a long recording takes.
 FRAMES_TOGETHER = 2_048
 # Recordings below this level are raised to it before they are looked at, since the network misses faint speech.
-LEVEL = 10 ** (-30 / 20)
+LEVEL = 10 ** (-40 / 20)
 
 
 class VoiceActivityNetwork(nn.Module):
@@ -111,7 +111,7 @@ def speech_probabilities(samples: np.ndarray) -> np.ndarray:
 def speech_segments(samples: np.ndarray) -> list[tuple[float, float]]:
     """Where somebody speaks: `(start, end)` of each stretch, in seconds, with silero-vad's own smoothing.
 
-    Stretches of less than 0.25 s are dropped, pauses of less than 0.1 s are bridged, and 30 ms are added on both sides.
+    Stretches of less than 0.25 s are dropped, pauses of less than 0.1 s are bridged, and 30 ms are added at each end.
 
     Args:
         samples (`(samples,)`): float32 at 16 kHz.
@@ -121,9 +121,7 @@ def speech_segments(samples: np.ndarray) -> list[tuple[float, float]]:
 
 def segments_of(probabilities: np.ndarray, num_samples: int) -> list[tuple[float, float]]:
     """The stretches of speech, in seconds, that frames' probabilities `(frames,)` tell of; see [`speech_segments`]."""
-    found = _smoothing()(
-        probabilities.tolist(), SAMPLING_RATE, threshold=THRESHOLD, audio_length_samples=num_samples
-    )
+    found = _smoothing()(probabilities.tolist(), SAMPLING_RATE, threshold=THRESHOLD, audio_length_samples=num_samples)
     return [(part["start"] / SAMPLING_RATE, part["end"] / SAMPLING_RATE) for part in found]
 
 

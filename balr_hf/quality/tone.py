@@ -8,7 +8,7 @@ from balr_hf.audio import SAMPLING_RATE
 SIZE = 8_192
 # A line stands out from the median of so many neighbours on either side, by so many dB.
 NEIGHBOURS, PROMINENCE = 40, 15.0
-# The share of half seconds in which a line may be weaker than what is reported: speech comes and goes, a tone does not.
+# The share of half seconds in which a line may be weaker than reported: speech comes and goes, a tone does not.
 WEAKER = 0.2
 # Bins on either side of its highest one that a line leaks into.
 LEAK = 2
