@@ -1,6 +1,6 @@
 # make demo: goes from recordings to likelihood ratios with what the repository ships, offline
 # make test: runs all tests
-# make check: runs lint, layers of imports and tests, as continuous integration does
+# make check: runs lint, types, layers of imports and tests, as continuous integration does
 # make bench: measures how fast everything is on this machine, in tables (about 9 minutes)
 # make test-oldest: runs all tests with the oldest versions of the Hugging Face libraries that pyproject.toml allows
 # Each command makes its environment if it is missing: .venv, or .venv-oldest for the last.
@@ -31,7 +31,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n auto
 
-check: lint layers test
+check: lint types layers test
 
 test-oldest: $(OLDEST_VENV)/.installed
 	$(OLDEST_VENV)/bin/python -m pytest -n auto

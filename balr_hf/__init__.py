@@ -1,12 +1,12 @@
 """balr_hf: explainable speaker comparison with binary attributes, on Hugging Face Accelerate and datasets.
 
-A recording goes in, a likelihood ratio that can be read attribute by attribute comes out:
+Recordings go in, and a likelihood ratio comes out that can be read attribute by attribute:
 
     audio -> WespeakerModel -> embedding -> BinaryAttributeAutoEncoder -> ba -> scorer -> log-likelihood ratio
 
-The public names stand in `__init__.pyi`, for editors and for this file: each is loaded on first use (PEP 562), so
-`import balr_hf` itself imports neither torch nor transformers. It teaches transformers our models and pipelines as
-soon as transformers is imported: see `balr_hf.registration`.
+The public names are listed in `__init__.pyi`, for editors and for this file. Each is loaded on first use (PEP 562), so
+that `import balr_hf` itself imports neither torch nor transformers. As soon as transformers is imported, it learns of
+our models and pipelines: see `balr_hf.registration`.
 """
 
 import lazy_loader

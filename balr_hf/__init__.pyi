@@ -1,4 +1,4 @@
-"""The public names: what editors complete and type checkers see, and what `balr_hf/__init__.py` loads on first use."""
+"""The public names, which editors complete, type checkers see, and `balr_hf/__init__.py` loads on first use."""
 
 from ._version import __version__ as __version__
 from .attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig as BinaryAttributeAutoEncoderConfig

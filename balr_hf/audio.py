@@ -1,9 +1,10 @@
-"""Any audio file, bytes, array or decoder object -> mono float32 at the wanted rate.
+"""Loading audio: any file, bytes, array or decoder object becomes mono float32 at the wanted sampling rate.
 
-Decoding and resampling go through PyAV, whose wheels carry FFmpeg: nothing has to be installed on the system.
+PyAV decodes and resamples. Its wheels contain FFmpeg, so nothing has to be installed on the system.
 """
 
 import io
+import math
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
@@ -22,21 +23,22 @@ if TYPE_CHECKING:
 SAMPLING_RATE = 16_000
 AUDIO_FORMATS = ("flac", "mp3", "m4a", "ogg", "opus", "wav", "wma")
 
-# What FFmpeg may take a file for: containers of sound, and none of the playlists that make it open other files.
+# The formats that FFmpeg may recognise: containers of sound, and no playlists, which would make it open other files.
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,matroska,mov,mp3,mp4,mpeg,mpegts,nistsphere,ogg,rm,sox,tta,voc,w64,wav,"
     "webm,wv"
 )
-# How FFmpeg resamples: with windowed-sinc filters that are flat (to 0.01 dB) up to 15/16 of half the lower rate, that
-# let less than -85 dB through beyond that half, and that delay nothing. benchmarks/resampling.py measures this.
+# How FFmpeg resamples: with windowed-sinc filters that are flat (to 0.01 dB) up to 15/16 of half the lower rate, let
+# less than -85 dB through above half the lower rate, and delay nothing. benchmarks/resampling.py measures this.
 RESAMPLING = (
     "resampler=swr:filter_size=208:phase_shift=10:exact_rational=1:cutoff=0.97:filter_type=kaiser:kaiser_beta=8.5"
 )
 
-# Sampling rates that a recording of speech can have, in Hz. Any other is a damaged header that may ask for any memory.
+# Sampling rates that a recording of speech can have, in Hz. Any other comes from a damaged header, and could need any
+# amount of memory.
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 
-# A wav written to a pipe states no length, or one of these and more.
+# The header of a wav that was written to a pipe states no length, or one from here on.
 _WAV_LENGTH_UNKNOWN = 0x7FFFF000
 
 
@@ -56,13 +58,13 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
             `(channels, samples)`;
             a `dict` with `bytes` and/or `path` (an undecoded `datasets.Audio` row);
             a `torchcodec` `AudioDecoder`.
-        sampling_rate (int): wanted rate in Hz.
+        sampling_rate (int): the wanted rate in Hz.
 
     Returns:
         `np.ndarray` of shape `(samples,)`, float32.
 
     Raises:
-        AudioError: missing, empty, truncated or not audio, or samples that are not finite numbers.
+        AudioError: the source is missing, empty, truncated or no audio, or its samples are not finite numbers.
     """
     try:
         return _load(source, sampling_rate)
@@ -109,7 +111,7 @@ def _decode_file(path: Path, sampling_rate: int) -> np.ndarray:
         return _decode(file, sampling_rate)
 
 
-def _decode_bytes(content: bytes, sampling_rate: int) -> np.ndarray:
+def _decode_bytes(content: bytes | bytearray | memoryview, sampling_rate: int) -> np.ndarray:
     if not len(content):
         raise AudioError("empty file")
     return _decode(io.BytesIO(content), sampling_rate)
@@ -119,15 +121,17 @@ def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
     import av
 
     _refuse_cut_wav(file)
-    chunks, rate, expected = [], None, None
+    chunks: list[np.ndarray] = []
+    rate: int | None = None
+    expected: float | None = None
     try:
-        with av.open(file, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
+        with av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
             if not container.streams.audio:
                 raise AudioError("has no audio stream")
             stream = container.streams.audio[0]
-            if getattr(stream, "rate", None):  # else there is no decoder, or a decoded frame tells
+            if getattr(stream, "rate", None):  # if not, there is no decoder, or the decoded frames state the rate
                 _check_rate(stream.rate)
-            if container.format.name == "flac" and stream.duration:
+            if container.format.name == "flac" and stream.duration and stream.time_base:
                 expected = float(stream.duration * stream.time_base)
             for frame in container.decode(stream):
                 if rate is None:
@@ -136,11 +140,11 @@ def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
                     raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
                 chunks.append(_mono(frame))
     except av.error.FFmpegError as error:
-        decoded = sum(map(len, chunks)) / rate if chunks else 0
+        decoded = sum(map(len, chunks)) / rate if rate else 0
         if decoded:
             raise AudioError(f"truncated or damaged: decoding stopped after {decoded:.2f} s") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
-    if not chunks:
+    if rate is None:
         raise AudioError("has no audio samples")
     samples = np.concatenate(chunks)
     if expected is not None and len(samples) / rate < 0.999 * expected:
@@ -149,7 +153,7 @@ def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
 
 
 def _refuse_cut_wav(file: BinaryIO) -> None:
-    """Compare a wav's data with the size its header states; FFmpeg takes whatever there is."""
+    """Raise an AudioError if a wav has less data than its header states, since FFmpeg would take what there is."""
     end = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(12)
@@ -166,7 +170,7 @@ def _refuse_cut_wav(file: BinaryIO) -> None:
 
 
 def _mono(frame: "av.AudioFrame") -> np.ndarray:
-    """Average of a frame's channels as float32 in [-1, 1]."""
+    """Average a frame's channels: float32 of shape `(samples,)` in [-1, 1]."""
     samples = frame.to_ndarray()
     channels = frame.layout.nb_channels
     if not frame.format.is_planar:  # packed: (1, samples * channels)
@@ -176,8 +180,8 @@ def _mono(frame: "av.AudioFrame") -> np.ndarray:
 
 
 def _fractions(samples: np.ndarray) -> np.ndarray:
-    """Integer samples as float32 fractions of full scale; floats as they are."""
-    if np.issubdtype(samples.dtype, np.unsignedinteger):  # full scale is around its middle
+    """Turn integer samples into float32 fractions of full scale; floats keep their values."""
+    if np.issubdtype(samples.dtype, np.unsignedinteger):  # silence is in the middle of the range
         middle = (np.iinfo(samples.dtype).max + 1) / 2
         return ((samples - middle) / middle).astype(np.float32)
     if np.issubdtype(samples.dtype, np.integer):
@@ -195,9 +199,10 @@ def _from_samples(samples: Any, rate: int, sampling_rate: int) -> np.ndarray:
 
 
 def _check_rate(rate: Any) -> int:
-    if not (isinstance(rate, Real) and LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
+    number = float(rate) if isinstance(rate, Real) else math.nan
+    if not (LOWEST_RATE <= number <= HIGHEST_RATE and number.is_integer()):
         raise AudioError(f"a sampling rate of {rate} Hz: expected {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
-    return int(rate)
+    return int(number)
 
 
 def _checked(samples: np.ndarray) -> np.ndarray:
@@ -207,7 +212,7 @@ def _checked(samples: np.ndarray) -> np.ndarray:
 
 
 def _resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
-    """Samples at another rate, by FFmpeg's polyphase filters of linear phase with the settings of `RESAMPLING`."""
+    """Resample by FFmpeg's polyphase filters, which have linear phase, with the settings of `RESAMPLING`."""
     if rate == sampling_rate:
         return samples
     import av
@@ -230,9 +235,11 @@ def _resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
     resampled = []
     while True:
         try:
-            resampled.append(chain[-1].pull().to_ndarray()[0])
+            pulled = chain[-1].pull()
         except (av.error.EOFError, av.error.BlockingIOError):
             break
+        assert isinstance(pulled, av.AudioFrame)
+        resampled.append(pulled.to_ndarray()[0])
     if not resampled:
         raise AudioError(f"too short to resample from {rate} to {sampling_rate} Hz ({len(samples)} samples)")
     return np.concatenate(resampled)

@@ -1,10 +1,10 @@
-"""Checkpoints that others wrote: finding the one that a user means, and reading it without running code from it."""
+"""Checkpoints: finding the one that a user means, and reading it without running code from it."""
 
 import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -13,7 +13,7 @@ from transformers.utils import cached_file
 
 from balr_hf.errors import UserError, name_some, reason_of
 
-# Endings of files of weights; WeSpeaker's `avg_model` has none.
+# Endings of files that hold weights; WeSpeaker's `avg_model` has none.
 WEIGHTS = (".safetensors", ".bin", ".pt", "")
 
 # Keywords of from_pretrained that say where on the Hub something is.
@@ -21,10 +21,13 @@ HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "rev
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict saved by `torch.save`, or safetensors.
+    """Read a state dict that `torch.save` wrote, or a safetensors file.
+
+    Returns:
+        the weights by name, on the CPU.
 
     Raises:
-        UserError: missing, damaged, or a pickle that holds anything but tensors.
+        UserError: the file is missing or damaged, or is a pickle that holds anything but tensors.
     """
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}")
@@ -48,17 +51,17 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
 def load_whole(
     load: Callable[..., Any], source: str | Path, model_types: list[str], what: str, **kwargs: Any
 ) -> PreTrainedModel:
-    """Call `from_pretrained` so that nothing but a whole model of the right kind comes out.
+    """Call `from_pretrained`, and accept only a whole model of the right kind.
 
     Args:
         load: `from_pretrained` of transformers.
         source: a local folder or a Hub repository.
-        model_types: kinds that are accepted, as `config.json` names them.
-        what (str): what is loaded, for messages: `an embedder`.
+        model_types: the kinds that are accepted, as `config.json` names them.
+        what (str): what the model is called in messages: `embedder`.
         **kwargs: for `load`.
 
     Raises:
-        UserError: nothing there, a model of another kind, or weights that are missing or of another shape.
+        UserError: there is no model, a model of another kind, or weights are missing or have another shape.
     """
     if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
         raise UserError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
@@ -83,10 +86,10 @@ def load_whole(
 
 
 def check_download(file: Path) -> None:
-    """Compare the weights beside a file in the Hub's cache with the sha256 that the Hub stated, their blob's name.
+    """Check the weights beside a file in the Hub's cache by the sha256 that the Hub stated, the name of their blob.
 
     Raises:
-        UserError: a file that was damaged on its way or on the disk.
+        UserError: a file was damaged on its way or on the disk.
     """
     for path in sorted(file.parent.iterdir()):
         blob = path.resolve()
@@ -100,8 +103,14 @@ def check_download(file: Path) -> None:
                 )
 
 
-def weights_digest(model: torch.nn.Module) -> str:
-    """A digest of a model's weights."""
+class HasWeights(Protocol):
+    """Whatever has a state dict: a `torch.nn.Module`."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+def weights_digest(model: HasWeights) -> str:
+    """Compute the sha256 of a model's weights and their names, as hexadecimal digits."""
     digest = hashlib.sha256()
     for name, weight in model.state_dict().items():
         digest.update(name.encode())
@@ -110,14 +119,14 @@ def weights_digest(model: torch.nn.Module) -> str:
 
 
 def resolve_checkpoint(path: str | Path) -> Path:
-    """The checkpoint that a path means, whether it names our folder, a run, or the file that BALR would have written.
+    """Find the checkpoint that a path means: our folder, that of a run, or the file that BALR would have written.
 
     `runs/train/best.pt` stands for the folder `runs/train/best`, `runs/scorer/train/scorer.pt` for the folder
-    `runs/scorer/train`, and a training run for its `best` model. An existing file is taken as it is, and so is a
-    name of nothing local, which may be a Hub repository's.
+    `runs/scorer/train`, and a training run for its `best` model. An existing file is returned as it is, and so is a
+    name that does not exist locally, since it may be that of a Hub repository.
 
     Raises:
-        UserError: a `.pt` file that does not exist, or a folder without a checkpoint.
+        UserError: a `.pt` file does not exist, or a folder has no checkpoint.
     """
     path = Path(path)
     if not path.exists() and path.suffix != ".pt":

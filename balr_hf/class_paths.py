@@ -1,4 +1,4 @@
-"""Classes of the user's own, named by their dotted path: `my_package.losses.MyLoss`."""
+"""Classes of the user's own, which are named by their dotted paths: `my_package.losses.MyLoss`."""
 
 import importlib
 import inspect
@@ -15,8 +15,8 @@ def import_class(path: str, base: type[Base], role: str) -> type[Base]:
 
     Args:
         path (str): module and class, e.g. `my_package.losses.MyLoss`; the module must be importable.
-        base (type): what the class must be a subclass of.
-        role (str): what the class is for, in messages: `loss`.
+        base (type): the class of which it must be a subclass.
+        role (str): what the class is called in messages: `loss`.
 
     Returns:
         the class.
@@ -41,7 +41,9 @@ def import_class(path: str, base: type[Base], role: str) -> type[Base]:
 
 
 def check_keywords(cls: type, base: type, settings: Mapping[str, Any], role: str) -> None:
-    """Check that a class is made with these keywords: its own, or those of a base class to which it passes `**kwargs`.
+    """Check that a class can be made with these keywords.
+
+    A class takes its own keywords and, if it passes `**kwargs` on, those of its base classes.
 
     Args:
         cls (type): a subclass of `base`.
@@ -50,7 +52,7 @@ def check_keywords(cls: type, base: type, settings: Mapping[str, Any], role: str
         role (str): what the class is called in messages: `the loss mse`.
 
     Raises:
-        ConfigError: keywords that it does not take, or a value missing for one that it needs.
+        ConfigError: there are keywords that it does not take, or it needs a keyword that is not there.
     """
     named: dict[str, inspect.Parameter] = {}
     for part in cls.__mro__:

@@ -1,4 +1,4 @@
-"""The small models and the sample corpus that ship with the package, so that everything runs offline."""
+"""The small models and the sample corpus that ship with the package, so that everything can be tried offline."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SAMPLE_CORPUS = "data/sample"
 
 
 def resource(name: str) -> Path:
-    """The path of a shipped resource, in an installed wheel or in a checkout.
+    """Return the path of a resource that ships with the package, in an installed wheel or in a checkout.
 
     Args:
         name (str): e.g. `data/sample/metadata.csv`, or one of this module's names.

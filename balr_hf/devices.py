@@ -1,4 +1,4 @@
-"""Names of devices, as typed (`cpu`, `cuda`, `cuda:0,1`, `mps`), to torch devices."""
+"""Turning the names of devices, as users type them (`cpu`, `cuda`, `cuda:0,1`, `mps`), into torch devices."""
 
 import re
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def resolve_devices(device: str = "cpu") -> "list[torch.device]":
-    """The torch devices that a name stands for.
+    """Return the torch devices that a name stands for.
 
     Args:
-        device (str): `cpu`, `mps`, `cuda` (the first GPU), `cuda:1`, or several as `cuda:0,1`.
+        device (str): `cpu`, `mps`, `cuda` (the first GPU), `cuda:1`, or several GPUs as `cuda:0,1`.
 
     Returns:
         `list[torch.device]`, at least one.
@@ -28,7 +28,7 @@ def resolve_devices(device: str = "cpu") -> "list[torch.device]":
         return [torch.device("cpu")]
     if name == "mps":
         if not torch.backends.mps.is_available():
-            raise ConfigError("device mps asked for, but this machine has none: use cpu")
+            raise ConfigError("device mps was asked for, but this machine has none: use cpu")
         return [torch.device("mps")]
     if not re.fullmatch(r"cuda(:\d+(,\d+)*)?", name):
         raise ConfigError(f"unknown device {device!r}: expected cpu, cuda, cuda:0, cuda:0,1 or mps")
@@ -36,7 +36,7 @@ def resolve_devices(device: str = "cpu") -> "list[torch.device]":
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if max(indices) >= available:
         raise ConfigError(
-            f"device {device} asked for, but torch finds {available or 'no'} CUDA GPU{'s' * (available != 1)} here: "
-            "use --device cpu"
+            f"device {device} was asked for, but torch finds {available or 'no'} CUDA GPU{'s' * (available != 1)} "
+            "here: use --device cpu"
         )
     return [torch.device("cuda", index) for index in indices]

@@ -1,10 +1,10 @@
-"""Errors that a user can cause: the command line prints each as one line, without a traceback."""
+"""Errors that a user can cause, which the command line prints as one line without a traceback."""
 
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something in the input, the files or the settings is wrong; the message says what, and what to do."""
+    """Something in the input, the files or the settings is wrong. The message says what, and what to do about it."""
 
 
 class ConfigError(UserError):
@@ -19,7 +19,20 @@ def name_some(names: Iterable[object], limit: int = 5) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error's text in one line, with what caused it."""
+    """Return an error's text in one line, followed by that of the error which caused it."""
     cause = error.__cause__
     text = " ".join(str(error).split()) or type(error).__name__
     return text if cause is None or str(cause) in str(error) else f"{text}: {reason_of(cause)}"
+
+
+def defining_package(error: BaseException) -> str:
+    """Return the top-level package that defines the class of an error: `datasets`, or `builtins`."""
+    return type(error).__module__.partition(".")[0]
+
+
+def raising_package(error: BaseException) -> str:
+    """Return the top-level package whose code raised an error: `datasets`; empty if no code has raised it yet."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -1,7 +1,7 @@
-"""Writing that is whole or absent: a temporary name first, then a rename.
+"""Writing files and folders complete or not at all: under a temporary name first, which is then renamed.
 
-A process that is killed leaves its temporary names behind. The next one that writes into the same folder removes
-those of processes of this machine that are gone, and puts back a folder that was about to be replaced.
+A process that is killed leaves its temporary files behind. The next process that writes into the same folder removes
+those whose process, on this machine, is gone, and puts back a folder that was about to be replaced.
 """
 
 import json
@@ -17,11 +17,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-# Temporary names say which process made them: `.NAME.HOST.PID.RANDOM.tmp`, and `.old` for a folder that is replaced.
+# A temporary name says which process made it: `.NAME.HOST.PID.RANDOM.tmp`. A folder that is replaced ends in `.old`.
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[\w-]*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)")
 
-# Folders that this process has cleaned: once is enough, since it leaves nothing behind itself while it lives.
+# Folders that this process has cleaned. Once is enough, since a process that lives cleans up after itself.
 _cleaned: set[str] = set()
 _cleaning = Lock()
 
@@ -42,7 +42,7 @@ def _prepare(folder: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files and folders that killed processes of this machine left in a folder.
 
-    A folder that was being replaced, and whose place is empty, is put back.
+    A folder that was being replaced is put back if nothing is in its place.
     """
     for entry in list(os.scandir(folder)):
         found = _TEMPORARY.fullmatch(entry.name)
@@ -59,20 +59,20 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    if os.name == "nt":  # where signal 0 is Ctrl+C
+    if os.name == "nt":  # Windows, where signal 0 would be Ctrl+C
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is another user's
+    except OSError:  # the process is another user's
         return True
     return True
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder that becomes `path` if the block succeeds, and vanishes if it fails."""
+    """Yield a temporary path in the same folder: it becomes `path` if the block succeeds, and is removed if not."""
     _prepare(path.parent)
     temporary = _temporary_name(path)
     try:
@@ -84,7 +84,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary_folder(beside: Path) -> Iterator[Path]:
-    """A new folder beside another, that is gone afterwards unless it was renamed."""
+    """Yield a new folder beside another; it is removed after the block unless it was renamed."""
     _prepare(beside.parent)
     temporary = _temporary_name(beside)
     try:
@@ -96,7 +96,7 @@ def _temporary_folder(beside: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that replaces `folder` if the block succeeds; otherwise `folder` stays as it was."""
+    """Yield a temporary folder: it replaces `folder` if the block succeeds; if not, `folder` stays as it was."""
     folder = folder.absolute()
     with _temporary_folder(folder) as temporary:
         yield temporary
@@ -104,7 +104,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Rename the folder `new` to `folder`, in place of one that is there already."""
+    """Rename the folder `new` to `folder`, in place of any folder of that name."""
     old = _temporary_name(folder, "old")
     if folder.exists():
         folder.rename(old)
@@ -121,7 +121,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 @contextmanager
 def added_to_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder whose files are moved into `folder` if the block succeeds; what else is there stays."""
+    """Yield a temporary folder: its files are moved into `folder` if the block succeeds; other files there stay."""
     folder = folder.absolute()
     with _temporary_folder(folder) as temporary:
         yield temporary
@@ -132,7 +132,7 @@ def added_to_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def changed_folder(folder: Path) -> Iterator[Path]:
-    """A temporary copy of `folder` (empty if there is none) that takes its place if the block succeeds."""
+    """Yield a temporary copy of `folder`, empty if there is none: it replaces `folder` if the block succeeds."""
     folder = folder.absolute()
     with atomic_folder(folder) as temporary:
         if folder.exists():
@@ -141,13 +141,13 @@ def changed_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON; figures that have no value (NaN, infinite) become null."""
+    """Write indented JSON, complete or not at all; numbers that JSON lacks (NaN, infinities) become null."""
     with atomic_path(path) as temporary:
         temporary.write_text(json_text(content) + "\n", encoding="utf-8")
 
 
 def json_text(content: Any) -> str:
-    """Indented JSON; figures that have no value (NaN, infinite) become null."""
+    """Return indented JSON; numbers that JSON lacks (NaN, infinities) become null."""
     return json.dumps(_finite(content), indent=2, allow_nan=False)
 
 
@@ -160,12 +160,15 @@ def _finite(content: Any) -> Any:
 
 
 def new_run_folder(save_dir: str | Path | None, default: str, exist_ok: bool = False) -> Path:
-    """Create the folder of a run: `save_dir` or `default`, or with 2, 3, ... appended if it exists already.
+    """Create the folder of a run: `save_dir` or `default`, or that name with 2, 3, ... appended if it exists already.
 
     Args:
-        save_dir: the folder asked for, or None.
-        default (str): e.g. `runs/train`.
+        save_dir: the folder that the user asked for, or None.
+        default (str): the folder without it: `runs/train`.
         exist_ok (bool): use the folder even if it exists.
+
+    Returns:
+        the folder.
     """
     wanted = Path(default if save_dir is None else save_dir)
     folder, number = wanted, 1
@@ -177,6 +180,6 @@ def new_run_folder(save_dir: str | Path | None, default: str, exist_ok: bool = F
             if not folder.is_dir():
                 raise
             if save_dir is not None and not any(folder.iterdir()):
-                return folder  # made for this run; one without a name given could be another run's
+                return folder  # the user made it for this run; an empty default folder could be another run's
             number += 1
             folder = wanted.with_name(f"{wanted.name}{number}")

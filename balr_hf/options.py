@@ -1,24 +1,30 @@
-"""Settings as dataclass fields: a default, a help text, and what values are valid."""
+"""Settings as fields of dataclasses: each has a default, a help text, and bounds of its values."""
 
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from balr_hf.errors import ConfigError
 
 
 def option(default: Any, help: str, **metadata: Any) -> Any:
-    """A dataclass field with its help text; `metadata` is what `argparse_dataclass` reads (`type`, `args`, ...),
-    and the bounds that [`Checked`] looks at: `least`, `above`, `among`.
+    """Make a dataclass field with a help text.
+
+    Args:
+        default: the field's default; the help text states it.
+        help (str): what the setting does.
+        **metadata: what `argparse_dataclass` reads (`type`, `args`, ...), and the bounds that [`Checked`] applies:
+            `least` (the value is at least this), `above` (it is more than this), `among` (it is one of these).
     """
     if default is not None and not isinstance(default, bool):
         help += f" [default: {' '.join(map(str, default)) if isinstance(default, tuple) else default}]"
     return field(default=default, metadata={"help": help.replace("%", "%%"), **metadata})
 
 
+@dataclass
 class Checked:
-    """Base of the settings' dataclasses: a value outside its bounds is a [`ConfigError`] that names it."""
+    """The base class of settings: a value outside its bounds raises a [`ConfigError`] that names the setting."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for f in fields(self):
             value, bounds = getattr(self, f.name), f.metadata
             if value is None:

@@ -9,13 +9,15 @@ compare("questioned.wav", "known.wav")["calibrated_llr"]
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from transformers import AutoModel, Pipeline
+from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers.pipelines import PIPELINE_REGISTRY
+
+# Nothing public stands for these two: `Pipeline.get_iterator` uses them, and has no option for collating batches.
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
@@ -27,37 +29,52 @@ from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
 
+if TYPE_CHECKING:
+    from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+
 
 class BinaryAttributesPipeline(Pipeline):
     """`pipeline("binary-attributes")`: one recording -> its binary attributes.
 
     Args:
-        model ([`WespeakerModel`] or what `AutoModel` loads): the embedder.
-        autoencoder (folder, Hub repository or [`BinaryAttributeAutoEncoder`], *optional*): the one that was trained on
-            this embedder's embeddings; needed unless the embedder is the package's own.
-        **kwargs: `device`, `batch_size`, `num_workers`, ... as for every pipeline.
+        model ([`WespeakerModel`], or the name of one that `AutoModel` loads): the embedder.
+        autoencoder (folder, Hub repository or [`BinaryAttributeAutoEncoder`], *optional*): the autoencoder that was
+            trained on this embedder's embeddings. It may be left out only if the embedder is the package's own.
+        **kwargs: `device`, `batch_size`, `num_workers`, ..., as for every pipeline.
 
-    Called with a recording, or with a list (a Dataset, a generator) of them, each one of
-        a path, a file's bytes, samples at the embedder's rate (array or tensor), a dict with `array` and
-        `sampling_rate`, an undecoded row of a `datasets.Audio` column, a torchcodec `AudioDecoder`.
+    Inputs:
+        A recording, or a list, a Dataset or a generator of recordings. A recording is a path, the bytes of a file, the
+        samples at the embedder's rate (array or tensor), a dict with `array` and `sampling_rate`, an undecoded row of
+        a `datasets.Audio` column, or an `AudioDecoder` of torchcodec.
 
     Returns:
         for each recording a dict with
-            `ba`: bool `(attributes,)`;
-            `active`: the numbers of the attributes that are active;
-            `embedding`: float32 `(embed_dim,)`.
+            `ba` (bool `(attributes,)`): which attributes are active;
+            `active` (list[int]): the numbers of the active attributes;
+            `embedding` (float32 `(embed_dim,)`): the embedding.
 
     Raises:
-        AudioError: a recording that cannot be used, with the reason.
+        AudioError: a recording cannot be used; the message says why.
+        UserError: the autoencoder is missing, or was trained for another embedder.
     """
 
-    _load_processor = False
-    _load_image_processor = False
-    _load_video_processor = False
-    _load_feature_extractor = False  # the embedder has its own
-    _load_tokenizer = False
+    # Only these flags, which have no public name, tell `pipeline` to load nothing besides the model; an embedder has
+    # its own feature extractor. In transformers they are None, which mypy takes for their type.
+    _load_processor: bool | None = False  # type: ignore[assignment]
+    _load_image_processor: bool | None = False  # type: ignore[assignment]
+    _load_video_processor: bool | None = False  # type: ignore[assignment]
+    _load_feature_extractor: bool | None = False  # type: ignore[assignment]
+    _load_tokenizer: bool | None = False  # type: ignore[assignment]
 
-    def __init__(self, model, autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None, **kwargs):
+    feature_extractor: "WespeakerFeatureExtractor"
+
+    def __init__(
+        self,
+        model: "WespeakerModel",
+        autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
+        **kwargs: Any,
+    ):
         kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
         super().__init__(model, **kwargs)
         self.model.eval()
@@ -70,24 +87,26 @@ class BinaryAttributesPipeline(Pipeline):
                 f"the embedder makes {model.config.embed_dim} values, the autoencoder expects "
                 f"{autoencoder.config.input_dim}: use the autoencoder trained for this embedder"
             )
-        self.autoencoder = autoencoder.to(self.device).eval()
-        self._embedder = self.model.for_inference()
+        self.autoencoder = autoencoder.eval()
+        self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
+        self._embedder = model.for_inference()
 
     @staticmethod
-    def _shipped(source, own: str, needed: str, role: str) -> Path:
-        """The package's model that goes with another of its models."""
+    def _shipped(source: PreTrainedModel, own: str, needed: str, role: str) -> Path:
+        """Where the model of the package is that goes with `source`, if `source` is the package's own."""
         if str(source.name_or_path) != str(resource(own)):
             raise UserError(
                 f"{role}= is missing: name the one that was made for {source.name_or_path or 'this model'}"
             )
         return resource(needed)
 
-    def _sanitize_parameters(self, **kwargs) -> tuple[dict, dict, dict]:
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
         if kwargs:
             raise TypeError(f"{self.task} knows no {', '.join(kwargs)}")
         return {}, {}, {}
 
-    def preprocess(self, recording: Any) -> dict[str, list]:
+    # Here and below: transformers declares that steps hand on tensors, but hands on whatever a pipeline makes.
+    def preprocess(self, recording: Any) -> dict[str, list]:  # type: ignore[override]
         return {"recordings": [[self._samples(recording)]]}
 
     def _samples(self, recording: Any) -> np.ndarray:
@@ -100,8 +119,8 @@ class BinaryAttributesPipeline(Pipeline):
             raise AudioError(f"{recording}: {samples}" if isinstance(recording, str | Path) else samples)
         return samples
 
-    def _forward(self, inputs: dict[str, list]) -> dict[str, list]:
-        """All recordings of all items at once; then one array an item again."""
+    def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
+        """Process the recordings of all items together, and give one array per item back."""
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
         bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
@@ -109,12 +128,21 @@ class BinaryAttributesPipeline(Pipeline):
         outputs = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}
 
-    def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:
+    def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         bits = outputs["ba"][0][0]
         return {"ba": bits, "active": np.flatnonzero(bits).tolist(), "embedding": outputs["embedding"][0][0]}
 
-    def get_iterator(self, inputs, num_workers, batch_size, preprocess_params, forward_params, postprocess_params):
-        """As the base's, but a batch keeps recordings of different lengths as they are."""
+    def get_iterator(
+        self,
+        inputs: Any,
+        num_workers: int,
+        batch_size: int,
+        preprocess_params: dict[str, Any],
+        forward_params: dict[str, Any],
+        postprocess_params: dict[str, Any],
+    ) -> PipelineIterator:
+        """Do what the base class does, but keep recordings of different lengths in a batch as they are."""
+        dataset: PipelineDataset | PipelineIterator
         if hasattr(inputs, "__len__"):
             dataset = PipelineDataset(inputs, self.preprocess, preprocess_params)
         else:
@@ -133,23 +161,30 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     Args:
         model, autoencoder, **kwargs: as for [`BinaryAttributesPipeline`].
-        scorer (folder, Hub repository or [`Scorer`], *optional*): fitted to this autoencoder's attributes; needed
-            unless the autoencoder is the package's own.
+        scorer (folder, Hub repository or [`Scorer`], *optional*): a scorer that was fitted to this autoencoder's
+            attributes. It may be left out only if the autoencoder is the package's own.
 
-    Called with two sides, or with a list (a Dataset, a generator) of pairs `(a, b)`. A side is a recording, as
-    [`BinaryAttributesPipeline`] takes them, or a list of several recordings of one speaker. Keywords of a call:
-        top_k (int): only so many attributes, the weightiest first; all by default.
-        return_explanation (bool): also the [`Explanation`], for its text, page and figure.
-        names (tuple[str, str]): of the two sides, for the explanation.
+    Inputs:
+        Two sides, or a list, a Dataset or a generator of pairs `(a, b)` of sides. A side is a recording, as for
+        [`BinaryAttributesPipeline`], or a list of several recordings of one speaker. A call also takes the keywords
+            top_k (int, *optional*): return only this many attributes, those with the largest terms first;
+            return_explanation (bool): also return the [`Explanation`], which can be shown as text, page or figure;
+            names (tuple[str, str]): the names of the two sides in the explanation.
 
     Returns:
         for each pair a dict with
-            `llr`: the raw score, a sum over dependent attributes, in natural-log units: overconfident;
-            `calibrated_llr`: the natural-log likelihood ratio; None if the scorer is not calibrated;
-            `verbal`: its place on the verbal scale (ENFSI, 2015); None likewise;
-            `cautions`: what a reader must know before relying on it;
-            `attributes`: a dict an attribute, with its number `attribute`, its term `llr`, both sides' states, and
-                its `typicality` among reference speakers.
+            `llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum over
+            attributes
+                that depend on one another;
+            `calibrated_llr` (float): the natural-log likelihood ratio; None if the scorer is not calibrated;
+            `verbal` (str): its place on the verbal scale (ENFSI, 2015); None if the scorer is not calibrated;
+            `cautions` (list[str]): what a reader must know before relying on the result;
+            `attributes` (list[dict]): for each attribute its number `attribute`, its term `llr`, the states of both
+                sides, and its `typicality` among the reference speakers.
+
+    Raises:
+        AudioError: a recording cannot be used; the message says why.
+        UserError: a model is missing or does not go with the others, or an input is not two sides with recordings.
 
     Example:
         >>> compare = pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")
@@ -157,7 +192,13 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         >>> compare([("a.wav", "b.wav"), ("a.wav", "c.wav")], batch_size=8)
     """
 
-    def __init__(self, model, autoencoder=None, scorer: str | Path | Scorer | None = None, **kwargs):
+    def __init__(
+        self,
+        model: "WespeakerModel",
+        autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
+        scorer: str | Path | Scorer | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(model, autoencoder, **kwargs)
         if scorer is None:
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
@@ -168,17 +209,24 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 f"the autoencoder makes {self.autoencoder.config.internal_dim} attributes, the scorer knows "
                 f"{scorer.config.num_attributes}: use a scorer fitted to this autoencoder's attributes"
             )
-        self.scorer = scorer.to(self.device)
+        self.scorer = scorer
+        self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
 
-    def __call__(self, inputs, test=None, **kwargs):
+    def __call__(self, inputs: Any, test: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]  # a second side
         return super().__call__(inputs if test is None else (inputs, test), **kwargs)
 
-    def _sanitize_parameters(self, top_k=None, return_explanation=None, names=None, **kwargs):
+    def _sanitize_parameters(
+        self,
+        top_k: int | None = None,
+        return_explanation: bool | None = None,
+        names: tuple[str, str] | None = None,
+        **kwargs: Any,
+    ) -> tuple[dict, dict, dict]:
         super()._sanitize_parameters(**kwargs)
         given = {"top_k": top_k, "return_explanation": return_explanation, "names": names}
         return {}, {}, {name: value for name, value in given.items() if value is not None}
 
-    def preprocess(self, pair: Sequence) -> dict[str, list]:
+    def preprocess(self, pair: Sequence) -> dict[str, list]:  # type: ignore[override]
         if isinstance(pair, str | bytes | Mapping) or not hasattr(pair, "__len__") or len(pair) != 2:
             raise UserError("a comparison is of two sides: compare(a, b), or a list of pairs (a, b)")
         sides = [side if isinstance(side, list) else [side] for side in pair]
@@ -187,7 +235,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         recordings = [self._samples(recording) for side in sides for recording in side]
         return {"recordings": [recordings], "sizes": [[len(side) for side in sides]]}
 
-    def postprocess(
+    def postprocess(  # type: ignore[override]
         self,
         outputs: dict[str, Any],
         top_k: int | None = None,

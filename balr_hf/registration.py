@@ -1,7 +1,7 @@
 """What `import balr_hf` adds to transformers: the Auto classes know our models, and `pipeline` knows our tasks.
 
 Registering needs transformers and torch, which take seconds to import. So each part is registered when transformers
-imports the module that it belongs to, or at once if that module is there already. The post-import hooks of `wrapt`
+imports the module that it belongs to, or at once if that module was imported already. The post-import hooks of `wrapt`
 would do the same, but importing `wrapt` takes ten times as long as importing `balr_hf`.
 """
 
@@ -55,7 +55,7 @@ _PARTS: dict[str, Callable[[ModuleType], None]] = {
 
 
 class _RegisteringFinder:
-    """Finds the modules of `_PARTS` as all other finders do, but loads them by a [`_RegisteringLoader`]."""
+    """Finds the modules of `_PARTS` as the other finders do, and has them loaded by a [`_RegisteringLoader`]."""
 
     def __init__(self) -> None:
         self._searching: set[str] = set()
@@ -76,7 +76,7 @@ class _RegisteringFinder:
 
 
 class _RegisteringLoader:
-    """Loads a module by its own loader, and then registers our part of it."""
+    """Loads a module with its own loader, and then registers what belongs to it."""
 
     def __init__(self, loader: "Loader", register: Callable[[ModuleType], None]) -> None:
         self._loader, self._register = loader, register
@@ -93,7 +93,7 @@ class _RegisteringLoader:
 
 
 def install() -> None:
-    """Register with what there is of transformers, and with the rest when it is imported."""
+    """Register with those parts of transformers that are imported already, and with the others when they are."""
     sys.meta_path.insert(0, _RegisteringFinder())  # type: ignore[arg-type]
     for name, register in _PARTS.items():
         if name in sys.modules:

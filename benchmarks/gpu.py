@@ -41,10 +41,10 @@ def product_rate(precision: str, device: str, size: int) -> float:
         torch.set_float32_matmul_precision(before)
 
 
-def extraction(device: torch.device, audio: float, size: int) -> None:
+def extraction(device: torch.device, audio: float, size: int, channels: int) -> None:
     """Measure a ResNet34 of random weights, on waveforms in memory and from files."""
     torch.manual_seed(0)
-    model = WespeakerModel(WespeakerConfig()).eval().to(device)
+    model = WespeakerModel(WespeakerConfig(m_channels=channels)).eval().to(device)
     folded, rows = model.for_inference(), []
     with tempfile.TemporaryDirectory() as folder:
         audio = write_recordings(Path(folder), audio, np.random.default_rng(0))
@@ -118,7 +118,7 @@ def main() -> None:
         return
     datasets.disable_progress_bars()
     small, size = arguments.small, 512 if arguments.small else 8192
-    extraction(device, 2 if small else 3600, size)
+    extraction(device, 2 if small else 3600, size, 4 if small else 32)
     accuracy(device, 4 if small else 64)
     training(device, 2_048 if small else 1_000_000)
     scoring(device, 200 if small else 20_000, size)

@@ -4,18 +4,25 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist keeps the cores busy
 
+import importlib.util
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Tests are no package, so that their neighbours cannot be imported by name.
+_spec = importlib.util.spec_from_file_location("balr_hf_test_warm_python", Path(__file__).with_name("warm_python.py"))
+_warm_python = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_warm_python)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -123,15 +130,27 @@ def balr(capfd, caplog):
     return run
 
 
-@pytest.fixture
-def run_python():
-    """Runs a Python command in a process of its own, without this one's thread settings."""
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[_warm_python.WarmPython]:
+    """Starts Python processes quickly, see `tests/warm_python.py`."""
+    started = _warm_python.WarmPython()
+    yield started
+    started.close()
 
-    def run(*argv: str, cwd: Path | None = None, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(
-            [sys.executable, *map(str, argv)], cwd=cwd, env=env, capture_output=True, text=True, timeout=300, **kwargs
-        )
+
+@pytest.fixture
+def run_python(warm_python):
+    """Runs a Python command in a process of its own; `cold` where it matters what Python has imported at its start."""
+
+    def run(
+        *argv: str, cwd: Path | None = None, check: bool = True, cold: bool = False
+    ) -> subprocess.CompletedProcess:
+        env, words = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}, [str(word) for word in argv]
+        if cold:
+            command = [sys.executable, *words]
+            done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+        else:
+            done = warm_python.run(words, env, cwd)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

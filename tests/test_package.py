@@ -20,7 +20,7 @@ def test_public_names_can_all_be_imported():
 
 def test_importing_the_package_takes_less_than_a_twentieth_of_a_second(run_python):
     script = "import time\nstart = time.process_time()\nimport balr_hf\nassert time.process_time() - start < 0.05\n"
-    run_python("-c", script)
+    run_python("-c", script, cold=True)
 
 
 def test_importing_the_package_or_asking_for_help_imports_no_torch(run_python):
@@ -31,7 +31,7 @@ def test_importing_the_package_or_asking_for_help_imports_no_torch(run_python):
         "heavy = {'torch', 'transformers', 'datasets', 'numpy', 'evaluate'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    run_python("-c", script)
+    run_python("-c", script, cold=True)
 
 
 def test_help_of_every_command_imports_no_torch(run_python):
@@ -45,7 +45,7 @@ def test_help_of_every_command_imports_no_torch(run_python):
         "        assert exit.code == 0\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
     )
-    run_python("-c", script)
+    run_python("-c", script, cold=True)
 
 
 def build_wheel(root, folder):

@@ -1,1 +1,1 @@
-"""embedding -> binary attributes: the autoencoder as a transformers configuration and model."""
+"""embedding -> binary attributes: the autoencoder, as a configuration and a model of transformers."""

@@ -1,8 +1,9 @@
-"""Binary attributes for a whole corpus, through `Dataset.map` on Arrow tables."""
+"""Computes the binary attributes of a whole corpus, with `Dataset.map` on Arrow tables."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import datasets
 import numpy as np
@@ -27,19 +28,22 @@ if TYPE_CHECKING:
 
 
 class AttributeEncoder(Protocol):
-    """What binarizing needs of an autoencoder: what a [`BinaryAttributeAutoEncoder`] has."""
+    """What binarizing needs from an autoencoder; a [`BinaryAttributeAutoEncoder`] has it."""
 
     config: "BinaryAttributeAutoEncoderConfig"
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def to(self) -> Callable[..., Any]: ...  # transformers wraps it in what is no method to mypy
 
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor: ...
-
-    def to(self, device: torch.device) -> Any: ...
 
     def state_dict(self) -> dict[str, torch.Tensor]: ...
 
 
-# Vectors whose activations stay in a CPU's cache.
+# How many embeddings a CPU encodes at once, so that their activations stay in its cache.
 CPU_BATCH = 2048
 
 
@@ -52,21 +56,22 @@ def compute_binary_attributes(
     force: bool = False,
     save: SaveVectors | None = None,
 ) -> tuple[datasets.Dataset, list[Skipped]]:
-    """Compute the binary attributes of every recording that has an embedding and no attributes yet.
+    """Compute the binary attributes of every recording that has an embedding but no attributes yet.
 
     Args:
-        model: the autoencoder.
-        dataset: a corpus with `id` and `embedding`.
-        batch_size (int): recordings a forward pass.
-        device: where to compute; the model's own device by default.
-        force (bool): recompute attributes that are there already.
-        save: called after each batch with the new ids and attributes, bool `(recordings, attributes)`.
+        model ([`BinaryAttributeAutoEncoder`]): the autoencoder.
+        dataset (`datasets.Dataset`): a corpus with `id` and `embedding`.
+        batch_size (int): number of recordings in a batch.
+        device (*optional*): where to compute; by default the device that the model is on.
+        force (bool): also recompute the attributes that exist already.
+        save (*optional*): called after each batch with the ids of its recordings and their attributes, bool
+            `(recordings, attributes)`.
 
     Returns:
         `(dataset, skipped)`: the corpus with a fixed-length bool column `ba`, and the recordings without an embedding.
 
     Raises:
-        UserError: no embeddings, or of another size than the autoencoder's input.
+        UserError: the corpus has no embeddings, or they are not of the size that the autoencoder expects.
     """
     embeddings, usable = vector_matrix(dataset, "embedding")
     if embeddings.shape[1] != model.config.input_dim:
@@ -122,8 +127,16 @@ def add_binary_attributes(
     force: bool = False,
     **options: Any,
 ) -> datasets.Dataset:
-    """[`compute_binary_attributes`] for whatever [`load_corpus`] reads, kept as it goes: see
-    [`BinaryAttributeAutoEncoder.get_binary_attributes`].
+    """Add a `ba` column to a corpus, as [`BinaryAttributeAutoEncoder.get_binary_attributes`] describes.
+
+    Args:
+        model ([`BinaryAttributeAutoEncoder`]): the autoencoder.
+        corpus, save_dir, save_format: as for [`BinaryAttributeAutoEncoder.get_binary_attributes`].
+        force (bool): also recompute the attributes that exist already.
+        **options: `batch_size` and `device` of [`compute_binary_attributes`].
+
+    Returns:
+        `datasets.Dataset`: the corpus with `ba`.
     """
     compute = partial(compute_binary_attributes, model, force=force, **options)
     return add_vectors(
@@ -133,6 +146,6 @@ def add_binary_attributes(
         "embedding",
         save_dir=save_dir,
         save_format=save_format,
-        model_name=weights_digest(model),
+        model_name=weights_digest(cast("torch.nn.Module", model)),  # a Protocol cannot say so
         force=force,
     )

@@ -1,5 +1,7 @@
 """Configuration of the binary-attribute autoencoder."""
 
+from typing import Any
+
 from transformers import PreTrainedConfig
 
 
@@ -7,14 +9,16 @@ class BinaryAttributeAutoEncoderConfig(PreTrainedConfig):
     """Configuration of a [`BinaryAttributeAutoEncoder`].
 
     Args:
-        input_dim (int): values of an embedding.
-        internal_dim (int): binary attributes.
-        training (dict, *optional*): how it was trained: settings, sets, versions and losses; None where unknown.
+        input_dim (int): number of values in an embedding.
+        internal_dim (int): number of binary attributes.
+        training (dict, *optional*): how the model was trained: settings, data sets, versions and losses; None if that
+        is
+            unknown.
     """
 
     model_type = "binary-attribute-autoencoder"
 
-    def __init__(self, input_dim: int = 256, internal_dim: int = 512, training: dict | None = None, **kwargs):
+    def __init__(self, input_dim: int = 256, internal_dim: int = 512, training: dict | None = None, **kwargs: Any):
         self.input_dim = input_dim
         self.internal_dim = internal_dim
         self.training = training

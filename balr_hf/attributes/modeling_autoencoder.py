@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
@@ -15,11 +16,11 @@ from .configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 try:
     from balr_hf.pretrained import HubModel
 
-    if TYPE_CHECKING:  # within `try`, since transformers wants what is imported outside of it wherever this file goes
+    if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         import datasets
 
         from balr_hf.data.contract import Corpus
-except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+except ModuleNotFoundError:  # this file came with a model, and the package is not installed
     if not TYPE_CHECKING:
         HubModel = PreTrainedModel
 
@@ -30,39 +31,49 @@ class BinaryAttributeOutput(ModelOutput):
 
     Args:
         loss (`torch.FloatTensor` of shape `()`): mean squared error of the reconstruction.
-        binary (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes, 0 or 1; gradients pass through.
+        binary (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes, 0 or 1. Gradients pass through
+            the binarization.
         reconstruction (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings made from the attributes.
         latent (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes before binarization, in (-1, 1).
     """
 
-    loss: torch.FloatTensor | None = None
-    binary: torch.FloatTensor | None = None
-    reconstruction: torch.FloatTensor | None = None
-    latent: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    binary: torch.Tensor | None = None
+    reconstruction: torch.Tensor | None = None
+    latent: torch.Tensor | None = None
 
 
 class StraightThroughBinarization(torch.autograd.Function):
-    """1 where the input is positive, else 0; backward, the gradient passes clipped to [-1, 1] (hardtanh)."""
+    """Gives 1 where the input is positive and 0 elsewhere; on the way back, clips the gradient to [-1, 1]
+    (hardtanh)."""
 
     @staticmethod
-    def forward(ctx, latent: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: FunctionCtx, latent: torch.Tensor) -> torch.Tensor:
         return (latent > 0).to(latent.dtype)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> torch.Tensor:
         return F.hardtanh(gradient)
 
 
 class BinaryAttributeAutoEncoder(HubModel):
-    """Encoder to binary attributes, and decoder back to the embedding.
+    """Encodes an embedding as binary attributes, and decodes the attributes back to the embedding.
 
-    Linear, ReLU, batch norm, linear, tanh; positive or not; linear, tanh, linear. State-dict names are BALR's.
+    The encoder is linear, ReLU, batch norm, linear, tanh. An attribute is 1 where the result is positive. The decoder
+    is linear, tanh, linear. The names in the state dict are those of BALR.
+
+    Args:
+        config (BinaryAttributeAutoEncoderConfig): `input_dim`, `internal_dim`.
 
     Example:
-        >>> model = BinaryAttributeAutoEncoder.from_pretrained("path/or/repo")
-        >>> bits = model(embeddings).binary  # (batch, 512) of 0 and 1
+        >>> model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim=8, internal_dim=16)).eval()
+        >>> output = model(torch.randn(3, 8))
+        >>> output.binary.shape, output.reconstruction.shape
+        (torch.Size([3, 16]), torch.Size([3, 8]))
+        >>> model.encode(torch.randn(3, 8)).dtype
+        torch.bool
 
-    Reference:
+    References:
         I. Ben-Amor, J.-F. Bonastre and S. Mdhaffar, "Extraction of interpretable and shared speaker-specific speech
         attributes through binary auto-encoder", Interspeech 2024, pp. 3230-3234.
     """
@@ -71,6 +82,8 @@ class BinaryAttributeAutoEncoder(HubModel):
     base_model_prefix = "autoencoder"
     main_input_name = "embeddings"
     role = "autoencoder"
+
+    config: BinaryAttributeAutoEncoderConfig
 
     def __init__(self, config: BinaryAttributeAutoEncoderConfig):
         super().__init__(config)
@@ -98,20 +111,29 @@ class BinaryAttributeAutoEncoder(HubModel):
         elif isinstance(module, nn.BatchNorm1d):
             init.ones_(module.weight)
             init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            mean, variance, batches = module.running_mean, module.running_var, module.num_batches_tracked
+            assert mean is not None and variance is not None and batches is not None
+            init.zeros_(mean)
+            init.ones_(variance)
+            init.zeros_(batches)
 
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """The attributes alone, bool `(batch, internal_dim)`, for embeddings `(batch, input_dim)`."""
+        """Encode embeddings, without reconstructing them.
+
+        Args:
+            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings.
+
+        Returns:
+            `torch.BoolTensor` of shape `(batch, internal_dim)`: the attributes.
+        """
         return self.encoder[:-1](embeddings) > 0  # the last, tanh, keeps the sign
 
-    def forward(self, embeddings: torch.Tensor, return_loss: bool = True, **kwargs) -> BinaryAttributeOutput:
+    def forward(self, embeddings: torch.Tensor, return_loss: bool = True, **kwargs: Any) -> BinaryAttributeOutput:
         """Encode, binarize and reconstruct.
 
         Args:
-            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`)
-            return_loss (bool): compute the reconstruction's mean squared error.
+            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings.
+            return_loss (bool): also compute the mean squared error of the reconstruction.
 
         Returns:
             [`BinaryAttributeOutput`]
@@ -124,10 +146,17 @@ class BinaryAttributeAutoEncoder(HubModel):
 
     @classmethod
     def from_upstream(cls, path: str | Path) -> "BinaryAttributeAutoEncoder":
-        """Read a checkpoint of BALR 2.0 (a `.pt` state dict); the sizes are taken from the weights.
+        """Read a checkpoint of BALR 2.0; the sizes are taken from the weights.
+
+        Args:
+            path (str or Path): a `.pt` file that holds a state dict.
+
+        Returns:
+            [`BinaryAttributeAutoEncoder`], in eval mode.
 
         Raises:
-            UserError: missing, damaged, not this architecture, or a pickle that holds anything but tensors.
+            UserError: the file is missing or damaged, is of another architecture, or is a pickle that holds anything
+                but tensors.
         """
         try:
             from balr_hf.checkpoints import load_state_dict
@@ -158,14 +187,15 @@ class BinaryAttributeAutoEncoder(HubModel):
 
         Args:
             corpus: a `datasets.Dataset` with an `embedding` column, or what [`load_corpus`] reads.
-            save_dir (*optional*): keep each batch there as it is done, so that a run that was stopped goes on where it
-                was; see [`balr_hf.data.open_store`].
-            save_format (str, *optional*): `txt`, `npy` or `dataset`; without `save_dir`, beside the recordings.
+            save_dir (str or Path, *optional*): a folder in which each batch is saved as soon as it is done, so that a
+                run that was stopped can go on where it was; see [`balr_hf.data.open_store`].
+            save_format (str, *optional*): `txt`, `npy` or `dataset`. Without `save_dir`, attributes are saved beside
+                the recordings.
             **options: `batch_size`, `device`, `force` of
                 [`balr_hf.attributes.binarization.compute_binary_attributes`].
 
         Returns:
-            `datasets.Dataset`: the corpus with `ba`; recordings without an embedding keep their row with `None`, and
+            `datasets.Dataset`: the corpus with `ba`. Recordings without an embedding keep their row, with `None`, and
             one warning counts and names them.
         """
         try:

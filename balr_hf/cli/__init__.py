@@ -1,1 +1,1 @@
-"""The `balr` command: one file a command, thin over the library."""
+"""The `balr` command: one file per command; the work itself is done by the library."""

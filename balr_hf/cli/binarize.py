@@ -1,10 +1,17 @@
 """`balr binarize`: embeddings -> binary attributes."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import DATA, ENCODER, StepOptions
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.data.skipped import Skipped
+    from balr_hf.data.stores import SaveVectors
 
 logger = logging.getLogger(__name__)
 
@@ -13,14 +20,17 @@ logger = logging.getLogger(__name__)
 class Options(StepOptions):
     """Options of `balr binarize`."""
 
-    input: str = positional("input", "csv, folder, saved Dataset, parquet or Hub dataset, with embeddings")
+    input: str = positional(
+        "input", "corpus with embeddings: a csv, a folder, a saved Dataset, a parquet file or a Hub dataset"
+    )
 
 
 COMMAND = Command(
     "binarize",
-    "Turn each recording's embedding into binary attributes.",
+    "Turn the embedding of each recording into binary attributes. By default the attributes of files go to "
+    "NAME_ba.txt beside each recording. The embeddings come from balr extract.",
     Options,
-    [ENCODER, DATA],
+    [ENCODER, replace(DATA, note="these settings are for training and have no effect here", used=())],
     epilog="""examples:
   balr binarize corpus.csv
   balr binarize --save-dir attributes corpus.csv encoder.model.checkpoint_path=runs/train/best""",
@@ -28,7 +38,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> int:
-    """Binarize; returns the exit status."""
+    """Binarize embeddings; returns the exit status."""
     from balr_hf.attributes.binarization import compute_binary_attributes
     from balr_hf.checkpoints import weights_digest
     from balr_hf.cli.models import load_autoencoder
@@ -38,7 +48,7 @@ def run(arguments: Arguments) -> int:
     device = resolve_devices(arguments.device)[0]
     model = load_autoencoder(arguments)
 
-    def compute(dataset, save):
+    def compute(dataset: "datasets.Dataset", *, save: "SaveVectors") -> "tuple[datasets.Dataset, list[Skipped]]":
         return compute_binary_attributes(model, dataset, device=device, save=save)
 
     return run_step(arguments, "ba", "embedding", weights_digest(model), compute)

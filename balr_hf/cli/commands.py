@@ -1,13 +1,13 @@
-"""The commands of `balr`: the module of each, and its line in the help."""
+"""The commands of `balr`: each with its module and its line in the help."""
 
 COMMANDS = {
     "extract": ("balr_hf.cli.extract", "Extract speaker embeddings from audio."),
     "binarize": ("balr_hf.cli.binarize", "Turn speaker embeddings into binary attributes."),
     "train": ("balr_hf.cli.train", "Train the binary-attribute autoencoder."),
     "score train": ("balr_hf.cli.score_train", "Fit a scorer to a reference population."),
-    "score calibrate": ("balr_hf.cli.score_calibrate", "Calibrate a scorer on speakers of its own."),
+    "score calibrate": ("balr_hf.cli.score_calibrate", "Make the scores of a scorer readable as likelihood ratios."),
     "score test": ("balr_hf.cli.score_trials", "Score a list of trials and evaluate it."),
-    "explain": ("balr_hf.cli.explain", "Compare two recordings and say why."),
+    "explain": ("balr_hf.cli.explain", "Compare two recordings and explain the result."),
     "push": ("balr_hf.cli.push", "Upload a model, a scorer or a corpus to the Hub."),
-    "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker."),
+    "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker to this package's format."),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from balr_hf.cli.commands import COMMANDS
 
-# The shells that shtab knows -> the file of the user's home that loads a completion, and how.
+# Shells that shtab supports -> the file in the user's home for the script, and what the user has to add, if anything.
 SHELLS = {
     "bash": (".local/share/bash-completion/completions/balr", None),
     "zsh": (".zfunc/_balr", "add to ~/.zshrc: fpath+=~/.zfunc; autoload -Uz compinit; compinit"),
@@ -42,11 +42,11 @@ def complete(flag: str, words: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands in one parser, as completion needs them: the words `score train` are two levels."""
+    """One parser with all commands, as shtab needs it; `train` of `score train` is a subcommand of `score`."""
     root = argparse.ArgumentParser("balr")
     root.add_argument("--version", action="store_true", help="Show the version.")
     for flag in ("--show-completion", "--install-completion"):
-        root.add_argument(flag, choices=list(SHELLS), help="Completion for your shell.")
+        root.add_argument(flag, choices=list(SHELLS), help="Completion of commands and flags for a shell.")
     levels = {"": root.add_subparsers(dest="command")}
     for name, (module, text) in COMMANDS.items():
         *above, word = name.split()
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _copy(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """The same arguments in a plain parser."""
+    """A plain parser with the same arguments."""
     plain = argparse.ArgumentParser(add_help=False)
     for action in parser._actions:
         plain._add_action(action)

@@ -3,11 +3,16 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.errors import UserError
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
 logger = logging.getLogger(__name__)
 
@@ -16,20 +21,27 @@ logger = logging.getLogger(__name__)
 class Options:
     """Options of `balr convert`."""
 
-    source: str = positional("source", "BALR's autoencoder (.pt), or WeSpeaker's folder or Hub repository")
-    target: str = positional("target", "the folder to write: config.json, model.safetensors, ...")
-    model_name: str = option("avg_model.pt", "checkpoint's name in a WeSpeaker folder", type=str)
-    config_name: str = option("config.yaml", "configuration's name in a WeSpeaker folder", type=str)
-    waveform_scale: float = option(
-        None, "factor on the samples kept with the embedder: 32768 as WeSpeaker (default), 1 as BALR 2.0", type=float
+    source: str = positional(
+        "source", "an autoencoder of BALR (.pt file), or an embedder of WeSpeaker (folder or Hub repository)"
     )
-    json: bool = option(False, "print the figures as one JSON object on standard output")
-    exist_ok: bool = option(False, "write into the target folder even if it exists")
+    target: str = positional("target", "folder to write config.json, model.safetensors, ... to")
+    model_name: str = option("avg_model.pt", "name of the checkpoint file, for WeSpeaker's embedders", type=str)
+    config_name: str = option("config.yaml", "name of the configuration file, for WeSpeaker's embedders", type=str)
+    waveform_scale: float | None = option(
+        None,
+        "factor that the embedder scales samples (between -1 and 1) by; 1 is that of BALR 2.0 [default: 32768, as in "
+        "WeSpeaker]",
+        type=float,
+    )
+    json: bool = option(False, "print the results to standard output, as one JSON object")
+    exist_ok: bool = option(
+        False, "write into the target folder even if it exists; the files of a model in it are replaced"
+    )
 
 
 COMMAND = Command(
     "convert",
-    "Convert a checkpoint to a folder that from_pretrained and the other commands read.",
+    "Convert a checkpoint of BALR or WeSpeaker to a folder that from_pretrained and the other commands can read.",
     Options,
     epilog="""examples:
   balr convert BAE_mse.pt models/bae-mse
@@ -38,28 +50,34 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Convert."""
+    """Convert a checkpoint and save it."""
     from balr_hf.files import added_to_folder
 
-    source, target = Path(arguments.source), Path(arguments.target)
+    target = Path(arguments.target)
     if target.exists() and not arguments.exist_ok:
         raise UserError(f"{target} exists already: choose another folder, or --exist-ok to write into it")
-    if source.is_file() or source.suffix == ".pt":
-        from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-
-        model = BinaryAttributeAutoEncoder.from_upstream(source)
-        what = f"autoencoder, {model.config.input_dim} values -> {model.config.internal_dim} attributes"
-    else:
-        from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
-
-        model = WespeakerModel.from_pretrained(
-            arguments.source, model_name=arguments.model_name, config_name=arguments.config_name
-        )
-        if arguments.waveform_scale is not None:
-            model.feature_extractor.waveform_scale = arguments.waveform_scale
-        what = f"embedder, {model.config.embed_dim} values"
+    model, what = _read(arguments)
     with added_to_folder(target) as temporary:
         model.save_pretrained(temporary)
     figures = {"model": model.role, "parameters": model.num_parameters()}
     print_json(arguments, {**figures, "saved_in": str(target)})
     logger.info("Wrote %s (%s, %d parameters)", target, what, model.num_parameters())
+
+
+def _read(arguments: Arguments) -> "tuple[BinaryAttributeAutoEncoder | WespeakerModel, str]":
+    """The model that the checkpoint holds, and its description for a message."""
+    source = Path(arguments.source)
+    if source.is_file() or source.suffix == ".pt":
+        from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+
+        autoencoder = BinaryAttributeAutoEncoder.from_upstream(source)
+        sizes = autoencoder.config
+        return autoencoder, f"autoencoder, {sizes.input_dim} values -> {sizes.internal_dim} attributes"
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+
+    embedder = WespeakerModel.from_pretrained(
+        arguments.source, model_name=arguments.model_name, config_name=arguments.config_name
+    )
+    if arguments.waveform_scale is not None:
+        embedder.feature_extractor.waveform_scale = arguments.waveform_scale
+    return embedder, f"embedder, {embedder.config.embed_dim} values"

@@ -1,13 +1,20 @@
-"""`balr explain`: compares two recordings and says why."""
+"""`balr explain`: compares two recordings and explains the result."""
 
 import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, Section, positional
 from balr_hf.cli.sections import EMBEDDER, FEATURES, SCORER, CorpusOptions, EncoderArguments
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.data.skipped import Skipped
+    from balr_hf.scoring.modeling_scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -16,12 +23,25 @@ logger = logging.getLogger(__name__)
 class Options(CorpusOptions):
     """Options of `balr explain`."""
 
-    a: str = positional("a", "an audio file, or an id of --corpus; several of one speaker separated by commas")
-    b: str = positional("b", "what it is compared with, likewise")
-    corpus: str = option(None, "corpus that has the two ids: csv, folder, saved Dataset, parquet or Hub id", type=str)
-    top: int = option(10, "attributes to show that speak for, and as many against", type=int, least=1)
-    json: bool = option(False, "print JSON, with all attributes, rather than text")
-    html: str = option(None, "also write a self-contained page with the figure to this file", type=str)
+    a: str = positional(
+        "a", "one side: an audio file, or a recording id of --corpus; several of one speaker are joined by commas"
+    )
+    b: str = positional("b", "the other side, likewise")
+    corpus: str | None = option(
+        None,
+        "corpus in which A and B are recording ids: a csv, a folder, a saved Dataset, a parquet file or a Hub dataset",
+        type=str,
+    )
+    top: int = option(
+        10,
+        "number of attributes to show that speak for the same speaker, and for different speakers",
+        type=int,
+        least=1,
+    )
+    json: bool = option(False, "print JSON with all attributes instead of text")
+    html: str | None = option(
+        None, "also write the explanation with a figure to this file, as a self-contained HTML page", type=str
+    )
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
 
 
@@ -30,8 +50,9 @@ ENCODER = Section("encoder.model", EncoderArguments, prefix="encoder_", only="au
 
 COMMAND = Command(
     "explain",
-    "Compare two recordings: the log-likelihood ratio, its place on the verbal scale (if the scorer is calibrated), "
-    "and the\nattributes that speak for and against. Embeddings and attributes that the corpus lacks are computed.",
+    "Compare two recordings and explain the result: the log-likelihood ratio, its place on the verbal scale (if the "
+    "scorer is calibrated), and the attributes that speak for the same speaker and for different speakers. Embeddings "
+    "and attributes that are missing are computed.",
     Options,
     [FEATURES, EMBEDDER, ENCODER, SCORER],
     epilog="""examples:
@@ -42,18 +63,17 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Compare and explain."""
+    """Compare the two sides and print the explanation."""
     from balr_hf.cli.models import load_named_scorer
     from balr_hf.files import atomic_path, json_text
-    from balr_hf.scoring.trials import side_counts, side_speakers
+    from balr_hf.scoring.trials import side_counts
 
     sides = [_names(text) for text in (arguments.a, arguments.b)]
     dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
     dataset = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
-    speakers = [side_speakers(dataset, [side]) for side in sides]
-    speakers = tuple(None if found is None else str(found[0]) for found in speakers)
+    speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
     explanation = scorer.explain(
         *counts,
         names=(", ".join(sides[0]), ", ".join(sides[1])),
@@ -72,17 +92,17 @@ def run(arguments: Arguments) -> None:
 
 
 def _names(text: str) -> list[str]:
-    """The recordings of a side; an existing file may have commas in its name."""
+    """The recordings of a side; text that is an existing file is one recording, even with commas in its name."""
     from balr_hf.errors import ConfigError
 
     names = [text] if Path(text).exists() else [part.strip() for part in text.split(",") if part.strip()]
     if not names:
-        raise ConfigError("a side of the comparison names no recording")
+        raise ConfigError("one side of the comparison names no recording")
     return list(dict.fromkeys(names))
 
 
-def _audio_files(sides: list[list[str]]):
-    """The files as a corpus whose ids are their paths as typed."""
+def _audio_files(sides: list[list[str]]) -> "datasets.Dataset":
+    """The files as a corpus; the ids are their paths as typed."""
     import datasets
 
     from balr_hf.errors import UserError
@@ -97,7 +117,7 @@ def _audio_files(sides: list[list[str]]):
     return files.cast_column("audio", datasets.Audio(decode=False))
 
 
-def _recordings(arguments: Arguments, sides: list[list[str]]):
+def _recordings(arguments: Arguments, sides: list[list[str]]) -> "datasets.Dataset":
     """The rows of the corpus that are compared."""
     from balr_hf.data.reading import read_corpus
     from balr_hf.errors import UserError, name_some
@@ -116,8 +136,16 @@ def _recordings(arguments: Arguments, sides: list[list[str]]):
     return corpus.dataset.select([row_of[name] for name in wanted])
 
 
-def _with_attributes(arguments: Arguments, dataset):
-    """The recordings with `ba`: computed, with the embeddings before them, for those that have none."""
+def _speaker(dataset: "datasets.Dataset", side: list[str]) -> str | None:
+    """The speaker of a side; None if the corpus does not name one for every recording."""
+    from balr_hf.scoring.trials import side_speakers
+
+    found = side_speakers(dataset, [side])
+    return None if found is None else str(found[0])
+
+
+def _with_attributes(arguments: Arguments, dataset: "datasets.Dataset") -> "datasets.Dataset":
+    """The recordings with their attributes; what is missing of these, and of the embeddings, is computed."""
     import datasets
 
     from balr_hf.attributes.binarization import compute_binary_attributes
@@ -131,7 +159,7 @@ def _with_attributes(arguments: Arguments, dataset):
         return dataset
     datasets.disable_progress_bars()
     devices = resolve_devices(arguments.device)
-    skipped = []
+    skipped: list[Skipped] = []
     if not vector_present(dataset, "embedding").all():
         dataset, skipped = compute_embeddings(load_embedder(arguments), dataset, devices=devices[:1])
     if not skipped:
@@ -141,8 +169,8 @@ def _with_attributes(arguments: Arguments, dataset):
     return dataset
 
 
-def _remarks(scorer, sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:
-    """Cautions that only the recordings and the scorer together give."""
+def _remarks(scorer: "Scorer", sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:
+    """Cautions that follow from the recordings and the scorer together."""
     remarks = []
     if set(sides[0]) & set(sides[1]):
         remarks.append("The two sides share a recording: that says nothing about speakers.")

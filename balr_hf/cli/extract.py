@@ -1,11 +1,19 @@
 """`balr extract`: audio -> embeddings."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.sections import DATA, EMBEDDER, FEATURES, StepOptions
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.data.skipped import Skipped
+    from balr_hf.data.stores import SaveVectors
+    from balr_hf.training.arguments import DataArguments
 
 logger = logging.getLogger(__name__)
 
@@ -14,21 +22,31 @@ logger = logging.getLogger(__name__)
 class Options(StepOptions):
     """Options of `balr extract`."""
 
-    input: str = positional("input", "csv, folder of audio, audio file, saved Dataset, parquet or Hub dataset")
-    num_proc: int = option(None, "processes; one a device by default", type=int, least=1)
+    input: str = positional(
+        "input", "corpus: a csv, a folder of audio, an audio file, a saved Dataset, a parquet file or a Hub dataset"
+    )
+    num_proc: int | None = option(None, "number of processes [default: one per device]", type=int, least=1)
     precision: str = option(
         "fp32",
-        "fp32, tf32 (GPUs) or bf16: faster where the hardware has it, and a little off",
+        "arithmetic of the embedder; tf32 (NVIDIA GPUs only) and bf16 are a little less exact, but faster where the "
+        "hardware supports them",
         type=str,
         among=("fp32", "tf32", "bf16"),
     )
 
 
+BATCHES = replace(
+    DATA,
+    note="extract uses batch_size (recordings that are saved together) and num_workers; the others are for training",
+    used=("batch_size", "num_workers"),
+)
+
 COMMAND = Command(
     "extract",
-    "Extract one speaker embedding from each recording. A run that was stopped goes on where it was.",
+    "Extract a speaker embedding, a vector of numbers, from each recording. By default the embeddings of files go to "
+    "NAME_emb.txt beside each recording. If a run was stopped, the same command continues it.",
     Options,
-    [FEATURES, EMBEDDER, DATA],
+    [FEATURES, EMBEDDER, BATCHES],
     epilog="""examples:
   balr extract recordings/
   balr extract --save-dir embeddings corpus.csv
@@ -37,7 +55,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> int:
-    """Extract; returns the exit status."""
+    """Extract embeddings; returns the exit status."""
     from balr_hf.cli.models import load_embedder
     from balr_hf.cli.steps import run_step
     from balr_hf.devices import resolve_devices
@@ -45,9 +63,9 @@ def run(arguments: Arguments) -> int:
 
     devices = resolve_devices(arguments.device)
     model = load_embedder(arguments)
-    data = arguments.section("data")
+    data: DataArguments = arguments.section("data")
 
-    def compute(dataset, save):
+    def compute(dataset: "datasets.Dataset", *, save: "SaveVectors") -> "tuple[datasets.Dataset, list[Skipped]]":
         return compute_embeddings(
             model,
             dataset,

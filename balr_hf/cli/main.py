@@ -14,12 +14,16 @@ Commands:
 Options:
   --help                     Show this message.
   --version                  Show the version.
-  --show-completion [SHELL]  Print the completion of commands and flags for bash, zsh or tcsh (by default yours).
+  --show-completion [SHELL]  Print a script that completes commands and flags in bash, zsh or tcsh (by default in
+                             your shell).
   --install-completion [SHELL]
-                             Install it for your shell.
+                             Install that script.
 
-balr COMMAND --help tells more. Settings can be given as flags (--epochs 50) or as section.key=value
-(trainer.epochs=50). An error is one line; BALR_DEBUG=1 shows where it came from."""
+balr COMMAND --help explains a command with all its settings, and shows examples. A setting can be given as a flag
+(--epochs 50) or as section.key=value (trainer.epochs=50). An error is reported in one line; if the environment
+variable BALR_DEBUG is set to 1, the traceback is shown instead.
+
+The package ships with small demonstration models, so that this works at once: balr explain ONE.wav OTHER.wav"""
 
 
 def usage(group: str = "") -> str:
@@ -56,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(command: str, argv: list[str]) -> int:
+    """Run one command; errors that a user can cause are printed in one line."""
     from balr_hf.errors import ConfigError, UserError
 
     module = importlib.import_module(COMMANDS[command][0])
@@ -64,7 +69,7 @@ def _run(command: str, argv: list[str]) -> int:
         arguments = module.COMMAND.parse(argv)
         _load_libraries()
         return module.run(arguments) or 0
-    except (UserError, OSError) as error:  # what a user can cause; anything else is a fault of ours: a traceback
+    except (UserError, OSError) as error:  # any other error is a fault of the package and keeps its traceback
         if os.environ.get("BALR_DEBUG"):
             raise
         message = " ".join(str(error).split()) or type(error).__name__
@@ -72,24 +77,25 @@ def _run(command: str, argv: list[str]) -> int:
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
         again = "add --resume-from RUN" if command == "train" else "run the command again"
-        print(f"balr {command}: interrupted; what was saved is kept; to go on, {again}", file=sys.stderr)
+        print(f"balr {command}: interrupted. What was saved is kept; to continue, {again}", file=sys.stderr)
         return 130
 
 
 def _set_up_logging() -> None:
+    """Messages go to standard error, of the main process only; other libraries report errors only."""
     import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     main_process = os.environ.get("RANK", "0") == "0"
     logging.getLogger("balr_hf").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.getLogger("huggingface_hub").propagate = False  # it prints its retries itself
+    logging.getLogger("huggingface_hub").propagate = False  # it prints its messages about retries itself
 
 
 def _load_libraries() -> None:
-    """Import what nearly every command needs, and keep the garbage collector from its many objects, which stay.
+    """Import what nearly every command needs, and exempt the many objects that this makes from garbage collection.
 
-    Looking through them again and again takes a third of the time of a small command.
+    They live as long as the process, and to check them again and again takes a third of the time of a small command.
     """
     import gc
 
@@ -104,7 +110,7 @@ def _load_libraries() -> None:
             gc.freeze()
         if collecting:
             gc.enable()
-    disable_progress_bar()  # of reading and writing weights: too quick to watch
+    disable_progress_bar()  # weights are read and written too quickly for a progress bar
 
 
 if __name__ == "__main__":

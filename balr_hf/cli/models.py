@@ -1,4 +1,4 @@
-"""Which embedder, autoencoder and scorer the settings name, and the counts of a trial list's sides."""
+"""Loads the embedder, autoencoder and scorer that the settings name, and counts the attributes of a trial list."""
 
 import dataclasses
 import inspect
@@ -39,10 +39,17 @@ def scorer_name(arguments: Arguments) -> str | None:
 
 
 def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
-    """What the configuration of the scorer `name` takes of the settings that were typed; all must be its own.
+    """The settings for the configuration of the scorer `name`.
+
+    Args:
+        arguments: the command's arguments.
+        name (str): short name, or class path, of the scorer.
+
+    Returns:
+        keywords for the scorer's configuration class.
 
     Raises:
-        ConfigError: a setting that the scorer does not have; the message says whose it is.
+        ConfigError: a setting was typed that the scorer does not have; the message says which scorers have it.
     """
     from balr_hf.errors import ConfigError
     from balr_hf.scoring.auto import scorer_class
@@ -59,7 +66,7 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
         if key in valid:
             continue
         if key == "n_iterations":
-            logger.info("scorer.n_iterations has no effect on %s, which is not fitted by iterations", name)
+            logger.info("scorer.n_iterations has no effect on %s, which is fitted without iterations", name)
             continue
         owners = [scorer for scorer, keys in of.items() if key in keys]
         if owners:
@@ -75,10 +82,15 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
 
 
 def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
-    """The scorer that the settings name: a checkpoint, cosine, or the shipped one.
+    """The scorer that the settings name: a checkpoint, cosine, or by default the shipped demonstration scorer.
+
+    Args:
+        arguments: the command's arguments.
+        num_attributes (int): number of attributes of the corpus.
 
     Raises:
-        ConfigError, UserError: no such scorer, another kind than was named, or settings that it was not fitted with.
+        ConfigError, UserError: there is no such scorer, it is of another kind than was named, it was fitted with other
+            settings, or it has another number of attributes.
     """
     from balr_hf import defaults
     from balr_hf.devices import resolve_devices
@@ -92,25 +104,29 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
         if settings.checkpoint_path is None:
             if name not in (None, "beta"):
                 raise UserError(
-                    f"scorer={name} must be fitted first (balr score train), then: scorer.checkpoint_path=..."
+                    f"scorer={name} must be fitted first: run balr score train, then add scorer.checkpoint_path=FOLDER"
                 )
-            logger.info("Scorer: the demonstration model of the package, for attributes of its own autoencoder")
+            logger.info(
+                "Scorer: the package's demonstration model, which fits attributes of the demonstration autoencoder"
+            )
         if name is not None:
-            scorer_class(name)  # which makes a scorer of the user's own known
+            scorer_class(name)  # registers a class of the user's own, so that it can be loaded
         scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER))
         kind = scorer.config.model_type.removeprefix("balr-")
         if name not in (None, kind, f"{type(scorer).__module__}.{type(scorer).__qualname__}"):
             raise UserError(f"scorer={name}, but {settings.checkpoint_path or 'the shipped scorer'} holds {kind}")
         _check_fitted_with(arguments, scorer, scorer_configuration(arguments, name or kind))
     if settings.n_attributes not in (None, num_attributes):
-        raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {num_attributes}")
+        raise ConfigError(
+            f"scorer.n_attributes={settings.n_attributes}, but the corpus has {num_attributes} attributes"
+        )
     if scorer.config.num_attributes != num_attributes:
         raise UserError(f"the scorer knows {scorer.config.num_attributes} attributes, the corpus has {num_attributes}")
-    return scorer.to(resolve_devices(arguments.device)[0])
+    return scorer.to(resolve_devices(arguments.device)[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
 
 
 def _check_fitted_with(arguments: Arguments, scorer: "Scorer", wanted: dict[str, Any]) -> None:
-    """Refuse settings of the fit that a fitted scorer does not have: they would be ignored."""
+    """Refuse settings that differ from those that the scorer was fitted with: they would have no effect."""
     from balr_hf.errors import ConfigError
 
     for key in sorted(key.removeprefix("scorer.") for key in arguments.given if key.startswith("scorer.")):
@@ -123,7 +139,7 @@ def _check_fitted_with(arguments: Arguments, scorer: "Scorer", wanted: dict[str,
 
 
 def read_trial_counts(arguments: Arguments, path: str, trials: "Trials") -> "tuple[datasets.Dataset, np.ndarray]":
-    """The corpus at `path`, and the counts of the sides that the trials are made of."""
+    """The corpus at `path`, and the attribute counts `(sides, attributes, 2)` of the sides of the trials."""
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.scoring.trials import side_counts
@@ -134,12 +150,16 @@ def read_trial_counts(arguments: Arguments, path: str, trials: "Trials") -> "tup
 
 
 def separator(arguments: Arguments) -> str:
-    """What separates the columns of the trial list."""
+    """The character that separates the columns of the trial list; `\\t`, as typed, is a tab."""
     return arguments.sep.replace("\\t", "\t")
 
 
 def load_embedder(arguments: Arguments) -> "WespeakerModel":
-    """The embedder that the settings name, with the changes to its features."""
+    """The embedder that the settings name, with the changes to its features that they ask for.
+
+    Raises:
+        UserError: there is no such embedder, or it does not fit the features.
+    """
     from balr_hf import defaults
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
@@ -162,7 +182,7 @@ def load_embedder(arguments: Arguments) -> "WespeakerModel":
     if source is None:
         source = defaults.resource(defaults.EMBEDDER)
         logger.info(
-            "Embedder: the small demonstration model of the package. For real work: "
+            "Embedder: the package's small demonstration model. For real work, use "
             "embeddings.model.model_repo=Wespeaker/wespeaker-voxceleb-resnet34-LM"
         )
     model = WespeakerModel.from_pretrained(
@@ -183,7 +203,11 @@ def load_embedder(arguments: Arguments) -> "WespeakerModel":
 
 
 def load_autoencoder(arguments: Arguments) -> "BinaryAttributeAutoEncoder":
-    """The autoencoder that the settings name."""
+    """The autoencoder that the settings name.
+
+    Raises:
+        UserError: there is no such autoencoder, or its sizes are not those that the settings ask for.
+    """
     from balr_hf import defaults
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.checkpoints import resolve_checkpoint
@@ -193,7 +217,9 @@ def load_autoencoder(arguments: Arguments) -> "BinaryAttributeAutoEncoder":
     source = settings.checkpoint_path
     if source is None:
         source = defaults.resource(defaults.AUTOENCODER)
-        logger.info("Autoencoder: the demonstration model of the package, for embeddings of its own embedder")
+        logger.info(
+            "Autoencoder: the package's demonstration model, which fits embeddings of the demonstration embedder"
+        )
     source = resolve_checkpoint(source)
     if source.is_file():
         model = BinaryAttributeAutoEncoder.from_upstream(source)
@@ -208,7 +234,7 @@ def load_autoencoder(arguments: Arguments) -> "BinaryAttributeAutoEncoder":
 
 
 def _holds_embedder(folder: Path, model_name: str, config_name: str) -> bool:
-    """Whether a folder has an embedder itself, this package's or WeSpeaker's, rather than downloads."""
+    """Whether a folder holds an embedder itself (this package's or WeSpeaker's), rather than the downloads of some."""
     from balr_hf.embeddings.wespeaker_checkpoint import files_in
 
     return (folder / "config.json").is_file() or files_in(folder, model_name, config_name) is not None

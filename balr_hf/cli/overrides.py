@@ -1,4 +1,4 @@
-"""Overrides, `section.key=value`: which words are some, and those that a configuration file stands for."""
+"""Overrides (`section.key=value`): telling them from other words, and reading them from a configuration file."""
 
 import re
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from balr_hf.errors import ConfigError
 # Hydra adds a key by `+key=value` and sets or adds one by `++key=value`; here every key exists.
 _OVERRIDE = re.compile(r"\+{0,2}(?P<text>[A-Za-z_]\w*(\.\w+)*=.*)", re.DOTALL)
 
-# The sections of all commands, and options that a configuration file may set for whichever command has them.
+# The sections of all commands, and the options that a configuration file may set for the commands that have them.
 SECTIONS = ("data", "embeddings", "encoder", "trainer", "scorer")
 OPTIONS = (
     *("save_dir", "device", "exist_ok", "force", "save_output", "save_format", "audio_formats", "root_dir"),
@@ -32,15 +32,16 @@ def split_overrides(argv: list[str]) -> tuple[list[str], list[str]]:
 
 
 def file_overrides(folder: str, name: str, mine: Collection[str]) -> list[str]:
-    """The overrides that a YAML file stands for.
+    """The settings of a YAML file as overrides.
 
     Args:
-        folder (str): of the file.
-        name (str): of the file, with or without `.yaml`.
-        mine: the sections and options of the command; those of other commands are left out.
+        folder (str): the file's folder.
+        name (str): the file's name, with or without `.yaml`.
+        mine: the sections and options of the command; those of other commands
+            are left out.
 
     Raises:
-        ConfigError: no such file, no proper YAML, or a section that no command has.
+        ConfigError: the file does not exist, is not proper YAML, or has a section that no command has.
     """
     import yaml
 
@@ -66,7 +67,7 @@ def file_overrides(folder: str, name: str, mine: Collection[str]) -> list[str]:
 
 
 def _defaults(entries: Any, path: Path) -> list[str]:
-    """Hydra's list of defaults, `[{scorer: maxllr}, _self_]`, as overrides; what is not a choice is refused."""
+    """Hydra's list of defaults, `[{scorer: maxllr}, _self_]`, as overrides; an entry of any other form is refused."""
     texts = []
     for entry in entries or ():
         if entry == "_self_":
@@ -82,6 +83,7 @@ def _defaults(entries: Any, path: Path) -> list[str]:
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> list[str]:
+    """Nested sections as overrides: `{trainer: {epochs: 5}}` becomes `trainer.epochs=5`."""
     texts = []
     for key, value in settings.items():
         if isinstance(value, dict):

@@ -1,8 +1,9 @@
-"""From typed words to dataclasses: flags (by argparse-dataclass), and `section.key=value` overrides of them."""
+"""Turns typed words into dataclasses: flags (by argparse-dataclass) and overrides (`section.key=value`)."""
 
 import argparse
 import logging
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from itertools import pairwise
@@ -42,11 +43,14 @@ class Section:
     Args:
         path: how overrides name it, e.g. `trainer` (`trainer.epochs=50`).
         arguments: the dataclass of its settings.
-        prefix: before its flags, where another section has settings of the same names.
+        prefix: what its flags begin with, needed where another section of the command has settings of the same names.
         selects: if set, the field that `path=value` itself sets (`scorer=beta`, `trainer.losses=[mse]`).
         only: if set, the one value that `path=value` may have, as in BALR 2.0 (`encoder.model=autoencoder`).
-        is_open: keys that are no fields are kept, for a class of the user's own (`scorer._target_=my.MyScorer`).
-        idle: keys that BALR 2.0 has and that change nothing there or here.
+        is_open: whether keys that are not fields are kept, for a class of the user's own
+            (`scorer._target_=my.MyScorer`).
+        idle: keys that are accepted because BALR 2.0 has them, although they change nothing, there or here.
+        note: what `--help` says below the heading, if anything.
+        used: the keys that the command uses; where others are given, a warning says so. All by default.
     """
 
     path: str
@@ -56,31 +60,35 @@ class Section:
     only: str | None = None
     is_open: bool = False
     idle: tuple[str, ...] = ()
+    note: str = ""
+    used: tuple[str, ...] | None = None
 
     @property
     def title(self) -> str:
         """The heading of its flags in `--help`."""
         words = re.sub(r"\s*\(`.*`\)", "", (self.arguments.__doc__ or "").split("\n")[0]).rstrip(".")
-        return f"{self.path}.*: {words[:1].lower()}{words[1:]}"
+        first = words.split(" ")[0]
+        words = first.lower() + words[len(first) :] if first.istitle() else words  # but `ArcFace` stays as it is
+        return f"{self.path}{'.*' if self.keys() else ''}: {words}"
 
     def keys(self) -> list[str]:
         """The keys that overrides can set."""
         return [f.name for f, _ in self.fields() if f.name != self.selects]
 
-    def fields(self) -> list[tuple[Field, str]]:
-        """`(field, its name among all settings of the command, which makes its flag)`."""
+    def fields(self) -> list[tuple[Field[Any], str]]:
+        """Its fields, each with its name among all settings of the command, from which the flag is made."""
         return [(f, self.prefix + f.metadata.get("flat", f.name)) for f in fields(self.arguments)]
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command's options and settings.
+    """The options and settings of a command.
 
     Args:
         name: e.g. `score train`.
         description: the first paragraph of `--help`.
         options: the dataclass of its own options.
-        sections: the settings that overrides can reach.
+        sections: the settings that overrides can set.
         epilog: examples, at the end of `--help`.
     """
 
@@ -119,10 +127,19 @@ class Command:
                 raise ConfigError(
                     f"{error} (section {section.path}: {valid})" if section.path else str(error)
                 ) from None
+        self._warn_unused(arguments.given)
         return arguments
 
+    def _warn_unused(self, given: set[str]) -> None:
+        """Say which of the settings that were given have no effect in this command."""
+        for section in self.sections:
+            names = set() if section.used is None else set(section.keys()).difference(section.used)
+            unused = sorted(given.intersection(f"{section.path}.{name}" for name in names))
+            if unused:
+                logger.warning("No effect in balr %s: %s", self.name, ", ".join(unused))
+
     def _typed(self, words: list[str]) -> set[str]:
-        """The keys of the flags that stand among the words."""
+        """The keys of the settings that were typed as flags."""
         flags = {word.split("=")[0] for word in words if word.startswith("--")}
         return {
             section.path if f.name == section.selects else f"{section.path}.{f.name}"
@@ -132,8 +149,10 @@ class Command:
         }
 
     def parser(self) -> ArgumentParser:
-        """The parser of the flags, grouped by what they are of."""
-        flat_fields, titles = [], {}
+        """The parser of the positional arguments and the flags."""
+        flat_fields: list[tuple[str, Any, Any]] = []
+        titles: dict[str, str] = {}
+        notes: dict[str, str] = {}
         for section in [Section("", self.options), *self.sections]:
             for f, name in section.fields():
                 metadata = dict(f.metadata)
@@ -141,6 +160,7 @@ class Command:
                     metadata["choices"] = metadata["among"]
                 if section.path:
                     titles[name] = section.title
+                    notes[section.title] = section.note
                 elif "group" in metadata:
                     titles[name] = metadata["group"]
                 if section.prefix:
@@ -161,13 +181,15 @@ class Command:
         parser = _GroupedParser(
             make_dataclass("Flat", flat_fields),
             titles,
+            notes,
             prog=f"balr {self.name}",
             description=self.description + self._override_help(),
             epilog=self.epilog,
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
-        parser.usage = f"balr {self.name} [OPTIONS] {' '.join(self._positionals())} [SECTION.KEY=VALUE ...]"
+        overrides = ["[SECTION.KEY=VALUE ...]"] if self.sections else []
+        parser.usage = " ".join(["balr", self.name, "[OPTIONS]", *self._positionals(), *overrides])
         return parser
 
     def _switch(self, word: str) -> str:
@@ -192,12 +214,13 @@ class Command:
                 lines.append(f"  {section.path}=...")
             if section.keys():
                 lines.append(f"  {section.path}.*: {', '.join(section.keys())}")
-        return "\n\noverrides (each sets the same as the flag of its name):\n" + "\n".join(lines) if lines else ""
+        heading = "settings that SECTION.KEY=VALUE can set (each also has a flag, which is explained below):"
+        return "\n".join(["\n", heading, *lines]) if lines else ""
 
     def _override(self, arguments: "Arguments", text: str) -> None:
         """Apply one `section.key=value`."""
         key, value = text.split("=", 1)
-        if key.endswith("._target_"):  # of a class of the user's own, as Hydra names it
+        if key.endswith("._target_"):  # Hydra's key for the path of a class
             owner = key.removesuffix("._target_")
             if self._is_own_part(owner):
                 arguments.own_class(owner, value)
@@ -239,12 +262,11 @@ class Command:
             return
         known = [section.path for section in self.sections]
         hint = did_you_mean(owner or key, known)
-        raise ConfigError(
-            f"unknown override {text}: balr {self.name} has the sections {', '.join(known) or 'none'}{hint}"
-        )
+        has = f"has the sections {', '.join(known)}" if known else "has flags only, no sections"
+        raise ConfigError(f"unknown override {text}: balr {self.name} {has}{hint}")
 
     def _is_own_part(self, path: str) -> bool:
-        """Whether this can name a part of a list that the user adds: `trainer.losses.mine`."""
+        """Whether `path` can name something that the user adds to an open section: `trainer.losses.mine`."""
         parent, paths = path.rpartition(".")[0], {section.path: section.is_open for section in self.sections}
         return path not in paths and paths.get(parent, False)
 
@@ -259,15 +281,14 @@ class Command:
             else:
                 converted = boolean(value) if convert is bool else convert(value)
         except (ValueError, TypeError) as error:
-            valid = ", ".join(f.name for f, _ in section.fields())
             kind = getattr(convert, "__name__", str(convert))
-            raise ConfigError(
-                f"bad value {value!r} for {key}: expected {kind} (section {section.path}: {valid})"
-            ) from error
+            valid = ", ".join(f.name for f, _ in section.fields())
+            place = f" (section {section.path}: {valid})" if section.path else ""
+            raise ConfigError(f"bad value {value!r} for {key}: expected {kind}{place}") from error
         arguments.set(name, key, converted)
 
 
-def _is_positional(f: Field) -> bool:
+def _is_positional(f: Field[Any]) -> bool:
     return "args" in f.metadata and not f.metadata["args"][0].startswith("-")
 
 
@@ -276,16 +297,18 @@ class _GroupedParser(ArgumentParser):
 
     Args:
         options_class: the dataclass of all flags.
-        titles: the group's title, for the fields that have one.
-        **kwargs: of `argparse.ArgumentParser`.
+        titles: the name of a flag -> the title of its group; other flags are in the general group.
+        notes: the title of a group -> what is said below it.
+        **kwargs: for `argparse.ArgumentParser`.
     """
 
-    def __init__(self, options_class: type, titles: dict[str, str], **kwargs: Any):
-        self._titles, self._groups = titles, {}
+    def __init__(self, options_class: type, titles: dict[str, str], notes: dict[str, str], **kwargs: Any) -> None:
+        self._titles, self._notes = titles, notes
+        self._groups: dict[str, argparse._ArgumentGroup] = {}
         super().__init__(options_class, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse found wrong, so that it is one line like all other errors."""
+        """Raise what argparse found wrong, so that it is reported in one line like all other errors."""
         raise ConfigError(message)
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
@@ -294,30 +317,38 @@ class _GroupedParser(ArgumentParser):
         if title is None:
             return super().add_argument(*args, **kwargs)
         if title not in self._groups:
-            self._groups[title] = self.add_argument_group(title)
+            self._groups[title] = self.add_argument_group(title, self._notes.get(title) or None)
         return self._groups[title].add_argument(*args, **kwargs)
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the paragraphs of descriptions; switches show no value."""
+    """Wraps each line of a description by itself, and leaves those of examples whole; switches show no value."""
 
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=36)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return super()._fill_text(text, width, indent)
+        return "\n".join(
+            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent + "    " * line.startswith(" "))
+            for line in text.splitlines()
+        )
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         return super()._format_action_invocation(action).replace(" ,", ",").rstrip()
 
 
 class Arguments:
-    """A command's parsed words.
+    """What was typed after a command, parsed.
 
     Attributes:
         given: keys of the overrides and flags that were typed.
-        own: settings of classes of the user's own, by the part that they are of: `{"trainer.losses.mine": {...}}`.
-        own_classes: the paths of those classes, by part.
+        own: settings of classes of the user's own, by what they belong to: `{"trainer.losses.mine": {...}}`.
+        own_classes: the paths of those classes, likewise.
     """
 
-    def __init__(self, command: Command, flat: Any, given: set[str]):
+    def __init__(self, command: Command, flat: Any, given: set[str]) -> None:
         self._command, self._flat, self.given = command, flat, given
         self.own: dict[str, dict[str, Any]] = {}
         self.own_classes: dict[str, str] = {}
@@ -328,11 +359,11 @@ class Arguments:
         self.given.add(key)
 
     def own_class(self, part: str, path: str) -> None:
-        """Note the class that a part is of."""
+        """Note the path of the user's own class for a part of the settings (`trainer.losses.mine`)."""
         self.own_classes[part] = path
 
     def keep_own(self, part: str, key: str, value: str) -> None:
-        """Note a setting of a class that only it knows; its value is read as YAML."""
+        """Note a setting for a class of the user's own; its value is read as YAML."""
         import yaml
 
         self.own.setdefault(part, {})[key] = yaml.safe_load(value)
@@ -342,16 +373,17 @@ class Arguments:
         return getattr(self._flat, name)
 
     def section(self, path: str) -> Any:
-        """The dataclass instance of a section."""
+        """The settings of a section, as an instance of its dataclass."""
         return self.build(next(section for section in self._command.sections if section.path == path))
 
     def build(self, section: Section) -> Any:
-        """Make the section's dataclass of what was typed, which checks the values."""
+        """Make an instance of the section's dataclass, which checks the values."""
         return section.arguments(**{f.name: getattr(self._flat, name) for f, name in section.fields()})
 
 
 def _merge_repeated(argv: list[str], flag: str) -> list[str]:
-    """`--flag a --flag b` -> `--flag a,b`."""
+    """`--flag a --flag=b` -> `--flag a,b`."""
+    argv = [part for word in argv for part in (word.split("=", 1) if word.startswith(f"{flag}=") else [word])]
     values = [value for word, value in pairwise(argv) if word == flag]
     if len(values) < 2:
         return argv

@@ -1,4 +1,4 @@
-"""What commands print for other programs to read: one JSON object on standard output, where `--json` asks for it."""
+"""What commands print for other programs: with `--json`, one JSON object on standard output."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ from balr_hf.cli.parsing import Arguments
 
 
 def print_json(arguments: Arguments, content: dict[str, Any]) -> None:
-    """Print the object if the command was given `--json`; what people read goes to standard error anyway."""
+    """Print `content` if the command was given `--json`; messages for people go to standard error."""
     from balr_hf.files import json_text
 
     if arguments.json:

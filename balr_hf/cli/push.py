@@ -20,30 +20,39 @@ class Options:
     """Options of `balr push`."""
 
     source: str = positional(
-        "source", "training run, folder of a model or scorer, or corpus (saved Dataset, csv, ...)"
+        "source", "training run, folder of a model or scorer, or corpus (csv, folder, saved Dataset, parquet file)"
     )
-    repo: str = positional("repo", "repository on the Hub, NAME/REPOSITORY; made if there is none")
-    private: bool = option(False, "make a new repository private")
-    revision: str = option(None, "branch to commit to, made if there is none; the main one by default", type=str)
-    message: str = option(None, "of the commit", type=str)
-    results: str = option(
-        None, "runs of balr score test for the card and its model-index, separated by commas", type=str
+    repo: str = positional("repo", "repository on the Hub (OWNER/NAME), which is created if it does not exist")
+    private: bool = option(False, "make the repository private if it is created")
+    revision: str | None = option(
+        None, "branch to commit to, which is created if it does not exist [default: main]", type=str
     )
-    datasets: str = option(None, "Hub ids of the training data for the card, separated by commas", type=str)
-    base_models: str = option(
-        None, "Hub ids of the models whose output it takes, for the card: EMBEDDER or EMBEDDER,AUTOENCODER", type=str
+    message: str | None = option(None, "message of the commit", type=str)
+    results: str | None = option(
+        None,
+        "for the card: folders of balr score test runs with the results to publish, separated by commas",
+        type=str,
     )
-    license: str = option(None, "licence for the card, as the Hub names it: mit, cc-by-4.0, ...", type=str)
-    split: str = option("train", "of a corpus: the name of this part", type=str)
-    prepare: str = option(
-        None, "do not upload: write what would be uploaded of a model, card included, to this new folder", type=str
+    datasets: str | None = option(None, "for the card: Hub ids of the training data, separated by commas", type=str)
+    base_models: str | None = option(
+        None,
+        "for the card: Hub ids of the models that come before this one, as EMBEDDER for an autoencoder, as "
+        "EMBEDDER,AUTOENCODER for a scorer",
+        type=str,
+    )
+    license: str | None = option(
+        None, "for the card: the licence, as the Hub names it (mit, cc-by-4.0, ...)", type=str
+    )
+    split: str = option("train", "for a corpus: the name of the split that it becomes", type=str)
+    prepare: str | None = option(
+        None, "upload nothing; write what would be uploaded of a model, with its card, to this new folder", type=str
     )
 
 
 COMMAND = Command(
     "push",
-    "Upload to the Hugging Face Hub, with a card that tells what training, calibration and evaluation knew.\n"
-    "The token is the one of `hf auth login` or of the environment variable HF_TOKEN.",
+    "Upload a model, a scorer or a corpus to the Hugging Face Hub, with a card that states how it was trained, "
+    "calibrated and evaluated. Log in first with `hf auth login`, or set the environment variable HF_TOKEN.",
     Options,
     epilog="""examples:
   balr push runs/train me/attributes --base-models me/embedder --results runs/score
@@ -54,7 +63,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Upload."""
+    """Upload, or write what would be uploaded."""
     from balr_hf.checkpoints import resolve_checkpoint
     from balr_hf.files import atomic_folder
     from balr_hf.hub.publishing import prepare_model, publish_corpus, publish_model
@@ -95,7 +104,7 @@ def run(arguments: Arguments) -> None:
 
 
 def _is_model(source: Path) -> bool:
-    """Whether it is a model's folder or a training run; anything else is taken as a corpus."""
+    """Whether `source` is a model's folder or a training run; anything else is taken as a corpus."""
     from balr_hf.checkpoints import resolve_checkpoint
 
     try:
@@ -105,10 +114,12 @@ def _is_model(source: Path) -> bool:
 
 
 def _list(text: str | None) -> list[str]:
+    """The parts of a text that are separated by commas."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def _metrics(path: str) -> "Evaluation":
+    """The evaluation that `balr score test` wrote: `metrics.json`, or the folder that has it."""
     import json
 
     from balr_hf.evaluation import Evaluation

@@ -1,14 +1,18 @@
-"""`balr score calibrate`: calibrates a scorer on trials of speakers that nothing else was fitted on."""
+"""`balr score calibrate`: calibrates a scorer on trials of speakers to whom nothing else was fitted."""
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from balr_hf.scoring.modeling_scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -18,27 +22,34 @@ class Options(TrialOptions):
     """Options of `balr score calibrate`."""
 
     dev: str = positional(
-        "dev", "corpus with binary attributes and speakers, none of them in the reference population"
+        "dev", "corpus with binary attributes and speakers; no speaker may be in the scorer's reference population"
     )
-    trials: str = positional("trials", "trial list: two columns of recording ids, several separated by commas")
+    trials: str = positional(
+        "trials",
+        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas",
+    )
     method: str = option(
         "affine",
-        "affine (a factor and an offset), or fusion (a weight an attribute; needs many speakers)",
+        "affine (one factor and an offset), or fusion (one weight per attribute and an offset; needs many speakers)",
         type=str,
         among=("affine", "fusion"),
     )
-    folds: int = option(
-        None, "also cross-validate by speaker with this many folds: what to expect of new speakers", type=int, least=3
+    folds: int | None = option(
+        None,
+        "also cross-validate the calibration with this many folds of speakers, which shows what to expect of new ones",
+        type=int,
+        least=3,
     )
-    describe: str = option(
-        None, "what speech the trials are of, e.g. 'telephone, German': explanations and cards will say so", type=str
+    describe: str | None = option(
+        None, "kind of speech in the trials, e.g. 'telephone, German'; explanations and model cards state it", type=str
     )
 
 
 COMMAND = Command(
     "score calibrate",
-    "Calibrate a scorer, so that its scores can be read as likelihood ratios. The calibration is saved in its folder\n"
-    "(another one with --save-dir) and applied by score test and explain.",
+    "Calibrate a scorer, so that its scores can be read as likelihood ratios. The calibration is saved in the "
+    "scorer's folder, and balr score test and balr explain apply it. With --save-dir, or if the scorer is not in a "
+    "folder of yours, a calibrated copy is saved instead (runs/scorer/calibrated, runs/scorer/calibrated2, ...).",
     Options,
     [SCORER],
     epilog="""examples:
@@ -49,7 +60,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Calibrate and save."""
+    """Calibrate a scorer and save it."""
     from balr_hf.errors import UserError, name_some
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
@@ -61,7 +72,8 @@ def run(arguments: Arguments) -> None:
     names = side_speakers(dataset, trials.sides)
     if names is None:
         raise UserError(
-            f"{arguments.dev} must name the speaker of every recording in the trials: that is what one fits"
+            f"{arguments.dev} must name the speaker of every recording in the trials, because a calibration is "
+            "fitted to same-speaker and different-speaker trials"
         )
     scorer = load_named_scorer(arguments, counts.shape[1])
     known = scorer.known_speakers(names, "reference")
@@ -71,11 +83,11 @@ def run(arguments: Arguments) -> None:
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
         )
-    speakers = names[trials.enroll], names[trials.test]
-    labels = speakers[0] == speakers[1]
+    enroll, test = names[trials.enroll], names[trials.test]
     evidence, labels, speakers = scorer.calibration_evidence(
-        counts, counts, labels, arguments.method, speakers, trials, progress=True
+        counts, counts, enroll == test, arguments.method, (enroll, test), trials, progress=True
     )
+    assert speakers is not None  # since they were given
     unit = scorer.score_unit
     calibration = fit_calibration(evidence, labels, arguments.method, speakers, unit=unit)
     raw = evidence.sum(1) if evidence.ndim == 2 else evidence
@@ -95,17 +107,21 @@ def run(arguments: Arguments) -> None:
         report["cross_validated"] = {"folds": arguments.folds, **compute_metrics(crossed, labels)}
         text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
     elif len(calibration.speakers) < FEW_SPEAKERS:
-        text += "; --folds 5 tells what to expect of new speakers"
-    scorer.set_calibration(calibration).to("cpu")
+        text += "; --folds 5 shows what to expect of new speakers"
+    scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     if arguments.describe:
-        scorer.config.calibration["speech"] = arguments.describe
+        scorer.config.calibration = {**calibration.describe(), "speech": arguments.describe}
     folder = _save(arguments, scorer, report)
     print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)
 
 
-def _save(arguments: Arguments, scorer, report: dict) -> Path:
-    """Write the scorer: into the folder that it came from, unless another is named or that is not the user's."""
+def _save(arguments: Arguments, scorer: "Scorer", report: dict[str, Any]) -> Path:
+    """Save the scorer in the folder that it came from; in a new one if it came from none, or if --save-dir names one.
+
+    Returns:
+        the folder.
+    """
     from balr_hf.checkpoints import resolve_checkpoint
     from balr_hf.files import changed_folder, new_run_folder, write_json
 

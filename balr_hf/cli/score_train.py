@@ -15,12 +15,17 @@ logger = logging.getLogger(__name__)
 class Options(RunOptions):
     """Options of `balr score train`."""
 
-    train: str = positional("train", "reference population: a corpus with binary attributes and speakers")
+    train: str = positional(
+        "train",
+        "reference population: a corpus (csv, folder, saved Dataset, parquet file, Hub dataset) with attributes and "
+        "speakers",
+    )
 
 
 COMMAND = Command(
     "score train",
-    "Fit a scorer to a reference population. It is saved to runs/scorer/train, runs/scorer/train2, ...",
+    "Fit a scorer to a reference population, the speakers from whom it learns how much evidence each attribute "
+    "carries. The scorer is saved to runs/scorer/train, runs/scorer/train2, ...",
     Options,
     [SCORER],
     epilog="""examples:
@@ -30,7 +35,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Fit and save."""
+    """Fit a scorer and save it."""
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
@@ -40,6 +45,11 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.counts import speaker_counts
 
     settings = arguments.section("scorer")
+    if settings.checkpoint_path is not None:
+        raise ConfigError(
+            f"scorer.checkpoint_path={settings.checkpoint_path}: score train fits a new scorer, and reads none; "
+            "--save-dir says where it is saved"
+        )
     device = resolve_devices(arguments.device)[0]
     name = scorer_name(arguments) or "beta"
     if name == "cosine":
@@ -51,12 +61,14 @@ def run(arguments: Arguments) -> None:
     warn_skipped(corpus.skipped, f"Reading {arguments.train}")
     counts, speakers = speaker_counts(corpus.dataset)
     if settings.n_attributes not in (None, counts.shape[1]):
-        raise ConfigError(f"scorer.n_attributes={settings.n_attributes}, but the corpus has {counts.shape[1]}")
+        raise ConfigError(
+            f"scorer.n_attributes={settings.n_attributes}, but the corpus has {counts.shape[1]} attributes"
+        )
     scorer = build_scorer(name, num_attributes=counts.shape[1], **configuration)
-    scorer.to(device).fit(counts, speakers)
+    scorer.to(device).fit(counts, speakers)  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:
-        scorer.to("cpu").save_pretrained(temporary)
+        scorer.to("cpu").save_pretrained(temporary)  # type: ignore[arg-type]  # as above
     fitted = {
         "scorer": type(scorer).__name__,
         "speakers": len(speakers),

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
@@ -14,7 +12,12 @@ from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+
     from balr_hf.evaluation import Evaluation
+    from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -23,19 +26,26 @@ logger = logging.getLogger(__name__)
 class Options(TrialOptions):
     """Options of `balr score test`."""
 
-    test: str = positional("test", "corpus with binary attributes; with speakers, the scores are evaluated")
-    trials: str = positional("trials", "trial list: two columns of recording ids, several separated by commas")
+    test: str = positional("test", "corpus with binary attributes; if it names the speakers, the scores are evaluated")
+    trials: str = positional(
+        "trials",
+        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas",
+    )
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
     bootstrap: int = option(
-        1000, "draws of speakers for the 95 % intervals of the metrics; 0 for no intervals", type=int, least=0
+        1000,
+        "how often the speakers are drawn anew for the 95 % intervals of the metrics; 0 for no intervals",
+        type=int,
+        least=0,
     )
-    plots: bool = option(False, "also draw Tippett, ECE, PAV, DET and attribute plots, as PNG and SVG")
+    plots: bool = option(False, "also draw Tippett, ECE, PAV, DET and attribute plots (PNG and SVG)")
 
 
 COMMAND = Command(
     "score test",
-    "Score a list of trials: scores.csv and metrics.json go to runs/score, runs/score2, ... Scores are natural-log "
-    "likelihood ratios if the scorer is calibrated, else raw sums.",
+    "Score a list of trials, that is pairs of recordings, and evaluate the scores. scores.csv and metrics.json go to "
+    "runs/score, runs/score2, ... The scores are natural-log likelihood ratios if the scorer is calibrated; raw "
+    "scores are not likelihood ratios.",
     Options,
     [SCORER],
     epilog="""examples:
@@ -46,7 +56,7 @@ COMMAND = Command(
 
 
 def run(arguments: Arguments) -> None:
-    """Score, evaluate, save."""
+    """Score the trials, evaluate the scores, and save both."""
     from balr_hf.checkpoints import weights_digest
     from balr_hf.evaluation import Evaluation
     from balr_hf.files import new_run_folder, write_json
@@ -65,9 +75,10 @@ def run(arguments: Arguments) -> None:
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
     write_scores(folder / "scores.csv", trials, columns, sep)
     sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
+    labels = None if sides is None else sides[0] == sides[1]
     evaluation = Evaluation.of(
         scores,
-        None if sides is None else sides[0] == sides[1],
+        labels,
         sides,
         raw=raw if calibrated else None,
         cosines=None if sides is None else _embedding_cosines(dataset, trials),
@@ -82,13 +93,13 @@ def run(arguments: Arguments) -> None:
     metrics = evaluation.to_dict()
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:
-        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, speakers)
+        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels)
     print_json(arguments, {**metrics, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", evaluation.describe(), folder)
 
 
-def _applies_calibration(arguments: Arguments, scorer, speakers: np.ndarray | None) -> bool:
-    """Whether scores are calibrated, after a check that nothing is tested on speakers that it was fitted on."""
+def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.ndarray | None") -> bool:
+    """Whether to calibrate the scores; warns if the scorer was fitted to or calibrated on speakers of the test."""
     from balr_hf.errors import name_some
 
     if speakers is None or arguments.allow_overlap:
@@ -111,8 +122,10 @@ def _applies_calibration(arguments: Arguments, scorer, speakers: np.ndarray | No
     return arguments.calibrated and scorer.is_calibrated and not known
 
 
-def _embedding_cosines(dataset, trials) -> np.ndarray | None:
-    """Cosine of the two sides' mean embeddings, for each trial; None without embeddings."""
+def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray | None":
+    """Cosine of the mean embeddings of the two sides, `(trials,)`; None if embeddings are missing."""
+    import numpy as np
+
     from balr_hf.errors import UserError
     from balr_hf.scoring.trials import side_embeddings
 
@@ -120,7 +133,7 @@ def _embedding_cosines(dataset, trials) -> np.ndarray | None:
         return None
     try:
         sides = side_embeddings(dataset, trials.sides)
-    except UserError:  # the trials need attributes only
+    except UserError:  # some recording has no embedding, which scoring does not need
         return None
     sides /= np.linalg.norm(sides, axis=1, keepdims=True).clip(min=1e-12)
     starts = range(0, len(trials), 65536)
@@ -129,8 +142,15 @@ def _embedding_cosines(dataset, trials) -> np.ndarray | None:
 
 
 def _draw(
-    folder: Path, evaluation: "Evaluation", scorer, counts, trials, columns: dict, speakers: np.ndarray | None
+    folder: Path,
+    evaluation: "Evaluation",
+    scorer: "Scorer",
+    counts: "np.ndarray",
+    trials: "Trials",
+    columns: "dict[str, np.ndarray]",
+    labels: "np.ndarray | None",
 ) -> None:
+    """Draw the plots and save them in `folder`."""
     from balr_hf.figures import attributes, performance
     from balr_hf.figures.style import save_figure
     from balr_hf.scoring.trials import mean_terms
@@ -138,19 +158,18 @@ def _draw(
     figures = {}
     if scorer.parameter_names:
         figures["parameters"] = attributes.parameters(scorer)
-    if evaluation.note is not None:
+    if labels is None or evaluation.note is not None:
         logger.warning("No plots of the scores: %s", evaluation.note)
     else:
-        labels = speakers[trials.enroll] == speakers[trials.test]
-        calibrated = evaluation.calibration is not None
-        systems = {evaluation.calibration["method"] if calibrated else "raw": columns["scores"]}
-        if calibrated:
+        calibration = evaluation.calibration
+        systems = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
+        if calibration is not None:
             systems["raw"] = columns["raw_scores"]
         figures["tippett"] = performance.tippett(systems, labels)
         figures["det"] = performance.det(systems, labels)
         figures["ece"] = performance.ece(columns["scores"], labels)
         figures["pav"] = performance.pav(columns["scores"], labels)
-        means = mean_terms(scorer, counts, trials, labels, calibrated=calibrated, progress=True)
+        means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():
         save_figure(figure, folder, name)

@@ -1,4 +1,4 @@
-"""The settings that commands share, and their sections' names."""
+"""The options and the sections of settings that several commands share."""
 
 from dataclasses import dataclass, fields
 
@@ -11,152 +11,232 @@ from balr_hf.training.arguments import DEFAULT_LOSSES, LOSS_ARGUMENTS, DataArgum
 # What BALR 2.0 calls `K` is num_values in the configuration.
 SCORER_FIELDS = {"K": "num_values"}
 
-# The group of flags that are of the corpus and of where a command runs, in `--help`.
-CORPUS_GROUP = "corpus and device"
+# The headings in `--help` of the options that most commands share.
+CORPUS_GROUP, FILE_GROUP = "corpus and device", "configuration file"
 
 
 @dataclass
 class CorpusOptions(Checked):
-    """How a command reads its corpora, and where it runs."""
+    """How a command reads its corpora, and where it computes."""
 
-    audio_formats: tuple = option(
-        AUDIO_FORMATS, "extensions of audio files to look for in a folder", type=names, group=CORPUS_GROUP
+    audio_formats: tuple[str, ...] = option(
+        AUDIO_FORMATS,
+        "endings of the files that count as audio in a folder, separated by commas",
+        type=names,
+        group=CORPUS_GROUP,
     )
-    root_dir: str = option(
-        None, "what relative paths in a csv start from; the csv's folder by default", type=str, group=CORPUS_GROUP
+    root_dir: str | None = option(
+        None, "folder that relative paths in a csv start from [default: the csv's own]", type=str, group=CORPUS_GROUP
     )
-    device: str = option("cpu", "cpu, cuda, cuda:0, cuda:0,1 or mps", type=str, group=CORPUS_GROUP)
-    config_path: str = option(None, "folder of a YAML file with overrides", type=str, group="configuration file")
-    config_name: str = option("config", "name of that file", type=str, group="configuration file")
+    device: str = option(
+        "cpu",
+        "where to compute: cpu, cuda (the first NVIDIA GPU), cuda:1, cuda:0,1 (two GPUs) or mps (Apple)",
+        type=str,
+        group=CORPUS_GROUP,
+    )
+    config_path: str | None = option(
+        None,
+        "folder of a YAML file with settings (trainer: {epochs: 5}); those that are typed take precedence",
+        type=str,
+        group=FILE_GROUP,
+    )
+    config_name: str = option("config", "name of that file, without .yaml", type=str, group=FILE_GROUP)
 
 
 @dataclass
 class StepOptions(CorpusOptions):
     """Options of the commands that add vectors to a corpus."""
 
-    json: bool = option(False, "print the figures as one JSON object on standard output")
-    force: bool = option(False, "compute vectors anew where there are some already")
-    save_output: bool = option(True, "save what is computed")
-    save_dir: str = option(None, "where to save; beside the recordings by default (required for a Dataset)", type=str)
-    save_format: str = option(
+    json: bool = option(False, "print the results to standard output, as one JSON object")
+    force: bool = option(False, "compute the vectors again that exist already")
+    save_output: bool = option(True, "save the vectors; with --no-save-output they are only computed, as a test")
+    save_dir: str | None = option(
         None,
-        "txt, npy, pkl or dataset; txt for csv, folder and file inputs, dataset for a Dataset",
+        "folder to save in [default: beside the recordings; required if the input or the output is a Dataset]",
+        type=str,
+    )
+    save_format: str | None = option(
+        None,
+        "one txt, npy or pkl file per recording, or one dataset with the vectors as a column [default: dataset if the "
+        "input is a Dataset, parquet or from the Hub, else txt]",
         type=str,
         among=("txt", "npy", "pkl", "dataset"),
     )
-    exist_ok: bool = option(False, "accepted for BALR 2.0's sake: here --save-dir may always exist")
-    balr_format: bool = option(False, "write attributes as BALR 2.0 reads them: pairs of active, inactive")
+    exist_ok: bool = option(
+        False, "without effect, since --save-dir may always exist; accepted because BALR 2.0 has it"
+    )
+    balr_format: bool = option(
+        False, "write attribute files that BALR 2.0 can read: a pair of numbers (active, inactive) per attribute"
+    )
 
 
 @dataclass
 class RunOptions(CorpusOptions):
     """Options of the commands that make a run's folder."""
 
-    json: bool = option(False, "print the figures as one JSON object on standard output")
-    save_dir: str = option(None, "the run's folder; numbered anew if it exists", type=str)
-    exist_ok: bool = option(False, "use --save-dir even if it exists")
+    json: bool = option(False, "print the results to standard output, as one JSON object")
+    save_dir: str | None = option(
+        None, "folder for the results [default: see above]; if it exists, a number is added to its name", type=str
+    )
+    exist_ok: bool = option(False, "write into the folder of --save-dir even if it exists; results in it are replaced")
 
 
 @dataclass
 class TrialOptions(RunOptions):
     """Options of the commands that score trials."""
 
-    sep: str = option("\\t", "what separates the columns of the trial list", type=str)
-    allow_overlap: bool = option(False, "accept speakers that the scorer was fitted or calibrated on")
+    sep: str = option("\\t", "character between the columns of the trial list; \\t is a tab", type=str)
+    allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
 
 
 @dataclass
 class EmbedderArguments(Checked):
-    """Which embedder (`embeddings.model.*`)."""
+    """The embedder, which turns audio into embeddings (`embeddings.model.*`)."""
 
-    model_repo: str = option(
+    model_repo: str | None = option(
         None,
-        "folder or Hub repository of the embedder, this package's or WeSpeaker's; the small demonstration model that "
-        "ships with the package by default",
+        "folder or Hub repository of an embedder of this package or of WeSpeaker [default: the small demonstration "
+        "model that ships with the package]",
         type=str,
     )
-    model_name: str = option("avg_model", "checkpoint's name in a WeSpeaker repository", type=str)
+    model_name: str = option("avg_model", "name of the checkpoint file, for WeSpeaker's embedders", type=str)
     config_name: str = option(
-        "config.yaml", "configuration's name in a WeSpeaker repository", type=str, flat="model_config_name"
+        "config.yaml", "name of the configuration file, for WeSpeaker's embedders", type=str, flat="model_config_name"
     )
-    model_dir: str = option(None, "where downloads are kept; the Hub's cache by default", type=str)
+    model_dir: str | None = option(
+        None,
+        "folder to keep downloaded embedders in [default: the Hub's cache]; or, without --model-repo, a folder that "
+        "holds the embedder",
+        type=str,
+    )
 
 
 @dataclass
 class FeatureArguments(Checked):
-    """Changes to the embedder's features (`embeddings.model.features.*`); by default the embedder's own."""
+    """Changes to the acoustic features that the embedder takes (`embeddings.model.features.*`)."""
 
-    num_mel_bins: int = option(None, "mel filters", type=int, least=1)
-    frame_length: int = option(None, "in ms", type=int, least=1)
-    frame_shift: int = option(None, "in ms", type=int, least=1)
-    dither: float = option(None, "noise added to the samples", type=float, least=0)
-    waveform_scale: float = option(None, "factor on the samples: 32768 as WeSpeaker, 1 as BALR 2.0", type=float)
+    num_mel_bins: int | None = option(None, "number of mel filters", type=int, least=1)
+    frame_length: int | None = option(None, "length of a frame in ms", type=int, least=1)
+    frame_shift: int | None = option(None, "time between the starts of two frames in ms", type=int, least=1)
+    dither: float | None = option(
+        None, "standard deviation of the noise that is added to the scaled samples", type=float, least=0
+    )
+    waveform_scale: float | None = option(
+        None,
+        "factor that the samples (between -1 and 1) are scaled by: 32768 as in WeSpeaker, 1 as in BALR 2.0",
+        type=float,
+    )
 
 
 @dataclass
 class EncoderArguments(Checked):
-    """Which autoencoder (`encoder.model.*`)."""
+    """The autoencoder, which turns embeddings into binary attributes (`encoder.model.*`)."""
 
-    checkpoint_path: str = option(
+    checkpoint_path: str | None = option(
         None,
-        "folder, training run, BALR's .pt or Hub repository; the shipped demonstration model by default",
+        "training run, model folder, .pt file of BALR, or Hub repository [default: the small demonstration model that "
+        "ships with the package]",
         type=str,
     )
-    input_dim: int = option(None, "checked against the checkpoint, if given", type=int)
-    internal_dim: int = option(None, "checked against the checkpoint, if given", type=int)
+    input_dim: int | None = option(
+        None, "number of values in an embedding; it is an error if the checkpoint has another", type=int
+    )
+    internal_dim: int | None = option(
+        None, "number of attributes; it is an error if the checkpoint has another", type=int
+    )
 
 
 @dataclass
 class LossesArguments(Checked):
-    """Which losses (`trainer.losses`)."""
+    """The losses that are added up (`trainer.losses`)."""
 
-    losses: tuple = option(DEFAULT_LOSSES, f"any of {', '.join(LOSS_ARGUMENTS)}", type=names)
+    losses: tuple[str, ...] = option(
+        DEFAULT_LOSSES,
+        f"any of {', '.join(LOSS_ARGUMENTS)}, and paths of classes of your own, separated by commas",
+        type=names,
+    )
 
 
 @dataclass
 class ScorerArguments(Checked):
-    """Which scorer, and its settings (`scorer.*`)."""
+    """The scorer, which turns attributes into log-likelihood ratios, and its settings (`scorer.*`)."""
 
-    scorer: str = option(
+    scorer: str | None = option(
         None,
-        f"{', '.join(SCORERS)}, or the path of a class of your own; beta, or the checkpoint's kind, by default",
+        f"{', '.join(SCORERS)}, or the path of a class of your own [default: the kind of the fitted scorer, else "
+        "beta]",
         type=str,
     )
-    checkpoint_path: str = option(None, "a fitted scorer's folder", type=str)
-    n_attributes: int = option(None, "checked against the corpus, if given", type=int)
+    checkpoint_path: str | None = option(
+        None,
+        "folder or Hub repository of a fitted scorer [default: the small demonstration scorer that ships with the "
+        "package]",
+        type=str,
+    )
+    n_attributes: int | None = option(None, "number of attributes; it is an error if the corpus has another", type=int)
     n_iterations: int = option(100, "iterations of the fit (beta, maxllr)", type=int, least=1, of=("beta", "maxllr"))
-    K: int = option(2, "values an attribute can take (beta)", type=int, args=["--K"], least=2, of=("beta",))
+    K: int = option(
+        2, "number of values that an attribute can take (beta)", type=int, args=["--K"], least=2, of=("beta",)
+    )
     eps: float = option(
-        1e-8, "added where the fit divides (beta); the least norm (cosine)", type=float, of=("beta", "cosine")
+        1e-8,
+        "small number that is added to the divisors of the fit (beta), or the least norm to divide by (cosine)",
+        type=float,
+        of=("beta", "cosine"),
     )
     drop_in: float = option(
         0.12, "probability that noise activates an attribute (dna, speech)", type=float, of=("dna", "speech")
     )
     typicality_threshold: float = option(
-        1e-4, "less typical attributes carry no evidence (dna, speech)", type=float, of=("dna", "speech")
+        1e-4,
+        "an attribute that is less typical of the reference speakers than this carries no evidence (dna, speech)",
+        type=float,
+        of=("dna", "speech"),
     )
     f: float = option(
-        0.5, "share of speakers with an attribute, at the start (maxllr)", type=float, args=["--f"], of=("maxllr",)
+        0.5,
+        "starting value for the share of speakers who have an attribute (maxllr)",
+        type=float,
+        args=["--f"],
+        of=("maxllr",),
     )
     p: float = option(
-        0.9, "its activation for those with it, at the start (maxllr)", type=float, args=["--p"], of=("maxllr",)
+        0.9,
+        "starting value for the probability that an attribute is active in a recording of a speaker who has it "
+        "(maxllr)",
+        type=float,
+        args=["--p"],
+        of=("maxllr",),
     )
     q: float = option(
-        0.1, "its activation for those without, at the start (maxllr)", type=float, args=["--q"], of=("maxllr",)
+        0.1,
+        "starting value for the same probability for a speaker who lacks it (maxllr)",
+        type=float,
+        args=["--q"],
+        of=("maxllr",),
     )
 
 
 def scorer_settings() -> dict[str, tuple[str, ...]]:
-    """The settings that each scorer of the package has."""
+    """The settings of each scorer of the package, by the scorer's short name."""
     owned = [(f.name, f.metadata["of"]) for f in fields(ScorerArguments) if "of" in f.metadata]
     return {scorer: tuple(name for name, of in owned if scorer in of) for scorer in SCORERS}
 
 
 DATA = Section("data", DataArguments, idle=("normalize_mean", "normalize_var"))
 EMBEDDER = Section("embeddings.model", EmbedderArguments, only="wespeaker")
-FEATURES = Section("embeddings.model.features", FeatureArguments, idle=("frontend",))
+FEATURES = Section(
+    "embeddings.model.features", FeatureArguments, idle=("frontend",), note="by default they are the embedder's own"
+)
 ENCODER = Section("encoder.model", EncoderArguments, only="autoencoder")
 TRAINER = Section("trainer", TrainerArguments)
 LOSSES = Section("trainer.losses", LossesArguments, selects="losses", is_open=True)
 LOSS_SECTIONS = [Section(f"trainer.losses.{name}", cls, prefix=f"{name}_") for name, cls in LOSS_ARGUMENTS.items()]
-SCORER = Section("scorer", ScorerArguments, selects="scorer", is_open=True)
+SCORER = Section(
+    "scorer",
+    ScorerArguments,
+    selects="scorer",
+    is_open=True,
+    note="the scorers that have a setting are named in brackets; a fitted scorer keeps the values that it was fitted "
+    "with, and asking for others is an error",
+)

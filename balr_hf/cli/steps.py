@@ -1,4 +1,4 @@
-"""What `extract` and `binarize` share: which store is meant, and the closing words."""
+"""What `extract` and `binarize` share: computing the missing vectors of a corpus, and reporting what was done."""
 
 import csv
 import logging
@@ -14,25 +14,27 @@ logger = logging.getLogger(__name__)
 
 
 def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compute: ComputeVectors) -> int:
-    """Add `kind` vectors to the corpus `arguments.input`.
+    """Compute the vectors that the corpus `arguments.input` lacks, and save them.
 
     Args:
-        arguments: of the command.
+        arguments: the command's arguments.
         kind (str): `embedding` or `ba`.
         needs (str): the column that they are computed from.
         model_name (str): identifies the model, so that an interrupted run is only resumed with the same one.
-        compute: called with the recordings that are left to do and `save=`.
+        compute: computes the vectors of the recordings that lack one; see [`ComputeVectors`].
 
     Returns:
-        exit status: 1 if nothing could be done, else 0.
+        exit status: 1 if no recording has a vector afterwards, else 0.
     """
-    both = arguments.save_format == "dataset" or not arguments.save_output
+    vectors: tuple[str, ...] = ("embedding",) if needs == "embedding" else ()
+    if arguments.save_format == "dataset" or not arguments.save_output or is_dataset_source(arguments.input):
+        vectors = ("embedding", "ba")
     corpus = read_corpus(
         arguments.input,
         audio_formats=arguments.audio_formats,
         root_dir=arguments.root_dir,
         save_dir=arguments.save_dir,
-        vectors=("embedding", "ba") if both or is_dataset_source(arguments.input) else {needs} & {"embedding"},
+        vectors=vectors,
     )
     if arguments.save_output:
         store = open_store(
@@ -54,7 +56,7 @@ def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compu
 
 
 def _close(kind: str, filled: Filled) -> int:
-    """Say what was done and what was not, name the skipped recordings in `skipped.csv`, and choose the exit status."""
+    """Report what was done and which recordings were skipped, and return the exit status."""
     what = {"embedding": "embeddings", "ba": "binary attributes"}[kind]
     logger.info(
         "%d recordings: %d %s computed, %d there already, %d skipped",
@@ -67,12 +69,15 @@ def _close(kind: str, filled: Filled) -> int:
         skipped = _report(filled.where / "skipped.csv", skipped)
         logger.info("Saved in %s", filled.where)
     if filled.before and not filled.done and not skipped:
-        logger.info("Nothing to do: --force computes them anew")
+        logger.info("Nothing to do. To compute them again, add --force")
     return 0 if filled.done or filled.before else 1
 
 
 def _report(path: Path, skipped: list[Skipped]) -> list[Skipped]:
-    """Name the skipped recordings here and in `skipped.csv`, with the reason that an earlier step gave."""
+    """Name the skipped recordings in messages and in `skipped.csv`, and return them.
+
+    A recording without an embedding gets the reason for which `extract` skipped it, if the file tells.
+    """
     earlier = None
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
@@ -12,6 +12,9 @@ from balr_hf.errors import ConfigError
 from balr_hf.options import option
 from balr_hf.training.arguments import LOSS_ARGUMENTS
 
+if TYPE_CHECKING:
+    import datasets
+
 logger = logging.getLogger(__name__)
 
 
@@ -19,32 +22,34 @@ logger = logging.getLogger(__name__)
 class Options(RunOptions):
     """Options of `balr train`."""
 
-    train: str = positional("train", "training set, with embeddings and speakers")
-    val: str = positional("val", "validation set, with embeddings and speakers")
-    resume_from: str = option(None, "folder of an interrupted run to go on with", type=str)
+    train: str = positional(
+        "train",
+        "training set: a corpus (csv, folder, saved Dataset, parquet file, Hub dataset) with embeddings and speakers",
+    )
+    val: str = positional("val", "validation set: a corpus likewise")
+    resume_from: str | None = option(None, "folder of an interrupted run to continue", type=str)
 
 
 COMMAND = Command(
     "train",
-    "Train the binary-attribute autoencoder. Results go to runs/train, runs/train2, ...: best/, last/, history.json.",
+    "Train the autoencoder that turns embeddings into binary attributes. The results go to runs/train, runs/train2, "
+    "...: best/ (the model with the lowest validation loss), last/ (the latest model) and history.json.",
     Options,
     [*LOSS_SECTIONS, LOSSES, TRAINER, DATA],
     epilog="""examples:
-  balr train train.csv test.csv
-  balr train train.csv test.csv trainer.epochs=10 'trainer.losses=[mse, arcface]' trainer.losses.arcface.weight=1
-  accelerate launch --multi_gpu -m balr_hf.cli.main train train.csv test.csv --device cuda
-  balr train train.csv test.csv --resume-from runs/train""",
+  balr train train.csv val.csv
+  balr train train.csv val.csv trainer.epochs=10 'trainer.losses=[mse, arcface]' trainer.losses.arcface.weight=1
+  accelerate launch --multi_gpu -m balr_hf.cli.main train train.csv val.csv --device cuda
+  balr train train.csv val.csv --resume-from runs/train""",
 )
 
 
 def run(arguments: Arguments) -> None:
-    """Train."""
+    """Train an autoencoder."""
     import os
 
     import torch
 
-    from balr_hf.data.reading import read_corpus
-    from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
     from balr_hf.training.losses import build_losses
     from balr_hf.training.trainer import BinaryAttributeEncoderTrainer
@@ -59,15 +64,9 @@ def run(arguments: Arguments) -> None:
         if device is not None:
             torch.cuda.set_device(device)
             os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
-    sets = []
-    for path in (arguments.train, arguments.val):
-        corpus = read_corpus(
-            path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("embedding",)
-        )
-        warn_skipped(corpus.skipped, f"Reading {path}")
-        sets.append(corpus.dataset)
     trainer = BinaryAttributeEncoderTrainer(
-        *sets,
+        _read_set(arguments, arguments.train),
+        _read_set(arguments, arguments.val),
         data_config=arguments.section("data"),
         loss_funcs=losses,
         **vars(arguments.section("trainer")),
@@ -80,6 +79,18 @@ def run(arguments: Arguments) -> None:
     if trainer.accelerator.is_main_process:
         figures = {"epochs": trainer.epoch, "best_validation_loss": trainer.best_loss, "history": trainer.history}
         print_json(arguments, {**figures, "saved_in": str(trainer.save_dir)})
+
+
+def _read_set(arguments: Arguments, path: str) -> "datasets.Dataset":
+    """The corpus at `path` with its embeddings; the recordings that could not be read are named in a warning."""
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
+
+    corpus = read_corpus(
+        path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("embedding",)
+    )
+    warn_skipped(corpus.skipped, f"Reading {path}")
+    return corpus.dataset
 
 
 def _loss_settings(arguments: Arguments) -> dict[str, Any]:

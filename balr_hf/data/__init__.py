@@ -1,4 +1,7 @@
-"""Corpora: csv, folder, file, saved Dataset, parquet or Hub id -> `datasets.Dataset`; vectors in and out; stores."""
+"""Corpora: a csv, folder, file, saved Dataset, parquet file or Hub id becomes a `datasets.Dataset`.
+
+Reading and writing of vectors, and the stores that keep new ones, are here too.
+"""
 
 from balr_hf.data.columns import (
     VECTOR_KINDS,

@@ -1,4 +1,6 @@
-"""Columns of vectors in a `datasets.Dataset`, to matrices and back."""
+"""Columns of vectors in a `datasets.Dataset`: to matrices and back."""
+
+from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
@@ -7,13 +9,20 @@ import numpy as np
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
-    pass
+    import datasets
+    import pyarrow as pa
 
 VECTOR_KINDS = ("embedding", "ba")
 
 
-def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None):
-    """A matrix `(rows, values)` of float32 or bool as a fixed-length Arrow column; rows not `present` are null."""
+def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None) -> pa.FixedSizeListArray:
+    """Turn a matrix into a fixed-length Arrow column.
+
+    Args:
+        matrix (np.ndarray of shape `(rows, values)`): float32 or bool.
+        present (np.ndarray of shape `(rows,)`, *optional*): bool; rows where it is False become null. By default all
+            rows have a value.
+    """
     import pyarrow as pa
 
     values = pa.array(np.ascontiguousarray(matrix).reshape(-1))
@@ -21,8 +30,14 @@ def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None):
     return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1], mask=mask)
 
 
-def add_vector_column(dataset, name: str, column):
-    """Put a fixed-length Arrow column into a Dataset, replacing one of that name."""
+def add_vector_column(dataset: datasets.Dataset, name: str, column: pa.FixedSizeListArray) -> datasets.Dataset:
+    """Add a fixed-length Arrow column to a Dataset, in place of a column of the same name.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus.
+        name (str): `embedding` (float32) or `ba` (bool).
+        column (`pyarrow.FixedSizeListArray`): one entry for each row, as [`fixed_length_column`] makes it.
+    """
     import datasets
 
     if name in dataset.column_names:
@@ -31,15 +46,15 @@ def add_vector_column(dataset, name: str, column):
     return dataset.add_column(name, column, feature=datasets.List(value, length=column.type.list_size))
 
 
-def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+def vector_matrix(dataset: datasets.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Read a column of vectors as one matrix.
 
     Returns:
-        `(matrix, present)`: the vectors of the rows that have one, `(present.sum(), values)`, float32 or bool; and
-        which rows those are, bool `(rows,)`.
+        `(matrix, present)`: the vectors of the rows that have one, of shape `(present.sum(), values)`, float32 for
+        `embedding` and bool for `ba`; and which rows those are, bool of shape `(rows,)`.
 
     Raises:
-        UserError: the Dataset has no such column, or no row has a value.
+        UserError: the Dataset has no such column, no row has a value, or the vectors have several lengths.
     """
     if name not in dataset.column_names:
         step = "balr extract" if name == "embedding" else "balr binarize"
@@ -60,20 +75,21 @@ def vector_matrix(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
 
 
-def known_vectors(dataset, name: str, size: int, force: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A matrix with a row for each recording, filled where the Dataset's column has a vector already.
+def known_vectors(dataset: datasets.Dataset, name: str, size: int, force: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Make a matrix with one row for each recording, filled where the Dataset has a vector already.
 
     Args:
         dataset (`datasets.Dataset`): a corpus, with or without the column.
         name (str): `embedding` or `ba`.
-        size (int): values that the vectors must have.
-        force (bool): take none as known.
+        size (int): how many values the vectors must have.
+        force (bool): leave out the vectors that are there, so that all are computed anew.
 
     Returns:
-        `(matrix, present)`: `(rows, size)`, zeros where there is no vector; and where there is one, bool `(rows,)`.
+        `(matrix, present)`: the vectors, of shape `(rows, size)` with zeros where there is none; and which rows have
+        one, bool of shape `(rows,)`.
 
     Raises:
-        UserError: vectors of another size.
+        UserError: the vectors that are there have another size.
     """
     matrix = np.zeros((len(dataset), size), dtype=np.float32 if name == "embedding" else bool)
     present = np.zeros(len(dataset), dtype=bool) if force else vector_present(dataset, name)
@@ -88,23 +104,24 @@ def known_vectors(dataset, name: str, size: int, force: bool) -> tuple[np.ndarra
     return matrix, present
 
 
-def vector_present(dataset, name: str) -> np.ndarray:
-    """Which rows have a vector: bool `(rows,)`, all False without the column."""
+def vector_present(dataset: datasets.Dataset, name: str) -> np.ndarray:
+    """Tell which rows have a vector: bool of shape `(rows,)`, all False if there is no such column."""
     if name not in dataset.column_names:
         return np.zeros(len(dataset), dtype=bool)
     return arrow_column(dataset, name).is_valid().to_numpy()
 
 
-def arrow_column(dataset, name: str):
-    """A column in the order of the Dataset's rows, as Arrow holds it."""
+def arrow_column(dataset: datasets.Dataset, name: str) -> pa.ChunkedArray:
+    """Read a column as Arrow holds it, in the order of the Dataset's rows."""
     return dataset.select_columns([name]).with_format("arrow")[:][name]
 
 
-def speaker_codes(dataset) -> tuple[np.ndarray, list[str]]:
+def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
     """Number the speakers in the order in which they first appear.
 
     Returns:
-        `(codes, speakers)`: int64 `(rows,)`, -1 where the speaker is unknown; and the speakers' names.
+        `(codes, speakers)`: the speakers' numbers, int64 of shape `(rows,)`, -1 where the speaker is unknown; and the
+        speakers' names.
 
     Raises:
         UserError: the Dataset has no `speaker` column.

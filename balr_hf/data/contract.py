@@ -1,11 +1,13 @@
 """The data contract: what a corpus is, and how a Dataset that others made is brought to it."""
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,28 +19,29 @@ from balr_hf.errors import UserError, name_some
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow as pa
 
 
 @dataclass
 class Corpus:
-    """A corpus with what its Dataset alone does not say.
+    """A corpus, and what its Dataset alone does not say.
 
     Attributes:
         dataset: the recordings, by the data contract.
         files: the files behind it; None for a corpus that was read from a Dataset.
         skipped: rows and vector files that could not be read, with the reasons.
-        source_fingerprint: of the Dataset that it was read from; None for files.
-        source: what it was read from, as named by the user.
+        source_fingerprint: the fingerprint of the Dataset that it was read from; None for files.
+        source: what it was read from, as the user named it.
     """
 
-    dataset: "datasets.Dataset"
+    dataset: datasets.Dataset
     files: RecordingFiles | None
     skipped: list[Skipped]
     source_fingerprint: str | None = None
     source: str | None = None
 
     def fingerprint(self) -> str:
-        """A digest that changes with the recordings, so that unfinished work is not taken up for other ones."""
+        """Compute a digest that changes with the recordings, so that unfinished work is not resumed for others."""
         digest = hashlib.sha256(str(self.source_fingerprint).encode())
         for row, name in enumerate(self.dataset["id"]):
             digest.update(f"{name}\n".encode())
@@ -49,8 +52,19 @@ class Corpus:
         return digest.hexdigest()
 
 
-def from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
-    """Bring a Dataset that others made to the data contract."""
+def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
+    """Bring a Dataset that others made to the data contract.
+
+    Args:
+        dataset (`datasets.Dataset`): any columns; `id` is made up if it is missing.
+        vectors: which of `embedding` and `ba` to keep.
+
+    Returns:
+        [`Corpus`] without files. Vectors that cannot be used become None, and are listed in `skipped`.
+
+    Raises:
+        UserError: several recordings have the same id.
+    """
     import datasets
 
     fingerprint = dataset._fingerprint  # as the documentation of datasets names it; there is no public name
@@ -89,20 +103,20 @@ def from_dataset(dataset, vectors: Sequence[str]) -> Corpus:
     return Corpus(dataset, None, skipped, fingerprint)
 
 
-def _all_finite(dataset) -> bool:
+def _all_finite(dataset: datasets.Dataset) -> bool:
     values = arrow_column(dataset, "embedding").combine_chunks().flatten()
     return bool(np.isfinite(values.to_numpy(zero_copy_only=False)).all())
 
 
-def _checked_row(row, kind: str) -> np.ndarray | str | None:
+def _checked_row(row: Sequence[Any] | None, kind: str) -> np.ndarray | str | None:
     try:
         return None if row is None else (as_embedding if kind == "embedding" else as_bits)(np.asarray(row))
     except (VectorError, ValueError, TypeError) as error:
         return str(error)
 
 
-def _ids_from_audio(dataset) -> list[str]:
-    """The file names without their endings where these tell the recordings apart, else the row numbers."""
+def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
+    """Take the names of the audio files, without endings, if they are all different, else the row numbers."""
     if "audio" in dataset.column_names:
         paths = [row if isinstance(row, str) else (row or {}).get("path") for row in dataset["audio"]]
         names = [Path(path or "").stem for path in paths]
@@ -112,13 +126,26 @@ def _ids_from_audio(dataset) -> list[str]:
 
 
 def check_unique(ids: list[str]) -> None:
+    """Raise a UserError if several recordings have the same id."""
     if len(set(ids)) != len(ids):
         repeated = [name for name, count in Counter(ids).items() if count > 1]
         raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}")
 
 
-def fixed_length(vectors: list[np.ndarray | str | None], ids: list[str], kind: str, skipped: list[Skipped]):
-    """Vectors -> a fixed-length Arrow column; None where there is none, or one of another length than most."""
+def fixed_length(
+    vectors: Sequence[np.ndarray | str | None], ids: Sequence[str], kind: str, skipped: list[Skipped]
+) -> pa.FixedSizeListArray | None:
+    """Turn vectors into a fixed-length Arrow column.
+
+    Args:
+        vectors: one for each recording; None, or the reason why it could not be read (a string), where there is none.
+        ids: of the recordings.
+        kind (str): `embedding` or `ba`.
+        skipped: recordings whose vector does not have the length that most have are added to it; they become null.
+
+    Returns:
+        the column; None if there is no vector at all.
+    """
     lengths = Counter(len(vector) for vector in vectors if isinstance(vector, np.ndarray))
     if not lengths:
         return None

@@ -1,20 +1,40 @@
-"""A dataset on the Hub, by `user/name@revision:split`, to one Dataset."""
+"""Loading a dataset from the Hub: `user/name@revision:split` becomes one Dataset."""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.audio import AUDIO_FORMATS
-from balr_hf.errors import UserError, reason_of
+from balr_hf.errors import UserError, defining_package, raising_package, reason_of
 
 if TYPE_CHECKING:
-    pass
+    import datasets
 
 # Endings that only a local file can have.
 FILE_ENDINGS = {*AUDIO_FORMATS, "csv", "parquet"}
 
+# The clients of the Hub. They also raise plain ValueErrors, RuntimeErrors and ImportErrors: for a configuration that
+# does not exist, a dataset that is a script, a format that needs another package.
+_CLIENTS = ("datasets", "huggingface_hub")
+# The packages below the clients whose own errors mean that the Hub cannot be reached, or that a file is damaged.
+_TRANSPORT = ("httpx", "httpx2", "requests", "aiohttp", "fsspec")
+_FORMATS = ("pyarrow", "yaml", "json", "zipfile", "tarfile", "zlib", "_lzma")
 
-def load_hub_dataset(name: str, split: str | None, hub: dict):
+
+def load_hub_dataset(name: str, split: str | None, hub: dict[str, Any]) -> datasets.Dataset:
+    """Load one split of a dataset from the Hub.
+
+    Args:
+        name (str): `user/name`, `user/name/configuration`, and both with `@revision`, `:split` or both after it.
+        split (str, *optional*): the split, if the name does not say it.
+        hub (dict): keywords of `datasets.load_dataset`; those that are None are left out.
+
+    Raises:
+        UserError: the name can only be that of a local file, the Hub has no such dataset or cannot be reached, the
+            dataset is damaged, or it has several splits and none is named.
+    """
     asked, hub = name, {key: value for key, value in hub.items() if value is not None}
     if split is None and ":" in name:
         name, split = name.rsplit(":", 1)
@@ -29,18 +49,48 @@ def load_hub_dataset(name: str, split: str | None, hub: dict):
     from huggingface_hub import HfApi, constants
 
     try:
-        if "revision" in hub and not constants.HF_HUB_OFFLINE:  # else some versions of datasets take what is cached
+        if (
+            "revision" in hub and not constants.HF_HUB_OFFLINE
+        ):  # without this, some versions of datasets take what is cached
             HfApi(token=hub.get("token")).dataset_info(name, revision=hub["revision"])
-        return one_split(datasets.load_dataset(name, **hub), name, split)
-    except UserError:
-        raise
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise UserError(f"the dataset {name} cannot be read, or is damaged ({reason_of(error)})") from error
+        dataset = datasets.load_dataset(name, **hub)
     except Exception as error:
-        raise UserError(f"{name} is neither a file or folder nor a dataset on the Hub ({reason_of(error)})") from error
+        if _is_damage(error):
+            raise UserError(f"the dataset {name} cannot be read, or is damaged ({reason_of(error)})") from error
+        if _is_of_the_way(error):
+            reason = reason_of(error)
+            raise UserError(f"{name} is neither a file or folder nor a dataset on the Hub ({reason})") from error
+        raise  # a bug
+    return one_split(dataset, name, split)
 
 
-def one_split(dataset, name, split: str | None):
+def _is_damage(error: Exception) -> bool:
+    """Whether an error tells of files that were found, but cannot be read."""
+    from datasets.exceptions import DatasetGenerationError
+
+    return isinstance(error, DatasetGenerationError | EOFError) or defining_package(error) in _FORMATS
+
+
+def _is_of_the_way(error: Exception) -> bool:
+    """Whether an error tells of a name that the Hub does not have, or of the network or the disk."""
+    if isinstance(error, OSError) or defining_package(error) in (*_CLIENTS, *_TRANSPORT):
+        return True
+    return isinstance(error, ValueError | RuntimeError | ImportError) and raising_package(error) in _CLIENTS
+
+
+def one_split(
+    dataset: datasets.Dataset | datasets.DatasetDict, name: str | Path, split: str | None
+) -> datasets.Dataset:
+    """Choose a split of a DatasetDict; a Dataset is returned as it is.
+
+    Args:
+        dataset: one Dataset, or several by the names of their splits.
+        name: what the dataset is called in the message.
+        split (str, *optional*): the split; not needed if there is only one.
+
+    Raises:
+        UserError: there is no such split, or there are several and none is named.
+    """
     import datasets
 
     if not isinstance(dataset, datasets.DatasetDict):
@@ -50,6 +100,6 @@ def one_split(dataset, name, split: str | None):
     if split not in dataset:
         asked = "" if split is None else f", not {split}"
         raise UserError(
-            f"{name} has the splits {', '.join(dataset)}{asked}: name one (NAME:SPLIT on the command line)"
+            f"{name} has the splits {', '.join(map(str, dataset))}{asked}: name one (NAME:SPLIT on the command line)"
         )
     return dataset[split]

@@ -1,7 +1,8 @@
-"""Corpora: csv, folder, file, saved Dataset, parquet or Hub id -> `datasets.Dataset`; and what was skipped on the way.
+"""Reading corpora: a csv, folder, file, saved Dataset, parquet file or Hub id becomes a `datasets.Dataset`.
 
-A corpus has one row a recording and the columns `id`, `audio`, `speaker`, `embedding`, `ba` (all but `id` optional).
-Extra columns pass through. A row that lacks a value, or whose file could not be read, keeps its place with `None`.
+A corpus has one row per recording and the columns `id`, `audio`, `speaker`, `embedding` and `ba`, all but `id`
+optional. Extra columns pass through. A row that lacks a value, or whose file could not be read, keeps its place with
+`None` there; such files are reported as skipped.
 """
 
 import csv
@@ -45,30 +46,31 @@ def load_corpus(
     token: str | bool | None = None,
     vectors: Sequence[str] = VECTOR_KINDS,
 ) -> "datasets.Dataset":
-    """Load a corpus as a `datasets.Dataset`, one row a recording.
+    """Load a corpus as a `datasets.Dataset` with one row per recording.
 
     Vector files beside the audio (`NAME_emb.*`, `NAME_ba.*`, `NAME_emb_ba.*` with `.txt`, `.npy` or `.pkl`) are picked
-    up; in a set without audio, those beside the other vector file.
+    up. In a corpus without audio, those beside a vector file of the other kind are.
 
     Args:
         path: a metadata CSV (columns `id, audio, speaker, embedding, binary_attributes`, at least one of the file
             columns; `id` defaults to the audio path), a folder (its `metadata.csv`, else all audio in it), one audio
             file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub
-            (`user/name`, and what of the rest is needed: `user/name/configuration@revision:split`); or a
-            `datasets.Dataset`, which is brought to the data contract.
+            (`user/name`, or in full `user/name/configuration@revision:split`); or a `datasets.Dataset`, which is
+            brought to the data contract.
         audio_formats: file extensions to look for in a folder.
         root_dir: what relative paths of a CSV start from; the CSV's own folder by default.
-        split: which split of a dataset that has several.
+        split: which split to take of a dataset that has several.
         revision: commit, tag or branch of a dataset on the Hub.
-        token: for the Hub; by default what `hf auth login` or `HF_TOKEN` gave.
+        token: for the Hub; by default the one of `hf auth login` or `HF_TOKEN`.
         vectors: which of `embedding` and `ba` to read.
 
     Returns:
         `datasets.Dataset` with the columns `id` (string, unique), `audio` (`Audio(decode=False)`), `speaker` (string),
-        `embedding` (fixed-length float32), `ba` (fixed-length bool), as far as there are any, and all others as found.
+        `embedding` (fixed-length float32) and `ba` (fixed-length bool), as far as the corpus has them; all other
+        columns are as they were found.
 
     Raises:
-        UserError: nothing there, no usable column, or duplicate ids.
+        UserError: there is nothing at this path, no column can be used, or several recordings have the same id.
 
     Example:
         >>> corpus = load_corpus("resources/data/sample/test.csv")
@@ -94,9 +96,15 @@ def read_corpus(
     hub: dict[str, Any] | None = None,
     vectors: Sequence[str] = VECTOR_KINDS,
 ) -> Corpus:
-    """`load_corpus`, with the files and the skipped rows; vector files mirrored under `save_dir` are found too.
+    """Load a corpus as [`load_corpus`] does, together with its files and the rows that were skipped.
 
-    `hub` are keywords of `datasets.load_dataset` for a dataset on the Hub.
+    Args:
+        path, audio_formats, root_dir, split, vectors: as for [`load_corpus`].
+        save_dir: where vector files are looked for too, in folders that mirror those of the recordings.
+        hub: keywords of `datasets.load_dataset` for a dataset on the Hub: `revision`, `token`.
+
+    Raises:
+        UserError: as for [`load_corpus`].
     """
     corpus = _read(path, audio_formats, root_dir, save_dir, split, hub or {}, vectors)
     corpus.source = str(path)
@@ -148,14 +156,17 @@ def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | No
     if audio:
         ids = [str(path.relative_to(folder)) for path in audio]
         return _from_files(audio, ids, folder, save_dir, vectors)
-    if vector_files and tuple(audio_formats) == AUDIO_FORMATS:  # else those of recordings that were not asked for
+    if (
+        vector_files and tuple(audio_formats) == AUDIO_FORMATS
+    ):  # else they may be of recordings that were not asked for
         return _from_vector_files(vector_files, folder, save_dir, vectors)
     raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
 
 
 def _tell_of_others(metadata: Path, corpus: Corpus, audio_formats: Sequence[str]) -> None:
-    """Say which csv a folder was read by, and how many recordings of the folder it does not name."""
+    """Say by which csv a folder was read, and how many recordings of the folder that csv does not name."""
     logger.info("Reading %s", metadata)
+    assert corpus.files is not None  # it was read from a csv
     named = {path for path in corpus.files.paths["audio"] if path is not None}
     audio, _ = _files_in(metadata.parent, audio_formats)
     others = [path for path in audio if str(path) not in named] if named else []
@@ -168,7 +179,7 @@ def _tell_of_others(metadata: Path, corpus: Corpus, audio_formats: Sequence[str]
 
 
 def _files_in(folder: Path, audio_formats: Sequence[str]) -> tuple[list[Path], list[Path]]:
-    """The audio files and the vector files of a folder and the folders in it, sorted; hidden ones are left out."""
+    """List the audio files and the vector files of a folder and its subfolders, sorted, without hidden ones."""
     endings = tuple("." + extension.lower().lstrip(".") for extension in audio_formats)
     audio: list[Path] = []
     vector_files: list[Path] = []
@@ -185,7 +196,7 @@ def _files_in(folder: Path, audio_formats: Sequence[str]) -> tuple[list[Path], l
 
 
 def _metadata_of(folder: Path) -> Path | None:
-    """The folder's `metadata.csv`; in a folder that `--save-dir` made, the one csv that was written there."""
+    """Find the folder's `metadata.csv`, or in a folder that `--save-dir` made, the only csv that was written there."""
     candidates = [folder / "metadata.csv"]
     written = (read_record(folder, FILES_RECORD) or {}).get("csv", [])
     candidates += [folder / name for name in written] if len(written) == 1 else []
@@ -195,7 +206,7 @@ def _metadata_of(folder: Path) -> Path | None:
 def _from_vector_files(
     vector_files: list[Path], folder: Path, save_dir: Path | None, vectors: Sequence[str]
 ) -> Corpus:
-    """A folder of vector files alone: one row for each name, whatever kinds of vector it has."""
+    """Read a folder of vector files alone: each name is one row, whichever kinds of vector it has."""
     finder = VectorFinder()
     names = {str(path.with_name(vector_stem(path)).relative_to(folder)): str(path) for path in vector_files}
     paths = {kind: [finder.find(path, kind) for path in names.values()] for kind in VECTOR_KINDS}
@@ -206,8 +217,9 @@ def _from_vector_files(
 def _from_files(
     audio: list[Path], ids: list[str], root: Path, save_dir: Path | None, vectors: Sequence[str]
 ) -> Corpus:
-    none = [None] * len(audio)
-    files = RecordingFiles({"audio": list(map(str, audio)), "embedding": none, "ba": none}, root, save_dir)
+    paths: dict[str, list[str | None]] = {kind: [None] * len(audio) for kind in VECTOR_KINDS}
+    paths["audio"] = [str(path) for path in audio]
+    files = RecordingFiles(paths, root, save_dir)
     return _assemble({"id": ids}, files, vectors)
 
 
@@ -235,7 +247,7 @@ def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, ve
         columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]
     root = Path(os.path.normpath(path.parent if root_dir is None else Path(root_dir).absolute()))
     ids = columns["id"]
-    paths = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
+    paths: dict[str, list[str | None]] = {kind: [None] * len(ids) for kind in ("audio", *VECTOR_KINDS)}
     start = os.path.join(root, "")
     for name in present:
         paths[_CSV_FILE_COLUMNS[name]] = [_under(start, value) for value in columns.pop(name)]
@@ -256,7 +268,10 @@ def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, ve
 
 
 def _under(start: str, value: str | None) -> str | None:
-    """A csv's path, relative ones from a folder, without `..` (so that what is written under a folder stays there)."""
+    """Resolve a path of a csv: a relative one starts from the folder `start`, which ends with a separator.
+
+    No `..` remains, so that what is written under a folder stays there.
+    """
     if value is None:
         return None
     plain = os.sep != "\\" and not value.startswith((os.sep, "."))
@@ -265,7 +280,7 @@ def _under(start: str, value: str | None) -> str | None:
     return os.path.normpath(os.path.join(start, value))
 
 
-def _read_csv(path: Path):
+def _read_csv(path: Path) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -293,7 +308,7 @@ def _read_csv(path: Path):
 
 
 def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence[str]) -> Corpus:
-    """Look for vector files beside the recordings, read those wanted, and make the Dataset."""
+    """Look for vector files beside the recordings, read those that are wanted, and make the Dataset."""
     import datasets
     import pyarrow as pa
 
@@ -327,7 +342,7 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
 
 
 def _find_vector(finder: VectorFinder, files: RecordingFiles, row: int, kind: str) -> str | None:
-    """A vector file under the save folder wins; then the csv's column; then a file beside the audio."""
+    """Find a recording's vector file: first under the save folder, then in the csv's column, then beside the audio."""
     if files.save_dir is not None and (found := finder.find(files.mirrored(row), kind)):
         return found
     return files.paths[kind][row] or finder.find(files.reference(row), kind)
@@ -339,10 +354,10 @@ def read_vector_files(
     """Read vector files as one column.
 
     Args:
-        paths: one file, or None, for each recording.
+        paths: for each recording, its file or None.
         kind (str): `embedding` or `ba`.
         ids: of the recordings.
-        skipped: those whose file could not be used are added to it.
+        skipped: recordings whose file could not be used are added to it.
 
     Returns:
         a fixed-length Arrow column; None if there is no vector at all.

@@ -1,4 +1,4 @@
-"""The files behind a corpus that was read from files, and where new vector files go."""
+"""The files of a corpus that was read from files, and where its new vector files go."""
 
 import os
 from collections.abc import Iterable
@@ -11,13 +11,15 @@ from balr_hf.errors import UserError
 
 @dataclass
 class RecordingFiles:
-    """The files behind a corpus that was read from files: what is where, and where a new vector file goes.
+    """The files of a corpus that was read from files: where each is, and where a new vector file goes.
 
     Attributes:
-        paths: for `audio`, `embedding` and `ba`, one path (or None) a row; as strings, since there can be millions.
+        paths: for each of `audio`, `embedding` and `ba`, one path (or None) per row. They are strings, since there can
+            be millions of them.
         root: the folder that relative paths start from.
-        save_dir: where new vector files go, mirroring `root`; None puts them beside the recordings.
-        named: those of `paths` that a csv names, whether they exist or not.
+        save_dir: where new vector files go, in folders that mirror those under `root`; if it is None, they go beside
+            the recordings.
+        named: the vector files that a csv names, in the same form, whether they exist or not.
     """
 
     paths: dict[str, list[str | None]]
@@ -26,7 +28,7 @@ class RecordingFiles:
     named: dict[str, list[str | None]] = field(default_factory=dict)
     _outside: Path | None = field(default=None, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         inside = os.path.join(self.root, "")
         outside = {os.path.dirname(p) for p in map(self.reference, range(len(self))) if not p.startswith(inside)}
         if outside:
@@ -36,19 +38,26 @@ class RecordingFiles:
         return len(self.paths["audio"])
 
     def reference(self, row: int) -> str:
-        """The file that stands for the recording: its audio, else its embedding, else its attributes."""
-        return self.paths["audio"][row] or self.paths["embedding"][row] or self.paths["ba"][row]
+        """Return the file that stands for the recording: its audio, else its embedding, else its attributes."""
+        found = self.paths["audio"][row] or self.paths["embedding"][row] or self.paths["ba"][row]
+        assert found is not None  # a row without any file is left out when a corpus is read
+        return found
 
     def mirrored(self, row: int) -> Path:
-        """The recording's reference file, moved under `save_dir` if there is one."""
+        """Return where the recording's reference file would be under `save_dir`; its own path without `save_dir`."""
         reference = Path(self.reference(row))
         if self.save_dir is None:
             return reference
         root = self.root if reference.is_relative_to(self.root) else self._outside
+        assert root is not None
         return self.save_dir / reference.relative_to(root)
 
     def output(self, row: int, kind: str, extension: str) -> Path:
-        """Where the recording's new vector file goes: where the csv says, else beside its reference file."""
+        """Return the path of the recording's new vector file: the one that the csv names, else beside the reference.
+
+        Raises:
+            UserError: the csv names a file of a format that is not written.
+        """
         named = self.named[kind][row] if kind in self.named and self.save_dir is None else None
         if named is None:
             return vector_path(self.mirrored(row), kind, extension)
@@ -57,7 +66,7 @@ class RecordingFiles:
         return Path(named)
 
     def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:
-        """Refuse to write two recordings' vectors to one file (`a.wav` and `a.flac` in one folder)."""
+        """Raise a UserError if two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder)."""
         first: dict[Path, int] = {}
         for row in rows:
             path = self.output(row, kind, extension)

@@ -1,4 +1,4 @@
-"""Saving a corpus as a Dataset: the whole new folder, or what was there before."""
+"""Saving a corpus as a Dataset, so that the folder holds either the whole new Dataset or what was there before."""
 
 import json
 from pathlib import Path
@@ -10,21 +10,21 @@ from balr_hf.files import atomic_folder, write_json
 if TYPE_CHECKING:
     import datasets
 
-# Records that lie in a folder that was saved to. `FILES_RECORD`, beside vector files: the corpus that they are of
-# (`source`) and the csvs that were written there (`csv`). `DATASET_RECORD`, in a saved Dataset: the kind of vectors
-# that were added last (`kind`), and a digest of the recordings and the model (`key`).
+# The names of the records in a folder that was saved to. `FILES_RECORD` lies beside vector files, and says which
+# corpus they belong to (`source`) and which csvs were written there (`csv`). `DATASET_RECORD` lies in a saved Dataset,
+# and says which kind of vectors was added last (`kind`); its `key` is a digest of the recordings and the model.
 FILES_RECORD, DATASET_RECORD = "balr-files.json", "balr-dataset.json"
 
-# Both records' name before they had one each.
+# The name of both records before each had its own.
 _EARLIER_RECORD = "balr.json"
 _FIRST_KEYS = {FILES_RECORD: "source", DATASET_RECORD: "key"}
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any] | None:
-    """The record of this name in a folder that was saved to; None if there is none.
+    """Read the record of this name in a folder that was saved to; None if there is none.
 
     Raises:
-        UserError: a record that is damaged.
+        UserError: the record is damaged.
     """
     for path in (folder / name, folder / _EARLIER_RECORD):
         if not path.is_file():
@@ -41,20 +41,20 @@ def read_record(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def is_saved_dataset(folder: Path) -> bool:
-    """Whether `Dataset.save_to_disk` wrote the folder."""
+    """Tell whether `Dataset.save_to_disk` wrote the folder."""
     return (folder / "state.json").exists() or (folder / "dataset_dict.json").exists()
 
 
-def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict | None = None) -> None:
-    """`Dataset.save_to_disk` that leaves either the whole new folder or what was there before.
+def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict[str, Any] | None = None) -> None:
+    """Save a Dataset as `Dataset.save_to_disk` does, but leave either the whole new folder or what was there before.
 
     Args:
-        dataset (`datasets.Dataset`)
-        folder: replaced if it holds a saved Dataset.
-        record (dict, *optional*): written into it as `balr-dataset.json`.
+        dataset (`datasets.Dataset`): what is saved.
+        folder: where; a Dataset that was saved there is replaced.
+        record (dict, *optional*): written into the folder as `balr-dataset.json`.
 
     Raises:
-        UserError: the folder holds anything else.
+        UserError: the folder holds anything but a saved Dataset.
     """
     check_replaceable(folder)
     with atomic_folder(folder) as temporary:
@@ -64,6 +64,6 @@ def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict | None 
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuse a folder that saving a Dataset there would empty of other things."""
+    """Raise a UserError for a folder that holds anything but a saved Dataset, since saving there would delete it."""
     if folder.exists() and not (folder.is_dir() and (is_saved_dataset(folder) or not any(folder.iterdir()))):
         raise UserError(f"{folder} holds other things than a saved Dataset: save to a folder of its own")

@@ -1,24 +1,32 @@
-"""Cutting recordings into segments, for corpora that have too few recordings of each speaker."""
+"""Cutting recordings into segments, for corpora with too few recordings per speaker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE, load_audio
 
+if TYPE_CHECKING:
+    import datasets
 
-def segments(corpus, shortest: float = 2.0, longest: float = 4.0, seed: int = 0):
-    """Cut every recording into pieces of random lengths, end to end; the remainder is left out.
+
+def segments(corpus: datasets.Dataset, shortest: float = 2.0, longest: float = 4.0, seed: int = 0) -> datasets.Dataset:
+    """Cut every recording into segments of random lengths that follow one another; the remainder is left out.
 
     Args:
-        corpus (`datasets.Dataset`): with `id`, `audio` and `speaker`.
-        shortest (float): in seconds.
-        longest (float): in seconds.
-        seed (int): of the lengths.
+        corpus (`datasets.Dataset`): with the columns `id`, `audio` and `speaker`.
+        shortest (float): the least length, in seconds.
+        longest (float): the greatest length, in seconds.
+        seed (int): of the random lengths.
 
     Returns:
-        `datasets.Dataset` with `id` (`RECORDING@FIRST_SAMPLE`), `speaker` and decoded `audio`, one row a segment.
+        `datasets.Dataset` with one row per segment: `id` (`RECORDING@FIRST_SAMPLE`), `speaker` and decoded `audio`
+        at 16 kHz.
 
     Raises:
-        AudioError: a recording that cannot be read.
+        AudioError: a recording cannot be read.
     """
     import datasets
 

@@ -1,4 +1,4 @@
-"""Recordings that a step left out: one warning that counts and names them, and a csv of their reasons."""
+"""Recordings that a step left out: a warning that counts and names them, and a csv with the reasons."""
 
 import csv
 import logging
@@ -21,14 +21,19 @@ class Skipped:
 
 
 def warn_skipped(skipped: Sequence[Skipped], step: str) -> None:
-    """One counted warning for all rows that a step left out."""
+    """Log one warning that counts the recordings which a step left out, and names the first ones.
+
+    Args:
+        skipped: the recordings, with the reasons.
+        step (str): what left them out, as the start of the sentence: `Embedding extraction`.
+    """
     if skipped:
         shown = name_some([f"{row.id} ({row.reason})" for row in skipped], limit=3)
         logger.warning("%s skipped %d recording%s: %s", step, len(skipped), "s" * (len(skipped) > 1), shown)
 
 
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
-    """Write `id,reason` rows; complete or not at all."""
+    """Write a csv with the columns `id` and `reason`, complete or not at all."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "reason"])

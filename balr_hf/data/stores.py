@@ -1,4 +1,4 @@
-"""Where new vectors are kept as they are computed, so that a run that was stopped goes on where it was.
+"""Stores keep new vectors while they are computed, so that a run that was stopped goes on where it was.
 
     corpus = read_corpus("corpus.csv", save_dir="embeddings")
     store = open_store(corpus, "embedding", save_dir="embeddings", model_name=weights_digest(model))
@@ -6,7 +6,7 @@
     dataset = store.load()  # the corpus with its embeddings
 
 `WespeakerModel.extract_embeddings(corpus, save_dir=...)` and
-`BinaryAttributeAutoEncoder.get_binary_attributes(corpus, save_dir=...)` do just that.
+`BinaryAttributeAutoEncoder.get_binary_attributes(corpus, save_dir=...)` do the same in one call.
 """
 
 import csv
@@ -18,12 +18,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, fixed_length_column, vector_matrix, vector_present
 from balr_hf.data.contract import Corpus, from_dataset
+from balr_hf.data.hub_datasets import one_split
 from balr_hf.data.reading import read_corpus, read_vector_files
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import (
@@ -51,15 +52,15 @@ _STEPS = {"embedding": "balr extract", "ba": "balr binarize"}
 
 
 class SaveVectors(Protocol):
-    """Keeps a batch: the recordings' ids, and their vectors `(recordings, values)`."""
+    """Keeps a batch: the ids of its recordings, and their vectors of shape `(recordings, values)`."""
 
     def __call__(self, ids: list[str], vectors: np.ndarray) -> None: ...
 
 
 class ComputeVectors(Protocol):
-    """Computes the vectors of the recordings that are left to do, and hands each batch to `save` as it is done.
+    """Computes the vectors of the recordings that have none, and passes each batch to `save` as soon as it is done.
 
-    Returns the recordings with the vectors' column, and those that were skipped.
+    It returns the recordings with the column of vectors, and those that were skipped.
     """
 
     def __call__(
@@ -69,14 +70,14 @@ class ComputeVectors(Protocol):
 
 @dataclass(frozen=True)
 class Filled:
-    """What came of filling a store.
+    """The outcome of filling a store.
 
     Attributes:
-        total: recordings of the corpus.
-        done: vectors that were computed now.
-        before: vectors that were there already.
+        total: how many recordings the corpus has.
+        done: how many vectors were computed now.
+        before: how many vectors were there already.
         skipped: the recordings that have no vector, with the reasons.
-        where: the folder that was saved to; None if nothing is saved.
+        where: the folder that was saved to; None if nothing was saved.
     """
 
     total: int
@@ -95,16 +96,16 @@ def open_store(
     model_name: str = "",
     balr_format: bool = False,
 ) -> "NoStore":
-    """The store for a corpus: what goes in decides what comes out, unless `save_format` says otherwise.
+    """Open the store for a corpus: files get vector files and a Dataset a Dataset, unless `save_format` is given.
 
     Args:
-        corpus: of [`read_corpus`], which must have been given the same `save_dir`.
+        corpus: what [`read_corpus`] returned; it must have been given the same `save_dir`.
         kind (str): `embedding` or `ba`.
-        save_dir: where to save; by default beside the recordings, which a corpus of files allows.
-        save_format (str, *optional*): `txt`, `npy`, `pkl` or `dataset`; by default `txt` for files, `dataset` for a
-            Dataset.
+        save_dir: where to save. By default vectors go beside the recordings, which only a corpus of files has.
+        save_format (str, *optional*): `txt`, `npy`, `pkl` or `dataset`; by default `txt` for files and `dataset` for
+            a Dataset.
         model_name (str): identifies the model, so that an interrupted run is only resumed with the same one.
-        balr_format (bool): write attributes to vector files as BALR 2.0 reads them, see [`write_vector`].
+        balr_format (bool): write attributes to vector files as BALR 2.0 reads them; see [`write_vector`].
 
     Raises:
         ConfigError: an unknown format, a Dataset without `save_dir`, or `balr_format` without vector files.
@@ -117,7 +118,8 @@ def open_store(
         raise ConfigError("a Dataset is saved to a folder of its own: say where with --save-dir (save_dir=)")
     if save_format == "dataset":
         if balr_format:
-            raise ConfigError("--balr-format (balr_format) is of vector files: choose --save-format txt, npy or pkl")
+            raise ConfigError("--balr-format (balr_format) is for vector files: choose --save-format txt, npy or pkl")
+        assert save_dir is not None  # as checked above
         return DatasetStore(corpus, kind, save_dir, model_name)
     return FileStore(corpus, kind, save_dir, f".{save_format}", balr_format)
 
@@ -133,11 +135,11 @@ def add_vectors(
     model_name: str = "",
     force: bool = False,
 ) -> "datasets.Dataset":
-    """Fill a store for whatever [`load_corpus`] reads, with one warning for the recordings that were skipped.
+    """Fill a store for whatever [`load_corpus`] reads, and log one warning for the recordings that were skipped.
 
     Args:
-        source: the corpus.
-        kind, save_dir, save_format, model_name: as for [`open_store`]; nothing is saved if neither `save_dir` nor
+        source: the corpus, or what [`load_corpus`] reads.
+        kind, save_dir, save_format, model_name: as for [`open_store`]. Nothing is saved if neither `save_dir` nor
             `save_format` is given.
         compute, needs, force: as for [`NoStore.fill`].
 
@@ -158,16 +160,16 @@ def add_vectors(
 
 
 def is_dataset_source(source: str | Path) -> bool:
-    """Whether this names a Dataset (saved, parquet or on the Hub) rather than files."""
+    """Tell whether this names a Dataset (saved, as parquet or on the Hub) rather than files."""
     path = Path(source)
     return not path.exists() or path.suffix == ".parquet" or (path.is_dir() and is_saved_dataset(path))
 
 
 class NoStore:
-    """Saves nothing; the base of the stores.
+    """Saves nothing; the base class of the stores.
 
     Args:
-        corpus: what is worked on.
+        corpus: whose vectors are computed.
         kind (str): `embedding` or `ba`.
     """
 
@@ -177,22 +179,23 @@ class NoStore:
         self._result: datasets.Dataset | None = None
 
     def fill(self, compute: ComputeVectors, needs: str, force: bool = False) -> Filled:
-        """Compute the vectors that are missing, and keep each batch as it is done.
+        """Compute the vectors that are missing, and keep each batch as soon as it is done.
 
         Args:
-            compute: called with the recordings that are left to do and `save=`, e.g.
+            compute: called with the recordings that have no vector and `save=`, e.g.
                 `partial(compute_embeddings, model)`.
             needs (str): the column that the vectors are computed from: `audio` or `embedding`.
-            force (bool): compute all of them anew.
+            force (bool): compute all vectors anew.
 
         Raises:
-            UserError: the corpus lacks the column, or what the store or `compute` raises.
+            UserError: the corpus lacks that column; the store and `compute` may raise others.
         """
         dataset = self.dataset
         before = np.zeros(len(dataset), dtype=bool) if force else self.existing()
         todo = np.flatnonzero(~before)
         self.prepare(todo)
-        done, skipped = 0, []
+        done = 0
+        skipped: list[Skipped] = []
         if len(todo):
             part = dataset.select(todo)
             part = part.remove_columns(self.kind) if self.kind in part.column_names else part
@@ -207,21 +210,21 @@ class NoStore:
         return Filled(len(dataset), done, int(before.sum()), skipped, where)
 
     def load(self) -> "datasets.Dataset":
-        """The corpus with its vectors, once they are computed."""
+        """Return the corpus with its vectors, once they are computed."""
         return self.dataset if self._result is None else self._result
 
     def existing(self) -> np.ndarray:
-        """Which recordings have their vector already: bool `(rows,)`."""
+        """Tell which recordings have their vector already: bool of shape `(rows,)`."""
         return vector_present(self.dataset, self.kind)
 
     def prepare(self, rows: np.ndarray) -> None:
-        """Called with the rows that are left to do, before anything is computed."""
+        """Get ready for the rows that have no vector; called before anything is computed."""
 
     def save(self, ids: list[str], vectors: np.ndarray) -> None:
-        """Keep a batch as soon as it is computed."""
+        """Keep a batch; called as soon as it is computed."""
 
     def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
-        """Take the vectors of all rows that were computed."""
+        """Take the vectors of all rows that were computed; called once, after all of them."""
         if not len(rows):
             return
         vectors = vector_matrix(result, self.kind)[0]
@@ -233,7 +236,7 @@ class NoStore:
         self._result = add_vector_column(self.dataset, self.kind, fixed_length_column(matrix, present))
 
     def finish(self, count: int) -> Path | None:
-        """Called at the end with the number of recordings that have a vector; returns the folder that was saved to."""
+        """Finish, given how many recordings have a vector, and return the folder that was saved to, if any."""
         return None
 
     def _nothing_to_compute_from(self, needs: str) -> str:
@@ -244,13 +247,13 @@ class NoStore:
 
 
 class FileStore(NoStore):
-    """One vector file a recording, beside it or under the save folder, written as soon as its batch is done.
+    """One vector file per recording, beside it or under the save folder, written as soon as its batch is done.
 
     Args:
         corpus, kind: as for [`NoStore`].
-        save_dir: where to save; beside the recordings by default.
+        save_dir: where to save. By default vectors go beside the recordings, which only a corpus of files has.
         extension (str): `.txt`, `.npy` or `.pkl`.
-        balr_format (bool): write attributes as BALR 2.0 reads them, see [`write_vector`].
+        balr_format (bool): write attributes as BALR 2.0 reads them; see [`write_vector`].
 
     Raises:
         UserError: the save folder holds the vectors of another corpus, or two recordings would write one file.
@@ -270,13 +273,20 @@ class FileStore(NoStore):
         self.extension, self.balr_format = extension, balr_format
         self.source = Path(corpus.source or "corpus")
         self.save_dir = None if save_dir is None else Path(save_dir).absolute()
-        self.files = corpus.files or _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
+        if corpus.files is None:
+            assert self.save_dir is not None  # open_store asks for it
+            self.files = _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
+        else:
+            self.files = corpus.files
         if self.save_dir == self.files.root and corpus.files is not None:
-            self.save_dir = None  # saving into the corpus itself
+            self.save_dir = None  # the vectors go into the corpus itself
         self.path_of: dict[str, Path] = {}
-        self.record = {"source": str(self.source.absolute() if corpus.files is None else self.files.root), "csv": []}
+        self.record: dict[str, Any] = {
+            "source": str(self.source.absolute() if corpus.files is None else self.files.root),
+            "csv": [],
+        }
         if self.save_dir is not None:
-            self._check_save_dir()
+            self._check_record(self.save_dir)
 
     def load(self) -> "datasets.Dataset":
         ids = list(self.dataset["id"])
@@ -295,13 +305,13 @@ class FileStore(NoStore):
         ids = self.dataset["id"]
         self.path_of = {ids[int(row)]: self.files.output(int(row), self.kind, self.extension) for row in rows}
         if self.save_dir is not None:
-            self._write_record()
+            write_json(self.save_dir / FILES_RECORD, self.record)
 
     def save(self, ids: list[str], vectors: np.ndarray) -> None:
         for name, vector in zip(ids, vectors, strict=True):
             path = self.path_of[name]
             write_vector(path, vector, self.balr_format)
-            if is_vector_file(path.name):  # found by its name, and so might be read in the new one's place
+            if is_vector_file(path.name):  # an older file of another format could be read in place of the new one
                 for other in set(EXTENSIONS) - {path.suffix}:
                     path.with_suffix(other).unlink(missing_ok=True)
 
@@ -309,27 +319,24 @@ class FileStore(NoStore):
         if self.save_dir is None:
             return self.files.root
         if count:
-            self._write_csv()
+            self._write_csv(self.save_dir)
         return self.save_dir
 
-    def _check_save_dir(self) -> None:
-        known = read_record(self.save_dir, FILES_RECORD)
+    def _check_record(self, save_dir: Path) -> None:
+        known = read_record(save_dir, FILES_RECORD)
         if known is None:
             return
         if known["source"] != self.record["source"]:
             raise UserError(
-                f"{self.save_dir} holds the vectors of another corpus ({known['source']}): choose another --save-dir "
+                f"{save_dir} holds the vectors of another corpus ({known['source']}): choose another --save-dir "
                 "(save_dir=)"
             )
         self.record = {"csv": [], **known}
 
-    def _write_record(self) -> None:
-        write_json(self.save_dir / FILES_RECORD, self.record)
-
-    def _write_csv(self) -> None:
-        """A csv that names the vector files of the save folder, so that it is a corpus of its own."""
+    def _write_csv(self, save_dir: Path) -> None:
+        """Write a csv that names the vector files of the save folder, so that the folder is a corpus of its own."""
         name = self.source.name if self.source.suffix.lower() == ".csv" else "metadata.csv"
-        target, dataset = self.save_dir / name, self.dataset
+        target, dataset = save_dir / name, self.dataset
         if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):
             logger.warning("Left %s as it is: it was not written by balr", target)
             return
@@ -337,31 +344,32 @@ class FileStore(NoStore):
         others = [n for n in dataset.column_names if n not in ("id", "audio", "embedding", "ba")]
         columns = [dataset[n] for n in others]
         self.record["csv"] = sorted({*self.record["csv"], name})
-        self._write_record()
+        write_json(save_dir / FILES_RECORD, self.record)
         with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow([*self.CSV_COLUMNS, *others])
             for row, recording in enumerate(ids):
                 paths = [finder.find(self.files.mirrored(row), k) for k in ("embedding", "ba")]
                 if any(paths):
-                    names = ["" if path is None else os.path.relpath(path, self.save_dir) for path in paths]
+                    names = ["" if path is None else os.path.relpath(path, save_dir) for path in paths]
                     rest = ["" if column[row] is None else column[row] for column in columns]
                     writer.writerow([recording, *names, *rest])
 
 
 def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
-    """Files for a Dataset's recordings: named by id, and never outside the save folder."""
+    """Give a Dataset's recordings files that are named by their ids, and never lie outside the save folder."""
     safe = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in ids]
     audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in safe]
     finder = VectorFinder()
-    paths = {k: [finder.find(path, k) if k == kind else None for path in audio] for k in ("embedding", "ba")}
-    return RecordingFiles({"audio": audio, **paths}, save_dir)
+    paths: dict[str, list[str | None]] = {"audio": [*audio], "embedding": [None] * len(ids), "ba": [None] * len(ids)}
+    paths[kind] = [finder.find(path, kind) for path in audio]
+    return RecordingFiles(paths, save_dir)
 
 
 class DatasetStore(NoStore):
-    """One Dataset at the save folder; what is done is kept beside it in parts, a file a batch, until it is whole.
+    """One Dataset in the save folder; until it is whole, each batch that is done is kept in a file beside that folder.
 
-    Parts, and a Dataset saved earlier, are taken up only for the same recordings and the same model.
+    These files, and a Dataset that was saved earlier, are only used for the same recordings and the same model.
 
     Args:
         corpus, kind: as for [`NoStore`].
@@ -385,7 +393,9 @@ class DatasetStore(NoStore):
     def load(self) -> "datasets.Dataset":
         import datasets
 
-        return datasets.load_from_disk(str(self.save_dir)) if is_saved_dataset(self.save_dir) else self.dataset
+        if not is_saved_dataset(self.save_dir):
+            return self.dataset
+        return one_split(datasets.load_from_disk(str(self.save_dir)), self.save_dir, None)
 
     def existing(self) -> np.ndarray:
         present = vector_present(self.dataset, self.kind)
@@ -394,8 +404,8 @@ class DatasetStore(NoStore):
         if read_record(self.save_dir, DATASET_RECORD) == self.record:
             import datasets
 
-            saved = datasets.load_from_disk(str(self.save_dir))
-            found = vector_present(saved, self.kind)  # row for row the same recordings
+            saved = datasets.Dataset.load_from_disk(str(self.save_dir))
+            found = vector_present(saved, self.kind)  # its rows are the same recordings
             self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
             self.is_whole = True
             return present | found
@@ -436,8 +446,8 @@ class DatasetStore(NoStore):
 def _all_skipped(
     dataset: "datasets.Dataset", before: np.ndarray, reading: Sequence[Skipped], computing: Sequence[Skipped]
 ) -> list[Skipped]:
-    """What reading and computing left out, each recording once, but none that has its vector from before."""
+    """List what reading and computing left out: each recording once, and none that had its vector before."""
     had = {dataset[int(row)]["id"] for row in np.flatnonzero(before)} if reading else set()
     reading = [row for row in reading if row.id not in had]
-    known = {row.id for row in reading}  # a bad vector file is the reason already
+    known = {row.id for row in reading}  # the bad vector file is reason enough
     return [*reading, *(row for row in computing if row.id not in known)]

@@ -1,11 +1,14 @@
-"""Vector files: one embedding or one set of binary attributes a file, as `.txt` (numpy text), `.npy` or `.pkl`.
+"""Vector files: each holds one embedding or one set of binary attributes, as `.txt` (numpy text), `.npy` or `.pkl`.
 
-Reads what BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) without ever running code from a pickle.
+Files that BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) are read without ever running code from
+a pickle.
 """
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from balr_hf.files import atomic_path
 SUFFIXES = {"embedding": ("_emb",), "ba": ("_ba", "_emb_ba")}
 EXTENSIONS = (".txt", ".npy", ".pkl")
 
-# All that pickles of plain numpy arrays name, in numpy 1 and 2 and in pickle protocols 0 to 5.
+# All names that occur in pickles of plain numpy arrays, of numpy 1 and 2 and of pickle protocols 0 to 5.
 _PICKLE_NAMES = {
     (module.format(core), name)
     for core in ("core", "_core")
@@ -32,10 +35,10 @@ class VectorError(UserError):
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _PICKLE_NAMES:
             raise VectorError(f"refused: this pickle names {module}.{name}; only plain numpy arrays are read")
-        # A pickle can set attributes of Python functions that it names: it gets new ones, ours to throw away.
+        # A pickle can set attributes of the Python functions that it names, so it gets new ones, made for it alone.
         if name == "encode":
             return _latin1_encoder()
         if name == "_frombuffer":
@@ -43,8 +46,11 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _latin1_encoder():
-    """How pickle protocols 0 to 2 write bytes; any other codec could be a decompression bomb."""
+def _latin1_encoder() -> Callable[..., bytes]:
+    """Make the function by which pickles of the protocols 0 to 2 encode bytes.
+
+    It takes no codec but latin1: another one could be a decompression bomb.
+    """
 
     def encode(text: str, encoding: str = "latin1") -> bytes:
         if encoding != "latin1":
@@ -62,12 +68,12 @@ def read_vector(path: Path, kind: str) -> np.ndarray:
         kind (str): `embedding` or `ba`.
 
     Returns:
-        float32 of shape `(values,)` for an embedding, bool of shape `(attributes,)` for attributes (from plain bits or
-        from BALR's `(attributes, 2)` pairs of active, inactive).
+        float32 of shape `(values,)` for an embedding; bool of shape `(attributes,)` for attributes, whether the file
+        holds plain bits or BALR's `(attributes, 2)` pairs of active and inactive.
 
     Raises:
-        VectorError: missing, empty, damaged, of the wrong shape, not finite, not bits, or a pickle that names anything
-            but numpy arrays.
+        VectorError: the file is missing, empty or damaged, its array has the wrong shape, an embedding is not finite,
+            attributes are not bits, or a pickle names anything but numpy arrays.
     """
     return (as_embedding if kind == "embedding" else as_bits)(_read_array(path))
 
@@ -97,6 +103,11 @@ def _read_array(path: Path) -> np.ndarray:
 
 
 def as_embedding(array: np.ndarray) -> np.ndarray:
+    """Check an array of numbers, and return it as an embedding: float32 of shape `(values,)`.
+
+    Raises:
+        VectorError: another shape, or values that are not finite.
+    """
     if array.ndim == 2 and 1 in array.shape:
         array = array.ravel()
     if array.ndim != 1 or array.size < 2:
@@ -109,6 +120,11 @@ def as_embedding(array: np.ndarray) -> np.ndarray:
 
 
 def as_bits(array: np.ndarray) -> np.ndarray:
+    """Check an array of bits, or of pairs of active and inactive, and return it as bool of shape `(attributes,)`.
+
+    Raises:
+        VectorError: another shape, values other than 0 and 1, or pairs that are not opposites.
+    """
     if not np.isin(array, (0, 1)).all():
         raise VectorError("binary attributes other than 0 and 1")
     bits = array.astype(bool)
@@ -124,12 +140,12 @@ def as_bits(array: np.ndarray) -> np.ndarray:
 
 
 def write_vector(path: Path, vector: np.ndarray, pairs: bool = False) -> None:
-    """Write one vector, complete or not at all.
+    """Write one vector file, complete or not at all.
 
     Args:
-        path (Path): `.txt` (nine digits: float32 survives exactly), `.npy`, or `.pkl` (a pickled array).
-        vector (`(values,)`): float32 for an embedding, bool for attributes.
-        pairs (bool): write attributes as BALR 2.0 does: 0/1 pairs `(attributes, 2)` of active, inactive.
+        path (Path): `.txt` (with nine digits, which keep float32 exactly), `.npy`, or `.pkl` (a pickled array).
+        vector (np.ndarray of shape `(values,)`): float32 for an embedding, bool for attributes.
+        pairs (bool): write attributes as BALR 2.0 does: 0/1 pairs `(attributes, 2)` of active and inactive.
     """
     if pairs and vector.dtype == bool:
         vector = np.stack([vector, ~vector], -1).astype(np.int64)
@@ -143,12 +159,12 @@ def write_vector(path: Path, vector: np.ndarray, pairs: bool = False) -> None:
 
 
 def _portable_pickle(array: np.ndarray) -> bytes:
-    """The array pickled so that numpy 1 reads it too, where the module that pickles name had another name."""
+    """Pickle an array so that numpy 1 reads it too, where the module that the pickle names had another name."""
     return pickle.dumps(array, protocol=2).replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
 
 
 def vector_stem(path: Path) -> str:
-    """The recording's name in a vector file's name: `NAME` of `NAME_emb.txt`, `NAME_ba.npy`, `NAME_emb_ba.pkl`."""
+    """Return the recording's name in that of a vector file: `NAME` of `NAME_emb.txt` or `NAME_emb_ba.pkl`."""
     stem = path.stem
     if path.suffix in EXTENSIONS:
         for suffix in ("_emb_ba", "_emb", "_ba"):
@@ -158,18 +174,18 @@ def vector_stem(path: Path) -> str:
 
 
 def vector_path(reference: Path, kind: str, extension: str) -> Path:
-    """Where the `kind` vector of the recording at `reference` (audio or other vector file) is written."""
+    """Return where the `kind` vector is written of the recording at `reference`, its audio or another vector file."""
     return reference.with_name(vector_stem(reference) + SUFFIXES[kind][0] + extension)
 
 
 class VectorFinder:
-    """Finds the vector files that lie beside recordings; each folder is listed once for all of its recordings."""
+    """Finds the vector files that lie beside recordings, and lists each folder only once for all its recordings."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
 
     def find(self, reference: str | Path, kind: str) -> str | None:
-        """The path of the `kind` vector file beside `reference`, or None."""
+        """Return the path of the `kind` vector file beside `reference`, or None if there is none."""
         folder = os.path.dirname(reference)
         names = self._names.get(folder)
         if names is None:
@@ -188,6 +204,6 @@ class VectorFinder:
 
 
 def is_vector_file(name: str) -> bool:
-    """Whether a file name is that of a vector file (`*_emb.*`, `*_ba.*`)."""
+    """Tell whether a file name is that of a vector file (`*_emb.*`, `*_ba.*`)."""
     stem, extension = os.path.splitext(name)
     return extension in EXTENSIONS and stem.endswith(("_emb", "_ba"))

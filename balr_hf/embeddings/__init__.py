@@ -1,1 +1,1 @@
-"""audio -> embedding: the WeSpeaker model family as a transformers configuration, feature extractor and model."""
+"""From audio to embeddings: WeSpeaker's models as a transformers configuration, feature extractor and model."""

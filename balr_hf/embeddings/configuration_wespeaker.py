@@ -1,16 +1,20 @@
 """Configuration of the WeSpeaker ResNet speaker embedders."""
 
+from typing import TYPE_CHECKING, Any
+
 from transformers import PreTrainedConfig
 
 try:
     from balr_hf.errors import ConfigError
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    ConfigError = ValueError
+    if not TYPE_CHECKING:
+        ConfigError = ValueError
 
-# Frames that leave two after the three stages that halve them: with fewer, no standard deviation over time exists.
+# Three stages halve the frames, and a standard deviation over time needs two of them. This is the least number
+# of which two are left.
 MIN_FRAMES = 9
 
-# WeSpeaker's names for the family: block, blocks in each of the four stages.
+# WeSpeaker's names for the family: the kind of block, and how many blocks each of the four stages has.
 RESNETS = {
     "ResNet18": ("basic", [2, 2, 2, 2]),
     "ResNet34": ("basic", [3, 4, 6, 3]),
@@ -23,25 +27,28 @@ RESNETS = {
 
 
 class WespeakerConfig(PreTrainedConfig):
-    """Configuration of a [`WespeakerModel`].
+    """The configuration of a [`WespeakerModel`].
 
     Args:
         block (str): `basic` (two 3x3 convolutions) or `bottleneck` (1x1, 3x3, 1x1).
         num_blocks (list[int]): residual blocks in each of the four stages.
         m_channels (int): channels of the first stage; each further stage doubles them.
-        feat_dim (int): mel bins of the input features.
+        feat_dim (int): number of mel bins of the input features.
         embed_dim (int): size of the embedding.
-        pooling_func (str): how frames become one vector. `TSTP` (temporal statistics: mean and standard deviation) is
-            built in.
-        two_emb_layer (bool): a second linear layer (with ReLU and batch norm between) after the first; the embedding
-            is the second's output.
-        architecture (str, *optional*): the name of another WeSpeaker architecture (`ECAPA_TDNN_c512`, `CAMPPlus`),
-            built by the `wespeaker` package from `architecture_args`. The ResNet family needs none.
+        pooling_func (str): how frames become one vector. Only `TSTP` (temporal statistics: mean and standard
+            deviation) is built in.
+        two_emb_layer (bool): whether a second linear layer follows the first, with ReLU and batch norm between them;
+            the embedding is then the output of the second.
+        architecture (str, *optional*): the name of a WeSpeaker architecture outside the ResNet family
+            (`ECAPA_TDNN_c512`, `CAMPPlus`), which the `wespeaker` package builds from `architecture_args`.
         architecture_args (dict, *optional*): the `model_args` of that architecture.
 
     Reference:
         H. Wang et al., "Wespeaker: A research and production oriented speaker embedding learning toolkit",
         ICASSP 2023; `wespeaker/models/resnet.py`.
+
+    Raises:
+        ConfigError: an unknown `block`.
     """
 
     model_type = "wespeaker"
@@ -56,8 +63,8 @@ class WespeakerConfig(PreTrainedConfig):
         pooling_func: str = "TSTP",
         two_emb_layer: bool = False,
         architecture: str | None = None,
-        architecture_args: dict | None = None,
-        **kwargs,
+        architecture_args: dict[str, Any] | None = None,
+        **kwargs: Any,
     ):
         if block not in ("basic", "bottleneck"):
             raise ConfigError(f"block={block!r}: expected basic or bottleneck")
@@ -73,8 +80,8 @@ class WespeakerConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
     @classmethod
-    def from_wespeaker(cls, model: str, model_args: dict) -> "WespeakerConfig":
-        """Read the `model` and `model_args` entries of WeSpeaker's `config.yaml`."""
+    def from_wespeaker(cls, model: str, model_args: dict[str, Any]) -> "WespeakerConfig":
+        """Make the configuration from the entries `model` and `model_args` of WeSpeaker's `config.yaml`."""
         pooling = model_args.get("pooling_func", "TSTP")
         if model not in RESNETS or pooling != "TSTP":
             return cls(

@@ -1,7 +1,7 @@
-"""Embedding extraction for a corpus, through `Dataset.map`.
+"""Extracting the embeddings of a corpus, through `Dataset.map`.
 
-On a CPU, each thread takes one recording from file to vector. On a GPU, recordings of similar length are embedded
-together, while threads decode the next batch.
+On a CPU, each thread takes one recording from its file to its embedding. On a GPU, recordings of similar length are
+embedded together, while threads decode the next batch.
 """
 
 import logging
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-# Seconds, and share of the time, that a GPU may wait for audio before a warning says so.
+# How long a GPU may wait for audio, in seconds and as a share of the time, before a warning says so.
 WAIT_SECONDS, WAIT_SHARE = 10, 0.2
 
 
@@ -65,23 +65,27 @@ def compute_embeddings(
 
     Args:
         model: the embedder; its `feature_extractor` makes the features.
-        dataset: a corpus with `audio`.
-        batch_size (int): how many recordings are decoded, sorted by length and saved together; for a GPU the next
-            ones are decoded meanwhile.
-        devices: where to compute; the model's own device by default. Several GPUs get one process each.
-        num_proc (int, *optional*): how many processes share the corpus; one per device by default. They do not run
-            the calling script again, so that it needs no `if __name__ == "__main__":`.
-        decode_threads (int, *optional*): threads that decode audio for a GPU, in each process; by default the
+        dataset: a corpus with the column `audio`.
+        batch_size (int): how many recordings are decoded, sorted by length and saved together. While a GPU computes
+            one batch, the next one is decoded.
+        devices: where to compute; by default on the model's own device. Several GPUs get one process each.
+        num_proc (int, *optional*): how many processes share the corpus; by default one per device. The processes do
+            not run the calling script again, which therefore needs no `if __name__ == "__main__":`.
+        decode_threads (int, *optional*): how many threads of each process decode audio for a GPU; by default the
             processes share the cores.
-        precision (str): of the convolutions: `fp32`; or `tf32` (GPUs) or `bf16` (GPUs and recent CPUs), which are
-            faster and a little off.
+        precision (str): what the convolutions compute in: `fp32`; or `tf32` (on GPUs) or `bf16` (on GPUs and recent
+            CPUs), which are faster and slightly less exact.
         force (bool): recompute embeddings that are there already.
-        save: called after each batch with the ids and embeddings `(recordings, embed_dim)` that are new, so that an
-            interrupted run can go on from them.
+        save: called after each batch with the ids and the embeddings `(recordings, embed_dim)` that are new, so that
+            an interrupted run can go on from them.
 
     Returns:
         `(dataset, skipped)`: the corpus with a fixed-length float32 column `embedding` (`None` for recordings that
         could not be used), and those recordings with the reasons.
+
+    Raises:
+        UserError: the corpus has no audio, or its embeddings have another size.
+        ConfigError: an unknown precision.
     """
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
@@ -93,12 +97,12 @@ def compute_embeddings(
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
     if len(todo):
-        devices = [torch.device(device) for device in devices or [model.device]]
-        num_proc = num_proc or (len(devices) if len(devices) > 1 else None)
+        places = [torch.device(device) for device in devices or [model.device]]
+        num_proc = num_proc or (len(places) if len(places) > 1 else None)
         corpus = dataset.select(todo).select_columns(["id", "audio"])
         threads = decode_threads or max(1, (os.cpu_count() or 1) // (num_proc or 1))
-        ahead = corpus if any(device.type in FRAMES_PER_PASS for device in devices) else None
-        extractor = _BatchExtractor(model.for_inference(), ahead, devices, num_proc, threads, precision, save)
+        ahead = corpus if any(device.type in FRAMES_PER_PASS for device in places) else None
+        extractor = _BatchExtractor(model.for_inference(), ahead, places, num_proc, threads, precision, save)
         start = time.perf_counter()
         computed = _map(corpus, extractor, batch_size, num_proc)
         _tell_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
@@ -121,8 +125,13 @@ def add_embeddings(
     force: bool = False,
     **options: Any,
 ) -> datasets.Dataset:
-    """[`compute_embeddings`] for whatever [`load_corpus`] reads, kept as it goes: see
-    [`WespeakerModel.extract_embeddings`].
+    """Do what [`WespeakerModel.extract_embeddings`] does, for any embedder.
+
+    Args:
+        model: the embedder.
+        corpus, save_dir, save_format: as for [`WespeakerModel.extract_embeddings`].
+        force (bool): recompute embeddings that are there already.
+        **options: of [`compute_embeddings`].
     """
     name = embedder_identity(model, options.get("precision", "fp32"))
     compute = partial(compute_embeddings, model, force=force, **options)
@@ -132,7 +141,7 @@ def add_embeddings(
 
 
 def embedder_identity(model: Embedder, precision: str = "fp32") -> str:
-    """What decides the embeddings of a recording: a digest of the weights, the features, and the precision."""
+    """Name all that decides a recording's embedding: a digest of the weights, the features and the precision."""
     identity = f"{weights_digest(model)} {model.feature_extractor.to_json_string()}"
     return identity if precision == "fp32" else f"{identity} {precision}"
 
@@ -141,15 +150,13 @@ def _map(
     dataset: datasets.Dataset, extractor: "_BatchExtractor", batch_size: int, num_proc: int | None
 ) -> datasets.Dataset:
     features = datasets.Features(
-        {
-            "embedding": datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
-            "reason": datasets.Value("string"),
-            "waited": datasets.Value("float64"),
-        }
+        embedding=datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
+        reason=datasets.Value("string"),
+        waited=datasets.Value("float64"),
     )
     several = num_proc is not None and num_proc > 1
     with spawned_processes() if several else nullcontext():
-        # A given fingerprint spares hashing the model's weights; results are kept by `save`, not by a cache of map.
+        # With a fingerprint given, the model's weights are not hashed. `save` keeps the results, not a cache of map.
         return dataset.map(
             extractor,
             batched=True,
@@ -168,12 +175,12 @@ def _map(
 
 @contextmanager
 def spawned_processes() -> Iterator[None]:
-    """Have `Dataset.map` start its processes afresh, since CUDA and OpenMP threads do not survive a fork.
+    """Make `Dataset.map` spawn its processes, since CUDA and OpenMP threads do not survive a fork.
 
-    A fresh process would run the user's script once more, to find what the script defines; a script without
-    `if __name__ == "__main__":` would then call extraction again in each process. So an empty module takes the
-    script's place meanwhile, and [`_BatchExtractor`] carries what it needs of the script. Calls from several threads
-    wait for one another.
+    A spawned process would run the user's script once more, to find what the script defines; a script without
+    `if __name__ == "__main__":` would then start the extraction again in each process. So an empty module takes the
+    script's place within the block, and [`_BatchExtractor`] carries what it needs of the script. Calls from several
+    threads wait for one another.
     """
     import multiprocess
 
@@ -201,11 +208,12 @@ def _tell_of_waiting(waited: float, took: float, threads: int) -> None:
 
 
 class _BatchExtractor:
-    """What `Dataset.map` calls for each batch, in whichever process.
+    """Embeds a batch; `Dataset.map` calls it in each of its processes.
 
     Args:
-        model: the embedder, made for inference.
-        corpus: the rows that `Dataset.map` goes through, to look ahead in; None where nothing is decoded ahead.
+        model: the embedder, from `for_inference`.
+        corpus: the rows that `Dataset.map` goes through, from which the next batch is decoded ahead of time; None if
+            nothing is decoded ahead.
         devices, num_proc, decode_threads, precision, save: as for [`compute_embeddings`].
     """
 
@@ -231,11 +239,11 @@ class _BatchExtractor:
         self._ahead: dict[int, list[Future]] = {}
 
     def __reduce__(self) -> tuple[Callable, tuple]:
-        """Go to another process with the functions and classes of the user's script that this refers to."""
+        """Be pickled together with the functions and classes of the user's script that this refers to."""
         import dill
 
-        arguments = (self.model, self.corpus, self.devices, self.num_proc)
-        arguments += (self.decode_threads, self.precision, self.save)
+        model, save = self.model, self.save
+        arguments = (model, self.corpus, self.devices, self.num_proc, self.decode_threads, self.precision, save)
         return _unpickled, (dill.dumps(arguments, recurse=True),)
 
     def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:
@@ -259,7 +267,7 @@ class _BatchExtractor:
         return {"embedding": embeddings, "reason": reasons, "waited": [waited / len(rows)] * len(rows)}
 
     def _alone(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
-        """Each recording from file to embedding on one thread, so that none waits for another."""
+        """Take each recording from file to embedding on one thread, so that none waits for another."""
 
         def embed(audio: Any) -> np.ndarray | str:
             samples = load_usable(audio, self.extractor)
@@ -270,10 +278,11 @@ class _BatchExtractor:
         return on_threads(embed, recordings)
 
     def _decoded(self, rows: list[int], rank: int | None) -> list[np.ndarray | str]:
-        """The samples of a batch; meanwhile the batch after it is decoded."""
+        """Return the samples of a batch, or reasons, and start decoding the batch after it."""
         assert self.corpus is not None
         decoding = self._ahead.pop(rows[0], None) or self._decode(rows[0], rows[-1] + 1)
-        # Dataset.map gives each process one stretch of rows; the first ones get one row more if they do not divide.
+        # Dataset.map gives each process a stretch of successive rows. If the rows do not divide evenly, the first
+        # processes get one row more.
         each, more = divmod(len(self.corpus), self.num_proc or 1)
         end = ((rank or 0) + 1) * each + min((rank or 0) + 1, more)
         following = rows[-1] + 1
@@ -287,7 +296,7 @@ class _BatchExtractor:
         return [self._pool.submit(load_usable, audio, self.extractor) for audio in self.corpus[start:end]["audio"]]
 
     def _together(self, found: list[np.ndarray | str], device: torch.device) -> list[np.ndarray | str]:
-        """All that could be decoded, embedded in passes."""
+        """Embed all recordings that could be decoded, in passes."""
         usable = [row for row, samples in enumerate(found) if not isinstance(samples, str)]
         waveforms = [samples for samples in found if not isinstance(samples, str)]
         computed = embed_waveforms(self.model, self.extractor, waveforms, device, self.precision)

@@ -1,6 +1,7 @@
-"""Kaldi filter banks, batched in torch on any device: waveforms -> the input features of [`WespeakerModel`]."""
+"""From waveforms to the input features of [`WespeakerModel`]: Kaldi's filter banks, batched in torch on any device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,31 +13,41 @@ try:
     from balr_hf.audio import AudioError
     from balr_hf.errors import ConfigError
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    AudioError = ConfigError = ValueError
+    if not TYPE_CHECKING:
+        AudioError = ConfigError = ValueError
 
 PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
 LOWEST_FREQUENCY = 20.0
 
-# Frames whose temporaries stay in a CPU's cache, and mel filters that are applied together.
+# How many frames are computed at once, so that temporary results stay in a CPU's cache, and how many mel filters are
+# applied together.
 FRAMES_AT_ONCE, FILTERS_AT_ONCE = 1024, 16
+
+# Neighbouring mel filters: the first frequency and how many there are, the first filter and how many, and the weights.
+Filters = tuple[tuple[int, int], tuple[int, int], torch.Tensor]
 
 
 class WespeakerFeatureExtractor(SequenceFeatureExtractor):
-    """Log mel filter banks by Kaldi's conventions, as WeSpeaker and BALR compute them.
+    """Computes log mel filter banks by Kaldi's conventions, as WeSpeaker and BALR do.
 
-    Frames that fit wholly (snip edges), mean removed from each frame, pre-emphasis 0.97, Hamming window, zeros up to a
-    power of two, power spectrum, triangular mel filters from 20 Hz to the Nyquist frequency, natural logarithm.
+    Only frames that fit wholly into the waveform count (Kaldi's `snip_edges`). From each frame its mean is removed;
+    then follow pre-emphasis of 0.97, a Hamming window, zeros up to a power of two, the power spectrum, triangular mel
+    filters from 20 Hz to the Nyquist frequency, and the natural logarithm.
 
     Args:
-        num_mel_bins (int): mel filters.
+        num_mel_bins (int): number of mel filters.
         sampling_rate (int): in Hz.
         frame_length (int): in ms.
         frame_shift (int): in ms.
-        dither (float): standard deviation of the noise added to each (scaled) sample; 0 makes the features repeatable.
-        waveform_scale (float): factor on samples in [-1, 1]. 32768 as WeSpeaker; 1.0 reproduces BALR 2.0, whose
-            published autoencoder was trained on embeddings made that way.
-        normalize_mean (bool): remove each filter's mean over the utterance.
+        dither (float): standard deviation of the noise that is added to each sample after scaling; with 0 the
+            features are repeatable.
+        waveform_scale (float): factor by which samples in [-1, 1] are multiplied. WeSpeaker has 32768; 1.0 reproduces
+            BALR 2.0, whose published autoencoder was trained on embeddings made that way.
+        normalize_mean (bool): remove each filter's mean over the recording.
+
+    Raises:
+        ConfigError: a number of filters, a frame length or a frame shift below 1.
 
     Example:
         >>> features = WespeakerFeatureExtractor()([waveform], sampling_rate=16000)
@@ -57,7 +68,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         dither: float = 0.0,
         waveform_scale: float = 32768.0,
         normalize_mean: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         for name, value in (
             ("num_mel_bins", num_mel_bins),
@@ -79,17 +90,17 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         self.dither = dither
         self.waveform_scale = waveform_scale
         self.normalize_mean = normalize_mean
-        self._tables: dict[torch.device, tuple] = {}
+        self._tables: dict[torch.device, tuple[torch.Tensor, list[Filters]]] = {}
         self._build_tables(torch.device("cpu"))
 
     @property
     def window_samples(self) -> int:
-        """Samples in a frame."""
+        """How many samples a frame has."""
         return self.sampling_rate * self.frame_length // 1000
 
     @property
     def shift_samples(self) -> int:
-        """Samples from one frame's start to the next."""
+        """How many samples lie between the starts of two successive frames."""
         return self.sampling_rate * self.frame_shift // 1000
 
     @property
@@ -98,7 +109,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         return 1 << (self.window_samples - 1).bit_length()
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames that `num_samples` samples give (0 if they do not fill one)."""
+        """Return how many frames `num_samples` samples give: 0 if they do not fill one."""
         return max(0, 1 + (num_samples - self.window_samples) // self.shift_samples)
 
     def __call__(
@@ -107,23 +118,23 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         sampling_rate: int | None = None,
         device: str | torch.device = "cpu",
         return_tensors: str | None = "pt",
-        **kwargs,
+        **kwargs: Any,
     ) -> BatchFeature:
         """Compute the features of one or several waveforms in one batch.
 
         Args:
             raw_speech: a waveform `(samples,)` in [-1, 1], or a list of waveforms of any lengths.
-            sampling_rate (int, *optional*): the waveforms' rate in Hz, checked against the extractor's.
-            device: where to compute, and where the result is.
+            sampling_rate (int, *optional*): the waveforms' rate in Hz, which is checked against the extractor's.
+            device: where the features are computed, and where they stay.
             return_tensors: `pt` or `np`.
 
         Returns:
-            `BatchFeature` with `input_features` (float32 `(batch, frames, num_mel_bins)`, zeros in the padding) and
-            `attention_mask` (int64 `(batch, frames)`).
+            `BatchFeature` with `input_features` (float32 of shape `(batch, frames, num_mel_bins)`, zeros in the
+            padding) and `attention_mask` (int64 of shape `(batch, frames)`, 1 for frames and 0 for padding).
 
         Raises:
-            ValueError: another sampling rate.
-            AudioError: a waveform shorter than one frame, or not one-dimensional.
+            ValueError: the waveforms have another sampling rate.
+            AudioError: a waveform is shorter than one frame, or not one-dimensional.
         """
         if sampling_rate is not None and sampling_rate != self.sampling_rate:
             raise ValueError(
@@ -138,7 +149,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             raise AudioError(f"too short: {length:.0f} ms do not fill one frame of {self.frame_length} ms")
         mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(device)
         features = torch.empty(*mask.shape, self.num_mel_bins, dtype=torch.float32, device=device)
-        if device.type == "cpu":  # one at a time: temporaries that stay in its caches
+        if device.type == "cpu":  # one at a time, so that temporary results stay in its caches
             for waveform, length, padded in zip(waveforms, lengths, features, strict=True):
                 own = self._filter_banks(waveform.to(device), padded[:length])
                 if self.normalize_mean:
@@ -152,18 +163,19 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
         encoded = {"input_features": features, "attention_mask": mask.long()}
         if return_tensors == "np":
-            encoded = {name: value.cpu().numpy() for name, value in encoded.items()}
+            return BatchFeature({name: value.cpu().numpy() for name, value in encoded.items()})
         return BatchFeature(encoded)
 
     @torch.no_grad()
     def _filter_banks(self, waveforms: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         """Write the log mel energies of `(..., samples)`, before mean removal, to `out (..., frames, mel)`.
 
-        A frame has its mean m removed, then pre-emphasis: (x[i] - m) - c (x[i - 1] - m). That is the pre-emphasised
-        waveform less (1 - c) m, but for the frame's first sample, whose predecessor is itself: (1 - c) (x[0] - m).
+        With c for `PREEMPHASIS` and m for a frame's mean, a frame without its mean and pre-emphasised is
+        (x[i] - m) - c (x[i - 1] - m). That is the pre-emphasised waveform minus (1 - c) m, except for the frame's
+        first sample, which counts as its own predecessor and becomes (1 - c) (x[0] - m).
         """
         window, filters = self._build_tables(waveforms.device)
-        window = window * self.waveform_scale  # of the samples
+        window = window * self.waveform_scale  # so that the samples are scaled
         emphasised = waveforms.clone()
         emphasised[..., 1:].sub_(waveforms[..., :-1], alpha=PREEMPHASIS)
         frames, emphasised = (w.unfold(-1, self.window_samples, self.shift_samples) for w in (waveforms, emphasised))
@@ -188,9 +200,12 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         return out.clamp_(min=LOG_FLOOR).log_()
 
     def _window(self, frames: torch.Tensor, emphasised: torch.Tensor, window: torch.Tensor, out: torch.Tensor) -> None:
-        """Write frames without mean, pre-emphasised and windowed, to `out (..., frames, fft_length)`, zeros beyond."""
+        """Write frames to `out (..., frames, fft_length)`: without their mean, pre-emphasised and windowed.
+
+        What lies in `out` beyond the window stays as it is: zeros.
+        """
         out = out[..., : self.window_samples]
-        if self.dither:  # each frame has noise of its own, so that they have no waveform in common
+        if self.dither:  # each frame has noise of its own, so that no pre-emphasised waveform serves them all
             frames = frames + self.dither / self.waveform_scale * torch.randn_like(frames)
             frames -= frames.mean(-1, keepdim=True)
             out.copy_(frames)
@@ -202,11 +217,10 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             out[..., :1] = (1 - PREEMPHASIS) * (frames[..., :1] - mean)
         out.mul_(window)
 
-    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[tuple]]:
-        """The window `(samples,)`, and the mel filters, some at a time.
+    def _build_tables(self, device: torch.device) -> tuple[torch.Tensor, list[Filters]]:
+        """Return the window `(samples,)` and the mel filters in groups of neighbours, made once for each device.
 
-        Of these: the first frequency and how many, the first filter and how many, and weights. Neighbouring filters
-        share few frequencies: most of one matrix `(frequencies, mel)` would be zeros.
+        Neighbouring filters share few frequencies: most of one matrix `(frequencies, mel)` would be zeros.
         """
         if device not in self._tables:
             window = window_function(self.window_samples, "hamming", periodic=False)
@@ -219,7 +233,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
                 mel_scale="kaldi",
                 triangularize_in_mel_space=True,
             )
-            filters = []
+            filters: list[Filters] = []
             for first in range(0, self.num_mel_bins, FILTERS_AT_ONCE):
                 some = mel[:, first : first + FILTERS_AT_ONCE]
                 used = np.flatnonzero(some.any(1))
@@ -229,13 +243,16 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             self._tables[device] = torch.tensor(window, dtype=torch.float32, device=device), filters
         return self._tables[device]
 
-    def to_dict(self) -> dict:
-        """What `save_pretrained` writes: the parameters, without the tables."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `save_pretrained` writes: the parameters, without the tables."""
         return {name: value for name, value in super().to_dict().items() if name != "_tables"}
 
 
-def _as_list(raw_speech) -> list[torch.Tensor]:
-    """One waveform or several -> a list of float32 `(samples,)` tensors."""
+def _as_list(
+    raw_speech: np.ndarray | torch.Tensor | Sequence[float] | Sequence[np.ndarray | torch.Tensor],
+) -> list[torch.Tensor]:
+    """Turn one waveform or several into a list of float32 tensors of shape `(samples,)`."""
+    several: Iterable[Any]
     if isinstance(raw_speech, (np.ndarray, torch.Tensor)):
         several = raw_speech if raw_speech.ndim > 1 else [raw_speech]
     else:

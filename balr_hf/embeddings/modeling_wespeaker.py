@@ -1,14 +1,15 @@
-"""WeSpeaker's ResNet speaker embedders, with state-dict names as WeSpeaker's.
+"""WeSpeaker's ResNet speaker embedders, with the names that WeSpeaker's state dicts have.
 
-A recording's embedding does not depend on what shares its batch: the padding is zeroed before every convolution that
-looks across time, and left out of the pooling.
+A recording's embedding does not depend on what shares its batch: the padding is set to zero before every convolution
+that looks across time, and is left out of the pooling.
 """
 
 import copy
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import nn
@@ -25,15 +26,17 @@ try:
     from balr_hf.errors import UserError
     from balr_hf.pretrained import HubModel
 
-    if TYPE_CHECKING:  # within `try`, since transformers wants what is imported outside of it wherever this file goes
+    if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         import datasets
 
         from balr_hf.data.contract import Corpus
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    wespeaker_checkpoint = wespeaker_package = None
-    UserError, HubModel = ValueError, PreTrainedModel
+    if not TYPE_CHECKING:
+        wespeaker_checkpoint = wespeaker_package = None
+        UserError, HubModel = ValueError, PreTrainedModel
 
-# Keywords of from_pretrained that say where on the Hub something is (again, since this file must do alone).
+# Keywords of from_pretrained that say where on the Hub something is. balr_hf/checkpoints.py has them too, but this
+# file must work without the package.
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 
@@ -45,40 +48,44 @@ class WespeakerOutput(ModelOutput):
         embeddings (`torch.FloatTensor` of shape `(batch, embed_dim)`): the speaker embeddings, not length-normalised.
     """
 
-    embeddings: torch.FloatTensor | None = None
+    embeddings: torch.Tensor | None = None
 
 
 class TimeMask:
-    """Which frames of a padded batch are real, at each of the time resolutions that strided convolutions make."""
+    """Tells which frames of a padded batch are real, at each time resolution that strided convolutions make."""
 
     def __init__(self, attention_mask: torch.Tensor | None):
         self._lengths = None if attention_mask is None else attention_mask.sum(-1)
         self._masks: dict[int, torch.Tensor] = {}
-        self._halvings = {}
+        self._halvings: dict[int, int] = {}
 
     def start(self, frames: int) -> None:
-        """State how many frames the full resolution has."""
+        """Set how many frames the batch has at full resolution; called before anything else."""
         self._halvings = {}
         for halvings in range(4):
             self._halvings.setdefault(frames, halvings)
             frames = (frames - 1) // 2 + 1
 
     def lengths(self, frames: int) -> torch.Tensor | None:
-        """Real frames `(batch,)` at the resolution where the batch has `frames`; None without padding."""
-        if self._lengths is None:
-            return None
-        lengths = self._lengths
+        """Count the real frames of each recording at the resolution where the batch has `frames` frames.
+
+        Returns:
+            a tensor of shape `(batch,)`; None if there is no padding.
+        """
+        return None if self._lengths is None else self._halved(self._lengths, frames)
+
+    def _halved(self, lengths: torch.Tensor, frames: int) -> torch.Tensor:
         for _ in range(self._halvings[frames]):
             lengths = (lengths - 1) // 2 + 1
         return lengths
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Zero the padding of `x (batch, ..., frames)`."""
+        """Set the padding of `x (batch, ..., frames)` to zero."""
         if self._lengths is None:
             return x
         frames = x.shape[-1]
         if frames not in self._masks:
-            mask = torch.arange(frames, device=x.device) < self.lengths(frames)[:, None]
+            mask = torch.arange(frames, device=x.device) < self._halved(self._lengths, frames)[:, None]
             self._masks[frames] = mask.view(len(mask), 1, 1, frames)
         return x * self._masks[frames]
 
@@ -132,13 +139,15 @@ def _shortcut(in_planes: int, planes: int, stride: int) -> nn.Sequential:
 
 def _fold_batch_norms(module: nn.Module, pairs: list[tuple[str, str]]) -> None:
     for convolution, norm in pairs:
-        parts = (getattr(module, name).double() for name in (convolution, norm))  # rounded once
+        parts = (
+            getattr(module, name).double() for name in (convolution, norm)
+        )  # so that results are rounded only once
         setattr(module, convolution, fuse_conv_bn_eval(*parts).float())
         setattr(module, norm, nn.Identity())
 
 
 class TemporalStatisticsPooling(nn.Module):
-    """TSTP: mean and standard deviation (unbiased) over time, of every channel and frequency."""
+    """TSTP: the mean and the unbiased standard deviation over time, of every channel and frequency."""
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         x = x.flatten(1, 2)
@@ -153,9 +162,9 @@ class TemporalStatisticsPooling(nn.Module):
 
 
 class WespeakerModel(HubModel):
-    """A WeSpeaker speaker embedder: filter banks in, one embedding a recording out.
+    """A WeSpeaker speaker embedder: it turns the filter banks of each recording into one embedding.
 
-    `WespeakerModel.from_pretrained` reads this package's own folders and repositories, and WeSpeaker's
+    `WespeakerModel.from_pretrained` reads this package's own folders and repositories, and those of WeSpeaker
     (`Wespeaker/wespeaker-voxceleb-resnet34-LM`, or a folder with `avg_model.pt` and `config.yaml`).
 
     Example:
@@ -172,6 +181,12 @@ class WespeakerModel(HubModel):
     main_input_name = "input_features"
     role = "embedder"
 
+    config: WespeakerConfig
+    layer1: nn.ModuleList
+    layer2: nn.ModuleList
+    layer3: nn.ModuleList
+    layer4: nn.ModuleList
+
     def __init__(self, config: WespeakerConfig, feature_extractor: WespeakerFeatureExtractor | None = None):
         super().__init__(config)
         self.feature_extractor = feature_extractor or WespeakerFeatureExtractor(num_mel_bins=config.feat_dim)
@@ -183,14 +198,15 @@ class WespeakerModel(HubModel):
             return
         if config.pooling_func != "TSTP":
             raise UserError(f"pooling_func={config.pooling_func!r}: the ResNet family is built with TSTP here")
-        block = {"basic": BasicBlock, "bottleneck": Bottleneck}[config.block]
+        blocks: dict[str, type[BasicBlock | Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+        block = blocks[config.block]
         channels = config.m_channels
         self.conv1 = nn.Conv2d(1, channels, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         in_planes = channels
-        for stage, blocks in enumerate(config.num_blocks):
+        for stage, count in enumerate(config.num_blocks):
             planes = channels * 2**stage
-            strides = [1 if stage == 0 else 2] + [1] * (blocks - 1)
+            strides = [1 if stage == 0 else 2] + [1] * (count - 1)
             layers = []
             for stride in strides:
                 layers.append(block(in_planes, planes, stride))
@@ -215,22 +231,23 @@ class WespeakerModel(HubModel):
             if module.affine:
                 init.ones_(module.weight)
                 init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            init.zeros_(module.get_buffer("running_mean"))
+            init.ones_(module.get_buffer("running_var"))
+            init.zeros_(module.get_buffer("num_batches_tracked"))
 
     def forward(
-        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
+        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
     ) -> WespeakerOutput:
         """Embed a batch.
 
         Args:
             input_features (`torch.FloatTensor` of shape `(batch, frames, feat_dim)`): log mel filter banks.
             attention_mask (`torch.LongTensor` of shape `(batch, frames)`, *optional*): 1 for real frames, 0 for the
-                padding at the end. Recordings of at least 9 frames have a defined standard deviation over time.
+                padding at the end. Each recording needs at least 9 real frames: with fewer, the standard deviation
+                over time is not defined.
 
         Returns:
-            [`WespeakerOutput`]
+            [`WespeakerOutput`] with `embeddings` of shape `(batch, embed_dim)`.
         """
         if self.config.architecture is not None:
             return WespeakerOutput(embeddings=wespeaker_package.embed(self.backbone, input_features, attention_mask))
@@ -248,9 +265,9 @@ class WespeakerModel(HubModel):
         return WespeakerOutput(embeddings=embeddings)
 
     def for_inference(self) -> "WespeakerModel":
-        """A copy with each batch norm folded into the convolution before it, and weights laid out channels last.
+        """Make a copy with each batch norm folded into the convolution before it, and weights laid out channels last.
 
-        It gives the same embeddings, up to rounding, and faster; it cannot be trained or saved.
+        The copy computes the same embeddings faster, up to rounding. It cannot be trained or saved.
         """
         model = copy.deepcopy(self).eval()
         if self.config.architecture is None:
@@ -275,15 +292,19 @@ class WespeakerModel(HubModel):
 
         Args:
             corpus: a `datasets.Dataset` with an `audio` column, or what [`load_corpus`] reads.
-            save_dir (*optional*): keep each batch there as it is done, so that a run that was stopped goes on where it
-                was; see [`balr_hf.data.open_store`].
-            save_format (str, *optional*): `txt`, `npy` or `dataset`; without `save_dir`, beside the recordings.
-            **options: `batch_size`, `num_proc`, `devices`, `precision`, `force`, ... of
+            save_dir (*optional*): a folder where each batch is kept as soon as it is done, so that a run that was
+                stopped goes on where it was; see [`balr_hf.data.open_store`].
+            save_format (str, *optional*): `txt`, `npy`, `pkl` or `dataset`. If it is given without `save_dir`, vector
+                files go beside the recordings. Without both, nothing is saved.
+            **options: `batch_size`, `num_proc`, `devices`, `precision`, `force` and the others of
                 [`balr_hf.embeddings.extraction.compute_embeddings`].
 
         Returns:
-            `datasets.Dataset`: the corpus with `embedding`; recordings that could not be used keep their row with
+            `datasets.Dataset`: the corpus with `embedding`. Recordings that could not be used keep their row with
             `None`, and one warning counts and names them.
+
+        Raises:
+            UserError: the corpus has no audio, or `save_dir` holds other things.
         """
         try:
             from balr_hf.embeddings.extraction import add_embeddings
@@ -292,40 +313,44 @@ class WespeakerModel(HubModel):
         return add_embeddings(self, corpus, save_dir=save_dir, save_format=save_format, **options)
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # type: ignore[override]  # as in HubModel: a source is always named
         cls,
         pretrained_model_name_or_path: str | Path,
-        *model_args,
+        *model_args: Any,
         model_name: str = "avg_model.pt",
         config_name: str = "config.yaml",
-        **kwargs,
-    ) -> "WespeakerModel":
+        **kwargs: Any,
+    ) -> Self:
         """Load an embedder from a folder or from the Hub.
 
         Args:
-            pretrained_model_name_or_path: this package's folder or repository (`config.json`, `model.safetensors`), or
-                WeSpeaker's.
-            model_name (str): the checkpoint's name in a WeSpeaker folder, with or without `.pt`.
-            config_name (str): the configuration's name in a WeSpeaker folder.
-            **kwargs: `revision`, `token`, `cache_dir`, `local_files_only`, ... as everywhere in transformers.
+            pretrained_model_name_or_path: a folder or repository of this package (with `config.json` and
+                `model.safetensors`) or of WeSpeaker.
+            model_name (str): the checkpoint's name in a folder or repository of WeSpeaker, with or without `.pt`.
+            config_name (str): the configuration's name there.
+            **kwargs: `revision`, `token`, `cache_dir`, `local_files_only` and so on, as everywhere in transformers.
+
+        Returns:
+            the model, in evaluation mode.
 
         Raises:
-            UserError: a checkpoint that does not fit its configuration, or holds anything but tensors.
+            UserError: there is no model, or a checkpoint does not fit its configuration or holds anything but
+                tensors.
         """
         if wespeaker_checkpoint is not None and not model_args and "state_dict" not in kwargs:
             files = wespeaker_checkpoint.find(pretrained_model_name_or_path, model_name, config_name, kwargs)
             if files is not None:
                 return wespeaker_checkpoint.load(cls, *files)
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-        with suppress(OSError):  # without preprocessor_config.json the defaults that __init__ chose stand
+        with suppress(OSError):  # without preprocessor_config.json, the defaults of __init__ remain
             model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
         return loaded
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:
-        """Write the model, and its feature extractor's `preprocessor_config.json` beside it."""
-        super().save_pretrained(save_directory, **kwargs)
+    def save_pretrained(self, save_directory: str | os.PathLike[Any], *args: Any, **kwargs: Any) -> None:
+        """Write the model, and beside it `preprocessor_config.json` of its feature extractor."""
+        super().save_pretrained(save_directory, *args, **kwargs)
         self.feature_extractor.save_pretrained(save_directory)
 
 

@@ -1,4 +1,4 @@
-"""Waveforms -> embeddings: whole recordings on threads of a CPU, padded passes on a GPU."""
+"""From waveforms to embeddings: recordings one by one on threads of a CPU, together in padded passes on a GPU."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,36 +16,40 @@ if TYPE_CHECKING:
     from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Embedder(Protocol):
-    """What extraction needs from an embedder; a [`WespeakerModel`] has it."""
+    """What extraction needs of an embedder; [`WespeakerModel`] has all of it."""
 
     config: "WespeakerConfig"
     feature_extractor: "WespeakerFeatureExtractor"
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device: ...
 
     def __call__(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> Any: ...
 
     def for_inference(self) -> "Embedder": ...
 
-    def to(self, device: torch.device) -> Any: ...
+    @property
+    def to(self) -> Callable[..., Any]: ...
 
     def state_dict(self) -> dict[str, torch.Tensor]: ...
 
 
-# Frames (padding included) that one forward pass takes on a GPU: it must be large to fill it. On any other device each
-# recording has a pass of its own.
+# How many frames (padding included) one forward pass on a GPU takes: many, so that the GPU is busy. On any other
+# device each recording has a pass of its own.
 FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
-# The longest recording of a pass, to which the others are padded, over the shortest.
+# How much longer the longest recording of a pass, to which the others are padded, may be than the shortest.
 PADDING_RATIO = 1.25
 # What the convolutions compute in. tf32 concerns NVIDIA GPUs; elsewhere it is fp32.
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 def load_usable(audio: Any, extractor: "WespeakerFeatureExtractor") -> np.ndarray | str:
-    """A recording's samples `(samples,)`, or the reason why they cannot be embedded."""
+    """Return a recording's samples `(samples,)`, or the reason why they cannot be embedded."""
     try:
         samples = load_audio(audio, extractor.sampling_rate)
     except AudioError as error:
@@ -67,17 +71,17 @@ def embed_waveforms(
     device: torch.device,
     precision: str = "fp32",
 ) -> np.ndarray:
-    """Embed recordings: on a CPU each on a thread of its own, on a GPU in passes of similar length.
+    """Embed recordings: on a CPU each on a thread of its own, on a GPU those of similar length in one pass.
 
     Args:
-        model: the embedder, on `device`; faster if it comes from [`WespeakerModel.for_inference`].
-        extractor: makes its features.
-        waveforms (`(samples,)` each): at the extractor's rate.
+        model: the embedder, on `device`. One that comes from [`WespeakerModel.for_inference`] is faster.
+        extractor: makes the embedder's features.
+        waveforms (np.ndarray of shape `(samples,)` each): samples in [-1, 1] at the extractor's rate.
         device: where to compute.
         precision (str): `fp32`, `tf32` or `bf16`.
 
     Returns:
-        float32 `(recordings, embed_dim)`, in the order of `waveforms`.
+        float32 of shape `(recordings, embed_dim)`, in the order of `waveforms`.
     """
     embeddings = np.empty((len(waveforms), model.config.embed_dim), dtype=np.float32)
     if device.type not in FRAMES_PER_PASS:
@@ -97,7 +101,14 @@ def embed_together(
     device: torch.device,
     precision: str,
 ) -> np.ndarray:
-    """Embed recordings in one pass, padded to the longest: float32 `(recordings, embed_dim)`."""
+    """Embed recordings in one pass, padded to the longest.
+
+    Args:
+        model, extractor, waveforms, device, precision: as for [`embed_waveforms`].
+
+    Returns:
+        float32 of shape `(recordings, embed_dim)`.
+    """
     features = extractor(waveforms, device=device)
     mask = features["attention_mask"]
     mask = None if len(waveforms) == 1 or mask.all() else mask
@@ -108,12 +119,14 @@ def embed_together(
 
 @contextmanager
 def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
-    """Keep NVIDIA GPUs to what was asked for: by default they take fp32 convolutions as leave to use tf32."""
+    """Keep NVIDIA GPUs to the precision that was asked for: by default they compute fp32 convolutions in tf32."""
     if device.type != "cuda":
         yield
         return
     if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where reading the old setting may be an error
-        settings, name, values = torch.backends.cudnn.conv, "fp32_precision", ("ieee", "tf32")
+        settings: Any = torch.backends.cudnn.conv
+        name = "fp32_precision"
+        values: tuple[str | bool, str | bool] = ("ieee", "tf32")
     else:
         settings, name, values = torch.backends.cudnn, "allow_tf32", (False, True)
     before = getattr(settings, name)
@@ -125,10 +138,10 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
 
 
 class _TorchThreads:
-    """The threads that torch uses within one operation, lent to calls that may overlap.
+    """Lends the number of threads that torch uses within one operation to calls that may overlap.
 
-    The number that is set last holds for every thread that torch meets later. So it is read once, by the first of the
-    calls that run together, and every call puts that number back.
+    The number that is set last applies to every thread that uses torch for the first time after that. So the first of
+    the calls that run together reads the number, and every call restores it.
     """
 
     def __init__(self) -> None:
@@ -138,7 +151,7 @@ class _TorchThreads:
 
     @contextmanager
     def lent(self) -> Iterator[int]:
-        """The number of threads to share out; whatever is set within the block is undone after it."""
+        """Yield the number of threads to share out, and restore it after the block, whatever was set within."""
         with self._lock:
             if not self._calls:
                 self._number = torch.get_num_threads()
@@ -152,8 +165,8 @@ class _TorchThreads:
 
 
 def _set_threads(number: int) -> None:
-    """Set how many threads torch uses within one operation of this thread, and of threads that it meets later."""
-    torch.get_num_threads()  # at its first question a thread takes what was set last, by whomever
+    """Set how many threads torch uses within one operation, of this thread and of threads that are new to torch."""
+    torch.get_num_threads()  # the first call in a thread adopts what any thread set last, so it comes before
     torch.set_num_threads(number)
 
 
@@ -161,9 +174,9 @@ _TORCH_THREADS = _TorchThreads()
 
 
 def on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Map over items on as many threads as torch would use within one operation; each item has its share of them.
+    """Map a function over items on several threads, which share out the threads that torch uses within an operation.
 
-    Whole recordings side by side keep all cores busier than one recording after the other, each operation shared out.
+    Whole recordings side by side keep the cores busier than one recording after another, each operation shared out.
     Calls from several threads may overlap: afterwards torch has the number of threads that it had before the first.
     """
     if len(items) < 2:
@@ -175,7 +188,7 @@ def on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
 
 
 def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
-    """Group rows of similar length so that each group, padded, stays within the budget and holds little padding."""
+    """Group rows of similar length, so that each padded group has little padding and at most `frames_per_pass`."""
     group: list[int] = []
     for row in sorted(range(len(frames)), key=frames.__getitem__):
         over = (len(group) + 1) * frames[row] > frames_per_pass

@@ -25,8 +25,18 @@ logger = logging.getLogger(__name__)
 def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str, Any]) -> tuple[Path, Path] | None:
     """Find a WeSpeaker checkpoint and its configuration in a folder or a Hub repository.
 
+    Args:
+        source: the folder or the repository.
+        model_name (str): the checkpoint's name, with or without `.pt`.
+        config_name (str): the configuration's name.
+        kwargs: of `from_pretrained`; those that say where on the Hub something is count.
+
     Returns:
-        `(checkpoint, configuration)`, or None if the source is not WeSpeaker's (it has a `config.json`).
+        `(checkpoint, configuration)`; or None if the source is for transformers to read, or to complain about.
+
+    Raises:
+        UserError: a folder without a model, a file instead of a folder, a download that failed or was damaged, or a
+            repository without such a checkpoint.
     """
     names = _checkpoint_names(model_name)
     folder = Path(source)
@@ -50,14 +60,14 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
             return None
         config = _fetched(source, config_name, hub)
         if config is None:
-            return None  # transformers' own error says best what is wrong with the repository or the connection
+            return None  # transformers' own error describes best what is wrong with the repository or the connection
         for name in names:
             checkpoint = _fetched(source, name, hub)
             if checkpoint is not None:
                 check_download(checkpoint)
                 return checkpoint, config
     except HFValidationError:
-        return None  # likewise
+        return None  # transformers' own error describes best what is wrong with the name
     except (HfHubHTTPError, OSError) as error:
         raise UserError(f"cannot load an embedder from {source} ({reason_of(error)})") from error
     raise UserError(
@@ -66,20 +76,20 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
 
 
 def files_in(folder: Path, model_name: str, config_name: str) -> tuple[Path, Path] | None:
-    """WeSpeaker's `(checkpoint, configuration)` in a local folder; None if it does not hold both."""
+    """Find WeSpeaker's `(checkpoint, configuration)` in a local folder; None if it does not hold both."""
     checkpoints = (folder / name for name in _checkpoint_names(model_name))
     checkpoint, config = next((path for path in checkpoints if path.is_file()), None), folder / config_name
     return None if checkpoint is None or not config.is_file() else (checkpoint, config)
 
 
 def _checkpoint_names(model_name: str) -> list[str]:
-    """The name as given, then without and with `.pt`."""
+    """List the names to try: as given, then without and with `.pt`."""
     stem = model_name.removesuffix(".pt")
     return list(dict.fromkeys([model_name, stem, f"{stem}.pt"]))
 
 
 def _fetched(source: str | Path, name: str, hub: dict[str, Any]) -> Path | None:
-    """A file of a repository, in the Hub's cache; None if it is not there, or cannot be fetched either."""
+    """Fetch a file of a repository into the Hub's cache; None if the repository or, offline, the cache lacks it."""
     try:
         return Path(hf_hub_download(str(source), name, **hub))
     except EntryNotFoundError:
@@ -87,7 +97,11 @@ def _fetched(source: str | Path, name: str, hub: dict[str, Any]) -> Path | None:
 
 
 def load(model_class: type[Model], checkpoint: Path, config_file: Path) -> Model:
-    """Build the model that `config.yaml` describes and fill it from the checkpoint."""
+    """Build the model that `config.yaml` describes, and copy the checkpoint's weights into it.
+
+    Raises:
+        UserError: a configuration that is not WeSpeaker's, or a checkpoint that does not fit it.
+    """
     try:
         settings = yaml.safe_load(config_file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -102,14 +116,18 @@ def load(model_class: type[Model], checkpoint: Path, config_file: Path) -> Model
         frame_shift=fbank.get("frame_shift", 10),
     )
     model = model_class(config, feature_extractor=extractor)
-    target = model.backbone if config.architecture is not None else model
+    target = model.get_submodule("backbone") if config.architecture is not None else model
     fill(target, load_state_dict(checkpoint), checkpoint)
     model.name_or_path = str(checkpoint.parent)
     return model.eval()
 
 
 def fill(model: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:
-    """Copy the checkpoint's weights into the model; weights of the training head (`projection.*`) are left out."""
+    """Copy the checkpoint's weights into the model, without those of the training head (`projection.*`).
+
+    Raises:
+        UserError: weights are missing or have another shape.
+    """
     expected = model.state_dict()
     missing = [name for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
     unfit = [n for n, w in weights.items() if n in expected and w.shape != expected[n].shape]

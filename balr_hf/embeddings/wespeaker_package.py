@@ -1,15 +1,20 @@
-"""WeSpeaker architectures other than the ResNet family, built by the `wespeaker` package where it is installed."""
+"""WeSpeaker's architectures outside the ResNet family, which the `wespeaker` package builds if it is installed."""
+
+from typing import TYPE_CHECKING
 
 import torch
 
 from balr_hf.errors import UserError
 
+if TYPE_CHECKING:
+    from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 
-def build_backbone(config) -> torch.nn.Module:
-    """Build `config.architecture` with the package's own code.
+
+def build_backbone(config: "WespeakerConfig") -> torch.nn.Module:
+    """Build the architecture that `config.architecture` names, with the package's own code.
 
     Raises:
-        UserError: the package is not installed, does not import, or does not know the architecture.
+        UserError: the package is not installed, cannot be imported, or does not know the architecture.
     """
     name = f"{config.architecture} with {config.pooling_func} pooling"
     try:
@@ -26,12 +31,21 @@ def build_backbone(config) -> torch.nn.Module:
 
 
 def embed(backbone: torch.nn.Module, features: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-    """Embed each recording alone, since these architectures know nothing of padding."""
+    """Embed each recording alone, since these architectures do not take padding into account.
+
+    Args:
+        backbone: what [`build_backbone`] made.
+        features (torch.FloatTensor of shape `(batch, frames, feat_dim)`): log mel filter banks.
+        attention_mask (torch.LongTensor of shape `(batch, frames)`, *optional*): 1 for real frames, 0 for padding.
+
+    Returns:
+        torch.FloatTensor of shape `(batch, embed_dim)`.
+    """
     if attention_mask is None:
         return _last(backbone(features))
     lengths = attention_mask.long().sum(-1).tolist()
     return torch.cat([_last(backbone(row[None, :length])) for row, length in zip(features, lengths, strict=True)])
 
 
-def _last(outputs) -> torch.Tensor:
+def _last(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
     return outputs[-1] if isinstance(outputs, tuple) else outputs

@@ -1,1 +1,1 @@
-"""binary attributes -> log-likelihood ratios: scorers, the statistics they are fitted on, and trial lists."""
+"""binary attributes -> log-likelihood ratios: scorers, the counts that they are fitted on, and trial lists."""

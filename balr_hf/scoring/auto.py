@@ -1,4 +1,4 @@
-"""The registry of scorers: a scorer of the package is one file, and one line in `SCORERS`; your own, a class path."""
+"""The registry of scorers: one of the package has a short name in `SCORERS`, one of your own is named by its path."""
 
 import importlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from balr_hf.errors import ConfigError
 if TYPE_CHECKING:
     from balr_hf.scoring.modeling_scorer import Scorer
 
-# Short names, as on the command line -> the class, whose `config_class` has the settings.
+# Short names, as on the command line -> the path of the class. The settings are those of its `config_class`.
 SCORERS = {
     "beta": "balr_hf.scoring.modeling_beta.DirichletMultinomialScorer",
     "cosine": "balr_hf.scoring.modeling_cosine.CosineSimilarityScorer",
@@ -19,7 +19,7 @@ SCORERS = {
     "speech": "balr_hf.scoring.modeling_profile.SpeechLLRScorer",
 }
 
-# Scorers of users that `scorer_class` has met: the `model_type` of each -> the class.
+# Scorers of the user's own that `scorer_class` has registered: the `model_type` of each -> the class.
 _OWN: "dict[str, type[Scorer]]" = {}
 
 
@@ -27,11 +27,14 @@ def build_scorer(name: str, **settings: Any) -> "Scorer":
     """Make a scorer that is not fitted yet.
 
     Args:
-        name (str): as for [`scorer_class`].
-        **settings: fields of its configuration.
+        name (str): a short name or the path of a class, as for [`scorer_class`].
+        **settings: fields of the scorer's configuration.
+
+    Returns:
+        a [`Scorer`].
 
     Raises:
-        ConfigError: an unknown name, a class that is no scorer, or a setting that it does not have.
+        ConfigError: the name is unknown, the class is not a scorer, or the scorer does not have a setting.
 
     Example:
         >>> build_scorer("maxllr", num_attributes=64, n_iterations=10).config.n_iterations
@@ -48,11 +51,17 @@ def scorer_class(name: str) -> "type[Scorer]":
     """The scorer of a short name (`beta`), or of the path of a class of your own (`my_package.scorers.MyScorer`).
 
     A class of your own must be a subclass of [`Scorer`], with a `config_class` of its own whose `model_type` no other
-    model has. This function registers it with `AutoConfig` and `AutoModel`. So call it once in every process that is
-    to load such a scorer, by [`load_scorer`] or otherwise: nothing is imported because a file names it.
+    model has. This function registers it with `AutoConfig` and `AutoModel`. Call it once in every process that loads
+    such a scorer, with [`load_scorer`] or otherwise, because a saved scorer never causes code to be imported.
+
+    Args:
+        name (str): a short name or the path of a class.
+
+    Returns:
+        the class.
 
     Raises:
-        ConfigError: an unknown name, or a class that is no such scorer.
+        ConfigError: the name is unknown, or the class is not such a scorer.
     """
     if name in SCORERS:
         module, cls = SCORERS[name].rsplit(".", 1)
@@ -75,11 +84,14 @@ def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
     For a scorer of your own, call [`scorer_class`] with the path of its class first.
 
     Args:
-        path: the folder or repository.
-        **kwargs: of `from_pretrained`.
+        path (str or Path): the folder, or the name of the repository.
+        **kwargs: keywords of `from_pretrained`, e.g. `revision`.
+
+    Returns:
+        a [`Scorer`].
 
     Raises:
-        UserError: a local path with nothing there, or a model that is no scorer.
+        UserError: there is nothing at a local path, or the model there is not a scorer.
 
     Example:
         >>> from balr_hf.defaults import SCORER, resource
@@ -102,7 +114,7 @@ def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
 
 
 def _register(scorer: "type[Scorer]", path: str) -> None:
-    """Let `AutoConfig` and `AutoModel` know a scorer of the user's."""
+    """Register a scorer of the user's own with `AutoConfig` and `AutoModel`."""
     from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, AutoModel
 
     config, kind = scorer.config_class, scorer.config_class.model_type

@@ -1,11 +1,12 @@
-"""From sums of attribute LLRs to likelihood ratios: affine calibration, and fusion with a weight an attribute.
+"""From sums of attribute LLRs to likelihood ratios: affine calibration, and fusion with one weight per attribute.
 
-The attributes are not independent, so their sum is overconfident; and the trials to learn by how much must be of
-speakers whom nothing else was fitted on. Both calibrations are sums of weighted terms and an offset,
+The attributes are not independent, so their sum is overconfident. By how much is learnt from trials of speakers on
+whom nothing else was fitted. Both calibrations are a weighted sum of the terms, plus an offset,
 
     LLR' = sum_i w_i LLR_i + b
 
-(affine: one weight for all), so that a calibrated verdict can be read attribute by attribute as well.
+where affine calibration has the same weight for all attributes. So a calibrated LLR, too, can be read attribute by
+attribute. All LLRs are natural logarithms.
 """
 
 import math
@@ -19,23 +20,54 @@ from balr_hf.metrics.tally import checked_labels
 
 METHODS = ("affine", "fusion")
 
-# Strengths with which fusion holds the attributes' weights to a common one, the strongest first.
+# The penalties that fusion chooses from: how strongly the weights are held to a common one, the strongest first.
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-# Fusion learns from no more trials of a kind than this: more cost memory and change little.
+# Fusion learns from at most this many trials of each kind: more would cost memory and change little.
 MAX_FUSION_TRIALS = 100_000
 
 
 @dataclass
 class Calibration:
-    """A fitted calibration.
+    """A fitted calibration: turns raw scores, or the attributes' terms, into calibrated natural-log likelihood ratios.
 
-    Attributes:
-        method: `affine` or `fusion`.
-        weights: float64 `()` or `(attributes,)`, factors of the attributes' LLRs.
-        offset: what is added to their sum, in natural-log units.
-        penalty: of fusion.
-        speakers: names of the speakers of the trials, where known.
-        num_same_speaker, num_different_speaker: trials.
+        affine: LLR' = w LLR + b
+        fusion: LLR' = sum_i w_i LLR_i + b, with every w_i >= 0
+
+    Args:
+        method (str): `affine` or `fusion`.
+        weights (float64 array `()` for affine, `(attributes,)` for fusion): factors of the attributes' LLRs.
+        offset (float): what is added to their sum, in natural-log units.
+        penalty (float, *optional*): the penalty of fusion; None for affine.
+        speakers (list[str]): names of the speakers in the trials; empty where they are unknown.
+        num_same_speaker, num_different_speaker (int): numbers of trials that it was fitted on.
+
+    Inputs:
+        `apply` takes raw scores of shape `(trials,)` (affine), or terms of shape `(trials, attributes)`.
+
+    References:
+        N. Brummer and J. du Preez, "Application-independent evaluation of speaker detection", Computer Speech and
+        Language, 2006 (affine).
+        After I. Ben-Amor, J.-F. Bonastre and D. van der Vloed, Odyssey 2024 (non-negative, regularised fusion).
+
+    Requirements:
+        Trials of both kinds, of speakers who are neither in the scorer's reference population nor in the test. The
+        choice of fusion's penalty needs the speakers' names.
+
+    Recommendations:
+        Begin with affine: it has two parameters. Fusion has one weight per attribute, and so needs more speakers;
+        compare the two by [`cross_calibrated`]. Usually there is no need to make this class yourself: see
+        [`Scorer.calibrate`].
+
+    Example:
+        >>> scores = np.array([6.0, 9.0, 4.0, -1.0, -7.0, 2.0, 3.0, -5.0])
+        >>> labels = np.array([1, 1, 1, 1, 0, 0, 0, 0])
+        >>> calibration = fit_calibration(scores, labels)
+        >>> bool(0 < calibration.weights < 1)  # the raw scores were overconfident
+        True
+        >>> calibration.apply(np.array([10.0, -10.0])).round(1)
+        array([ 2.3, -3.2])
+        >>> calibration.describe()["num_same_speaker"]
+        4
     """
 
     method: str
@@ -47,11 +79,18 @@ class Calibration:
     num_different_speaker: int = 0
 
     def apply(self, evidence: np.ndarray) -> np.ndarray:
-        """Calibrated natural-log LRs of raw scores `(trials,)` (affine) or of terms `(trials, attributes)`."""
+        """Calibrate.
+
+        Args:
+            evidence (`(trials,)` or `(trials, attributes)`): raw scores (affine only), or terms; natural logarithms.
+
+        Returns:
+            float64 `(trials,)`: calibrated natural-log likelihood ratios.
+        """
         return evidence @ self.weights + self.offset if evidence.ndim == 2 else evidence * self.weights + self.offset
 
     def describe(self) -> dict:
-        """What a scorer's configuration says of it."""
+        """What the configuration of a calibrated scorer says about its calibration."""
         return {
             "method": self.method,
             "penalty": self.penalty,
@@ -72,19 +111,21 @@ def fit_calibration(
     """Fit a calibration.
 
     Args:
-        evidence: for `affine`, raw scores `(trials,)`; for `fusion`, terms `(trials, attributes)`, natural logarithms.
+        evidence: for `affine`, raw scores `(trials,)`; for `fusion`, terms `(trials, attributes)`; natural logarithms.
         labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
-        method (str): `affine`, or `fusion`.
-        speakers: the names of the two sides' speakers, each `(trials,)`; fusion chooses its penalty by them.
-        penalty (float, *optional*): of fusion, instead of choosing it.
+        method (str): `affine` or `fusion`.
+        speakers (*optional*): the names of the two sides' speakers, each `(trials,)`. Fusion needs them to choose its
+            penalty.
+        penalty (float, *optional*): the penalty of fusion, if it is not to be chosen.
         unit (float, *optional*): see [`fit_affine`].
 
     Returns:
         a [`Calibration`].
 
     Raises:
-        ConfigError: an unknown method, or fusion with neither speakers nor penalty.
-        UserError: trials of one kind only, or scores that do not tell the kinds apart.
+        ConfigError: the method is unknown, or fusion was given neither speakers nor a penalty.
+        UserError: all trials are of one kind, or the scores do not tell the kinds apart.
+        ValueError: scores, labels and speakers are not equally many.
     """
     labels = np.asarray(labels).ravel()
     if method not in METHODS:
@@ -117,15 +158,15 @@ def fit_affine(scores: np.ndarray, labels: np.ndarray, unit: float | None = math
     Args:
         scores (`(trials,)`): raw natural-log LRs, or similarities.
         labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
-        unit (float, *optional*): scores are counted in this unit, in which the slope is lightly regularised (so that
-            it stays finite for trials that are told apart perfectly): log10 as in lir; None for the scores' own
-            standard deviation.
+        unit (float, *optional*): the unit in which the scores are counted; by default log10, as in lir, and None for
+            the scores' own standard deviation. It matters because the slope is lightly regularised in this unit, so
+            that it stays finite even if the scores tell the two kinds of trials apart perfectly.
 
     Returns:
-        `(w, b)`.
+        `(w, b)`: two floats.
 
     Raises:
-        UserError: the slope is not positive, so that the scores say nothing of the speakers.
+        UserError: the slope is not positive, so the scores say nothing about the speakers.
 
     Reference:
         N. Brummer and J. du Preez, "Application-independent evaluation of speaker detection", 2006.
@@ -149,17 +190,18 @@ def fit_fusion(
 ) -> tuple[np.ndarray, float]:
     """Logistic fusion `LLR' = sum_i w_i LLR_i + b` with `w_i >= 0`, held to the affine calibration.
 
-    Minimises the prior-weighted log cost plus `penalty / 2 * sum_i (w_i / w - 1)^2`, with w the affine slope: with few
-    trials or a high penalty this is the affine calibration, with more data the attributes' weights part.
+    Minimises the prior-weighted log cost plus `penalty / 2 * sum_i (w_i / w - 1)^2`, where w is the slope of the
+    affine calibration. With few trials or a high penalty the result is close to the affine calibration; with more
+    trials the attributes' weights grow apart.
 
     Args:
         terms (`(trials, attributes)`): raw natural-log LRs of the attributes.
         labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
         penalty (float): more than 0.
-        unit (float, *optional*): of the affine start; see [`fit_affine`].
+        unit (float, *optional*): the unit of the affine calibration from which fusion starts; see [`fit_affine`].
 
     Returns:
-        `(weights, offset)`: float64 `(attributes,)`, and a float.
+        `(weights, offset)`: float64 `(attributes,)`, and a float in natural-log units.
 
     Raises:
         UserError: as for [`fit_affine`].
@@ -200,10 +242,21 @@ def choose_penalty(
     folds: int = 4,
     seed: int = 0,
 ) -> float:
-    """The penalty of fusion with the least Cllr on speakers that it was not fitted on; the strongest among equals.
+    """Choose the penalty of fusion that has the least Cllr on held-out speakers; among equals, the strongest.
+
+    Args:
+        terms (`(trials, attributes)`): raw natural-log LRs of the attributes.
+        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+        speakers: the names of the two sides' speakers, each `(trials,)`.
+        unit (float, *optional*): see [`fit_affine`].
+        folds (int): at least 3; see [`cross_calibrated`].
+        seed (int): decides how the speakers are dealt into folds.
+
+    Returns:
+        one of `PENALTIES`.
 
     Raises:
-        UserError: too few speakers for folds.
+        UserError: there are too few speakers for the folds.
     """
     from balr_hf.metrics import cllr
 
@@ -227,25 +280,25 @@ def cross_calibrated(
     seed: int = 0,
     progress: bool = False,
 ) -> np.ndarray:
-    """Calibrate every trial by a calibration that was fitted on other speakers.
+    """Calibrate every trial with a calibration that was fitted on other speakers.
 
-    The speakers are dealt into folds; trials between two folds (or within one) are calibrated on the trials among all
-    the other folds. The figures of the result are those to expect for new speakers, where one calibration fitted on
-    these trials and measured on them would flatter itself.
+    The speakers are dealt into folds. Trials between two folds, or within one fold, are calibrated with the trials
+    among all the other folds. So the figures measured on the result are those to expect for new speakers; a
+    calibration that is measured on the very trials that it was fitted on looks better than it is.
 
     Args:
         evidence, labels, method, penalty, unit: as for [`fit_calibration`].
         speakers: the names of the two sides' speakers, each `(trials,)`.
         folds (int): at least 3.
-        seed (int): of the dealing.
+        seed (int): decides how the speakers are dealt into folds.
         progress (bool): show a progress bar.
 
     Returns:
         float64 `(trials,)`: calibrated natural-log LRs.
 
     Raises:
-        ConfigError: fewer than three folds.
-        UserError: too few speakers, so that some folds leave one kind of trials only.
+        ConfigError: there are fewer than three folds.
+        UserError: there are so few speakers that some folds leave trials of one kind only.
     """
     from tqdm.auto import tqdm
 
@@ -267,12 +320,18 @@ def cross_calibrated(
 def speaker_splits(
     enroll: np.ndarray, test: np.ndarray, folds: int, seed: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Splits of trials so that no speaker is on both sides: `(fitted, held_out)` masks; every trial is held out once.
+    """Split trials so that no speaker of the held-out trials is among those to fit on.
 
     Args:
         enroll, test (`(trials,)`): names of the sides' speakers.
         folds (int): at least 3.
-        seed (int): of dealing the speakers into folds.
+        seed (int): decides how the speakers are dealt into folds.
+
+    Yields:
+        `(fitted, held_out)`: two bool masks `(trials,)`. Every trial is held out exactly once.
+
+    Raises:
+        ConfigError: there are fewer than three folds.
     """
     if folds < 3:
         raise ConfigError(f"folds={folds}: expected at least 3, since trials between two folds leave those out")
@@ -283,16 +342,26 @@ def speaker_splits(
         for high in range(low, folds):
             held_out = (sides.min(0) == low) & (sides.max(0) == high)
             if held_out.any():
-                yield ~np.isin(sides, (low, high)).any(0), held_out
+                enroll_in, test_in = np.isin(sides, (low, high))
+                yield ~(enroll_in | test_in), held_out
 
 
 def fusion_sample(labels: np.ndarray) -> np.ndarray:
-    """Which trials fusion learns from: positions of at most `MAX_FUSION_TRIALS` of each kind, drawn at random."""
+    """Choose the trials that fusion learns from: at most `MAX_FUSION_TRIALS` of each kind, drawn at random.
+
+    The same labels always give the same trials.
+
+    Args:
+        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+
+    Returns:
+        int64 `(chosen,)`: their positions, in ascending order.
+    """
     return _subsample(checked_labels(np.asarray(labels).ravel()), MAX_FUSION_TRIALS)
 
 
 def _subsample(labels: np.ndarray, most: int) -> np.ndarray:
-    """Positions of at most `most` trials of each kind, drawn at random."""
+    """Positions of at most `most` trials of each kind, drawn at random with a fixed seed."""
     rng = np.random.default_rng(0)
     kinds = [np.flatnonzero(labels), np.flatnonzero(~labels)]
     drawn = [kind if len(kind) <= most else rng.choice(kind, most, replace=False) for kind in kinds]

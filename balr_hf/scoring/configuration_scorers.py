@@ -1,4 +1,6 @@
-"""Configurations of the scorers."""
+"""Configurations of the scorers: their settings, and what they were fitted and calibrated on."""
+
+from typing import Any
 
 from transformers import PreTrainedConfig
 
@@ -6,16 +8,16 @@ from balr_hf.errors import ConfigError
 
 
 class ScorerConfig(PreTrainedConfig):
-    """What all scorers' configurations have.
+    """Base of the scorers' configurations: the fields that all of them have.
 
     Args:
-        num_attributes (int): binary attributes.
-        num_reference_speakers (int, *optional*): speakers of the reference population; None before fitting.
-        num_uninformative (int, *optional*): attributes that carry no evidence, so that their LLR is 0; None before
-            fitting.
-        calibration (dict, *optional*): how the scorer was calibrated: `method`, `penalty`, and what trials there
-            were: `num_speakers`, `num_same_speaker`, `num_different_speaker`, and in words of what `speech`; None
-            before calibration.
+        num_attributes (int): number of binary attributes.
+        num_reference_speakers (int, *optional*): number of speakers in the reference population; None before fitting.
+        num_uninformative (int, *optional*): number of attributes that carry no evidence, so that their LLR is always
+            0; None before fitting.
+        calibration (dict, *optional*): how the scorer was calibrated; None before calibration. Its keys are `method`,
+            `penalty`, the numbers `num_speakers`, `num_same_speaker` and `num_different_speaker` of speakers and
+            trials, and, if it was told, `speech`, which says in words what speech the trials were of.
     """
 
     def __init__(
@@ -24,7 +26,7 @@ class ScorerConfig(PreTrainedConfig):
         num_reference_speakers: int | None = None,
         num_uninformative: int | None = None,
         calibration: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.num_attributes = num_attributes
         self.num_reference_speakers = num_reference_speakers
@@ -37,13 +39,13 @@ class CosineSimilarityScorerConfig(ScorerConfig):
     """Configuration of a [`CosineSimilarityScorer`].
 
     Args:
-        eps (float): the least norm that is divided by.
+        eps (float): norms below this are replaced by it, so that nothing is divided by 0.
         **kwargs: as for [`ScorerConfig`].
     """
 
     model_type = "balr-cosine"
 
-    def __init__(self, eps: float = 1e-8, **kwargs):
+    def __init__(self, eps: float = 1e-8, **kwargs: Any):
         self.eps = eps
         super().__init__(**kwargs)
 
@@ -52,15 +54,16 @@ class DirichletMultinomialScorerConfig(ScorerConfig):
     """Configuration of a [`DirichletMultinomialScorer`].
 
     Args:
-        num_values (int): values that an attribute can take; 2 (active, inactive) makes the model beta-binomial.
-        n_iterations (int): iterations of the fixed point.
-        eps (float): added where the starting values divide.
+        num_values (int): number of values that an attribute can take. With 2 (active, inactive) the model is
+            beta-binomial.
+        n_iterations (int): number of iterations of the fixed point.
+        eps (float): a small number that keeps the starting values positive and finite.
         **kwargs: as for [`ScorerConfig`].
     """
 
     model_type = "balr-beta"
 
-    def __init__(self, num_values: int = 2, n_iterations: int = 100, eps: float = 1e-8, **kwargs):
+    def __init__(self, num_values: int = 2, n_iterations: int = 100, eps: float = 1e-8, **kwargs: Any):
         self.num_values = num_values
         self.n_iterations = n_iterations
         self.eps = eps
@@ -68,15 +71,16 @@ class DirichletMultinomialScorerConfig(ScorerConfig):
 
 
 class ProfileLLRScorerConfig(ScorerConfig):
-    """What the configurations of the profile scorers, DNA and Speech, have.
+    """Base of the configurations of the two profile scorers, DNA and Speech.
 
     Args:
-        drop_in (float): probability that noise activates an attribute, before it is scaled by the typicality.
-        typicality_threshold (float): attributes that are less typical carry no evidence.
+        drop_in (float): probability, below 1, that noise activates an attribute, before it is scaled by the
+            attribute's typicality.
+        typicality_threshold (float): attributes whose typicality is lower than this carry no evidence.
         **kwargs: as for [`ScorerConfig`].
     """
 
-    def __init__(self, drop_in: float = 0.12, typicality_threshold: float = 1e-4, **kwargs):
+    def __init__(self, drop_in: float = 0.12, typicality_threshold: float = 1e-4, **kwargs: Any):
         if not 0 <= drop_in < 1:
             raise ConfigError(f"drop_in={drop_in}: expected a probability below 1")
         self.drop_in = drop_in
@@ -89,7 +93,7 @@ class DNALLRScorerConfig(ProfileLLRScorerConfig):
 
     model_type = "balr-dna"
 
-    def __init__(self, **kwargs):  # transformers would make a class without one into a dataclass
+    def __init__(self, **kwargs: Any):  # without it, transformers would make the class a dataclass
         super().__init__(**kwargs)
 
 
@@ -98,7 +102,7 @@ class SpeechLLRScorerConfig(ProfileLLRScorerConfig):
 
     model_type = "balr-speech"
 
-    def __init__(self, **kwargs):  # transformers would make a class without one into a dataclass
+    def __init__(self, **kwargs: Any):  # without it, transformers would make the class a dataclass
         super().__init__(**kwargs)
 
 
@@ -106,16 +110,17 @@ class MaxLLRScorerConfig(ScorerConfig):
     """Configuration of a [`MaxLLRScorer`].
 
     Args:
-        f (float): where the share of speakers who have an attribute starts.
-        p (float): where the probability of its activation starts for those who have it.
-        q (float): where it starts for those who lack it; less than `p`.
-        n_iterations (int): iterations of expectation-maximization.
+        f (float): starting value for the share of speakers who have an attribute, between 0 and 1.
+        p (float): starting value for the probability that the attribute is active in a recording of a speaker who has
+            it, between 0 and 1.
+        q (float): starting value for that probability in speakers who lack the attribute, between 0 and `p`.
+        n_iterations (int): number of iterations of expectation-maximization.
         **kwargs: as for [`ScorerConfig`].
     """
 
     model_type = "balr-maxllr"
 
-    def __init__(self, f: float = 0.5, p: float = 0.9, q: float = 0.1, n_iterations: int = 100, **kwargs):
+    def __init__(self, f: float = 0.5, p: float = 0.9, q: float = 0.1, n_iterations: int = 100, **kwargs: Any):
         if not (0 < f < 1 and 0 < q < p < 1):
             raise ConfigError(f"f={f}, p={p}, q={q}: expected probabilities between 0 and 1, with p > q")
         self.f, self.p, self.q = f, p, q

@@ -1,8 +1,9 @@
-"""Counts of activations and non-activations: what scorers are fitted on and compare."""
+"""Counts of activations and non-activations, which scorers are fitted on and compare."""
 
 import hashlib
 from collections.abc import Iterable
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,35 +12,38 @@ from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError
 
-# Activations and non-activations `(..., attributes, 2)`.
+if TYPE_CHECKING:
+    import datasets
+
+# Numbers of activations and of non-activations, `(..., attributes, 2)`.
 Counts = torch.Tensor | np.ndarray
 
 
 def recording_counts(bits: np.ndarray) -> np.ndarray:
-    """Counts of single recordings.
+    """Count the attributes of single recordings.
 
     Args:
-        bits (bool `(recordings, attributes)`)
+        bits (bool `(recordings, attributes)`): which attributes are active.
 
     Returns:
-        float64 `(recordings, attributes, 2)`: 1, 0 where active; 0, 1 where not.
+        float64 `(recordings, attributes, 2)`: `(1, 0)` where the attribute is active, `(0, 1)` where it is not.
     """
     return np.stack([bits, ~bits], -1).astype(np.float64)
 
 
-def speaker_counts(dataset) -> tuple[np.ndarray, list[str]]:
+def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
     """Sum the attributes of each speaker's recordings.
 
     Args:
-        dataset (`datasets.Dataset`): a corpus with `ba` and `speaker`; recordings that lack one are skipped with one
-            warning.
+        dataset (`datasets.Dataset`): a corpus with `ba` and `speaker`. Recordings that lack one of them are skipped,
+            with one warning for all.
 
     Returns:
         `(counts, speakers)`: float64 `(speakers, attributes, 2)`, activations and non-activations; and the speakers'
         names, in the order in which they first appear.
 
     Raises:
-        UserError: a missing column, or no recording with both.
+        UserError: a column is missing, or no recording has both attributes and a speaker.
     """
     codes, speakers = speaker_codes(dataset)
     bits, present = vector_matrix(dataset, "ba")
@@ -61,11 +65,14 @@ def speaker_counts(dataset) -> tuple[np.ndarray, list[str]]:
 
 
 def sum_of_values(counts: torch.Tensor) -> torch.Tensor:
-    """Recordings `(..., attributes)` of counts `(..., attributes, k)`; a sum over so short an axis is slow."""
+    """Add up the values of each attribute: counts `(..., attributes, k)` -> numbers of recordings `(..., attributes)`.
+
+    The last axis is so short that `Tensor.sum` over it would be slow.
+    """
     return reduce(torch.add, counts.unbind(-1))
 
 
 def name_digests(names: Iterable[str]) -> torch.Tensor:
-    """64 bits of each name's SHA-256, int64 `(names,)`: enough to know a name again, not to read it."""
+    """The first 64 bits of each name's SHA-256, int64 `(names,)`: a name can be recognised by them, but not read."""
     digests = [int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big", signed=True) for name in names]
     return torch.tensor(digests, dtype=torch.int64)

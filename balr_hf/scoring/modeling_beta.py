@@ -1,4 +1,4 @@
-"""The Dirichlet-multinomial scorer, "beta": every speaker activates an attribute with their own probability."""
+"""The Dirichlet-multinomial scorer, `beta`: each speaker activates an attribute with a probability of their own."""
 
 import torch
 
@@ -6,30 +6,53 @@ from balr_hf.scoring.configuration_scorers import DirichletMultinomialScorerConf
 from balr_hf.scoring.counts import sum_of_values
 from balr_hf.scoring.modeling_scorer import Scorer
 
-# Recordings of a speaker up to which counts are worth a histogram, however few speakers there are.
+# Counts up to this size are put into a histogram, however few speakers there are.
 MOST_RECORDINGS = 1000
 
 
 class DirichletMultinomialScorer(Scorer):
-    """LLR of the counts under a Dirichlet distribution of the speakers' activation probabilities.
+    """LLR of the counts if the speakers' activation probabilities follow a Dirichlet distribution.
 
-    With two values an attribute (active or not) this is the beta-binomial model. The LLR of one attribute is
+    With two values per attribute, active or not, this is the beta-binomial model. The LLR of one attribute is
 
         log B(alpha + e + t) + log B(alpha) - log B(alpha + e) - log B(alpha + t)
 
-    with B the multivariate beta function and e, t the counts of the two sides. Natural logarithms; the sum over
-    hundreds of dependent attributes is overconfident until it is calibrated.
+    where B is the multivariate beta function, e and t are the counts of the two sides, and alpha is fitted to the
+    reference population. Scores are sums of these natural-log LLRs over the attributes.
+
+    Args:
+        config (DirichletMultinomialScorerConfig): `num_attributes`, `num_values`, `n_iterations`, `eps`.
+
+    Inputs:
+        Counts of both sides, each of shape `(trials, attributes, num_values)`.
+
+    References:
+        T. Minka, "Estimating a Dirichlet distribution", 2000 (fixed point, section 3).
+
+    Requirements:
+        At least 2 reference speakers, some of them with several recordings: from speakers with one recording each,
+        nobody can tell how much one speaker varies. A side may have any number of recordings.
+
+    Recommendations:
+        It is the scorer for sides of several recordings. Calibrate it: the attributes depend on one another, so that
+        the raw sum is overconfident.
 
     Example:
-        >>> counts, speakers = speaker_counts(reference)
-        >>> scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig()).fit(counts)
-
-    Reference:
-        T. Minka, "Estimating a Dirichlet distribution", 2000 (fixed point, section 3).
+        >>> reference = torch.tensor([[[4.0, 0], [1, 3]], [[0, 4], [3, 1]], [[3, 1], [0, 4]], [[1, 3], [4, 0]]])
+        >>> scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=2)).fit(reference)
+        >>> enroll = torch.tensor([[[3.0, 0], [0, 3]], [[3, 0], [0, 3]]])
+        >>> test = torch.tensor([[[2.0, 0], [0, 2]], [[0, 2], [2, 0]]])  # the first agrees, the second does not
+        >>> scorer.score(enroll, test).numpy().round(1)
+        array([ 1.5, -4.4])
+        >>> scorer.attribute_scores(enroll, test).shape
+        torch.Size([2, 2])
     """
 
     config_class = DirichletMultinomialScorerConfig
     parameter_names = ("alpha",)
+
+    config: DirichletMultinomialScorerConfig
+    alpha: torch.Tensor
 
     def __init__(self, config: DirichletMultinomialScorerConfig):
         super().__init__(config)
@@ -50,7 +73,7 @@ class DirichletMultinomialScorer(Scorer):
         self.alpha = alpha
 
     def _start(self, counts: torch.Tensor) -> torch.Tensor:
-        """Mean proportions, times one strength for all attributes from the proportions' variances."""
+        """Mean proportions, times one strength for all attributes, which the variances of the proportions tell."""
         eps = self.config.eps
         mean, variance = torch.empty_like(self.alpha), torch.empty_like(self.alpha)
         totals = sum_of_values(counts) + eps
@@ -59,7 +82,7 @@ class DirichletMultinomialScorer(Scorer):
             torch.div(counts[..., value], totals, out=proportions)
             variance[:, value], mean[:, value] = torch.var_mean(proportions, 0)
         strength = (mean * (1 - mean) + 2 * eps) / (variance + eps) - 1
-        # Speakers with one recording each vary as much as is possible: no strength can be read from them.
+        # Speakers with one recording each vary as much as possible, so that no strength can be read from them.
         usable = self.informative[:, None] & (strength > 0) & torch.isfinite(strength)
         common = strength[usable].log().mean().exp() if usable.any() else strength.new_ones(())
         return mean * common + eps
@@ -77,10 +100,15 @@ def _log_beta(x: torch.Tensor) -> torch.Tensor:
 
 
 def _histogram(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """How often each count occurs: distinct `values (v,)`, and how many speakers have them `(v, attributes, k)`.
+    """Count how often each count occurs.
 
-    Where that saves nothing, each speaker's counts stand for themselves, `(speakers, attributes, k)`: few speakers, or
-    counts that are large or no whole numbers.
+    Args:
+        counts (`(speakers, attributes, k)`): counts of each speaker.
+
+    Returns:
+        `(values, occurrences)`: the distinct counts `(v,)`, and how many speakers have them, `(v, attributes, k)`.
+        Where this would save nothing (with few speakers, or with counts that are large or not whole numbers), the
+        counts themselves, `(speakers, attributes, k)`, and a one for each speaker.
     """
     whole = counts.long()
     if counts.max() <= max(len(counts), MOST_RECORDINGS) and torch.equal(whole.to(counts.dtype), counts):
@@ -93,7 +121,7 @@ def _histogram(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _digamma_gain(values: torch.Tensor, occurrences: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """Sum over speakers of digamma(count + alpha) - digamma(alpha), shaped as alpha."""
+    """Sum of digamma(count + alpha) - digamma(alpha) over the speakers, in the shape of alpha."""
     gain = torch.zeros_like(alpha)
     baseline = torch.digamma(alpha)
     for value, speakers in zip(values, occurrences, strict=True):

@@ -1,4 +1,4 @@
-"""The cosine scorer: a similarity, not a likelihood ratio; the baseline that needs no reference population."""
+"""The cosine scorer: a baseline whose score is a similarity, and which needs no reference population."""
 
 from functools import partial
 
@@ -11,18 +11,45 @@ from balr_hf.scoring.term_tables import Terms, TermTable
 
 
 class CosineSimilarityScorer(Scorer):
-    """Cosine of the two sides' activations, times cosine of their non-activations.
+    """Cosine of the two sides' activations, times the cosine of their non-activations.
 
-    The terms share the product out: each attribute gets half by its part in the one cosine, half by its part in the
-    other, so that they add up to the score.
+        s = cos(a_e, a_t) cos(n_e, n_t)
+
+    where a and n are a side's numbers of activations and non-activations in all attributes. The score is a similarity
+    between 0 and 1, not a likelihood ratio. It is divided among the attributes: half of it in proportion to their
+    parts in the one cosine, half in proportion to their parts in the other. So the terms add up to the score.
+
+    Args:
+        config (CosineSimilarityScorerConfig): `num_attributes`, `eps`.
+
+    Inputs:
+        Counts of both sides, each of shape `(trials, attributes, 2)`.
+
+    References:
+        The cosine scorer of BALR 2.0, whose scores these are.
+
+    Requirements:
+        None: it has no parameters to fit. `fit` only describes a reference population, so that explanations can say
+        how typical an attribute is.
+
+    Recommendations:
+        Use it as the baseline that other scorers must beat. Only calibration turns its scores into LLRs.
 
     Example:
-        >>> CosineSimilarityScorer(CosineSimilarityScorerConfig(num_attributes=512)).score(enroll, test)
+        >>> scorer = CosineSimilarityScorer(CosineSimilarityScorerConfig(num_attributes=4))
+        >>> enroll = torch.tensor([[[1.0, 0], [1, 0], [0, 1], [0, 1]]])
+        >>> test = torch.tensor([[[1.0, 0], [0, 1], [0, 1], [0, 1]]])  # one attribute differs
+        >>> round(scorer.score(enroll, test).item(), 3)
+        0.577
+        >>> scorer.is_fitted
+        True
     """
 
     config_class = CosineSimilarityScorerConfig
     fitted_by_nature = True
     score_unit = None
+
+    config: CosineSimilarityScorerConfig
 
     def __init__(self, config: CosineSimilarityScorerConfig):
         super().__init__(config)
@@ -40,7 +67,7 @@ class CosineSimilarityScorer(Scorer):
     def _term_table(
         self, weights: torch.Tensor | None, offset: float, enroll: torch.Tensor, test: torch.Tensor
     ) -> TermTable:
-        """A term depends on the sides' counts of all attributes, by their norms."""
+        """Without a table of states, since a term depends on the counts of all attributes through the sides' norms."""
         terms = partial(self._weighted_terms, weights)
         if weights is not None:
             return TermTable(terms, enroll, test, offset)
@@ -48,7 +75,7 @@ class CosineSimilarityScorer(Scorer):
 
 
 class _CosineTable(TermTable):
-    """Scores, if not weighted, are products of two matrices of cosines."""
+    """Computes scores without weights as the product, entry by entry, of two matrices of cosines."""
 
     products = 2
 

@@ -1,7 +1,8 @@
-"""The profile scorers, DNA and Speech: speakers have an attribute or not; noise adds it (drop-in) or hides it.
+"""The profile scorers, DNA and Speech: a speaker has an attribute or lacks it, and noise adds it or hides it.
 
-One recording a side. The two scorers differ in where noise may strike: DNA takes the enrollment's profile as exact,
-Speech lets both sides err.
+Each side is one recording, whose attributes are the speaker's profile. Noise that adds an attribute is called drop-in,
+noise that hides one drop-out. The DNA scorer takes the enrollment's profile as exact; the Speech scorer lets noise
+change both sides.
 """
 
 import torch
@@ -13,18 +14,34 @@ from balr_hf.scoring.modeling_scorer import Scorer
 
 
 class ProfileLLRScorer(Scorer):
-    """Base of the profile scorers: typicality and drop-out from the reference population, and three LLRs an attribute.
+    """Base of the profile scorers, which look up one of three LRs per attribute: for 0, 1 or 2 sides that show it.
 
-    Typicality T is the share of speaker pairs who both have the attribute; drop-out D is how often those who have it
-    do not show it.
+    The LRs depend on three quantities. The typicality T of an attribute is the share of pairs of reference speakers
+    who both have it. Its drop-out D is the share of recordings in which those who have it do not show it. The drop-in
+    I is the same for all attributes, and set by the configuration. Subclasses define `_ratios`.
 
-    Reference:
+    Buffers besides those of all scorers:
+        dropout: float64 `(attributes,)`, between 0 and 1.
+
+    Args:
+        config (ProfileLLRScorerConfig): `num_attributes`, `drop_in`, `typicality_threshold`.
+
+    Inputs:
+        Counts of both sides, each of shape `(trials, attributes, 2)`, of one recording each.
+
+    References:
         I. Ben-Amor and J.-F. Bonastre, "BA-LR: Binary-Attribute-based Likelihood Ratio estimation for forensic voice
         comparison", IWBF 2022.
+
+    Requirements:
+        At least 2 reference speakers, and exactly one recording on each side of a trial.
     """
 
-    config_class = ProfileLLRScorerConfig
+    config_class: type[ProfileLLRScorerConfig] = ProfileLLRScorerConfig
     parameter_names = ("dropout",)
+
+    config: ProfileLLRScorerConfig
+    dropout: torch.Tensor
 
     def __init__(self, config: ProfileLLRScorerConfig):
         super().__init__(config)
@@ -47,18 +64,54 @@ class ProfileLLRScorer(Scorer):
         return torch.where(active == 0, neither, torch.where(active == 2, both, one))
 
     def _ratios(self) -> torch.Tensor:
-        """LR(0,0), LR(0,1) = LR(1,0) and LR(1,1) of each attribute, `(3, attributes)`."""
+        """The likelihood ratios LR(0,0), LR(0,1) = LR(1,0) and LR(1,1) of each attribute, `(3, attributes)`."""
         raise NotImplementedError
 
 
 class DNALLRScorer(ProfileLLRScorer):
-    """Profile scorer after the practice with DNA: the enrollment's profile is exact, the test's may err.
+    """LLR of two profiles after the practice with DNA: the enrollment's is exact, noise may have changed the test's.
+
+    With typicality T, drop-out D and drop-in I, the likelihood ratios of an attribute that neither side shows, that
+    one shows (the mean of both ways), and that both show, are
+
+        LR(0,0) = 1 / (T (1 - I + D))
+        LR(0,1) = LR(1,0) = (D / T + I / (I T + 1 - I)) / 2
+        LR(1,1) = 1 / (T (I T + 1 - D))
+
+    Scores are sums of their natural logarithms over the attributes.
+
+    Args:
+        config (DNALLRScorerConfig): `num_attributes`, `drop_in`, `typicality_threshold`.
+
+    Inputs:
+        Counts of both sides, each of shape `(trials, attributes, 2)`, of one recording each: see [`recording_counts`].
+
+    References:
+        I. Ben-Amor and J.-F. Bonastre, "BA-LR: Binary-Attribute-based Likelihood Ratio estimation for forensic voice
+        comparison", IWBF 2022.
+
+    Requirements:
+        At least 2 reference speakers, and several recordings of each to see how often an attribute drops out. Each
+        side of a trial is exactly one recording; a `UserError` says so otherwise.
+
+    Recommendations:
+        For sides of several recordings take another scorer. Never read its scores without calibration: raw, they lie
+        far from zero.
 
     Example:
-        >>> DNALLRScorer(DNALLRScorerConfig()).fit(counts).score(enroll, test)
+        >>> reference = torch.tensor([[[4.0, 0], [1, 3]], [[0, 4], [3, 1]], [[3, 1], [0, 4]], [[1, 3], [4, 0]]])
+        >>> scorer = DNALLRScorer(DNALLRScorerConfig(num_attributes=2)).fit(reference)
+        >>> scorer.typicality.numpy().round(2), scorer.dropout.numpy().round(2)
+        (array([0.5, 0.5]), array([0.33, 0.33]))
+        >>> enroll = torch.tensor([[[1.0, 0], [0, 1]], [[1, 0], [0, 1]]])
+        >>> test = torch.tensor([[[1.0, 0], [0, 1]], [[0, 1], [1, 0]]])  # the first agrees, the second does not
+        >>> scorer.score(enroll, test).numpy().round(1)
+        array([ 1.5, -1.8])
     """
 
     config_class = DNALLRScorerConfig
+
+    config: DNALLRScorerConfig
 
     def _ratios(self) -> torch.Tensor:
         t, d, i = self.typicality, self.dropout, self.config.drop_in
@@ -72,13 +125,47 @@ class DNALLRScorer(ProfileLLRScorer):
 
 
 class SpeechLLRScorer(ProfileLLRScorer):
-    """Profile scorer for speech: both sides' profiles may err, independently.
+    """LLR of two profiles of speech: noise may have changed both sides' profiles, independently.
+
+    With typicality T, drop-out D, drop-in I and M = I T (1 - I) + D (1 - D), the likelihood ratios of an attribute
+    that neither side shows, that one shows, and that both show, are
+
+        LR(0,0) = (1 + D^2) / (T (2 D (1 - I) + (1 - I)^2 + D^2))
+        LR(0,1) = LR(1,0) = M / (T (1 + I T D + M))
+        LR(1,1) = (1 + (I T)^2) / (T (2 I T (1 - D) + (I T)^2 + (1 - D)^2))
+
+    Scores are sums of their natural logarithms over the attributes.
+
+    Args:
+        config (SpeechLLRScorerConfig): `num_attributes`, `drop_in`, `typicality_threshold`.
+
+    Inputs:
+        Counts of both sides, each of shape `(trials, attributes, 2)`, of one recording each: see [`recording_counts`].
+
+    References:
+        I. Ben-Amor and J.-F. Bonastre, "BA-LR: Binary-Attribute-based Likelihood Ratio estimation for forensic voice
+        comparison", IWBF 2022.
+
+    Requirements:
+        At least 2 reference speakers, and several recordings of each to see how often an attribute drops out. Each
+        side of a trial is exactly one recording; a `UserError` says so otherwise.
+
+    Recommendations:
+        Prefer it to [`DNALLRScorer`] where neither recording is cleaner than the other. For sides of several
+        recordings take another scorer. Never read its scores without calibration: raw, they lie far from zero.
 
     Example:
-        >>> SpeechLLRScorer(SpeechLLRScorerConfig()).fit(counts).score(enroll, test)
+        >>> reference = torch.tensor([[[4.0, 0], [1, 3]], [[0, 4], [3, 1]], [[3, 1], [0, 4]], [[1, 3], [4, 0]]])
+        >>> scorer = SpeechLLRScorer(SpeechLLRScorerConfig(num_attributes=2)).fit(reference)
+        >>> enroll = torch.tensor([[[1.0, 0], [0, 1]], [[1, 0], [0, 1]]])
+        >>> test = torch.tensor([[[1.0, 0], [0, 1]], [[0, 1], [1, 0]]])  # the first agrees, the second does not
+        >>> scorer.score(enroll, test).numpy().round(1)
+        array([ 1.7, -1.7])
     """
 
     config_class = SpeechLLRScorerConfig
+
+    config: SpeechLLRScorerConfig
 
     def _ratios(self) -> torch.Tensor:
         t, d, i = self.typicality, self.dropout, self.config.drop_in

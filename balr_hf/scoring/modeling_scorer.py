@@ -1,10 +1,10 @@
-"""What all scorers share: checking counts, fitting, and scoring in blocks of bounded memory."""
+"""What all scorers share: they check counts, are fitted and calibrated, and score in blocks of bounded memory."""
 
 import logging
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,31 +28,47 @@ LOG10 = math.log(10)
 class Scorer(HubModel):
     """Base of the scorers: `fit` on a reference population, `calibrate` on other speakers, then score trials.
 
-    A side of a trial is the counts of one or several recordings of one speaker, `(attributes, 2)`: activations, then
-    non-activations. Attributes are taken as independent, so that a trial's score is the sum of one term an attribute.
-    Parameters are float64 buffers. Subclasses define `_fit`, `_attribute_scores` and `parameter_names`.
+    A side of a trial is described by the counts of one or several recordings of one speaker, `(attributes, 2)`:
+    activations, then non-activations. Attributes are taken as independent, so that a trial's score is the sum of one
+    term per attribute. Parameters are float64 buffers. Subclasses define `_fit`, `_attribute_scores` and
+    `parameter_names`.
 
-    Buffers of all scorers:
-        informative: bool `(attributes,)`; the LLR of the others is 0.
-        typicality: `(attributes,)`, the share of pairs of reference speakers who both have the attribute.
-        activation: `(attributes,)`, the reference speakers' mean share of recordings in which it is active.
-        reference_speakers, calibration_speakers: digests of the speakers' names (0 where unknown), so that an overlap
-            with other sets is noticed though a published scorer names nobody.
-        calibration_weights `(attributes,)`, calibration_offset `()`: of a calibrated scorer.
+    Args:
+        config (ScorerConfig): the settings of the scorer, and what it was fitted and calibrated on.
+
+    Attributes:
+        informative (bool `(attributes,)`): whether an attribute carries evidence; the LLR of one that does not is 0.
+        typicality (float64 `(attributes,)`): the share of pairs of reference speakers who both have the attribute.
+        activation (float64 `(attributes,)`): the share of a reference speaker's recordings in which the attribute is
+            active, averaged over the speakers.
+        reference_speakers, calibration_speakers (int64 `(speakers,)`): digests of the speakers' names, 0 where they
+        are
+            unknown. They reveal an overlap with other sets, although a published scorer names nobody.
+        calibration_weights (float64 `(attributes,)`): factors of the attributes' LLRs; only of a calibrated scorer.
+        calibration_offset (float64 `()`): what is added to their sum; only of a calibrated scorer.
     """
 
-    config_class = ScorerConfig
+    config_class: type[ScorerConfig] = ScorerConfig
     base_model_prefix = "scorer"
     main_input_name = "enroll"
 
-    # The buffers that `_fit` sets.
+    # The names of the buffers that `_fit` sets.
     parameter_names: tuple[str, ...] = ()
     # Whether the scorer needs no reference population.
     fitted_by_nature = False
-    # What it is called in messages.
+    # What a scorer is called in messages.
     role = "scorer"
-    # What one unit of the raw score is, as logistic calibration counts it; None for the spread of the scores.
+    # The unit in which affine calibration counts raw scores; None for their standard deviation.
     score_unit: float | None = LOG10
+
+    config: ScorerConfig
+    informative: torch.Tensor
+    typicality: torch.Tensor
+    activation: torch.Tensor
+    reference_speakers: torch.Tensor
+    calibration_weights: torch.Tensor
+    calibration_offset: torch.Tensor
+    calibration_speakers: torch.Tensor
 
     def __init__(self, config: ScorerConfig):
         super().__init__(config)
@@ -71,27 +87,27 @@ class Scorer(HubModel):
         speakers = torch.zeros(num_speakers, dtype=torch.int64, device=weights.device)
         self.register_buffer("calibration_speakers", speakers)
 
-    def _init_weights(self, module) -> None:
-        """Nothing to draw: the parameters come from `fit` or from a file."""
+    def _init_weights(self, module: torch.nn.Module) -> None:
+        """Do nothing: the parameters come from `fit` or from a file."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """The buffers' type; transformers looks for parameters, and scorers have none."""
+        """The type of the buffers, since a scorer has no parameters, where transformers would look."""
         return torch.float64
 
     @property
     def device(self) -> torch.device:
-        """Where the buffers are."""
+        """The device that the buffers are on."""
         return self.informative.device
 
     @property
     def is_fitted(self) -> bool:
-        """Whether there are parameters to score with."""
+        """Whether the scorer can score: it was fitted, or needs no fitting."""
         return self.fitted_by_nature or self.config.num_reference_speakers is not None
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether scores can be calibrated."""
+        """Whether the scorer can give calibrated scores."""
         return self.config.calibration is not None
 
     @property
@@ -100,24 +116,25 @@ class Scorer(HubModel):
         return getattr(self.config, "num_values", 2)
 
     @torch.no_grad()
-    def fit(self, counts: Counts, speakers: Sequence[str] | None = None, **options) -> "Scorer":
-        """Fit the scorer to a reference population; an earlier calibration is dropped.
+    def fit(self, counts: Counts, speakers: Sequence[str] | None = None, **options: Any) -> "Scorer":
+        """Fit the scorer to a reference population, and drop an earlier calibration.
 
-        Attributes that are never or always active in it, or whose parameters do not come out finite, carry no
-        evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out.
+        Attributes that are never or always active in the population, or whose parameters do not come out finite, carry
+        no evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out.
 
         Args:
             counts (`(speakers, attributes, 2)`): activations and non-activations of each speaker; see
                 [`speaker_counts`].
-            speakers: their names, remembered (as digests) so that nobody is calibrated or tested on them unnoticed.
-            **options: of the scorer, e.g. `n_iterations`.
+            speakers (Sequence[str], *optional*): the speakers' names. The scorer remembers digests of them, so that it
+                is noticed if they are also calibrated or tested on.
+            **options: options of this kind of scorer, e.g. `n_iterations`.
 
         Returns:
             the scorer itself.
 
         Raises:
-            ValueError: counts of another shape, negative or not finite; or another number of names.
-            UserError: no speaker with recordings.
+            ValueError: counts have another shape, are negative or not finite; or there is not one name per speaker.
+            UserError: no speaker has recordings.
         """
         counts = self._checked(counts, "counts")
         digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else name_digests(speakers)
@@ -149,7 +166,7 @@ class Scorer(HubModel):
         self.activation = torch.div(counts[..., 0], share, out=share).mean(0)
 
     def _settle_uninformative(self) -> None:
-        """Take what is not finite as uninformative, and keep a saved scorer free of NaN."""
+        """Take attributes with a parameter that is not finite as uninformative, so that no NaN is scored or saved."""
         parameters = [getattr(self, name) for name in self.parameter_names]
         for parameter in parameters:
             self.informative &= torch.isfinite(parameter).reshape(self.config.num_attributes, -1).all(1)
@@ -176,31 +193,65 @@ class Scorer(HubModel):
         trials: "Trials | None" = None,
         progress: bool = False,
     ) -> "Scorer":
-        """Fit a calibration on trials of speakers that are neither in the reference population nor in the test.
+        """Fit a calibration, which turns raw scores into likelihood ratios that mean what they say.
+
+            affine: LLR' = w LLR + b
+            fusion: LLR' = sum_i w_i LLR_i + b, with every w_i >= 0
+
+        It replaces an earlier calibration, and is saved with the scorer. `score(..., calibrated=True)` applies it.
 
         Args:
             enroll (`(sides, attributes, 2)`): counts of one side of the trials.
-            test (`(sides, attributes, 2)`): counts of the other.
+            test (`(sides, attributes, 2)`): counts of the other side.
             labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
-            method (str): `affine`, or `fusion` for one weight per attribute; see `balr_hf.scoring.calibration`.
-            enroll_speakers, test_speakers (`(trials,)`): the speakers' names; `fusion` chooses its penalty by them.
-            penalty (float, *optional*): of `fusion`, instead of choosing it.
-            trials (`Trials`, *optional*): which of `enroll` is compared with which of `test`; by default the first
-                with the first, and so on. Millions of trials between few sides then cost little memory.
+            method (str): `affine`, or `fusion` for one weight per attribute; see [`balr_hf.scoring.calibration`].
+            enroll_speakers, test_speakers (`(trials,)`, *optional*): the speakers' names. `fusion` needs them to
+            choose
+                its penalty. The scorer remembers digests of them, so that it is noticed if they are also tested on.
+            penalty (float, *optional*): the penalty of `fusion`, if it is not to be chosen.
+            trials ([`Trials`], *optional*): says which side of `enroll` is compared with which side of `test`. By
+                default, the first is compared with the first, the second with the second, and so on.
             progress (bool): show progress bars.
+
+        Inputs:
+            Without `trials`, `enroll` and `test` have one row per trial. With `trials`, they have one row per side,
+            and `labels` and speakers have one entry per trial.
 
         Returns:
             the scorer itself.
 
         Raises:
-            ValueError: as for `score`; or labels or speakers of another number of trials.
-            UserError: trials of one kind only, or scores that do not tell the kinds apart.
+            ValueError: counts are wrong, as for `score`; or trials, labels and speakers are not equally many.
+            ConfigError: the method is unknown, or `fusion` was given neither speakers nor a penalty.
+            UserError: the scorer is not fitted, all trials are of one kind, or the scores do not tell the kinds apart.
+
+        References:
+            See [`Calibration`].
+
+        Requirements:
+            Trials of both kinds, of speakers who are neither in the reference population nor in the test. They should
+            be like those of the case: the same kind of speech, and as many recordings on each side.
+
+        Recommendations:
+            Where each recording takes part in many trials, pass `trials`: then memory is needed for the counts of the
+            sides and one score per trial, not for the counts of every trial. `fusion` also needs memory for the terms
+            of at most 100,000 trials of each kind, drawn at random, which it learns from.
 
         Example:
-            >>> trials = read_trials("trials.csv")
-            >>> counts, speakers = side_counts(corpus, trials.sides), side_speakers(corpus, trials.sides)
-            >>> labels = speakers[trials.enroll] == speakers[trials.test]
-            >>> scorer.calibrate(counts, counts, labels, trials=trials)
+            >>> from balr_hf.scoring.auto import build_scorer
+            >>> from balr_hf.scoring.trials import Trials, score_trials
+            >>> rng = np.random.default_rng(0)
+            >>> shares = rng.beta(0.5, 0.5, (60, 8))  # how often each of 60 speakers activates each of 8 attributes
+            >>> active = rng.binomial(4, shares, (2, 60, 8))  # in two sets of 4 recordings of each speaker
+            >>> counts = np.stack([active, 4 - active], -1)
+            >>> scorer = build_scorer("beta", num_attributes=8).fit(counts[0, :40])
+            >>> enroll, test = counts[:, 40:]  # the 20 speakers that it was not fitted on
+            >>> trials = Trials.between(*np.divmod(np.arange(400), 20))  # each of enroll with each of test
+            >>> scorer = scorer.calibrate(enroll, test, trials.enroll == trials.test, trials=trials)
+            >>> scorer.config.calibration["num_different_speaker"]
+            380
+            >>> score_trials(scorer, enroll, trials, calibrated=True, test_counts=test).shape
+            (400,)
         """
         from balr_hf.scoring.calibration import fit_calibration
 
@@ -222,14 +273,16 @@ class Scorer(HubModel):
         trials: "Trials | None" = None,
         progress: bool = False,
     ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-        """What a calibration is fitted to: raw scores, or for `fusion` the terms of at most 100,000 trials of a kind.
+        """Compute what a calibration is fitted to.
+
+        For `affine`, these are the raw scores; for `fusion`, the terms of at most 100,000 trials of each kind.
 
         Args:
             enroll, test, labels, method, trials, progress: as for `calibrate`.
             speakers: the names of the two sides' speakers, each `(trials,)`.
 
         Returns:
-            `(evidence, labels, speakers)` as [`fit_calibration`] takes them.
+            `(evidence, labels, speakers)`, as [`fit_calibration`] takes them.
 
         Raises:
             ValueError: as for `calibrate`.
@@ -254,7 +307,14 @@ class Scorer(HubModel):
         return trial_attribute_scores(self, enroll, trials, progress, test_counts=test), labels, speakers
 
     def set_calibration(self, calibration: "Calibration") -> "Scorer":
-        """Take up a calibration in place of an earlier one."""
+        """Use a calibration, in place of an earlier one.
+
+        Args:
+            calibration ([`Calibration`]): a fitted calibration.
+
+        Returns:
+            the scorer itself.
+        """
         names = name_digests(calibration.speakers)
         weights = torch.as_tensor(calibration.weights, dtype=torch.float64, device=self.device)
         self._register_calibration(weights.expand(self.config.num_attributes).clone(), len(names))
@@ -264,7 +324,7 @@ class Scorer(HubModel):
         return self
 
     def remove_calibration(self) -> "Scorer":
-        """Forget the calibration."""
+        """Forget the calibration, if there is one; returns the scorer itself."""
         for name in ("calibration_weights", "calibration_offset", "calibration_speakers"):
             if hasattr(self, name):
                 delattr(self, name)
@@ -272,11 +332,14 @@ class Scorer(HubModel):
         return self
 
     def known_speakers(self, names: Iterable[str], role: str) -> list[str]:
-        """Which of these speakers the scorer was fitted on.
+        """Find those of some speakers on whom the scorer was fitted or calibrated.
 
         Args:
-            names: speakers.
-            role (str): `reference` (population) or `calibration`.
+            names (Iterable[str]): speakers' names.
+            role (str): `reference` for the reference population, or `calibration`.
+
+        Returns:
+            list[str]: the names that are known in this role, sorted.
         """
         known = set(getattr(self, f"{role}_speakers", torch.zeros(0)).tolist())
         names = sorted(set(names))
@@ -291,12 +354,12 @@ class Scorer(HubModel):
             calibrated (bool): apply the calibration.
 
         Returns:
-            `torch.DoubleTensor` of shape `(trials,)`: natural-log likelihood ratios. Those that are not calibrated are
-            sums over dependent attributes, and overconfident.
+            `torch.DoubleTensor` of shape `(trials,)`: natural-log likelihood ratios. Without calibration they are sums
+            over attributes that depend on one another, and so overconfident.
 
         Raises:
-            ValueError: counts of another shape, negative or not finite.
-            UserError: the scorer is not fitted, or not calibrated though that is asked for.
+            ValueError: counts have another shape, are negative or not finite; or the two sides are not equally many.
+            UserError: the scorer is not fitted, or calibrated scores are asked of one that is not calibrated.
         """
         enroll, test = self._sides(enroll, test)
         weights, offset = self._calibration(calibrated)
@@ -304,7 +367,10 @@ class Scorer(HubModel):
         return TermTable(partial(self._weighted_terms, weights), enroll, test, offset).scores(trials, trials)
 
     def attribute_scores(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
-        """The terms whose sum is `score`; calibrated, their sum and `calibration_offset` are.
+        """Compute the terms of trials, one per attribute.
+
+        The sum of a trial's terms is its score; if they are calibrated, the score is their sum plus
+        `calibration_offset`.
 
         Args:
             enroll (`(trials, attributes, 2)`): counts of one side.
@@ -321,7 +387,7 @@ class Scorer(HubModel):
         return self._weighted_terms(self._calibration(calibrated)[0], enroll, test)
 
     def score_matrix(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
-        """Score every enrollment against every test, in blocks of some thousands by a thousand.
+        """Score every enrollment against every test, in blocks, so that little memory is needed besides the result.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.
@@ -339,12 +405,15 @@ class Scorer(HubModel):
     forward = score
 
     def term_table(self, enroll: Counts, test: Counts, calibrated: bool = False) -> TermTable:
-        """What is needed to score many trials between two sets of sides.
+        """Prepare the scoring of many trials between two sets of sides.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.
             test (`(tests, attributes, 2)`): counts.
             calibrated (bool): apply the calibration, whose offset the table then adds to each score.
+
+        Returns:
+            a [`TermTable`].
 
         Raises:
             ValueError, UserError: as for `score`.
@@ -354,16 +423,16 @@ class Scorer(HubModel):
         other = checked if test is enroll else self._checked(test, "test")
         return self._term_table(*self._calibration(calibrated), checked, other)
 
-    def explain(self, enroll: Counts, test: Counts, **details) -> "Explanation":
-        """Take one trial apart: its LLR, and what each attribute adds to it.
+    def explain(self, enroll: Counts, test: Counts, **details: Any) -> "Explanation":
+        """Explain one trial: its LLR, and what each attribute adds to it.
 
         Args:
             enroll (`(attributes, 2)`): counts of one side.
             test (`(attributes, 2)`): counts of the other.
-            **details: of [`explain_trial`], e.g. `names`.
+            **details: keywords of [`explain_trial`], e.g. `names`.
 
         Returns:
-            an [`Explanation`]; calibrated if the scorer is.
+            an [`Explanation`], which is calibrated if the scorer is.
 
         Raises:
             ValueError, UserError: as for `score`.
@@ -372,7 +441,7 @@ class Scorer(HubModel):
 
         return explain_trial(self, enroll, test, **details)
 
-    def _fit(self, counts: torch.Tensor, **options) -> None:
+    def _fit(self, counts: torch.Tensor, *args: Any, **options: Any) -> None:
         raise NotImplementedError
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
@@ -381,7 +450,7 @@ class Scorer(HubModel):
     def _term_table(
         self, weights: torch.Tensor | None, offset: float, enroll: torch.Tensor, test: torch.Tensor
     ) -> TermTable:
-        """By a table of states, since a term depends on nothing but the two sides' counts of its attribute."""
+        """Make a table of states, since a term depends only on the two sides' counts of its attribute."""
         return term_table_of(partial(self._weighted_terms, weights), enroll, test, offset)
 
     @torch.no_grad()
@@ -391,7 +460,7 @@ class Scorer(HubModel):
         return terms if weights is None else terms * weights
 
     def _calibration(self, calibrated: bool) -> tuple[torch.Tensor | None, float]:
-        """The attributes' weights and the offset."""
+        """The attributes' weights, None if they are all 1, and the offset."""
         if not calibrated:
             return None, 0.0
         if not self.is_calibrated:

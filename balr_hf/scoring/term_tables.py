@@ -1,9 +1,10 @@
-"""Many trials between few sides: terms looked up rather than computed, and sums of terms as matrix products.
+"""Many trials between few sides: terms are looked up rather than computed, and sums of terms are matrix products.
 
-A side's counts of an attribute take few values: two, if it is one recording. So all terms between two sets of sides
-are in a small table, states x states x attributes, whatever the scorer. With `E[s]` the 0/1 matrix of the enrollments
-in state `s`, and `W[s]` the terms of the tests against that state, the scores of all pairs are the sum over `s` of
-`E[s] W[s]^T`: one matrix product for each state but one.
+A side's counts of an attribute take few values: two, if the side is one recording. Such a value is called a state. So
+all the terms between two sets of sides are in a small table, states x states x attributes, whatever the scorer. If
+`E[s]` is the 0/1 matrix that says in which attributes each enrollment is in state `s`, and `W[s]` holds the terms of
+the tests against that state, then the scores of all pairs are the sum over `s` of `E[s] W[s]^T`. This takes one matrix
+product per state, save for one state.
 """
 
 from collections.abc import Callable
@@ -13,47 +14,63 @@ import torch
 Terms = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 States = tuple[torch.Tensor, torch.Tensor]
 
-# Tests, and enrollments, of a block of a score matrix.
+# Numbers of tests and of enrollments in a block of a score matrix.
 BLOCK_SIDES, MATRIX_ROWS = 1024, 8192
 
-# Numbers that a table of terms, or of scores to pick from, may hold (float64: 128 MiB); and terms one by one (8 MiB).
+# The most numbers that a table of terms, or a matrix of scores to pick from, may hold (128 MiB in float64), and the
+# most counts whose terms are computed together where there is no table (8 MiB).
 TABLE_ELEMENTS = 2**24
 BLOCK_ELEMENTS = 2**20
 
-# Distinct counts beyond which they are not told apart.
+# With more distinct counts than this, no states are numbered.
 MOST_STATES = 2**16
 
-# A trial alone costs about as much as so many entries of a matrix product.
+# A trial that is scored on its own costs about as much as this many entries of a matrix product.
 PAIR_COST = 100
 
 
 class TermTable:
-    """Terms of trials between two sets of sides, each computed from the counts: what always works.
+    """Terms of trials between two sets of sides, each computed from the counts, which works for every scorer.
 
     Args:
-        terms: counts of two sides `(n, attributes, k)` each -> terms `(n, attributes)`.
+        terms: turns the counts of two sides, `(n, attributes, k)` each, into terms `(n, attributes)`.
         enroll (`(enrollments, attributes, k)`): counts.
         test (`(tests, attributes, k)`): counts.
-        offset (float): what a calibration adds to each sum of terms.
+        offset (float): what a calibration adds to each sum of terms, in natural-log units.
     """
 
-    # Matrix products that the scores of all pairs take; None if they are not made of such.
+    # How many matrix products the scores of all pairs take; None if they are not computed by matrix products.
     products: int | None = None
 
     def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset: float = 0.0):
         self._terms, self.enroll, self.test, self.offset = terms, enroll, test, offset
 
     def terms(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Terms of the trials `(rows[n], columns[n])`: `(n, attributes)`. Their sum and `offset` make a score."""
+        """Compute terms of trials, whose sum plus `offset` is the score.
+
+        Args:
+            rows (int `(n,)`): the number of each trial's enrollment.
+            columns (int `(n,)`): the number of each trial's test.
+
+        Returns:
+            `(n, attributes)`: natural-log likelihood ratios.
+        """
         return self._terms(self.enroll[rows], self.test[columns])
 
     @torch.no_grad()
     def scores(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Scores of the trials `(rows[n], columns[n])`, the offset included: `(n,)`."""
+        """Compute scores of trials, the offset included.
+
+        Args:
+            rows, columns (int `(n,)`): as for `terms`.
+
+        Returns:
+            `(n,)`: natural-log likelihood ratios.
+        """
         return self._sums(rows, columns).add_(self.offset)
 
     def _sums(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Sums of the trials' terms: `(n,)`."""
+        """Sums of the trials' terms, `(n,)`: as matrix products where these cost less than the trials one by one."""
         if self.products is None:
             return self._one_by_one(rows, columns)
         (rows, row), (columns, column) = _numbered(rows, len(self.enroll)), _numbered(columns, len(self.test))
@@ -72,7 +89,7 @@ class TermTable:
 
     @torch.no_grad()
     def matrix(self) -> torch.Tensor:
-        """Scores of every enrollment against every test, the offset included: `(enrollments, tests)`."""
+        """Compute the scores of every enrollment against every test, the offset included: `(enrollments, tests)`."""
         rows, columns = (torch.arange(len(side), device=side.device) for side in (self.enroll, self.test))
         matrix = self.enroll.new_empty(len(rows), len(columns))
         if matrix.numel():
@@ -86,7 +103,7 @@ class TermTable:
             self._write_block(block, rows, some)
 
     def _write_block(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:
-        """As [`_write`], for few tests."""
+        """Do what `_write` does, for at most `BLOCK_SIDES` tests."""
         pairs = torch.cartesian_prod(rows, columns).reshape(-1, 2)
         out.copy_(self._one_by_one(pairs[:, 0], pairs[:, 1]).reshape(out.shape))
 
@@ -97,11 +114,11 @@ class TermTable:
 
 
 class StateTable(TermTable):
-    """As [`TermTable`], through the table of states.
+    """A [`TermTable`] that looks terms up in the table of states.
 
     Args:
         terms, enroll, test, offset: as for [`TermTable`].
-        enroll_states, test_states: of [`count_states`].
+        enroll_states, test_states: what [`count_states`] returns for `enroll` and for `test`.
     """
 
     def __init__(
@@ -141,7 +158,14 @@ class StateTable(TermTable):
         states: torch.Tensor,
         swapped: bool = False,
     ) -> None:
-        """Write scores to `out (len(few_codes), len(codes))`; the loop is over the states of the first."""
+        """Write sums of terms to `out (len(few_codes), len(codes))`, in a loop over the states of the first set.
+
+        Args:
+            out: where to write.
+            few_codes, few_states: the set of sides with fewer states.
+            codes, states: the other set.
+            swapped (bool): whether the first set is of tests, rather than of enrollments.
+        """
         codes = codes.long()
         first = self._against(few_states[0], states, swapped).gather(0, codes)
         out.copy_(first.sum(-1).expand_as(out))
@@ -151,7 +175,7 @@ class StateTable(TermTable):
                 out.addmm_(has.to(first.dtype), (self._against(state, states, swapped).gather(0, codes) - first).T)
 
     def _against(self, state: torch.Tensor, states: torch.Tensor, swapped: bool = False) -> torch.Tensor:
-        """Terms of one state against others, in every attribute: `(states, attributes)`."""
+        """Terms of one state against each of others, for every attribute: `(states, attributes)`."""
         attributes = self.enroll.shape[1]
         sides = [s.unsqueeze(-2).expand(len(states), attributes, -1) for s in (state.expand_as(states), states)]
         return self._terms(*(reversed(sides) if swapped else sides))
@@ -161,14 +185,14 @@ class StateTable(TermTable):
 
 
 def _numbered(index: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `index.unique(return_inverse=True)`, of numbers below `count` and without sorting them."""
+    """Do what `index.unique(return_inverse=True)` does, without sorting; all numbers must be below `count`."""
     present = index.flatten().bincount(minlength=count) > 0
     rank = (present.cumsum(0) - 1).to(index.dtype)
     return present.nonzero()[:, 0], rank[index.long()]
 
 
 def term_table_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset: float = 0.0) -> TermTable:
-    """[`StateTable`] where counts repeat, as whole numbers do, else [`TermTable`]."""
+    """Make a [`StateTable`] if the counts are whole numbers of few distinct values, and a [`TermTable`] otherwise."""
     states = count_states(enroll)
     other = states if test is enroll else count_states(test)
     if states is None or other is None or not len(enroll) or not len(test):
@@ -177,14 +201,14 @@ def term_table_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset
 
 
 def count_states(counts: torch.Tensor) -> States | None:
-    """Number the distinct counts of an attribute.
+    """Number the distinct counts that an attribute can have.
 
     Args:
         counts (`(sides, attributes, k)`): not negative.
 
     Returns:
-        `(codes, states)`: int32 `(sides, attributes)`; and the counts that each code stands for, `(states, k)`. None
-        where counts are not whole numbers, or too many.
+        `(codes, states)`: the number of each count, int32 `(sides, attributes)`; and the counts that each number
+        stands for, `(states, k)`. None if the counts are not whole numbers, or too many of them are distinct.
     """
     if not counts.numel():
         return None

@@ -1,4 +1,4 @@
-"""Trial lists: which recordings are compared with which."""
+"""Trial lists, which say which recordings are compared, and their scores."""
 
 import csv
 from collections.abc import Iterator
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 
 class TrialScorer(Protocol):
-    """What scoring a trial list needs of a [`Scorer`]."""
+    """What scoring a trial list needs from a scorer; a [`Scorer`] has it."""
 
     config: "ScorerConfig"
 
     def term_table(self, enroll: "Counts", test: "Counts", calibrated: bool = False) -> "TermTable": ...
 
 
-# Trials that are scored together, and whose terms are.
+# How many trials are scored together, and of how many the terms are computed together.
 SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
 
 
 @dataclass
 class Trials:
-    """A trial list, and the distinct sides that its trials are made of.
+    """A trial list, and the distinct sides that its trials are between.
 
     Attributes:
-        header: the file's column names.
-        rows: the file's rows, as read.
+        header: the column names of the file.
+        rows: the rows of the file, as they were read.
         sides: the distinct sides, each a list of recording ids.
         enroll: int `(trials,)`, the number of each trial's enrollment side.
         test: int `(trials,)`, the number of each trial's test side.
@@ -57,25 +57,36 @@ class Trials:
 
     @classmethod
     def between(cls, enroll: np.ndarray, test: np.ndarray) -> "Trials":
-        """Trials between sides that are known by their numbers only, int `(trials,)` each."""
+        """Make trials between sides that are known by their numbers only.
+
+        Args:
+            enroll (int `(trials,)`): the number of each trial's enrollment side.
+            test (int `(trials,)`): the number of each trial's test side.
+        """
         return cls([], [], [], np.asarray(enroll), np.asarray(test))
 
     def select(self, kept: np.ndarray) -> "Trials":
-        """Some of the trials, by their positions, between the same sides."""
+        """Keep the trials at some positions, int `(kept,)`; the sides stay as they are."""
         rows = [self.rows[position] for position in kept] if self.rows else []
         return Trials(self.header, rows, self.sides, self.enroll[kept], self.test[kept])
 
 
 def read_trials(path: str | Path, sep: str = "\t") -> Trials:
-    """Read a trial list: a header, then rows of two sides, each a comma-separated list of recording ids.
+    """Read a trial list: a header, then rows with two sides, each a comma-separated list of recording ids.
+
+    The sides are in the columns `enrollment` and `test`, in upper or lower case. If the file lacks one of them, they
+    are in the first two columns.
 
     Args:
-        path: the file.
-        sep (str): what separates the columns. The columns `enrollment` and `test` (any case) are used, else the first
-            two.
+        path (str or Path): the file.
+        sep (str): the character that separates the columns.
+
+    Returns:
+        [`Trials`].
 
     Raises:
-        UserError: missing, empty, fewer than two columns, or a row with an empty side.
+        ConfigError: `sep` is not one character.
+        UserError: the file is missing, is empty, has fewer than two columns, or has a row with an empty side.
     """
     path = Path(path)
     if not path.is_file():
@@ -111,13 +122,13 @@ def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarr
 
     Args:
         dataset (`datasets.Dataset`): a corpus with `id` and `ba`.
-        sides: lists of recording ids.
+        sides (list[list[str]]): the ids of each side's recordings.
 
     Returns:
-        float64 `(sides, attributes, 2)`: activations, non-activations.
+        float64 `(sides, attributes, 2)`: numbers of activations and of non-activations.
 
     Raises:
-        UserError: ids that are not in the corpus or have no attributes, all named.
+        UserError: recordings are not in the corpus, or have no attributes; the message names them.
     """
     bits, present = vector_matrix(dataset, "ba")
     rows = _rows(dataset, sides, present, "attributes (run balr binarize first)")
@@ -128,7 +139,18 @@ def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarr
 
 
 def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray:
-    """The mean of each side's length-normalised embeddings, float32 `(sides, values)`."""
+    """Average the length-normalised embeddings of each side's recordings.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id` and `embedding`.
+        sides (list[list[str]]): the ids of each side's recordings.
+
+    Returns:
+        float64 `(sides, values)`.
+
+    Raises:
+        UserError: recordings are not in the corpus, or have no embedding; the message names them.
+    """
     embeddings, present = vector_matrix(dataset, "embedding")
     rows = _rows(dataset, sides, present, "an embedding")
     embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-12)
@@ -137,10 +159,17 @@ def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.n
 
 
 def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray | None:
-    """Whose recordings each side has: names `(sides,)`; None if not every side's speaker is known.
+    """Find the speaker of each side.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id`, and `speaker` if speakers are known.
+        sides (list[list[str]]): the ids of each side's recordings.
+
+    Returns:
+        the speakers' names `(sides,)`; None if the speaker of any side is unknown.
 
     Raises:
-        UserError: a side with recordings of several speakers.
+        UserError: a side has recordings of several speakers.
     """
     if "speaker" not in dataset.column_names:
         return None
@@ -155,10 +184,17 @@ def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.nda
 
 
 def trial_labels(dataset: "datasets.Dataset", trials: Trials) -> np.ndarray | None:
-    """Which trials compare a speaker with themselves: bool `(trials,)`; None if not every side's speaker is known.
+    """Find the trials whose two sides are of the same speaker.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id`, and `speaker` if speakers are known.
+        trials ([`Trials`]): the trial list.
+
+    Returns:
+        bool `(trials,)`; None if the speaker of any side is unknown.
 
     Raises:
-        UserError: a side with recordings of several speakers.
+        UserError: a side has recordings of several speakers.
     """
     speakers = side_speakers(dataset, trials.sides)
     return None if speakers is None else speakers[trials.enroll] == speakers[trials.test]
@@ -175,11 +211,13 @@ def score_trials(
     """Score a trial list.
 
     Args:
-        scorer: a fitted [`Scorer`].
-        counts: of `trials.sides`; see [`side_counts`].
+        scorer ([`Scorer`]): a fitted scorer.
+        counts (`(sides, attributes, 2)`): counts of `trials.sides`; see [`side_counts`].
+        trials ([`Trials`]): the trial list.
         calibrated (bool): apply the scorer's calibration.
         progress (bool): show a progress bar.
-        test_counts (*optional*): counts of the sides that `trials.test` numbers, if those are others than `counts`.
+        test_counts (`(sides, attributes, 2)`, *optional*): counts of the sides to which the numbers in `trials.test`
+            refer, if these are not the sides of `counts`.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
@@ -198,7 +236,14 @@ def trial_attribute_scores(
     progress: bool = False,
     test_counts: "Counts | None" = None,
 ) -> np.ndarray:
-    """The attributes' terms of a trial list, float32 `(trials, attributes)`: raw natural-log likelihood ratios."""
+    """Compute the terms of a trial list, whose sums over the attributes are the raw scores.
+
+    Args:
+        scorer, counts, trials, progress, test_counts: as for [`score_trials`].
+
+    Returns:
+        float32 `(trials, attributes)`: raw natural-log likelihood ratios.
+    """
     table = scorer.term_table(counts, counts if test_counts is None else test_counts)
     terms = np.empty((len(trials), scorer.config.num_attributes), dtype=np.float32)
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Scoring"):
@@ -214,7 +259,15 @@ def mean_terms(
     calibrated: bool = False,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each attribute adds on average: float64 `(attributes,)` over same-speaker trials, and over the others."""
+    """Average the terms of each attribute over the trials of one speaker, and over those of two.
+
+    Args:
+        scorer, counts, trials, calibrated, progress: as for [`score_trials`].
+        labels (bool `(trials,)`): whether a trial is of one speaker.
+
+    Returns:
+        `(same, different)`: float64 `(attributes,)` each, natural-log likelihood ratios; 0 if no trial is such.
+    """
     table = scorer.term_table(counts, counts, calibrated)
     sums = np.zeros((2, scorer.config.num_attributes))
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Averaging terms"):
@@ -226,7 +279,11 @@ def mean_terms(
 def _blocks(
     trials: Trials, block: int, progress: bool, what: str
 ) -> "Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]":
-    """Some trials at a time, those of an enrollment together: which they are, and the numbers of their sides."""
+    """Go through the trials in blocks, in the order of their enrollments.
+
+    Yields:
+        `(part, rows, columns)`: the positions of some trials, and the numbers of their two sides.
+    """
     import torch
 
     order = np.argsort(trials.enroll, kind="stable")
@@ -238,7 +295,15 @@ def _blocks(
 
 
 def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep: str = "\t") -> None:
-    """Write the trial list with further columns of figures `(trials,)`, in float32 precision."""
+    """Write a trial list with further columns.
+
+    Args:
+        path (Path): the file to write.
+        trials ([`Trials`]): the trial list, as it was read.
+        columns (dict[str, np.ndarray]): the names of the further columns, and their figures `(trials,)`, which are
+            written in float32 precision.
+        sep (str): the character that separates the columns.
+    """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=sep, lineterminator="\n")
         writer.writerow([*trials.header, *columns])
@@ -249,6 +314,7 @@ def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep
 
 
 def _rows(dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:
+    """Find the rows of each side's recordings; an error names those that are not there or are not `present`."""
     row_of = {name: row for row, name in enumerate(dataset["id"])}
     names = dict.fromkeys(name for side in sides for name in side)
     unknown = [name for name in names if name not in row_of]
@@ -261,7 +327,7 @@ def _rows(dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarr
 
 
 def _sums(values: np.ndarray, positions: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
-    """Sums of `values[positions]` over consecutive runs as long as each of `rows`."""
+    """Add up `values[positions]` over consecutive runs, each as long as the entry of `rows` for it."""
     starts = np.cumsum([0, *(len(side) for side in rows[:-1])])
     dtype = np.int64 if values.dtype == bool else values.dtype
     return np.add.reduceat(values[positions], starts, axis=0, dtype=dtype)

@@ -143,7 +143,7 @@ class MinedLoss(AutoEncoderLoss):
         weight (float): factor in the total loss.
 
     Raises:
-        ConfigError: an unknown type of triplets.
+        ConfigError: the type of triplets is unknown.
     """
 
     def __init__(self, margin: float, type_of_triplets: str, weight: float):
@@ -191,7 +191,7 @@ class TripletMarginLoss(MinedLoss):
         >>> labels, bits = torch.tensor([0, 0, 1, 1]), torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 1]])
         >>> embeddings = torch.zeros(4, 8)
         >>> round(loss(embeddings, labels, bits, embeddings, bits).item(), 2)  # each speaker is like the other
-        1.46
+        0.76
         >>> loss.get_config_dict()
         {'weight': 1.0, 'margin': 0.3, 'type_of_triplets': 'all'}
     """
@@ -359,8 +359,14 @@ LOSSES: dict[str, type[AutoEncoderLoss]] = {
 def loss_class(name: str) -> type[AutoEncoderLoss]:
     """The loss of a short name (`mse`), or of the path of a class of your own (`my_package.losses.MyLoss`).
 
+    Args:
+        name (str): a short name or the path of a class.
+
+    Returns:
+        the class.
+
     Raises:
-        ConfigError: an unknown name, or a path of no subclass of [`AutoEncoderLoss`].
+        ConfigError: the name is unknown, or the path does not name a subclass of [`AutoEncoderLoss`].
     """
     if name in LOSSES:
         return LOSSES[name]
@@ -373,14 +379,14 @@ def build_losses(settings: Mapping[str, Any]) -> list[AutoEncoderLoss]:
     """Make losses from their names and settings.
 
     Args:
-        settings: for each loss its name, or the path of a class of your own; and its settings: the constructor's
-            keywords as a dict, one of the dataclasses of [`balr_hf.training.arguments`], or None for the defaults.
+        settings: the name of each loss, or the path of a class of your own -> its settings: the constructor's keywords
+            as a dict, one of the dataclasses of [`balr_hf.training.arguments`], or None for the defaults.
 
     Returns:
         the losses, in the same order.
 
     Raises:
-        ConfigError: an unknown loss, a setting that it does not have, or a value that it refuses.
+        ConfigError: a loss is unknown, does not have a setting, or refuses its value.
 
     Example:
         >>> [loss.name for loss in build_losses({"mse": None, "arcface": {"weight": 0.01}})]

@@ -6,6 +6,7 @@ dropped) so that every process gets as many. The same seed and epoch give the sa
 
 import inspect
 from collections.abc import Iterator
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -13,6 +14,32 @@ from torch.utils.data import Sampler
 
 from balr_hf.class_paths import import_class
 from balr_hf.errors import ConfigError, UserError
+
+
+class BatchSampler(Protocol):
+    """What training needs from a sampler, which yields one list of row numbers per batch."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[int]]: ...
+
+
+class SamplerClass(Protocol):
+    """How training makes a sampler: the class is called with these arguments; see [`sampler_class`]."""
+
+    def __call__(
+        self,
+        labels: torch.Tensor,
+        N_classes_per_batch: int,
+        /,
+        *,
+        M_samples_per_class: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+    ) -> BatchSampler: ...
 
 
 class SpeakerBatchSampler(Sampler[list[int]]):
@@ -38,8 +65,8 @@ class SpeakerBatchSampler(Sampler[list[int]]):
         epoch (int): set by `set_epoch`.
 
     Raises:
-        ConfigError: N or M below 1, or a batch size that is not N x M.
-        UserError: fewer speakers than N.
+        ConfigError: N or M is below 1, or the batch size is not N x M.
+        UserError: there are fewer speakers than N.
     """
 
     def __init__(
@@ -187,19 +214,19 @@ class ShuffledBatchSampler(Sampler[list[int]]):
             yield rows[start : min(start + self.batch_size, self.num_rows)].tolist()
 
 
-SAMPLERS: dict[str, type[SpeakerBatchSampler]] = {
+SAMPLERS: dict[str, SamplerClass] = {
     "RandomNxMSampler": RandomNxMSampler,
     "ExhaustiveNxMSampler": ExhaustiveNxMSampler,
 }
-# Where BALR has its samplers: paths of settings that were written for it name ours.
+# The module of BALR's samplers. Settings that were written for BALR name them by their path, and get ours.
 BALR_SAMPLERS = "balr.samplers."
 
-# What the trainer makes a sampler with, beside the labels and N.
+# The keywords that the trainer makes a sampler with, besides the labels and N.
 SAMPLER_KEYWORDS = ("M_samples_per_class", "batch_size", "shuffle", "seed")
 
 
-def sampler_class(name: str | None) -> type[Sampler[list[int]]] | None:
-    """The sampler of a name, of BALR's class path, or of the path of a class of your own; None for `none`.
+def sampler_class(name: str | None) -> SamplerClass | None:
+    """The sampler of a short name, of BALR's class path, or of the path of a class of your own.
 
     A class of your own (`my_package.samplers.MySampler`) must be a `torch.utils.data.Sampler`
 
@@ -209,13 +236,16 @@ def sampler_class(name: str | None) -> type[Sampler[list[int]]] | None:
     - that has `set_epoch(epoch)`, called before each epoch, and gives the same batches for the same seed and epoch,
       since a run cannot be resumed exactly otherwise.
 
-    A subclass of [`SpeakerBatchSampler`] has all that but the batches.
+    A subclass of [`SpeakerBatchSampler`] has all this, except for the batches themselves and their number.
 
     Args:
-        name (str, *optional*): e.g. `RandomNxMSampler`.
+        name (str, *optional*): e.g. `RandomNxMSampler`, or `none`.
+
+    Returns:
+        the class; None for `none`.
 
     Raises:
-        ConfigError: an unknown name, or a class that is no such sampler.
+        ConfigError: the name is unknown, or the class is not such a sampler.
     """
     if name is None or str(name).lower() in ("none", "null", ""):
         return None
@@ -237,11 +267,15 @@ def sampler_class(name: str | None) -> type[Sampler[list[int]]] | None:
             f"data.sampler={name} cannot be made with (labels, N_classes_per_batch, {', '.join(SAMPLER_KEYWORDS)}): "
             f"{error}"
         ) from error
-    return found
+    return cast("SamplerClass", found)
 
 
-def check_batches(sampler: Sampler[list[int]], name: str) -> None:
+def check_batches(sampler: BatchSampler, name: str) -> None:
     """Check that a sampler of the user's own yields batches.
+
+    Args:
+        sampler ([`BatchSampler`]): the sampler.
+        name (str): what the settings call it, for the message.
 
     Raises:
         ConfigError: it yields something other than lists of row numbers, or nothing.
@@ -252,7 +286,8 @@ def check_batches(sampler: Sampler[list[int]], name: str) -> None:
 
 
 def _choose(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` offsets below each of `sizes`: distinct ones where there are enough, else all in turn, shuffled.
+    """Draw `count` offsets below each of `sizes`: distinct ones if there are enough, else all of them in turn,
+    shuffled.
 
     Returns:
         int array `(len(sizes), count)`.

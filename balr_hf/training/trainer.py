@@ -19,7 +19,7 @@ import transformers
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
@@ -33,7 +33,7 @@ from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_j
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
-from balr_hf.training.samplers import SAMPLERS, ShuffledBatchSampler, check_batches, sampler_class
+from balr_hf.training.samplers import SAMPLERS, BatchSampler, ShuffledBatchSampler, check_batches, sampler_class
 
 if TYPE_CHECKING:
     import datasets
@@ -53,9 +53,9 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
     """Embeddings and speaker numbers as two tensors; a whole batch is gathered at once.
 
     Args:
-        corpus (`datasets.Dataset`): has `embedding` and `speaker`; rows that lack one of them are skipped, with one
-            warning.
-        device: where the tensors are held.
+        corpus (`datasets.Dataset`): a corpus with `embedding` and `speaker`. Rows that lack one of them are skipped,
+            with one warning for all.
+        device (*optional*): where the tensors are held.
         name (str): what the set is called in messages.
     """
 
@@ -88,7 +88,10 @@ def process_state(device: str | torch.device | None = None) -> accelerate.Partia
     """Join the processes that `accelerate launch` or `torchrun` started.
 
     Args:
-        device (str, *optional*): `cpu` keeps the GPUs out of it; any other leaves the choice to Accelerate.
+        device (str, *optional*): `cpu` for training without GPUs; with any other value Accelerate chooses.
+
+    Returns:
+        `accelerate.PartialState`
     """
     # Without cpu=True, processes on a machine without GPUs would each train alone.
     cpu = str(device) == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
@@ -121,13 +124,14 @@ class BinaryAttributeEncoderTrainer:
         val_period (int): validate every so many epochs, and after the last one.
         state_period (int): write `last/` and `state/` every so many epochs, and at each validation. That takes some
             25 ms with the default sizes; a larger period pays where epochs are as short as that.
-        device (str, *optional*): `cpu` keeps the GPUs out of it; any other leaves the choice to Accelerate.
+        device (str, *optional*): `cpu` for training without GPUs; with any other value Accelerate chooses.
         mixed_precision (str): `no`, `fp16` or `bf16`.
         gradient_accumulation_steps (int): number of batches per step of the optimizer.
         cuda_graph (bool): capture a step as a CUDA graph and replay it, rather than launch its operations one by one.
             For one GPU, full precision, and losses that do the same work whatever the batch holds (`MSELoss`).
         log_with (str): name of an Accelerate tracker, or `none`.
-        resume_from (Path, *optional*): the folder of an interrupted run to go on with (with more epochs, if wanted).
+        resume_from (Path, *optional*): the folder of an interrupted run that is to be continued. The number of epochs
+            may be larger than it was then.
 
     Attributes:
         save_dir (Path): the run's folder; None until `train` has made it.
@@ -252,14 +256,14 @@ class BinaryAttributeEncoderTrainer:
         """Upload the best model with its card, history and curves, from the main process; the others do nothing.
 
         Args:
-            repo_id (str): `name/repository`; made if there is none.
-            **options: of [`balr_hf.hub.publishing.publish_model`], e.g. `private`, `revision`, `datasets`.
+            repo_id (str): `name/repository`; the repository is made if it does not exist.
+            **options: keywords of [`balr_hf.hub.publishing.publish_model`], e.g. `private`, `revision`, `datasets`.
 
         Returns:
             `huggingface_hub.CommitInfo`, or None in other processes.
 
         Raises:
-            UserError: nothing was trained yet, or the Hub refuses or cannot be reached.
+            UserError: nothing was trained yet, or the Hub cannot be reached or refuses the upload.
         """
         from balr_hf.hub.publishing import publish_model
 
@@ -388,7 +392,7 @@ class BinaryAttributeEncoderTrainer:
             for group in self.optimizer.param_groups:  # the saved ones are those of the run before
                 group["capturable"] = cuda_graph
 
-    def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> Sampler[list[int]]:
+    def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
         data, kind = self.data_config, sampler_class(self.data_config.sampler)
         if kind is None:
             return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
@@ -401,8 +405,14 @@ class BinaryAttributeEncoderTrainer:
                     *(name, speakers, wanted, speakers, data.M_samples_per_class),
                 )
             wanted, size = speakers, speakers * data.M_samples_per_class
-        options: dict[str, Any] = {"M_samples_per_class": data.M_samples_per_class, "batch_size": size}
-        sampler = kind(dataset.labels, wanted, shuffle=data.shuffle, seed=self.seed, **options)  # type: ignore[call-arg]
+        sampler = kind(
+            dataset.labels,
+            wanted,
+            M_samples_per_class=data.M_samples_per_class,
+            batch_size=size,
+            shuffle=data.shuffle,
+            seed=self.seed,
+        )
         if kind not in SAMPLERS.values():
             check_batches(sampler, str(data.sampler))
         return sampler
@@ -460,7 +470,7 @@ class BinaryAttributeEncoderTrainer:
                 model.save_pretrained(temporary)
 
     def _record(self, validation: dict | None) -> dict:
-        """What a model's configuration and card say of its training."""
+        """What a model's configuration and card say about its training."""
         of_weights = ("input_dim", "internal_dim")
         record = {name: value for name, value in self.settings.items() if name not in of_weights}
         return record | {
@@ -526,8 +536,8 @@ def _names(losses: Sequence[AutoEncoderLoss]) -> str:
 
 
 def _describe(dataset: SpeakerEmbeddings) -> dict:
-    digest = hashlib.blake2b(memoryview(dataset.embeddings.cpu().numpy()), digest_size=8)
-    digest.update(memoryview(dataset.labels.cpu().numpy()))
+    digest = hashlib.blake2b(dataset.embeddings.cpu().numpy().data, digest_size=8)
+    digest.update(dataset.labels.cpu().numpy().data)
     speakers = int(dataset.labels.unique().numel())
     return {"recordings": len(dataset), "speakers": speakers, "digest": digest.hexdigest()}
 

@@ -219,7 +219,7 @@ def test_bad_vector_files_are_skipped_and_named(balr, few):
     ("words", "status", "message"),
     [
         (["extract", "nothing.csv"], 1, "no such file or folder: nothing.csv"),
-        (["extract", "{few}", "--device", "cuda"], 2, "device cuda asked for, but torch finds no CUDA GPUs here"),
+        (["extract", "{few}", "--device", "cuda"], 2, "device cuda was asked for, but torch finds no CUDA GPUs here"),
         (["extract", "{few}", "--device", "gpu"], 2, "unknown device 'gpu': expected cpu, cuda"),
         (
             ["extract", "{few}", "data.size=3"],

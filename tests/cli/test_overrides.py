@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from balr_hf.cli import binarize, explain, extract, score_train, score_trials, train
+from balr_hf.cli import binarize, explain, extract, push, score_train, score_trials, train
 from balr_hf.cli.models import load_embedder, scorer_configuration, scorer_name
 from balr_hf.errors import ConfigError, UserError
 
@@ -52,6 +52,28 @@ def test_settings_without_effect_are_accepted_and_said(command, words, caplog):
     command.COMMAND.parse(words)
     for override in [word for word in words if "=" in word]:
         assert f"{override} has no effect" in caplog.text
+
+
+def test_settings_that_a_command_does_not_use_are_said(caplog):
+    extract.COMMAND.parse(["x", "data.batch_size=8", "data.M_samples_per_class=4", "--sampler", "nxm"])
+    assert "No effect in balr extract: data.M_samples_per_class, data.sampler" in caplog.text
+    caplog.clear()
+    binarize.COMMAND.parse(["x", "data.batch_size=8"])
+    assert "No effect in balr binarize: data.batch_size" in caplog.text
+    caplog.clear()
+    train.COMMAND.parse(["a", "b", "data.batch_size=8"])
+    extract.COMMAND.parse(["x", "data.num_workers=2"])
+    assert not caplog.text
+
+
+def test_a_new_scorer_is_fitted_without_an_old_one(balr, few):
+    status, said = balr("score", "train", few, "scorer.checkpoint_path=runs/scorer/train")
+    assert status == 2 and "score train fits a new scorer, and reads none" in said
+
+
+def test_formats_may_be_repeated_in_either_form():
+    for words in (["--audio-formats", "wav", "--audio-formats=flac"], ["--audio-formats=wav", "--audio-formats=flac"]):
+        assert extract.COMMAND.parse(["x", *words]).audio_formats == ("wav", "flac")
 
 
 @pytest.mark.parametrize(
@@ -229,6 +251,22 @@ def test_help_is_in_groups_and_offers_nothing_that_is_refused(capsys):
             assert f"{path}.{key}" not in ("trainer.losses.losses", "scorer.scorer")
 
 
+def test_help_says_which_settings_count_and_can_be_copied(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    texts = {}
+    for command in (extract, binarize, train, push):
+        with pytest.raises(SystemExit):
+            command.COMMAND.parse(["--help"])
+        texts[command] = capsys.readouterr().out
+        settings, examples = texts[command].split("examples:\n")
+        assert examples == command.COMMAND.epilog.removeprefix("examples:\n") + "\n"
+        assert max(map(len, settings.split("positional arguments:")[0].splitlines()[1:])) < 60
+    assert "extract uses batch_size" in texts[extract]
+    assert "have no effect here" in " ".join(texts[binarize].split())
+    assert "trainer.losses.arcface.*: ArcFace speaker" in texts[train]
+    assert texts[push].startswith("usage: balr push [OPTIONS] SOURCE REPO\n")
+
+
 @pytest.fixture
 def wespeaker_folder(tmp_path):
     """A folder as WeSpeaker's downloads are."""
@@ -349,4 +387,4 @@ def test_completion_is_installed_for_the_shell(balr, tmp_path, monkeypatch):
 
 def test_completion_needs_no_torch(run_python):
     code = "import sys; from balr_hf.cli.completion import parser; parser(); assert 'torch' not in sys.modules"
-    run_python("-c", code)
+    run_python("-c", code, cold=True)

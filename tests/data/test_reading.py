@@ -3,10 +3,13 @@ import datetime
 import logging
 import pickle
 import wave
+import zipfile
 from pathlib import Path
 
 import datasets
+import huggingface_hub
 import numpy as np
+import pyarrow
 import pytest
 
 from balr_hf.audio import AUDIO_FORMATS, load_audio
@@ -599,6 +602,60 @@ def test_hub_dataset_that_cannot_be_reached_is_one_clear_error(name, tmp_path, m
     message = str(error.value)
     assert message.startswith(f"{name.split(':')[0]} is neither a file or folder nor a dataset on the Hub")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "bug", [TypeError("a bug"), AttributeError("a bug"), KeyError("a bug"), ValueError("a bug"), RuntimeError("a bug")]
+)
+def test_a_bug_while_a_hub_dataset_is_loaded_is_not_told_as_the_users_error(monkeypatch, bug):
+    def fail(*_, **__):
+        raise bug
+
+    monkeypatch.setattr(datasets.load, "dataset_module_factory", fail)
+    with pytest.raises(type(bug)) as caught:
+        load_corpus("some/corpus")
+    assert caught.value is bug
+
+
+def test_a_plain_error_that_datasets_raises_is_the_users_error(tmp_path, monkeypatch):
+    builder = datasets.load_dataset_builder
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "train.csv").write_text("id\na\n")
+
+    def load_dataset(path, **hub):
+        return builder(str(tmp_path / "theirs"), **hub)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    message = r"some/corpus is neither a file or folder nor a dataset on the Hub \(BuilderConfig 'clean' not found"
+    with pytest.raises(UserError, match=message):
+        load_corpus("some/corpus/clean")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError("not yours"), "is neither a file or folder nor a dataset on the Hub"),
+        (
+            datasets.exceptions.DatasetNotFoundError("not there"),
+            "is neither a file or folder nor a dataset on the Hub",
+        ),
+        (
+            huggingface_hub.errors.CorruptedCacheException("odd"),
+            "is neither a file or folder nor a dataset on the Hub",
+        ),
+        (datasets.exceptions.DatasetGenerationError("bad rows"), "cannot be read, or is damaged"),
+        (pyarrow.ArrowInvalid("bad magic bytes"), "cannot be read, or is damaged"),
+        (zipfile.BadZipFile("not a zip file"), "cannot be read, or is damaged"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_goes_wrong_with_a_hub_dataset_is_the_users_error(monkeypatch, error, message):
+    def load_dataset(path, **hub):
+        raise error
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    with pytest.raises(UserError, match=message):
+        load_corpus("some/corpus")
 
 
 @pytest.mark.parametrize("name, split", [("some/corpus:test", None), ("some/corpus", "test")])

@@ -120,7 +120,7 @@ def test_settings_that_cannot_be_are_refused(listed, tmp_path):
         open_store(corpus, "embedding", save_format="csv")
     with pytest.raises(ConfigError, match="say where with --save-dir"):
         open_store(corpus, "embedding", save_format="dataset")
-    with pytest.raises(ConfigError, match="is of vector files"):
+    with pytest.raises(ConfigError, match="is for vector files"):
         open_store(corpus, "ba", save_dir=tmp_path / "out", save_format="dataset", balr_format=True)
 
 

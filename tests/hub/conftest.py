@@ -3,11 +3,11 @@
 import importlib.util
 import os
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +24,7 @@ class Hub:
     server: "_server.HubServer"
     root: Path
     folder: Path
+    python: Any
     caches: list[Path] = field(default_factory=list)
 
     def run(
@@ -59,19 +60,17 @@ class Hub:
             **({"HF_TOKEN": self.server.token if token is True else token} if token else {}),
             **env,
         }
-        command = [sys.executable, "-c", textwrap.dedent(script), *map(str, argv)]
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, input=input, capture_output=True, text=True, timeout=120
-        )
+        command = ["-c", textwrap.dedent(script), *map(str, argv)]
+        done = self.python.run(command, environment, self.folder, input, timeout=120)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
 
 @pytest.fixture
-def hub(root, tmp_path) -> Iterator[Hub]:
+def hub(root, tmp_path, warm_python) -> Iterator[Hub]:
     """An empty Hub with one user, `me`; at the end, the user's token must have gone nowhere but to it."""
     with _server.HubServer() as server:
-        hub = Hub(server, root, tmp_path)
+        hub = Hub(server, root, tmp_path, warm_python)
         yield hub
     assert not server.errors, server.errors[0]
     assert not server.places_with(server.token)

@@ -1,5 +1,6 @@
 """Calibration: affine and fusion, held-out speakers, and calibrated scorers as files."""
 
+import json
 import math
 
 import numpy as np
@@ -13,12 +14,15 @@ from balr_hf.explanation.wording import describe_amount
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import SCORERS, build_scorer
 from balr_hf.scoring.calibration import (
+    MAX_FUSION_TRIALS,
     cross_calibrated,
     fit_affine,
     fit_calibration,
     fit_fusion,
+    fusion_sample,
     speaker_splits,
 )
+from balr_hf.scoring.trials import Trials
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
 PROFILES = ("dna", "speech")
@@ -275,3 +279,131 @@ def test_speakers_whose_names_were_not_given_are_unknown():
 def test_names_of_another_number_than_the_counts_are_refused():
     with pytest.raises(ValueError, match="50 speakers' counts, but 2 names"):
         build_scorer("beta", num_attributes=WIDTH).fit(counts_of(0, 50, 8)[0], ["a", "b"])
+
+
+def between_sides(seed, name, trials=700):
+    """Counts of 30 enrollments and 24 tests; trials between them, in no order and some of them repeated; labels."""
+    enroll, test = counts_of(seed, 30, 1 if name in PROFILES else 4)
+    rng = np.random.default_rng(seed)
+    left, right = rng.integers(0, 30, trials), rng.integers(0, 24, trials)
+    right = np.where(rng.random(trials) < 0.3, left % 24, right)
+    return enroll, test[:24], Trials.between(left, right), left == right
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_calibrating_on_trials_equals_calibrating_on_their_scores_in_the_matrix(name):
+    enroll, test, trials, labels = between_sides(1, name)
+    scorer = fitted(name)
+    scores = scorer.score_matrix(enroll, test).numpy()[trials.enroll, trials.test]
+    expected = fit_calibration(scores, labels, "affine", unit=scorer.score_unit)
+    scorer.calibrate(enroll, test, labels, trials=trials)
+    np.testing.assert_allclose(scorer.calibration_weights, np.full(WIDTH, expected.weights), rtol=1e-6)
+    assert scorer.calibration_offset.item() == pytest.approx(expected.offset, rel=1e-6, abs=1e-6)
+    assert scorer.config.calibration == expected.describe()
+    calibrated_matrix = scorer.score_matrix(enroll, test, calibrated=True).numpy()
+    np.testing.assert_allclose(calibrated_matrix[trials.enroll, trials.test], expected.apply(scores), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+@pytest.mark.parametrize("name", SCORERS)
+def test_calibrating_on_trials_equals_calibrating_on_a_row_of_counts_per_trial(name, method):
+    enroll, test, trials, labels = between_sides(1, name)
+    names = [np.char.add("s", side.astype(str)) for side in (trials.enroll, trials.test)]
+    few = fitted(name).calibrate(enroll, test, labels, method, *names, penalty=1e-2, trials=trials)
+    long = fitted(name).calibrate(enroll[trials.enroll], test[trials.test], labels, method, *names, penalty=1e-2)
+    np.testing.assert_allclose(few.calibration_weights, long.calibration_weights, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(few.calibration_offset, long.calibration_offset, rtol=1e-6, atol=1e-6)
+    assert few.config.calibration == long.config.calibration
+    assert few.known_speakers(names[0], "calibration") == sorted(set(names[0]))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_fusion_learns_from_no_more_trials_of_a_kind_than_its_limit_and_always_the_same(seed):
+    labels = np.random.default_rng(seed).random(3 * MAX_FUSION_TRIALS) < 0.4
+    kept = fusion_sample(labels)
+    assert np.bincount(labels[kept].astype(int)).tolist() == [MAX_FUSION_TRIALS, MAX_FUSION_TRIALS]
+    assert (np.diff(kept) > 0).all()  # each at most once, in order
+    assert np.array_equal(fusion_sample(labels.copy()), kept)
+    assert np.array_equal(fusion_sample(labels[:MAX_FUSION_TRIALS]), np.arange(MAX_FUSION_TRIALS))
+
+
+def test_fusion_beyond_its_limit_calibrates_on_the_trials_that_it_draws(monkeypatch):
+    monkeypatch.setattr("balr_hf.scoring.calibration.MAX_FUSION_TRIALS", 150)
+    enroll, test, trials, labels = between_sides(1, "beta")
+    names = np.char.add("s", trials.enroll.astype(str)), np.char.add("s", trials.test.astype(str))
+    scorer = fitted("beta")
+    kept = fusion_sample(labels)
+    assert len(kept) == 300 < len(labels)
+    evidence, kinds, speakers = scorer.calibration_evidence(enroll, test, labels, "fusion", names, trials)
+    expected = scorer.attribute_scores(enroll[trials.enroll[kept]], test[trials.test[kept]]).numpy()
+    np.testing.assert_allclose(evidence, expected, rtol=1e-6, atol=1e-6)  # kept as float32
+    assert np.array_equal(kinds, labels[kept])
+    assert all(np.array_equal(drawn, side[kept]) for drawn, side in zip(speakers, names, strict=True))
+    first, again = (
+        fitted("beta").calibrate(enroll, test, labels, "fusion", penalty=1e-2, trials=trials) for _ in range(2)
+    )
+    drawn = fitted("beta").calibrate(enroll, test, labels[kept], "fusion", penalty=1e-2, trials=trials.select(kept))
+    for other in (again, drawn):
+        assert torch.equal(first.calibration_weights, other.calibration_weights)
+        assert torch.equal(first.calibration_offset, other.calibration_offset)
+
+
+def test_trials_labels_and_speakers_of_different_numbers_are_refused():
+    enroll, test, trials, labels = between_sides(1, "beta", trials=40)
+    names = np.array(["s"] * 40)
+    with pytest.raises(ValueError, match=r"trials, labels and speakers of different numbers: \[40, 39\]"):
+        fitted("beta").calibrate(enroll, test, labels[1:], trials=trials)
+    with pytest.raises(ValueError, match=r"of different numbers: \[40, 40, 40, 39\]"):
+        fitted("beta").calibrate(enroll, test, labels, "affine", names, names[1:], trials=trials)
+    with pytest.raises(ValueError, match="30 enrollments but 24 tests: trials are pairs"):
+        fitted("beta").calibrate(enroll, test, labels)
+
+
+MILLION = """
+import json
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from balr_hf.scoring.auto import build_scorer
+from balr_hf.scoring.counts import recording_counts
+from balr_hf.scoring.trials import Trials
+
+
+def peak():
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    for line in lines:
+        if line.startswith("VmHWM:"):  # on Linux, getrusage starts at the peak of the process that started this one
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+torch.set_num_threads(1)
+rng = np.random.default_rng(0)
+likely = rng.beta(0.5, 0.8, (70, 512))
+speakers = np.repeat(np.arange(40), 5)
+counts = recording_counts(rng.random((200, 512)) < likely[speakers])
+active = rng.binomial(6, likely[40:])
+scorer = build_scorer("maxllr", num_attributes=512, n_iterations=3).fit(np.stack([active, 6 - active], -1))
+trials = Trials.between(*rng.integers(0, 200, (2, 1_000_000)))
+labels = speakers[trials.enroll] == speakers[trials.test]
+few = np.arange(1000)
+scorer.calibrate(counts, counts, labels[few], trials=trials.select(few))  # imports what it needs
+before = peak()
+scorer.calibrate(counts, counts, labels, trials=trials)
+print(json.dumps({"bytes": peak() - before, **scorer.config.calibration}))
+"""
+
+
+@pytest.mark.slow
+def test_a_million_trials_between_few_recordings_calibrate_in_little_memory(tmp_path, run_python):
+    script = tmp_path / "million.py"
+    script.write_text(MILLION)
+    found = json.loads(run_python(script).stdout.splitlines()[-1])
+    assert found["num_same_speaker"] + found["num_different_speaker"] == 1_000_000
+    # The matrix of all terms, float32, has 1,000,000 x 512 x 4 bytes: 1953 MiB. The bound is an eighth of that.
+    assert found["bytes"] < 244 * 2**20

@@ -1,10 +1,19 @@
-"""A user's script, README's steps: the comments say what a type checker must know of each value."""
+"""A user's script with the steps of README, and what a type checker must know of each value.
 
-from typing import reveal_type
+`make types` checks it, together with the package.
+"""
+
+from typing import assert_type
+
+import numpy as np
+import torch
+from datasets import Dataset
 
 import balr_hf
 from balr_hf import (
     BinaryAttributeAutoEncoder,
+    Explanation,
+    Scorer,
     WespeakerModel,
     load_corpus,
     load_scorer,
@@ -13,25 +22,25 @@ from balr_hf import (
 )
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, SCORER, resource
 
-reveal_type(balr_hf.WespeakerModel)  # WespeakerModel
+assert_type(balr_hf.WespeakerModel, type[WespeakerModel])
 corpus = load_corpus(resource(SAMPLE_CORPUS) / "test.csv")
-reveal_type(corpus)  # Dataset
+assert_type(corpus, Dataset)
 embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
-reveal_type(embedder)  # WespeakerModel
+assert_type(embedder, WespeakerModel)
 corpus = embedder.extract_embeddings(corpus)
-reveal_type(corpus)  # Dataset
+assert_type(corpus, Dataset)
 autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
-reveal_type(autoencoder)  # BinaryAttributeAutoEncoder
+assert_type(autoencoder, BinaryAttributeAutoEncoder)
 corpus = autoencoder.get_binary_attributes(corpus)
-reveal_type(corpus)  # Dataset
+assert_type(corpus, Dataset)
 
 counts = recording_counts(vector_matrix(corpus, "ba")[0])
-reveal_type(counts)  # ndarray
+assert_type(counts, np.ndarray)
 scorer = load_scorer(resource(SCORER))
-reveal_type(scorer)  # Scorer
-reveal_type(scorer.score(counts[:1], counts[1:2], calibrated=True))  # Tensor
-reveal_type(scorer.attribute_scores(counts[:1], counts[1:2]))  # Tensor
-reveal_type(scorer.score_matrix(counts, counts))  # Tensor
+assert_type(scorer, Scorer)
+assert_type(scorer.score(counts[:1], counts[1:2], calibrated=True), torch.Tensor)
+assert_type(scorer.attribute_scores(counts[:1], counts[1:2]), torch.Tensor)
+assert_type(scorer.score_matrix(counts, counts), torch.Tensor)
 explanation = scorer.explain(counts[0], counts[1])
-reveal_type(explanation)  # Explanation
-reveal_type(explanation.to_text())  # str
+assert_type(explanation, Explanation)
+assert_type(explanation.to_text(), str)
