@@ -23,7 +23,7 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import AudioError
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-from balr_hf.embeddings.passes import embed_waveforms, load_usable
+from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import UserError
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
@@ -107,17 +107,23 @@ class BinaryAttributesPipeline(Pipeline):
 
     # Here and below: transformers declares that steps hand on tensors, but hands on whatever a pipeline makes.
     def preprocess(self, recording: Any) -> dict[str, list]:  # type: ignore[override]
-        return {"recordings": [[self._samples(recording)]]}
+        loaded = self._loaded(recording)
+        return {"recordings": [[loaded.samples]], "quality": [[loaded.quality]]}
 
-    def _samples(self, recording: Any) -> np.ndarray:
+    def _loaded(self, recording: Any) -> Loaded:
+        """Decode and measure one recording.
+
+        Raises:
+            AudioError: it cannot be used.
+        """
         if isinstance(recording, np.ndarray | torch.Tensor):
             recording = {"array": recording, "sampling_rate": self.feature_extractor.sampling_rate}
         elif isinstance(recording, Mapping) and "raw" in recording:  # as transformers' own pipelines name it
             recording = {"array": recording["raw"], "sampling_rate": recording.get("sampling_rate")}
-        samples = load_usable(recording, self.feature_extractor)
-        if isinstance(samples, str):
-            raise AudioError(f"{recording}: {samples}" if isinstance(recording, str | Path) else samples)
-        return samples
+        loaded = load_usable(recording, self.feature_extractor, self.min_speech)
+        if loaded.reason is not None:
+            raise AudioError(f"{recording}: {loaded.reason}" if isinstance(recording, str | Path) else loaded.reason)
+        return loaded
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
         """Process the recordings of all items together, and give one array per item back."""

@@ -108,7 +108,7 @@ def _pieces(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _best_matches(pieces: np.ndarray, long: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest correlation of each piece with any stretch of the longer recording, of either sign, and its place."""
+    """The largest correlation of each piece with any stretch of the longer recording, and its place."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     width, count = pieces.shape[1], len(long) - pieces.shape[1] + 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from balr_hf.audio import SAMPLING_RATE
+from balr_hf.audio import SAMPLING_RATE, decode_audio, resample
 from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import clipping
 from balr_hf.quality.level import dc_offset, level, peak
@@ -69,7 +69,35 @@ class RecordingQuality:
         return ", ".join(parts)
 
 
-MEASURES = tuple(field.name for field in fields(RecordingQuality))
+@dataclass(frozen=True)
+class Measured:
+    """A recording with its measures.
+
+    Attributes:
+        samples: float32 `(samples,)` at 16 kHz.
+        original: float32 `(samples,)` at the recording's own rate.
+        quality: the measures.
+        speech: `(start, end)` of each stretch of speech, in seconds.
+    """
+
+    samples: np.ndarray
+    original: np.ndarray
+    quality: RecordingQuality
+    speech: list[tuple[float, float]]
+
+
+def load_measured(source: Any) -> Measured:
+    """Decode one recording once, and measure it.
+
+    Args:
+        source: as for [`load_audio`].
+
+    Raises:
+        AudioError: it cannot be decoded.
+    """
+    original, rate = decode_audio(source)
+    samples = resample(original, rate, SAMPLING_RATE)
+    return Measured(samples, original, *measure_recording(samples, original, rate))
 
 
 def measure_recording(

@@ -6,7 +6,7 @@ from balr_hf.quality.net_speech import FRAME
 
 # Decibels: what is told apart. More than 60 dB changes nothing for an embedder, and is given as 60 dB.
 LOWEST, HIGHEST = -20.0, 60.0
-# Frames of 32 ms: a pause is at least so long (0.3 s), and the frames at its two ends are left out, since speech fades.
+# Frames of 32 ms: a pause is at least so long (0.3 s), and the frames at its ends are left out, since speech fades.
 SHORTEST_PAUSE, MARGIN = 10, 2
 # Decibels above the median frame of the pauses: louder frames are bursts (a click, a missed syllable), and no noise.
 BURST = 10.0
