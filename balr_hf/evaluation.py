@@ -1,4 +1,6 @@
-"""Scores and labels of a trial list -> one `Evaluation`: metrics, intervals, what they are of; in words and JSON."""
+"""The evaluation of the scores of a trial list: metrics and their intervals, in words and as JSON."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,21 +17,26 @@ class Evaluation:
     """How well the scores of a trial list tell speakers apart and how well they are calibrated.
 
     Attributes:
-        trials: how many there are.
-        same_speaker, different_speaker: of each kind; None where the speakers are not known.
-        speakers: how many different ones the trials have.
-        metrics: of [`compute_metrics`]; empty where nothing could be evaluated.
-        at_eer: of [`at_threshold`], at the threshold of the equal error rate.
-        intervals: the lower and the upper end for each metric, over draws of the speakers; empty without draws.
-        confidence, draws_of_speakers: of the intervals.
-        raw: the metrics of the scores before calibration; None if the scores are those.
-        embedding_cosine_eer: the EER by the cosine of the embeddings themselves, where the corpus has them.
-        note: why nothing could be evaluated; None if it was.
-        corpus: what was scored: `name`, and `hub_id` (None for a local corpus).
-        trial_list: the file of the trials.
-        scorer: the scorer's class.
-        scorer_digest: of its weights.
-        calibration: what the scorer's configuration says of its calibration; None where it was not applied.
+        trials (int): the number of trials.
+        same_speaker (int, *optional*): the number of same-speaker trials; None if the speakers are not known.
+        different_speaker (int, *optional*): the number of different-speaker trials; None likewise.
+        speakers (int, *optional*): the number of different speakers in the trials; None likewise.
+        metrics (dict): what [`compute_metrics`] returned; empty if nothing could be evaluated.
+        at_eer (dict): what [`at_threshold`] returned for the threshold of the equal error rate.
+        intervals (dict): the lower and the upper end of each metric's interval, from draws of the speakers; empty if
+            there were no draws.
+        confidence (float): the confidence of the intervals.
+        draws_of_speakers (int): the number of draws that the intervals were found by.
+        raw (dict, *optional*): the metrics of the scores before calibration; None if the scores are not calibrated.
+        embedding_cosine_eer (float, *optional*): the EER by the cosine of the embeddings themselves; None if the
+            corpus has none.
+        note (str, *optional*): why nothing could be evaluated; None if something was.
+        corpus (dict, *optional*): the `name` of the corpus that was scored, and its `hub_id` (None if it is local).
+        trial_list (str, *optional*): the file of the trials.
+        scorer (str, *optional*): the name of the scorer's class.
+        scorer_digest (str, *optional*): the digest of the scorer's weights.
+        calibration (dict, *optional*): what the scorer's configuration says of its calibration; None if it was not
+            applied.
     """
 
     trials: int
@@ -62,21 +69,28 @@ class Evaluation:
         resamples: int = 1000,
         progress: bool = False,
         **about: Any,
-    ) -> "Evaluation":
-        """Evaluate scores.
+    ) -> Evaluation:
+        """Evaluate the scores of a trial list.
 
         Args:
-            scores (`(trials,)`): natural-log likelihood ratios.
-            labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two; None where that is not known.
-            speakers: the names of the two sides' speakers, each `(trials,)`; the intervals draw them.
-            raw (`(trials,)`, *optional*): the scores before calibration.
-            cosines (`(trials,)`, *optional*): of the embeddings.
-            resamples (int): draws of the speakers for the intervals; 0 for none.
-            progress (bool): show a progress bar.
-            **about: what the scores are of: `corpus`, `trial_list`, `scorer`, `scorer_digest`, `calibration`.
+            scores (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
+            labels (`np.ndarray` of shape `(trials,)`, *optional*): 1 or True for trials of one speaker, 0 or False for
+                trials of two; None if that is not known.
+            speakers (two `np.ndarray` of shape `(trials,)`, *optional*): the names of the speakers of the two sides.
+                The intervals draw from them; None for no intervals.
+            raw (`np.ndarray` of shape `(trials,)`, *optional*): the scores before calibration.
+            cosines (`np.ndarray` of shape `(trials,)`, *optional*): the cosines of the embeddings of the two sides.
+            resamples (int): the number of draws of the speakers for the intervals; 0 for no intervals.
+            progress (bool): whether to show a progress bar.
+            **about: what was scored, and by what: `corpus`, `trial_list`, `scorer`, `scorer_digest` and `calibration`,
+                as for [`Evaluation`].
+
+        Returns:
+            [`Evaluation`]: it has a `note` instead of metrics if the labels are not known, or all trials are of one
+            kind.
 
         Raises:
-            ValueError: scores that are not finite, or of another number than the labels.
+            ValueError: scores are not finite, or their number is not that of the labels.
         """
         if labels is None:
             return cls(len(scores), note="not evaluated: the speakers of the recordings are not all known", **about)
@@ -87,7 +101,7 @@ class Evaluation:
         if labels.all() or not labels.any():
             return cls(len(scores), **counted, note="not evaluated: the trials are all of one kind", **about)
         metrics = compute_metrics(scores, labels)
-        intervals = {}
+        intervals: dict[str, tuple[float, float]] = {}
         if resamples and speakers is not None:
             intervals = bootstrap_intervals(scores, labels, *speakers, resamples=resamples, progress=progress)
         return cls(
@@ -109,16 +123,16 @@ class Evaluation:
 
     @property
     def corpus_name(self) -> str:
-        """What the corpus may be called in public: its id on the Hub, or its file's name without the folders."""
+        """The name of the corpus in public: its id on the Hub, or the name of its file without the folders."""
         corpus = self.corpus or {}
         return corpus.get("hub_id") or Path(corpus.get("name") or "a corpus of the author's").name
 
     def describe_calibration(self) -> str:
-        """How the scores were calibrated, in two words."""
+        """How the scores were calibrated, e.g. `affine calibration` or `not calibrated`."""
         return "not calibrated" if self.calibration is None else f"{self.calibration['method']} calibration"
 
     def describe(self) -> str:
-        """The evaluation in words, several lines."""
+        """The evaluation in words, in several lines."""
         if self.note is not None:
             return f"{self.trials} trials scored; {self.note}"
         of_speakers = "" if self.speakers is None else f" of {self.speakers} speakers"
@@ -145,7 +159,7 @@ class Evaluation:
         return text + " ({} to {})".format(*(format(end, form) for end in self.intervals[name]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as `metrics.json` has it: the metrics themselves stand at the top."""
+        """Everything, as `metrics.json` has it: the metrics are keys of the dict itself."""
         found: dict[str, Any] = {
             "corpus": self.corpus,
             "trial_list": self.trial_list,
@@ -172,14 +186,19 @@ class Evaluation:
         return found
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> "Evaluation":
-        """What [`to_dict`] gave.
+    def from_dict(cls, found: Mapping[str, Any]) -> Evaluation:
+        """Make an evaluation of what [`to_dict`] returned.
+
+        Args:
+            found (dict): the content of a `metrics.json`.
 
         Raises:
-            ValueError: no evaluation.
+            ValueError: the dict is not an evaluation.
         """
         if "trials" not in found:
-            raise ValueError("no evaluation of balr score test: it does not say how many trials there were")
+            raise ValueError(
+                "this is not an evaluation by balr score test: expected the number of trials under the key 'trials'"
+            )
         names = (
             *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
             *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration"),

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class HubModel(PreTrainedModel):
     """Base of our models.
 
-    `role` is what a model is called in messages: `autoencoder`.
+    Attributes:
+        role (str): what a model of the class is called in messages, e.g. `autoencoder`.
     """
 
     role: str
@@ -24,10 +25,18 @@ class HubModel(PreTrainedModel):
     def from_pretrained(  # type: ignore[override]
         cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
     ) -> Self:
-        """Load a model from a folder or from the Hub; the keywords are those of transformers.
+        """Load a model from a folder or from the Hub.
+
+        Args:
+            pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
+            *model_args: as for `PreTrainedModel.from_pretrained`.
+            **kwargs: as for `PreTrainedModel.from_pretrained`.
+
+        Returns:
+            the model.
 
         Raises:
-            UserError: nothing there, a model of another kind, or weights that are missing or of another shape.
+            UserError: there is no model, the model is of another kind, or weights are missing or of another shape.
         """
         if model_args or kwargs.get("output_loading_info"):
             return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
@@ -41,14 +50,17 @@ class HubModel(PreTrainedModel):
         """Upload the model and its card to the Hub, in one commit.
 
         Args:
-            repo_id (str): `name/repository`; made if there is none.
+            repo_id (str): the repository, `name/repository`, which is made if it does not exist.
             commit_message (str, *optional*): by default `Upload` and the model's role.
-            tags (Sequence[str], *optional*): for the card, besides ours.
-            **options: of [`balr_hf.hub.publishing.publish_model`]: `private`, `token`, `revision`, `create_pr`,
-                `max_shard_size`, ..., and what the card is to tell: `license`, `results`, `datasets`, `base_models`.
+            tags (sequence of str, *optional*): tags that the card gets besides ours.
+            **options: as for [`balr_hf.hub.publishing.publish_model`]: `private`, `token`, `revision`, `create_pr`,
+                `max_shard_size`, ..., and what the card states: `license`, `results`, `datasets`, `base_models`.
 
         Returns:
             `huggingface_hub.CommitInfo`
+
+        Raises:
+            UserError: the results are those of another model, or the Hub refuses or cannot be reached.
         """
         from balr_hf.hub.publishing import publish_model
 

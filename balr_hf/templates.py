@@ -1,4 +1,4 @@
-"""Jinja2 environments for the templates that lie in a package's `templates` folder, each escaping for its format."""
+"""Jinja2 environments for the templates in a package's `templates` folder. Each escapes values for its format."""
 
 import functools
 import json
@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-# Lines of a template that hold nothing but a statement leave nothing behind; the last line break stays.
+# A line of a template that holds nothing but a statement leaves no empty line behind; the last line break stays.
 _OPTIONS: dict[str, Any] = {
     "autoescape": True,
     "undefined": StrictUndefined,
@@ -17,7 +17,7 @@ _OPTIONS: dict[str, Any] = {
     "keep_trailing_newline": True,
 }
 
-# Characters that Markdown gives a meaning wherever they stand, and underscores that are not inside a word.
+# Characters that mean something to Markdown wherever they are, and underscores that are not inside a word.
 _MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 # An ampersand that begins a character reference.
@@ -26,35 +26,44 @@ _REFERENCE = re.compile(r"&(?=#?\w+;)")
 
 @functools.cache
 def html_environment(package: str) -> Environment:
-    """For HTML pages: every value is escaped, unless it is `Markup`.
+    """The environment for HTML pages: every value is escaped, unless it is `Markup`.
 
     Args:
         package (str): the dotted name of the package with the `templates` folder.
+
+    Returns:
+        `jinja2.Environment`
     """
     return Environment(loader=PackageLoader(package), **_OPTIONS)
 
 
 @functools.cache
 def markdown_environment(package: str) -> Environment:
-    """For Markdown files: every value is escaped by [`escape_markdown`], unless it is `Markup`.
+    """The environment for Markdown files: every value is escaped by [`escape_markdown`], unless it is `Markup`.
 
     Templates have three filters more: `code` for a code span, `python` for a literal in a block of Python, and `cell`
-    for a cell of a table. Lists are to be joined by loops: the filter `join` would escape their items for HTML.
+    for a cell of a table. Join lists by loops: the filter `join` would escape their items for HTML.
 
     Args:
         package (str): the dotted name of the package with the `templates` folder.
+
+    Returns:
+        `jinja2.Environment`
     """
-    # By `autoescape`, what macros and blocks return is Markup, which `finalize` leaves as it is.
+    # `autoescape` makes macros and blocks return Markup, which `finalize` leaves as it is.
     environment = Environment(loader=PackageLoader(package), finalize=escape_markdown, **_OPTIONS)
     environment.filters |= {"code": code_span, "python": python_literal, "cell": table_cell}
     return environment
 
 
 def escape_markdown(value: object) -> Markup:
-    """A value as the text of one line of Markdown, so that it reads as it is written.
+    """A value as text in a line of Markdown, which is shown as it is written.
 
     No HTML, link, image, emphasis, code, formula or cell of a table can begin or end in it. Line breaks become spaces,
-    so that it cannot begin a heading, a list or a block either if the template does not begin a line with it.
+    so that it can begin a heading, a list or a block only if the template begins a line with it.
+
+    Args:
+        value: anything that `str` makes a text of; `Markup` is returned as it is.
     """
     if isinstance(value, Markup):
         return value
@@ -64,7 +73,7 @@ def escape_markdown(value: object) -> Markup:
 
 
 def code_span(value: object) -> Markup:
-    """A value as a code span, with as many backticks around it as it takes."""
+    """A value as a code span, between more backticks than there are in a row inside it."""
     text = " ".join(str(value).split())
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
@@ -72,12 +81,12 @@ def code_span(value: object) -> Markup:
 
 
 def python_literal(value: str | int | float | bool | None) -> Markup:
-    """A value as a literal in a fenced block of Python; it stays on one line, so that it cannot end the block."""
+    """A value as a literal in a fenced block of Python. It is one line long, so that it cannot end the block."""
     return Markup(json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value))
 
 
 def table_cell(value: object) -> Markup:
-    """A value as a cell of a table; in `Markup`, too, a pipe would end the cell and is escaped."""
+    """A value as a cell of a table. Pipes are escaped in `Markup` too, since they would end the cell."""
 
     def escaped(match: re.Match[str]) -> str:
         backslashes = match[1]

@@ -1,4 +1,4 @@
-"""Why a likelihood ratio is what it is: as numbers, as text, as a page; and the words that all of them use."""
+"""Why a likelihood ratio is what it is: as numbers, as text and as a page, which share their wording."""
 
 from balr_hf.explanation.explanation import AttributeEvidence, Explanation, Findings, explain_trial
 

@@ -1,5 +1,7 @@
 """Why a log-likelihood ratio is what it is, as text, as a page and as a figure."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,40 +16,65 @@ __all__ = ["AttributeEvidence", "Explanation", "Findings", "explain_trial"]
 
 
 class Explanation(Findings):
-    """One trial taken apart, with all that [`Findings`] has, in the forms that people read."""
+    """One trial taken apart: all that [`Findings`] has, and the forms that people read."""
 
     def to_text(self, top: int = 10) -> str:
-        """The explanation as plain text, with the `top` attributes that speak for and against."""
+        """The explanation as plain text.
+
+        Args:
+            top (int): how many attributes for the same speaker to list, and how many for different speakers.
+        """
         return text(self, top)
 
     def to_html(self, top: int = 10) -> str:
-        """The explanation as one self-contained page, with its figure."""
+        """The explanation as one self-contained HTML page, with its figure.
+
+        Args:
+            top (int): how many attributes for the same speaker the tables and the figure show, and how many for
+                different speakers; a table that unfolds shows all of them.
+        """
         from balr_hf.explanation.page import page  # needs matplotlib
 
         return page(self, top)
 
 
+class ExplainableConfig(Protocol):
+    """What [`explain_trial`] needs of a [`ScorerConfig`]."""
+
+    @property
+    def num_reference_speakers(self) -> int | None: ...
+
+    @property
+    def calibration(self) -> dict[str, Any] | None: ...
+
+
 class ExplainableScorer(Protocol):
     """What [`explain_trial`] needs of a [`Scorer`]."""
 
-    config: Any
-    num_values: int
     score_unit: float | None
-    is_calibrated: bool
-    typicality: "torch.Tensor"
-    activation: "torch.Tensor"
-    informative: "torch.Tensor"
-    calibration_offset: "torch.Tensor"
+    typicality: torch.Tensor
+    activation: torch.Tensor
+    informative: torch.Tensor
+    calibration_offset: torch.Tensor
 
-    def score(self, enroll: Any, test: Any, calibrated: bool = False) -> "torch.Tensor": ...
+    @property
+    def config(self) -> ExplainableConfig: ...
 
-    def attribute_scores(self, enroll: Any, test: Any, calibrated: bool = False) -> "torch.Tensor": ...
+    @property
+    def num_values(self) -> int: ...
+
+    @property
+    def is_calibrated(self) -> bool: ...
+
+    def score(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
+
+    def attribute_scores(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
 
 
 def explain_trial(
     scorer: ExplainableScorer,
-    enroll: "np.ndarray | torch.Tensor",
-    test: "np.ndarray | torch.Tensor",
+    enroll: np.ndarray | torch.Tensor,
+    test: np.ndarray | torch.Tensor,
     names: tuple[str, str] = ("A", "B"),
     speakers: tuple[str | None, str | None] = (None, None),
     calibrated: bool | None = None,
@@ -56,17 +83,21 @@ def explain_trial(
     """Take one trial apart.
 
     Args:
-        scorer: a fitted [`Scorer`].
-        enroll (`(attributes, 2)`): counts of one side.
-        test (`(attributes, 2)`): counts of the other.
-        names: of the two sides.
-        speakers: whose they are, where known.
-        calibrated (bool, *optional*): apply the calibration; by default if there is one.
-        remarks: cautions to hand on.
+        scorer ([`Scorer`]): a fitted scorer.
+        enroll (`np.ndarray` or `torch.Tensor` of shape `(attributes, 2)`): the counts of one side, activations and
+            non-activations.
+        test (`np.ndarray` or `torch.Tensor` of shape `(attributes, 2)`): the counts of the other side.
+        names (two str): the names of the two sides.
+        speakers (two str, *optional*): the names of the two sides' speakers; None for a speaker who is not known.
+        calibrated (bool, *optional*): whether to apply the calibration; by default it is applied if there is one.
+        remarks (tuple of str): further cautions that the explanation gives its readers.
+
+    Returns:
+        [`Explanation`]
 
     Raises:
-        ValueError: counts of another shape, negative or not finite.
-        UserError: the scorer is not fitted, or not calibrated though that is asked for.
+        ValueError: counts have another shape, or are negative or not finite.
+        UserError: the scorer is not fitted, or it is not calibrated though `calibrated` asks for that.
     """
     counts = np.stack([np.asarray(side, dtype=np.float64).reshape(-1, scorer.num_values) for side in (enroll, test)])
     sides = counts[:1], counts[1:]

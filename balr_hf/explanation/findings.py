@@ -1,11 +1,13 @@
 """What a comparison found: the attributes that speak for the same speaker, those against, and what they sum to.
 
-The numbers are here, and the sentences and rows that all renderings of them (text, page, app) share.
+The text, the page and the app show the numbers, sentences and rows that are made here.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,12 +38,15 @@ class AttributeEvidence:
     """One attribute's part in a trial.
 
     Attributes:
-        attribute: its number.
-        llr: its term, in natural-log units; weighted if the explanation is calibrated.
-        a, b: `(activations, recordings)` on either side.
-        typicality: share of pairs of reference speakers who both have it; None without a reference population.
-        activation: reference speakers' mean share of recordings in which it is active; None likewise.
-        informative: False if it carries no evidence, so that its term is 0.
+        attribute (int): the number of the attribute.
+        llr (float): its term, in natural-log units; multiplied by its weight if the explanation is calibrated.
+        a (two int): the numbers of activations and of recordings on side A.
+        b (two int): the numbers of activations and of recordings on side B.
+        typicality (float, *optional*): the share of pairs of reference speakers who both have the attribute; None
+            without a reference population.
+        activation (float, *optional*): the share of recordings in which the attribute is active, on average over the
+            reference speakers; None without a reference population.
+        informative (bool): False if the attribute carries no evidence, so that its term is 0.
     """
 
     attribute: int
@@ -54,7 +59,7 @@ class AttributeEvidence:
 
     @property
     def states(self) -> tuple[str, str]:
-        """The two sides' states in words."""
+        """The attribute's states on side A and on side B, in words."""
         return state(*self.a), state(*self.b)
 
 
@@ -63,19 +68,22 @@ class Findings:
     """One trial taken apart: `llr` is the sum of `terms` and, if calibrated, `offset`.
 
     Attributes:
-        names: of the two sides.
-        scorer: the scorer's class.
-        terms: float64 `(attributes,)`, natural-log units.
-        offset: what calibration adds; None if not calibrated.
-        raw_llr: the sum of the terms before calibration.
-        calibration: what the scorer's configuration says of it; None if not calibrated.
-        similarity: whether the scorer's raw scores are no likelihood ratios even in principle.
-        counts: float64 `(2, attributes, 2)`: activations and non-activations of the two sides.
-        typicality, activation: float64 `(attributes,)`, see [`AttributeEvidence`]; None without reference population.
-        informative: bool `(attributes,)`.
-        num_reference_speakers: of the reference population; None without.
-        speakers: whose the two sides are, where a corpus says so.
-        remarks: further cautions that a reader must be told.
+        names (two str): the names of the two sides.
+        scorer (str): the name of the scorer's class.
+        terms (float64 of shape `(attributes,)`): the term of each attribute, in natural-log units.
+        offset (float, *optional*): the constant that calibration adds; None if the terms are not calibrated.
+        raw_llr (float): the sum of the terms before calibration, in natural-log units.
+        calibration (dict, *optional*): what the scorer's configuration says of the calibration; None if the terms are
+            not calibrated.
+        similarity (bool): whether the scorer's raw scores are similarities, which are not meant to be likelihood
+            ratios.
+        counts (float64 of shape `(2, attributes, 2)`): the activations and non-activations of the two sides.
+        typicality (float64 of shape `(attributes,)`, *optional*): see [`AttributeEvidence`].
+        activation (float64 of shape `(attributes,)`, *optional*): see [`AttributeEvidence`].
+        informative (bool of shape `(attributes,)`): see [`AttributeEvidence`].
+        num_reference_speakers (int, *optional*): the number of speakers in the reference population; None without one.
+        speakers (two str, *optional*): the names of the two sides' speakers; None for a speaker who is not known.
+        remarks (tuple of str): further cautions that a reader must be given.
     """
 
     names: tuple[str, str]
@@ -83,7 +91,7 @@ class Findings:
     terms: np.ndarray
     offset: float | None
     raw_llr: float
-    calibration: dict | None
+    calibration: dict[str, Any] | None
     similarity: bool
     counts: np.ndarray
     typicality: np.ndarray | None
@@ -100,61 +108,61 @@ class Findings:
 
     @property
     def is_llr(self) -> bool:
-        """Whether the terms are in units of log-likelihood ratios at all."""
+        """Whether the terms are log-likelihood ratios, rather than parts of a similarity."""
         return self.is_calibrated or not self.similarity
 
     @property
     def llr(self) -> float:
-        """Natural-log likelihood ratio (a raw sum, if not calibrated)."""
+        """The natural-log likelihood ratio; a raw sum if the terms are not calibrated."""
         return float(self.terms.sum() + (self.offset or 0.0))
 
     @property
     def log10_llr(self) -> float:
-        """The same to base 10."""
+        """`llr` to base 10."""
         return self.llr / LOG10
 
     @property
     def verdict(self) -> str | None:
-        """The verbal scale's words; None if not calibrated."""
+        """The likelihood ratio in the words of the verbal scale; None if it is not calibrated."""
         return verbal_scale.verdict(self.llr) if self.is_calibrated else None
 
     @property
     def direction(self) -> str:
-        """Which proposition the verbal scale says is supported: `same`, `different` or `neither`."""
+        """The proposition that is supported, by the verbal scale: `same`, `different` or `neither`."""
         if not self.is_calibrated or verbal_scale.degree(self.llr) == 0:
             return "neither"
         return "same" if self.llr > 0 else "different"
 
     @property
     def term_unit(self) -> str:
-        """What the terms are in, as tables name it."""
+        """The unit of the terms, as tables name it."""
         return "ln LR" if self.is_llr else "part"
 
     @property
     def num_uninformative(self) -> int:
-        """Attributes that carry no evidence."""
+        """The number of attributes that carry no evidence."""
         return int((~self.informative).sum())
 
     @property
     def sum_for(self) -> float:
-        """Sum of the terms that speak for the same speaker."""
+        """The sum of the terms that speak for the same speaker, in natural-log units."""
         return float(self.terms[self.terms > 0].sum())
 
     @property
     def sum_against(self) -> float:
-        """Sum of the terms that speak for different speakers, negative."""
+        """The sum of the terms that speak for different speakers, which is negative, in natural-log units."""
         return float(self.terms[self.terms < 0].sum())
 
     @property
     def cautions(self) -> list[str]:
-        """What a reader must know before relying on the figure."""
+        """What a reader must know before relying on the result, one text per caution."""
         texts = list(self.remarks)
         if self.calibration is None:
             what = (
                 "a similarity, not a likelihood ratio"
                 if self.similarity
-                else "a sum over dependent attributes and overconfident: it is not a likelihood ratio, and the verbal "
-                "scale says nothing of it"
+                else "a sum over attributes that depend on each other, and overconfident: it is not a likelihood "
+                "ratio, and the verbal scale does not apply to it"
             )
             return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
         if self.calibration.get("speech"):
@@ -173,7 +181,7 @@ class Findings:
         return texts
 
     def evidence(self) -> list[AttributeEvidence]:
-        """All attributes, the one with the largest term of either sign first."""
+        """All attributes, sorted by the size of their terms, whatever the sign, with the largest first."""
         totals = self.counts.sum(-1)
 
         def side(number: int, attribute: int) -> tuple[int, int]:
@@ -193,12 +201,19 @@ class Findings:
         ]
 
     def strongest(self, top: int = 10) -> tuple[list[AttributeEvidence], list[AttributeEvidence]]:
-        """At most `top` attributes that speak for the same speaker, and as many against, the strongest first."""
+        """The attributes that speak most for the same speaker, and those that speak most for different speakers.
+
+        Args:
+            top (int): how many of either kind to return at most.
+
+        Returns:
+            `(same, different)`: two lists of [`AttributeEvidence`], each with the strongest first.
+        """
         evidence = self.evidence()
         return [e for e in evidence if e.llr > 0][:top], [e for e in evidence if e.llr < 0][:top]
 
-    def to_dict(self) -> dict:
-        """Everything, for JSON: plain numbers and strings, all attributes."""
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in a form that JSON can hold: plain numbers and strings, and all attributes."""
         return {
             "a": {"name": self.names[0], "speaker": self.speakers[0]},
             "b": {"name": self.names[1], "speaker": self.speakers[1]},
@@ -222,8 +237,12 @@ class Findings:
             ],
         }
 
-    def figure(self, top: int = 10) -> "Figure":
-        """The explanation as a `matplotlib.figure.Figure`."""
+    def figure(self, top: int = 10) -> Figure:
+        """The explanation as a `matplotlib.figure.Figure`.
+
+        Args:
+            top (int): how many attributes for the same speaker to show, and how many for different speakers.
+        """
         from balr_hf.figures.comparison import contributions
 
         shown = [e for side in self.strongest(top) for e in side] or self.evidence()[:1]
@@ -240,25 +259,26 @@ class Findings:
         )
 
     def tables(self, top: int = 10) -> list[tuple[str, list[AttributeEvidence]]]:
-        """The attributes of [`strongest`] under the headings that they are shown with."""
+        """The attributes of [`strongest`], each list with its heading."""
         return list(zip((FOR_SAME, FOR_DIFFERENT), self.strongest(top), strict=True))
 
     def columns(self, full: bool = False) -> list[str]:
         """The headings of the columns of a table of attributes.
 
         Args:
-            full (bool): also what the reference population shows, and whether the attribute carries evidence.
+            full (bool): whether to add two columns: how often the attribute is active in the reference population, and
+                whether it carries evidence.
         """
         return [name.format(unit=self.term_unit) for name in (COLUMNS + MORE_COLUMNS if full else COLUMNS)]
 
     def row(self, evidence: AttributeEvidence, full: bool = False) -> list[str]:
-        """One attribute as a row of such a table, one text for each of [`columns`]."""
+        """One attribute as a row of a table, with one text for each of [`columns`]."""
         e = evidence
         cells = [str(e.attribute), describe_term(e.llr, self.is_llr), *e.states, percent(e.typicality)]
         return [*cells, percent(e.activation), "yes" if e.informative else "none"] if full else cells
 
     def sums(self) -> list[tuple[str, str]]:
-        """How `llr` comes about: the names and values of its parts, and last the sum itself."""
+        """How `llr` comes about: the names and values of its parts, and the sum itself as the last row."""
         rows = [
             (f"{(self.terms > 0).sum()} attributes for the same speaker", self.sum_for),
             (f"{(self.terms < 0).sum()} attributes for different speakers", self.sum_against),
@@ -268,7 +288,7 @@ class Findings:
         return [(name, describe_sum(value, self.is_llr)) for name, value in [*rows, ("sum", self.llr)]]
 
     def describe_sides(self) -> list[tuple[str, str]]:
-        """What is compared: `(name, recordings and speaker)` of either side."""
+        """What is compared: for either side its name, and its number of recordings with the speaker if known."""
         sides = []
         for name, counts, speaker in zip(self.names, self.counts, self.speakers, strict=True):
             recordings = int(counts.sum(-1).max())
@@ -277,11 +297,14 @@ class Findings:
         return sides
 
     def describe_ratio(self) -> str:
-        """The likelihood ratio as such: `LR 8,680` or `LR 1/8,680`."""
+        """The likelihood ratio as a ratio: `LR 8,680` or `LR 1/8,680`."""
         return f"LR {'' if self.llr >= 0 else '1/'}{times(self.llr)}"
 
     def describe_figures(self) -> list[str]:
-        """The figure in its units, the most telling first: the likelihood ratio, or the raw sum if not calibrated."""
+        """The result in several units, of which the first tells most.
+
+        This is the likelihood ratio if it is calibrated, and otherwise the raw sum or the similarity.
+        """
         if not self.is_llr:
             return [f"Similarity {self.llr:+.4f}"]
         name = "LLR" if self.is_calibrated else "Sum of LLRs"
@@ -289,12 +312,12 @@ class Findings:
         return [self.describe_ratio(), *logarithms] if self.is_calibrated else logarithms
 
     def describe_verdict(self) -> str:
-        """The verbal scale's words as a headline; if not calibrated, that they do not apply."""
+        """A headline: the words of the verbal scale, or that the result is not calibrated."""
         verdict = self.verdict
         return NOT_CALIBRATED if verdict is None else f"{verdict[0].upper()}{verdict[1:]}"
 
     def describe_findings(self) -> str | None:
-        """What the likelihood ratio means, in a sentence; None if not calibrated."""
+        """What the likelihood ratio means, in a sentence; None if it is not calibrated."""
         if not self.is_calibrated:
             return None
         same, different = "the recordings are of the same speaker", "they are of different speakers"
@@ -303,7 +326,7 @@ class Findings:
         return f"The findings are {times(self.llr)} times more probable if {same} than if {different}."
 
     def describe_method(self) -> list[tuple[str, str]]:
-        """How the figure was found: names and values."""
+        """How the result was found, as rows of a name and a value."""
         rows = [("Scorer", self.scorer)]
         if self.num_reference_speakers is not None:
             rows.append(("Reference population", f"{self.num_reference_speakers} speakers"))

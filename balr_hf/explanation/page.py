@@ -1,4 +1,4 @@
-"""An explanation as one self-contained HTML page: nothing is loaded, so it can be filed and printed as it is."""
+"""An explanation as one HTML page. It loads nothing from elsewhere, so that it can be filed and printed as it is."""
 
 from markupsafe import Markup
 
@@ -10,10 +10,10 @@ from balr_hf.templates import html_environment
 
 
 def page(findings: Findings, top: int = 10) -> str:
-    """The page's HTML, from `templates/page.html.jinja`.
+    """The HTML of the page, made from `templates/page.html.jinja`.
 
     Args:
-        findings: what to show.
+        findings ([`Findings`]): the findings to show.
         top (int): how many attributes for the same speaker the tables and the figure show, and how many for different
             speakers; a table that unfolds shows all of them.
     """

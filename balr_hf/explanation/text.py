@@ -9,7 +9,7 @@ def text(findings: Findings, top: int = 10) -> str:
     """The explanation as plain text.
 
     Args:
-        findings: what to show.
+        findings ([`Findings`]): the findings to show.
         top (int): how many attributes for the same speaker to list, and how many for different speakers.
     """
     lines = [*_headline(findings), ""]

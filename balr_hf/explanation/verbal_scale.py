@@ -4,7 +4,7 @@ import math
 
 SOURCE = "ENFSI Guideline for Evaluative Reporting in Forensic Science, 2015"
 
-# From this LR (or its inverse) on, how strongly the findings support one proposition rather than the other.
+# How strongly the findings support one proposition rather than the other, from this LR (or its inverse) on.
 SCALE = (
     (1, "no support for either proposition"),
     (2, "weak support"),
@@ -20,7 +20,7 @@ DIFFERENT = "that the recordings are of different speakers"
 
 
 def degree(llr: float) -> int:
-    """The row of [`SCALE`] that a natural-log likelihood ratio falls in."""
+    """The row of [`SCALE`] that a natural-log likelihood ratio belongs to."""
     return max(row for row, (least, _) in enumerate(SCALE) if abs(llr) >= math.log(least))
 
 
@@ -28,7 +28,7 @@ def verdict(llr: float) -> str:
     """A calibrated natural-log likelihood ratio in words.
 
     Args:
-        llr (float): calibrated; of a raw score the scale says nothing.
+        llr (float): a calibrated natural-log likelihood ratio. The scale does not apply to raw scores.
 
     Returns:
         str: e.g. `moderate support for the proposition that the recordings are of the same speaker`.
@@ -40,7 +40,7 @@ def verdict(llr: float) -> str:
 
 
 def ranges() -> list[tuple[str, str]]:
-    """The whole scale as `(LR or 1/LR, words)`."""
+    """The whole scale as rows of the range of LR or 1/LR, and the words for it."""
     ends = [*(f"{least:,}" for least, _ in SCALE[1:]), None]
     rows = []
     for (least, words), end in zip(SCALE, ends, strict=True):

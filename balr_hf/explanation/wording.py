@@ -1,10 +1,14 @@
 """Figures and findings in words: the text, the page and the app all take their wording from here."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from balr_hf.explanation import verbal_scale
 
-# A calibration on fewer speakers than this is called rough.
+# Readers are warned of a calibration on fewer speakers than this.
 FEW_SPEAKERS = 30
 
 LOG10 = math.log(10)
@@ -17,7 +21,7 @@ THE_SUM = "How the sum comes about"
 THE_SCALE = "Verbal scale"
 THE_METHOD = "How it was found"
 
-# Headings of the columns of a table of attributes. The unit of the terms comes second.
+# Headings of the columns of a table of attributes. The second is the unit of the terms.
 COLUMNS = ("attribute", "{unit}", "A", "B", "typicality")
 MORE_COLUMNS = ("active in population", "evidence")
 # The columns that hold words; all others hold numbers, which are aligned to the right.
@@ -33,11 +37,11 @@ TYPICALITY = (
 )
 
 
-def describe_amount(calibration: dict) -> str:
-    """In plain words, how much data a calibration was fitted on.
+def describe_amount(calibration: Mapping[str, Any]) -> str:
+    """How much data a calibration was fitted on, in plain words.
 
     Args:
-        calibration (dict): the calibration's description in a scorer's configuration.
+        calibration (dict): the description of the calibration in a scorer's configuration.
     """
     same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
     speakers = calibration["num_speakers"]
@@ -51,7 +55,12 @@ def describe_amount(calibration: dict) -> str:
 
 
 def state(active: int, recordings: int) -> str:
-    """An attribute's state on one side in words."""
+    """The state of an attribute on one side in words.
+
+    Args:
+        active (int): the number of recordings in which the attribute is active.
+        recordings (int): the number of recordings on this side.
+    """
     if recordings == 1:
         return "active" if active else "inactive"
     return f"active in {active} of {recordings}"
@@ -63,7 +72,11 @@ def percent(share: float | None) -> str:
 
 
 def times(llr: float) -> str:
-    """The likelihood ratio or its inverse, whichever is larger than 1, with three significant digits."""
+    """The likelihood ratio or its inverse, whichever is larger than 1, with three significant digits.
+
+    Args:
+        llr (float): a natural-log likelihood ratio.
+    """
     exponent = abs(llr) / LOG10
     if exponent >= 9:
         return f"10^{exponent:.0f}"
@@ -90,7 +103,7 @@ def describe_informative(attributes: int, uninformative: int) -> str:
 
 
 def strength(row: int) -> str:
-    """The words of a row of the verbal scale in short: `moderately strong`, or `no support`."""
+    """The words of a row of the verbal scale in short form: `moderately strong`, or `no support`."""
     return verbal_scale.SCALE[row][1].removesuffix(" support") if row else "no support"
 
 

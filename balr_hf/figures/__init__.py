@@ -1,4 +1,7 @@
-"""Figures of performance, of what a scorer has learnt, of a comparison and its recordings: each a `Figure`."""
+"""Figures of performance, of what a scorer has learnt, of a comparison and of recordings.
+
+Each function returns a `matplotlib.figure.Figure`.
+"""
 
 from balr_hf.figures.attributes import evidence, parameters
 from balr_hf.figures.comparison import contributions

@@ -1,30 +1,55 @@
 """Figures of the attributes: what a scorer has learnt of them, and which of them carry the evidence."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from balr_hf.figures import style
-from balr_hf.figures.style import DARK, DIFFERENT, GREY, SAME, legend_above, look, new_figure
+from balr_hf.figures.style import DARK, DIFFERENT, GREY, SAME, legend_above, look, new_figure, new_panels
 
-# Shares of the separation whose number of attributes is told.
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from numpy.typing import ArrayLike
+
+# The figure states how many attributes make up these shares of the separation.
 TOLD_SHARES = (0.5, 0.8)
 
 
-@look()
-def parameters(scorer) -> Figure:
-    """What a fitted scorer has learnt of each attribute.
+class FittedScorer(Protocol):
+    """What [`parameters`] needs of a [`Scorer`]."""
 
-    DNA and Speech: drop-out against typicality, with histograms of both. MaxLLR: f, p and q, the attributes in order
-    of f. Dirichlet-multinomial: the intra-class correlation 1 / (1 + sum of alpha), the share of an activation's
-    variance that lies between speakers, against the mean activation alpha_0 / sum of alpha. Attributes that carry no
-    evidence are left out, and counted above the axes.
+    @property
+    def is_fitted(self) -> bool: ...
+
+    def named_buffers(self) -> Iterator[tuple[str, torch.Tensor]]: ...
+
+
+@look()
+def parameters(scorer: FittedScorer) -> Figure:
+    """Draw what a fitted scorer has learnt of each attribute.
+
+    - DNA and Speech: the drop-out against the typicality, with histograms of both.
+    - MaxLLR: f, p and q, with the attributes in order of f.
+    - Dirichlet-multinomial: the intra-class correlation 1 / (1 + sum of alpha) against the mean activation
+      alpha_0 / sum of alpha. The correlation is the share of an activation's variance that lies between speakers.
+
+    Attributes that carry no evidence are left out; their number is stated above the axes.
 
     Args:
-        scorer (`Scorer`): fitted.
+        scorer (`Scorer`): a fitted scorer.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: a scorer that is not fitted, or has no parameters of its attributes.
+        ValueError: the scorer is not fitted, or it learns no parameters of its attributes.
     """
     if not scorer.is_fitted:
         raise ValueError(f"{type(scorer).__name__} is not fitted, so there are no parameters to draw")
@@ -44,16 +69,23 @@ def parameters(scorer) -> Figure:
 
 
 @look()
-def evidence(same_mean: np.ndarray, different_mean: np.ndarray, top: int = 30) -> Figure:
-    """Which attributes carry the evidence: the mean terms of the most separating, and how many make up the whole.
+def evidence(same_mean: ArrayLike, different_mean: ArrayLike, top: int = 30) -> Figure:
+    """Draw which attributes carry the evidence.
+
+    The upper panel shows the mean terms of the attributes that separate most. The lower panel shows how many
+    attributes make up which share of the whole separation (see [`separation_shares`]).
 
     Args:
-        same_mean (`(attributes,)`): mean term of each attribute over same-speaker trials, natural-log LR.
-        different_mean (`(attributes,)`): likewise over different-speaker trials.
-        top (int): attributes whose means are drawn.
+        same_mean (`np.ndarray` of shape `(attributes,)`): the mean term of each attribute over same-speaker trials, a
+            natural-log likelihood ratio.
+        different_mean (`np.ndarray` of shape `(attributes,)`): the mean term over different-speaker trials.
+        top (int): the number of attributes in the upper panel.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: not finite, of different lengths, empty, or `top` below 1.
+        ValueError: the means are not finite, are of different lengths or empty, or `top` is below 1.
     """
     shares = separation_shares(same_mean, different_mean)
     if top < 1:
@@ -61,7 +93,7 @@ def evidence(same_mean: np.ndarray, different_mean: np.ndarray, top: int = 30) -
     same_mean, different_mean = np.asarray(same_mean).ravel(), np.asarray(different_mean).ravel()
     order = np.argsort(different_mean - same_mean, kind="stable")[:top]
     bars_height = 0.6 + 0.125 * order.size
-    figure, (bars, curve) = new_figure(height=bars_height + 1.9, rows=2, height_ratios=[bars_height, 1.9])
+    figure, ((bars,), (curve,)) = new_panels(height=bars_height + 1.9, rows=2, height_ratios=[bars_height, 1.9])
     rows = np.arange(order.size)
     handles = [
         bars.barh(rows - 0.2, same_mean[order], 0.4, color=SAME, label="same speaker"),
@@ -89,27 +121,28 @@ def evidence(same_mean: np.ndarray, different_mean: np.ndarray, top: int = 30) -
     return figure
 
 
-def separation_shares(same_mean: np.ndarray, different_mean: np.ndarray) -> np.ndarray:
-    """Cumulative shares of the separation, the most separating attributes first.
+def separation_shares(same_mean: ArrayLike, different_mean: ArrayLike) -> np.ndarray:
+    """Cumulative shares of the separation, with the most separating attributes first.
 
-    An attribute's separation is its mean term over same-speaker trials less that over different-speaker trials;
-    attributes that separate the wrong way count as 0.
+    The separation of an attribute is its mean term over same-speaker trials minus its mean term over different-speaker
+    trials. An attribute that separates the wrong way counts as 0.
 
     Args:
-        same_mean (`(attributes,)`): natural-log LR.
-        different_mean (`(attributes,)`): natural-log LR.
+        same_mean (`np.ndarray` of shape `(attributes,)`): the mean term of each attribute over same-speaker trials, a
+            natural-log likelihood ratio.
+        different_mean (`np.ndarray` of shape `(attributes,)`): the mean term over different-speaker trials.
 
     Returns:
-        float64 `(attributes,)`, rising to 1; all 0 if no attribute separates.
+        float64 `np.ndarray` of shape `(attributes,)`, which rises to 1; all values are 0 if no attribute separates.
 
     Raises:
-        ValueError: not finite, of different lengths, or empty.
+        ValueError: the means are not finite, are of different lengths, or empty.
     """
     same_mean = np.asarray(same_mean, dtype=np.float64).ravel()
     different_mean = np.asarray(different_mean, dtype=np.float64).ravel()
     if same_mean.shape != different_mean.shape or not same_mean.size:
         raise ValueError(
-            f"means of {same_mean.size} and of {different_mean.size} attributes: expected as many, and at least one"
+            f"means of {same_mean.size} and of {different_mean.size} attributes: expected equal numbers, and at least one"
         )
     if not np.isfinite([same_mean, different_mean]).all():
         raise ValueError("the attributes' mean terms must be finite")
@@ -119,11 +152,16 @@ def separation_shares(same_mean: np.ndarray, different_mean: np.ndarray) -> np.n
 
 
 def attributes_for(shares: np.ndarray, share: float) -> int:
-    """How many of the most separating attributes make up a share of the separation."""
+    """How many of the most separating attributes make up a share of the separation.
+
+    Args:
+        shares (`np.ndarray` of shape `(attributes,)`): the result of [`separation_shares`].
+        share (float): the share to reach, between 0 and 1.
+    """
     return int(np.searchsorted(shares, share * (1 - 1e-12))) + 1
 
 
-def _share_curve(axes, shares: np.ndarray) -> None:
+def _share_curve(axes: Axes, shares: np.ndarray) -> None:
     counts = np.arange(shares.size + 1)
     heights = np.append(0.0, shares) * 100
     kept = style.thinned(counts, heights)
@@ -144,7 +182,7 @@ def _share_curve(axes, shares: np.ndarray) -> None:
     axes.text(0.97, 0.08, told.replace("%", " %"), transform=axes.transAxes, ha="right", fontsize=7, bbox=box)
 
 
-def _points(axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str = "o", **options):
+def _points(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str = "o", **options: Any) -> Line2D:
     return axes.plot(
         x,
         y,
@@ -160,7 +198,7 @@ def _points(axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str = "o", 
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Limits of an axis of probabilities, which are not blown up if all are about equal."""
+    """Limits of an axis of probabilities; the axis spans 0.1 at least, so that tiny differences do not look large."""
     if not values.size:
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
@@ -168,14 +206,13 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _profile(typicality: np.ndarray, dropout: np.ndarray):
-    figure, axes = new_figure(
+def _profile(typicality: np.ndarray, dropout: np.ndarray) -> tuple[Figure, Axes]:
+    figure, ((above, corner), (points, beside)) = new_panels(
         height=style.WIDTH, rows=2, columns=2, width_ratios=[4, 1], height_ratios=[1, 4], sharex="col", sharey="row"
     )
-    (above, corner), (points, beside) = axes
     corner.remove()
     _points(points, typicality, dropout, style.BLUE)
-    bars = {"bins": 30, "color": style.SKY, "edgecolor": "white", "linewidth": 0.3}
+    bars: dict[str, Any] = {"bins": 30, "color": style.SKY, "edgecolor": "white", "linewidth": 0.3}
     above.hist(typicality, range=_limits(typicality), **bars)
     beside.hist(dropout, range=_limits(dropout), orientation="horizontal", **bars)
     points.set(xlim=_limits(typicality), ylim=_limits(dropout), xlabel="Typicality", ylabel="Drop-out")
@@ -184,7 +221,7 @@ def _profile(typicality: np.ndarray, dropout: np.ndarray):
     return figure, above
 
 
-def _latent_class(f: np.ndarray, p: np.ndarray, q: np.ndarray):
+def _latent_class(f: np.ndarray, p: np.ndarray, q: np.ndarray) -> tuple[Figure, Axes]:
     order = np.argsort(f, kind="stable")
     rank = np.arange(1, f.size + 1)
     figure, axes = new_figure()
@@ -198,7 +235,7 @@ def _latent_class(f: np.ndarray, p: np.ndarray, q: np.ndarray):
     return figure, axes
 
 
-def _dirichlet(alpha: np.ndarray):
+def _dirichlet(alpha: np.ndarray) -> tuple[Figure, Axes]:
     strength = alpha.sum(1)
     figure, axes = new_figure()
     mean, correlation = alpha[:, 0] / strength, 1 / (1 + strength)

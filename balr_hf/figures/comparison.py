@@ -1,27 +1,34 @@
 """Figure of one comparison: the attributes that weigh most, and how their sum comes about."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from balr_hf.figures.style import DARK, DIFFERENT, GREY, MINUS, SAME, WIDTH, look, new_figure
+from balr_hf.figures.style import DARK, DIFFERENT, GREY, MINUS, SAME, WIDTH, look, new_panels
 
-# Inches a bar.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+# The height of a bar with its margins in inches.
 ROW = 0.165
 
-# Inches, about: of the axes, and of a character beside a bar.
+# The approximate widths of the axes, and of a character beside a bar, in inches.
 AXES_WIDTH, CHARACTER = 1.85, 0.062
 
-# Characters of a bar's name that the usual width has room for.
+# A bar's name of this many characters fits into the usual width.
 NAME = 25
 
 
 @look()
 def contributions(
-    attributes: np.ndarray,
-    terms: np.ndarray,
+    attributes: ArrayLike,
+    terms: ArrayLike,
     labels: Sequence[str],
     rest: float,
     num_rest: int,
@@ -29,28 +36,34 @@ def contributions(
     total: float,
     unit: str = "ln LR",
 ) -> Figure:
-    """The contributions to one comparison's LLR, those that speak most for one speaker on top.
+    """Draw the contributions to the LLR of one comparison.
 
-    Above, the attributes shown, on their own scale. Below, on another, what they sum to, the sum of all others, the
-    calibration's offset, and the total of these.
+    The upper panel shows some attributes, with the one that speaks most for the same speaker on top. The lower panel
+    has a scale of its own. It shows the sums of those attributes, the sum of all others, the offset of the
+    calibration, and the total.
 
     Args:
-        attributes (int `(n,)`): numbers of the attributes shown.
-        terms (`(n,)`): their contributions, positive for one speaker.
-        labels: n short texts, the attribute's state on both sides, e.g. `active / active`.
-        rest (float): sum of the contributions of the attributes that are not shown.
-        num_rest (int): how many they are.
+        attributes (integer `np.ndarray` of shape `(n,)`): the numbers of the attributes to show.
+        terms (`np.ndarray` of shape `(n,)`): their contributions, which are positive if they speak for the same
+            speaker.
+        labels (sequence of n str): the state of each attribute on both sides, e.g. `active / active`.
+        rest (float): the sum of the contributions of all other attributes.
+        num_rest (int): the number of the other attributes.
         offset (float, *optional*): the constant that calibration adds; None if the LLR is not calibrated.
-        total (float): the LLR: the sum of terms, rest and offset.
-        unit (str): of all of them.
+        total (float): the LLR, which is the sum of terms, rest and offset.
+        unit (str): the unit of all these values, as the axes name it.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: lengths differ, nothing to show, a figure that is not finite, or a total that is not the sum.
+        ValueError: attributes, terms and labels are of different lengths or empty, a value is not finite, or the total
+            is not the sum of its parts.
     """
     attributes, terms = np.asarray(attributes).ravel(), np.asarray(terms, dtype=np.float64).ravel()
     if not attributes.size == terms.size == len(labels):
         raise ValueError(
-            f"{attributes.size} attributes, {terms.size} terms and {len(labels)} labels: expected as many"
+            f"{attributes.size} attributes, {terms.size} terms and {len(labels)} labels: expected equal numbers"
         )
     if not terms.size:
         raise ValueError("no attributes to show: expected at least one")
@@ -64,10 +77,16 @@ def contributions(
     heights = [ROW * terms.size + 0.1, ROW * len(summary) + 0.1]
     names = [f"{labels[row]}, {attributes[row]}" for row in order]
     width = WIDTH + CHARACTER * max(0, max(map(len, names)) - NAME)
-    figure, (above, below) = new_figure(width, sum(heights) + 1.1, rows=2, height_ratios=heights)
+    figure, ((above,), (below,)) = new_panels(width, sum(heights) + 1.1, rows=2, height_ratios=heights)
     _bars(above, names, terms[order])
     above.set_xlabel(f"Contribution of an attribute ({unit})")
-    header = {"textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 6.5, "color": GREY}
+    header: dict[str, Any] = {
+        "textcoords": "offset points",
+        "ha": "right",
+        "va": "bottom",
+        "fontsize": 6.5,
+        "color": GREY,
+    }
     above.annotate("state on both sides, attribute", (0, 1), (-3, 1), xycoords="axes fraction", **header)
     _bars(below, list(summary), np.array(list(summary.values())))
     below.set_xlabel(f"Sum ({unit})")
@@ -81,7 +100,7 @@ def contributions(
 
 
 def _summary(terms: np.ndarray, rest: float, num_rest: int, offset: float | None, total: float) -> dict[str, float]:
-    parts = {}
+    parts: dict[str, float] = {}
     if (terms > 0).any():
         parts["shown, same speaker"] = terms[terms > 0].sum()
     if (terms < 0).any():
@@ -93,7 +112,7 @@ def _summary(terms: np.ndarray, rest: float, num_rest: int, offset: float | None
     return {**parts, "total": total}
 
 
-def _bars(axes, names: list[str], values: np.ndarray) -> None:
+def _bars(axes: Axes, names: list[str], values: np.ndarray) -> None:
     rows = np.arange(values.size)
     bars = axes.barh(rows, values, 0.72, linewidth=0.5)
     for bar, value in zip(bars, values, strict=True):
@@ -108,7 +127,7 @@ def _bars(axes, names: list[str], values: np.ndarray) -> None:
         axes.annotate(
             text, (value, row), offset, textcoords="offset points", ha=side, va="center_baseline", fontsize=6.5
         )
-    # Room for the texts beside the bars.
+    # The texts beside the bars need room.
     room = (max(map(len, texts)) + 1) * CHARACTER / AXES_WIDTH
     left, right = (room if sided.any() else 0.02 for sided in (values < 0, values >= 0))
     width = (np.ptp([0, *values]) or 1.0) / (1 - left - right)
@@ -121,7 +140,7 @@ def _bars(axes, names: list[str], values: np.ndarray) -> None:
 
 
 def _digits(largest: float) -> int:
-    """Decimals that tell a largest figure to two or three places."""
+    """The number of decimals that shows the largest value with two or three significant digits."""
     if largest == 0:
         return 2
     return int(np.clip((2 if largest >= 1 else 1) - np.floor(np.log10(largest)), 0, 6))

@@ -1,5 +1,10 @@
 """Figures of how well LLRs tell speakers apart and how well they are calibrated: Tippett, ECE, PAV and DET."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,40 +17,50 @@ from balr_hf.metrics.calibration import cllr_of
 from balr_hf.metrics.discrimination import eer_of, min_dcf_of
 from balr_hf.metrics.tally import Tally, tally
 
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
 LN10 = np.log(10)
 LOG_LR = "log₁₀ LR"
 
-# Natural-log width of the bins over which ECE is summed: off by less than 1e-7 bits.
+# ECE is summed over bins of LLRs of this width, in natural-log units, which makes an error of less than 1e-7 bits.
 ECE_BIN = 2e-3
 
-# Beyond this many natural-log units log(1 + exp(x)) is x or 0, in float64.
+# If x is beyond this many natural-log units, log(1 + exp(x)) is x or 0 in float64.
 LINEAR = 40
 
-# Bits up to which an ECE plot reaches if a curve goes on beyond.
+# An ECE plot shows no more than this many bits, even if a curve goes on beyond.
 ECE_TOP = 2.0
 
-# In percent, on both axes of a DET plot that ends at 50 %, and of one that shows all rates.
+# The ticks in percent on both axes of a DET plot that ends at 50 %, and of one that shows all rates.
 DET_TICKS = (0.001, 0.01, 0.1, 0.5, 2, 5, 10, 20, 40)
 DET_WIDE_TICKS = (0.001, 0.01, 0.1, 1, 5, 20, 50, 80, 95, 99)
 
 
 @look()
-def tippett(systems: dict[str, np.ndarray], labels: np.ndarray) -> Figure:
-    """Tippett plot: the cumulative distributions of same-speaker and of different-speaker LLRs.
+def tippett(systems: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
+    """Draw a Tippett plot: the cumulative distributions of same-speaker and of different-speaker LLRs.
 
-    The curves of same-speaker trials rise to the right: the proportion with a log LR of at most x. Those of
-    different-speaker trials fall: the proportion with a log LR of at least x. The legend tells the rates of misleading
-    evidence. Where one system's LLRs are many times as large as another's, the axis is logarithmic outside the range
-    of the smaller.
+    The curves of same-speaker trials rise to the right: they show the proportion of trials with a log LR of at most x.
+    The curves of different-speaker trials fall: they show the proportion with a log LR of at least x. The legend
+    states the rates of misleading evidence. If the LLRs of one system are many times as large as those of another, the
+    axis is logarithmic outside the range of the smaller ones.
 
     Args:
-        systems: name -> natural-log likelihood ratios `(trials,)`, e.g. raw and calibrated.
-        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        systems (dict of str to `np.ndarray` of shape `(trials,)`): the natural-log likelihood ratios of each system by
+            its name, e.g. raw and calibrated.
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: no system, or LLRs not finite, of another length than the labels, or trials of one kind only.
+        ValueError: there is no system, LLRs are not finite, their number is not that of the labels, or all trials are
+            of one kind.
 
-    Reference:
+    References:
         G. S. Morrison and E. Enzinger, "Introduction to forensic voice comparison", 2019;
         D. Meuwly, "Reconnaissance de locuteurs en sciences forensiques", 2001.
     """
@@ -56,7 +71,7 @@ def tippett(systems: dict[str, np.ndarray], labels: np.ndarray) -> Figure:
     same_handles = [_text_handle("same speaker (≤ x)\nmisleading, LR < 1:")]
     different_handles = [_text_handle("different speakers (≥ x)\nmisleading, LR > 1:")]
     for number, (name, (x, same, different)) in enumerate(curves.items()):
-        line = {"linestyle": style.LINES[number % len(style.LINES)]}
+        line: dict[str, Any] = {"linestyle": style.LINES[number % len(style.LINES)]}
         padded = np.concatenate([[left], x, [right]])
         for y, colour, steps in (
             (np.concatenate([[0], same, [1]]), SAME, "steps-post"),
@@ -78,11 +93,12 @@ def tippett_curves(trials: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The points of a Tippett plot.
 
     Args:
-        trials: tallied; scores are natural-log likelihood ratios.
+        trials (`Tally`): its scores are natural-log likelihood ratios.
 
     Returns:
-        `(x, same, different)`, each `(distinct LLRs,)`: log10 LRs in rising order, the proportion of same-speaker
-        trials of at most x, and the proportion of different-speaker trials of at least x.
+        `(x, same, different)`, each of shape `(distinct LLRs,)`: the log10 LRs in rising order, the proportion of
+        same-speaker trials with a log10 LR of at most x, and the proportion of different-speaker trials with a log10
+        LR of at least x.
     """
     at_most = np.cumsum(trials.same)
     at_least = np.cumsum(trials.different[::-1])[::-1]
@@ -90,24 +106,27 @@ def tippett_curves(trials: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def misleading_rates(trials: Tally) -> tuple[float, float]:
-    """Rates of misleading evidence: same-speaker trials with LR < 1, different-speaker trials with LR > 1."""
+    """The rates of misleading evidence: same-speaker trials with LR < 1, different-speaker trials with LR > 1."""
     misses = trials.same[trials.scores < 0].sum() / trials.same.sum()
     false_alarms = trials.different[trials.scores > 0].sum() / trials.different.sum()
     return float(misses), float(false_alarms)
 
 
 @look()
-def ece(llrs: np.ndarray, labels: np.ndarray) -> Figure:
-    """ECE plot: empirical cross-entropy against the prior, for the LLRs, after PAV, and for LR = 1.
+def ece(llrs: ArrayLike, labels: ArrayLike) -> Figure:
+    """Draw an ECE plot: the empirical cross-entropy against the prior, for the LLRs, after PAV, and for LR = 1.
 
     Args:
-        llrs (`(trials,)`): natural-log likelihood ratios.
-        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: not finite, of different lengths, or trials of one kind only.
+        ValueError: the LLRs are not finite, their number is not that of the labels, or all trials are of one kind.
 
-    Reference:
+    References:
         D. Ramos and J. Gonzalez-Rodriguez, "Reliable support: measuring calibration of likelihood ratios", Forensic
         Science International, 2013.
     """
@@ -115,7 +134,7 @@ def ece(llrs: np.ndarray, labels: np.ndarray) -> Figure:
     trials = tally(llrs, labels)
     given, calibrated, neutral = ece_curves(trials, odds)
     figure, axes = new_figure()
-    lines = [
+    lines: list[tuple[np.ndarray, str, dict[str, Any]]] = [
         (given, f"LLRs as given (Cllr = {cllr_of(trials):.3g})", {"color": style.BLUE}),
         (
             calibrated,
@@ -142,31 +161,35 @@ def ece_curves(trials: Tally, prior_log10_odds: np.ndarray) -> tuple[np.ndarray,
     """Empirical cross-entropy at given priors. At even odds it is Cllr, and Cllr_min after PAV.
 
     Args:
-        trials: tallied; scores are natural-log likelihood ratios.
-        prior_log10_odds (`(priors,)`): log10 of the prior odds for one speaker.
+        trials (`Tally`): its scores are natural-log likelihood ratios.
+        prior_log10_odds (`np.ndarray` of shape `(priors,)`): log10 of the prior odds for one speaker.
 
     Returns:
-        `(given, calibrated, neutral)`, each `(priors,)` in bits: of the LLRs, of the LLRs after PAV, and of LR = 1.
+        `(given, calibrated, neutral)`, each of shape `(priors,)` and in bits: the cross-entropy of the LLRs as they
+        are, of the LLRs after PAV, and of LR = 1.
     """
     odds = np.asarray(prior_log10_odds, dtype=np.float64) * LN10
-    sets = (trials.scores, trials.pav, np.zeros(trials.scores.size))
-    return tuple(_cross_entropy(trials, llrs, odds) for llrs in sets)
+    given, calibrated = (_cross_entropy(trials, llrs, odds) for llrs in (trials.scores, trials.pav))
+    return given, calibrated, _cross_entropy(trials, np.zeros(trials.scores.size), odds)
 
 
 @look()
-def pav(llrs: np.ndarray, labels: np.ndarray) -> Figure:
-    """PAV plot: LLRs after pool-adjacent-violators against LLRs as given; calibrated ones lie on the diagonal.
+def pav(llrs: ArrayLike, labels: ArrayLike) -> Figure:
+    """Draw a PAV plot: LLRs after pool-adjacent-violators against LLRs as given; calibrated ones lie on the diagonal.
 
-    LLRs that become infinite, because one kind of trial is alone at that end, stand at the margins.
+    At either end there may be trials of one kind only. Their LLRs are infinite after PAV and stand at the margins.
 
     Args:
-        llrs (`(trials,)`): natural-log likelihood ratios.
-        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: not finite, of different lengths, or trials of one kind only.
+        ValueError: the LLRs are not finite, their number is not that of the labels, or all trials are of one kind.
 
-    Reference:
+    References:
         P. Vergeer et al., "Measuring calibration of likelihood-ratio systems: a comparison of four metrics, including
         a new metric devPAV", Forensic Science International, 2021.
     """
@@ -177,18 +200,23 @@ def pav(llrs: np.ndarray, labels: np.ndarray) -> Figure:
     low, high = min(low, -1.0), max(high, 1.0)
     margin = 0.12 * (high - low)
     figure, axes = new_figure()
-    handles = []
+    handles: list[Artist] = []
     if finite.any():
         kept = thinned(x[finite], y[finite])
-        marker = {"marker": "o", "markersize": 2.5} if kept.size <= 200 else {}
-        handles += axes.plot(x[finite][kept], y[finite][kept], color=style.BLUE, label="after PAV", **marker)
+        points: dict[str, Any] = {"marker": "o", "markersize": 2.5} if kept.size <= 200 else {}
+        handles += axes.plot(x[finite][kept], y[finite][kept], color=style.BLUE, label="after PAV", **points)
     for sign, colour, marker, place in ((1, SAME, "^", high + margin), (-1, DIFFERENT, "v", low - margin)):
         alone = y == sign * np.inf
         if alone.any():
             at = x[alone][thinned(x[alone], np.zeros(alone.sum()), 100)]
             number = int((trials.same + trials.different)[alone].sum())
             label = f"{'+' if sign > 0 else style.MINUS}∞ after PAV: {number:,} trials"
-            line = {"linestyle": "none", "marker": marker, "markersize": 3.5, "markerfacecolor": "none"}
+            line: dict[str, Any] = {
+                "linestyle": "none",
+                "marker": marker,
+                "markersize": 3.5,
+                "markerfacecolor": "none",
+            }
             handles += axes.plot(at, np.full(at.size, place), color=colour, markeredgewidth=0.7, label=label, **line)
     left, right = min(x[0], -1.0), max(x[-1], 1.0)
     axes.set_xlim(left - 0.05 * (right - left), right + 0.05 * (right - left))
@@ -203,20 +231,24 @@ def pav(llrs: np.ndarray, labels: np.ndarray) -> Figure:
 
 
 @look()
-def det(systems: dict[str, np.ndarray], labels: np.ndarray, prior: float | None = None) -> Figure:
-    """DET plot: miss against false-alarm rate on normal-deviate axes, with the equal error rates marked.
+def det(systems: Mapping[str, ArrayLike], labels: ArrayLike, prior: float | None = None) -> Figure:
+    """Draw a DET plot: the miss rate against the false-alarm rate on normal-deviate axes, with the EERs marked.
 
     Args:
-        systems: name -> scores `(trials,)`, higher for the same speaker.
-        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        systems (dict of str to `np.ndarray` of shape `(trials,)`): the scores of each system by its name, which are
+            higher for the same speaker.
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
         prior (float, *optional*): also mark where the detection cost is least at this probability of a same-speaker
-            trial (both costs 1).
+            trial, if both errors cost 1.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: no system, a prior not between 0 and 1, or scores not finite, of another length than the labels, or
-            trials of one kind only.
+        ValueError: there is no system, the prior is not between 0 and 1, scores are not finite, their number is not
+            that of the labels, or all trials are of one kind.
 
-    Reference:
+    References:
         A. Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
     """
     tallies = _tallies(systems, labels)
@@ -229,17 +261,19 @@ def det(systems: dict[str, np.ndarray], labels: np.ndarray, prior: float | None 
     axes.axline((0, 0), slope=1, color=GREY, linewidth=0.6)
     handles = []
     for number, (name, trials) in enumerate(tallies.items()):
-        later = min(len(tallies) - 1 - number, 2)  # drawn wider, so that equal curves show beneath one another
+        # Curves below others are wider, so that equal curves can all be seen.
+        below = min(len(tallies) - 1 - number, 2)
         colour = style.COLOURS[number % len(style.COLOURS)]
         marker = style.MARKERS[number % len(style.MARKERS)]
-        line = {"linestyle": style.LINES[number % len(style.LINES)], "linewidth": 1.3 + 0.5 * later, "color": colour}
-        point = {"marker": marker, "markersize": 4 + 1.5 * later, "markeredgewidth": 0}
+        line: dict[str, Any] = {"linestyle": style.LINES[number % len(style.LINES)], "color": colour}
+        line["linewidth"] = 1.3 + 0.5 * below
+        point: dict[str, Any] = {"marker": marker, "markersize": 4 + 1.5 * below, "markeredgewidth": 0}
         _, miss, false_alarm = trials.error_rates
         axes.plot(*det_curve(miss, false_alarm, low, high), **line)
         label = f"{name}: " + (f"EER {percent(rates[name])}" if rates[name] > 0 else "no errors")
         if rates[name] > 0:
             axes.plot(*2 * [ndtri(np.clip(rates[name], low, high))], color=colour, **point)
-        if name in cheapest:
+        if prior is not None:
             label += f", minDCF({prior:g}) {min_dcf_of(trials, prior):.3f}"
         if name in cheapest and rates[name] > 0:
             hollow = {**point, "markerfacecolor": "white", "markeredgewidth": 0.9, "clip_on": False, "zorder": 3}
@@ -257,18 +291,20 @@ def det(systems: dict[str, np.ndarray], labels: np.ndarray, prior: float | None 
 
 
 def det_curve(miss: np.ndarray, false_alarm: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """A DET curve as it is drawn.
+    """The points of a DET curve as it is drawn.
+
+    Points that are far outside the visible range are moved to just outside of it. If trials of both kinds have the
+    same score, the curve has a slanted step there. The step is straight between rates, as the EER takes it, and
+    therefore bent between normal deviates.
 
     Args:
-        miss (`(thresholds,)`): miss rates in 0..1, see [`Tally.error_rates`].
-        false_alarm (`(thresholds,)`): false-alarm rates.
-        low (float): the least rate that is visible.
-        high (float): the greatest.
+        miss (`np.ndarray` of shape `(thresholds,)`): miss rates between 0 and 1, see [`Tally.error_rates`].
+        false_alarm (`np.ndarray` of shape `(thresholds,)`): false-alarm rates between 0 and 1.
+        low (float): the least visible rate.
+        high (float): the greatest visible rate.
 
     Returns:
-        `(x, y)`: normal deviates of the false-alarm and of the miss rates, thinned out, held just outside the visible
-        range where they would be beyond it. Where equal scores make a slanted step it is straight between rates, as
-        the EER takes it, and so bent here.
+        `(x, y)`: the normal deviates of the false-alarm rates and of the miss rates, thinned out.
     """
     parts = max(1, style.CURVE_POINTS // miss.size)
     at = np.arange((miss.size - 1) * parts + 1) / parts
@@ -280,7 +316,7 @@ def det_curve(miss: np.ndarray, false_alarm: np.ndarray, low: float, high: float
     return x[kept], y[kept]
 
 
-def _tallies(systems: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, Tally]:
+def _tallies(systems: Mapping[str, ArrayLike], labels: ArrayLike) -> dict[str, Tally]:
     if not systems:
         raise ValueError("no system to draw: expected at least one name with its LLRs")
     tallies = {}
@@ -292,8 +328,8 @@ def _tallies(systems: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, Ta
     return tallies
 
 
-def _tippett_axis(axes, positions: list[np.ndarray]) -> tuple[float, float]:
-    """Scale and label the axis of log10 LRs, each sorted; returns its limits."""
+def _tippett_axis(axes: Axes, positions: list[np.ndarray]) -> tuple[float, float]:
+    """Scale and label the axis of log10 LRs, of which each system has a sorted array; returns the axis's limits."""
     left, right = (min(min(x[0] for x in positions), -1.0), max(max(x[-1] for x in positions), 1.0))
     scales = [np.quantile(np.abs(x), 0.99) for x in positions]
     inner = max(float(np.ceil(min(scales))), 1.0)
@@ -328,7 +364,7 @@ def _cheapest(trials: Tally, prior: float) -> tuple[float, float]:
 
 
 def _det_range(equal: list[float], others: list[float]) -> tuple[float, float]:
-    """The visible rates: from the equal error rates, and others that are marked."""
+    """The least and the greatest visible rate, which depend on the equal error rates and on other marked rates."""
     low = 1e-3
     marked = [rate for rate in equal if rate > 0] + [max(rate, 2e-4) for rate in others if rate > 0]
     while low > 1e-5 and marked and min(marked) < 2 * low:
@@ -337,7 +373,7 @@ def _det_range(equal: list[float], others: list[float]) -> tuple[float, float]:
 
 
 def _cross_entropy(trials: Tally, llrs: np.ndarray, odds: np.ndarray) -> np.ndarray:
-    """In bits, `(priors,)`, of `llrs`, one for each distinct score."""
+    """Cross-entropy in bits, of shape `(priors,)`, where `llrs` has one LLR for each distinct score of the trials."""
     prior = expit(odds)
     missing = _mean_cost(-llrs, trials.same, -odds)
     accusing = _mean_cost(llrs, trials.different, odds)

@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.lib.stride_tricks import sliding_window_view
 
-from balr_hf.figures.style import DARK, GREY, look, new_figure
+from balr_hf.figures.style import DARK, GREY, look, new_panels
 
-# Seconds: of the window (a band of about 240 Hz shows formants, not harmonics), and from one to the next.
+# In seconds: the length of the window (its band of about 240 Hz shows formants, not harmonics), and the step from one
+# window to the next.
 WINDOW, STEP = 0.006, 0.002
 FFT_SIZE = 512
 
-# Decibels below the strongest part of all recordings that are told apart.
+# Levels are told apart down to this many decibels below the strongest part of all recordings.
 RANGE = 70.0
 
-# Inches: of one spectrogram.
+# The height of one spectrogram in inches.
 ROW = 1.5
 
 
@@ -24,19 +26,23 @@ ROW = 1.5
 def spectrograms(
     recordings: Sequence[np.ndarray], sampling_rate: int, names: Sequence[str], seconds: float = 10.0
 ) -> Figure:
-    """Wide-band spectrograms of recordings, with the same axes of time and frequency, and the same levels.
+    """Draw wide-band spectrograms of recordings, all on the same scales of time, frequency and level.
 
     Args:
-        recordings: each float `(samples,)`.
-        sampling_rate (int): of all of them, in Hz.
-        names: of the recordings.
-        seconds (float): only so much of the beginning of each is drawn.
+        recordings (sequence of `np.ndarray`): the samples of each recording, float of shape `(samples,)`.
+        sampling_rate (int): the sampling rate of all recordings, in Hz.
+        names (sequence of str): one name per recording.
+        seconds (float): only the first so many seconds of each recording are drawn.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: no recording, a name too few or too many, or samples that are none, not finite or of another shape.
+        ValueError: there is no recording, there are more or fewer names than recordings, or a recording has no
+            samples, samples that are not finite, or another shape.
     """
     if not len(recordings) or len(recordings) != len(names):
-        raise ValueError(f"{len(recordings)} recordings and {len(names)} names: expected as many, and at least one")
+        raise ValueError(f"{len(recordings)} recordings and {len(names)} names: expected equal numbers, and at least one")
     shown = []
     for name, recording in zip(names, map(np.asarray, recordings), strict=True):
         if recording.ndim != 1 or not recording.size or not np.isfinite(recording).all():
@@ -44,8 +50,9 @@ def spectrograms(
         shown.append(recording[: max(1, round(seconds * sampling_rate))])
     levels = [_levels(samples, sampling_rate) for samples in shown]
     top, longest = max(level.max() for level in levels), max(samples.size for samples in shown)
-    figure, axes = new_figure(height=ROW * len(shown) + 0.35, rows=len(shown), sharex=True, sharey=True, squeeze=False)
-    for (ax,), name, recording, samples, level in zip(axes, names, recordings, shown, levels, strict=True):
+    figure, panels = new_panels(height=ROW * len(shown) + 0.35, rows=len(shown), sharex=True, sharey=True)
+    axes: list[Axes] = list(panels[:, 0])
+    for ax, name, recording, samples, level in zip(axes, names, recordings, shown, levels, strict=True):
         extent = (0, len(level) * STEP, 0, sampling_rate / 2000)
         image = ax.imshow(
             (level - top).T, cmap="Greys", vmin=-RANGE, vmax=0, origin="lower", aspect="auto", extent=extent
@@ -60,13 +67,13 @@ def spectrograms(
         ax.grid(visible=False)
     ax.set(xlim=(0, longest / sampling_rate), ylim=(0, sampling_rate / 2000))
     ax.set_xlabel("Time (s)")
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=15 * len(shown), label="Level (dB)")
+    bar = figure.colorbar(image, ax=panels, fraction=0.05, pad=0.02, aspect=15 * len(shown), label="Level (dB)")
     bar.outline.set(linewidth=0.6, edgecolor=DARK)
     return figure
 
 
 def _levels(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """In dB, `(steps, frequencies)`; the n-th step is around the time `(n + 1/2) * STEP`."""
+    """Levels in dB, of shape `(steps, frequencies)`. The n-th step is centred on the time `(n + 1/2) * STEP`."""
     length, step = round(WINDOW * sampling_rate), STEP * sampling_rate
     starts = np.round((np.arange(max(1, int(samples.size / step))) + 0.5) * step).astype(np.int64)
     padded = np.pad(samples.astype(np.float32), (length // 2, length))

@@ -1,9 +1,13 @@
 """One look for all figures, legible at the width of a column and in greyscale, and how they are written."""
 
+from __future__ import annotations
+
 import io
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import matplotlib.style
 import numpy as np
@@ -11,7 +15,13 @@ from matplotlib.figure import Figure
 
 from balr_hf.files import atomic_path
 
-# Inches: one column of a two-column page; a figure's height without its legend; and of a line of the legend.
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.typing import LineStyleType
+
+# In inches: the width of one column of a two-column page, the height of a figure without its legend, and the height
+# of a line of the legend.
 WIDTH = 3.5
 HEIGHT = 2.8
 LEGEND_LINE = 0.145
@@ -22,20 +32,29 @@ DARK, GREY = "#222222", "#777777"
 
 MINUS = "\N{MINUS SIGN}"
 
-# What stands for the same speaker, and for support of it; and for different speakers.
+# The colours of same-speaker trials and of support for one speaker, and of different-speaker trials and of support for
+# two speakers.
 SAME, DIFFERENT = BLUE, VERMILION
 
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, DARK)
-LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)), (0, (7, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (2, 2)))
+LINES: tuple[LineStyleType, ...] = (
+    "-",
+    (0, (4, 1.5)),
+    (0, (1, 1.2)),
+    (0, (5, 1.2, 1, 1.2)),
+    (0, (7, 2)),
+    (0, (4, 1, 1, 1, 1, 1)),
+    (0, (2, 2)),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-# A curve is drawn through this many points at most, about.
+# A curve is drawn through about this many points at most.
 CURVE_POINTS = 1000
 
 # More markers than this are drawn as an image inside the SVG.
 VECTOR_MARKERS = 2500
 
-LOOK = {
+LOOK: dict[str, Any] = {
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Geneva", "Arial", "Helvetica"],
     "font.size": 8,
@@ -75,50 +94,79 @@ LOOK = {
 }
 
 
-def look() -> AbstractContextManager:
-    """The figures' settings, whatever the user's own are; also a decorator. Global settings come back afterwards."""
-    return matplotlib.style.context(["default", LOOK])
+@contextmanager
+def look() -> Iterator[None]:
+    """Apply the settings of these figures instead of the user's own, which come back afterwards.
+
+    It is a context manager, and a decorator of functions too.
+    """
+    with matplotlib.style.context(["default", LOOK]):
+        yield
 
 
-def new_figure(width: float = WIDTH, height: float = HEIGHT, rows: int = 1, columns: int = 1, **options):
-    """An empty figure.
+def new_figure(width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
+    """Make an empty figure with one pair of axes.
 
     Args:
-        width (float): inches.
-        height (float): inches.
-        rows (int): of axes.
-        columns (int): of axes.
-        **options: of `Figure.subplots`.
+        width (float): in inches.
+        height (float): in inches.
 
     Returns:
-        `(figure, axes)`: one `Axes`, or an array of them.
+        `(figure, axes)`.
+    """
+    figure, panels = new_panels(width, height)
+    return figure, panels[0, 0]
+
+
+def new_panels(
+    width: float = WIDTH, height: float = HEIGHT, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Make an empty figure with a grid of axes.
+
+    Args:
+        width (float): in inches.
+        height (float): in inches.
+        rows (int): number of rows of axes.
+        columns (int): number of columns of axes.
+        **options: keywords of `Figure.subplots`.
+
+    Returns:
+        `(figure, panels)`: the figure, and an array of `Axes` of shape `(rows, columns)`.
     """
     with look():
         figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots(rows, columns, **options)
+        return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def legend_above(figure: Figure, handles: list, columns: int = 1) -> None:
-    """Put a legend above the axes, which keep their size; in one column if the texts are long."""
-    widest = max(len(line) for handle in handles for line in handle.get_label().split("\n"))
+def legend_above(figure: Figure, handles: Sequence[Artist], columns: int = 1) -> None:
+    """Put a legend above the axes, which keep their size.
+
+    Args:
+        figure (`Figure`): it grows by the height of the legend.
+        handles (sequence of `Artist`): what the legend shows, each with a label; labels may have several lines.
+        columns (int): number of columns of the legend. It has only one if the labels are long.
+    """
+    labels = [str(handle.get_label()) for handle in handles]
+    widest = max(len(line) for label in labels for line in label.split("\n"))
     if columns * (widest + 8) > 72:
         columns = 1
-    lines = sum(handle.get_label().count("\n") + 1 for handle in handles)
+    lines = sum(label.count("\n") + 1 for label in labels)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + LEGEND_LINE * np.ceil(lines / columns))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
 def thinned(x: np.ndarray, y: np.ndarray, points: int = CURVE_POINTS) -> np.ndarray:
-    """Which points draw the same line in fewer: spaced evenly along it, with both ends.
+    """Pick fewer points that draw the same line: they are spaced evenly along it, and both ends are kept.
 
     Args:
-        x (`(n,)`): finite, in the order of drawing, on the scale of the axis.
-        y (`(n,)`): likewise.
-        points (int): about how many to keep.
+        x (`np.ndarray` of shape `(n,)`): finite, in the order of drawing, on the scale of the axis.
+        y (`np.ndarray` of shape `(n,)`): likewise.
+        points (int): about how many points to keep.
 
     Returns:
-        int `(at most points + 1,)`: their indices; all of them if there are no more than `points`.
+        integer `np.ndarray` of shape `(at most points + 1,)`: the indices of the points to keep. All are kept if there
+        are no more than `points`.
     """
     if x.size <= points:
         return np.arange(x.size)
@@ -129,20 +177,20 @@ def thinned(x: np.ndarray, y: np.ndarray, points: int = CURVE_POINTS) -> np.ndar
 
 
 def percent(rate: float) -> str:
-    """A rate in 0..1 as it is told in a legend."""
+    """A rate between 0 and 1 in percent, as legends show it."""
     return f"{100 * rate:.3g} %"
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write `NAME.png` (300 dpi) and `NAME.svg`; the same figure gives the same bytes.
+    """Write `NAME.png` (300 dpi) and `NAME.svg`. The same figure gives the same bytes.
 
     Args:
-        figure (`matplotlib.figure.Figure`): from this package.
-        folder (`Path`): made if it is not there.
-        name (str): without suffix.
+        figure (`matplotlib.figure.Figure`): a figure of this package.
+        folder (`Path`): the folder to write to, which is made if it does not exist.
+        name (str): the name of the files, without a suffix.
 
     Returns:
-        the two paths.
+        list of `Path`: the PNG file and the SVG file.
     """
     paths = [Path(folder) / f"{name}.{kind}" for kind in ("png", "svg")]
     for path, write in zip(paths, (_write_png, _write_svg), strict=True):
@@ -152,22 +200,22 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def figure_svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element for an HTML page: several on one page do not interfere."""
+    """The figure as an `<svg>` element for an HTML page; several on one page do not affect each other."""
     buffer = io.BytesIO()
     _write_svg(figure, buffer)
     text = buffer.getvalue().decode("utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)  # figure_1, axes_1, ...: the same in every figure
-    text = re.sub(r"\s*<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>", "", text)  # would hold for the whole page
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # figure_1, axes_1, ... are the same in every figure
+    text = re.sub(r"\s*<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>", "", text)  # it would apply to the whole page
     return text.replace("<svg", '<svg style="stroke-linejoin: round; stroke-linecap: butt"', 1)
 
 
-def _write_png(figure: Figure, file) -> None:
+def _write_png(figure: Figure, file: Path | IO[bytes]) -> None:
     with look():
         figure.savefig(file, format="png", dpi=300, metadata={"Software": None})
 
 
-def _write_svg(figure: Figure, file) -> None:
+def _write_svg(figure: Figure, file: Path | IO[bytes]) -> None:
     with look():
         figure.savefig(file, format="svg", dpi=300, metadata={"Date": None, "Creator": None})

@@ -1,34 +1,50 @@
 """Figure of how training went."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from balr_hf.figures.style import DARK, HEIGHT, LINES, SAME, WIDTH, legend_above, look, new_figure
+from balr_hf.figures.style import DARK, HEIGHT, LINES, SAME, WIDTH, legend_above, look, new_panels
+
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType
 
 TITLES = {"loss": "total loss", "mse": "MSE", "constant_attributes": "constant attributes"}
-KINDS = {"train": ("training", DARK, LINES[1], None), "val": ("validation", SAME, LINES[0], "o")}
+# What is drawn of each loss: the legend's text, the colour, the line and the marker.
+KINDS: dict[str, tuple[str, str, LineStyleType, str | None]] = {
+    "train": ("training", DARK, LINES[1], None),
+    "val": ("validation", SAME, LINES[0], "o"),
+}
 
 
 @look()
-def curves(history: Sequence[dict]) -> Figure:
-    """Training and validation losses by epoch, a panel each; a cross where the validated total was lowest.
+def curves(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Draw the training and the validation losses by epoch, one panel per loss.
+
+    A cross marks the epoch in which the total loss on the validation set was lowest.
 
     Args:
-        history: of a training run (`history.json`): dicts with `epoch` and `train/NAME` or `val/NAME`.
+        history (sequence of dict): the history of a training run (`history.json`): dicts with `epoch` and the losses,
+            which are named `train/NAME` or `val/NAME`.
+
+    Returns:
+        `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: nothing in it.
+        ValueError: the history has no losses.
     """
     names = list(dict.fromkeys(key.split("/", 1)[1] for row in history for key in row if "/" in key))
     if not names:
         raise ValueError("the history of the training run is empty")
     columns = min(2, len(names))
     rows = -(-len(names) // columns)
-    figure, panels = new_figure(WIDTH * columns, 0.75 * HEIGHT * rows, rows, columns, squeeze=False)
-    panels = panels.ravel()
+    figure, grid = new_panels(WIDTH * columns, 0.75 * HEIGHT * rows, rows, columns)
+    panels = grid.ravel()
     for axes in panels[len(names) :]:
         axes.remove()
     for axes, name in zip(panels, names, strict=False):

@@ -1,1 +1,1 @@
-"""To and from the Hugging Face Hub: models that load whole, publish themselves, and write their own cards."""
+"""Publishing models and corpora on the Hugging Face Hub, with the cards that describe them."""

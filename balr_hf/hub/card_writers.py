@@ -1,5 +1,7 @@
 """What the card of each kind of model says: its template, and the values that the template shows."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +14,7 @@ from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.wording import describe_amount
 from balr_hf.templates import escape_markdown
 
-# The metrics of `balr score test`: the Hub's name of each, and the one that a reader sees.
+# The metrics of `balr score test`: the name of each on the Hub, and the name that readers of the card see.
 METRICS = {
     "eer": "EER",
     "min_dcf_0.01": "minDCF (prior 0.01)",
@@ -23,24 +25,24 @@ METRICS = {
     "devpav": "devPAV",
 }
 
-# Settings of scorers that a card shows where the configuration has them.
+# Settings of scorers that a card shows if the configuration has them.
 SCORER_SETTINGS = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
 
-Row = Sequence[Any]
+Row = Sequence[object]
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card tells beyond the model's own configuration.
+    """What a card states besides what the model's configuration knows.
 
     Attributes:
-        repo_id: the repository that the model goes to.
-        license: the Hub's name of the licence; None where the author has not stated one.
-        results: evaluations by `balr score test`.
-        datasets: Hub ids of the datasets that the model was trained on.
-        base_models: Hub ids of the models whose output it takes, the embedder first.
-        tags: tags besides ours.
-        figures: the captions of image files beside the card, by file name.
+        repo_id (str): the repository that the model is published in.
+        license (str, *optional*): the Hub's name of the licence; None if the author has not stated one.
+        results (sequence of [`Evaluation`]): evaluations by `balr score test`.
+        datasets (sequence of str): the Hub ids of the datasets that the model was trained on.
+        base_models (sequence of str): the Hub ids of the models whose output the model takes, with the embedder first.
+        tags (sequence of str): tags besides ours.
+        figures (dict): the captions of image files beside the card, by their file names.
     """
 
     repo_id: str
@@ -57,9 +59,9 @@ class CardKind:
     """How the card of one kind of model is made.
 
     Attributes:
-        template: the file in `templates` that writes it.
-        tags: the tags of this kind.
-        pipeline_tag: the task that the Hub lists it under; None if there is none.
+        template (str): the name of the template, a file in `templates`.
+        tags (tuple of str): the tags of this kind of model.
+        pipeline_tag (str, *optional*): the task that the Hub lists the model under; None if there is none.
     """
 
     template: str
@@ -81,14 +83,17 @@ def card_kind(config: PreTrainedConfig) -> CardKind:
     return _KINDS.get(config.model_type, _SCORER)
 
 
-def card_values(config: Any, facts: CardFacts) -> dict[str, Any]:
-    """What the template of the model's card shows.
+def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
+    """The values that the template of the model's card shows.
 
     Args:
-        config: the model's configuration; what training and calibration recorded is in it.
-        facts: what else is known.
+        config (`PreTrainedConfig`): the model's configuration, which has the records of training and calibration.
+        facts ([`CardFacts`]): what else is known.
+
+    Returns:
+        dict of str to the value of the variable of that name.
     """
-    values = {
+    values: dict[str, Any] = {
         "config": config,
         "facts": facts,
         "name": facts.repo_id.split("/")[-1],
@@ -108,13 +113,13 @@ def hub_link(repo_id: str) -> Markup:
     return Markup(f"[{escape_markdown(repo_id)}](https://huggingface.co/{quote(repo_id)})")
 
 
-def _shape(config: Any) -> str:
-    """The blocks of an embedder whose architecture has no name."""
+def _shape(config: PreTrainedConfig) -> str:
+    """A description of an embedder whose architecture has no name."""
     return f"ResNet of {'-'.join(map(str, config.num_blocks))} {config.block} blocks, {config.m_channels} channels"
 
 
 def _training(record: Mapping[str, Any]) -> dict[str, list[Row]]:
-    """What a training run recorded, as rows of names and values."""
+    """The record of a training run, as rows of a name and a value."""
     sets: list[Row] = [
         (name.replace("_", " "), f"{record[name]['recordings']:,} recordings of {record[name]['speakers']:,} speakers")
         for name in ("training_set", "validation_set")
@@ -138,8 +143,8 @@ def _listed(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
-def _scorer_rows(config: Any) -> list[Row]:
-    """The reference population and the calibration of a scorer, as rows of names and values."""
+def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
+    """The reference population and the calibration of a scorer, as rows of a name and a value."""
     rows: list[Row] = []
     if config.num_reference_speakers:
         rows.append(("reference population", f"{config.num_reference_speakers} speakers"))
@@ -155,7 +160,7 @@ def _scorer_rows(config: Any) -> list[Row]:
 
 
 def _evaluation(found: Evaluation) -> dict[str, Any]:
-    """One evaluation: the columns and rows of its table, and what the text around it says."""
+    """One evaluation: the columns and the rows of its table, and the texts around it."""
     columns = ["metric", "value"]
     if found.intervals:
         columns.append(f"{found.confidence:.0%} interval")

@@ -8,12 +8,17 @@ from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import METRICS, CardFacts, card_kind, card_values
 from balr_hf.templates import markdown_environment
 
-# A card with this line is written anew at each push; a card without it belongs to its author.
+# A card with this line is written anew at each push. A card without it belongs to its author and keeps its text.
 MARK = "<!-- Written by balr_hf. Remove this line to keep your own changes at the next push. -->"
 
 
 def card_text(template: str, **values: object) -> str:
-    """The text of a card below its metadata, from one of the `templates`; what users typed is escaped."""
+    """The text of a card below its metadata.
+
+    Args:
+        template (str): the name of a file in `templates`.
+        **values: the variables of the template. What users typed is escaped.
+    """
     environment = markdown_environment("balr_hf.hub")
     return environment.get_template(template).render(version=__version__, **values)
 
@@ -22,8 +27,11 @@ def model_card(config: PreTrainedConfig, facts: CardFacts) -> ModelCard:
     """The card of one of our models.
 
     Args:
-        config: its configuration; what training and calibration recorded is in it.
-        facts: what else is known.
+        config (`PreTrainedConfig`): the model's configuration, which has the records of training and calibration.
+        facts ([`CardFacts`]): what else is known.
+
+    Returns:
+        `huggingface_hub.ModelCard`
     """
     kind, name = card_kind(config), facts.repo_id.split("/")[-1]
     tags = ["balr", "speaker-recognition", "forensic-voice-comparison", *kind.tags, *facts.tags]
@@ -42,7 +50,7 @@ def model_card(config: PreTrainedConfig, facts: CardFacts) -> ModelCard:
 
 
 def _eval_results(found: Evaluation) -> list[EvalResult]:
-    """For `model-index`, which the Hub shows beside the model."""
+    """An evaluation as entries of `model-index`, which the Hub shows beside the model."""
     return [
         EvalResult(
             task_type="speaker-verification",

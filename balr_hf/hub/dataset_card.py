@@ -1,6 +1,8 @@
 """The card of a corpus on the Hub."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from huggingface_hub import DatasetCard
 
@@ -9,26 +11,30 @@ from balr_hf.hub.cards import MARK, card_text
 
 if TYPE_CHECKING:
     import datasets
+    from datasets.features.features import FeatureType
 
 MEANING = {
     "id": "name of the recording, unique; trials refer to it",
-    "audio": "the recording, as a file's bytes",
-    "speaker": "who speaks",
+    "audio": "the recording, as the bytes of a file",
+    "speaker": "name of the speaker",
     "embedding": "speaker embedding",
     "ba": "binary attributes",
 }
 
 
 def dataset_card(
-    dataset: "datasets.Dataset", repo_id: str, earlier: DatasetCard, license: str | None = None
+    dataset: datasets.Dataset, repo_id: str, earlier: DatasetCard, license: str | None = None
 ) -> DatasetCard:
     """The card of a corpus.
 
     Args:
         dataset (`datasets.Dataset`): the corpus.
-        repo_id (str): the repository that it goes to.
-        earlier (`DatasetCard`): the card that `Dataset.push_to_hub` wrote; its metadata (features, files) is kept.
+        repo_id (str): the repository that the corpus is published in.
+        earlier (`DatasetCard`): the card that `Dataset.push_to_hub` wrote. Its metadata (features and files) is kept.
         license (str, *optional*): the Hub's name of the corpus's licence.
+
+    Returns:
+        `huggingface_hub.DatasetCard`: `earlier`, with another text.
     """
     counts = [f"{len(dataset):,} recordings"]
     if "speaker" in dataset.column_names:
@@ -55,7 +61,8 @@ def dataset_card(
     return earlier
 
 
-def _type(feature: Any) -> str:
+def _type(feature: FeatureType) -> str:
+    """The type of a column, e.g. `float32 (256)`."""
     length = getattr(feature, "length", None)
     inner = getattr(getattr(feature, "feature", None), "dtype", None)
     return f"{inner} ({length})" if length and inner else str(getattr(feature, "dtype", type(feature).__name__))

@@ -1,4 +1,6 @@
-"""To the Hub: models, training runs, scorers and corpora, each with its card."""
+"""Uploading models, training runs, scorers and corpora to the Hub, each with its card."""
+
+from __future__ import annotations
 
 import json
 import logging
@@ -7,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from huggingface_hub import CommitInfo, DatasetCard, HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import (
@@ -28,17 +30,19 @@ from balr_hf.hub.dataset_card import dataset_card
 
 if TYPE_CHECKING:
     import datasets
+    from huggingface_hub import ModelCardData
 
 logger = logging.getLogger(__name__)
 
-# What goes along from a model's folder, and from the folder of the training run that it is in.
+# The files that are uploaded with a model: from its own folder, and from the folder of the training run that it is in.
 EXTRA_FILES = ("calibration.json", "README.md", "*.png", "*.svg")
 RUN_FILES = ("run.json", "history.json")
 
-# What goes wrong on the way to the Hub: on the network, on the disk, there, and with a name that cannot be there. The
-# errors of the HTTP client, below huggingface_hub's own, are a base of these: it has changed clients.
+# The errors of the network, of the disk and of the Hub itself, and that of a name that the Hub cannot have. The errors
+# of the HTTP client are found as a base of huggingface_hub's own, which has changed its client before.
 HUB_ERRORS = (*HfHubHTTPError.__bases__, HFValidationError, EntryNotFoundError)
-# The clients, which raise ValueError and RuntimeError too: a split that does not fit, an upload that broke off.
+# Clients of the Hub. They raise ValueError and RuntimeError too, e.g. for a split that does not fit, and for an upload
+# that broke off.
 HUB_CLIENTS = ("huggingface_hub", "datasets")
 
 
@@ -57,15 +61,16 @@ def publish_model(
     """Upload a model with its card, in one commit.
 
     Args:
-        source: one of our models, a model's or scorer's folder, or a training run (its `best` model, with its history
-            and curves).
-        repo_id (str): `name/repository`; made if there is none.
-        private (bool, *optional*): whether a repository that is made is private.
-        token (str, *optional*): by default what `hf auth login` or `HF_TOKEN` gave to `huggingface_hub`.
-        revision (str, *optional*): the branch to commit to; made if there is none.
-        commit_message, commit_description (str, *optional*)
-        create_pr (bool): commit to a pull request.
-        **details: `max_shard_size`, and what [`CardFacts`] has.
+        source (`PreTrainedModel`, str or `Path`): one of our models, the folder of a model or of a scorer, or the
+            folder of a training run, which stands for its `best` model with the history and the curves of training.
+        repo_id (str): the repository, `name/repository`, which is made if it does not exist.
+        private (bool, *optional*): whether the repository is private if it is made.
+        token (str, *optional*): a token of the Hub; by default the one that `hf auth login` stored, or `HF_TOKEN`.
+        revision (str, *optional*): the branch to commit to, which is made if it does not exist.
+        commit_message (str, *optional*): the first line of the commit's message, `Upload model` by default.
+        commit_description (str, *optional*): the rest of the commit's message.
+        create_pr (bool): whether to commit to a new pull request.
+        **details: `max_shard_size` as for `PreTrainedModel.save_pretrained`, and the attributes of [`CardFacts`].
 
     Returns:
         `huggingface_hub.CommitInfo`
@@ -95,9 +100,9 @@ def publish_model(
 
 @contextmanager
 def _reaching_hub(repo_id: str) -> Iterator[None]:
-    """Raise a UserError for what can go wrong on the way to the Hub; other errors, which are bugs, pass.
+    """Turn errors on the way to the Hub into a `UserError`. All other errors are bugs, and pass unchanged.
 
-    Nothing of an upload that fails is visible on the Hub.
+    If an upload fails, nothing of it is visible on the Hub.
     """
     try:
         yield
@@ -108,6 +113,7 @@ def _reaching_hub(repo_id: str) -> Iterator[None]:
 
 
 def _is_of_hub(error: Exception) -> bool:
+    """Whether an error is of the network, the disk or the Hub, or was raised inside of a client of the Hub."""
     if isinstance(error, HUB_ERRORS):
         return True
     trace = error.__traceback__
@@ -120,7 +126,18 @@ def _is_of_hub(error: Exception) -> bool:
 def prepare_model(
     source: PreTrainedModel | str | Path, target: Path, repo_id: str, max_shard_size: int | str = "50GB", **facts: Any
 ) -> None:
-    """Write to the folder `target` what [`publish_model`] uploads, the card included."""
+    """Write the files that [`publish_model`] uploads, including the card.
+
+    Args:
+        source (`PreTrainedModel`, str or `Path`): as for [`publish_model`].
+        target (`Path`): the folder to write to, which has to exist.
+        repo_id (str): the repository, as the card names it.
+        max_shard_size (int or str): as for `PreTrainedModel.save_pretrained`.
+        **facts: the attributes of [`CardFacts`]; `results` may be dicts as in `metrics.json`.
+
+    Raises:
+        UserError: there is no whole model, or the results are those of another one.
+    """
     if isinstance(source, PreTrainedModel):
         model = source
     else:
@@ -142,7 +159,7 @@ def prepare_model(
 
 
 def _load(source: str | Path) -> PreTrainedModel:
-    """Any of our models."""
+    """Load any of our models from a folder."""
     folder = resolve_checkpoint(source)
     if not (folder / "config.json").is_file():
         raise UserError(f"{source} holds no model: expected a folder with config.json, or a training run")
@@ -169,7 +186,7 @@ def _copy_extras(folder: Path, target: Path) -> None:
 
 
 def _check_results(scorer: PreTrainedModel, results: Sequence[Evaluation]) -> None:
-    """Refuse figures that are those of another scorer, or of this one before it was calibrated."""
+    """Refuse results of another scorer, or of this one before it was fitted or calibrated again."""
     digest = weights_digest(scorer)
     for found in results:
         if found.scorer_digest not in (None, digest):
@@ -179,17 +196,18 @@ def _check_results(scorer: PreTrainedModel, results: Sequence[Evaluation]) -> No
             )
 
 
-def _draw_curves(history: list[dict], target: Path) -> dict[str, str]:
+def _draw_curves(history: list[dict[str, float]], target: Path) -> dict[str, str]:
+    """Draw the losses of a training run into the folder `target`; returns the captions of the files by their names."""
     from balr_hf.figures.style import save_figure
     from balr_hf.figures.training import curves
 
     save_figure(curves(history), target, "training_curves")
-    (target / "training_curves.svg").unlink()  # the Hub shows the other
+    (target / "training_curves.svg").unlink()  # the card shows the PNG file
     return {"training_curves.png": "Losses of training and validation by epoch"}
 
 
 def _keep_authors_card(folder: Path, repo_id: str, revision: str | None, token: str | bool | None) -> None:
-    """A card on the Hub that somebody wrote, or changed and unmarked, keeps its text; results are added."""
+    """Replace our card in `folder` by the card on the Hub, with our results, if that card belongs to its author."""
     ours = ModelCard.load(folder / "README.md")
     if MARK not in ours.text:
         return
@@ -203,19 +221,20 @@ def _keep_authors_card(folder: Path, repo_id: str, revision: str | None, token: 
 
 
 def _with_results(card: ModelCard, ours: ModelCard) -> ModelCard:
-    """An author's card with our metadata where it has none, and our results."""
-    for name, value in ours.data.to_dict().items():
+    """An author's card with our results, and with our metadata where it has none."""
+    theirs, added = cast("ModelCardData", card.data), cast("ModelCardData", ours.data)
+    for name, value in added.to_dict().items():
         if name == "model-index":
             continue
-        if getattr(card.data, name, None) is None:
-            setattr(card.data, name, value)
-    if ours.data.eval_results:
-        card.data.eval_results, card.data.model_name = ours.data.eval_results, ours.data.model_name
+        if getattr(theirs, name, None) is None:
+            setattr(theirs, name, value)
+    if added.eval_results:
+        theirs.eval_results, theirs.model_name = added.eval_results, added.model_name
     return card
 
 
 def publish_corpus(
-    dataset: "datasets.Dataset",
+    dataset: datasets.Dataset,
     repo_id: str,
     *,
     split: str = "train",
@@ -225,13 +244,17 @@ def publish_corpus(
     commit_message: str | None = None,
     license: str | None = None,
 ) -> CommitInfo:
-    """Upload a corpus by `Dataset.push_to_hub`, with the audio itself, and write its card.
+    """Upload a corpus by `Dataset.push_to_hub`, including the audio itself, and write its card.
 
     Args:
         dataset (`datasets.Dataset`): a corpus.
-        repo_id, private, token, revision, commit_message: as for [`publish_model`].
-        split (str): the name of this part.
-        license (str, *optional*): Hub's name of the corpus's licence.
+        repo_id (str): the repository, `name/repository`, which is made if it does not exist.
+        split (str): the name of the split that the corpus is uploaded as.
+        private (bool, *optional*): whether the repository is private if it is made.
+        token (str, *optional*): a token of the Hub; by default the one that `hf auth login` stored, or `HF_TOKEN`.
+        revision (str, *optional*): the branch to commit to.
+        commit_message (str, *optional*): the first line of the commit's message.
+        license (str, *optional*): the Hub's name of the corpus's licence.
 
     Returns:
         `huggingface_hub.CommitInfo`

@@ -11,18 +11,32 @@ EVALUATE_MODULES = ("cllr", "devpav", "eer", "min_dcf")
 
 
 def evaluate_module(name: str) -> str:
-    """The path of a metric as an `evaluate` module, which `evaluate.load` reads without a network.
+    """The path of a metric as a module of Hugging Face `evaluate`. `evaluate.load` reads it without a network.
 
     Args:
         name (str): `cllr`, `devpav`, `eer` or `min_dcf`.
 
-    Example:
-        >>> metric = evaluate.load(evaluate_module("cllr"))
-        >>> metric.compute(predictions=llrs, references=labels)
-        {'cllr': 0.21, 'cllr_min': 0.18, 'cllr_cal': 0.03}
+    Returns:
+        str: the folder of the module.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: the name is unknown.
+
+    References:
+        L. von Werra et al., "Evaluate & Evaluation on the Hub: Better best practices for data and model measurements",
+        EMNLP 2022 (demonstrations).
+
+    Recommendations:
+        Use it where code expects an `evaluate` metric, or where trials are added batch by batch. With arrays at hand,
+        [`compute_metrics`] is shorter.
+
+    Example:
+        >>> import evaluate
+        >>> metric = evaluate.load(evaluate_module("cllr"))
+        >>> for llrs, labels in (([3.0, 1.0], [1, 0]), ([-1.0, -3.0], [1, 0])):
+        ...     metric.add_batch(predictions=llrs, references=labels)
+        >>> {name: round(value, 2) for name, value in metric.compute().items()}
+        {'cllr': 0.98, 'cllr_min': 0.5, 'cllr_cal': 0.48}
     """
     if name not in EVALUATE_MODULES:
         raise ValueError(f"unknown metric {name!r}: expected {', '.join(EVALUATE_MODULES)}")

@@ -1,6 +1,9 @@
 """Confidence intervals by resampling speakers: the trials of one speaker are not independent of each other."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -9,56 +12,79 @@ from balr_hf.errors import UserError
 from balr_hf.metrics.summary import compute_metrics, metrics_of
 from balr_hf.metrics.tally import Tally, checked_trials, tally
 
-# Metrics that reach 1 by saying nothing.
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+# Metrics that cannot be larger than 1, so that their intervals end there too.
 AT_MOST_ONE = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr_min")
 
 
 def bootstrap_intervals(
-    llrs: np.ndarray,
-    labels: np.ndarray,
-    enroll_speakers: np.ndarray,
-    test_speakers: np.ndarray,
+    llrs: ArrayLike,
+    labels: ArrayLike,
+    enroll_speakers: np.ndarray | Sequence[str],
+    test_speakers: np.ndarray | Sequence[str],
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
     progress: bool = False,
 ) -> dict[str, tuple[float, float]]:
-    """Intervals of the metrics over speakers drawn with replacement.
+    """Confidence intervals of the metrics, by drawing the speakers with replacement many times.
 
-    A different-speaker trial counts as often as both its speakers were drawn (the product), a same-speaker trial as
-    often as its speaker was. Draws that leave no trial of one kind are drawn anew. The quantiles of the draws are
-    scaled so that the draws' mean is the metric itself: to pool-adjacent-violators repeated trials look like
-    agreement, which lowers Cllr_min and raises Cllr_cal and devPAV in every draw. With a handful of speakers the
-    intervals are rough, and rather too narrow; where no draw has an error they have no width.
+    In a draw, a same-speaker trial counts as often as its speaker was drawn, and a different-speaker trial as often as
+    the product of how often its two speakers were. A draw that leaves no trial of one kind is repeated.
+
+    The quantiles of the draws are scaled so that the mean of the draws is the metric itself. The reason is that
+    pool-adjacent-violators takes repeated trials for agreement, which lowers Cllr_min and raises Cllr_cal and devPAV
+    in every draw.
 
     Args:
-        llrs (`(trials,)`): natural-log likelihood ratios.
-        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
-        enroll_speakers (`(trials,)`): the speakers of the one side.
-        test_speakers (`(trials,)`): the speakers of the other.
-        resamples (int): draws.
-        confidence (float): share of the draws inside the interval.
-        seed (int): of the draws.
-        progress (bool): show a progress bar.
+        llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        enroll_speakers (`np.ndarray` of shape `(trials,)`): the name of the speaker of one side of each trial.
+        test_speakers (`np.ndarray` of shape `(trials,)`): the name of the speaker of the other side.
+        resamples (int): the number of draws.
+        confidence (float): the share of the draws inside an interval, between 0 and 1.
+        seed (int): the seed of the draws. The same seed gives the same intervals.
+        progress (bool): whether to show a progress bar.
 
     Returns:
-        dict: the lower and the upper end for each metric of [`compute_metrics`] but the threshold; NaN for one that
-        has no value.
+        dict of str to `(lower, upper)`: the ends of the interval of each metric of [`compute_metrics`], except
+        `eer_threshold`; NaN if the metric has no value.
 
     Raises:
-        ValueError: as for the metrics; other numbers of speakers; or fewer than two speakers.
+        ValueError: the LLRs are not finite, the numbers of labels or speakers are not that of the LLRs, all trials are
+            of one kind, or there are fewer than two speakers.
 
-    Reference:
+    References:
         N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
         authentication using joint bootstrap", ICASSP 2007.
+
+    Recommendations:
+        Report it with every metric. Trials of the same speaker depend on each other, so that intervals over trials
+        would be far too narrow. With a handful of speakers these intervals are rough, and rather too narrow as well.
+        If no draw has an error, they have no width, which does not mean that the system makes no errors.
+
+    Example:
+        >>> enroll, test = np.divmod(np.arange(400), 20)  # each of 20 speakers with each
+        >>> labels = enroll == test
+        >>> llrs = np.where(labels, 2.0, -2.0) + np.sin(7 * enroll) + np.sin(3 * test)
+        >>> round(compute_metrics(llrs, labels)["cllr"], 2)
+        0.27
+        >>> lower, upper = bootstrap_intervals(llrs, labels, enroll, test, resamples=100)["cllr"]
+        >>> round(lower, 2), round(upper, 2)
+        (0.24, 0.29)
     """
     if resamples < 1 or not 0 < confidence < 1:
-        raise UserError(f"resamples={resamples}, confidence={confidence}: expected at least 1, and between 0 and 1")
+        raise UserError(
+            f"resamples={resamples}, confidence={confidence}: expected at least 1 draw, and a confidence between 0 "
+            "and 1"
+        )
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
     bar = tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
     measured = [metrics_of(draw) for draw in bar]
     tails = (1 - confidence) / 2
-    intervals = {}
+    intervals: dict[str, tuple[float, float]] = {}
     for name, value in compute_metrics(llrs, labels).items():
         if name == "eer_threshold":
             continue
@@ -75,27 +101,31 @@ def bootstrap_intervals(
 
 
 def resampled(
-    llrs: np.ndarray,
-    labels: np.ndarray,
-    enroll_speakers: np.ndarray,
-    test_speakers: np.ndarray,
+    llrs: ArrayLike,
+    labels: ArrayLike,
+    enroll_speakers: np.ndarray | Sequence[str],
+    test_speakers: np.ndarray | Sequence[str],
     resamples: int,
     seed: int = 0,
 ) -> Iterator[Tally]:
-    """The trials of speakers drawn with replacement, `resamples` times; see [`bootstrap_intervals`]."""
-    llrs, labels = checked_trials(llrs, labels)
-    trials = tally(llrs, labels)
-    index = np.searchsorted(trials.scores, llrs)
-    if not len(enroll_speakers) == len(test_speakers) == len(llrs):
+    """Draw speakers with replacement `resamples` times, and yield the tally of their trials each time.
+
+    See [`bootstrap_intervals`].
+    """
+    scores, same_speaker = checked_trials(llrs, labels)
+    trials = tally(scores, same_speaker)
+    index = np.searchsorted(trials.scores, scores)
+    if not len(enroll_speakers) == len(test_speakers) == len(scores):
         raise UserError(
-            f"{len(llrs)} scores, but {len(enroll_speakers)} and {len(test_speakers)} speakers: expected two a trial"
+            f"{len(scores)} scores, but {len(enroll_speakers)} enrolment and {len(test_speakers)} test speakers: "
+            "expected one of each per trial"
         )
     speakers, codes = np.unique(np.concatenate([enroll_speakers, test_speakers]), return_inverse=True)
     if len(speakers) < 2:
         raise UserError("intervals need at least two speakers")
-    enroll, test = codes[: len(llrs)], codes[len(llrs) :]
-    of_same, of_different = index[labels], index[~labels]
-    speaker, sides = enroll[labels], (enroll[~labels], test[~labels])
+    enroll, test = codes[: len(scores)], codes[len(scores) :]
+    of_same, of_different = index[same_speaker], index[~same_speaker]
+    speaker, sides = enroll[same_speaker], (enroll[~same_speaker], test[~same_speaker])
     rng = np.random.default_rng(seed)
     left = resamples
     while left:

@@ -1,31 +1,55 @@
 """All metrics of a set of trials at once."""
 
-import numpy as np
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from balr_hf.metrics.calibration import cllr_min_of, cllr_of, devpav_of
 from balr_hf.metrics.discrimination import eer_of, min_dcf_of
 from balr_hf.metrics.tally import Tally, tally
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def compute_metrics(llrs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """All metrics of a set of trials.
+
+def compute_metrics(llrs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """Compute all metrics of a set of trials.
 
     Args:
-        llrs (`(trials,)`): natural-log likelihood ratios.
-        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
 
     Returns:
-        dict with `eer`, `eer_threshold`, `min_dcf_0.01`, `min_dcf_0.05`, `cllr`, `cllr_min`, `cllr_cal`, `devpav`
-        (NaN where it has no value: see [`devpav`]).
+        dict of str to float:
+
+        - `eer` and `eer_threshold`: see [`eer`].
+        - `min_dcf_0.01` and `min_dcf_0.05`: [`min_dcf`] at these priors, if both errors cost 1.
+        - `cllr` and `cllr_min`: see [`cllr`] and [`cllr_min`].
+        - `cllr_cal`: the difference of these two.
+        - `devpav`: see [`devpav`]; NaN if it has no value.
 
     Raises:
-        ValueError: not finite, of different lengths, or trials of one kind only.
+        ValueError: the LLRs are not finite, their number is not that of the labels, or all trials are of one kind.
+
+    References:
+        Those of the single metrics; on the two parts of Cllr, N. Brümmer and J. du Preez, "Application-independent
+        evaluation of speaker detection", Computer Speech and Language 20, 2006.
+
+    Recommendations:
+        Read `cllr` first, and then its two parts: `cllr_min` is lost by imperfect discrimination, and `cllr_cal` by
+        imperfect calibration. If `cllr_cal` is not small, calibrate the scores. Add [`bootstrap_intervals`] before you
+        compare systems.
+
+    Example:
+        >>> metrics = compute_metrics([3.0, 2.0, -1.0, 1.0, -2.0, -3.0], [1, 1, 1, 0, 0, 0])
+        >>> {name: round(metrics[name], 3) for name in ("eer", "cllr", "cllr_min", "cllr_cal")}
+        {'eer': 0.333, 'cllr': 0.716, 'cllr_min': 0.333, 'cllr_cal': 0.383}
     """
     return metrics_of(tally(llrs, labels))
 
 
 def metrics_of(trials: Tally) -> dict[str, float]:
-    """[`compute_metrics`] of trials that are tallied."""
+    """Compute all metrics from a tally of the trials, see [`compute_metrics`]."""
     rate, threshold = eer_of(trials)
     cost, least = cllr_of(trials), cllr_min_of(trials)
     return {

@@ -120,5 +120,5 @@ def test_draws_that_lack_a_kind_are_drawn_anew():
     ids=str,
 )
 def test_impossible_settings_are_refused(settings):
-    with pytest.raises(ValueError, match="expected at least 1, and between 0 and 1"):
+    with pytest.raises(ValueError, match="expected at least 1 draw, and a confidence between 0 and 1"):
         bootstrap_intervals(*trials_of(12), **settings)

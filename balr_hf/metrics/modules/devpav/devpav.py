@@ -1,4 +1,6 @@
-"""`evaluate` module: mean deviation of log10 likelihood ratios from their PAV calibration."""
+"""Module of `evaluate`: the mean deviation of log10 likelihood ratios from their PAV calibration."""
+
+from collections.abc import Sequence
 
 import datasets
 import evaluate
@@ -9,25 +11,31 @@ DESCRIPTION = "Mean deviation of log10 likelihood ratios from their PAV calibrat
 
 INPUTS = """
 Args:
-    predictions: natural-log likelihood ratios, one a trial.
-    references: 1 for trials of one speaker, 0 for trials of two.
+    predictions (list of float): natural-log likelihood ratios, one per trial.
+    references (list of int): 1 for trials of one speaker, 0 for trials of two.
 Returns:
-    `devpav`, in log10 units; NaN where PAV is infinite all over.
+    dict: `devpav`, in log10 units; NaN if every same-speaker trial scores higher than every different-speaker trial.
+
+Example:
+    >>> import evaluate
+    >>> from balr_hf.metrics import evaluate_module
+    >>> metric = evaluate.load(evaluate_module("devpav"))
+    >>> found = metric.compute(predictions=[3.0, 2.0, -1.0, 1.0, -2.0, -3.0], references=[1, 1, 1, 0, 0, 0])
+    >>> round(found["devpav"], 3)
+    0.217
 """
 
 
 class Devpav(evaluate.Metric):
-    """See `balr_hf.metrics.devpav`."""
+    """Computes [`balr_hf.metrics.devpav`]."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=DESCRIPTION,
             citation="P. Vergeer et al., Measuring calibration of likelihood-ratio systems, FSI 321, 2021.",
             inputs_description=INPUTS,
-            features=datasets.Features(
-                {"predictions": datasets.Value("float64"), "references": datasets.Value("int64")}
-            ),
+            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("int64")),
         )
 
-    def _compute(self, predictions, references) -> dict[str, float]:
+    def _compute(self, predictions: Sequence[float], references: Sequence[int]) -> dict[str, float]:
         return {"devpav": devpav(predictions, references)}
