@@ -1,4 +1,4 @@
-"""What was measured of each recording: a Dataset's column `recording_quality`, and `quality.csv` beside vector files."""
+"""What was measured of recordings: a Dataset's column `recording_quality`, and `quality.csv` beside vector files."""
 
 from __future__ import annotations
 

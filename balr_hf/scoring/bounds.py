@@ -55,8 +55,3 @@ def elub(llrs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     lower = min(0.0, (below + STEP).max(initial=thresholds[0]))
     upper = max(0.0, (above - STEP).min(initial=thresholds[-1]))
     return float(lower * LOG10), float(upper * LOG10)
-
-
-def bounded(llr: float, bounds: tuple[float, float]) -> float:
-    """An LLR, or the bound that it lies beyond."""
-    return min(max(llr, bounds[0]), bounds[1])
