@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from balr_hf.metrics import at_threshold, bootstrap_intervals, compute_metrics, eer
+from balr_hf.metrics.tally import checked_labels
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Evaluation:
         """
         if labels is None:
             return cls(len(scores), note="not evaluated: the speakers of the recordings are not all known", **about)
-        labels = np.asarray(labels).astype(bool)
+        labels = checked_labels(np.asarray(labels).ravel())
         counted: dict[str, Any] = {"same_speaker": int(labels.sum()), "different_speaker": int((~labels).sum())}
         if speakers is not None:
             counted["speakers"] = len(np.unique(np.concatenate(speakers)))

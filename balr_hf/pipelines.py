@@ -199,8 +199,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     Returns:
         for each pair a dict with
             `llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum over
-            attributes
-                that depend on one another;
+                attributes that depend on one another;
             `calibrated_llr` (float): the natural-log likelihood ratio; None if the scorer is not calibrated;
             `verbal` (str): its place on the verbal scale (ENFSI, 2015); None if the scorer is not calibrated, if the
                 recordings lie outside what it was calibrated for, or if both sides hold the same recording;

@@ -12,8 +12,7 @@ class BinaryAttributeAutoEncoderConfig(PreTrainedConfig):
         input_dim (int): number of values in an embedding.
         internal_dim (int): number of binary attributes.
         training (dict, *optional*): how the model was trained: settings, data sets, versions and losses; None if that
-        is
-            unknown.
+            is unknown.
     """
 
     model_type = "binary-attribute-autoencoder"

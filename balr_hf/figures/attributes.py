@@ -142,7 +142,7 @@ def separation_shares(same_mean: ArrayLike, different_mean: ArrayLike) -> np.nda
     different_mean = np.asarray(different_mean, dtype=np.float64).ravel()
     if same_mean.shape != different_mean.shape or not same_mean.size:
         raise ValueError(
-            f"means of {same_mean.size} and of {different_mean.size} attributes: expected equal numbers, and at least one"
+            f"means of {same_mean.size} and of {different_mean.size} attributes: expected equal numbers, at least one"
         )
     if not np.isfinite([same_mean, different_mean]).all():
         raise ValueError("the attributes' mean terms must be finite")

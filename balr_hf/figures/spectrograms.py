@@ -42,9 +42,7 @@ def spectrograms(
             samples, samples that are not finite, or another shape.
     """
     if not len(recordings) or len(recordings) != len(names):
-        raise ValueError(
-            f"{len(recordings)} recordings and {len(names)} names: expected equal numbers, and at least one"
-        )
+        raise ValueError(f"{len(recordings)} recordings and {len(names)} names: expected equal numbers, at least one")
     shown = []
     for name, recording in zip(names, map(np.asarray, recordings), strict=True):
         if recording.ndim != 1 or not recording.size or not np.isfinite(recording).all():

@@ -47,8 +47,7 @@ class Scorer(HubModel):
         activation (float64 `(attributes,)`): the share of a reference speaker's recordings in which the attribute is
             active, averaged over the speakers.
         reference_speakers, calibration_speakers (int64 `(speakers,)`): digests of the speakers' names, 0 where they
-        are
-            unknown. They reveal an overlap with other sets, although a published scorer names nobody.
+            are unknown. They reveal an overlap with other sets, although a published scorer names nobody.
         calibration_weights (float64 `(attributes,)`): factors of the attributes' LLRs; only of a calibrated scorer.
         calibration_offset (float64 `()`): what is added to their sum; only of a calibrated scorer.
     """
@@ -217,8 +216,8 @@ class Scorer(HubModel):
             labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
             method (str): `affine`, or `fusion` for one weight per attribute; see [`balr_hf.scoring.calibration`].
             enroll_speakers, test_speakers (`(trials,)`, *optional*): the speakers' names. `fusion` needs them to
-            choose
-                its penalty. The scorer remembers digests of them, so that it is noticed if they are also tested on.
+                choose its penalty. The scorer remembers digests of them, so that it is noticed if they are also tested
+                on.
             penalty (float, *optional*): the penalty of `fusion`, if it is not to be chosen.
             trials ([`Trials`], *optional*): says which side of `enroll` is compared with which side of `test`. By
                 default, the first is compared with the first, the second with the second, and so on.

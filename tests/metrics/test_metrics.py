@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from balr_hf.errors import UserError
 from balr_hf.metrics import cllr, cllr_min, compute_metrics, eer, min_dcf
 from balr_hf.metrics.tally import tally
 
@@ -74,3 +75,10 @@ def test_huge_llrs_cost_finitely():
 def test_trials_that_cannot_be_evaluated_are_refused(llrs, labels, message):
     with pytest.raises(ValueError, match=message):
         compute_metrics(np.array(llrs), np.array(labels))
+
+
+def test_an_evaluation_refuses_labels_that_are_neither_kind():
+    from balr_hf.evaluation import Evaluation
+
+    with pytest.raises(UserError, match="labels must be 1"):
+        Evaluation.of(np.array([1.0, -1.0, 0.5]), np.array([1, 0, 2]))
