@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 # The name of the column, and of the csv in the folder that vector files are saved to.
 COLUMN, FILE = "recording_quality", "quality.csv"
-# Recordings that are measured together, by as many threads as there are cores.
-TOGETHER = 64
+# Recordings that are measured together, for each core: so many are in memory at once.
+TOGETHER = 4
 
 _TYPES = {field.name: str(field.type).removesuffix(" | None") for field in fields(RecordingQuality)}
 _PARSERS = {"float": float, "int": int, "str": str}
@@ -121,8 +121,9 @@ def measure_corpus(dataset: datasets.Dataset, progress: bool = False) -> Iterato
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
     with tqdm(total=len(dataset), desc="Measuring", unit="recording", disable=not progress) as bar:
-        for start in range(0, len(dataset), TOGETHER):
-            batch = dataset[start : start + TOGETHER]
+        together = TOGETHER * (os.cpu_count() or 1)
+        for start in range(0, len(dataset), together):
+            batch = dataset[start : start + together]
             for name, found in zip(batch["id"], on_threads(_measured, batch["audio"]), strict=True):
                 bar.update()
                 yield name, Skipped(name, found) if isinstance(found, str) else found

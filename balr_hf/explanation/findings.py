@@ -328,7 +328,7 @@ class Findings:
             rest,
             len(self.terms) - len(shown),
             self.offset,
-            self.llr,
+            self.unbounded_llr,
             self.term_unit,
         )
 
