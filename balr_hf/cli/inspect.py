@@ -134,13 +134,13 @@ def _table(found: "dict[str, RecordingQuality]", refused: dict[str, str]) -> str
 def _draw(folder: Path, name: str, measured: "Measured") -> None:
     """Save the picture of one recording, in folders like those of its id."""
     from balr_hf.audio import SAMPLING_RATE
-    from balr_hf.figures import spectrograms
+    from balr_hf.figures import recording
     from balr_hf.files import atomic_path
 
     parts = [part for part in Path(name).parts if part not in ("/", "..", ".")]
     path = folder.joinpath("plots", *parts)
     path = path.with_name(f"{path.name}.png")
-    title = f"{Path(name).name}: {measured.quality.describe()} (blue: speech)"
-    figure = spectrograms([measured.samples], SAMPLING_RATE, [title], seconds=60.0, speech=[measured.speech])
+    title = f"{Path(name).name}: {measured.quality.describe()}"
+    figure = recording(measured.samples, SAMPLING_RATE, measured.speech, title)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

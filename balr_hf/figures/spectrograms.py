@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.lib.stride_tricks import sliding_window_view
 
-from balr_hf.figures.style import DARK, GREY, SAME, look, new_panels
+from balr_hf.figures.style import DARK, GREY, look, new_panels
 
 # In seconds: the length of the window (its band of about 240 Hz shows formants, not harmonics), and the step from one
 # window to the next.
@@ -24,11 +24,7 @@ ROW = 1.5
 
 @look()
 def spectrograms(
-    recordings: Sequence[np.ndarray],
-    sampling_rate: int,
-    names: Sequence[str],
-    seconds: float = 10.0,
-    speech: Sequence[Sequence[tuple[float, float]]] | None = None,
+    recordings: Sequence[np.ndarray], sampling_rate: int, names: Sequence[str], seconds: float = 10.0
 ) -> Figure:
     """Draw wide-band spectrograms of recordings, all on the same scales of time, frequency and level.
 
@@ -37,8 +33,6 @@ def spectrograms(
         sampling_rate (int): the sampling rate of all recordings, in Hz.
         names (sequence of str): one name per recording.
         seconds (float): only the first so many seconds of each recording are drawn.
-        speech (sequence of sequences of two float, *optional*): for each recording the `(start, end)` of its stretches
-            of speech, in seconds; they are marked by a bar above the spectrogram.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -54,14 +48,11 @@ def spectrograms(
         if recording.ndim != 1 or not recording.size or not np.isfinite(recording).all():
             raise ValueError(f"{name}: expected finite samples of shape (samples,), not empty")
         shown.append(recording[: max(1, round(seconds * sampling_rate))])
-    levels = [_levels(samples, sampling_rate) for samples in shown]
-    top, longest = max(level.max() for level in levels), max(samples.size for samples in shown)
+    shown_levels = [levels(samples, sampling_rate) for samples in shown]
+    top, longest = max(level.max() for level in shown_levels), max(samples.size for samples in shown)
     figure, panels = new_panels(height=ROW * len(shown) + 0.35, rows=len(shown), sharex=True, sharey=True)
     axes: list[Axes] = list(panels[:, 0])
-    segments = [()] * len(shown) if speech is None else speech
-    for ax, name, recording, samples, level, marked in zip(
-        axes, names, recordings, shown, levels, segments, strict=True
-    ):
+    for ax, name, recording, samples, level in zip(axes, names, recordings, shown, shown_levels, strict=True):
         extent = (0, len(level) * STEP, 0, sampling_rate / 2000)
         image = ax.imshow(
             (level - top).T, cmap="Greys", vmin=-RANGE, vmax=0, origin="lower", aspect="auto", extent=extent
@@ -70,8 +61,6 @@ def spectrograms(
             ax.axvline(samples.size / sampling_rate, color=GREY, linewidth=0.8, linestyle="--")
         if samples.size < len(recording):
             name += f" (first {seconds:g} s of {len(recording) / sampling_rate:.0f} s)"
-        for start, end in marked:
-            ax.plot([start, end], [0.96, 0.96], color=SAME, linewidth=2.5, transform=ax.get_xaxis_transform())
         ax.set_title(name, fontsize=7, loc="left")
         ax.set_ylabel("Frequency (kHz)")
         ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -83,7 +72,7 @@ def spectrograms(
     return figure
 
 
-def _levels(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
+def levels(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
     """Levels in dB, of shape `(steps, frequencies)`. The n-th step is centred on the time `(n + 1/2) * STEP`."""
     length, step = round(WINDOW * sampling_rate), STEP * sampling_rate
     starts = np.round((np.arange(max(1, int(samples.size / step))) + 0.5) * step).astype(np.int64)

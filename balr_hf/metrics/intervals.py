@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 # Metrics that cannot be larger than 1, so that their intervals end there too.
 AT_MOST_ONE = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr_min")
+WITH_INTERVALS = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr", "cllr_min")
+
+# Added to metrics before logarithms are taken, since some are 0.
+TINY = 1e-4
 
 
 def bootstrap_intervals(
@@ -34,9 +38,12 @@ def bootstrap_intervals(
     In a draw, a same-speaker trial counts as often as its speaker was drawn, and a different-speaker trial as often as
     the product of how often its two speakers were. A draw that leaves no trial of one kind is repeated.
 
-    The quantiles of the draws are scaled so that the mean of the draws is the metric itself. The reason is that
-    pool-adjacent-violators takes repeated trials for agreement, which lowers Cllr_min and raises Cllr_cal and devPAV
-    in every draw.
+    The interval is the reversed one, on a logarithmic scale: the metric is taken to be to its true value as the draws
+    are to the metric, relative to their mean. So a metric that draws tend to lower, as pool-adjacent-violators lowers
+    Cllr_min, gets an interval that reaches higher. For few speakers it is widened, see [`widening`].
+
+    Cllr_cal and devPAV get no interval. With few speakers they are too high in every set of trials, and an interval
+    around them would not contain what a large set gives.
 
     Args:
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
@@ -49,8 +56,8 @@ def bootstrap_intervals(
         progress (bool): whether to show a progress bar.
 
     Returns:
-        dict of str to `(lower, upper)`: the ends of the interval of each metric of [`compute_metrics`], except
-        `eer_threshold`; NaN if the metric has no value.
+        dict of str to `(lower, upper)`: the ends of the intervals of `eer`, `min_dcf_0.01`, `min_dcf_0.05`, `cllr` and
+        `cllr_min`; NaN if the metric has no value.
 
     Raises:
         ValueError: the LLRs are not finite, the numbers of labels or speakers are not that of the LLRs, all trials are
@@ -59,11 +66,13 @@ def bootstrap_intervals(
     References:
         N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
         authentication using joint bootstrap", ICASSP 2007.
+        A. Davison and D. Hinkley, "Bootstrap methods and their application", 1997, section 5.2 (reversed intervals).
 
     Recommendations:
         Report it with every metric. Trials of the same speaker depend on each other, so that intervals over trials
-        would be far too narrow. With a handful of speakers these intervals are rough, and rather too narrow as well.
-        If no draw has an error, they have no width, which does not mean that the system makes no errors.
+        would be far too narrow. benchmarks/coverage.py simulates how often 95 % intervals contain the true value: 94
+        to 99 times of 100 with 30 speakers, 96 to 100 times with 10, where they are very wide. If no draw has an
+        error, they have no width, which does not mean that the system makes no errors.
 
     Example:
         >>> enroll, test = np.divmod(np.arange(400), 20)  # each of 20 speakers with each
@@ -73,7 +82,7 @@ def bootstrap_intervals(
         0.27
         >>> lower, upper = bootstrap_intervals(llrs, labels, enroll, test, resamples=100)["cllr"]
         >>> round(lower, 2), round(upper, 2)
-        (0.24, 0.29)
+        (0.25, 0.3)
     """
     if resamples < 1 or not 0 < confidence < 1:
         raise UserError(
@@ -84,20 +93,32 @@ def bootstrap_intervals(
     bar = tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
     measured = [metrics_of(draw) for draw in bar]
     tails = (1 - confidence) / 2
+    spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
+    found = compute_metrics(llrs, labels)
     intervals: dict[str, tuple[float, float]] = {}
-    for name, value in compute_metrics(llrs, labels).items():
-        if name == "eer_threshold":
-            continue
-        values = np.array([metrics[name] for metrics in measured])
-        values = values[np.isfinite(values)]
-        if not np.isfinite(value) or not len(values):
-            intervals[name] = (float("nan"), float("nan"))
-            continue
-        mean = values.mean()
-        low, high = np.quantile(values, [tails, 1 - tails]) * (value / mean if mean > 0 else 1)
+    for name in WITH_INTERVALS:
+        value, values = found[name], np.array([metrics[name] for metrics in measured])
+        logs = spread * (np.log(values + TINY) - np.log(values.mean() + TINY))
+        low, high = (value + TINY) * np.exp(-np.quantile(logs, [1 - tails, tails])) - TINY
         most = 1.0 if name in AT_MOST_ONE else float("inf")
-        intervals[name] = (float(low), max(value, min(float(high), most)))
+        intervals[name] = (max(0.0, min(float(low), value)), max(value, min(float(high), most)))
     return intervals
+
+
+def widening(num_speakers: int) -> float:
+    """By how much draws of few speakers are too close together: `sqrt(n / (n - 1)) t / z`, 1.1 for 20 speakers.
+
+    Draws with replacement vary as a sample does whose variance is known, with n in the place of n - 1.
+
+    Args:
+        num_speakers (int): at least 2.
+
+    References:
+        T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
+    """
+    from scipy.stats import norm, t
+
+    return float(np.sqrt(num_speakers / (num_speakers - 1)) * t.ppf(0.975, num_speakers - 1) / norm.ppf(0.975))
 
 
 def resampled(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from balr_hf.errors import UserError
+from balr_hf.metrics.intervals import widening
 
 LOG10 = math.log(10)
 # Trials of each kind that the draws are fitted on; of more, as many are taken at random.
@@ -63,19 +64,6 @@ def calibration_draws(
     found = np.stack([scales, offsets - scales * offset], axis=1)
     centre = found.mean(0)
     return centre + widening(len(names)) * (found - centre)
-
-
-def widening(num_speakers: int) -> float:
-    """By how much draws of few speakers are too close together: `sqrt(n / (n - 1)) t / z`, 1.1 for 20 speakers.
-
-    Draws with replacement vary as a sample does whose variance is known, with n in the place of n - 1.
-
-    Reference:
-        T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
-    """
-    from scipy.stats import norm, t
-
-    return float(np.sqrt(num_speakers / (num_speakers - 1)) * t.ppf(0.975, num_speakers - 1) / norm.ppf(0.975))
 
 
 def llr_interval(llr: float, draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
