@@ -5,15 +5,18 @@ imports the module that it belongs to, or at once if that module was imported al
 would do the same, but importing `wrapt` takes ten times as long as importing `balr_hf`.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as `typing` has it, which takes as long to import as all else here
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 
 def _register_configs(auto: ModuleType) -> None:
@@ -62,7 +65,7 @@ class _RegisteringFinder:
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> "ModuleSpec | None":
+    ) -> ModuleSpec | None:
         if name not in _PARTS or name in self._searching:
             return None
         self._searching.add(name)  # the search below asks this finder again
@@ -78,10 +81,10 @@ class _RegisteringFinder:
 class _RegisteringLoader:
     """Loads a module with its own loader, and then registers what belongs to it."""
 
-    def __init__(self, loader: "Loader", register: Callable[[ModuleType], None]) -> None:
+    def __init__(self, loader: Loader, register: Callable[[ModuleType], None]) -> None:
         self._loader, self._register = loader, register
 
-    def create_module(self, spec: "ModuleSpec") -> ModuleType | None:
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:

@@ -117,7 +117,7 @@ def compute_embeddings(
         )
         start = time.perf_counter()
         computed = _map(corpus, extractor, batch_size, num_proc)
-        _tell_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
+        warn_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
         reasons = computed["reason"]
         done = np.array([reason is None for reason in reasons])
         if done.any():
@@ -213,7 +213,7 @@ def spawned_processes() -> Iterator[None]:
 _SPAWNING = threading.Lock()
 
 
-def _tell_of_waiting(waited: float, took: float, threads: int) -> None:
+def warn_of_waiting(waited: float, took: float, threads: int) -> None:
     if waited > WAIT_SECONDS and waited > WAIT_SHARE * took:
         logger.warning(
             "For %.0f %% of the time (%.0f s) the GPU waited for audio to be decoded, by %d threads: more cores and "

@@ -114,7 +114,7 @@ def embed_waveforms(
         alone = on_threads(lambda samples: embed_together(model, extractor, [samples], device, precision), waveforms)
         return np.concatenate(alone) if alone else embeddings
     frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]
-    for rows in _passes(frames, FRAMES_PER_PASS[device.type]):
+    for rows in similar_lengths(frames, FRAMES_PER_PASS[device.type]):
         embeddings[rows] = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
     return embeddings
 
@@ -163,7 +163,7 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
         setattr(settings, name, before)
 
 
-def _passes(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
+def similar_lengths(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
     """Group rows of similar length, so that each padded group has little padding and at most `frames_per_pass`."""
     group: list[int] = []
     for row in sorted(range(len(frames)), key=frames.__getitem__):

@@ -180,6 +180,11 @@ class StateTable(TermTable):
         sides = [s.unsqueeze(-2).expand(len(states), attributes, -1) for s in (state.expand_as(states), states)]
         return self._terms(*(reversed(sides) if swapped else sides))
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether the terms of all pairs of states are in memory."""
+        return self._table is not None
+
     def _table_size(self) -> int:
         return len(self.enroll_states) * len(self.test_states) * self.enroll.shape[1]
 

@@ -91,13 +91,13 @@ def test_a_gpu_that_waits_for_audio_is_told_of(tiny_embedder, corpus, monkeypatc
 
 @pytest.mark.parametrize(("waited", "took", "told"), [(30, 100, True), (30, 1000, False), (5, 10, False)])
 def test_waiting_is_told_of_where_it_matters(caplog, waited, took, told):
-    extraction._tell_of_waiting(waited, took, 4)
+    extraction.warn_of_waiting(waited, took, 4)
     assert (f"For {100 * waited // took} % of the time ({waited} s) the GPU waited" in caplog.text) == told
 
 
 def test_passes_hold_little_padding_and_stay_within_their_budget():
     frames = np.random.default_rng(0).integers(200, 2000, 500).tolist()
-    groups = list(passes._passes(frames, 20_000))
+    groups = list(passes.similar_lengths(frames, 20_000))
     assert sorted(row for rows in groups for row in rows) == list(range(500))
     for rows in groups:
         lengths = [frames[row] for row in rows]

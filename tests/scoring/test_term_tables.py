@@ -65,7 +65,10 @@ def test_table_that_would_be_too_large_is_not_made(monkeypatch):
     table = scorer.term_table(enroll, test)
     rows = torch.arange(8)
     np.testing.assert_allclose(table.terms(rows, rows), scorer.attribute_scores(enroll, test), rtol=1e-12)
-    assert table._table is None
+    assert not table.is_filled
+    monkeypatch.setattr(term_tables, "TABLE_ELEMENTS", 10**6)
+    table.terms(rows, rows)
+    assert table.is_filled
 
 
 def test_counts_that_do_not_repeat_are_scored_from_the_formula():
