@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist keeps the cores bu
 import importlib.util
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -155,6 +156,18 @@ def run_python(warm_python):
         return done
 
     return run
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Finds a port that nothing listens on, so that runs side by side do not ask for the same one."""
+
+    def find() -> int:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            return listener.getsockname()[1]
+
+    return find
 
 
 @pytest.fixture(scope="session")

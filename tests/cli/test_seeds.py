@@ -93,13 +93,13 @@ def test_embedder_of_a_wespeaker_repository(few, tmp_path, run_python, monkeypat
 
 
 @pytest.mark.slow
-def test_training_launched_on_two_processes(balr, checkout, run_python):
+def test_training_launched_on_two_processes(balr, checkout, run_python, free_port):
     balr("extract", "resources/data/sample/metadata.csv")
     words = [*adapted(f"balr {LAUNCHED}"), "trainer.epochs=2"]
-    accelerate = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "-m", "balr_hf.cli.main"]
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "balr_hf.cli.main"]
+    accelerate = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port"]
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
     for number, launcher in (("", accelerate), ("2", torchrun)):
-        run_python(*launcher, *words, cwd=checkout)
+        run_python(*launcher, free_port(), "-m", "balr_hf.cli.main", *words, cwd=checkout)
         run = json.loads((checkout / "runs" / f"train{number}" / "run.json").read_text())
         assert run["num_processes"] == 2
 

@@ -31,9 +31,10 @@ json.dump(seen, open(f"{folder}/seen-{process.process_index}-of-{process.num_pro
 
 
 @pytest.fixture
-def launch(run_python, root, tmp_path):
+def launch(run_python, root, tmp_path, free_port):
     def run(processes, *arguments):
         config = ["--config_file", root / "accelerate_config.yaml", "--num_processes", processes]
+        config += ["--main_process_port", free_port()]
         return run_python("-m", "accelerate.commands.launch", *config, *arguments, cwd=tmp_path)
 
     return run
