@@ -94,13 +94,11 @@ def test_calibration_goes_into_the_scorers_folder(world):
     names = sorted(path.name for path in world.scorer.iterdir())
     assert names == ["calibration.json", "config.json", "model.safetensors", "notes.txt"]
     config = json.loads((world.scorer / "config.json").read_text())
-    assert config["calibration"] == {
-        "method": "affine",
-        "penalty": None,
-        "num_speakers": 9,
-        "num_same_speaker": 9 * 6,
-        "num_different_speaker": 36 * 16,
-    }
+    described = config["calibration"]
+    assert (described["method"], described["penalty"], described["num_speakers"]) == ("affine", None, 9)
+    assert (described["num_same_speaker"], described["num_different_speaker"]) == (9 * 6, 36 * 16)
+    assert described["bounds"][0] < 0 < described["bounds"][1] and described["num_draws"] == 1000
+    assert described["domain"]["speakers"] == 9 and described["domain"]["recordings_a_side"] == [1, 1]
     report = strict_json((world.scorer / "calibration.json").read_text())
     assert report["calibrated"]["cllr"] < report["raw"]["cllr"]
     assert report["calibrated"]["eer"] == pytest.approx(report["raw"]["eer"])
@@ -370,7 +368,9 @@ def test_two_audio_files_are_compared_by_the_shipped_models(balr, audio, tmp_pat
     assert result["a"] == {"name": str(known), "speaker": None}
     assert len(result["attributes"]) == result["num_attributes"] == 512
     total = sum(row["llr"] for row in result["attributes"]) + (result["offset"] or 0)
-    assert result["llr"] == pytest.approx(total)
+    assert result["unbounded_llr"] == pytest.approx(total)
+    assert result["demonstration"] and result["verbal"] and result["details"]["Software"]
+    assert [result["quality"][side][0]["net_speech"] > 1 for side in "ab"] == [True, True]
     page = (tmp_path / "new" / "page.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert page.rstrip().endswith("</html>")
@@ -418,8 +418,9 @@ def test_calibrated_explanation_adds_up(world, explain):
     world.calibrate()
     result = explained(explain("--json", "t0", "t1")[1])
     assert result["calibrated"]
-    assert result["llr"] == pytest.approx(world.expected(True)[0])
-    assert result["llr"] == pytest.approx(sum(term["llr"] for term in result["attributes"]) + result["offset"])
+    assert result["unbounded_llr"] == pytest.approx(world.expected(True)[0])
+    summed = sum(term["llr"] for term in result["attributes"]) + result["offset"]
+    assert result["unbounded_llr"] == pytest.approx(summed)
     assert result["raw_llr"] == pytest.approx(world.expected(False)[0])
     assert result["verbal"]
     raw = explained(explain("--json", "--no-calibrated", "t0", "t1")[1])
@@ -460,7 +461,7 @@ def test_top_says_how_many_are_shown(explain):
     favour, against = said.split("For the same speaker\n")[1].split("For different speakers\n")
     for part in (favour, against):
         lines = part.split("\n\n")[0].splitlines()
-        assert lines[0].split() == ["attribute", "ln", "LR", "A", "B", "typicality"]
+        assert lines[0].split() == ["attribute", "ln", "LR", "A", "B", "rarity", "steadiness"]
         assert len(lines) == 1 + 3
 
 
@@ -519,7 +520,7 @@ def test_corpus_without_speakers_serves(world, balr):
 
 
 def test_shared_recordings_and_known_speakers_are_cautioned(world, balr, explain):
-    assert "The two sides share a recording" in explain("t0", "t0,t1")[1]
+    assert "is on both sides: that says nothing about speakers" in explain("t0", "t0,t1")[1]
     assert "share a recording" not in explain("t0", "t1")[1]
     world.calibrate()
     words = [world.checkpoint, "--corpus"]

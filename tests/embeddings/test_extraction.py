@@ -80,9 +80,9 @@ def test_a_gpu_that_waits_for_audio_is_told_of(tiny_embedder, corpus, monkeypatc
     monkeypatch.setattr(extraction, "WAIT_SECONDS", 0.5)
     monkeypatch.setattr(extraction, "WAIT_SHARE", 0)
 
-    def slow(audio, extractor, load_usable=extraction.load_usable):
+    def slow(audio, *options, load_usable=extraction.load_usable):
         time.sleep(0.3)
-        return load_usable(audio, extractor)
+        return load_usable(audio, *options)
 
     monkeypatch.setattr(extraction, "load_usable", slow)
     tiny_embedder.extract_embeddings(corpus, batch_size=6, decode_threads=2)
