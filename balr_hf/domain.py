@@ -244,6 +244,8 @@ def _measures_outside(
         margin = getattr(limits, measure)
         least, most = (low / margin, high * margin) if measure == "net_speech" else (low - margin, high + margin)
         beyond = not least <= value <= most
+        if measure == "bandwidth" and not beyond:
+            continue  # coders end a little lower or higher, which means nothing
         which = name if side.recordings == 1 else f"A recording of {name}"
         text = f"{which} has {form.format(value)}; the {role} has {_range(measure, quantiles)}."
         yield Deviation(name, measure, role, float(value), low, high, beyond, text)
