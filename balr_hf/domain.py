@@ -47,7 +47,7 @@ class Limits:
     """
 
     net_speech: float = 1.25
-    snr: float = 3.0
+    snr: float = 1.5
     bandwidth: float = 0.5
     clipping: float = 0.01
     tone_share: float = 0.05

@@ -56,7 +56,7 @@ def test_case_inside_has_no_deviation(population):
         ({"net_speech": 3.5}, "net_speech", False, "B has 3.5 s of speech"),
         ({"net_speech": 60.0}, "net_speech", True, "B has 60.0 s of speech"),
         ({"snr": 8.0}, "snr", True, "B has an SNR of 8 dB; the calibration has 20 to 40 dB."),
-        ({"snr": 18.0}, "snr", False, "B has an SNR of 18 dB"),
+        ({"snr": 19.0}, "snr", False, "B has an SNR of 19 dB"),
         ({"bandwidth": 3500.0}, "bandwidth", True, "B has a bandwidth of 3.5 kHz"),
         ({"clipping": 0.05}, "clipping", True, "B has 5.0% of its samples clipped"),
         ({"tone_share": 0.02}, "tone_share", False, "B has 2.0% of its power in a steady tone"),

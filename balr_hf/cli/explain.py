@@ -58,7 +58,7 @@ class Options(CorpusOptions):
     limits: str = option(
         "",
         "how far outside the calibration's own range of recordings a verbal verdict is still given, e.g. "
-        "snr=6,net_speech=2 (dB; a factor) [default: snr=3,net_speech=1.25,bandwidth=0.5,clipping=0.01,"
+        "snr=6,net_speech=2 (dB; a factor) [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,"
         "tone_share=0.05,probability=0.5,recordings=0]",
         type=str,
     )
