@@ -238,7 +238,7 @@ def _measures_outside(
         low, high = quantiles[1], quantiles[-2]
         if measure in ("clipping", "tone_share"):
             low = 0.0  # less of a disturbance than the population has is none
-        value = max(values, key=lambda value, low=low, high=high: max(low - value, value - high))
+        value = values[int(np.argmax([max(low - value, value - high) for value in values]))]
         if low <= value <= high:
             continue
         margin = getattr(limits, measure)

@@ -260,8 +260,8 @@ class _BatchExtractor:
         import dill
 
         model, save = self.model, self.save
-        arguments = (model, self.corpus, self.devices, self.num_proc, self.decode_threads, self.precision)
-        arguments += (self.min_speech, save)
+        places = (self.devices, self.num_proc, self.decode_threads)
+        arguments = (model, self.corpus, *places, self.precision, self.min_speech, save)
         return _unpickled, (dill.dumps(arguments, recurse=True),)
 
     def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:
@@ -287,7 +287,7 @@ class _BatchExtractor:
         waiting = [waited / len(rows)] * len(rows)
         return {"embedding": found, "quality": quality, "reason": reasons, "waited": waiting}
 
-    def _alone(self, recordings: list, device: torch.device) -> tuple[tuple[Loaded, ...], list[np.ndarray | None]]:
+    def _alone(self, recordings: list, device: torch.device) -> tuple[list[Loaded], list[np.ndarray | None]]:
         """Take each recording from file to embedding on one thread, so that none waits for another."""
 
         def embed(audio: Any) -> tuple[Loaded, np.ndarray | None]:
@@ -297,7 +297,7 @@ class _BatchExtractor:
             return loaded, embed_together(self.model, self.extractor, [loaded.samples], device, self.precision)[0]
 
         loaded, embeddings = zip(*on_threads(embed, recordings), strict=True)
-        return loaded, list(embeddings)
+        return list(loaded), list(embeddings)
 
     def _decoded(self, rows: list[int], rank: int | None) -> list[Loaded]:
         """Return the recordings of a batch, and start decoding the batch after it."""

@@ -232,7 +232,7 @@ class Findings:
             texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
         if self.bounds is None:
             texts.append("The calibration keeps no bounds: how large a likelihood ratio it can vouch for is unknown.")
-        if self.is_bounded:
+        if self.is_bounded and self.bounds is not None:
             texts.append(
                 f"The attributes and the offset alone give an LR of {ratio(self.unbounded_llr)}; the trials of the "
                 f"calibration vouch for {ratio(self.bounds[0])} to {ratio(self.bounds[1])} only."

@@ -42,6 +42,8 @@ class VoiceActivityNetwork(nn.Module):
         weights: the state dictionary of the scripted model in the package silero-vad.
     """
 
+    basis: torch.Tensor
+
     def __init__(self, weights: dict[str, torch.Tensor]):
         super().__init__()
         self.register_buffer("basis", weights["_model.stft.forward_basis_buffer"])

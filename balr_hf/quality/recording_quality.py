@@ -150,4 +150,4 @@ def _frames_of(marked: np.ndarray, frames: int) -> np.ndarray:
     """Which frames of 32 ms are speech: those of which a part is marked."""
     padded = np.zeros(frames * FRAME, dtype=bool)
     padded[: len(marked)] = marked
-    return padded.reshape(frames, FRAME).any(1)
+    return np.any(padded.reshape(frames, FRAME), axis=1)

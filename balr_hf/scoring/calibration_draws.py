@@ -86,7 +86,7 @@ def _drawn(
     rng = np.random.default_rng(seed)
     left = draws
     while left:
-        rows = []
+        rows: list[np.ndarray] = []
         while len(rows) < min(TOGETHER, left):
             drawn = np.bincount(rng.integers(number, size=number), minlength=number).astype(np.float64)
             if (drawn[enroll[labels]] > 0).any() and (drawn[enroll[~labels]] * drawn[test[~labels]] > 0).any():
