@@ -138,6 +138,12 @@ class Evaluation:
         """How the scores were calibrated, e.g. `affine calibration` or `not calibrated`."""
         return "not calibrated" if self.calibration is None else f"{self.calibration['method']} calibration"
 
+    def describe_trials(self) -> str:
+        """How many trials and speakers there were, in a line."""
+        of_speakers = "" if self.speakers is None else f" of {self.speakers} speakers"
+        kinds = "" if self.same_speaker is None else f" ({self.same_speaker:,} same-speaker)"
+        return f"{self.trials:,} trials{kinds}{of_speakers}; {self.scorer}, {self.describe_calibration()}"
+
     def describe(self) -> str:
         """The evaluation in words, in several lines."""
         if self.note is not None:

@@ -222,14 +222,13 @@ def _draw(
     if labels is None or evaluation.note is not None:
         logger.warning("No plots of the scores: %s", evaluation.note)
     else:
-        calibration = evaluation.calibration
-        systems = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
-        if calibration is not None:
-            systems["raw"] = columns["raw_scores"]
-        figures["tippett"] = performance.tippett(systems, labels)
-        figures["det"] = performance.det(systems, labels)
-        figures["ece"] = performance.ece(columns["scores"], labels)
-        figures["pav"] = performance.pav(columns["scores"], labels)
+        calibration, note = evaluation.calibration, evaluation.describe_trials()
+        system = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
+        raw = {} if calibration is None else {"raw": columns["raw_scores"]}
+        figures["tippett"] = performance.tippett(system, labels, are_ratios=calibration is not None, note=note)
+        figures["det"] = performance.det({**system, **raw}, labels)
+        figures["ece"] = performance.ece(columns["scores"], labels, note)
+        figures["pav"] = performance.pav(columns["scores"], labels, note)
         means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():

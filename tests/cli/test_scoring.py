@@ -293,6 +293,35 @@ def test_speakers_of_the_reference_population_are_warned_of(world, balr):
     assert "reference population" not in world.score("--bootstrap", "0")[1]
 
 
+def test_metrics_are_broken_down_by_a_column(world, balr):
+    corpus = load_corpus(world.test)
+    sexes = ["f" if int(name[1:]) % 2 else "m" for name in corpus["speaker"]]
+    corpus.add_column("sex", sexes).save_to_disk("by-sex")
+    words = ["score", "test", "--save-dir", "broken", "--bootstrap", "20", "by-sex", world.test_trials]
+    status, said = balr(*words, "--by", "sex", f"scorer.checkpoint_path={world.scorer}")
+    assert status == 0 and "sex f: " in said
+    found = strict_json((world.tmp_path / "broken" / "metrics.json").read_text())
+    assert found["by"]["column"] == "sex" and set(found["by"]["groups"]) == {"f", "m", "f / m"}
+    assert sum(part["trials"] for part in found["by"]["groups"].values()) == found["trials"]
+    assert found["by"]["groups"]["f / m"]["note"].endswith("all of one kind")
+    assert 0 <= found["by"]["groups"]["f"]["eer"] <= 1
+    status, said = balr(*words, "--exist-ok", "--within", "sex", f"scorer.checkpoint_path={world.scorer}")
+    kept = strict_json((world.tmp_path / "broken" / "metrics.json").read_text())
+    assert status == 0 and f"leaves out {found['trials'] - kept['trials']} of" in said
+    assert kept["same_speaker"] == found["same_speaker"] and kept["different_speaker"] < found["different_speaker"]
+    status, said = balr(*words, "--exist-ok", "--by", "channel", f"scorer.checkpoint_path={world.scorer}")
+    assert status == 1 and "no column channel" in said
+
+
+def test_conditions_and_thresholds_are_in_the_metrics(world):
+    world.calibrate()
+    assert world.score()[0] == 0
+    metrics = world.metrics()
+    assert metrics["bayes_thresholds"]["0.5"] == 0
+    assert metrics["bayes_thresholds"]["0.01"] == pytest.approx(np.log(99))
+    assert metrics["domain"]["measured"] == 0 and metrics["domain"]["sides"] > 0
+
+
 def test_metrics_without_a_value_are_null(world):
     """Two trials that the scores tell apart: devPAV has none."""
     scores = dict(
