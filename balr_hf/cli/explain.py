@@ -109,7 +109,8 @@ def run(arguments: Arguments) -> None:
         copies=heard.copies,
         limits=limits,
         demonstration=_is_demonstration(arguments),
-        details=(*case, *heard.files, *computation({**models, "Scorer's file": scorer})),
+        case=case,
+        details=(*heard.files, *computation({**models, "Scorer's file": scorer})),
     )
     if arguments.html is not None:
         path = Path(arguments.html)

@@ -97,6 +97,7 @@ def explain_trial(
     limits: Limits | None = None,
     demonstration: bool = False,
     details: tuple[tuple[str, str], ...] = (),
+    case: tuple[tuple[str, str], ...] = (),
 ) -> Explanation:
     """Take one trial apart.
 
@@ -115,6 +116,7 @@ def explain_trial(
         limits ([`Limits`], *optional*): how far outside the calibration's own range a verbal verdict is still given.
         demonstration (bool): whether models that are not for casework made the result.
         details (rows of name and value): what else a report says of how the result was found.
+        case (rows of name and value): what a report says of the case, see [`read_case`].
 
     Returns:
         [`Explanation`]
@@ -154,6 +156,7 @@ def explain_trial(
         domain_known=domain is not None and bool(domain["measures"]) and all(quality),
         demonstration=demonstration,
         details=details,
+        case=case,
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)

@@ -113,6 +113,7 @@ class Findings:
         domain_known (bool): whether the calibration keeps a description that the recordings could be compared with.
         demonstration (bool): whether models of the package made the result, which are not for casework.
         details (rows of name and value): what else a report says of how the result was found.
+        case (rows of name and value): what a report says of the case, see [`read_case`].
     """
 
     names: tuple[str, str]
@@ -138,6 +139,7 @@ class Findings:
     domain_known: bool = False
     demonstration: bool = False
     details: tuple[tuple[str, str], ...] = ()
+    case: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_calibrated(self) -> bool:
@@ -304,7 +306,8 @@ class Findings:
             "deviations": [found.to_dict() for found in self.deviations],
             "copies": list(self.copies),
             "quality": {"a": [dict(q) for q in self.quality[0]], "b": [dict(q) for q in self.quality[1]]},
-            "details": dict(self.details),
+            "details": [list(row) for row in self.details],
+            "case": dict(self.case),
             "cautions": self.cautions,
             "attributes": [
                 asdict(e) | dict(zip(("state_a", "state_b"), e.states, strict=True)) for e in self.evidence()

@@ -40,7 +40,8 @@ def _headline(findings: Findings) -> list[str]:
     width = max(len(name) for name in findings.names)
     banner = [DEMONSTRATION, ""] if findings.demonstration else []
     sides = zip("AB", findings.describe_sides(), strict=True)
-    lines = [*banner, *(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
+    case = [*_pairs(list(findings.case)), ""] if findings.case else []
+    lines = [*banner, *case, *(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
     lines += [*PROPOSITIONS, ""]
     lines += ["   ".join(findings.describe_figures()), f"     {findings.describe_verdict()}."]
     if findings.has_verdict:

@@ -297,6 +297,14 @@ def test_beta_shows_what_explains_its_terms_and_other_scorers_typicality(sides, 
         assert e.rarity == rates.get((e.a[0], e.b[0]))
 
 
+def test_the_case_comes_first(explained):
+    shown = replace(explained, case=(("Case", "2026-17"), ("Examiner", EVIL)))
+    assert shown.to_text().startswith("  Case      2026-17\n") and shown.to_dict()["case"]["Case"] == "2026-17"
+    page = shown.to_html()
+    assert page.index("2026-17") < page.index("call 1</dd>" if "call 1</dd>" in page else "call 1 <small>")
+    assert "<script" not in page
+
+
 def test_recordings_are_described(explained):
     measured = {
         **{"duration": 8.0, "net_speech": 6.0, "level": -25.0, "peak": -6.0, "snr": 30.0, "snr_method": "wada"},
