@@ -11,8 +11,9 @@ from balr_hf.metrics.intervals import widening
 LOG10 = math.log(10)
 # Trials of each kind that the draws are fitted on; of more, as many are taken at random.
 MOST_TRIALS = 5_000
-# Newton steps: the objective is convex and one-dimensional but for the offset, and converges in about six.
-STEPS = 25
+# Newton steps at most: the objective is convex, and most draws converge in about six. Where nearly all trials are told
+# apart, whole steps overshoot, and are halved until the objective falls.
+STEPS, HALVINGS = 50, 12
 # Draws that are fitted together, which bounds the memory.
 TOGETHER = 50
 
@@ -99,19 +100,38 @@ def _weighted_logistic(
     scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, slope: float, offset: float
 ) -> np.ndarray:
     """Slope and offset of each row of weights, `(draws, 2)`, by Newton's method from the calibration's own."""
+    from scipy.special import expit
+
     same, different = weights[:, labels].sum(1), weights[:, ~labels].sum(1)
     total = same + different
     costs = weights * np.where(labels, (total / (2 * same))[:, None], (total / (2 * different))[:, None])
+    signs = np.where(labels, -1.0, 1.0)
+
+    def objective(slopes: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        losses = np.logaddexp(0, signs * (slopes[rows, None] * scores + offsets[rows, None]))
+        return (costs[rows] * losses).sum(1) + slopes[rows] ** 2 / 2
+
     slopes, offsets = np.full(len(weights), slope), np.full(len(weights), offset)
+    value = objective(slopes, offsets, np.arange(len(weights)))
     for _ in range(STEPS):
-        probabilities = 1 / (1 + np.exp(-(slopes[:, None] * scores + offsets[:, None])))
+        probabilities = expit(slopes[:, None] * scores + offsets[:, None])
         residuals = costs * (probabilities - labels)
         curvatures = costs * probabilities * (1 - probabilities)
         gradient = residuals @ scores + slopes, residuals.sum(1)
-        a, b, c = curvatures @ scores**2 + 1, curvatures @ scores, curvatures.sum(1)
+        a, b, c = curvatures @ scores**2 + 1, curvatures @ scores, curvatures.sum(1) + 1e-12
         determinant = np.maximum(a * c - b * b, 1e-300)
         steps = (c * gradient[0] - b * gradient[1]) / determinant, (a * gradient[1] - b * gradient[0]) / determinant
-        slopes, offsets = slopes - steps[0], offsets - steps[1]
-        if max(np.abs(steps[0]).max(), np.abs(steps[1]).max()) < 1e-10:
+        size, found = np.ones(len(weights)), value.copy()
+        left = np.arange(len(weights))
+        for _ in range(HALVINGS):
+            found[left] = objective(slopes - size * steps[0], offsets - size * steps[1], left)
+            left = left[~(found[left] <= value[left] + 1e-12 * (1 + value[left]))]
+            if not len(left):
+                break
+            size[left] /= 2
+        size[left], found[left] = 0, value[left]
+        slopes, offsets = slopes - size * steps[0], offsets - size * steps[1]
+        if (value - found <= 1e-12 * (1 + value)).all():
             break
+        value = found
     return np.stack([slopes, offsets], axis=1)

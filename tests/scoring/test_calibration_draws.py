@@ -27,8 +27,10 @@ def test_a_draw_of_every_speaker_once_is_the_calibration_itself(monkeypatch):
     np.testing.assert_allclose(draws, [[1, 0]] * 3, atol=1e-4)
 
 
-def test_a_draw_is_what_logistic_calibration_gives_on_it():
+@pytest.mark.parametrize("spread", [1.0, 10.0], ids="scores times {}".format)
+def test_a_draw_is_what_logistic_calibration_gives_on_it(spread):
     scores, labels, speakers = trials(6, 3, seed=1)
+    scores = spread * np.where(labels, scores + (spread - 1), scores)  # the last tells them apart
     slope, offset = fit_affine(scores, labels)
     draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=1, seed=5)
     rng = np.random.default_rng(5)
