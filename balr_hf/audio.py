@@ -66,32 +66,47 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
     Raises:
         AudioError: the source is missing, empty, truncated or no audio, or its samples are not finite numbers.
     """
+    return resample(*decode_audio(source), sampling_rate)
+
+
+def decode_audio(source: Any) -> tuple[np.ndarray, int]:
+    """Decode one recording to mono float32 samples at its own rate.
+
+    Args:
+        source: as for [`load_audio`].
+
+    Returns:
+        `(samples, sampling_rate)`: float32 `(samples,)`, and Hz.
+
+    Raises:
+        AudioError: as for [`load_audio`].
+    """
     try:
-        return _load(source, sampling_rate)
+        return _decode_any(source)
     except AudioError:
         raise
     except (OSError, ValueError, OverflowError) as error:
         raise AudioError(f"cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _load(source: Any, sampling_rate: int) -> np.ndarray:
+def _decode_any(source: Any) -> tuple[np.ndarray, int]:
     if isinstance(source, (str, Path)):
-        return _decode_file(Path(source), sampling_rate)
+        return _decode_file(Path(source))
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _decode_bytes(source, sampling_rate)
+        return _decode_bytes(source)
     if isinstance(source, Mapping):
         if source.get("array") is not None:
             if not source.get("sampling_rate"):
                 raise AudioError("samples come without their sampling_rate")
-            return _from_samples(source["array"], source["sampling_rate"], sampling_rate)
+            return _from_samples(source["array"], source["sampling_rate"])
         if source.get("bytes") is not None:
-            return _decode_bytes(source["bytes"], sampling_rate)
+            return _decode_bytes(source["bytes"])
         if source.get("path") is not None:
-            return _decode_file(Path(source["path"]), sampling_rate)
+            return _decode_file(Path(source["path"]))
         raise AudioError("no audio")
     if hasattr(source, "get_all_samples"):
         samples = source.get_all_samples()
-        return _from_samples(samples.data, samples.sample_rate, sampling_rate)
+        return _from_samples(samples.data, samples.sample_rate)
     if source is None:
         raise AudioError("no audio")
     raise AudioError(
@@ -100,7 +115,7 @@ def _load(source: Any, sampling_rate: int) -> np.ndarray:
     )
 
 
-def _decode_file(path: Path, sampling_rate: int) -> np.ndarray:
+def _decode_file(path: Path) -> tuple[np.ndarray, int]:
     if not path.exists():
         raise AudioError(f"file not found: {path}")
     if path.is_dir():
@@ -108,16 +123,16 @@ def _decode_file(path: Path, sampling_rate: int) -> np.ndarray:
     if path.stat().st_size == 0:
         raise AudioError("empty file")
     with path.open("rb") as file:
-        return _decode(file, sampling_rate)
+        return _decode(file)
 
 
-def _decode_bytes(content: bytes | bytearray | memoryview, sampling_rate: int) -> np.ndarray:
+def _decode_bytes(content: bytes | bytearray | memoryview) -> tuple[np.ndarray, int]:
     if not len(content):
         raise AudioError("empty file")
-    return _decode(io.BytesIO(content), sampling_rate)
+    return _decode(io.BytesIO(content))
 
 
-def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
+def _decode(file: BinaryIO) -> tuple[np.ndarray, int]:
     import av
 
     _refuse_cut_wav(file)
@@ -149,7 +164,7 @@ def _decode(file: BinaryIO, sampling_rate: int) -> np.ndarray:
     samples = np.concatenate(chunks)
     if expected is not None and len(samples) / rate < 0.999 * expected:
         raise AudioError(f"truncated: {len(samples) / rate:.2f} s of {expected:.2f} s")
-    return _resample(_checked(samples), rate, sampling_rate)
+    return _checked(samples), rate
 
 
 def _refuse_cut_wav(file: BinaryIO) -> None:
@@ -189,13 +204,13 @@ def _fractions(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32)
 
 
-def _from_samples(samples: Any, rate: int, sampling_rate: int) -> np.ndarray:
+def _from_samples(samples: Any, rate: int) -> tuple[np.ndarray, int]:
     samples = _fractions(np.asarray(samples))
     if samples.ndim == 2:
         samples = samples.mean(axis=0)
     if samples.ndim != 1 or not samples.size:
         raise AudioError(f"samples of shape {samples.shape}: expected (samples,) or (channels, samples), not empty")
-    return _resample(_checked(samples), _check_rate(rate), sampling_rate)
+    return _checked(samples), _check_rate(rate)
 
 
 def _check_rate(rate: Any) -> int:
@@ -211,8 +226,17 @@ def _checked(samples: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(samples)
 
 
-def _resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
-    """Resample by FFmpeg's polyphase filters, which have linear phase, with the settings of `RESAMPLING`."""
+def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
+    """Resample by FFmpeg's polyphase filters, which have linear phase, with the settings of `RESAMPLING`.
+
+    Args:
+        samples (np.ndarray of shape `(samples,)`): float32.
+        rate (int): their rate, in Hz.
+        sampling_rate (int): the wanted rate, in Hz.
+
+    Raises:
+        AudioError: there are too few samples.
+    """
     if rate == sampling_rate:
         return samples
     import av

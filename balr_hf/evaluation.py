@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from balr_hf.metrics import at_threshold, bootstrap_intervals, compute_metrics, eer
+from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
 from balr_hf.metrics.tally import checked_labels
+
+# Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
+PRIORS = (0.5, 0.1, 0.01, 0.001)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Evaluation:
         scorer_digest (str, *optional*): the digest of the scorer's weights.
         calibration (dict, *optional*): what the scorer's configuration says of its calibration; None if it was not
             applied.
+        domain (dict, *optional*): how many sides of the trials lie outside what the scorer was calibrated on; None if
+            that is not known.
     """
 
     trials: int
@@ -57,6 +62,7 @@ class Evaluation:
     scorer: str | None = None
     scorer_digest: str | None = None
     calibration: dict[str, Any] | None = None
+    domain: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -132,6 +138,12 @@ class Evaluation:
         """How the scores were calibrated, e.g. `affine calibration` or `not calibrated`."""
         return "not calibrated" if self.calibration is None else f"{self.calibration['method']} calibration"
 
+    def describe_trials(self) -> str:
+        """How many trials and speakers there were, in a line."""
+        of_speakers = "" if self.speakers is None else f" of {self.speakers} speakers"
+        kinds = "" if self.same_speaker is None else f" ({self.same_speaker:,} same-speaker)"
+        return f"{self.trials:,} trials{kinds}{of_speakers}; {self.scorer}, {self.describe_calibration()}"
+
     def describe(self) -> str:
         """The evaluation in words, in several lines."""
         if self.note is not None:
@@ -148,6 +160,19 @@ class Evaluation:
         if self.intervals:
             lines.append(
                 f"  (in brackets: {self.confidence:.0%} intervals, {self.draws_of_speakers} draws of the speakers)"
+            )
+        if self.domain is not None and self.domain["beyond_limits"]:
+            measures = ", ".join(
+                f"{name.replace('_', ' ')} {count}" for name, count in self.domain["measures"].items()
+            )
+            lines.append(
+                f"  {self.domain['beyond_limits']} of {self.domain['sides']} sides lie beyond the limits of what the "
+                f"scorer was calibrated on ({measures})"
+            )
+        elif self.domain is not None and self.domain["measured"] < self.domain["sides"]:
+            unknown = self.domain["sides"] - self.domain["measured"]
+            lines.append(
+                f"  {unknown} of {self.domain['sides']} sides were not measured: their conditions are unknown"
             )
         if self.embedding_cosine_eer is not None:
             lines.append(f"  Cosine of the embeddings themselves: EER {self.embedding_cosine_eer:.2%}")
@@ -174,6 +199,10 @@ class Evaluation:
                 found[name] = getattr(self, name)
         if self.note is not None:
             return found | {"note": self.note}
+        if self.domain is not None:
+            found["domain"] = self.domain
+        if self.is_calibrated:
+            found["bayes_thresholds"] = {str(prior): bayes_threshold(prior) for prior in PRIORS}
         found |= self.metrics
         if self.at_eer:
             found["at_eer"] = self.at_eer
@@ -202,7 +231,7 @@ class Evaluation:
             )
         names = (
             *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
-            *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration"),
+            *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration", "domain"),
         )
         known = {name: found[name] for name in names if found.get(name) is not None}
         intervals = dict(found.get("intervals") or {})

@@ -21,10 +21,13 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.audio import AudioError
+from balr_hf.audio import SAMPLING_RATE, AudioError, resample
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-from balr_hf.embeddings.passes import embed_waveforms, load_usable
-from balr_hf.errors import UserError
+from balr_hf.domain import Limits
+from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.quality import MIN_SPEECH
+from balr_hf.quality.copies import shared_recordings
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -41,6 +44,8 @@ class BinaryAttributesPipeline(Pipeline):
         model ([`WespeakerModel`], or the name of one that `AutoModel` loads): the embedder.
         autoencoder (folder, Hub repository or [`BinaryAttributeAutoEncoder`], *optional*): the autoencoder that was
             trained on this embedder's embeddings. It may be left out only if the embedder is the package's own.
+        min_speech (float): seconds of speech that a recording needs, or it cannot be used; 0 takes any recording that
+            is not silent.
         **kwargs: `device`, `batch_size`, `num_workers`, ..., as for every pipeline.
 
     Inputs:
@@ -52,7 +57,8 @@ class BinaryAttributesPipeline(Pipeline):
         for each recording a dict with
             `ba` (bool `(attributes,)`): which attributes are active;
             `active` (list[int]): the numbers of the active attributes;
-            `embedding` (float32 `(embed_dim,)`): the embedding.
+            `embedding` (float32 `(embed_dim,)`): the embedding;
+            `quality` ([`RecordingQuality`]): what is in the recording.
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
@@ -73,8 +79,12 @@ class BinaryAttributesPipeline(Pipeline):
         self,
         model: "WespeakerModel",
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
+        min_speech: float = MIN_SPEECH,
         **kwargs: Any,
     ):
+        if not min_speech >= 0:
+            raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
+        self.min_speech = min_speech
         kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
         super().__init__(model, **kwargs)
         self.model.eval()
@@ -107,17 +117,23 @@ class BinaryAttributesPipeline(Pipeline):
 
     # Here and below: transformers declares that steps hand on tensors, but hands on whatever a pipeline makes.
     def preprocess(self, recording: Any) -> dict[str, list]:  # type: ignore[override]
-        return {"recordings": [[self._samples(recording)]]}
+        loaded = self._loaded(recording)
+        return {"recordings": [[loaded.samples]], "quality": [[loaded.quality]]}
 
-    def _samples(self, recording: Any) -> np.ndarray:
+    def _loaded(self, recording: Any) -> Loaded:
+        """Decode and measure one recording.
+
+        Raises:
+            AudioError: it cannot be used.
+        """
         if isinstance(recording, np.ndarray | torch.Tensor):
             recording = {"array": recording, "sampling_rate": self.feature_extractor.sampling_rate}
         elif isinstance(recording, Mapping) and "raw" in recording:  # as transformers' own pipelines name it
             recording = {"array": recording["raw"], "sampling_rate": recording.get("sampling_rate")}
-        samples = load_usable(recording, self.feature_extractor)
-        if isinstance(samples, str):
-            raise AudioError(f"{recording}: {samples}" if isinstance(recording, str | Path) else samples)
-        return samples
+        loaded = load_usable(recording, self.feature_extractor, self.min_speech)
+        if loaded.reason is not None:
+            raise AudioError(f"{recording}: {loaded.reason}" if isinstance(recording, str | Path) else loaded.reason)
+        return loaded
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
         """Process the recordings of all items together, and give one array per item back."""
@@ -125,12 +141,14 @@ class BinaryAttributesPipeline(Pipeline):
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
         bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
-        outputs = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
+        outputs: dict[str, list] = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}
 
     def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         bits = outputs["ba"][0][0]
-        return {"ba": bits, "active": np.flatnonzero(bits).tolist(), "embedding": outputs["embedding"][0][0]}
+        (quality,) = _flat(outputs["quality"])
+        found = {"ba": bits, "active": np.flatnonzero(bits).tolist(), "embedding": outputs["embedding"][0][0]}
+        return found | {"quality": quality}
 
     def get_iterator(
         self,
@@ -152,6 +170,11 @@ class BinaryAttributesPipeline(Pipeline):
         return PipelineIterator(outputs, self.postprocess, postprocess_params)
 
 
+def _flat(nested: Any) -> list:
+    """What nested lists hold, in one list."""
+    return [item for part in nested for item in _flat(part)] if isinstance(nested, list) else [nested]
+
+
 def _collate(items: list[dict[str, list]]) -> dict[str, list]:
     return {name: [value for item in items for value in item[name]] for name in items[0]}
 
@@ -160,9 +183,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     """`pipeline("speaker-comparison")`: two recordings -> how strongly they support "same speaker", and why.
 
     Args:
-        model, autoencoder, **kwargs: as for [`BinaryAttributesPipeline`].
+        model, autoencoder, min_speech, **kwargs: as for [`BinaryAttributesPipeline`].
         scorer (folder, Hub repository or [`Scorer`], *optional*): a scorer that was fitted to this autoencoder's
             attributes. It may be left out only if the autoencoder is the package's own.
+        limits ([`Limits`], *optional*): how far outside the calibration's own range of recordings a verbal verdict is
+            still given.
 
     Inputs:
         Two sides, or a list, a Dataset or a generator of pairs `(a, b)` of sides. A side is a recording, as for
@@ -176,7 +201,12 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             `llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum over
                 attributes that depend on one another;
             `calibrated_llr` (float): the natural-log likelihood ratio; None if the scorer is not calibrated;
-            `verbal` (str): its place on the verbal scale (ENFSI, 2015); None if the scorer is not calibrated;
+            `verbal` (str): its place on the verbal scale (ENFSI, 2015); None if the scorer is not calibrated, if the
+                recordings lie outside what it was calibrated for, or if both sides hold the same recording;
+            `interval`, `bounds` (list[float]): how sure the ratio is, and what the calibration can vouch for, in
+                natural-log units; None where that is unknown;
+            `deviations` (list[dict]): what of the recordings lies outside what the scorer was fitted to and calibrated
+                on;
             `cautions` (list[str]): what a reader must know before relying on the result;
             `attributes` (list[dict]): for each attribute its number `attribute`, its term `llr`, the states of both
                 sides, and its `typicality` among the reference speakers.
@@ -196,9 +226,12 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         model: "WespeakerModel",
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
         scorer: str | Path | Scorer | None = None,
+        limits: Limits | None = None,
         **kwargs: Any,
     ):
         super().__init__(model, autoencoder, **kwargs)
+        self.limits = limits
+        self.is_demonstration = scorer is None
         if scorer is None:
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
         if not isinstance(scorer, torch.nn.Module):
@@ -231,8 +264,24 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         sides = [side if isinstance(side, list) else [side] for side in pair]
         if not all(sides):
             raise UserError("a side of the comparison has no recording")
-        recordings = [self._samples(recording) for side in sides for recording in side]
-        return {"recordings": [recordings], "sizes": [[len(side) for side in sides]]}
+        loaded = [[self._loaded(recording) for recording in side] for side in sides]
+        heard = [[self._heard(one) for one in side] for side in loaded]
+        copies = [
+            f"Recording {row + 1} of A and recording {column + 1} of B {copy.describe()}: that says nothing about "
+            "speakers."
+            for row, column, copy in shared_recordings(*heard)
+        ]
+        return {
+            "recordings": [[one.samples for side in loaded for one in side]],
+            "quality": [[one.quality for side in loaded for one in side]],
+            "copies": [copies],
+            "sizes": [[len(side) for side in sides]],
+        }
+
+    def _heard(self, loaded: Loaded) -> np.ndarray:
+        """The samples at the rate at which recordings are compared."""
+        assert loaded.samples is not None  # else it would have been refused
+        return resample(loaded.samples, self.feature_extractor.sampling_rate, SAMPLING_RATE)
 
     def postprocess(  # type: ignore[override]
         self,
@@ -243,12 +292,24 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     ) -> dict[str, Any]:
         counts = recording_counts(outputs["ba"][0])
         first = np.ravel(outputs["sizes"])[0]
-        explanation = self.scorer.explain(counts[:first].sum(0), counts[first:].sum(0), names=names)
+        measured = [quality.to_dict() for quality in _flat(outputs["quality"])]
+        explanation = self.scorer.explain(
+            counts[:first].sum(0),
+            counts[first:].sum(0),
+            names=names,
+            quality=(measured[:first], measured[first:]),
+            copies=tuple(_flat(outputs["copies"])),
+            limits=self.limits,
+            demonstration=self.is_demonstration,
+        )
         found = explanation.to_dict()
         result = {
             "llr": found["raw_llr"],
             "calibrated_llr": found["llr"] if explanation.is_calibrated else None,
             "verbal": found["verbal"],
+            "interval": found["interval"],
+            "bounds": found["bounds"],
+            "deviations": found["deviations"],
             "cautions": found["cautions"],
             "attributes": found["attributes"][:top_k],
         }

@@ -12,7 +12,7 @@ from measuring import against, seconds_in_turns, table
 from torch.nn import functional as F
 
 from balr_hf import WespeakerFeatureExtractor
-from balr_hf.embeddings.passes import on_threads
+from balr_hf.threads import on_threads
 
 RATE, WINDOW, SHIFT, FFT, MELS, BATCH = 16_000, 400, 160, 512, 80, 8
 

@@ -46,10 +46,6 @@ LIMITS = """
   show the method. An expert report needs models validated for the conditions of the case.
 """
 
-DEMONSTRATION = "The models are small and for demonstration: this is not for casework."
-
-IDENTICAL = "The same recording is on both sides: this says nothing of a comparison of two recordings."
-
 # Of what is around gradio's blocks, where STYLE does not reach.
 HEAD = """<style>
 .gradio-container .main.app { max-width: 72rem !important; }
@@ -147,19 +143,17 @@ def compare_voices(pipeline, first: list, second: list, demonstration: bool = Fa
     for side, paths in (("A", first), ("B", second)):
         if not paths:
             return message(f"Voice {side} has no recording yet: upload one, or record it.")
-        sides.append([load_usable(path, pipeline.feature_extractor) for path in paths])
-        for path, samples in zip(paths, sides[-1], strict=True):
-            if isinstance(samples, str):
-                return message(f"Voice {side}, {Path(path).name}: {samples}. Please choose another recording.")
+        loaded = [load_usable(path, pipeline.feature_extractor, pipeline.min_speech) for path in paths]
+        for path, one in zip(paths, loaded, strict=True):
+            if one.reason is not None:
+                return message(f"Voice {side}, {Path(path).name}: {one.reason}. Please choose another recording.")
+        sides.append([one.samples for one in loaded])
     names = tuple(Path(paths[0]).name for paths in (first, second))
     try:
         explanation = pipeline(*sides, return_explanation=True, names=names)["explanation"]
     except UserError as error:
         return message(str(error))
-    if any(np.array_equal(a, b) for a in sides[0] for b in sides[1]):
-        explanation.remarks += (IDENTICAL,)
-    if demonstration:
-        explanation.remarks += (DEMONSTRATION,)
+    explanation.demonstration = demonstration
     titles = [f"{side}: {shortened(name)}" for side, name in zip("AB", names, strict=True)]
     pictures = spectrograms([side[0] for side in sides], pipeline.feature_extractor.sampling_rate, titles)
     return answer(explanation, figure_svg(pictures))
@@ -179,15 +173,18 @@ def answer(explanation: Explanation, spectrograms_svg: str, top: int = 6) -> str
         top (int): how many attributes for and against the figure shows.
     """
     sentence = explanation.describe_findings()
-    scale = verbal_scale_html(explanation) if explanation.is_calibrated else ""
+    scale = verbal_scale_html(explanation) if explanation.has_verdict else ""
+    notes = [*([wording.DEMONSTRATION] if explanation.demonstration else []), *explanation.cautions]
+    interval = explanation.describe_interval()
     numbers = [number.replace("-", MINUS) for number in explanation.describe_figures()]
     sides = " and ".join(f"{escape(name)} ({escape(what)})" for name, what in explanation.describe_sides())
     report = base64.b64encode(explanation.to_html().encode()).decode()
     return f"""<div class="balr">
 <div class="answer {explanation.direction}"><p class="verdict" id="verdict">{explanation.describe_verdict()}</p>
 {f"<p>{sentence}</p>" if sentence else ""}
-<p class="numbers">{" ".join(f"<span>{number}</span>" for number in numbers)}</p>{scale}</div>
-{"".join(f'<p class="note">{escape(text)}</p>' for text in explanation.cautions)}
+<p class="numbers">{" ".join(f"<span>{number}</span>" for number in numbers)}</p>
+{f'<p class="numbers">{escape(interval)}</p>' if interval else ""}{scale}</div>
+{"".join(f'<p class="note">{escape(text)}</p>' for text in notes)}
 <div class="pair">
 <section><h3>{wording.EACH_ATTRIBUTE}</h3><figure role="img" aria-label="Bars of the weightiest attributes">
 {figure_svg(explanation.figure(top))}

@@ -1,6 +1,7 @@
 """The commands of `balr`: each with its module and its line in the help."""
 
 COMMANDS = {
+    "inspect": ("balr_hf.cli.inspect", "Measure what is in recordings: speech, noise, bandwidth, clipping."),
     "extract": ("balr_hf.cli.extract", "Extract speaker embeddings from audio."),
     "binarize": ("balr_hf.cli.binarize", "Turn speaker embeddings into binary attributes."),
     "train": ("balr_hf.cli.train", "Train the binary-attribute autoencoder."),

@@ -11,7 +11,11 @@ from balr_hf.cli.sections import EMBEDDER, FEATURES, SCORER, CorpusOptions, Enco
 from balr_hf.options import option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     import datasets
+    from transformers import PreTrainedModel
 
     from balr_hf.data.skipped import Skipped
     from balr_hf.scoring.modeling_scorer import Scorer
@@ -42,6 +46,22 @@ class Options(CorpusOptions):
     html: str | None = option(
         None, "also write the explanation with a figure to this file, as a self-contained HTML page", type=str
     )
+    case: str | None = option(
+        None, "YAML file with what the report is to say of the case: case, examiner, propositions, remarks", type=str
+    )
+    min_speech: float = option(
+        0.5,
+        "seconds of speech that a recording needs, or nothing is said of it; 0 takes any recording that is not silent",
+        type=float,
+        least=0,
+    )
+    limits: str = option(
+        "",
+        "how far outside the calibration's own range of recordings a verbal verdict is still given, e.g. "
+        "snr=6,net_speech=2 (dB; a factor) [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,"
+        "tone_share=0.05,probability=0.5,recordings=0]",
+        type=str,
+    )
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
 
 
@@ -65,12 +85,17 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
     from balr_hf.cli.models import load_named_scorer
+    from balr_hf.domain import Limits
+    from balr_hf.explanation.case import computation, read_case
     from balr_hf.files import atomic_path, json_text
     from balr_hf.scoring.trials import side_counts
 
+    limits = Limits.parse(arguments.limits)
+    case = () if arguments.case is None else read_case(arguments.case)
     sides = [_names(text) for text in (arguments.a, arguments.b)]
     dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
-    dataset = _with_attributes(arguments, dataset)
+    heard = _Heard.of(dataset, sides, arguments.min_speech)
+    dataset, models = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
@@ -80,6 +105,12 @@ def run(arguments: Arguments) -> None:
         speakers=speakers,
         calibrated=arguments.calibrated and scorer.is_calibrated,
         remarks=_remarks(scorer, sides, speakers),
+        quality=heard.quality,
+        copies=heard.copies,
+        limits=limits,
+        demonstration=_is_demonstration(arguments),
+        case=case,
+        details=(*heard.files, *computation({**models, "Scorer's file": scorer})),
     )
     if arguments.html is not None:
         path = Path(arguments.html)
@@ -144,8 +175,69 @@ def _speaker(dataset: "datasets.Dataset", side: list[str]) -> str | None:
     return None if found is None else str(found[0])
 
 
-def _with_attributes(arguments: Arguments, dataset: "datasets.Dataset") -> "datasets.Dataset":
-    """The recordings with their attributes; what is missing of these, and of the embeddings, is computed."""
+@dataclass(frozen=True)
+class _Heard:
+    """What is to be said of the recordings themselves.
+
+    Attributes:
+        quality: what was measured of the recordings of either side.
+        copies: a sentence for each pair of recordings of the two sides that hold the same sound.
+        files: rows of the recordings' files.
+    """
+
+    quality: "tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]"
+    copies: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, dataset: "datasets.Dataset", sides: list[list[str]], min_speech: float) -> "_Heard":
+        """Listen to all recordings that have audio; of the others, take what was measured earlier.
+
+        Raises:
+            AudioError: a recording cannot be decoded, or has too little speech.
+        """
+        from balr_hf.audio import AudioError
+        from balr_hf.data.quality import known_quality
+        from balr_hf.explanation.case import recording_files
+        from balr_hf.quality import find_copy, load_measured, reason_to_refuse
+
+        known: dict[str, Mapping[str, Any]] = dict(known_quality(dataset))
+        audio = dict(zip(dataset["id"], dataset["audio"], strict=True)) if "audio" in dataset.column_names else {}
+        samples = {}
+        for name, source in audio.items():
+            if source is None:
+                continue
+            try:
+                measured = load_measured(source)
+            except AudioError as error:
+                raise AudioError(f"{name}: {error}") from error
+            reason = reason_to_refuse(measured.quality, min_speech)
+            if reason is not None:
+                raise AudioError(f"{name}: {reason}")
+            samples[name], known[name] = measured.samples, measured.quality.to_dict()
+        copies = []
+        for a in sides[0]:
+            for b in sides[1]:
+                if a == b:
+                    copies.append(f"{a} is on both sides: that says nothing about speakers.")
+                elif a in samples and b in samples and (copy := find_copy(samples[a], samples[b])) is not None:
+                    copies.append(f"{a} and {b} {copy.describe()}: that says nothing about speakers.")
+        quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
+        paths = {name: source["path"] for name, source in audio.items() if source and source.get("path")}
+        named = [[(name, paths[name]) for name in side if name in paths] for side in sides]
+        return cls(quality, tuple(copies), recording_files(named))
+
+
+def _is_demonstration(arguments: Arguments) -> bool:
+    """Whether the package's own scorer made the result, which is not for casework."""
+    settings = arguments.section("scorer")
+    return settings.checkpoint_path is None
+
+
+def _with_attributes(
+    arguments: Arguments, dataset: "datasets.Dataset"
+) -> "tuple[datasets.Dataset, dict[str, PreTrainedModel]]":
+    """The recordings with their attributes, and the models that computed what was missing of them."""
     import datasets
 
     from balr_hf.attributes.binarization import compute_binary_attributes
@@ -155,25 +247,26 @@ def _with_attributes(arguments: Arguments, dataset: "datasets.Dataset") -> "data
     from balr_hf.embeddings.extraction import compute_embeddings
     from balr_hf.errors import UserError
 
+    models: dict[str, PreTrainedModel] = {}
     if vector_present(dataset, "ba").all():
-        return dataset
+        return dataset, models
     datasets.disable_progress_bars()
     devices = resolve_devices(arguments.device)
     skipped: list[Skipped] = []
     if not vector_present(dataset, "embedding").all():
-        dataset, skipped = compute_embeddings(load_embedder(arguments), dataset, devices=devices[:1])
+        models["Embedder"] = embedder = load_embedder(arguments)
+        dataset, skipped = compute_embeddings(embedder, dataset, devices=devices[:1], min_speech=arguments.min_speech)
     if not skipped:
-        dataset, skipped = compute_binary_attributes(load_autoencoder(arguments), dataset, device=devices[0])
+        models["Autoencoder"] = autoencoder = load_autoencoder(arguments)
+        dataset, skipped = compute_binary_attributes(autoencoder, dataset, device=devices[0])
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
-    return dataset
+    return dataset, models
 
 
 def _remarks(scorer: "Scorer", sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:
     """Cautions that follow from the recordings and the scorer together."""
     remarks = []
-    if set(sides[0]) & set(sides[1]):
-        remarks.append("The two sides share a recording: that says nothing about speakers.")
     for role, what in (("reference", "in the scorer's reference population"), ("calibration", "calibrated on")):
         for name in scorer.known_speakers([s for s in dict.fromkeys(speakers) if s is not None], role):
             text = f"is {what}" if role == "reference" else f"is one that the scorer was {what}"

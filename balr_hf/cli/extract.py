@@ -26,6 +26,12 @@ class Options(StepOptions):
         "input", "corpus: a csv, a folder of audio, an audio file, a saved Dataset, a parquet file or a Hub dataset"
     )
     num_proc: int | None = option(None, "number of processes [default: one per device]", type=int, least=1)
+    min_speech: float = option(
+        0.5,
+        "seconds of speech that a recording needs, or it is skipped; 0 takes any recording that is not silent",
+        type=float,
+        least=0,
+    )
     precision: str = option(
         "fp32",
         "arithmetic of the embedder; tf32 (NVIDIA GPUs only) and bf16 are a little less exact, but faster where the "
@@ -74,6 +80,7 @@ def run(arguments: Arguments) -> int:
             num_proc=arguments.num_proc,
             decode_threads=data.num_workers if data.num_workers > 1 else None,
             precision=arguments.precision,
+            min_speech=arguments.min_speech,
             save=save,
         )
 

@@ -109,8 +109,9 @@ def run(arguments: Arguments) -> None:
     elif len(calibration.speakers) < FEW_SPEAKERS:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
+    scorer.describe_calibration(dataset, trials.sides)
     if arguments.describe:
-        scorer.config.calibration = {**calibration.describe(), "speech": arguments.describe}
+        scorer.config.calibration = {**(scorer.config.calibration or {}), "speech": arguments.describe}
     folder = _save(arguments, scorer, report)
     print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)

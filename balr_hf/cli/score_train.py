@@ -66,6 +66,7 @@ def run(arguments: Arguments) -> None:
         )
     scorer = build_scorer(name, num_attributes=counts.shape[1], **configuration)
     scorer.to(device).fit(counts, speakers)  # type: ignore[arg-type]  # transformers wraps `to` wrongly
+    scorer.describe_reference(corpus.dataset)
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:
         scorer.to("cpu").save_pretrained(temporary)  # type: ignore[arg-type]  # as above

@@ -1,6 +1,7 @@
 """`balr score test`: scores a list of trials and evaluates it."""
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,12 @@ class Options(TrialOptions):
         type=int,
         least=0,
     )
+    by: str | None = option(
+        None, "column of the corpus (sex, channel, ...) by whose values the evaluation is also broken down", type=str
+    )
+    within: str | None = option(
+        None, "column of the corpus (sex, ...): compare different speakers only if both have the same value", type=str
+    )
     plots: bool = option(False, "also draw Tippett, ECE, PAV, DET and attribute plots (PNG and SVG)")
 
 
@@ -57,9 +64,12 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Score the trials, evaluate the scores, and save both."""
+    import numpy as np
+
     from balr_hf.checkpoints import weights_digest
     from balr_hf.evaluation import Evaluation
     from balr_hf.files import new_run_folder, write_json
+    from balr_hf.scoring.breakdown import groups, side_values, sides_outside
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
     sep = separator(arguments)
@@ -67,6 +77,8 @@ def run(arguments: Arguments) -> None:
     dataset, counts = read_trial_counts(arguments, arguments.test, trials)
     scorer = load_named_scorer(arguments, counts.shape[1])
     speakers = side_speakers(dataset, trials.sides)
+    if arguments.within is not None:
+        trials = _within(arguments, dataset, trials, speakers)
     calibrated = _applies_calibration(arguments, scorer, speakers)
     raw = score_trials(scorer, counts, trials, progress=True)
     scores = score_trials(scorer, counts, trials, calibrated=True, progress=True) if calibrated else raw
@@ -76,26 +88,75 @@ def run(arguments: Arguments) -> None:
     write_scores(folder / "scores.csv", trials, columns, sep)
     sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
     labels = None if sides is None else sides[0] == sides[1]
+    calibration = scorer.config.calibration if calibrated else None
+    cosines = None if sides is None else _embedding_cosines(dataset, trials)
     evaluation = Evaluation.of(
         scores,
         labels,
         sides,
         raw=raw if calibrated else None,
-        cosines=None if sides is None else _embedding_cosines(dataset, trials),
+        cosines=cosines,
         resamples=arguments.bootstrap,
         progress=True,
+        domain=sides_outside(dataset, trials.sides, (calibration or {}).get("domain")),
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
         trial_list=arguments.trials,
         scorer=type(scorer).__name__,
         scorer_digest=weights_digest(scorer),
-        calibration=scorer.config.calibration if calibrated else None,
+        calibration=calibration,
     )
     metrics = evaluation.to_dict()
+    parts = {}
+    if arguments.by is not None:
+        for name, chosen in groups(trials, side_values(dataset, trials.sides, arguments.by)):
+            parts[name] = (
+                chosen,
+                Evaluation.of(
+                    scores[chosen],
+                    None if labels is None else labels[chosen],
+                    None if sides is None else (sides[0][chosen], sides[1][chosen]),
+                    raw=raw[chosen] if calibrated else None,
+                    cosines=None if cosines is None else cosines[chosen],
+                    resamples=arguments.bootstrap,
+                    scorer=type(scorer).__name__,
+                    calibration=calibration,
+                ),
+            )
+        metrics["by"] = {"column": arguments.by, "groups": {name: part.to_dict() for name, (_, part) in parts.items()}}
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:
         _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels)
+        for name, (chosen, part) in parts.items():
+            if part.note is None and labels is not None:
+                some = {title: values[chosen] for title, values in columns.items()}
+                place = folder / "plots" / arguments.by / re.sub(r"\W+", "-", name)
+                _draw(place, part, scorer, counts, trials.select(np.flatnonzero(chosen)), some, labels[chosen])
     print_json(arguments, {**metrics, "saved_in": str(folder)})
-    logger.info("%s\nSaved in %s", evaluation.describe(), folder)
+    texts = [
+        evaluation.describe(),
+        *(f"{arguments.by} {name}: {part.describe()}" for name, (_, part) in parts.items()),
+    ]
+    logger.info("%s\nSaved in %s", "\n".join(texts), folder)
+
+
+def _within(
+    arguments: Arguments, dataset: "datasets.Dataset", trials: "Trials", speakers: "np.ndarray | None"
+) -> "Trials":
+    """The trials whose different speakers share the value of a column; says how many are left out."""
+    import numpy as np
+
+    from balr_hf.errors import UserError
+    from balr_hf.scoring.breakdown import side_values, within
+
+    if speakers is None:
+        raise UserError("--within needs a corpus that names the speaker of every recording in the trials")
+    labels = speakers[trials.enroll] == speakers[trials.test]
+    kept = within(trials, side_values(dataset, trials.sides, arguments.within), labels)
+    logger.info(
+        "--within %s leaves out %d of %d different-speaker trials",
+        *(arguments.within, int((~kept).sum()), int((~labels).sum())),
+    )
+    return trials.select(np.flatnonzero(kept))
 
 
 def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.ndarray | None") -> bool:
@@ -161,14 +222,13 @@ def _draw(
     if labels is None or evaluation.note is not None:
         logger.warning("No plots of the scores: %s", evaluation.note)
     else:
-        calibration = evaluation.calibration
-        systems = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
-        if calibration is not None:
-            systems["raw"] = columns["raw_scores"]
-        figures["tippett"] = performance.tippett(systems, labels)
-        figures["det"] = performance.det(systems, labels)
-        figures["ece"] = performance.ece(columns["scores"], labels)
-        figures["pav"] = performance.pav(columns["scores"], labels)
+        calibration, note = evaluation.calibration, evaluation.describe_trials()
+        system = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
+        raw = {} if calibration is None else {"raw": columns["raw_scores"]}
+        figures["tippett"] = performance.tippett(system, labels, are_ratios=calibration is not None, note=note)
+        figures["det"] = performance.det({**system, **raw}, labels)
+        figures["ece"] = performance.ece(columns["scores"], labels, note)
+        figures["pav"] = performance.pav(columns["scores"], labels, note)
         means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():

@@ -20,6 +20,8 @@ from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.data.columns import VECTOR_KINDS
 from balr_hf.data.contract import Corpus, check_unique, fixed_length, from_dataset
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
+from balr_hf.data.quality import FILE as QUALITY_FILE
+from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, read_record
 from balr_hf.data.skipped import Skipped, warn_skipped
@@ -108,7 +110,18 @@ def read_corpus(
     """
     corpus = _read(path, audio_formats, root_dir, save_dir, split, hub or {}, vectors)
     corpus.source = str(path)
+    if corpus.files is not None:
+        corpus.dataset = add_quality_column(corpus.dataset, _quality_of(corpus))
     return corpus
+
+
+def _quality_of(corpus: Corpus) -> dict[str, dict[str, Any]]:
+    """What was measured of a corpus of files, as the folders tell where its vectors are saved."""
+    assert corpus.files is not None
+    known: dict[str, dict[str, Any]] = {}
+    for folder in (corpus.files.root, corpus.files.save_dir):
+        known |= {} if folder is None else read_quality(folder / QUALITY_FILE)
+    return {name: known[name] for name in corpus.dataset["id"] if name in known} if known else {}
 
 
 def _read(

@@ -11,11 +11,12 @@
 
 import csv
 import hashlib
+import json
 import logging
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +26,9 @@ import numpy as np
 from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, fixed_length_column, vector_matrix, vector_present
 from balr_hf.data.contract import Corpus, from_dataset
 from balr_hf.data.hub_datasets import one_split
+from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
+from balr_hf.data.quality import FILE as QUALITY_FILE
+from balr_hf.data.quality import add_quality_column, append_quality, known_quality, read_quality, write_quality
 from balr_hf.data.reading import read_corpus, read_vector_files
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import (
@@ -51,10 +55,17 @@ SAVE_FORMATS = ("txt", "npy", "pkl", "dataset")
 _STEPS = {"embedding": "balr extract", "ba": "balr binarize"}
 
 
-class SaveVectors(Protocol):
-    """Keeps a batch: the ids of its recordings, and their vectors of shape `(recordings, values)`."""
+# What was measured of recordings, by their ids; see `RecordingQuality`.
+Quality = Mapping[str, Mapping[str, Any]]
 
-    def __call__(self, ids: list[str], vectors: np.ndarray) -> None: ...
+
+class SaveVectors(Protocol):
+    """Keeps a batch: the ids of its recordings, and their vectors of shape `(recordings, values)`.
+
+    What was measured of recordings comes along, by their ids, if anything was; also of those that have no vector.
+    """
+
+    def __call__(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None: ...
 
 
 class ComputeVectors(Protocol):
@@ -176,6 +187,7 @@ class NoStore:
     def __init__(self, corpus: Corpus, kind: str):
         self.corpus, self.kind = corpus, kind
         self.dataset = corpus.dataset
+        self.quality = known_quality(corpus.dataset)
         self._result: datasets.Dataset | None = None
 
     def fill(self, compute: ComputeVectors, needs: str, force: bool = False) -> Filled:
@@ -205,13 +217,14 @@ class NoStore:
             present = vector_present(result, self.kind)
             done = int(present.sum())
             self.add(todo[present], result)
+            self.quality |= known_quality(result)
         where = self.finish(int(before.sum()) + done)
         skipped = _all_skipped(dataset, before, self.corpus.skipped, skipped)
         return Filled(len(dataset), done, int(before.sum()), skipped, where)
 
     def load(self) -> "datasets.Dataset":
         """Return the corpus with its vectors, once they are computed."""
-        return self.dataset if self._result is None else self._result
+        return add_quality_column(self.dataset if self._result is None else self._result, self.quality)
 
     def existing(self) -> np.ndarray:
         """Tell which recordings have their vector already: bool of shape `(rows,)`."""
@@ -220,7 +233,7 @@ class NoStore:
     def prepare(self, rows: np.ndarray) -> None:
         """Get ready for the rows that have no vector; called before anything is computed."""
 
-    def save(self, ids: list[str], vectors: np.ndarray) -> None:
+    def save(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None:
         """Keep a batch; called as soon as it is computed."""
 
     def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
@@ -294,7 +307,8 @@ class FileStore(NoStore):
         paths = [str(self.path_of[name]) if name in self.path_of else known[row] for row, name in enumerate(ids)]
         paths = [path if path is not None and os.path.exists(path) else None for path in paths]
         column = read_vector_files(paths, self.kind, ids, skipped=[])
-        return self.dataset if column is None else add_vector_column(self.dataset, self.kind, column)
+        dataset = self.dataset if column is None else add_vector_column(self.dataset, self.kind, column)
+        return add_quality_column(dataset, self.quality)
 
     def existing(self) -> np.ndarray:
         paths = self.files.paths[self.kind]
@@ -307,20 +321,27 @@ class FileStore(NoStore):
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
 
-    def save(self, ids: list[str], vectors: np.ndarray) -> None:
+    def save(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None:
         for name, vector in zip(ids, vectors, strict=True):
             path = self.path_of[name]
             write_vector(path, vector, self.balr_format)
             if is_vector_file(path.name):  # an older file of another format could be read in place of the new one
                 for other in set(EXTENSIONS) - {path.suffix}:
                     path.with_suffix(other).unlink(missing_ok=True)
+        append_quality(self.folder / QUALITY_FILE, quality or {})
 
     def finish(self, count: int) -> Path:
-        if self.save_dir is None:
-            return self.files.root
-        if count:
+        if self.quality:
+            path = self.folder / QUALITY_FILE
+            write_quality(path, read_quality(path) | self.quality)
+        if self.save_dir is not None and count:
             self._write_csv(self.save_dir)
-        return self.save_dir
+        return self.folder
+
+    @property
+    def folder(self) -> Path:
+        """The folder that is saved to: the save folder, or that of the recordings."""
+        return self.files.root if self.save_dir is None else self.save_dir
 
     def _check_record(self, save_dir: Path) -> None:
         known = read_record(save_dir, FILES_RECORD)
@@ -341,7 +362,7 @@ class FileStore(NoStore):
             logger.warning("Left %s as it is: it was not written by balr", target)
             return
         ids, finder = list(dataset["id"]), VectorFinder()
-        others = [n for n in dataset.column_names if n not in ("id", "audio", "embedding", "ba")]
+        others = [n for n in dataset.column_names if n not in ("id", "audio", "embedding", "ba", QUALITY_COLUMN)]
         columns = [dataset[n] for n in others]
         self.record["csv"] = sorted({*self.record["csv"], name})
         write_json(save_dir / FILES_RECORD, self.record)
@@ -393,8 +414,8 @@ class DatasetStore(NoStore):
     def load(self) -> "datasets.Dataset":
         import datasets
 
-        if not is_saved_dataset(self.save_dir):
-            return self.dataset
+        if read_record(self.save_dir, DATASET_RECORD) != self.record:  # nothing could be computed
+            return add_quality_column(self.dataset, self.quality)
         return one_split(datasets.load_from_disk(str(self.save_dir)), self.save_dir, None)
 
     def existing(self) -> np.ndarray:
@@ -407,21 +428,25 @@ class DatasetStore(NoStore):
             saved = datasets.Dataset.load_from_disk(str(self.save_dir))
             found = vector_present(saved, self.kind)  # its rows are the same recordings
             self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
+            self.quality |= known_quality(saved)
             self.is_whole = True
             return present | found
         row_of = {name: row for row, name in enumerate(self.dataset["id"])}
         for path in sorted(self.parts.glob("*.npz")):
             with np.load(path, allow_pickle=False) as part:
                 rows = np.array([row_of[name] for name in part["ids"].tolist()])
-                self.pieces.append((rows, part["vectors"]))
-                present[rows] = True
+                if len(rows):
+                    self.pieces.append((rows, part["vectors"]))
+                    present[rows] = True
+                self.quality |= json.loads(part["quality"].item())
         if self.parts.exists():
             logger.info("Going on with an interrupted run: %d recordings are done already", present.sum())
         return present
 
-    def save(self, ids: list[str], vectors: np.ndarray) -> None:
+    def save(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None:
         with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, ids=np.array(ids), vectors=vectors)
+            measured = np.array(json.dumps(quality or {}))
+            np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, quality=measured)
 
     def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
         if len(rows):
@@ -438,7 +463,8 @@ class DatasetStore(NoStore):
             for rows, vectors in self.pieces:
                 matrix[rows], present[rows] = vectors, True
             column = fixed_length_column(matrix, present)
-            save_dataset(add_vector_column(self.dataset, self.kind, column), self.save_dir, self.record)
+            dataset = add_quality_column(add_vector_column(self.dataset, self.kind, column), self.quality)
+            save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)
         return self.save_dir
 

@@ -23,6 +23,7 @@ import torch
 
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data.quality import add_quality_column, known_quality, quality_feature
 from balr_hf.data.reading import load_corpus
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.stores import SaveVectors, add_vectors
@@ -30,12 +31,14 @@ from balr_hf.embeddings.passes import (
     FRAMES_PER_PASS,
     PRECISIONS,
     Embedder,
+    Loaded,
     embed_together,
     embed_waveforms,
     load_usable,
-    on_threads,
 )
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.quality import MIN_SPEECH
+from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
     from balr_hf.data.contract import Corpus
@@ -56,6 +59,7 @@ def compute_embeddings(
     num_proc: int | None = None,
     decode_threads: int | None = None,
     precision: str = "fp32",
+    min_speech: float = MIN_SPEECH,
     force: bool = False,
     save: SaveVectors | None = None,
 ) -> tuple[datasets.Dataset, list[Skipped]]:
@@ -75,17 +79,20 @@ def compute_embeddings(
             processes share the cores.
         precision (str): what the convolutions compute in: `fp32`; or `tf32` (on GPUs) or `bf16` (on GPUs and recent
             CPUs), which are faster and slightly less exact.
+        min_speech (float): seconds of net speech that a recording needs, or it is skipped; 0 takes anything that is
+            not silent.
         force (bool): recompute embeddings that are there already.
-        save: called after each batch with the ids and the embeddings `(recordings, embed_dim)` that are new, so that
-            an interrupted run can go on from them.
+        save: called after each batch with the ids and the embeddings `(recordings, embed_dim)` that are new, and with
+            what was measured, so that an interrupted run can go on from them.
 
     Returns:
         `(dataset, skipped)`: the corpus with a fixed-length float32 column `embedding` (`None` for recordings that
-        could not be used), and those recordings with the reasons.
+        could not be used) and a column `recording_quality` of what was measured (see [`RecordingQuality`]; `None` for
+        recordings that were not decoded now or before), and the recordings that could not be used, with the reasons.
 
     Raises:
         UserError: the corpus has no audio, or its embeddings have another size.
-        ConfigError: an unknown precision.
+        ConfigError: an unknown precision, or less than no speech.
     """
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
@@ -93,16 +100,21 @@ def compute_embeddings(
         dataset = load_corpus(dataset)
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r}: expected {', '.join(PRECISIONS)}")
+    if not min_speech >= 0:
+        raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
     matrix, present = known_vectors(dataset, "embedding", model.config.embed_dim, force)
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
+    measured = known_quality(dataset)
     if len(todo):
         places = [torch.device(device) for device in devices or [model.device]]
         num_proc = num_proc or (len(places) if len(places) > 1 else None)
         corpus = dataset.select(todo).select_columns(["id", "audio"])
         threads = decode_threads or max(1, (os.cpu_count() or 1) // (num_proc or 1))
         ahead = corpus if any(device.type in FRAMES_PER_PASS for device in places) else None
-        extractor = _BatchExtractor(model.for_inference(), ahead, places, num_proc, threads, precision, save)
+        extractor = _BatchExtractor(
+            model.for_inference(), ahead, places, num_proc, threads, precision, min_speech, save
+        )
         start = time.perf_counter()
         computed = _map(corpus, extractor, batch_size, num_proc)
         warn_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
@@ -113,7 +125,9 @@ def compute_embeddings(
             present[todo[done]] = True
         named = zip(corpus["id"], reasons, strict=True)
         skipped = [Skipped(name, reason) for name, reason in named if reason is not None]
-    return add_vector_column(dataset, "embedding", fixed_length_column(matrix, present)), skipped
+        measured |= {name: row for name, row in zip(corpus["id"], computed["quality"], strict=True) if row is not None}
+    dataset = add_vector_column(dataset, "embedding", fixed_length_column(matrix, present))
+    return add_quality_column(dataset, measured), skipped
 
 
 def add_embeddings(
@@ -151,6 +165,7 @@ def _map(
 ) -> datasets.Dataset:
     features = datasets.Features(
         embedding=datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
+        quality=quality_feature(),
         reason=datasets.Value("string"),
         waited=datasets.Value("float64"),
     )
@@ -225,6 +240,7 @@ class _BatchExtractor:
         num_proc: int | None,
         decode_threads: int,
         precision: str,
+        min_speech: float,
         save: SaveVectors | None,
     ):
         self.model = model
@@ -234,6 +250,7 @@ class _BatchExtractor:
         self.num_proc = num_proc
         self.decode_threads = decode_threads
         self.precision = precision
+        self.min_speech = min_speech
         self.save = save
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: dict[int, list[Future]] = {}
@@ -243,7 +260,8 @@ class _BatchExtractor:
         import dill
 
         model, save = self.model, self.save
-        arguments = (model, self.corpus, self.devices, self.num_proc, self.decode_threads, self.precision, save)
+        places = (self.devices, self.num_proc, self.decode_threads)
+        arguments = (model, self.corpus, *places, self.precision, self.min_speech, save)
         return _unpickled, (dill.dumps(arguments, recurse=True),)
 
     def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:
@@ -252,33 +270,37 @@ class _BatchExtractor:
             start = time.perf_counter()
             decoded = self._decoded(rows, rank)
             waited = time.perf_counter() - start
-            found = self._together(decoded, device)
+            loaded, found = decoded, self._together(decoded, device)
         else:
-            found = self._alone(batch["audio"], device)
-        embeddings = [None if isinstance(embedding, str) else embedding for embedding in found]
-        reasons = [embedding if isinstance(embedding, str) else None for embedding in found]
-        for row, embedding in enumerate(embeddings):
+            loaded, found = self._alone(batch["audio"], device)
+        reasons = [one.reason for one in loaded]
+        for row, embedding in enumerate(found):
             if embedding is not None and not np.isfinite(embedding).all():
-                embeddings[row], reasons[row] = None, "the embedding has values that are not finite"
-        done = [(name, vector) for name, vector in zip(batch["id"], embeddings, strict=True) if vector is not None]
-        if self.save is not None and done:
-            names, vectors = zip(*done, strict=True)
-            self.save(list(names), np.stack(vectors))
-        return {"embedding": embeddings, "reason": reasons, "waited": [waited / len(rows)] * len(rows)}
+                found[row], reasons[row] = None, "the embedding has values that are not finite"
+        quality = [None if one.quality is None else one.quality.to_dict() for one in loaded]
+        if self.save is not None:
+            done = [(name, vector) for name, vector in zip(batch["id"], found, strict=True) if vector is not None]
+            measured = {name: row for name, row in zip(batch["id"], quality, strict=True) if row is not None}
+            vectors = [vector for _, vector in done]
+            empty = np.empty((0, self.model.config.embed_dim), dtype=np.float32)
+            self.save([name for name, _ in done], np.stack(vectors) if vectors else empty, measured)
+        waiting = [waited / len(rows)] * len(rows)
+        return {"embedding": found, "quality": quality, "reason": reasons, "waited": waiting}
 
-    def _alone(self, recordings: list, device: torch.device) -> list[np.ndarray | str]:
+    def _alone(self, recordings: list, device: torch.device) -> tuple[list[Loaded], list[np.ndarray | None]]:
         """Take each recording from file to embedding on one thread, so that none waits for another."""
 
-        def embed(audio: Any) -> np.ndarray | str:
-            samples = load_usable(audio, self.extractor)
-            if isinstance(samples, str):
-                return samples
-            return embed_together(self.model, self.extractor, [samples], device, self.precision)[0]
+        def embed(audio: Any) -> tuple[Loaded, np.ndarray | None]:
+            loaded = load_usable(audio, self.extractor, self.min_speech)
+            if loaded.samples is None:
+                return loaded, None
+            return loaded, embed_together(self.model, self.extractor, [loaded.samples], device, self.precision)[0]
 
-        return on_threads(embed, recordings)
+        loaded, embeddings = zip(*on_threads(embed, recordings), strict=True)
+        return list(loaded), list(embeddings)
 
-    def _decoded(self, rows: list[int], rank: int | None) -> list[np.ndarray | str]:
-        """Return the samples of a batch, or reasons, and start decoding the batch after it."""
+    def _decoded(self, rows: list[int], rank: int | None) -> list[Loaded]:
+        """Return the recordings of a batch, and start decoding the batch after it."""
         assert self.corpus is not None
         decoding = self._ahead.pop(rows[0], None) or self._decode(rows[0], rows[-1] + 1)
         # Dataset.map gives each process a stretch of successive rows. If the rows do not divide evenly, the first
@@ -293,16 +315,14 @@ class _BatchExtractor:
     def _decode(self, start: int, end: int) -> list[Future]:
         assert self.corpus is not None
         self._pool = self._pool or ThreadPoolExecutor(self.decode_threads)
-        return [self._pool.submit(load_usable, audio, self.extractor) for audio in self.corpus[start:end]["audio"]]
+        recordings = self.corpus[start:end]["audio"]
+        return [self._pool.submit(load_usable, audio, self.extractor, self.min_speech) for audio in recordings]
 
-    def _together(self, found: list[np.ndarray | str], device: torch.device) -> list[np.ndarray | str]:
-        """Embed all recordings that could be decoded, in passes."""
-        usable = [row for row, samples in enumerate(found) if not isinstance(samples, str)]
-        waveforms = [samples for samples in found if not isinstance(samples, str)]
-        computed = embed_waveforms(self.model, self.extractor, waveforms, device, self.precision)
-        for row, embedding in zip(usable, computed, strict=True):
-            found[row] = embedding
-        return found
+    def _together(self, loaded: list[Loaded], device: torch.device) -> list[np.ndarray | None]:
+        """Embed all recordings that can be used, in passes."""
+        waveforms = [one.samples for one in loaded if one.samples is not None]
+        computed = iter(embed_waveforms(self.model, self.extractor, waveforms, device, self.precision))
+        return [None if one.samples is None else next(computed) for one in loaded]
 
     def _place(self, rank: int | None) -> torch.device:
         device = self.devices[(rank or 0) % len(self.devices)]

@@ -1,16 +1,17 @@
 """From waveforms to embeddings: recordings one by one on threads of a CPU, together in padded passes on a GPU."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-from balr_hf.audio import AudioError, load_audio
+from balr_hf.audio import SAMPLING_RATE, AudioError, decode_audio, resample
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
+from balr_hf.quality import MIN_SPEECH, RecordingQuality, measure_recording, reason_to_refuse
+from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
     from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
@@ -48,20 +49,45 @@ PADDING_RATIO = 1.25
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
-def load_usable(audio: Any, extractor: "WespeakerFeatureExtractor") -> np.ndarray | str:
-    """Return a recording's samples `(samples,)`, or the reason why they cannot be embedded."""
+@dataclass(frozen=True)
+class Loaded:
+    """A recording that is to be embedded, or why it cannot be.
+
+    Attributes:
+        samples: float32 `(samples,)` at the embedder's rate; None if it cannot be used.
+        quality: its measures; None if it could not be decoded.
+        reason: why it cannot be used; None if it can.
+    """
+
+    samples: np.ndarray | None
+    quality: RecordingQuality | None
+    reason: str | None
+
+
+def load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: float = MIN_SPEECH) -> Loaded:
+    """Decode and measure a recording, and tell whether it can be embedded.
+
+    Args:
+        audio: as for [`load_audio`].
+        extractor: makes the embedder's features.
+        min_speech (float): seconds of net speech that it needs; 0 takes anything that is not silent.
+    """
     try:
-        samples = load_audio(audio, extractor.sampling_rate)
+        original, rate = decode_audio(audio)
+        samples = resample(original, rate, extractor.sampling_rate)
     except AudioError as error:
-        return str(error)
+        return Loaded(None, None, str(error))
     except Exception as error:  # one odd recording must not stop the corpus, whatever its decoder raises
-        return f"cannot be decoded ({type(error).__name__}: {error})"
+        return Loaded(None, None, f"cannot be decoded ({type(error).__name__}: {error})")
     if extractor.num_frames(len(samples)) < MIN_FRAMES:
         milliseconds = extractor.frame_length + (MIN_FRAMES - 1) * extractor.frame_shift
-        return f"too short: {1000 * len(samples) / extractor.sampling_rate:.0f} ms of at least {milliseconds} ms"
-    if np.ptp(samples) == 0:
-        return "digital silence"
-    return samples
+        length = 1000 * len(samples) / extractor.sampling_rate
+        return Loaded(None, None, f"too short: {length:.0f} ms of at least {milliseconds} ms")
+    same_rate = extractor.sampling_rate == SAMPLING_RATE
+    heard = samples if same_rate else resample(original, rate, SAMPLING_RATE)
+    quality, _ = measure_recording(heard, original, rate)
+    reason = reason_to_refuse(quality, min_speech)
+    return Loaded(samples if reason is None else None, quality, reason)
 
 
 def embed_waveforms(
@@ -135,56 +161,6 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
         yield
     finally:
         setattr(settings, name, before)
-
-
-class _TorchThreads:
-    """Lends the number of threads that torch uses within one operation to calls that may overlap.
-
-    The number that is set last applies to every thread that uses torch for the first time after that. So the first of
-    the calls that run together reads the number, and every call restores it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._calls = 0
-        self._number = 1
-
-    @contextmanager
-    def lent(self) -> Iterator[int]:
-        """Yield the number of threads to share out, and restore it after the block, whatever was set within."""
-        with self._lock:
-            if not self._calls:
-                self._number = torch.get_num_threads()
-            self._calls += 1
-        try:
-            yield self._number
-        finally:
-            with self._lock:
-                self._calls -= 1
-                _set_threads(self._number)
-
-
-def _set_threads(number: int) -> None:
-    """Set how many threads torch uses within one operation, of this thread and of threads that are new to torch."""
-    torch.get_num_threads()  # the first call in a thread adopts what any thread set last, so it comes before
-    torch.set_num_threads(number)
-
-
-_TORCH_THREADS = _TorchThreads()
-
-
-def on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Map a function over items on several threads, which share out the threads that torch uses within an operation.
-
-    Whole recordings side by side keep the cores busier than one recording after another, each operation shared out.
-    Calls from several threads may overlap: afterwards torch has the number of threads that it had before the first.
-    """
-    if len(items) < 2:
-        return [function(item) for item in items]
-    with _TORCH_THREADS.lent() as threads:
-        workers = min(threads, len(items))
-        with ThreadPoolExecutor(workers, initializer=_set_threads, initargs=(threads // workers,)) as pool:
-            return list(pool.map(function, items))
 
 
 def similar_lengths(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:

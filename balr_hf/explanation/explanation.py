@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from balr_hf.domain import Limits, Side, deviations, log_probabilities
 from balr_hf.explanation.findings import AttributeEvidence, Findings
 from balr_hf.explanation.text import text
 
@@ -47,6 +49,9 @@ class ExplainableConfig(Protocol):
     @property
     def calibration(self) -> dict[str, Any] | None: ...
 
+    @property
+    def reference(self) -> dict[str, Any] | None: ...
+
 
 class ExplainableScorer(Protocol):
     """What [`explain_trial`] needs of a [`Scorer`]."""
@@ -66,6 +71,14 @@ class ExplainableScorer(Protocol):
     @property
     def is_calibrated(self) -> bool: ...
 
+    @property
+    def bounds(self) -> tuple[float, float] | None: ...
+
+    @property
+    def steadiness(self) -> torch.Tensor | None: ...
+
+    def llr_interval(self, llr: float) -> tuple[float, float] | None: ...
+
     def score(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
 
     def attribute_scores(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
@@ -79,6 +92,12 @@ def explain_trial(
     speakers: tuple[str | None, str | None] = (None, None),
     calibrated: bool | None = None,
     remarks: tuple[str, ...] = (),
+    quality: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = ((), ()),
+    copies: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    demonstration: bool = False,
+    details: tuple[tuple[str, str], ...] = (),
+    case: tuple[tuple[str, str], ...] = (),
 ) -> Explanation:
     """Take one trial apart.
 
@@ -91,6 +110,13 @@ def explain_trial(
         speakers (two str, *optional*): the names of the two sides' speakers; None for a speaker who is not known.
         calibrated (bool, *optional*): whether to apply the calibration; by default it is applied if there is one.
         remarks (tuple of str): further cautions that the explanation gives its readers.
+        quality (two sequences of dict): what was measured of the recordings of either side, as
+            [`RecordingQuality.to_dict`] gives it. They are compared with the calibration's.
+        copies (tuple of str): sentences that name recordings of the two sides that hold the same sound.
+        limits ([`Limits`], *optional*): how far outside the calibration's own range a verbal verdict is still given.
+        demonstration (bool): whether models that are not for casework made the result.
+        details (rows of name and value): what else a report says of how the result was found.
+        case (rows of name and value): what a report says of the case, see [`read_case`].
 
     Returns:
         [`Explanation`]
@@ -104,13 +130,16 @@ def explain_trial(
     calibrated = scorer.is_calibrated if calibrated is None else calibrated
     terms = scorer.attribute_scores(*sides, calibrated=calibrated)[0].cpu().numpy()
     has_reference = scorer.config.num_reference_speakers is not None
-    return Explanation(
+    config = scorer.config
+    calibration = config.calibration if calibrated else None
+    domain = None if calibration is None else calibration.get("domain")
+    explanation = Explanation(
         names=names,
         scorer=type(scorer).__name__,
         terms=terms,
         offset=scorer.calibration_offset.item() if calibrated else None,
         raw_llr=float(scorer.score(*sides)[0]),
-        calibration=scorer.config.calibration if calibrated else None,
+        calibration=calibration,
         similarity=scorer.score_unit is None,
         counts=counts,
         typicality=scorer.typicality.cpu().numpy() if has_reference else None,
@@ -119,4 +148,30 @@ def explain_trial(
         num_reference_speakers=scorer.config.num_reference_speakers,
         speakers=speakers,
         remarks=remarks,
+        bounds=scorer.bounds if calibrated else None,
+        deviations=tuple(deviations(_case_sides(scorer, counts, quality), domain, config.reference, limits)),
+        copies=copies,
+        quality=(tuple(quality[0]), tuple(quality[1])),
+        steadiness=None if scorer.steadiness is None else scorer.steadiness.cpu().numpy(),
+        domain_known=domain is not None and bool(domain["measures"]) and all(quality),
+        demonstration=demonstration,
+        details=details,
+        case=case,
     )
+    if calibrated:
+        explanation.interval = scorer.llr_interval(explanation.unbounded_llr)
+    return explanation
+
+
+def _case_sides(
+    scorer: ExplainableScorer, counts: np.ndarray, quality: tuple[Sequence[Mapping[str, Any]], ...]
+) -> list[Side]:
+    """What is known of the two sides, to be compared with what the scorer was fitted to and calibrated on."""
+    totals = counts.sum(-1)
+    probabilities: list[float | None] = [None, None]
+    speakers = scorer.config.num_reference_speakers
+    if scorer.config.reference is not None and speakers is not None:
+        shares = counts[..., 0] / np.maximum(totals, 1)
+        probabilities = log_probabilities(shares, scorer.activation.cpu().numpy(), speakers).tolist()
+    recordings = totals.max(1).astype(int).tolist()
+    return [Side(*side) for side in zip(recordings, quality, probabilities, strict=True)]

@@ -5,29 +5,37 @@ The text, the page and the app show the numbers, sentences and rows that are mad
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from balr_hf.domain import Deviation, describe_in_words
 from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.wording import (
+    BETA_COLUMNS,
     COLUMNS,
     FEW_SPEAKERS,
     FOR_DIFFERENT,
     FOR_SAME,
     LOG10,
     MORE_COLUMNS,
+    NO_VERDICT,
+    NO_VERDICT_COPIES,
     NOT_CALIBRATED,
+    PROFILE_COLUMNS,
+    PROPOSITIONS,
     describe_amount,
     describe_informative,
     describe_sum,
     describe_term,
     percent,
+    ratio,
+    rounded_times,
     state,
-    times,
 )
+from balr_hf.quality import RecordingQuality
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +66,17 @@ class AttributeEvidence:
     informative: bool
 
     @property
+    def rarity(self) -> float | None:
+        """The share of the reference population's recordings without the state that both sides show throughout.
+
+        None if they differ, if recordings of one side differ, or without a reference population.
+        """
+        shares = {self.a[0] / max(self.a[1], 1), self.b[0] / max(self.b[1], 1)}
+        if self.activation is None or shares not in ({0.0}, {1.0}):
+            return None
+        return 1 - self.activation if shares == {1.0} else self.activation
+
+    @property
     def states(self) -> tuple[str, str]:
         """The attribute's states on side A and on side B, in words."""
         return state(*self.a), state(*self.b)
@@ -84,6 +103,17 @@ class Findings:
         num_reference_speakers (int, *optional*): the number of speakers in the reference population; None without one.
         speakers (two str, *optional*): the names of the two sides' speakers; None for a speaker who is not known.
         remarks (tuple of str): further cautions that a reader must be given.
+        bounds (two float, *optional*): the lowest and the highest natural-log LR that the calibration can vouch for.
+        interval (two float, *optional*): the 95 % interval of `unbounded_llr`, from draws of the calibration speakers.
+        deviations (tuple of [`Deviation`]): what of the case lies outside the populations that the result rests on.
+        copies (tuple of str): pairs of recordings of the two sides that hold the same sound, one sentence each.
+        quality (two tuples of dict): what was measured of the recordings of either side.
+        steadiness (float64 of shape `(attributes,)`, *optional*): the intraclass correlation of each attribute in the
+            reference population, of scorers whose terms it explains.
+        domain_known (bool): whether the calibration keeps a description that the recordings could be compared with.
+        demonstration (bool): whether models of the package made the result, which are not for casework.
+        details (rows of name and value): what else a report says of how the result was found.
+        case (rows of name and value): what a report says of the case, see [`read_case`].
     """
 
     names: tuple[str, str]
@@ -100,6 +130,16 @@ class Findings:
     num_reference_speakers: int | None
     speakers: tuple[str | None, str | None] = (None, None)
     remarks: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
+    interval: tuple[float, float] | None = None
+    deviations: tuple[Deviation, ...] = ()
+    copies: tuple[str, ...] = ()
+    quality: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]] = ((), ())
+    steadiness: np.ndarray | None = None
+    domain_known: bool = False
+    demonstration: bool = False
+    details: tuple[tuple[str, str], ...] = ()
+    case: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_calibrated(self) -> bool:
@@ -113,8 +153,20 @@ class Findings:
 
     @property
     def llr(self) -> float:
-        """The natural-log likelihood ratio; a raw sum if the terms are not calibrated."""
+        """The natural-log likelihood ratio, within its bounds; a raw sum if the terms are not calibrated."""
+        if self.bounds is None or not self.is_calibrated:
+            return self.unbounded_llr
+        return min(max(self.unbounded_llr, self.bounds[0]), self.bounds[1])
+
+    @property
+    def unbounded_llr(self) -> float:
+        """The exact sum of the terms and the offset, in natural-log units."""
         return float(self.terms.sum() + (self.offset or 0.0))
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether `llr` is a bound of the calibration, since the sum lies beyond it."""
+        return self.llr != self.unbounded_llr
 
     @property
     def log10_llr(self) -> float:
@@ -123,13 +175,22 @@ class Findings:
 
     @property
     def verdict(self) -> str | None:
-        """The likelihood ratio in the words of the verbal scale; None if it is not calibrated."""
-        return verbal_scale.verdict(self.llr) if self.is_calibrated else None
+        """The likelihood ratio in the words of the verbal scale.
+
+        It is None if the result is not calibrated, if the recordings lie beyond the limits of what the system was
+        calibrated for, or if the two sides hold the same recording.
+        """
+        return verbal_scale.verdict(self.llr) if self.has_verdict else None
+
+    @property
+    def has_verdict(self) -> bool:
+        """Whether the verbal scale may be applied."""
+        return self.is_calibrated and not self.copies and not any(found.is_beyond for found in self.deviations)
 
     @property
     def direction(self) -> str:
         """The proposition that is supported, by the verbal scale: `same`, `different` or `neither`."""
-        if not self.is_calibrated or verbal_scale.degree(self.llr) == 0:
+        if not self.has_verdict or verbal_scale.degree(self.llr) == 0:
             return "neither"
         return "same" if self.llr > 0 else "different"
 
@@ -156,7 +217,7 @@ class Findings:
     @property
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the result, one text per caution."""
-        texts = list(self.remarks)
+        texts = [*self.copies, *(found.text for found in self.deviations), *self.remarks]
         if self.calibration is None:
             what = (
                 "a similarity, not a likelihood ratio"
@@ -169,14 +230,20 @@ class Findings:
             texts.append(f"The calibration is of {self.calibration['speech']}: it holds for such speech only.")
         if self.calibration["num_speakers"] < FEW_SPEAKERS:
             texts.append(f"Calibrated on {describe_amount(self.calibration)}.")
-        kind, trials = ("different", self.calibration["num_different_speaker"])
-        if self.llr < 0:
-            kind, trials = "same", self.calibration["num_same_speaker"]
-        if abs(self.llr) > math.log(max(trials, 1)):
-            ratio = "The LR" if self.llr > 0 else "1/LR"
+        if not self.domain_known:
+            texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
+        if self.bounds is None:
+            texts.append("The calibration keeps no bounds: how large a likelihood ratio it can vouch for is unknown.")
+        if self.is_bounded and self.bounds is not None:
             texts.append(
-                f"{ratio} is larger than the {trials:,} {kind}-speaker trials of the calibration can vouch for: it is "
-                "extrapolated."
+                f"The attributes and the offset alone give an LR of {ratio(self.unbounded_llr)}; the trials of the "
+                f"calibration vouch for {ratio(self.bounds[0])} to {ratio(self.bounds[1])} only."
+            )
+        attributes = float(self.terms.sum())
+        if self.offset is not None and attributes * self.unbounded_llr < 0:
+            texts.append(
+                f"The offset reverses the attributes: they sum to {attributes:+.2f}, and the calibration adds "
+                f"{self.offset:+.2f}."
             )
         return texts
 
@@ -223,6 +290,9 @@ class Findings:
             "calibration": self.calibration,
             "llr": self.llr,
             "log10_llr": self.log10_llr,
+            "unbounded_llr": self.unbounded_llr,
+            "bounds": None if self.bounds is None else list(self.bounds),
+            "interval": None if self.interval is None else list(self.interval),
             "verbal": self.verdict,
             "verbal_scale": verbal_scale.SOURCE if self.is_calibrated else None,
             "raw_llr": self.raw_llr,
@@ -231,6 +301,13 @@ class Findings:
             "sum_against": self.sum_against,
             "num_attributes": len(self.terms),
             "num_uninformative": self.num_uninformative,
+            "propositions": list(PROPOSITIONS),
+            "demonstration": self.demonstration,
+            "deviations": [found.to_dict() for found in self.deviations],
+            "copies": list(self.copies),
+            "quality": {"a": [dict(q) for q in self.quality[0]], "b": [dict(q) for q in self.quality[1]]},
+            "details": [list(row) for row in self.details],
+            "case": dict(self.case),
             "cautions": self.cautions,
             "attributes": [
                 asdict(e) | dict(zip(("state_a", "state_b"), e.states, strict=True)) for e in self.evidence()
@@ -254,7 +331,7 @@ class Findings:
             rest,
             len(self.terms) - len(shown),
             self.offset,
-            self.llr,
+            self.unbounded_llr,
             self.term_unit,
         )
 
@@ -269,12 +346,18 @@ class Findings:
             full (bool): whether to add two columns: how often the attribute is active in the reference population, and
                 whether it carries evidence.
         """
-        return [name.format(unit=self.term_unit) for name in (COLUMNS + MORE_COLUMNS if full else COLUMNS)]
+        explaining = PROFILE_COLUMNS if self.steadiness is None else BETA_COLUMNS
+        names = (*COLUMNS, *explaining, *(MORE_COLUMNS if full else ()))
+        return [name.format(unit=self.term_unit) for name in names]
 
     def row(self, evidence: AttributeEvidence, full: bool = False) -> list[str]:
         """One attribute as a row of a table, with one text for each of [`columns`]."""
         e = evidence
-        cells = [str(e.attribute), describe_term(e.llr, self.is_llr), *e.states, percent(e.typicality)]
+        cells = [str(e.attribute), describe_term(e.llr, self.is_llr), *e.states]
+        if self.steadiness is None:
+            cells.append(percent(e.typicality))
+        else:
+            cells += [percent(e.rarity), f"{self.steadiness[e.attribute]:.2f}"]
         return [*cells, percent(e.activation), "yes" if e.informative else "none"] if full else cells
 
     def sums(self) -> list[tuple[str, str]]:
@@ -285,7 +368,10 @@ class Findings:
         ]
         if self.offset is not None:
             rows.append(("offset of the calibration", self.offset))
-        return [(name, describe_sum(value, self.is_llr)) for name, value in [*rows, ("sum", self.llr)]]
+        rows.append(("sum", self.unbounded_llr))
+        if self.is_bounded:
+            rows.append((f"bound: at {'most' if self.llr > 0 else 'least'}", self.llr))
+        return [(name, describe_sum(value, self.is_llr)) for name, value in rows]
 
     def describe_sides(self) -> list[tuple[str, str]]:
         """What is compared: for either side its name, and its number of recordings with the speaker if known."""
@@ -296,9 +382,31 @@ class Findings:
             sides.append((name, text if speaker is None else f"{text}, speaker {speaker}"))
         return sides
 
+    def describe_quality(self) -> list[tuple[str, str]]:
+        """What was measured of the recordings: a row of side and words for each."""
+        return [
+            (side, RecordingQuality(**measured).describe())
+            for side, recordings in zip("AB", self.quality, strict=True)
+            for measured in recordings
+        ]
+
     def describe_ratio(self) -> str:
-        """The likelihood ratio as a ratio: `LR 8,680` or `LR 1/8,680`."""
-        return f"LR {'' if self.llr >= 0 else '1/'}{times(self.llr)}"
+        """The likelihood ratio as a ratio, with two significant digits: `LR 8,700`, or `LR 2,000 or more`."""
+        return f"LR {ratio(self.llr)}" + self._beyond()
+
+    def _beyond(self) -> str:
+        """What is to be added to a likelihood ratio that is a bound."""
+        if not self.is_bounded:
+            return ""
+        return " or more" if self.llr > 0 else " or less" if self.llr < 0 else " (no bound vouches for any other)"
+
+    def describe_interval(self) -> str | None:
+        """How sure the likelihood ratio is, in a sentence; None where that is unknown."""
+        if self.interval is None or not self.is_calibrated:
+            return None
+        low, high = (ratio(end) for end in self.interval)
+        speakers = self.calibration["num_speakers"] if self.calibration else 0
+        return f"95 % interval before bounds: {low} to {high} (from draws of the {speakers} calibration speakers)."
 
     def describe_figures(self) -> list[str]:
         """The result in several units, of which the first tells most.
@@ -314,16 +422,23 @@ class Findings:
     def describe_verdict(self) -> str:
         """A headline: the words of the verbal scale, or that the result is not calibrated."""
         verdict = self.verdict
-        return NOT_CALIBRATED if verdict is None else f"{verdict[0].upper()}{verdict[1:]}"
+        if verdict is not None:
+            return f"{verdict[0].upper()}{verdict[1:]}"
+        if not self.is_calibrated:
+            return NOT_CALIBRATED
+        return NO_VERDICT_COPIES if self.copies else NO_VERDICT
 
     def describe_findings(self) -> str | None:
-        """What the likelihood ratio means, in a sentence; None if it is not calibrated."""
-        if not self.is_calibrated:
+        """What the likelihood ratio means, in a sentence; None where there is no verdict."""
+        if not self.has_verdict:
             return None
         same, different = "the recordings are of the same speaker", "they are of different speakers"
         if self.llr < 0:
             same, different = "the recordings are of different speakers", "they are of the same speaker"
-        return f"The findings are {times(self.llr)} times more probable if {same} than if {different}."
+        at_least = "at least " if self.is_bounded else ""
+        return (
+            f"The findings are {at_least}{rounded_times(self.llr)} times more probable if {same} than if {different}."
+        )
 
     def describe_method(self) -> list[tuple[str, str]]:
         """How the result was found, as rows of a name and a value."""
@@ -334,4 +449,10 @@ class Findings:
             rows.append(("Calibration", f"{self.calibration['method']}, on {describe_amount(self.calibration)}"))
             rows.append(("Raw sum", describe_sum(self.raw_llr, not self.similarity)))
         rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))
-        return rows
+        if self.calibration is not None and self.calibration.get("domain"):
+            rows.append(("Calibrated on", describe_in_words(self.calibration["domain"])))
+        if self.bounds is not None:
+            rows.append(
+                ("Bounds", f"LR {ratio(self.bounds[0])} to {ratio(self.bounds[1])} (ELUB, Vergeer et al., 2016)")
+            )
+        return [*rows, *self.details]

@@ -2,7 +2,18 @@
 
 from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.findings import AttributeEvidence, Findings
-from balr_hf.explanation.wording import THE_METHOD, THE_SUM, TYPICALITY, WORD_COLUMNS, scale_in_a_line
+from balr_hf.explanation.wording import (
+    DEMONSTRATION,
+    LIMITS,
+    PROPOSITIONS,
+    RARITY,
+    THE_METHOD,
+    THE_RECORDINGS,
+    THE_SUM,
+    TYPICALITY,
+    WORD_COLUMNS,
+    scale_in_a_line,
+)
 
 
 def text(findings: Findings, top: int = 10) -> str:
@@ -13,23 +24,31 @@ def text(findings: Findings, top: int = 10) -> str:
         top (int): how many attributes for the same speaker to list, and how many for different speakers.
     """
     lines = [*_headline(findings), ""]
+    if any(findings.quality):
+        lines += [THE_RECORDINGS, *(f"  {side}  {what}" for side, what in findings.describe_quality()), ""]
     for title, evidence in findings.tables(top):
         lines += [title, *_table(findings, evidence), ""]
     lines += [THE_SUM, *(f"  {name:<40}{value:>10}" for name, value in findings.sums()), ""]
     lines += [THE_METHOD, *_pairs(findings.describe_method())]
     if findings.typicality is not None:
-        lines += ["", TYPICALITY]
+        lines += ["", TYPICALITY if findings.steadiness is None else RARITY]
+    lines += ["", LIMITS]
     return "\n".join(lines)
 
 
 def _headline(findings: Findings) -> list[str]:
     width = max(len(name) for name in findings.names)
+    banner = [DEMONSTRATION, ""] if findings.demonstration else []
     sides = zip("AB", findings.describe_sides(), strict=True)
-    lines = [*(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
+    case = [*_pairs(list(findings.case)), ""] if findings.case else []
+    lines = [*banner, *case, *(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
+    lines += [*PROPOSITIONS, ""]
     lines += ["   ".join(findings.describe_figures()), f"     {findings.describe_verdict()}."]
-    if findings.is_calibrated:
+    if findings.has_verdict:
         lines.append(f"     {findings.describe_findings()}")
         lines.append(f"     Verbal scale: {verbal_scale.SOURCE} ({scale_in_a_line()}).")
+    if findings.describe_interval() is not None:
+        lines.append(f"     {findings.describe_interval()}")
     return lines + [f"     Note: {text}" for text in findings.cautions]
 
 

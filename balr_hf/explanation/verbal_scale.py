@@ -15,8 +15,8 @@ SCALE = (
     (1_000_000, "extremely strong support"),
 )
 
-SAME = "that the recordings are of the same speaker"
-DIFFERENT = "that the recordings are of different speakers"
+SAME = "that the recordings are of the same speaker rather than of different speakers"
+DIFFERENT = "that the recordings are of different speakers rather than of the same speaker"
 
 
 def degree(llr: float) -> int:
@@ -31,7 +31,8 @@ def verdict(llr: float) -> str:
         llr (float): a calibrated natural-log likelihood ratio. The scale does not apply to raw scores.
 
     Returns:
-        str: e.g. `moderate support for the proposition that the recordings are of the same speaker`.
+        str: e.g. `moderate support for the proposition that the recordings are of the same speaker rather than of
+        different speakers`.
     """
     row = degree(llr)
     if row == 0:

@@ -18,18 +18,43 @@ TITLE = "Speaker comparison"
 EACH_ATTRIBUTE = "What each attribute adds"
 FOR_SAME, FOR_DIFFERENT = "For the same speaker", "For different speakers"
 THE_SUM = "How the sum comes about"
+THE_RECORDINGS = "What is in the recordings"
+THE_PROPOSITIONS = "Propositions"
+THE_LIMITS = "Limits"
 THE_SCALE = "Verbal scale"
 THE_METHOD = "How it was found"
 
 # Headings of the columns of a table of attributes. The second is the unit of the terms.
-COLUMNS = ("attribute", "{unit}", "A", "B", "typicality")
+COLUMNS = ("attribute", "{unit}", "A", "B")
+# What explains a term of the scorers of profiles, and of the beta-binomial scorer.
+PROFILE_COLUMNS, BETA_COLUMNS = ("typicality",), ("rarity", "steadiness")
 MORE_COLUMNS = ("active in population", "evidence")
 # The columns that hold words; all others hold numbers, which are aligned to the right.
 WORD_COLUMNS = ("A", "B", "evidence")
 
 NOT_CALIBRATED = "NOT CALIBRATED: this is not a likelihood ratio"
+NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like these"
+NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
+
+PROPOSITIONS = (
+    "Hs: the recordings of A and of B are of the same speaker.",
+    "Hd: the recordings of A and of B are of two different speakers of the reference population.",
+)
+LIMITS = (
+    "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
+    "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "
+    "does not detect synthetic, converted or replayed voices."
+)
+DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 
 LOGARITHMS = "Logarithms are natural unless they are marked log10."
+
+RARITY = (
+    "Rarity is the share of recordings of the reference population that do not show the state that both sides show: "
+    "the rarer that state is, the more it says. Steadiness is how much of an attribute's variation lies between "
+    "speakers rather than within one (its intraclass correlation): the steadier speakers are, the more it says, for "
+    "and against."
+)
 
 TYPICALITY = (
     "Typicality is the share of pairs of reference speakers who both showed the attribute, whether or not it is "
@@ -82,6 +107,20 @@ def times(llr: float) -> str:
         return f"10^{exponent:.0f}"
     value = float(f"{10**exponent:.3g}")
     return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
+def rounded_times(llr: float) -> str:
+    """As [`times`], with two significant digits: no interval of a likelihood ratio is known to more."""
+    exponent = abs(llr) / LOG10
+    if exponent >= 9:
+        return f"10^{exponent:.0f}"
+    value = float(f"{10**exponent:.2g}")
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def ratio(llr: float) -> str:
+    """A likelihood ratio with two significant digits: `8,700` or `1/8,700`."""
+    return f"{'' if llr >= 0 else '1/'}{rounded_times(llr)}"
 
 
 def describe_term(term: float, is_llr: bool) -> str:

@@ -6,6 +6,7 @@ Each function returns a `matplotlib.figure.Figure`.
 from balr_hf.figures.attributes import evidence, parameters
 from balr_hf.figures.comparison import contributions
 from balr_hf.figures.performance import det, ece, pav, tippett
+from balr_hf.figures.recording import recording
 from balr_hf.figures.spectrograms import spectrograms
 from balr_hf.figures.style import figure_svg, save_figure
 
@@ -17,6 +18,7 @@ __all__ = [
     "figure_svg",
     "parameters",
     "pav",
+    "recording",
     "save_figure",
     "spectrograms",
     "tippett",

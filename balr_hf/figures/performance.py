@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
 from scipy.special import expit, ndtri
 
 from balr_hf.figures import style
@@ -40,18 +40,26 @@ DET_WIDE_TICKS = (0.001, 0.01, 0.1, 1, 5, 20, 50, 80, 95, 99)
 
 
 @look()
-def tippett(systems: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
+def tippett(
+    systems: Mapping[str, ArrayLike],
+    labels: ArrayLike,
+    are_ratios: bool = True,
+    note: str = "",
+    case: float | None = None,
+) -> Figure:
     """Draw a Tippett plot: the cumulative distributions of same-speaker and of different-speaker LLRs.
 
     The curves of same-speaker trials rise to the right: they show the proportion of trials with a log LR of at most x.
-    The curves of different-speaker trials fall: they show the proportion with a log LR of at least x. The legend
-    states the rates of misleading evidence. If the LLRs of one system are many times as large as those of another, the
-    axis is logarithmic outside the range of the smaller ones.
+    The curves of different-speaker trials fall: they show the proportion with a log LR of at least x. The axis is
+    linear. For likelihood ratios the legend states the rates of misleading evidence; of raw sums there are none.
 
     Args:
         systems (dict of str to `np.ndarray` of shape `(trials,)`): the natural-log likelihood ratios of each system by
             its name, e.g. raw and calibrated.
         labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        are_ratios (bool): whether they are calibrated, so that they may be read as likelihood ratios.
+        note (str): what is said above the axes, e.g. how many trials and speakers there are.
+        case (float, *optional*): the natural-log LR of a case, which is marked.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -67,9 +75,10 @@ def tippett(systems: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
     tallies = _tallies(systems, labels)
     curves = {name: tippett_curves(trials) for name, trials in tallies.items()}
     figure, axes = new_figure()
-    left, right = _tippett_axis(axes, [x for x, _, _ in curves.values()])
-    same_handles = [_text_handle("same speaker (≤ x)\nmisleading, LR < 1:")]
-    different_handles = [_text_handle("different speakers (≥ x)\nmisleading, LR > 1:")]
+    left, right = _tippett_axis(axes, [x for x, _, _ in curves.values()], case)
+    misleading = ("\nmisleading, LR < 1:", "\nmisleading, LR > 1:") if are_ratios else ("", "")
+    same_handles = [_text_handle(f"same speaker (≤ x){misleading[0]}")]
+    different_handles = [_text_handle(f"different speakers (≥ x){misleading[1]}")]
     for number, (name, (x, same, different)) in enumerate(curves.items()):
         line: dict[str, Any] = {"linestyle": style.LINES[number % len(style.LINES)]}
         padded = np.concatenate([[left], x, [right]])
@@ -80,9 +89,14 @@ def tippett(systems: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
             kept = thinned(axes.xaxis.get_transform().transform(padded), y)
             axes.plot(padded[kept], y[kept], color=colour, drawstyle=steps, **line)
         misses, false_alarms = misleading_rates(tallies[name])
-        same_handles.append(Line2D([], [], color=SAME, label=f"{name}: {percent(misses)}", **line))
-        different_handles.append(Line2D([], [], color=DIFFERENT, label=f"{name}: {percent(false_alarms)}", **line))
+        shown = (f"{name}: {percent(misses)}", f"{name}: {percent(false_alarms)}") if are_ratios else (name, name)
+        same_handles.append(Line2D([], [], color=SAME, label=shown[0], **line))
+        different_handles.append(Line2D([], [], color=DIFFERENT, label=shown[1], **line))
     axes.axvline(0, color=DARK, linewidth=0.8)
+    if case is not None:
+        axes.axvline(case / LN10, color=style.BLUE, linewidth=1.2, linestyle=style.LINES[1])
+        axes.text(case / LN10, 0.5, " this case", color=style.BLUE, rotation=90, va="center", fontsize=7)
+    _say(axes, note)
     axes.set_ylim(0, 1.005)
     axes.set_ylabel("Cumulative proportion of trials")
     legend_above(figure, same_handles + different_handles, columns=2)
@@ -113,7 +127,7 @@ def misleading_rates(trials: Tally) -> tuple[float, float]:
 
 
 @look()
-def ece(llrs: ArrayLike, labels: ArrayLike) -> Figure:
+def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "") -> Figure:
     """Draw an ECE plot: the empirical cross-entropy against the prior, for the LLRs, after PAV, and for LR = 1.
 
     Args:
@@ -149,7 +163,8 @@ def ece(llrs: ArrayLike, labels: ArrayLike) -> Figure:
     axes.set_xlim(odds[0], odds[-1])
     if highest > ECE_TOP:
         reach = f"{given.min():.3g} to" if given.min() > ECE_TOP else "up to"
-        axes.set_title(f"LLRs as given go beyond the axis: {reach} {given.max():.3g} bits", fontsize=7)
+        note = f"{note}; LLRs as given go beyond the axis: {reach} {given.max():.3g} bits".removeprefix("; ")
+    _say(axes, note)
     axes.axvline(0, color=GREY, linewidth=0.6)
     axes.set_xlabel("Prior log₁₀ odds")
     axes.set_ylabel("Empirical cross-entropy (bits)")
@@ -174,8 +189,10 @@ def ece_curves(trials: Tally, prior_log10_odds: np.ndarray) -> tuple[np.ndarray,
 
 
 @look()
-def pav(llrs: ArrayLike, labels: ArrayLike) -> Figure:
+def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "") -> Figure:
     """Draw a PAV plot: LLRs after pool-adjacent-violators against LLRs as given; calibrated ones lie on the diagonal.
+
+    Both axes have one scale, so that the diagonal is one.
 
     At either end there may be trials of one kind only. Their LLRs are infinite after PAV and stand at the margins.
 
@@ -218,9 +235,9 @@ def pav(llrs: ArrayLike, labels: ArrayLike) -> Figure:
                 "markerfacecolor": "none",
             }
             handles += axes.plot(at, np.full(at.size, place), color=colour, markeredgewidth=0.7, label=label, **line)
-    left, right = min(x[0], -1.0), max(x[-1], 1.0)
-    axes.set_xlim(left - 0.05 * (right - left), right + 0.05 * (right - left))
-    axes.set_ylim(low - 2 * margin, high + 2 * margin)
+    ends = min(x[0], low - 2 * margin), max(x[-1], high + 2 * margin)
+    axes.set(xlim=ends, ylim=ends, aspect="equal")
+    _say(axes, note)
     handles.append(
         axes.axline((0, 0), slope=1, color=DARK, linestyle=style.LINES[1], linewidth=0.9, label="calibrated: equal")
     )
@@ -328,28 +345,20 @@ def _tallies(systems: Mapping[str, ArrayLike], labels: ArrayLike) -> dict[str, T
     return tallies
 
 
-def _tippett_axis(axes: Axes, positions: list[np.ndarray]) -> tuple[float, float]:
-    """Scale and label the axis of log10 LRs, of which each system has a sorted array; returns the axis's limits."""
-    left, right = (min(min(x[0] for x in positions), -1.0), max(max(x[-1] for x in positions), 1.0))
-    scales = [np.quantile(np.abs(x), 0.99) for x in positions]
-    inner = max(float(np.ceil(min(scales))), 1.0)
-    label = LOG_LR
-    if max(scales) > 8 * inner:
-        axes.set_xscale("symlog", linthresh=inner, linscale=1.5)
-        label += f" (linear to ±{inner:g}, logarithmic beyond)"
-        decades = inner * 10.0 ** np.arange(1 + np.ceil(np.log10(max(-left, right) / inner)))
-        ticks = np.concatenate([-decades[::-1], [-inner / 2, 0, inner / 2], decades])
-        axes.xaxis.set_ticks(ticks)
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", style.MINUS)))
-    margin = 0.03
-    transform = axes.xaxis.get_transform()
-    ends = transform.transform(np.array([left, right]))
-    ends += np.array([-margin, margin]) * np.ptp(ends)
-    left, right = transform.inverted().transform(ends)
-    axes.set_xlim(left, right)
-    axes.set_xlabel(label)
-    return left, right
+def _tippett_axis(axes: Axes, positions: list[np.ndarray], case: float | None) -> tuple[float, float]:
+    """Set a linear x axis that shows all curves and the case; returns its two ends."""
+    ends = [*(x[0] for x in positions), *(x[-1] for x in positions), *([] if case is None else [case / LN10])]
+    left, right = min(ends), max(ends)
+    margin = 0.05 * max(right - left, 1.0)
+    axes.set_xlim(left - margin, right + margin)
+    axes.set_xlabel(LOG_LR)
+    return left - margin, right + margin
+
+
+def _say(axes: Axes, note: str) -> None:
+    """Write a line above the axes."""
+    if note:
+        axes.set_title("\n".join(textwrap.wrap(note, 72)), fontsize=6.5, loc="left", color=DARK)
 
 
 def _text_handle(text: str) -> Line2D:

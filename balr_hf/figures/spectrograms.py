@@ -48,11 +48,11 @@ def spectrograms(
         if recording.ndim != 1 or not recording.size or not np.isfinite(recording).all():
             raise ValueError(f"{name}: expected finite samples of shape (samples,), not empty")
         shown.append(recording[: max(1, round(seconds * sampling_rate))])
-    levels = [_levels(samples, sampling_rate) for samples in shown]
-    top, longest = max(level.max() for level in levels), max(samples.size for samples in shown)
+    shown_levels = [levels(samples, sampling_rate) for samples in shown]
+    top, longest = max(level.max() for level in shown_levels), max(samples.size for samples in shown)
     figure, panels = new_panels(height=ROW * len(shown) + 0.35, rows=len(shown), sharex=True, sharey=True)
     axes: list[Axes] = list(panels[:, 0])
-    for ax, name, recording, samples, level in zip(axes, names, recordings, shown, levels, strict=True):
+    for ax, name, recording, samples, level in zip(axes, names, recordings, shown, shown_levels, strict=True):
         extent = (0, len(level) * STEP, 0, sampling_rate / 2000)
         image = ax.imshow(
             (level - top).T, cmap="Greys", vmin=-RANGE, vmax=0, origin="lower", aspect="auto", extent=extent
@@ -72,7 +72,7 @@ def spectrograms(
     return figure
 
 
-def _levels(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
+def levels(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
     """Levels in dB, of shape `(steps, frequencies)`. The n-th step is centred on the time `(n + 1/2) * STEP`."""
     length, step = round(WINDOW * sampling_rate), STEP * sampling_rate
     starts = np.round((np.arange(max(1, int(samples.size / step))) + 0.5) * step).astype(np.int64)

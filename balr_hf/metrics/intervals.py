@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 # Metrics that cannot be larger than 1, so that their intervals end there too.
 AT_MOST_ONE = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr_min")
+WITH_INTERVALS = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr", "cllr_min")
+
+# Those whose intervals are reversed, since they are too low with few speakers.
+REVERSED = ("cllr_min",)
+
+# Added to metrics before logarithms are taken, since some are 0.
+TINY = 1e-4
 
 
 def bootstrap_intervals(
@@ -34,9 +41,13 @@ def bootstrap_intervals(
     In a draw, a same-speaker trial counts as often as its speaker was drawn, and a different-speaker trial as often as
     the product of how often its two speakers were. A draw that leaves no trial of one kind is repeated.
 
-    The quantiles of the draws are scaled so that the mean of the draws is the metric itself. The reason is that
-    pool-adjacent-violators takes repeated trials for agreement, which lowers Cllr_min and raises Cllr_cal and devPAV
-    in every draw.
+    The ends are quantiles of the draws, scaled so that the draws' mean is the metric itself. For Cllr_min they are
+    reversed on a logarithmic scale, since pool-adjacent-violators lowers it the more, the fewer speakers there are:
+    the metric is taken to be to its true value as the draws are to the metric. All intervals are widened for few
+    speakers, see [`widening`].
+
+    Cllr_cal and devPAV get no interval. With few speakers they are too high in every set of trials, and an interval
+    around them would not contain what a large set gives.
 
     Args:
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
@@ -49,8 +60,8 @@ def bootstrap_intervals(
         progress (bool): whether to show a progress bar.
 
     Returns:
-        dict of str to `(lower, upper)`: the ends of the interval of each metric of [`compute_metrics`], except
-        `eer_threshold`; NaN if the metric has no value.
+        dict of str to `(lower, upper)`: the ends of the intervals of `eer`, `min_dcf_0.01`, `min_dcf_0.05`, `cllr` and
+        `cllr_min`; NaN if the metric has no value.
 
     Raises:
         ValueError: the LLRs are not finite, the numbers of labels or speakers are not that of the LLRs, all trials are
@@ -59,11 +70,12 @@ def bootstrap_intervals(
     References:
         N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
         authentication using joint bootstrap", ICASSP 2007.
+        A. Davison and D. Hinkley, "Bootstrap methods and their application", 1997, section 5.2 (reversed intervals).
 
     Recommendations:
         Report it with every metric. Trials of the same speaker depend on each other, so that intervals over trials
-        would be far too narrow. With a handful of speakers these intervals are rough, and rather too narrow as well.
-        If no draw has an error, they have no width, which does not mean that the system makes no errors.
+        would be far too narrow. benchmarks/coverage.py simulates how often 95 % intervals contain the true value. If
+        no draw has an error, they have no width, which does not mean that the system makes no errors.
 
     Example:
         >>> enroll, test = np.divmod(np.arange(400), 20)  # each of 20 speakers with each
@@ -84,20 +96,37 @@ def bootstrap_intervals(
     bar = tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
     measured = [metrics_of(draw) for draw in bar]
     tails = (1 - confidence) / 2
+    spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
+    found = compute_metrics(llrs, labels)
     intervals: dict[str, tuple[float, float]] = {}
-    for name, value in compute_metrics(llrs, labels).items():
-        if name == "eer_threshold":
-            continue
-        values = np.array([metrics[name] for metrics in measured])
-        values = values[np.isfinite(values)]
-        if not np.isfinite(value) or not len(values):
-            intervals[name] = (float("nan"), float("nan"))
-            continue
-        mean = values.mean()
-        low, high = np.quantile(values, [tails, 1 - tails]) * (value / mean if mean > 0 else 1)
+    for name in WITH_INTERVALS:
+        value, values = found[name], np.array([metrics[name] for metrics in measured])
+        mean = float(values.mean())
+        if name in REVERSED:
+            logs = spread * (np.log(values + TINY) - np.log(mean + TINY))
+            low, high = (value + TINY) * np.exp(-np.quantile(logs, [1 - tails, tails])) - TINY
+        else:
+            scaled = values * (value / mean if mean > 0 else 1)
+            low, high = value + spread * (np.quantile(scaled, [tails, 1 - tails]) - value)
         most = 1.0 if name in AT_MOST_ONE else float("inf")
-        intervals[name] = (float(low), max(value, min(float(high), most)))
+        intervals[name] = (max(0.0, min(float(low), value)), max(value, min(float(high), most)))
     return intervals
+
+
+def widening(num_speakers: int) -> float:
+    """By how much draws of few speakers are too close together: `sqrt(n / (n - 1)) t / z`, 1.1 for 20 speakers.
+
+    Draws with replacement vary as a sample does whose variance is known, with n in the place of n - 1.
+
+    Args:
+        num_speakers (int): at least 2.
+
+    References:
+        T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
+    """
+    from scipy.stats import norm, t
+
+    return float(np.sqrt(num_speakers / (num_speakers - 1)) * t.ppf(0.975, num_speakers - 1) / norm.ppf(0.975))
 
 
 def resampled(

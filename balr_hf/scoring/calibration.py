@@ -9,6 +9,7 @@ where affine calibration has the same weight for all attributes. So a calibrated
 attribute. All LLRs are natural logarithms.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ import numpy as np
 
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.metrics.tally import checked_labels
+from balr_hf.scoring.bounds import elub
+from balr_hf.scoring.calibration_draws import calibration_draws
+
+logger = logging.getLogger(__name__)
 
 METHODS = ("affine", "fusion")
 
@@ -40,6 +45,10 @@ class Calibration:
         penalty (float, *optional*): the penalty of fusion; None for affine.
         speakers (list[str]): names of the speakers in the trials; empty where they are unknown.
         num_same_speaker, num_different_speaker (int): numbers of trials that it was fitted on.
+        bounds (tuple[float, float], *optional*): the lowest and the highest natural-log LR that these trials can vouch
+            for, see [`elub`]; None where there were too few speakers to tell.
+        draws (float64 array `(draws, 2)`, *optional*): what other speakers would have made of it, see
+            [`calibration_draws`]; None where the speakers are unknown.
 
     Inputs:
         `apply` takes raw scores of shape `(trials,)` (affine), or terms of shape `(trials, attributes)`.
@@ -77,6 +86,8 @@ class Calibration:
     speakers: list[str] = field(default_factory=list)
     num_same_speaker: int = 0
     num_different_speaker: int = 0
+    bounds: tuple[float, float] | None = None
+    draws: np.ndarray | None = None
 
     def apply(self, evidence: np.ndarray) -> np.ndarray:
         """Calibrate.
@@ -97,6 +108,8 @@ class Calibration:
             "num_speakers": len(self.speakers),
             "num_same_speaker": self.num_same_speaker,
             "num_different_speaker": self.num_different_speaker,
+            "bounds": None if self.bounds is None else list(self.bounds),
+            "num_draws": 0 if self.draws is None else len(self.draws),
         }
 
 
@@ -108,7 +121,7 @@ def fit_calibration(
     penalty: float | None = None,
     unit: float | None = math.log(10),
 ) -> Calibration:
-    """Fit a calibration.
+    """Fit a calibration; if the speakers are known, also how far it can be trusted: its bounds, and draws of it.
 
     Args:
         evidence: for `affine`, raw scores `(trials,)`; for `fusion`, terms `(trials, attributes)`; natural logarithms.
@@ -127,6 +140,29 @@ def fit_calibration(
         UserError: all trials are of one kind, or the scores do not tell the kinds apart.
         ValueError: scores, labels and speakers are not equally many.
     """
+    calibration = _fit(evidence, labels, method, speakers, penalty, unit)
+    if speakers is not None:
+        labels = checked_labels(np.asarray(labels).ravel())
+        calibration.speakers = sorted({str(name) for side in speakers for name in np.unique(side)})
+        try:
+            llrs = cross_calibrated(evidence, labels, speakers, method, penalty=calibration.penalty, unit=unit)
+        except UserError as error:
+            logger.warning("No bounds of the likelihood ratios: %s", error)
+        else:
+            calibration.bounds = elub(llrs, labels)
+        calibration.draws = _draws(calibration, evidence, labels, speakers, unit)
+    return calibration
+
+
+def _fit(
+    evidence: np.ndarray,
+    labels: np.ndarray,
+    method: str,
+    speakers: tuple[np.ndarray, np.ndarray] | None,
+    penalty: float | None,
+    unit: float | None,
+) -> Calibration:
+    """Do what [`fit_calibration`] does, without bounds and draws."""
     labels = np.asarray(labels).ravel()
     if method not in METHODS:
         raise ConfigError(f"unknown calibration {method!r}: expected {', '.join(METHODS)}")
@@ -147,9 +183,21 @@ def fit_calibration(
         calibration = Calibration(method, *fit_fusion(evidence, labels, penalty, unit), penalty)
     calibration.num_same_speaker = int(labels.sum())
     calibration.num_different_speaker = int((~labels).sum())
-    if speakers is not None:
-        calibration.speakers = sorted({str(name) for side in speakers for name in np.unique(side)})
     return calibration
+
+
+def _draws(
+    calibration: Calibration,
+    evidence: np.ndarray,
+    labels: np.ndarray,
+    speakers: tuple[np.ndarray, np.ndarray],
+    unit: float | None,
+) -> np.ndarray:
+    """Draws of a calibration. Fusion's weights are kept as they are, and their sum is calibrated anew in each draw."""
+    if calibration.method == "affine":
+        unit = float(np.std(evidence)) or 1.0 if unit is None else unit
+        return calibration_draws(evidence, labels, speakers, float(calibration.weights), calibration.offset, unit)
+    return calibration_draws(calibration.apply(evidence), labels, speakers, 1.0, 0.0, math.log(10))
 
 
 def fit_affine(scores: np.ndarray, labels: np.ndarray, unit: float | None = math.log(10)) -> tuple[float, float]:
@@ -307,7 +355,7 @@ def cross_calibrated(
     for fitted, held_out in tqdm(splits, "Cross-validating", disable=not progress, unit="split", delay=2):
         try:
             part = (speakers[0][fitted], speakers[1][fitted])
-            calibration = fit_calibration(evidence[fitted], labels[fitted], method, part, penalty, unit)
+            calibration = _fit(evidence[fitted], labels[fitted], method, part, penalty, unit)
         except UserError as error:
             raise UserError(
                 f"too few speakers to cross-validate a calibration with {folds} folds (at least two must be left in "

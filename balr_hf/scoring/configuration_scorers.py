@@ -17,7 +17,11 @@ class ScorerConfig(PreTrainedConfig):
             0; None before fitting.
         calibration (dict, *optional*): how the scorer was calibrated; None before calibration. Its keys are `method`,
             `penalty`, the numbers `num_speakers`, `num_same_speaker` and `num_different_speaker` of speakers and
-            trials, and, if it was told, `speech`, which says in words what speech the trials were of.
+            trials, the `bounds` of its likelihood ratios, and, where they are known, the description `domain` of its
+            recordings (see [`balr_hf.domain.describe_population`]) and `speech`, which says in words what speech the
+            trials were of.
+        reference (dict, *optional*): the description of the recordings of the reference population; None where that is
+            unknown.
     """
 
     def __init__(
@@ -26,12 +30,14 @@ class ScorerConfig(PreTrainedConfig):
         num_reference_speakers: int | None = None,
         num_uninformative: int | None = None,
         calibration: dict | None = None,
+        reference: dict | None = None,
         **kwargs: Any,
     ):
         self.num_attributes = num_attributes
         self.num_reference_speakers = num_reference_speakers
         self.num_uninformative = num_uninformative
         self.calibration = calibration
+        self.reference = reference
         super().__init__(**kwargs)
 
 

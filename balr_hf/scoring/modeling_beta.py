@@ -87,6 +87,11 @@ class DirichletMultinomialScorer(Scorer):
         common = strength[usable].log().mean().exp() if usable.any() else strength.new_ones(())
         return mean * common + eps
 
+    @property
+    def steadiness(self) -> torch.Tensor | None:
+        """The intraclass correlation `1 / (1 + sum of alpha)` of each attribute: 1 if no speaker ever varies."""
+        return 1 / (1 + self.alpha.sum(-1)) if self.config.num_values == 2 else None
+
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         alpha = self.alpha
         return (

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from balr_hf.data.columns import vector_matrix
+from balr_hf.domain import describe_population, log_probabilities
 from balr_hf.errors import UserError
 from balr_hf.pretrained import HubModel
+from balr_hf.scoring.calibration_draws import llr_interval
 from balr_hf.scoring.configuration_scorers import ScorerConfig
 from balr_hf.scoring.counts import Counts, name_digests, sum_of_values
 from balr_hf.scoring.term_tables import TermTable, term_table_of
 
 if TYPE_CHECKING:
+    import datasets
+
     from balr_hf.explanation.explanation import Explanation
     from balr_hf.scoring.calibration import Calibration
     from balr_hf.scoring.trials import Trials
@@ -68,6 +73,7 @@ class Scorer(HubModel):
     calibration_weights: torch.Tensor
     calibration_offset: torch.Tensor
     calibration_speakers: torch.Tensor
+    calibration_draws: torch.Tensor
 
     def __init__(self, config: ScorerConfig):
         super().__init__(config)
@@ -78,13 +84,17 @@ class Scorer(HubModel):
         self.register_buffer("reference_speakers", speakers)
         if config.calibration is not None:
             weights = torch.ones(config.num_attributes, dtype=torch.float64)
-            self._register_calibration(weights, config.calibration["num_speakers"])
+            self._register_calibration(
+                weights, config.calibration["num_speakers"], config.calibration.get("num_draws", 0)
+            )
 
-    def _register_calibration(self, weights: torch.Tensor, num_speakers: int) -> None:
+    def _register_calibration(self, weights: torch.Tensor, num_speakers: int, num_draws: int) -> None:
         self.register_buffer("calibration_weights", weights)
         self.register_buffer("calibration_offset", weights.new_zeros(()))
         speakers = torch.zeros(num_speakers, dtype=torch.int64, device=weights.device)
         self.register_buffer("calibration_speakers", speakers)
+        if num_draws:
+            self.register_buffer("calibration_draws", weights.new_zeros(num_draws, 2))
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Do nothing: the parameters come from `fit` or from a file."""
@@ -154,6 +164,7 @@ class Scorer(HubModel):
         self._settle_uninformative()
         self.reference_speakers = digests.to(self.device)
         self.config.num_reference_speakers = len(counts)
+        self.config.reference = None
         self.remove_calibration()
         return self
 
@@ -316,19 +327,82 @@ class Scorer(HubModel):
         """
         names = name_digests(calibration.speakers)
         weights = torch.as_tensor(calibration.weights, dtype=torch.float64, device=self.device)
-        self._register_calibration(weights.expand(self.config.num_attributes).clone(), len(names))
+        num_draws = 0 if calibration.draws is None else len(calibration.draws)
+        self.remove_calibration()
+        self._register_calibration(weights.expand(self.config.num_attributes).clone(), len(names), num_draws)
         self.calibration_offset += calibration.offset
         self.calibration_speakers += names.to(self.device)
+        if calibration.draws is not None:
+            self.calibration_draws += torch.from_numpy(calibration.draws).to(self.device)
         self.config.calibration = calibration.describe()
         return self
 
     def remove_calibration(self) -> "Scorer":
         """Forget the calibration, if there is one; returns the scorer itself."""
-        for name in ("calibration_weights", "calibration_offset", "calibration_speakers"):
+        for name in ("calibration_weights", "calibration_offset", "calibration_speakers", "calibration_draws"):
             if hasattr(self, name):
                 delattr(self, name)
         self.config.calibration = None
         return self
+
+    def describe_reference(self, dataset: "datasets.Dataset") -> "Scorer":
+        """Keep a description of the reference population, with which cases are compared; returns the scorer itself.
+
+        Args:
+            dataset (`datasets.Dataset`): the corpus that the scorer was fitted to, with `ba`, and with what was
+                measured of its recordings, if that is known.
+
+        Raises:
+            UserError: the corpus has no attributes, or the scorer is not fitted.
+        """
+        self._check_fitted()
+        bits, present = vector_matrix(dataset, "ba")
+        logs = log_probabilities(bits, self.activation.cpu().numpy(), self.config.num_reference_speakers or 0)
+        self.config.reference = describe_population(dataset.select(np.flatnonzero(present)), log_probabilities=logs)
+        return self
+
+    def describe_calibration(self, dataset: "datasets.Dataset", sides: Sequence[Sequence[str]]) -> "Scorer":
+        """Keep a description of what the scorer was calibrated on, with which cases are compared.
+
+        Args:
+            dataset (`datasets.Dataset`): the corpus of the calibration trials, with what was measured of its
+                recordings, if that is known.
+            sides: the ids of the recordings of each side of the trials, as in [`Trials`].
+
+        Returns:
+            the scorer itself.
+
+        Raises:
+            UserError: the scorer is not calibrated.
+        """
+        if self.config.calibration is None:
+            raise UserError(f"{type(self).__name__} is not calibrated: call calibrate first")
+        self.config.calibration = {**self.config.calibration, "domain": describe_population(dataset, sides)}
+        return self
+
+    @property
+    def steadiness(self) -> torch.Tensor | None:
+        """The intraclass correlation of each attribute `(attributes,)`, where it explains the scorer's terms."""
+        return None
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The lowest and the highest natural-log LR that the calibration can vouch for; None where that is unknown."""
+        found = (self.config.calibration or {}).get("bounds")
+        return None if found is None else (float(found[0]), float(found[1]))
+
+    def llr_interval(self, llr: float, confidence: float = 0.95) -> tuple[float, float] | None:
+        """How sure a calibrated LLR is, given how few speakers the calibration has seen.
+
+        Args:
+            llr (float): a calibrated natural-log LR, before it is bounded.
+            confidence (float): of the interval.
+
+        Returns:
+            the ends of the interval, natural-log units; None where the calibration keeps no draws.
+        """
+        draws = getattr(self, "calibration_draws", None)
+        return None if draws is None else llr_interval(llr, draws.cpu().numpy(), confidence)
 
     def known_speakers(self, names: Iterable[str], role: str) -> list[str]:
         """Find those of some speakers on whom the scorer was fitted or calibrated.

@@ -7,6 +7,7 @@ of other speakers, which `test.csv` and `trials.csv` name.
 
 Usage:
     python resources/models/make_models.py LIBRISPEECH_FOLDER WESPEAKER_FOLDER
+    python resources/models/make_models.py LIBRISPEECH_FOLDER --scorer-only
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 import datasets
 
 from balr_hf import (
+    BinaryAttributeAutoEncoder,
     BinaryAttributeEncoderTrainer,
     DirichletMultinomialScorer,
     DirichletMultinomialScorerConfig,
@@ -52,43 +54,56 @@ def calibrate(scorer: DirichletMultinomialScorer, corpus: datasets.Dataset, tria
     speakers = names[trials.enroll], names[trials.test]
     scores = score_trials(scorer, counts, trials)
     scorer.set_calibration(fit_calibration(scores, speakers[0] == speakers[1], speakers=speakers))
+    scorer.describe_calibration(corpus, trials.sides)
     scorer.config.calibration["speech"] = "read English (LibriSpeech)"
+
+
+def train(corpus: datasets.Dataset, epochs: int, seed: int) -> BinaryAttributeAutoEncoder:
+    """Train the autoencoder on segments with embeddings."""
+    held_out = set(sorted(set(corpus["speaker"]))[::10])
+    training = corpus.filter(lambda speaker: speaker not in held_out, input_columns="speaker")
+    validation = corpus.filter(lambda speaker: speaker in held_out, input_columns="speaker")
+    with tempfile.TemporaryDirectory() as run:
+        trainer = BinaryAttributeEncoderTrainer(
+            training,
+            validation,
+            DataArguments(N_classes_per_batch=32, M_samples_per_class=4, batch_size=128),
+            [MSELoss()],
+            epochs=epochs,
+            seed=seed,
+            save_dir=run,
+            exist_ok=True,
+            log_with="none",
+        )
+        return trainer.train()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("librispeech", type=Path, help="folder with train.csv, test.csv, trials.csv")
-    parser.add_argument("wespeaker", type=Path, help="folder with avg_model.pt and config.yaml")
+    parser.add_argument("wespeaker", type=Path, nargs="?", help="folder with avg_model.pt and config.yaml")
+    parser.add_argument("--scorer-only", action="store_true", help="keep the embedder and the autoencoder that ship")
     parser.add_argument("--epochs", type=int, default=300, help="passes over the training set of the autoencoder")
     parser.add_argument("--seed", type=int, default=1234, help="seed of the segments, the weights and the batches")
     arguments = parser.parse_args()
+    if arguments.wespeaker is None and not arguments.scorer_only:
+        parser.error("name the folder of the WeSpeaker checkpoint, or give --scorer-only")
     logging.basicConfig(format="%(message)s")
     logging.getLogger("balr_hf").setLevel(logging.INFO)
 
-    embedder = WespeakerModel.from_pretrained(arguments.wespeaker)
-    save(embedder, EMBEDDER)
+    embedder = WespeakerModel.from_pretrained(RESOURCES / EMBEDDER if arguments.scorer_only else arguments.wespeaker)
     corpus = segments(load_corpus(arguments.librispeech / "train.csv"), seed=arguments.seed)
     corpus = embedder.extract_embeddings(corpus)
-    held_out = set(sorted(set(corpus["speaker"]))[::10])
-    train = corpus.filter(lambda speaker: speaker not in held_out, input_columns="speaker")
-    validation = corpus.filter(lambda speaker: speaker in held_out, input_columns="speaker")
-    with tempfile.TemporaryDirectory() as run:
-        trainer = BinaryAttributeEncoderTrainer(
-            train,
-            validation,
-            DataArguments(N_classes_per_batch=32, M_samples_per_class=4, batch_size=128),
-            [MSELoss()],
-            epochs=arguments.epochs,
-            seed=arguments.seed,
-            save_dir=run,
-            exist_ok=True,
-            log_with="none",
-        )
-        autoencoder = trainer.train()
-    save(autoencoder, AUTOENCODER)
-    counts, speakers = speaker_counts(autoencoder.get_binary_attributes(corpus))
+    if arguments.scorer_only:
+        autoencoder = BinaryAttributeAutoEncoder.from_pretrained(RESOURCES / AUTOENCODER)
+    else:
+        save(embedder, EMBEDDER)
+        autoencoder = train(corpus, arguments.epochs, arguments.seed)
+        save(autoencoder, AUTOENCODER)
+    reference = autoencoder.get_binary_attributes(corpus)
+    counts, speakers = speaker_counts(reference)
     scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=counts.shape[1]))
-    scorer.fit(counts, speakers)
+    scorer.fit(counts, speakers).describe_reference(reference)
     test = embedder.extract_embeddings(load_corpus(arguments.librispeech / "test.csv"))
     calibrate(scorer, autoencoder.get_binary_attributes(test), read_trials(arguments.librispeech / "trials.csv"))
     save(scorer, SCORER)

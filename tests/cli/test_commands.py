@@ -54,7 +54,7 @@ def test_save_dir_mirrors_the_corpus_and_is_one_itself(balr, few, tmp_path):
     assert vectors(out, "*_emb.txt")[0] == "espeak01/espeak01-01_emb.txt"
     assert balr("binarize", out / "few.csv")[0] == 0
     corpus = load_corpus(out / "few.csv")
-    assert corpus.column_names == ["id", "speaker", "sex", "text", "embedding", "ba"]
+    assert corpus.column_names == ["id", "speaker", "sex", "text", "embedding", "ba", "recording_quality"]
     assert len(corpus) == 12
     assert list(corpus["speaker"]) == list(load_corpus(few)["speaker"])
     assert load_corpus(out)[:] == corpus[:]  # the folder stands for the one csv in it
@@ -83,7 +83,9 @@ def test_dataset_in_dataset_out(balr, few, tmp_path):
     assert balr("extract", tmp_path / "corpus", "--save-dir", tmp_path / "with-embeddings")[0] == 0
     assert balr("binarize", tmp_path / "with-embeddings", "--save-dir", tmp_path / "with-ba")[0] == 0
     result = datasets.load_from_disk(str(tmp_path / "with-ba"))
-    assert result.column_names == ["id", "speaker", "sex", "text", "audio", "embedding", "ba"]
+    names = ["id", "speaker", "sex", "text", "audio", "embedding", "recording_quality", "ba"]
+    assert sorted(result.column_names) == sorted(names)
+    assert all(row["net_speech"] > 1 for row in result["recording_quality"])
     balr("extract", few)
     by_file = {row["id"]: row["embedding"] for row in load_corpus(few)}
     for row in result:
@@ -126,7 +128,7 @@ def spoiled(few):
     folder = few.parent
     good = folder / "espeak01" / "espeak01-01.opus"
     rng = np.random.default_rng(0)
-    from balr_hf.audio import load_audio
+    from balr_hf.audio import load_audio, resample
 
     def write(name, samples, rate=16000, layout="mono"):
         import av
@@ -147,8 +149,9 @@ def spoiled(few):
     (folder / "text.wav").write_text("this is no audio\n" * 50)
     write("short.wav", 0.1 * rng.normal(size=160))
     write("silence.wav", np.zeros(16000))
-    write("stereo.wav", np.clip(0.2 * rng.normal(size=(2, 88200)), -1, 1), rate=44100, layout="stereo")
-    bad = ["missing.wav", "empty.wav", "cut.flac", "text.wav", "short.wav", "silence.wav"]
+    write("noise.wav", 0.1 * rng.normal(size=32000))
+    write("stereo.wav", np.tile(resample(load_audio(good), 16000, 44100), (2, 1)), rate=44100, layout="stereo")
+    bad = ["missing.wav", "empty.wav", "cut.flac", "text.wav", "short.wav", "silence.wav", "noise.wav"]
     rows = "".join(f"{name},{name},spoiled,female,\n" for name in [*bad, "stereo.wav"])
     few.write_text(few.read_text() + rows)
     return few
@@ -157,9 +160,10 @@ def spoiled(few):
 def test_bad_recordings_are_skipped_and_named_and_the_good_ones_done(balr, spoiled):
     status, said = balr("extract", spoiled)
     assert status == 0
-    assert "19 recordings: 13 embeddings computed, 0 there already, 6 skipped" in said
+    assert "20 recordings: 13 embeddings computed, 0 there already, 7 skipped" in said
     found = reasons(spoiled.parent / "skipped.csv")
-    assert list(found) == ["missing.wav", "empty.wav", "cut.flac", "text.wav", "short.wav", "silence.wav"]
+    names = ["missing.wav", "empty.wav", "cut.flac", "text.wav", "short.wav", "silence.wav", "noise.wav"]
+    assert list(found) == names
     for name, reason in {
         "missing.wav": "file not found",
         "empty.wav": "empty file",
@@ -167,13 +171,14 @@ def test_bad_recordings_are_skipped_and_named_and_the_good_ones_done(balr, spoil
         "text.wav": "not audio",
         "short.wav": "too short: 10 ms",
         "silence.wav": "digital silence",
+        "noise.wav": "no speech: 0.0 s of at least 0.5 s",
     }.items():
         assert reason in found[name]
         assert f"skipped {name}: " in said
     assert (spoiled.parent / "stereo_emb.txt").exists()
     status, said = balr("binarize", spoiled)
     assert status == 0
-    assert "13 binary attributes computed, 0 there already, 6 skipped" in said
+    assert "13 binary attributes computed, 0 there already, 7 skipped" in said
     kept = reasons(spoiled.parent / "skipped.csv")
     assert kept == {name: f"no embedding ({reason})" for name, reason in found.items()}
 
@@ -247,7 +252,7 @@ def test_bad_vector_files_are_skipped_and_named(balr, few):
         (["score", "train", "{few}", "scorer=betta"], 2, "unknown scorer 'betta'"),
         (["score", "test", "{few}", "nothing.csv"], 1, "no trial list at nothing.csv"),
         (["convert", "nothing.pt", "out"], 1, "no checkpoint at nothing.pt"),
-        (["nonsense"], 2, "unknown command 'nonsense': expected extract, binarize"),
+        (["nonsense"], 2, "unknown command 'nonsense': expected inspect, extract, binarize"),
     ],
 )
 def test_errors_are_one_clear_line(balr, few, tmp_path, monkeypatch, words, status, message):

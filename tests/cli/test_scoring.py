@@ -94,13 +94,11 @@ def test_calibration_goes_into_the_scorers_folder(world):
     names = sorted(path.name for path in world.scorer.iterdir())
     assert names == ["calibration.json", "config.json", "model.safetensors", "notes.txt"]
     config = json.loads((world.scorer / "config.json").read_text())
-    assert config["calibration"] == {
-        "method": "affine",
-        "penalty": None,
-        "num_speakers": 9,
-        "num_same_speaker": 9 * 6,
-        "num_different_speaker": 36 * 16,
-    }
+    described = config["calibration"]
+    assert (described["method"], described["penalty"], described["num_speakers"]) == ("affine", None, 9)
+    assert (described["num_same_speaker"], described["num_different_speaker"]) == (9 * 6, 36 * 16)
+    assert described["bounds"][0] < 0 < described["bounds"][1] and described["num_draws"] == 1000
+    assert described["domain"]["speakers"] == 9 and described["domain"]["recordings_a_side"] == [1, 1]
     report = strict_json((world.scorer / "calibration.json").read_text())
     assert report["calibrated"]["cllr"] < report["raw"]["cllr"]
     assert report["calibrated"]["eer"] == pytest.approx(report["raw"]["eer"])
@@ -295,6 +293,35 @@ def test_speakers_of_the_reference_population_are_warned_of(world, balr):
     assert "reference population" not in world.score("--bootstrap", "0")[1]
 
 
+def test_metrics_are_broken_down_by_a_column(world, balr):
+    corpus = load_corpus(world.test)
+    sexes = ["f" if int(name[1:]) % 2 else "m" for name in corpus["speaker"]]
+    corpus.add_column("sex", sexes).save_to_disk("by-sex")
+    words = ["score", "test", "--save-dir", "broken", "--bootstrap", "20", "by-sex", world.test_trials]
+    status, said = balr(*words, "--by", "sex", f"scorer.checkpoint_path={world.scorer}")
+    assert status == 0 and "sex f: " in said
+    found = strict_json((world.tmp_path / "broken" / "metrics.json").read_text())
+    assert found["by"]["column"] == "sex" and set(found["by"]["groups"]) == {"f", "m", "f / m"}
+    assert sum(part["trials"] for part in found["by"]["groups"].values()) == found["trials"]
+    assert found["by"]["groups"]["f / m"]["note"].endswith("all of one kind")
+    assert 0 <= found["by"]["groups"]["f"]["eer"] <= 1
+    status, said = balr(*words, "--exist-ok", "--within", "sex", f"scorer.checkpoint_path={world.scorer}")
+    kept = strict_json((world.tmp_path / "broken" / "metrics.json").read_text())
+    assert status == 0 and f"leaves out {found['trials'] - kept['trials']} of" in said
+    assert kept["same_speaker"] == found["same_speaker"] and kept["different_speaker"] < found["different_speaker"]
+    status, said = balr(*words, "--exist-ok", "--by", "channel", f"scorer.checkpoint_path={world.scorer}")
+    assert status == 1 and "no column channel" in said
+
+
+def test_conditions_and_thresholds_are_in_the_metrics(world):
+    world.calibrate()
+    assert world.score()[0] == 0
+    metrics = world.metrics()
+    assert metrics["bayes_thresholds"]["0.5"] == 0
+    assert metrics["bayes_thresholds"]["0.01"] == pytest.approx(np.log(99))
+    assert metrics["domain"]["measured"] == 0 and metrics["domain"]["sides"] > 0
+
+
 def test_metrics_without_a_value_are_null(world):
     """Two trials that the scores tell apart: devPAV has none."""
     scores = dict(
@@ -370,7 +397,9 @@ def test_two_audio_files_are_compared_by_the_shipped_models(balr, audio, tmp_pat
     assert result["a"] == {"name": str(known), "speaker": None}
     assert len(result["attributes"]) == result["num_attributes"] == 512
     total = sum(row["llr"] for row in result["attributes"]) + (result["offset"] or 0)
-    assert result["llr"] == pytest.approx(total)
+    assert result["unbounded_llr"] == pytest.approx(total)
+    assert result["demonstration"] and result["verbal"] and "Software" in dict(result["details"])
+    assert [result["quality"][side][0]["net_speech"] > 1 for side in "ab"] == [True, True]
     page = (tmp_path / "new" / "page.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert page.rstrip().endswith("</html>")
@@ -418,8 +447,9 @@ def test_calibrated_explanation_adds_up(world, explain):
     world.calibrate()
     result = explained(explain("--json", "t0", "t1")[1])
     assert result["calibrated"]
-    assert result["llr"] == pytest.approx(world.expected(True)[0])
-    assert result["llr"] == pytest.approx(sum(term["llr"] for term in result["attributes"]) + result["offset"])
+    assert result["unbounded_llr"] == pytest.approx(world.expected(True)[0])
+    summed = sum(term["llr"] for term in result["attributes"]) + result["offset"]
+    assert result["unbounded_llr"] == pytest.approx(summed)
     assert result["raw_llr"] == pytest.approx(world.expected(False)[0])
     assert result["verbal"]
     raw = explained(explain("--json", "--no-calibrated", "t0", "t1")[1])
@@ -460,7 +490,7 @@ def test_top_says_how_many_are_shown(explain):
     favour, against = said.split("For the same speaker\n")[1].split("For different speakers\n")
     for part in (favour, against):
         lines = part.split("\n\n")[0].splitlines()
-        assert lines[0].split() == ["attribute", "ln", "LR", "A", "B", "typicality"]
+        assert lines[0].split() == ["attribute", "ln", "LR", "A", "B", "rarity", "steadiness"]
         assert len(lines) == 1 + 3
 
 
@@ -519,7 +549,7 @@ def test_corpus_without_speakers_serves(world, balr):
 
 
 def test_shared_recordings_and_known_speakers_are_cautioned(world, balr, explain):
-    assert "The two sides share a recording" in explain("t0", "t0,t1")[1]
+    assert "is on both sides: that says nothing about speakers" in explain("t0", "t0,t1")[1]
     assert "share a recording" not in explain("t0", "t1")[1]
     world.calibrate()
     words = [world.checkpoint, "--corpus"]

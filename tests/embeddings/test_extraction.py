@@ -56,9 +56,9 @@ def test_the_next_batch_is_decoded_while_one_is_embedded(tiny_embedder, corpus, 
     monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 2000)
     decoded, decoded_before = [], []
 
-    def load(audio, extractor, load_usable=extraction.load_usable):
+    def load(audio, *options, load_usable=extraction.load_usable):
         decoded.append(audio["path"])
-        return load_usable(audio, extractor)
+        return load_usable(audio, *options)
 
     def embed(model, extractor, waveforms, *options, embed_waveforms=extraction.embed_waveforms):
         deadline = time.time() + 30
@@ -80,9 +80,9 @@ def test_a_gpu_that_waits_for_audio_is_told_of(tiny_embedder, corpus, monkeypatc
     monkeypatch.setattr(extraction, "WAIT_SECONDS", 0.5)
     monkeypatch.setattr(extraction, "WAIT_SHARE", 0)
 
-    def slow(audio, extractor, load_usable=extraction.load_usable):
+    def slow(audio, *options, load_usable=extraction.load_usable):
         time.sleep(0.3)
-        return load_usable(audio, extractor)
+        return load_usable(audio, *options)
 
     monkeypatch.setattr(extraction, "load_usable", slow)
     tiny_embedder.extract_embeddings(corpus, batch_size=6, decode_threads=2)
@@ -151,8 +151,12 @@ def test_bad_recordings_keep_their_row_and_are_named(tiny_embedder, few, caplog)
         (np.full(16000, 0.5), "digital silence"),
         (np.random.default_rng(0).normal(size=160), "too short: 10 ms of at least 105 ms"),
         (np.array([np.nan] * 16000), "not all finite"),
+        (1e-31 * np.sin(np.arange(16000.0)), "digital silence"),
+        (2e-5 * np.sin(np.arange(16000.0)), "silence: its level is -97 dBFS"),
+        (np.random.default_rng(0).normal(size=80000) * 0.1, "no speech: 0.0 s of at least 0.5 s"),
+        (np.sin(np.arange(80000) * 0.17), "no speech: 0.0 s of at least 0.5 s"),
     ],
-    ids=["silence", "constant", "10 ms", "nan"],
+    ids=["silence", "constant", "10 ms", "nan", "next to nothing", "below the last bit", "white noise", "tone"],
 )
 def test_samples_that_hold_no_voice_are_skipped_with_the_reason(tiny_embedder, samples, reason):
     audio = {"array": samples.astype(np.float32), "sampling_rate": 16000}
@@ -165,7 +169,7 @@ def test_samples_that_hold_no_voice_are_skipped_with_the_reason(tiny_embedder, s
 def test_shortest_recording_that_is_taken_has_a_finite_embedding(tiny_embedder):
     samples = np.random.default_rng(0).normal(size=400 + 8 * 160).astype(np.float32) * 0.1
     corpus = datasets.Dataset.from_list([{"id": "x", "audio": {"array": samples, "sampling_rate": 16000}}])
-    extracted, skipped = compute_embeddings(tiny_embedder, corpus)
+    extracted, skipped = compute_embeddings(tiny_embedder, corpus, min_speech=0)
     assert not skipped
     assert np.isfinite(extracted[0]["embedding"]).all()
 
@@ -177,7 +181,7 @@ def test_what_is_there_already_is_not_computed_again(tiny_embedder, corpus, monk
     feature = half.features["embedding"]
     partly = corpus.add_column("embedding", embeddings, feature=feature)
     saved = []
-    result, _ = compute_embeddings(tiny_embedder, partly, save=lambda ids, vectors: saved.extend(ids))
+    result, _ = compute_embeddings(tiny_embedder, partly, save=lambda ids, vectors, quality: saved.extend(ids))
     assert saved == list(corpus["id"])[6:]
     assert result[0]["embedding"] == marked.tolist()
     forced, _ = compute_embeddings(tiny_embedder, partly, force=True)
@@ -227,7 +231,7 @@ def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_
         "model, corpus = Mine.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
         "before = multiprocess.get_start_method(allow_none=True)\n"
         "runs = [compute_embeddings(model, corpus, batch_size=2, num_proc=n,\n"
-        "        save=lambda names, vectors: note(path_of(names), names))[0] for n in (1, 2)]\n"
+        "        save=lambda names, vectors, quality: note(path_of(names), names))[0] for n in (1, 2)]\n"
         "assert multiprocess.get_start_method(allow_none=True) == before\n"
         "assert sys.modules['__main__'].folder is folder\n"
         "one, two = (vector_matrix(run, 'embedding')[0] for run in runs)\n"

@@ -67,13 +67,23 @@ def test_tippett_draws_the_proportions_that_it_computes(make_trials):
         np.testing.assert_allclose(line.get_ydata()[1:-1], expected)
 
 
-def test_tippett_shows_systems_of_very_different_scale_together(make_trials):
+def test_tippett_has_a_linear_axis_that_shows_all_and_the_case(make_trials, texts):
     llrs, labels = make_trials(1000)
-    figure = tippett({"raw": 40 * llrs, "affine": llrs}, labels)
-    assert figure.axes[0].get_xscale() == "symlog"
+    figure = tippett({"fusion": 3 * llrs, "affine": llrs}, labels, note="1,000 trials of 40 speakers", case=200.0)
     left, right = figure.axes[0].get_xlim()
-    assert left < 40 * llrs.min() / np.log(10) < 40 * llrs.max() / np.log(10) < right
-    assert tippett({"raw": 2 * llrs, "affine": llrs}, labels).axes[0].get_xscale() == "linear"
+    assert figure.axes[0].get_xscale() == "linear"
+    assert left < 3 * llrs.min() / np.log(10) < 3 * llrs.max() / np.log(10) < right and right > 200 / np.log(10)
+    assert "1,000 trials of 40 speakers" in texts(figure) and "this case" in texts(figure)
+    assert "misleading" in texts(figure)
+
+
+def test_tippett_of_raw_sums_names_no_misleading_evidence(make_trials, texts):
+    assert "misleading" not in texts(tippett({"raw": make_trials(100)[0]}, make_trials(100)[1], are_ratios=False))
+
+
+def test_pav_has_one_scale_on_both_axes(make_trials):
+    axes = pav(*make_trials(500)).axes[0]
+    assert axes.get_xlim() == axes.get_ylim() and axes.get_aspect() == 1
 
 
 def test_pav_puts_infinite_values_at_the_margins(texts):

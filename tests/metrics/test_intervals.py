@@ -29,7 +29,7 @@ def test_intervals_contain_the_estimate(speakers, seed):
     trials = trials_of(speakers, seed)
     intervals = bootstrap_intervals(*trials, resamples=100, seed=seed)
     metrics = compute_metrics(*trials[:2])
-    assert set(intervals) == set(metrics) - {"eer_threshold"}
+    assert set(intervals) == set(metrics) - {"eer_threshold", "cllr_cal", "devpav"}
     for name, (low, high) in intervals.items():
         assert 0 <= low < metrics[name] < high, name
 
@@ -72,10 +72,9 @@ def test_more_confidence_gives_wider_intervals():
     assert all(width(wide[name]) > width(narrow[name]) for name in wide)
 
 
-def test_metric_without_a_value_has_no_interval_and_metric_without_errors_no_width():
+def test_metric_without_errors_has_no_width():
     _, labels, enroll, test = trials_of(12)
     intervals = bootstrap_intervals(np.where(labels, 5.0, -5.0), labels, enroll, test, resamples=20)
-    assert np.isnan(intervals["devpav"]).all()
     assert intervals["eer"] == (0.0, 0.0)
     assert intervals["cllr_min"] == (0.0, 0.0)
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from balr_hf.embeddings.passes import on_threads
+from balr_hf.threads import on_threads
 
 
 @pytest.fixture

@@ -1,0 +1,146 @@
+"""`balr inspect`: measures what is in recordings."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import print_json
+from balr_hf.cli.sections import CorpusOptions
+from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from balr_hf.quality import Measured, RecordingQuality
+
+logger = logging.getLogger(__name__)
+
+# Recordings that the table on the screen shows at most; the csv has all of them.
+SHOWN = 40
+
+
+@dataclass(kw_only=True)
+class Options(CorpusOptions):
+    """Options of `balr inspect`."""
+
+    input: str = positional(
+        "input", "corpus: an audio file, a folder of audio, a csv, a saved Dataset, a parquet file or a Hub dataset"
+    )
+    save_dir: str | None = option(
+        None, "folder to save quality.csv, skipped.csv and pictures in [default: nothing is saved]", type=str
+    )
+    plots: bool = option(
+        False, "also save a picture of each recording: its spectrogram, with the speech marked (needs --save-dir)"
+    )
+    min_speech: float = option(
+        0.5, "seconds of speech below which a recording would be refused by extract and explain", type=float, least=0
+    )
+    json: bool = option(False, "print the measures of all recordings as one JSON object instead of a table")
+
+
+COMMAND = Command(
+    "inspect",
+    "Measure what is in each recording: how long it is and how much of it is speech (in seconds), its level (dB "
+    "relative to full scale), the signal-to-noise ratio (dB), the bandwidth (kHz), the share of clipped samples, and "
+    "the strongest steady tone (Hz). Recordings that extract and explain would refuse are marked.",
+    Options,
+    epilog="""examples:
+  balr inspect questioned.wav
+  balr inspect recordings/ --save-dir inspected --plots
+  balr inspect corpus.csv --json > quality.json""",
+)
+
+
+def run(arguments: Arguments) -> int:
+    """Measure and print; returns the exit status, 1 if no recording could be measured."""
+    from balr_hf.data.quality import FILE, measure_corpus, write_quality
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
+    from balr_hf.errors import ConfigError
+    from balr_hf.quality import reason_to_refuse
+
+    if arguments.plots and arguments.save_dir is None:
+        raise ConfigError("--plots needs --save-dir, the folder for the pictures")
+    corpus = read_corpus(
+        arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
+    )
+    folder = None if arguments.save_dir is None else Path(arguments.save_dir)
+    found: dict[str, RecordingQuality] = {}
+    refused: dict[str, str] = {}
+    skipped: list[Skipped] = list(corpus.skipped)
+    for name, measured in measure_corpus(corpus.dataset, progress=True):
+        if isinstance(measured, Skipped):
+            skipped.append(measured)
+            continue
+        found[name] = measured.quality
+        reason = reason_to_refuse(measured.quality, arguments.min_speech)
+        if reason is not None:
+            refused[name] = reason
+        if arguments.plots and folder is not None:
+            _draw(folder, name, measured)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_quality(folder / FILE, {name: quality.to_dict() for name, quality in found.items()})
+        write_skipped(folder / "skipped.csv", [*skipped, *(Skipped(*pair) for pair in refused.items())])
+    if arguments.json:
+        rows = [{"id": name, **quality.to_dict(), "refused": refused.get(name)} for name, quality in found.items()]
+        print_json(arguments, {"recordings": rows, "skipped": [vars(row) for row in skipped]})
+    else:
+        print(_table(found, refused))
+    warn_skipped(skipped, "Measuring")
+    logger.info(
+        "%d recordings measured, %d of which extract and explain would refuse; %d could not be read",
+        *(len(found), len(refused), len(skipped)),
+    )
+    if folder is not None:
+        logger.info("Saved in %s", folder)
+    return 0 if found else 1
+
+
+def _table(found: "dict[str, RecordingQuality]", refused: dict[str, str]) -> str:
+    """The measures of the first recordings, one line each."""
+    heading = ("recording", "length", "speech", "level", "SNR", "band", "clipped", "tone", "")
+    units = ("", "s", "s", "dBFS", "dB", "kHz", "%", "Hz", "")
+    rows = [heading, units]
+    for name, quality in list(found.items())[:SHOWN]:
+        rows.append(
+            (
+                name,
+                f"{quality.duration:.1f}",
+                f"{quality.net_speech:.1f}",
+                f"{quality.level:.0f}",
+                "-" if quality.snr is None else f"{quality.snr:.0f}" + "*" * (quality.snr_method == "wada"),
+                "-" if quality.bandwidth is None else f"{quality.bandwidth / 1000:.1f}",
+                f"{100 * quality.clipping:.2f}",
+                "-" if quality.tone is None else f"{quality.tone:.0f}",
+                refused.get(name, ""),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            text.ljust(width) if number in (0, len(row) - 1) else text.rjust(width)
+            for number, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    if len(found) > SHOWN:
+        lines.append(f"... and {len(found) - SHOWN} more (--save-dir saves all of them, --json prints them)")
+    if any(quality.snr_method == "wada" for quality in found.values()):
+        lines.append("* without pauses of 0.3 s, from the distribution of amplitudes (WADA-SNR): rough")
+    return "\n".join(lines)
+
+
+def _draw(folder: Path, name: str, measured: "Measured") -> None:
+    """Save the picture of one recording, in folders like those of its id."""
+    from balr_hf.audio import SAMPLING_RATE
+    from balr_hf.figures import recording
+    from balr_hf.files import atomic_path
+
+    parts = [part for part in Path(name).parts if part not in ("/", "..", ".")]
+    path = folder.joinpath("plots", *parts)
+    path = path.with_name(f"{path.name}.png")
+    title = f"{Path(name).name}: {measured.quality.describe()}"
+    figure = recording(measured.samples, SAMPLING_RATE, measured.speech, title)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)

@@ -1,0 +1,159 @@
+"""What was measured of recordings: a Dataset's column `recording_quality`, and `quality.csv` beside vector files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from balr_hf.audio import AudioError
+from balr_hf.data.skipped import Skipped
+from balr_hf.errors import UserError
+from balr_hf.files import atomic_path
+from balr_hf.quality import RecordingQuality, load_measured
+from balr_hf.threads import on_threads
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.quality import Measured
+
+logger = logging.getLogger(__name__)
+
+# The name of the column, and of the csv in the folder that vector files are saved to.
+COLUMN, FILE = "recording_quality", "quality.csv"
+# Recordings that are measured together, for each core: so many are in memory at once.
+TOGETHER = 4
+
+_TYPES = {field.name: str(field.type).removesuffix(" | None") for field in fields(RecordingQuality)}
+_PARSERS = {"float": float, "int": int, "str": str}
+
+
+def add_quality_column(dataset: datasets.Dataset, known: Mapping[str, Mapping[str, Any]]) -> datasets.Dataset:
+    """Add the column `recording_quality` to a corpus, in place of an earlier one.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id`.
+        known: the measures by recording, as [`RecordingQuality.to_dict`] gives them; others get None. If there are
+            none at all, the Dataset stays as it is.
+    """
+    if not known:
+        return dataset
+    if COLUMN in dataset.column_names:
+        dataset = dataset.remove_columns(COLUMN)
+    return dataset.add_column(COLUMN, [known.get(name) for name in dataset["id"]], feature=quality_feature())
+
+
+def quality_feature() -> dict[str, Any]:
+    """The type of the column."""
+    import datasets
+
+    values = {"float": datasets.Value("float64"), "int": datasets.Value("int64"), "str": datasets.Value("string")}
+    return {name: values[kind] for name, kind in _TYPES.items()}
+
+
+def known_quality(dataset: datasets.Dataset) -> dict[str, dict[str, Any]]:
+    """The measures by recording, of those that have any; none if the Dataset lacks the column."""
+    if COLUMN not in dataset.column_names or not isinstance(dataset.features[COLUMN], dict):
+        return {}
+    if not _TYPES.keys() <= dataset.features[COLUMN].keys():
+        return {}
+    named = zip(dataset["id"], dataset[COLUMN], strict=True)
+    return {name: row for name, row in named if row is not None and row["duration"] is not None}
+
+
+def read_quality(path: Path) -> dict[str, dict[str, Any]]:
+    """The measures by recording of a `quality.csv`; of a recording that is listed twice, the last ones.
+
+    Rows that are not whole, as a run that was killed may leave one, are left out. So is a file that another program
+    wrote, which has other columns.
+    """
+    if not path.is_file():
+        return {}
+    found = {}
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = csv.reader(file)
+        if next(rows, None) != ["id", *_TYPES]:
+            return {}
+        for name, *texts in rows:
+            row = _parsed(texts)
+            if row is not None:
+                found[name] = row
+    return found
+
+
+def append_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add rows to a `quality.csv` in one piece, so that several processes may do so."""
+    if not rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+    try:
+        heading = [["id", *_TYPES]] if os.fstat(handle).st_size == 0 else []
+        os.write(handle, _csv([*heading, *_lines(rows)]).encode())
+    finally:
+        os.close(handle)
+
+
+def write_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write a `quality.csv` anew: complete or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(_csv([["id", *_TYPES], *_lines(rows)]), encoding="utf-8")
+
+
+def measure_corpus(dataset: datasets.Dataset, progress: bool = False) -> Iterator[tuple[str, Measured | Skipped]]:
+    """Measure each recording of a corpus: `(id, measured)`, or `(id, skipped)` where it cannot be decoded.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `audio`.
+        progress (bool): show a progress bar.
+
+    Raises:
+        UserError: the corpus has no audio.
+    """
+    from tqdm.auto import tqdm
+
+    if "audio" not in dataset.column_names:
+        raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
+    with tqdm(total=len(dataset), desc="Measuring", unit="recording", disable=not progress) as bar:
+        together = TOGETHER * (os.cpu_count() or 1)
+        for start in range(0, len(dataset), together):
+            batch = dataset[start : start + together]
+            for name, found in zip(batch["id"], on_threads(_measured, batch["audio"]), strict=True):
+                bar.update()
+                yield name, Skipped(name, found) if isinstance(found, str) else found
+
+
+def _measured(audio: Any) -> Measured | str:
+    try:
+        return load_measured(audio)
+    except AudioError as error:
+        return str(error)
+
+
+def _lines(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
+    for name, row in rows.items():
+        values = [row[measure] for measure in _TYPES]
+        yield [name, *("" if value is None else value for value in values)]
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _parsed(texts: Sequence[str]) -> dict[str, Any] | None:
+    """The measures of one row; None if it is not whole."""
+    if len(texts) != len(_TYPES):
+        return None
+    try:
+        named = zip(_TYPES.items(), texts, strict=True)
+        return {name: None if text == "" else _PARSERS[kind](text) for (name, kind), text in named}
+    except ValueError:
+        return None

@@ -1,0 +1,280 @@
+"""What a population was made of, and whether a case lies inside it.
+
+A reference population and a calibration hold for recordings like their own. So each keeps a description of them: how
+many there were, of whom, and the distribution of what was measured of them. A case is compared with it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balr_hf.errors import ConfigError
+
+if TYPE_CHECKING:
+    import datasets
+
+# The measures of recordings that are compared, and how a value is said.
+MEASURES = {
+    "net_speech": "{:.1f} s of speech",
+    "snr": "an SNR of {:.0f} dB",
+    "bandwidth": "a bandwidth of {:.1f} kHz",
+    "clipping": "{:.1%} of its samples clipped",
+    "tone_share": "{:.1%} of its power in a steady tone",
+}
+# The quantiles that are kept, in percent. A case lies inside from the second to the last but one.
+QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
+# Columns of a corpus that are counted, where it has them.
+COUNTED = ("sex", "session", "channel", "language")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far outside a population's own range a case may lie, before no verbal verdict is given.
+
+    Attributes:
+        net_speech: a factor, at least 1.
+        snr: decibels.
+        bandwidth: kilohertz.
+        clipping, tone_share: shares of 1.
+        probability: the percentile of the reference recordings below which attributes are too improbable.
+        recordings: recordings a side, more or fewer.
+    """
+
+    net_speech: float = 1.25
+    snr: float = 1.5
+    bandwidth: float = 0.5
+    clipping: float = 0.01
+    tone_share: float = 0.05
+    probability: float = 0.5
+    recordings: float = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Limits:
+        """Read `snr=6,net_speech=2`; what is not named keeps its default.
+
+        Raises:
+            ConfigError: an unknown name, or no number.
+        """
+        known = [field.name for field in fields(cls)]
+        values = {}
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            name, _, value = part.partition("=")
+            try:
+                values[name.strip()] = float(value)
+            except ValueError:
+                raise ConfigError(f"limits: {part!r}: expected NAME=NUMBER, with {', '.join(known)}") from None
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(f"limits: unknown {', '.join(unknown)}: expected {', '.join(known)}")
+        if any(not value >= 0 for value in values.values()) or not values.get("net_speech", 1) >= 1:
+            raise ConfigError("limits: expected numbers of 0 or more, and for net_speech a factor of at least 1")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One way in which a side of a case differs from a population.
+
+    Attributes:
+        side: `A` or `B`.
+        measure: a key of [`MEASURES`], `probability`, or `recordings`.
+        population: `calibration`, or `reference population`.
+        value: of the side.
+        low, high: the population's own range.
+        is_beyond: whether it lies beyond the limits, so that no verbal verdict is given.
+        text: all this in a sentence.
+    """
+
+    side: str
+    measure: str
+    population: str
+    value: float
+    low: float
+    high: float
+    is_beyond: bool
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of one side of a case.
+
+    Attributes:
+        recordings: how many there are.
+        quality: the measures of each that was measured, as [`RecordingQuality.to_dict`] gives them.
+        log_probability: the mean log probability of the recordings' attributes under the reference rates; None
+            without a reference population.
+    """
+
+    recordings: int
+    quality: Sequence[Mapping[str, Any]] = ()
+    log_probability: float | None = None
+
+
+def describe_population(
+    dataset: datasets.Dataset,
+    sides: Sequence[Sequence[str]] | None = None,
+    log_probabilities: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Describe the recordings that a scorer was fitted to, or calibrated on, in numbers that JSON can hold.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus: `id`, and `speaker`, `recording_quality`, `sex`, `session`, ... where
+            it has them.
+        sides: the ids of the recordings of each side of the trials; every recording alone by default.
+        log_probabilities (np.ndarray of shape `(recordings,)`, *optional*): see [`log_probabilities`].
+    """
+    from balr_hf.data.quality import known_quality
+
+    if sides is not None:
+        wanted = {name for side in sides for name in side}
+        dataset = dataset.select([row for row, name in enumerate(dataset["id"]) if name in wanted])
+    known = list(known_quality(dataset).values())
+    counts = [1] if sides is None else [len(side) for side in sides]
+    described: dict[str, Any] = {
+        "recordings": len(dataset),
+        "speakers": len(set(dataset["speaker"]) - {None}) if "speaker" in dataset.column_names else None,
+        "recordings_a_side": [min(counts), max(counts)],
+        "counts": {name: _counts(dataset, name) for name in COUNTED if name in dataset.column_names},
+        "date": datetime.date.today().isoformat(),
+        "measured": len(known),
+        "measures": {},
+    }
+    for measure in MEASURES:
+        values = [_in_unit(measure, row[measure]) for row in known if row[measure] is not None]
+        if values:
+            described["measures"][measure] = np.percentile(values, QUANTILES).round(6).tolist()
+    if log_probabilities is not None:
+        described["log_probability"] = np.percentile(log_probabilities, QUANTILES).round(4).tolist()
+    return described
+
+
+def log_probabilities(bits: np.ndarray, activation: np.ndarray, num_speakers: int) -> np.ndarray:
+    """How probable each recording's attributes are in the reference population: `sum_i log p_i(bit_i)`.
+
+    Args:
+        bits (np.ndarray of shape `(recordings, attributes)`): bool, or shares of a side's recordings.
+        activation (np.ndarray of shape `(attributes,)`): the reference speakers' mean share of recordings in which an
+            attribute is active.
+        num_speakers (int): of the reference population; no rate is taken to be nearer to 0 or 1 than half a speaker.
+
+    Returns:
+        float64 `(recordings,)`, natural logarithms.
+    """
+    rates = (activation * num_speakers + 0.5) / (num_speakers + 1)
+    bits = bits.astype(np.float64)
+    return bits @ np.log(rates) + (1 - bits) @ np.log1p(-rates)
+
+
+def deviations(
+    sides: Sequence[Side],
+    calibration: Mapping[str, Any] | None,
+    reference: Mapping[str, Any] | None,
+    limits: Limits | None = None,
+) -> list[Deviation]:
+    """What of a case lies outside the populations that its likelihood ratio rests on.
+
+    Args:
+        sides: A and B.
+        calibration, reference: their descriptions by [`describe_population`]; None where there is none.
+        limits ([`Limits`], *optional*): the defaults by default.
+    """
+    limits = limits or Limits()
+    found: list[Deviation] = []
+    for name, side in zip("AB", sides, strict=True):
+        if calibration is not None:
+            found += _measures_outside(name, side, calibration, "calibration", limits)
+            found += _recordings_outside(name, side, calibration, limits)
+        if reference is not None:
+            found += _improbable(name, side, reference, limits)
+    return found
+
+
+def describe_in_words(population: Mapping[str, Any]) -> str:
+    """A population in a line."""
+    parts = [f"{population['recordings']:,} recordings"]
+    if population.get("speakers"):
+        parts[0] += f" of {population['speakers']:,} speakers"
+    for name, counts in population.get("counts", {}).items():
+        shown = ", ".join(f"{count} {value}" for value, count in list(counts.items())[:6])
+        parts.append(f"{name}: {shown}" + (", ..." if len(counts) > 6 else ""))
+    low, high = population["recordings_a_side"]
+    parts.append(f"{low} recording{'s' * (low > 1)} a side" if low == high else f"{low} to {high} recordings a side")
+    for measure, quantiles in population["measures"].items():
+        parts.append(f"{measure.replace('_', ' ')} {_range(measure, quantiles)}")
+    if not population["measures"]:
+        parts.append("what is in its recordings was not measured")
+    return "; ".join(parts)
+
+
+def _counts(dataset: datasets.Dataset, name: str) -> dict[str, int]:
+    counts = Counter(str(value) for value in dataset[name] if value is not None)
+    return dict(counts.most_common(20))
+
+
+def _in_unit(measure: str, value: float) -> float:
+    """A measure in the unit that it is compared and said in: bandwidth in kHz."""
+    return value / 1000 if measure == "bandwidth" else value
+
+
+def _measures_outside(
+    name: str, side: Side, population: Mapping[str, Any], role: str, limits: Limits
+) -> Iterator[Deviation]:
+    for measure, form in MEASURES.items():
+        quantiles = population.get("measures", {}).get(measure)
+        values = [_in_unit(measure, row[measure]) for row in side.quality if row[measure] is not None]
+        if quantiles is None or not values:
+            continue
+        low, high = quantiles[1], quantiles[-2]
+        if measure in ("clipping", "tone_share"):
+            low = 0.0  # less of a disturbance than the population has is none
+        value = values[int(np.argmax([max(low - value, value - high) for value in values]))]
+        if low <= value <= high:
+            continue
+        margin = getattr(limits, measure)
+        least, most = (low / margin, high * margin) if measure == "net_speech" else (low - margin, high + margin)
+        beyond = not least <= value <= most
+        if measure == "bandwidth" and not beyond:
+            continue  # coders end a little lower or higher, which means nothing
+        which = name if side.recordings == 1 else f"A recording of {name}"
+        text = f"{which} has {form.format(value)}; the {role} has {_range(measure, quantiles)}."
+        yield Deviation(name, measure, role, float(value), low, high, beyond, text)
+
+
+def _recordings_outside(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:
+    low, high = population["recordings_a_side"]
+    if low <= side.recordings <= high:
+        return
+    beyond = not low - limits.recordings <= side.recordings <= high + limits.recordings
+    calibrated = f"{low}" if low == high else f"{low} to {high}"
+    text = f"{name} is {side.recordings} recording{'s' * (side.recordings > 1)}; calibrated with {calibrated} a side."
+    yield Deviation(name, "recordings", "calibration", side.recordings, low, high, beyond, text)
+
+
+def _improbable(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:
+    quantiles = population.get("log_probability")
+    if quantiles is None or side.log_probability is None or side.log_probability >= quantiles[1]:
+        return
+    percentile = float(np.interp(side.log_probability, quantiles, QUANTILES))
+    than = "any reference recording's" if percentile <= 0 else f"those of {100 - percentile:.1f} % of its recordings"
+    text = f"{name}'s attributes are less probable in the reference population than {than}."
+    beyond = percentile < limits.probability
+    yield Deviation(name, "probability", "reference population", percentile, QUANTILES[1], 100.0, beyond, text)
+
+
+def _range(measure: str, quantiles: Sequence[float]) -> str:
+    low, high = quantiles[1], quantiles[-2]
+    if measure in ("clipping", "tone_share"):
+        return f"at most {high:.1%}"
+    unit, digits = {"net_speech": ("s", 1), "snr": ("dB", 0), "bandwidth": ("kHz", 1)}[measure]
+    return f"{low:.{digits}f} to {high:.{digits}f} {unit}"

@@ -1,0 +1,107 @@
+"""What a report says of the case, beside the result: who asked, which recordings, with what it was computed."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from balr_hf.errors import UserError
+
+# The keys of a case file, and what a report calls them.
+KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "Propositions of the case", "remarks": "Remarks"}
+
+# The packages that decide a result.
+PACKAGES = ("balr_hf", "torch", "transformers", "datasets", "numpy", "av", "silero-vad")
+
+
+def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
+    """Read what a YAML file says of a case: `case`, `examiner`, `propositions`, `remarks`.
+
+    Args:
+        path: the file. Each value is a text, or a list of texts.
+
+    Returns:
+        rows of a name and a value, for [`Findings.details`].
+
+    Raises:
+        UserError: the file cannot be read, is no YAML mapping, or has other keys.
+    """
+    import yaml
+
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"the case file {path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, Mapping):
+        raise UserError(f"the case file {path} has no keys: expected {', '.join(KEYS)}")
+    unknown = sorted(set(map(str, found)) - set(KEYS))
+    if unknown:
+        raise UserError(f"the case file {path} has unknown keys {', '.join(unknown)}: expected {', '.join(KEYS)}")
+    return tuple((title, _text(found[key])) for key, title in KEYS.items() if found.get(key) is not None)
+
+
+def computation(models: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """When and with what a result was computed: rows of a name and a value.
+
+    Args:
+        models: the role of each model, e.g. `Embedder`, and the model.
+    """
+    from balr_hf.checkpoints import weights_digest
+
+    now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    rows = [("Date", f"{now} ({datetime.datetime.now().astimezone().tzname()})"), ("Command", shlex.join(sys.argv))]
+    for role, model in models.items():
+        name = str(getattr(model, "name_or_path", "") or "unnamed")
+        rows.append((role, f"{name}, weights {weights_digest(model)[:16]}"))
+    software = [f"{name} {_version(name)}" for name in PACKAGES]
+    rows.append(("Software", ", ".join([f"Python {platform.python_version()}", *software])))
+    return tuple(rows)
+
+
+def recording_files(sides: Sequence[Sequence[tuple[str, str | Path]]]) -> tuple[tuple[str, str], ...]:
+    """Which files were compared: a row for each with its format and SHA-256.
+
+    Args:
+        sides: of A and of B, the name of each recording and its file.
+    """
+    rows = []
+    for side, recordings in zip("AB", sides, strict=True):
+        for name, path in recordings:
+            rows.append((f"Recording of {side}", f"{name}: {_format(Path(path))}, SHA-256 {_sha256(Path(path))}"))
+    return tuple(rows)
+
+
+def _text(value: Any) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _format(path: Path) -> str:
+    """Container, codec, sampling rate and channels of an audio file."""
+    import av
+
+    try:
+        with av.open(str(path), "r", metadata_errors="ignore") as container:
+            stream = container.streams.audio[0]
+            codec = stream.codec_context
+            return f"{container.format.name}/{codec.name}, {codec.sample_rate} Hz, {codec.channels} channel(s)"
+    except (av.error.FFmpegError, IndexError):
+        return "unknown format"

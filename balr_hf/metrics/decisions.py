@@ -1,0 +1,76 @@
+"""From likelihood ratios to decisions, for researchers: prior odds and costs belong to who decides."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from balr_hf.errors import UserError
+
+
+def bayes_threshold(prior: float, cost_miss: float = 1.0, cost_false_alarm: float = 1.0) -> float:
+    """The LLR from which on accepting "same speaker" costs less than rejecting it.
+
+    Args:
+        prior (float): the probability of "same speaker" before the comparison, between 0 and 1.
+        cost_miss (float): what rejecting "same speaker" costs where it is true.
+        cost_false_alarm (float): what accepting it costs where it is false.
+
+    Returns:
+        float: a threshold for calibrated natural-log likelihood ratios.
+
+    Raises:
+        UserError: a prior that is not between 0 and 1, or costs that are not positive.
+
+    References:
+        N. Brummer and J. du Preez, "Application-independent evaluation of speaker detection", Computer Speech and
+        Language, 2006.
+
+    Recommendations:
+        For systems that must decide. In a case report it has no place: there the likelihood ratio is reported, and
+        the prior odds are the court's.
+
+    Example:
+        >>> round(bayes_threshold(0.5), 2)
+        0.0
+        >>> round(bayes_threshold(0.01), 2)  # same speakers are rare: it takes an LR of 99
+        4.6
+        >>> round(bayes_threshold(0.5, cost_false_alarm=10), 2)
+        2.3
+    """
+    if not 0 < prior < 1 or not (0 < cost_miss < math.inf and 0 < cost_false_alarm < math.inf):
+        raise UserError(
+            f"prior={prior}, costs {cost_miss} and {cost_false_alarm}: expected a probability between 0 and 1, and "
+            "positive costs"
+        )
+    return math.log((1 - prior) * cost_false_alarm / (prior * cost_miss))
+
+
+def posterior(llrs: ArrayLike, prior: float) -> np.ndarray:
+    """The probability of "same speaker" after the comparison.
+
+    Args:
+        llrs (`np.ndarray` of shape `(trials,)`): calibrated natural-log likelihood ratios.
+        prior (float): the probability before, between 0 and 1.
+
+    Returns:
+        float64 `(trials,)`: probabilities.
+
+    Raises:
+        UserError: a prior that is not between 0 and 1.
+
+    References:
+        Bayes' rule in odds form: posterior odds = likelihood ratio x prior odds.
+
+    Recommendations:
+        As for [`bayes_threshold`]. It says nothing of raw scores.
+
+    Example:
+        >>> posterior([0.0, 4.6], 0.01).round(2)
+        array([0.01, 0.5 ])
+    """
+    from scipy.special import expit
+
+    return expit(np.asarray(llrs, dtype=np.float64) - bayes_threshold(prior))

@@ -1,0 +1,19 @@
+"""What is in a recording: net speech, signal-to-noise ratio, bandwidth, level, clipping, tones; and copies."""
+
+from balr_hf.quality.copies import Copy, find_copy
+from balr_hf.quality.gates import MIN_SPEECH, reason_to_refuse
+from balr_hf.quality.net_speech import speech_probabilities, speech_segments
+from balr_hf.quality.recording_quality import Measured, RecordingQuality, load_measured, measure_recording
+
+__all__ = [
+    "MIN_SPEECH",
+    "Copy",
+    "Measured",
+    "RecordingQuality",
+    "find_copy",
+    "load_measured",
+    "measure_recording",
+    "reason_to_refuse",
+    "speech_probabilities",
+    "speech_segments",
+]

@@ -1,0 +1,137 @@
+"""How sure a likelihood ratio is: what it would be with other speakers to calibrate on."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from balr_hf.errors import UserError
+from balr_hf.metrics.intervals import widening
+
+LOG10 = math.log(10)
+# Trials of each kind that the draws are fitted on; of more, as many are taken at random.
+MOST_TRIALS = 5_000
+# Newton steps at most: the objective is convex, and most draws converge in about six. Where nearly all trials are told
+# apart, whole steps overshoot, and are halved until the objective falls.
+STEPS, HALVINGS = 50, 12
+# Draws that are fitted together, which bounds the memory.
+TOGETHER = 50
+
+
+def calibration_draws(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    speakers: tuple[np.ndarray, np.ndarray],
+    slope: float,
+    offset: float,
+    unit: float,
+    draws: int = 1_000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Fit the calibration again on speakers drawn with replacement.
+
+    A different-speaker trial counts as often as both its speakers were drawn (the product), a same-speaker trial as
+    often as its speaker was. Each draw is fitted as [`fit_affine`] does; the draws are then spread by [`widening`].
+
+    Args:
+        scores (`(trials,)`): what the calibration was fitted on, before it.
+        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+        speakers: the names of the two sides' speakers, each `(trials,)`.
+        slope, offset (float): of the calibration itself.
+        unit (float): in which the scores are counted, as for [`fit_affine`].
+        draws (int): how many.
+        seed (int): of the draws.
+
+    Returns:
+        float64 `(draws, 2)`: what a calibrated LLR is to be multiplied by, and what is then to be added, to have the
+        LLR of each draw.
+
+    Raises:
+        UserError: fewer than two speakers.
+    """
+    labels = np.asarray(labels).astype(bool)
+    kept = _kept(labels, seed)
+    scores, labels = np.asarray(scores, dtype=np.float64)[kept] / unit, labels[kept]
+    names, codes = np.unique(np.concatenate([speakers[0][kept], speakers[1][kept]]), return_inverse=True)
+    if len(names) < 2:
+        raise UserError("an interval needs at least two speakers in the calibration")
+    enroll, test = codes[: len(scores)], codes[len(scores) :]
+    fitted = []
+    for drawn in _drawn(len(names), draws, seed, labels, enroll, test):
+        weights = np.where(labels, drawn[:, enroll], drawn[:, enroll] * drawn[:, test])
+        fitted.append(_weighted_logistic(scores, labels, weights, slope * unit, offset))
+    slopes, offsets = np.concatenate(fitted).T
+    scales = slopes / (slope * unit)
+    found = np.stack([scales, offsets - scales * offset], axis=1)
+    centre = found.mean(0)
+    return centre + widening(len(names)) * (found - centre)
+
+
+def llr_interval(llr: float, draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of a calibrated LLR by the draws of [`calibration_draws`], natural-log units."""
+    values = draws[:, 0] * llr + draws[:, 1]
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _kept(labels: np.ndarray, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    kinds = [np.flatnonzero(labels), np.flatnonzero(~labels)]
+    return np.sort(np.concatenate([k if len(k) <= MOST_TRIALS else rng.choice(k, MOST_TRIALS, False) for k in kinds]))
+
+
+def _drawn(
+    number: int, draws: int, seed: int, labels: np.ndarray, enroll: np.ndarray, test: np.ndarray
+) -> Iterator[np.ndarray]:
+    """How often each speaker was drawn, `(draws, speakers)`; draws that leave out a kind of trial are drawn anew."""
+    rng = np.random.default_rng(seed)
+    left = draws
+    while left:
+        rows: list[np.ndarray] = []
+        while len(rows) < min(TOGETHER, left):
+            drawn = np.bincount(rng.integers(number, size=number), minlength=number).astype(np.float64)
+            if (drawn[enroll[labels]] > 0).any() and (drawn[enroll[~labels]] * drawn[test[~labels]] > 0).any():
+                rows.append(drawn)
+        left -= len(rows)
+        yield np.stack(rows)
+
+
+def _weighted_logistic(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, slope: float, offset: float
+) -> np.ndarray:
+    """Slope and offset of each row of weights, `(draws, 2)`, by Newton's method from the calibration's own."""
+    from scipy.special import expit
+
+    same, different = weights[:, labels].sum(1), weights[:, ~labels].sum(1)
+    total = same + different
+    costs = weights * np.where(labels, (total / (2 * same))[:, None], (total / (2 * different))[:, None])
+    signs = np.where(labels, -1.0, 1.0)
+
+    def objective(slopes: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        losses = np.logaddexp(0, signs * (slopes[rows, None] * scores + offsets[rows, None]))
+        return (costs[rows] * losses).sum(1) + slopes[rows] ** 2 / 2
+
+    slopes, offsets = np.full(len(weights), slope), np.full(len(weights), offset)
+    value = objective(slopes, offsets, np.arange(len(weights)))
+    for _ in range(STEPS):
+        probabilities = expit(slopes[:, None] * scores + offsets[:, None])
+        residuals = costs * (probabilities - labels)
+        curvatures = costs * probabilities * (1 - probabilities)
+        gradient = residuals @ scores + slopes, residuals.sum(1)
+        a, b, c = curvatures @ scores**2 + 1, curvatures @ scores, curvatures.sum(1) + 1e-12
+        determinant = np.maximum(a * c - b * b, 1e-300)
+        steps = (c * gradient[0] - b * gradient[1]) / determinant, (a * gradient[1] - b * gradient[0]) / determinant
+        size, found = np.ones(len(weights)), value.copy()
+        left = np.arange(len(weights))
+        for _ in range(HALVINGS):
+            found[left] = objective(slopes - size * steps[0], offsets - size * steps[1], left)
+            left = left[~(found[left] <= value[left] + 1e-12 * (1 + value[left]))]
+            if not len(left):
+                break
+            size[left] /= 2
+        size[left], found[left] = 0, value[left]
+        slopes, offsets = slopes - size * steps[0], offsets - size * steps[1]
+        if (value - found <= 1e-12 * (1 + value)).all():
+            break
+        value = found
+    return np.stack([slopes, offsets], axis=1)

@@ -1,0 +1,62 @@
+"""Work on several items at once, on the threads that torch would otherwise use within one operation."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class _TorchThreads:
+    """Lends the number of threads that torch uses within one operation to calls that may overlap.
+
+    The number that is set last applies to every thread that uses torch for the first time after that. So the first of
+    the calls that run together reads the number, and every call restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._number = 1
+
+    @contextmanager
+    def lent(self) -> Iterator[int]:
+        """Yield the number of threads to share out, and restore it after the block, whatever was set within."""
+        with self._lock:
+            if not self._calls:
+                self._number = torch.get_num_threads()
+            self._calls += 1
+        try:
+            yield self._number
+        finally:
+            with self._lock:
+                self._calls -= 1
+                _set_threads(self._number)
+
+
+def _set_threads(number: int) -> None:
+    """Set how many threads torch uses within one operation, of this thread and of threads that are new to torch."""
+    torch.get_num_threads()  # the first call in a thread adopts what any thread set last, so it comes before
+    torch.set_num_threads(number)
+
+
+_TORCH_THREADS = _TorchThreads()
+
+
+def on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Map a function over items on several threads, which share out the threads that torch uses within an operation.
+
+    Whole recordings side by side keep the cores busier than one recording after another, each operation shared out.
+    Calls from several threads may overlap: afterwards torch has the number of threads that it had before the first.
+    """
+    if len(items) < 2:
+        return [function(item) for item in items]
+    with _TORCH_THREADS.lent() as threads:
+        workers = min(threads, len(items))
+        with ThreadPoolExecutor(workers, initializer=_set_threads, initargs=(threads // workers,)) as pool:
+            return list(pool.map(function, items))

@@ -1,0 +1,94 @@
+"""How often intervals contain the true value: those of metrics, and that of a case's LR, in simulations.
+
+Scores are those of a Gaussian model of voices in several dimensions, whose LRs are known, made a little wrong in scale
+and offset. The true value is the mean of three sets of 1,200 speakers.
+
+Usage:
+    python benchmarks/coverage.py                   # about 10 minutes on 2 cores
+    python benchmarks/coverage.py --simulations 20  # to see that it works
+"""
+
+import argparse
+
+import numpy as np
+from measuring import table
+
+from balr_hf.metrics import bootstrap_intervals, compute_metrics
+from balr_hf.metrics.intervals import WITH_INTERVALS
+from balr_hf.scoring.calibration import fit_affine
+from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval
+
+# Name of the system -> dimensions, and the spread of speakers over that of one speaker's recordings.
+SYSTEMS = {"good": (8, 1.6), "middling": (6, 1.1)}
+# Most trials of each kind that are used of a large set.
+MOST = 200_000
+
+
+def trials(speakers: int, recordings: int, system: str, seed: int) -> tuple[np.ndarray, ...]:
+    """Simulate `(llrs, labels, enroll, test)` of all pairs of recordings."""
+    rng, (size, spread) = np.random.default_rng([seed, speakers]), SYSTEMS[system]
+    speaker = np.repeat(np.arange(speakers), recordings)
+    voices = np.repeat(rng.normal(size=(speakers, size)) * spread, recordings, axis=0)
+    x = voices + rng.normal(size=(len(speaker), size))
+    a, b = np.triu_indices(len(speaker), 1)
+    same = speaker[a] == speaker[b]
+    kinds = [np.flatnonzero(same), np.flatnonzero(~same)]
+    kept = np.concatenate([kind if len(kind) <= MOST else rng.choice(kind, MOST, replace=False) for kind in kinds])
+    a, b = a[kept], b[kept]
+    variance = spread**2
+    constant = size * (np.log(variance + 1) - 0.5 * np.log(2 * variance + 1))
+    apart, together = np.square(x[a] - x[b]).sum(1), np.square(x[a] + x[b]).sum(1)
+    alone = (np.square(x[a]).sum(1) + np.square(x[b]).sum(1)) / (variance + 1)
+    llrs = constant - apart / 4 - together / (4 * (2 * variance + 1)) + alone / 2
+    return 0.8 * llrs + 0.2, same[kept], speaker[a].astype(str), speaker[b].astype(str)
+
+
+def metrics(simulations: int, draws: int) -> None:
+    """Measure the coverage of the metrics' intervals."""
+    rows = []
+    for system in SYSTEMS:
+        large = [compute_metrics(*trials(1_200, 4, system, seed)[:2]) for seed in range(3)]
+        truth = {name: float(np.mean([one[name] for one in large])) for name in WITH_INTERVALS}
+        for speakers in (10, 30, 100):
+            inside = dict.fromkeys(WITH_INTERVALS, 0)
+            for seed in range(simulations):
+                found = bootstrap_intervals(*trials(speakers, 4, system, 100 + seed), resamples=draws, seed=seed)
+                for name, (low, high) in found.items():
+                    inside[name] += low <= truth[name] <= high
+            shares = [f"{inside[name] / simulations:.0%}" for name in WITH_INTERVALS]
+            rows.append([f"{system} (EER {truth['eer']:.0%})", speakers, *shares])
+    title = f"Coverage of 95 % intervals of metrics: {simulations} simulations, {draws} draws each"
+    table(title, ["system", "speakers", *WITH_INTERVALS], rows)
+
+
+def ratios(simulations: int, draws: int) -> None:
+    """Measure the coverage of the interval of an LR that a large calibration gives."""
+    rows, values = [], np.array([-6.0, -3.0, 0.0, 2.0, 4.0])
+    for system in SYSTEMS:
+        large = [fit_affine(*trials(1_200, 4, system, seed)[:2]) for seed in range(3)]
+        slope, offset = np.mean(large, axis=0)
+        for speakers in (10, 20, 30, 100):
+            inside = np.zeros(len(values))
+            for seed in range(simulations):
+                scores, labels, *sides = trials(speakers, 4, system, 100 + seed)
+                small = fit_affine(scores, labels)
+                made = calibration_draws(scores, labels, (sides[0], sides[1]), *small, LOG10, draws, seed)
+                for number, truth in enumerate(values):
+                    low, high = llr_interval(small[0] * (truth - offset) / slope + small[1], made)
+                    inside[number] += low <= truth <= high
+            rows.append([system, speakers, *(f"{share:.0%}" for share in inside / simulations)])
+    title = f"Coverage of the 95 % interval of an LR: {simulations} simulated calibrations, {draws} draws each"
+    table(title, ["system", "speakers", *(f"ln LR {value:g}" for value in values)], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--simulations", type=int, default=200)
+    parser.add_argument("--draws", type=int, default=200)
+    arguments = parser.parse_args()
+    ratios(arguments.simulations, arguments.draws)
+    metrics(arguments.simulations, arguments.draws)
+
+
+if __name__ == "__main__":
+    main()

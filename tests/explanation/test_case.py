@@ -1,0 +1,50 @@
+"""What a report says of the case and of how its result was computed."""
+
+import hashlib
+
+import pytest
+
+from balr_hf.errors import UserError
+from balr_hf.explanation.case import computation, read_case, recording_files
+
+
+def test_case_file_becomes_rows(tmp_path):
+    path = tmp_path / "case.yaml"
+    path.write_text("case: 2026-17\nexaminer: A. Example\npropositions: [Mr X speaks, another man speaks]\n")
+    assert read_case(path) == (
+        ("Case", "2026-17"),
+        ("Examiner", "A. Example"),
+        ("Propositions of the case", "Mr X speaks; another man speaks"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("case: [", "cannot be read"),
+        ("- one\n- two\n", "has no keys"),
+        ("case: 1\njudge: B\n", "unknown keys judge: expected case, examiner"),
+        ("!!python/object/apply:os.system ['true']", "cannot be read"),
+    ],
+)
+def test_bad_case_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "case.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_case(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_case(tmp_path / "missing.yaml")
+
+
+def test_recordings_are_named_with_format_and_digest(sample):
+    path = sample / "espeak01" / "espeak01-01.opus"
+    ((name, text), *others) = recording_files([[("a", path)], [("b", path)]])
+    assert name == "Recording of A" and "opus, 48000 Hz, 1 channel" in text and len(others) == 1
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in text
+
+
+def test_computation_names_models_versions_and_the_time_with_its_zone(tiny_embedder):
+    rows = dict(computation({"Embedder": tiny_embedder}))
+    assert "wespeaker-tiny, weights " in rows["Embedder"]
+    assert "balr_hf " in rows["Software"] and "silero-vad " in rows["Software"] and "Python 3" in rows["Software"]
+    assert rows["Date"][10] == " " and rows["Date"].endswith(")") and rows["Command"]

@@ -1,0 +1,88 @@
+"""The same recording twice is recognised, and two recordings of one voice are not taken for it."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+from scipy.signal import resample_poly
+
+from balr_hf.audio import load_audio
+from balr_hf.quality.copies import find_copy, shared_recordings
+
+
+def coded(samples: np.ndarray, codec: str, container: str, bit_rate: int) -> np.ndarray:
+    """The samples after a lossy coder."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as file:
+        stream = file.add_stream(codec, rate=16_000, layout="mono")
+        stream.bit_rate = bit_rate
+        frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16_000
+        fifo = av.AudioFifo()
+        for part in av.AudioResampler(format=stream.codec_context.format.name, layout="mono", rate=16_000).resample(
+            frame
+        ):
+            fifo.write(part)
+        while fifo.samples:
+            part = fifo.read(stream.codec_context.frame_size or 1_024, partial=True)
+            part.pts = None
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+    return load_audio(buffer.getvalue())
+
+
+@pytest.fixture(scope="session")
+def recording(sentences) -> np.ndarray:
+    return np.concatenate(sentences[:3])
+
+
+def test_equal_samples_are_the_same_recording(recording):
+    copy = find_copy(recording, recording.copy())
+    assert copy.exact and "sample for sample" in copy.describe()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda x: x * 0.01, id="level"),
+        pytest.param(lambda x: -x, id="polarity"),
+        pytest.param(lambda x: np.round(x * 127) / 127, id="8 bits"),
+        pytest.param(lambda x: resample_poly(resample_poly(x, 1, 2), 2, 1), id="8 kHz"),
+        pytest.param(lambda x: coded(x, "libmp3lame", "mp3", 16_000), id="mp3"),
+        pytest.param(lambda x: coded(x, "libopus", "ogg", 12_000), id="opus"),
+        pytest.param(lambda x: x + np.random.default_rng(0).normal(size=len(x)) * x.std() * 0.3, id="noise"),
+        pytest.param(lambda x: np.clip(x * 5, -0.9, 0.9), id="clipped"),
+    ],
+)
+def test_a_copy_is_recognised(recording, change):
+    copy = find_copy(recording, change(recording).astype(np.float32))
+    assert copy is not None and copy.whole and not copy.exact
+    assert "another format or at another level" in copy.describe()
+
+
+def test_an_excerpt_is_recognised_and_its_place_is_told(recording):
+    excerpt = recording[24_000:64_000] * np.float32(0.2)
+    for a, b in ((recording, excerpt), (excerpt, recording)):
+        copy = find_copy(a, b)
+        assert copy.share == 1 and copy.offset == pytest.approx(1.5, abs=0.01)
+        assert "excerpt" in copy.describe() and "1.5 s" in copy.describe()
+
+
+def test_a_recording_that_shares_a_part_is_recognised(sentences):
+    a, b = np.concatenate(sentences[:2]), np.concatenate([sentences[2], sentences[1], sentences[3]])
+    copy = find_copy(a, b)
+    assert copy is not None and not copy.whole and 0.2 < copy.share < 0.9 and "share" in copy.describe()
+
+
+def test_other_recordings_of_one_voice_are_no_copies(sentences):
+    assert not shared_recordings(sentences[:2], sentences[2:])
+    found = shared_recordings(sentences[:1], [sentences[2], sentences[0]])
+    assert [pair[:2] for pair in found] == [(0, 1)]
+
+
+def test_noise_silence_and_short_recordings_are_no_copies(rng, recording):
+    noise = rng.normal(size=(2, 48_000)).astype(np.float32)
+    assert find_copy(*noise) is None
+    assert find_copy(np.zeros(16_000, np.float32), noise[0]) is None
+    assert find_copy(recording[:100], recording) is None

@@ -1,0 +1,170 @@
+"""Measures of recordings whose truth is known by how they were made."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import firwin, resample_poly
+
+from balr_hf.quality import measure_recording, speech_probabilities, speech_segments
+from balr_hf.quality.bandwidth import bandwidth
+from balr_hf.quality.clipping import clipping
+from balr_hf.quality.level import LEAST, level, peak
+from balr_hf.quality.net_speech import net_speech
+from balr_hf.quality.snr import wada_snr
+from balr_hf.quality.tone import dominant_tone
+
+RATE = 16_000
+
+
+def tone(frequency: float, seconds: float, amplitude: float = 0.3) -> np.ndarray:
+    return (amplitude * np.sin(2 * np.pi * frequency * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def low_passed(samples: np.ndarray, frequency: float) -> np.ndarray:
+    return np.convolve(samples, firwin(1_001, frequency, fs=RATE), mode="same").astype(np.float32)
+
+
+def test_probabilities_are_those_of_silero_vad(paused):
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    model = torch.jit.load(str(Path(find_spec("silero_vad").origin).parent / "data" / "silero_vad.jit"))
+    samples = torch.from_numpy(paused[: 512 * 200])
+    expected = torch.stack([model(frame, RATE)[0, 0] for frame in samples.split(512)])
+    np.testing.assert_allclose(speech_probabilities(paused[: 512 * 200]), expected.detach().numpy(), atol=1e-5)
+
+
+def test_speech_is_found_where_it_is_and_nowhere_else(sentences, paused):
+    segments = speech_segments(paused)
+    truth = sum(len(sentence) for sentence in sentences) / RATE
+    assert net_speech(segments) == pytest.approx(truth, rel=0.1)
+    marked = np.zeros(len(paused), dtype=bool)
+    for start, end in segments:
+        marked[round(start * RATE) : round(end * RATE)] = True
+    assert np.mean(paused[marked] == 0) < 0.05 and np.square(paused[~marked]).sum() < 0.02 * np.square(paused).sum()
+
+
+def test_measuring_leaves_torchs_threads_as_they_are(sentences):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        measure_recording(sentences[0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_net_speech_does_not_depend_on_the_level(paused):
+    seconds = [net_speech(speech_segments(paused * np.float32(10 ** (-down / 20)))) for down in (0, 20, 40, 60)]
+    np.testing.assert_allclose(seconds, seconds[0], rtol=0.05)
+
+
+@pytest.mark.parametrize("decibels", [0, 10, 20, 30])
+def test_snr_is_what_was_mixed(paused, rng, decibels):
+    speech = paused[paused != 0]
+    noise = rng.normal(size=len(paused)) * speech.std() * 10 ** (-decibels / 20)
+    quality, _ = measure_recording((paused + noise).astype(np.float32))
+    assert quality.snr_method == "pauses"
+    assert quality.snr == pytest.approx(decibels, abs=1.5)
+
+
+def test_snr_is_not_ruled_by_a_click_in_a_pause(paused, rng):
+    noisy = paused + rng.normal(size=len(paused)) * 0.0005
+    clicked = noisy.copy()
+    clicked[8_000:8_200] = 0.9 * (-1) ** np.arange(200)
+    quality, _ = measure_recording(noisy.astype(np.float32))
+    with_click, _ = measure_recording(clicked.astype(np.float32))
+    assert with_click.snr == pytest.approx(quality.snr, abs=1)
+
+
+@pytest.mark.parametrize("decibels", [-5, 0, 5, 10, 15, 20, 30, 40])
+def test_wada_knows_the_distributions_that_it_is_made_for(rng, decibels):
+    """Amplitudes of a gamma distribution of shape 0.4, as Kim and Stern assume of speech, and normal noise."""
+    speech = rng.gamma(0.4, size=2_000_000) * rng.choice([-1, 1], size=2_000_000)
+    noise = rng.normal(size=speech.size) * np.sqrt(np.mean(speech**2)) * 10 ** (-decibels / 20)
+    assert wada_snr(speech + noise) == pytest.approx(decibels, abs=0.7)
+
+
+def test_speech_without_pauses_has_a_rough_snr(sentences):
+    joined = np.concatenate([s[np.abs(s) > 0.001] for s in sentences])
+    quality, _ = measure_recording(joined.astype(np.float32))
+    assert quality.snr_method == "wada" and -20 <= quality.snr <= 60
+
+
+@pytest.mark.parametrize("frequency", [2_500, 3_400, 4_000, 5_500, 7_000])
+def test_bandwidth_is_where_the_recording_was_cut(paused, rng, frequency):
+    full = paused[paused != 0] + rng.normal(size=(paused != 0).sum()) * 0.0005
+    assert bandwidth(low_passed(full.astype(np.float32), frequency)) == pytest.approx(frequency, abs=250)
+
+
+def test_bandwidth_of_a_telephone_is_that_of_its_8_khz(paused):
+    speech = paused[paused != 0]
+    telephone = resample_poly(resample_poly(speech, 1, 2), 2, 1).astype(np.float32)
+    assert bandwidth(telephone) == pytest.approx(3_900, abs=250)
+
+
+@pytest.mark.parametrize("decibels", [0, 10, 20, 40])
+def test_noise_does_not_pass_for_a_narrow_band(paused, rng, decibels):
+    speech = paused[paused != 0]
+    noisy = speech + rng.normal(size=len(speech)) * speech.std() * 10 ** (-decibels / 20)
+    assert bandwidth(noisy.astype(np.float32)) >= 7_500
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1])
+def test_clipping_is_the_share_that_was_clipped(rng, share):
+    samples = np.convolve(rng.normal(size=400_000), np.hanning(41), mode="same")  # no sample stands alone at a top
+    limit = np.quantile(np.abs(samples), 1 - share)
+    assert clipping(np.clip(samples, -limit, limit).astype(np.float32)) == pytest.approx(share, rel=0.1)
+    assert clipping(samples.astype(np.float32)) < 1e-5
+
+
+def test_loud_and_quiet_recordings_are_not_clipped(paused):
+    for factor in (1.0, 0.01):
+        sixteen_bits = np.round(paused * factor * 32_768) / 32_768
+        assert clipping(sixteen_bits.astype(np.float32)) < 1e-3
+    assert clipping(tone(100, 2, 0.9)) == 0
+    assert clipping(np.zeros(100, dtype=np.float32)) == 0
+
+
+@pytest.mark.parametrize(("frequency", "below"), [(50, 10), (60, 20), (440, 10), (1_000, 20), (3_000, 25)])
+def test_tone_is_found_under_speech(paused, frequency, below):
+    amplitude = np.sqrt(2) * paused.std() * 10 ** (-below / 20)
+    mixed = paused + tone(frequency, len(paused) / RATE, amplitude)
+    found, share = dominant_tone(mixed)
+    assert found == pytest.approx(frequency, abs=2)
+    truth = amplitude**2 / 2 / mixed.var()
+    assert share == pytest.approx(truth, rel=0.4)
+
+
+def test_noise_and_speech_are_no_tones(paused, rng):
+    assert dominant_tone(rng.normal(size=80_000).astype(np.float32)) == (None, 0.0)
+    assert dominant_tone(paused) == (None, 0.0)
+
+
+def test_level_peak_and_dc_offset(rng):
+    sine = tone(440, 1, 0.5)
+    assert level(sine) == pytest.approx(-9.03, abs=0.01) and peak(sine) == pytest.approx(-6.02, abs=0.01)
+    assert level(np.zeros(10, dtype=np.float32)) == LEAST
+    quality, _ = measure_recording(sine + np.float32(0.1))
+    assert quality.dc_offset == pytest.approx(0.1, abs=1e-3) and quality.level == pytest.approx(-9.03, abs=0.01)
+
+
+def test_clipping_and_peak_are_measured_before_resampling(sentences):
+    original = resample_poly(sentences[0], 3, 1)
+    original = np.clip(original, -0.3 * original.max(), 0.3 * original.max()).astype(np.float32)
+    samples = resample_poly(original, 1, 3).astype(np.float32)
+    quality, _ = measure_recording(samples, original, 48_000)
+    assert quality.clipping == pytest.approx(clipping(original)) and quality.clipping > 0.005
+    assert quality.sampling_rate == 48_000 and quality.duration == pytest.approx(len(samples) / RATE, abs=0.01)
+
+
+def test_shortest_recordings_are_measured():
+    for length in (1, 100, 511, 512, 513, 1_024):
+        quality, segments = measure_recording(np.full(length, 0.1, dtype=np.float32))
+        assert quality.net_speech == 0 and segments == [] and quality.snr is None and quality.bandwidth is None
+
+
+def test_description_names_what_is_unusual(paused, rng):
+    quality, _ = measure_recording(np.clip(paused * 8, -0.9, 0.9) + 0.05 + tone(50, len(paused) / RATE, 0.05))
+    said = quality.describe()
+    assert "clipped" in said and "tone of 50 Hz" in said and "DC offset +5" in said

@@ -1,0 +1,77 @@
+"""How sure a calibrated likelihood ratio is."""
+
+import numpy as np
+import pytest
+
+from balr_hf.errors import UserError
+from balr_hf.scoring.calibration import fit_affine
+from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval, widening
+
+
+def trials(speakers: int, recordings: int, seed: int):
+    """Scores of all pairs of recordings, labels, and the two sides' speakers."""
+    rng = np.random.default_rng(seed)
+    speaker = np.repeat(np.arange(speakers), recordings)
+    place = np.repeat(rng.normal(size=(speakers, 6)) * 1.2, recordings, axis=0) + rng.normal(size=(len(speaker), 6))
+    a, b = np.triu_indices(len(speaker), 1)
+    scores = 0.1 * np.square(place[a] + place[b]).sum(1) - 0.8 * np.square(place[a] - place[b]).sum(1)
+    return scores, speaker[a] == speaker[b], (speaker[a].astype(str), speaker[b].astype(str))
+
+
+def test_a_draw_of_every_speaker_once_is_the_calibration_itself(monkeypatch):
+    scores, labels, speakers = trials(12, 4, seed=0)
+    slope, offset = fit_affine(scores, labels)
+    whole = np.ones(12)
+    monkeypatch.setattr("numpy.bincount", lambda *args, **kwargs: whole)
+    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=3)
+    np.testing.assert_allclose(draws, [[1, 0]] * 3, atol=1e-4)
+
+
+@pytest.mark.parametrize("spread", [1.0, 10.0], ids="scores times {}".format)
+def test_a_draw_is_what_logistic_calibration_gives_on_it(spread):
+    scores, labels, speakers = trials(6, 3, seed=1)
+    scores = spread * np.where(labels, scores + (spread - 1), scores)  # the last tells them apart
+    slope, offset = fit_affine(scores, labels)
+    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=1, seed=5)
+    rng = np.random.default_rng(5)
+    times = np.bincount(rng.integers(6, size=6), minlength=6)
+    a, b = (side.astype(int) for side in speakers)
+    repeated = np.repeat(np.arange(len(scores)), np.where(labels, times[a], times[a] * times[b]))
+    expected = fit_affine(scores[repeated], labels[repeated])
+    found = draws[0, 0] * slope, draws[0, 0] * offset + draws[0, 1]  # a single draw is its own centre
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_value_of_a_large_calibration():
+    """benchmarks/coverage.py measures this with more simulations and at more values."""
+    scores, labels, _ = trials(150, 8, seed=99)
+    large = fit_affine(scores, labels)
+    covered = np.zeros(3)
+    for seed in range(60):
+        scores, labels, speakers = trials(20, 4, seed)
+        slope, offset = fit_affine(scores, labels)
+        draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=200, seed=seed)
+        for number, truth in enumerate((-4.0, 0.0, 3.0)):
+            low, high = llr_interval(slope * (truth - large[1]) / large[0] + offset, draws)
+            covered[number] += low <= truth <= high
+    assert (covered / 60 >= 0.85).all() and (covered / 60).mean() <= 0.99
+
+
+def test_intervals_are_reproducible_and_narrow_with_more_speakers():
+    widths = []
+    for number in (10, 40, 160):
+        scores, labels, speakers = trials(number, 3, seed=2)
+        slope, offset = fit_affine(scores, labels)
+        made = [calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=100, seed=0) for _ in range(2)]
+        np.testing.assert_array_equal(*made)
+        low, high = llr_interval(3.0, made[0])
+        assert low < high
+        widths.append(high - low)
+    assert widths[0] > widths[1] > widths[2]
+
+
+def test_one_speaker_gives_no_interval():
+    with pytest.raises(UserError, match="two speakers"):
+        calibration_draws(np.arange(4.0), np.array([1, 0, 1, 0]), (np.array(["a"] * 4),) * 2, 1.0, 0.0, 1.0)
+    assert widening(20) == pytest.approx(1.096, abs=0.001) and widening(1000) == pytest.approx(1, abs=0.01)

@@ -1,0 +1,122 @@
+"""What lies outside the populations that a likelihood ratio rests on is named, and beyond limits nothing is said."""
+
+import datasets
+import numpy as np
+import pytest
+
+from balr_hf.data.quality import add_quality_column
+from balr_hf.domain import (
+    Limits,
+    Side,
+    describe_in_words,
+    describe_population,
+    deviations,
+    log_probabilities,
+)
+from balr_hf.errors import ConfigError
+from balr_hf.quality import RecordingQuality
+
+
+def quality(**changes):
+    usual = {
+        **{"duration": 8.0, "net_speech": 6.0, "level": -25.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"},
+        **{"bandwidth": 8000.0, "clipping": 0.0, "tone": None, "tone_share": 0.0, "dc_offset": 0.0},
+        "sampling_rate": 16000,
+    }
+    return RecordingQuality(**{**usual, **changes}).to_dict()
+
+
+@pytest.fixture
+def population():
+    """100 recordings of 10 speakers, with 4 to 10 s of speech and an SNR of 20 to 40 dB."""
+    names = [f"r{n}" for n in range(100)]
+    sexes = ["f" if n < 50 else "m" for n in range(100)]
+    dataset = datasets.Dataset.from_dict({"id": names, "speaker": [f"s{n // 10}" for n in range(100)], "sex": sexes})
+    spread = np.linspace(0, 1, 100)
+    known = {n: quality(net_speech=4 + 6 * x, snr=20 + 20 * x) for n, x in zip(names, spread, strict=True)}
+    return describe_population(add_quality_column(dataset, known), [[name] for name in names])
+
+
+def test_population_is_described_in_numbers_and_words(population):
+    assert population["recordings"] == 100 and population["speakers"] == 10 and population["measured"] == 100
+    assert population["counts"] == {"sex": {"f": 50, "m": 50}} and population["recordings_a_side"] == [1, 1]
+    assert population["measures"]["net_speech"][0] == 4 and population["measures"]["net_speech"][-1] == 10
+    words = describe_in_words(population)
+    assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words and "50 f, 50 m" in words
+
+
+def test_case_inside_has_no_deviation(population):
+    assert deviations([Side(1, [quality()]), Side(1, [quality(net_speech=4.5, snr=22.0)])], population, None) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "measure", "is_beyond", "text"),
+    [
+        ({"net_speech": 1.2}, "net_speech", True, "B has 1.2 s of speech; the calibration has 4.1 to 9.9 s."),
+        ({"net_speech": 3.5}, "net_speech", False, "B has 3.5 s of speech"),
+        ({"net_speech": 60.0}, "net_speech", True, "B has 60.0 s of speech"),
+        ({"snr": 8.0}, "snr", True, "B has an SNR of 8 dB; the calibration has 20 to 40 dB."),
+        ({"snr": 19.0}, "snr", False, "B has an SNR of 19 dB"),
+        ({"bandwidth": 3500.0}, "bandwidth", True, "B has a bandwidth of 3.5 kHz"),
+        ({"clipping": 0.05}, "clipping", True, "B has 5.0% of its samples clipped"),
+        ({"tone_share": 0.02}, "tone_share", False, "B has 2.0% of its power in a steady tone"),
+    ],
+)
+def test_what_lies_outside_is_named(population, changes, measure, is_beyond, text):
+    (found,) = deviations([Side(1, [quality()]), Side(1, [quality(**changes)])], population, None)
+    assert (found.side, found.measure, found.is_beyond) == ("B", measure, is_beyond)
+    assert text in found.text
+
+
+def test_worst_recording_of_a_side_counts(population):
+    sides = [Side(1, [quality()]), Side(1, [quality(), quality(snr=5.0), quality(snr=15.0)])]
+    (found,) = deviations(sides, population, None)
+    assert found.value == 5
+
+
+def test_other_numbers_of_recordings_are_named(population):
+    five = Side(5, [quality()] * 5)
+    found = deviations([five, five], population, None)
+    assert [one.text for one in found] == [f"{s} is 5 recordings; calibrated with 1 a side." for s in "AB"]
+    assert all(one.is_beyond for one in found)
+    assert not any(one.is_beyond for one in deviations([five, five], population, None, Limits(recordings=4)))
+
+
+def test_limits_can_be_set(population):
+    case = [Side(1, [quality(snr=8.0)]), Side(1, [quality()])]
+    assert deviations(case, population, None)[0].is_beyond
+    assert not deviations(case, population, None, Limits.parse("snr=15"))[0].is_beyond
+    assert Limits.parse("") == Limits()
+
+
+@pytest.mark.parametrize("text", ["snr", "snr=loud", "loudness=3", "snr=-1", "net_speech=0.5", "snr=nan"])
+def test_bad_limits_are_refused(text):
+    with pytest.raises(ConfigError, match="limits"):
+        Limits.parse(text)
+
+
+def test_improbable_attributes_are_named():
+    rng = np.random.default_rng(0)
+    activation = rng.beta(2, 2, 400)
+    bits = rng.random((200, 400)) < activation
+    dataset = datasets.Dataset.from_dict({"id": [str(n) for n in range(200)]})
+    logs = log_probabilities(bits, activation, 50)
+    reference = describe_population(dataset, log_probabilities=logs)
+    usual, odd = float(np.median(logs)), float(log_probabilities(bits[:1] ^ True, activation, 50)[0])
+    assert deviations([Side(1, (), usual), Side(1, (), usual)], None, reference) == []
+    (found,) = deviations([Side(1, (), usual), Side(1, (), odd)], None, reference)
+    assert found.is_beyond and "B's attributes are less probable" in found.text
+
+
+def test_log_probability_is_that_of_independent_attributes():
+    activation = np.array([0.0, 0.25, 1.0])
+    rates = (activation * 4 + 0.5) / 5
+    expected = np.log(rates[0]) + np.log(1 - rates[1]) + np.log(rates[2])
+    assert log_probabilities(np.array([[True, False, True]]), activation, 4)[0] == pytest.approx(expected)
+
+
+def test_what_was_not_measured_is_not_compared(population):
+    assert deviations([Side(1), Side(1)], population, None) == []
+    unmeasured = describe_population(datasets.Dataset.from_dict({"id": ["a", "b"]}))
+    assert unmeasured["measures"] == {} and "was not measured" in describe_in_words(unmeasured)
+    assert deviations([Side(1, [quality(snr=0.0)])] * 2, unmeasured, None) == []
