@@ -19,6 +19,7 @@ MEANING = {
     "speaker": "name of the speaker",
     "embedding": "speaker embedding",
     "ba": "binary attributes",
+    "recording_quality": "what was measured of the recording: speech, level, SNR, bandwidth, clipping, tones",
 }
 
 
@@ -63,6 +64,8 @@ def dataset_card(
 
 def _type(feature: FeatureType) -> str:
     """The type of a column, e.g. `float32 (256)`."""
+    if isinstance(feature, dict):
+        return f"struct ({len(feature)})"
     length = getattr(feature, "length", None)
     inner = getattr(getattr(feature, "feature", None), "dtype", None)
     return f"{inner} ({length})" if length and inner else str(getattr(feature, "dtype", type(feature).__name__))

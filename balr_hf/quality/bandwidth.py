@@ -11,6 +11,8 @@ BAND, SIZE = 125.0, 1_024
 FALL, FALL_WITHIN = 15.0, 750.0
 # Hz: where an edge is looked for from. Below, the spectrum of speech itself may fall as steeply.
 LOWEST = 1_500.0
+# Windows that are transformed together, which bounds the memory that a long recording takes.
+TOGETHER = 2_048
 # Decibels below the strongest band of the first kilohertz: what is weaker is what coders and converters leave.
 RESIDUE = 75.0
 
@@ -54,6 +56,8 @@ def edge(levels: np.ndarray) -> float:
 def long_term_levels(samples: np.ndarray) -> np.ndarray:
     """Mean levels in bands of 125 Hz, in dB: float64 `(64,)`."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[:: SIZE // 2]
-    power = (np.abs(np.fft.rfft(frames * np.hanning(SIZE).astype(np.float32))) ** 2).mean(0)
-    bands = power[1:].reshape(-1, round(BAND * SIZE / SAMPLING_RATE)).mean(1, dtype=np.float64)
+    window, power = np.hanning(SIZE).astype(np.float32), np.zeros(SIZE // 2 + 1)
+    for start in range(0, len(frames), TOGETHER):
+        power += (np.abs(np.fft.rfft(frames[start : start + TOGETHER] * window)) ** 2).sum(0, dtype=np.float64)
+    bands = power[1:].reshape(-1, round(BAND * SIZE / SAMPLING_RATE)).mean(1) / len(frames)
     return 10 * np.log10(bands + 1e-20)

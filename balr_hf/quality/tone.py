@@ -10,6 +10,8 @@ SIZE = 8_192
 NEIGHBOURS, PROMINENCE = 40, 15.0
 # The share of half seconds in which a line may be weaker than reported: speech comes and goes, a tone does not.
 WEAKER = 0.2
+# Windows that are looked at: of recordings of more than about 8 minutes, only so many, evenly spread.
+MOST_FRAMES = 2_000
 # Bins on either side of its highest one that a line leaks into.
 LEAK = 2
 # Hz: below is rumble. Seconds: in less, a sung vowel is as steady as a tone. Share of the power: less is inaudible.
@@ -29,6 +31,7 @@ def dominant_tone(samples: np.ndarray) -> tuple[float | None, float]:
     if len(samples) < SHORTEST * SAMPLING_RATE:
         return None, 0.0
     frames = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[:: SIZE // 2]
+    frames = frames[:: -(-len(frames) // MOST_FRAMES)]
     power = np.abs(np.fft.rfft(frames * np.hanning(SIZE).astype(np.float32))) ** 2
     total = float(power.mean(0).sum())
     steady = np.quantile(power, WEAKER, axis=0)
