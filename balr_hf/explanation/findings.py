@@ -147,6 +147,11 @@ class Findings:
         return self.calibration is not None
 
     @property
+    def validation(self) -> dict[str, Any] | None:
+        """How the calibration does on speakers that it was not fitted on; None where that is not known."""
+        return None if self.calibration is None else self.calibration.get("validation")
+
+    @property
     def is_llr(self) -> bool:
         """Whether the terms are log-likelihood ratios, rather than parts of a similarity."""
         return self.is_calibrated or not self.similarity
@@ -335,6 +340,18 @@ class Findings:
             self.term_unit,
         )
 
+    def tippett(self) -> Figure | None:
+        """The Tippett plot of the calibration's validation with this case marked; None where there is none."""
+        from balr_hf.figures.performance import tippett
+
+        if self.validation is None or self.calibration is None:
+            return None
+        kinds = self.validation["same_speaker"], self.validation["different_speaker"]
+        labels = np.repeat([True, False], [len(kind) for kind in kinds])
+        note = f"{describe_amount(self.calibration)}, cross-validated by speaker"
+        system = {self.calibration["method"]: np.concatenate(kinds)}
+        return tippett(system, labels, note=note, case=self.unbounded_llr)
+
     def tables(self, top: int = 10) -> list[tuple[str, list[AttributeEvidence]]]:
         """The attributes of [`strongest`], each list with its heading."""
         return list(zip((FOR_SAME, FOR_DIFFERENT), self.strongest(top), strict=True))
@@ -451,6 +468,9 @@ class Findings:
         rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))
         if self.calibration is not None and self.calibration.get("domain"):
             rows.append(("Calibrated on", describe_in_words(self.calibration["domain"])))
+        if self.validation is not None:
+            figures = f"EER {self.validation['eer']:.1%}, Cllr {self.validation['cllr']:.2f}"
+            rows.append(("Validation", f"{figures} on its own trials, cross-validated by speaker"))
         if self.bounds is not None:
             rows.append(
                 ("Bounds", f"LR {ratio(self.bounds[0])} to {ratio(self.bounds[1])} (ELUB, Vergeer et al., 2016)")

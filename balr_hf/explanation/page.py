@@ -17,11 +17,13 @@ def page(findings: Findings, top: int = 10) -> str:
         top (int): how many attributes for the same speaker the tables and the figure show, and how many for different
             speakers; a table that unfolds shows all of them.
     """
+    tippett = findings.tippett()
     template = html_environment("balr_hf.explanation").get_template("page.html.jinja")
     return template.render(
         findings=findings,
         top=top,
         figure=Markup(figure_svg(findings.figure(top))),
+        tippett=None if tippett is None else Markup(figure_svg(tippett)),
         wording=wording,
         verbal_scale=verbal_scale,
         version=__version__,

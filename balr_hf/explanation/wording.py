@@ -23,6 +23,11 @@ THE_PROPOSITIONS = "Propositions"
 THE_LIMITS = "Limits"
 THE_SCALE = "Verbal scale"
 THE_METHOD = "How it was found"
+THE_VALIDATION = "How well the system does"
+VALIDATION = (
+    "Likelihood ratios of the calibration's own trials, each calibrated on other speakers (cross-validated). "
+    "The dashed line is this case."
+)
 
 # Headings of the columns of a table of attributes. The second is the unit of the terms.
 COLUMNS = ("attribute", "{unit}", "A", "B")

@@ -13,6 +13,7 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,8 @@ class Calibration:
             for, see [`elub`]; None where there were too few speakers to tell.
         draws (float64 array `(draws, 2)`, *optional*): what other speakers would have made of it, see
             [`calibration_draws`]; None where the speakers are unknown.
+        validation (dict, *optional*): what to expect of new speakers, see [`validated`]; None where there were too few
+            speakers to tell.
 
     Inputs:
         `apply` takes raw scores of shape `(trials,)` (affine), or terms of shape `(trials, attributes)`.
@@ -88,6 +91,7 @@ class Calibration:
     num_different_speaker: int = 0
     bounds: tuple[float, float] | None = None
     draws: np.ndarray | None = None
+    validation: dict[str, Any] | None = None
 
     def apply(self, evidence: np.ndarray) -> np.ndarray:
         """Calibrate.
@@ -110,6 +114,7 @@ class Calibration:
             "num_different_speaker": self.num_different_speaker,
             "bounds": None if self.bounds is None else list(self.bounds),
             "num_draws": 0 if self.draws is None else len(self.draws),
+            "validation": self.validation,
         }
 
 
@@ -150,8 +155,29 @@ def fit_calibration(
             logger.warning("No bounds of the likelihood ratios: %s", error)
         else:
             calibration.bounds = elub(llrs, labels)
+            calibration.validation = validated(llrs, labels)
         calibration.draws = _draws(calibration, evidence, labels, speakers, unit)
     return calibration
+
+
+def validated(llrs: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Describe LLRs of speakers that they were not calibrated on, in numbers that JSON can hold.
+
+    Args:
+        llrs (`(trials,)`): of [`cross_calibrated`], natural-log units.
+        labels (`(trials,)`): bool.
+
+    Returns:
+        the metrics `eer`, `cllr` and `cllr_min`, and `same_speaker` and `different_speaker`, the percentiles from 0 to
+        100 of the LLRs of each kind, from which a Tippett plot can be drawn.
+    """
+    from balr_hf.metrics import compute_metrics
+
+    metrics = compute_metrics(llrs, labels)
+    found: dict[str, Any] = {name: metrics[name] for name in ("eer", "cllr", "cllr_min")}
+    for name, kind in (("same_speaker", labels), ("different_speaker", ~labels)):
+        found[name] = np.percentile(llrs[kind], np.arange(101)).round(4).tolist()
+    return found
 
 
 def _fit(

@@ -348,7 +348,8 @@ def test_page_loads_nothing(hostile):
 def test_page_shows_the_figure_and_the_numbers(explained, llr):
     explanation = with_llr(explained, llr)
     page = explanation.to_html(top=3)
-    assert page.count("<svg") == page.count("</svg>") == 1
+    assert page.count("<svg") == page.count("</svg>") == 2  # the attributes, and the Tippett plot
+    assert wording.VALIDATION in html.unescape(page) and "this case" in page
     assert explanation.describe_ratio() in page
     assert f"LLR {llr:+.2f} (ln)" in page
     assert explanation.verdict[1:] in page

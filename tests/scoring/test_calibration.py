@@ -206,6 +206,9 @@ def test_configuration_says_what_the_calibration_was_fitted_on():
     assert (description["method"], description["penalty"], description["num_speakers"]) == ("fusion", 1e-2, 20)
     assert (description["num_same_speaker"], description["num_different_speaker"]) == (20, 380)
     assert description["bounds"][0] < 0 < description["bounds"][1] and description["num_draws"] == 1000
+    validation = description["validation"]
+    assert 0 < validation["cllr_min"] <= validation["cllr"] and len(validation["same_speaker"]) == 101
+    assert np.median(validation["same_speaker"]) > 0 > np.median(validation["different_speaker"])
     assert describe_amount(description).startswith("20 same-speaker and 380 different-speaker trials of 20 speakers (")
     assert "few" not in describe_amount({**description, "num_speakers": 30})
     assert describe_amount({**description, "num_speakers": 0}).endswith("of an unknown number of speakers")
@@ -309,7 +312,11 @@ def test_calibrating_on_trials_equals_calibrating_on_a_row_of_counts_per_trial(n
     long = fitted(name).calibrate(enroll[trials.enroll], test[trials.test], labels, method, *names, penalty=1e-2)
     np.testing.assert_allclose(few.calibration_weights, long.calibration_weights, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(few.calibration_offset, long.calibration_offset, rtol=1e-6, atol=1e-6)
-    assert few.config.calibration == long.config.calibration
+    first, second = dict(few.config.calibration), dict(long.config.calibration)
+    validations = first.pop("validation"), second.pop("validation")
+    assert first == second
+    for measure, value in validations[0].items():
+        np.testing.assert_allclose(value, validations[1][measure], rtol=1e-3, atol=2e-4)
     assert few.known_speakers(names[0], "calibration") == sorted(set(names[0]))
 
 
