@@ -348,9 +348,12 @@ class Findings:
             return None
         kinds = self.validation["same_speaker"], self.validation["different_speaker"]
         labels = np.repeat([True, False], [len(kind) for kind in kinds])
-        note = f"{describe_amount(self.calibration)}, cross-validated by speaker"
+        known = self.calibration
+        trials = known["num_same_speaker"] + known["num_different_speaker"]
+        note = f"{trials:,} trials of {known['num_speakers']} speakers, cross-validated by speaker"
         system = {self.calibration["method"]: np.concatenate(kinds)}
-        return tippett(system, labels, note=note, case=self.unbounded_llr)
+        # Percentiles are kept, not the trials, so that rates of misleading evidence would be rough.
+        return tippett(system, labels, are_ratios=False, note=note, case=self.unbounded_llr)
 
     def tables(self, top: int = 10) -> list[tuple[str, list[AttributeEvidence]]]:
         """The attributes of [`strongest`], each list with its heading."""

@@ -358,7 +358,7 @@ def _tippett_axis(axes: Axes, positions: list[np.ndarray], case: float | None) -
 def _say(axes: Axes, note: str) -> None:
     """Write a line above the axes."""
     if note:
-        axes.set_title("\n".join(textwrap.wrap(note, 72)), fontsize=6.5, loc="left", color=DARK)
+        axes.set_title("\n".join(textwrap.wrap(note, 64)), fontsize=6.5, loc="left", color=DARK)
 
 
 def _text_handle(text: str) -> Line2D:
