@@ -125,12 +125,13 @@ def run(arguments: Arguments) -> None:
         metrics["by"] = {"column": arguments.by, "groups": {name: part.to_dict() for name, (_, part) in parts.items()}}
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:
-        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels)
+        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels, sides)
         for name, (chosen, part) in parts.items():
             if part.note is None and labels is not None:
                 some = {title: values[chosen] for title, values in columns.items()}
                 place = folder / "plots" / arguments.by / re.sub(r"\W+", "-", name)
-                _draw(place, part, scorer, counts, trials.select(np.flatnonzero(chosen)), some, labels[chosen])
+                both = None if sides is None else (sides[0][chosen], sides[1][chosen])
+                _draw(place, part, scorer, counts, trials.select(np.flatnonzero(chosen)), some, labels[chosen], both)
     print_json(arguments, {**metrics, "saved_in": str(folder)})
     texts = [
         evaluation.describe(),
@@ -210,6 +211,7 @@ def _draw(
     trials: "Trials",
     columns: "dict[str, np.ndarray]",
     labels: "np.ndarray | None",
+    sides: "tuple[np.ndarray, np.ndarray] | None",
 ) -> None:
     """Draw the plots and save them in `folder`."""
     from balr_hf.figures import attributes, performance
@@ -225,10 +227,12 @@ def _draw(
         calibration, note = evaluation.calibration, evaluation.describe_trials()
         system = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
         raw = {} if calibration is None else {"raw": columns["raw_scores"]}
-        figures["tippett"] = performance.tippett(system, labels, are_ratios=calibration is not None, note=note)
+        figures["tippett"] = performance.tippett(
+            system, labels, are_ratios=calibration is not None, note=note, speakers=sides
+        )
         figures["det"] = performance.det({**system, **raw}, labels)
         figures["ece"] = performance.ece(columns["scores"], labels, note)
-        figures["pav"] = performance.pav(columns["scores"], labels, note)
+        figures["pav"] = performance.pav(columns["scores"], labels, note, sides)
         means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():

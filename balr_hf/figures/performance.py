@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,6 +15,7 @@ from balr_hf.figures import style
 from balr_hf.figures.style import DARK, DIFFERENT, GREY, SAME, legend_above, look, new_figure, percent, thinned
 from balr_hf.metrics.calibration import cllr_of
 from balr_hf.metrics.discrimination import eer_of, min_dcf_of
+from balr_hf.metrics.intervals import resampled
 from balr_hf.metrics.tally import Tally, tally
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 LN10 = np.log(10)
+
+BANDS = "bands: 95 % of draws of the speakers"
+# Bands: so many draws of the speakers, at so many places, between these quantiles.
+DRAWS, GRID, BAND = 200, 200, (0.025, 0.975)
+
+# The names of the speakers of the two sides of each trial.
+Speakers: TypeAlias = "tuple[np.ndarray, np.ndarray]"
 LOG_LR = "log₁₀ LR"
 
 # ECE is summed over bins of LLRs of this width, in natural-log units, which makes an error of less than 1e-7 bits.
@@ -46,6 +54,7 @@ def tippett(
     are_ratios: bool = True,
     note: str = "",
     case: float | None = None,
+    speakers: Speakers | None = None,
 ) -> Figure:
     """Draw a Tippett plot: the cumulative distributions of same-speaker and of different-speaker LLRs.
 
@@ -60,6 +69,8 @@ def tippett(
         are_ratios (bool): whether they are calibrated, so that they may be read as likelihood ratios.
         note (str): what is said above the axes, e.g. how many trials and speakers there are.
         case (float, *optional*): the natural-log LR of a case, which is marked.
+        speakers (two arrays of shape `(trials,)`, *optional*): the names of the two sides' speakers. With them, bands
+            show where 95 % of draws of the speakers lie, for the first system.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -76,6 +87,12 @@ def tippett(
     curves = {name: tippett_curves(trials) for name, trials in tallies.items()}
     figure, axes = new_figure()
     left, right = _tippett_axis(axes, [x for x, _, _ in curves.values()], case)
+    if speakers is not None:
+        first = next(iter(systems.values()))
+        note = f"{note}; {BANDS}".removeprefix("; ")
+        bands = _tippett_bands(first, labels, speakers, (left, right))
+        for (low, high), colour in zip(bands, (SAME, DIFFERENT), strict=True):
+            axes.fill_between(np.linspace(left, right, GRID), low, high, color=colour, alpha=0.15, linewidth=0)
     misleading = ("\nmisleading, LR < 1:", "\nmisleading, LR > 1:") if are_ratios else ("", "")
     same_handles = [_text_handle(f"same speaker (≤ x){misleading[0]}")]
     different_handles = [_text_handle(f"different speakers (≥ x){misleading[1]}")]
@@ -189,7 +206,7 @@ def ece_curves(trials: Tally, prior_log10_odds: np.ndarray) -> tuple[np.ndarray,
 
 
 @look()
-def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "") -> Figure:
+def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers | None = None) -> Figure:
     """Draw a PAV plot: LLRs after pool-adjacent-violators against LLRs as given; calibrated ones lie on the diagonal.
 
     Both axes have one scale, so that the diagonal is one.
@@ -237,6 +254,10 @@ def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "") -> Figure:
             handles += axes.plot(at, np.full(at.size, place), color=colour, markeredgewidth=0.7, label=label, **line)
     ends = min(x[0], low - 2 * margin), max(x[-1], high + 2 * margin)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
+    if speakers is not None:
+        note = f"{note}; {BANDS}".removeprefix("; ")
+        grid, band = _pav_band(llrs, labels, speakers, (x[0], x[-1]), (low - margin, high + margin))
+        axes.fill_between(grid, *band, color=style.BLUE, alpha=0.15, linewidth=0)
     _say(axes, note)
     handles.append(
         axes.axline((0, 0), slope=1, color=DARK, linestyle=style.LINES[1], linewidth=0.9, label="calibrated: equal")
@@ -343,6 +364,34 @@ def _tallies(systems: Mapping[str, ArrayLike], labels: ArrayLike) -> dict[str, T
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     return tallies
+
+
+def _tippett_bands(
+    llrs: ArrayLike, labels: ArrayLike, speakers: Speakers, ends: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where 95 % of draws of the speakers have the two curves: each `(2, GRID)`, lower and upper."""
+    grid = np.linspace(*ends, GRID)
+    same, different = [], []
+    for draw in resampled(llrs, labels, *speakers, DRAWS):
+        x, rising, falling = tippett_curves(draw)
+        at = np.searchsorted(x, grid, side="right")
+        same.append(np.append(0.0, rising)[at])
+        different.append(np.append(falling, 0.0)[np.searchsorted(x, grid, side="left")])
+    low, high = np.quantile(same, BAND, axis=0)
+    lower, upper = np.quantile(different, BAND, axis=0)
+    return np.stack([low, high]), np.stack([lower, upper])
+
+
+def _pav_band(
+    llrs: ArrayLike, labels: ArrayLike, speakers: Speakers, ends: tuple[float, float], limits: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where 95 % of draws of the speakers have the LLRs after PAV: a grid `(GRID,)`, lower and upper `(2, GRID)`."""
+    grid = np.linspace(*ends, GRID)
+    curves = []
+    for draw in resampled(llrs, labels, *speakers, DRAWS):
+        x, y = draw.scores / LN10, np.clip(draw.pav / LN10, *limits)
+        curves.append(y[np.clip(np.searchsorted(x, grid, side="right") - 1, 0, len(y) - 1)])
+    return grid, np.quantile(curves, BAND, axis=0)
 
 
 def _tippett_axis(axes: Axes, positions: list[np.ndarray], case: float | None) -> tuple[float, float]:

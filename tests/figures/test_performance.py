@@ -81,6 +81,23 @@ def test_tippett_of_raw_sums_names_no_misleading_evidence(make_trials, texts):
     assert "misleading" not in texts(tippett({"raw": make_trials(100)[0]}, make_trials(100)[1], are_ratios=False))
 
 
+def test_bands_show_where_draws_of_the_speakers_lie(make_trials):
+    llrs, labels = make_trials(400)
+    one = np.arange(400) % 20
+    other = np.where(labels, one, (one + 1 + np.arange(400) // 20) % 20)
+    other = np.where((other == one) & ~labels.astype(bool), (one + 1) % 20, other)
+    speakers = one.astype(str), other.astype(str)
+    assert not tippett({"affine": llrs}, labels).axes[0].collections
+    bands = tippett({"affine": llrs}, labels, speakers=speakers).axes[0].collections
+    assert len(bands) == 2
+    x, rising, _ = tippett_curves(tally(llrs, labels))
+    edge = bands[0].get_paths()[0].vertices
+    middle = float(np.interp(0.5, rising, x))
+    near = edge[np.abs(edge[:, 0] - middle) < 0.2, 1]
+    assert near.min() < 0.5 < near.max()
+    assert len(pav(llrs, labels, speakers=speakers).axes[0].collections) == 1
+
+
 def test_pav_has_one_scale_on_both_axes(make_trials):
     axes = pav(*make_trials(500)).axes[0]
     assert axes.get_xlim() == axes.get_ylim() and axes.get_aspect() == 1
