@@ -6,13 +6,15 @@ operations each per second of audio. For training it is the same step without wa
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
 import numpy as np
 import torch
 from extraction import OPERATIONS, write_recordings
-from measuring import against, matmul_rate, seconds, table
+from measuring import against, matmul_rate, table
+from measuring import seconds as seconds_of_several
 from scoring import population
 from torch.nn import functional as F
 from training import M, N, make_corpus, make_trainer
@@ -29,6 +31,15 @@ from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, resource
 from balr_hf.embeddings.passes import PRECISIONS, embed_waveforms
 from balr_hf.scoring.auto import build_scorer
 from balr_hf.scoring.counts import recording_counts
+
+
+# Runs of each thing of which the shortest counts; 1 with --small.
+REPEATS = 3
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Time `REPEATS` runs and give the shortest."""
+    return seconds_of_several(run, REPEATS)
 
 
 def product_rate(precision: str, device: str, size: int) -> float:
@@ -54,7 +65,7 @@ def extraction(device: torch.device, audio: float, size: int, channels: int) -> 
             limit = product_rate(precision, device.type, size) / OPERATIONS
             options = (folded, model.feature_extractor, waveforms, device, precision)
             alone = audio / seconds(lambda o=options: embed_waveforms(*o))
-            files = audio / seconds(lambda p=precision: model.extract_embeddings(corpus, precision=p), 2)
+            files = audio / seconds(lambda p=precision: model.extract_embeddings(corpus, precision=p))
             shown = against(alone, 20_000, ",.0f", "") if precision == "bf16" else f"{alone:,.0f}"
             rows.append([precision, shown, f"{alone / limit:.0%}", f"{files:,.0f}"])
         features = audio / seconds(lambda: model.feature_extractor(waveforms, device=device))
@@ -89,7 +100,7 @@ def training(device: torch.device, recordings: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             trainer = make_trainer(corpus, f"{folder}/run", device=device.type, cuda_graph=graph)
             samples = len(trainer.train_sampler) * N * M
-            rate = samples / seconds(lambda t=trainer: t._run_epoch(0), 5)
+            rate = samples / seconds(lambda t=trainer: t._run_epoch(0))
         shown = against(rate, 1_000_000, ",.0f", "") if graph else f"{rate:,.0f}"
         rows.append(["one graph per step" if graph else "as usual", shown])
     title = f"Training on {device.type}: batches of {N} x {M}, {recordings:,} embeddings"
@@ -117,6 +128,8 @@ def main() -> None:
         print("\nNo GPU here: nothing was measured.")
         return
     datasets.disable_progress_bars()
+    global REPEATS
+    REPEATS = 1 if arguments.small else 3
     small, size = arguments.small, 512 if arguments.small else 8192
     extraction(device, 2 if small else 3600, size, 4 if small else 32)
     accuracy(device, 4 if small else 64)
