@@ -32,7 +32,6 @@ from balr_hf.embeddings.passes import PRECISIONS, embed_waveforms
 from balr_hf.scoring.auto import build_scorer
 from balr_hf.scoring.counts import recording_counts
 
-
 # Runs of each thing of which the shortest counts; 1 with --small.
 REPEATS = 3
 
