@@ -89,6 +89,11 @@ def decode_audio(source: Any) -> tuple[np.ndarray, int]:
         raise AudioError(f"cannot be read ({type(error).__name__}: {error})") from error
 
 
+def reason_not_decoded(error: Exception) -> str:
+    """Why a recording could not be decoded, whatever its decoder raised: one odd recording must not stop a corpus."""
+    return str(error) if isinstance(error, AudioError) else f"cannot be decoded ({type(error).__name__}: {error})"
+
+
 def _decode_any(source: Any) -> tuple[np.ndarray, int]:
     if isinstance(source, (str, Path)):
         return _decode_file(Path(source))

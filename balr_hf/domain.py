@@ -185,13 +185,13 @@ def deviations(
     """What of a case lies outside the populations that its likelihood ratio rests on.
 
     Args:
-        sides: A and B.
+        sides: A and B, or one of them.
         calibration, reference: their descriptions by [`describe_population`]; None where there is none.
         limits ([`Limits`], *optional*): the defaults by default.
     """
     limits = limits or Limits()
     found: list[Deviation] = []
-    for name, side in zip("AB", sides, strict=True):
+    for name, side in zip("AB", sides, strict=False):
         if calibration is not None:
             found += _measures_outside(name, side, calibration, "calibration", limits)
             found += _recordings_outside(name, side, calibration, limits)

@@ -27,7 +27,7 @@ from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.quality import MIN_SPEECH
-from balr_hf.quality.copies import shared_recordings
+from balr_hf.quality.copies import describe_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -266,11 +266,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             raise UserError("a side of the comparison has no recording")
         loaded = [[self._loaded(recording) for recording in side] for side in sides]
         heard = [[self._heard(one) for one in side] for side in loaded]
-        copies = [
-            f"Recording {row + 1} of A and recording {column + 1} of B {copy.describe()}: that says nothing about "
-            "speakers."
-            for row, column, copy in shared_recordings(*heard)
+        named = [
+            {f"{word} {number + 1} of {side}": samples for number, samples in enumerate(recordings)}
+            for side, word, recordings in zip("AB", ("Recording", "recording"), heard, strict=True)
         ]
+        copies = list(describe_copies(*named))
         return {
             "recordings": [[one.samples for side in loaded for one in side]],
             "quality": [[one.quality for side in loaded for one in side]],

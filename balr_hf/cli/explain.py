@@ -196,10 +196,11 @@ class _Heard:
         Raises:
             AudioError: a recording cannot be decoded, or has too little speech.
         """
-        from balr_hf.audio import AudioError
+        from balr_hf.audio import AudioError, reason_not_decoded
         from balr_hf.data.quality import known_quality
         from balr_hf.explanation.case import recording_files
-        from balr_hf.quality import find_copy, load_measured, reason_to_refuse
+        from balr_hf.quality import load_measured, reason_to_refuse
+        from balr_hf.quality.copies import NOTHING, describe_copies
 
         known: dict[str, Mapping[str, Any]] = dict(known_quality(dataset))
         audio = dict(zip(dataset["id"], dataset["audio"], strict=True)) if "audio" in dataset.column_names else {}
@@ -209,23 +210,19 @@ class _Heard:
                 continue
             try:
                 measured = load_measured(source)
-            except AudioError as error:
-                raise AudioError(f"{name}: {error}") from error
+            except Exception as error:
+                raise AudioError(f"{name}: {reason_not_decoded(error)}") from error
             reason = reason_to_refuse(measured.quality, min_speech)
             if reason is not None:
                 raise AudioError(f"{name}: {reason}")
             samples[name], known[name] = measured.samples, measured.quality.to_dict()
-        copies = []
-        for a in sides[0]:
-            for b in sides[1]:
-                if a == b:
-                    copies.append(f"{a} is on both sides: that says nothing about speakers.")
-                elif a in samples and b in samples and (copy := find_copy(samples[a], samples[b])) is not None:
-                    copies.append(f"{a} and {b} {copy.describe()}: that says nothing about speakers.")
+        both = [name for name in sides[0] if name in sides[1]]
+        heard = [{name: samples[name] for name in side if name in samples} for side in sides]
+        copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *describe_copies(*heard))
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
         paths = {name: source["path"] for name, source in audio.items() if source and source.get("path")}
         named = [[(name, paths[name]) for name in side if name in paths] for side in sides]
-        return cls(quality, tuple(copies), recording_files(named))
+        return cls(quality, copies, recording_files(named))
 
 
 def _is_demonstration(arguments: Arguments) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.audio import AudioError
+from balr_hf.audio import reason_not_decoded
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path
@@ -132,8 +132,8 @@ def measure_corpus(dataset: datasets.Dataset, progress: bool = False) -> Iterato
 def _measured(audio: Any) -> Measured | str:
     try:
         return load_measured(audio)
-    except AudioError as error:
-        return str(error)
+    except Exception as error:
+        return reason_not_decoded(error)
 
 
 def _lines(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[Any]]:

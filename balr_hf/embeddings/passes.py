@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import torch
 
-from balr_hf.audio import SAMPLING_RATE, AudioError, decode_audio, resample
+from balr_hf.audio import SAMPLING_RATE, decode_audio, reason_not_decoded, resample
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.quality import MIN_SPEECH, RecordingQuality, measure_recording, reason_to_refuse
 from balr_hf.threads import on_threads
@@ -75,10 +75,8 @@ def load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: 
     try:
         original, rate = decode_audio(audio)
         samples = resample(original, rate, extractor.sampling_rate)
-    except AudioError as error:
-        return Loaded(None, None, str(error))
-    except Exception as error:  # one odd recording must not stop the corpus, whatever its decoder raises
-        return Loaded(None, None, f"cannot be decoded ({type(error).__name__}: {error})")
+    except Exception as error:
+        return Loaded(None, None, reason_not_decoded(error))
     if extractor.num_frames(len(samples)) < MIN_FRAMES:
         milliseconds = extractor.frame_length + (MIN_FRAMES - 1) * extractor.frame_shift
         length = 1000 * len(samples) / extractor.sampling_rate

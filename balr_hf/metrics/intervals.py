@@ -154,13 +154,37 @@ def resampled(
         raise UserError("intervals need at least two speakers")
     enroll, test = codes[: len(scores)], codes[len(scores) :]
     of_same, of_different = index[same_speaker], index[~same_speaker]
-    speaker, sides = enroll[same_speaker], (enroll[~same_speaker], test[~same_speaker])
+    for same, different in speaker_draws(len(speakers), enroll, test, same_speaker, resamples, seed):
+        yield trials.reweighted(
+            np.bincount(of_same, same, minlength=len(trials.scores)),
+            np.bincount(of_different, different, minlength=len(trials.scores)),
+        )
+
+
+def speaker_draws(
+    number: int, enroll: np.ndarray, test: np.ndarray, labels: np.ndarray, draws: int, seed: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Draw speakers with replacement, and yield how often each trial counts in each draw.
+
+    A same-speaker trial counts as often as its speaker was drawn, a different-speaker trial as often as the product of
+    how often its two speakers were. A draw that leaves no trial of one kind is repeated.
+
+    Args:
+        number (int): of speakers.
+        enroll, test (`np.ndarray` of shape `(trials,)`): the numbers of the two sides' speakers.
+        labels (`np.ndarray` of shape `(trials,)`): bool, whether a trial is of one speaker.
+        draws (int): how many.
+        seed (int): of the draws.
+
+    Yields:
+        `(same, different)`: int64 `(same-speaker trials,)` and `(different-speaker trials,)`.
+    """
+    speaker, sides = enroll[labels], (enroll[~labels], test[~labels])
     rng = np.random.default_rng(seed)
-    left = resamples
+    left = draws
     while left:
-        drawn = np.bincount(rng.integers(len(speakers), size=len(speakers)), minlength=len(speakers))
-        same = np.bincount(of_same, drawn[speaker], minlength=len(trials.scores))
-        different = np.bincount(of_different, drawn[sides[0]] * drawn[sides[1]], minlength=len(trials.scores))
+        drawn = np.bincount(rng.integers(number, size=number), minlength=number)
+        same, different = drawn[speaker], drawn[sides[0]] * drawn[sides[1]]
         if same.any() and different.any():
             left -= 1
-            yield trials.reweighted(same, different)
+            yield same, different

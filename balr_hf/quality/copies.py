@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ PIECE = 1.0
 SAME = 0.8
 # Pieces that are quieter than the recording by so many dB are pauses, and tell nothing.
 PAUSE = 20.0
+
+NOTHING = "that says nothing about speakers."
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,15 @@ def find_copy(a: np.ndarray, b: np.ndarray) -> Copy | None:
     return Copy(float(same.mean()), float(same.sum() * PIECE), max(0.0, offset), whole and same.mean() > 0.5, False)
 
 
-def shared_recordings(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> list[tuple[int, int, Copy]]:
-    """Every pair of recordings of the two sides that hold the same sound: `(row, row, what they share)`."""
-    found = []
-    for row, a in enumerate(first):
-        for column, b in enumerate(second):
-            copy = find_copy(a, b)
-            if copy is not None:
-                found.append((row, column, copy))
-    return found
+def describe_copies(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """A sentence for each pair of recordings of the two sides that hold the same sound.
+
+    Args:
+        first, second: the samples of each side's recordings at 16 kHz, by their names. A recording is not compared
+            with itself.
+    """
+    pairs = ((a, b, find_copy(first[a], second[b])) for a in first for b in second if a != b)
+    return tuple(f"{a} and {b} {copy.describe()}: {NOTHING}" for a, b, copy in pairs if copy is not None)
 
 
 def _lowered(samples: np.ndarray) -> np.ndarray:

@@ -55,11 +55,12 @@ def within(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray
 
 def groups(trials: Trials, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Each pair of values of the two sides, in either order, and which trials have it: `(name, mask (trials,))`."""
-    names = np.array(["unknown" if value is None else value for value in values], dtype=object)
-    enroll, test = names[trials.enroll], names[trials.test]
-    pairs = np.array([a if a == b else " / ".join(sorted((a, b))) for a, b in zip(enroll, test, strict=True)])
-    for name in np.unique(pairs):
-        yield str(name), pairs == name
+    names, codes = np.unique(["unknown" if value is None else value for value in values], return_inverse=True)
+    enroll, test = codes[trials.enroll], codes[trials.test]
+    pairs = np.minimum(enroll, test) * len(names) + np.maximum(enroll, test)
+    for pair in np.unique(pairs):
+        low, high = (str(name) for name in names[list(divmod(int(pair), len(names)))])
+        yield low if low == high else f"{low} / {high}", pairs == pair
 
 
 def sides_outside(
@@ -84,11 +85,10 @@ def sides_outside(
     known = known_quality(dataset)
     measures: dict[str, int] = {}
     measured = beyond = 0
-    nothing = Side(calibration["recordings_a_side"][0])
     for side in sides:
         quality = [known[name] for name in side if name in known]
         measured += len(quality) == len(side)
-        outside = deviations([Side(len(side), quality), nothing], calibration, None)
+        outside = deviations([Side(len(side), quality)], calibration, None)
         found = {one.measure for one in outside if one.is_beyond}
         beyond += bool(found)
         for name in found:

@@ -20,7 +20,7 @@ import numpy as np
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.metrics.tally import checked_labels
 from balr_hf.scoring.bounds import elub
-from balr_hf.scoring.calibration_draws import calibration_draws
+from balr_hf.scoring.calibration_draws import calibration_draws, sample_of_each_kind
 
 logger = logging.getLogger(__name__)
 
@@ -290,7 +290,7 @@ def fit_fusion(
         raise ConfigError(f"penalty={penalty}: expected more than 0")
     labels = np.asarray(labels).astype(bool)
     slope, offset = fit_affine(terms.sum(1), labels, unit)
-    kept = _subsample(labels, MAX_FUSION_TRIALS)
+    kept = sample_of_each_kind(labels, MAX_FUSION_TRIALS)
     evidence, labels = slope * terms[kept], labels[kept]
     costs = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
     signs = np.where(labels, 1.0, -1.0)
@@ -334,7 +334,7 @@ def choose_penalty(
     """
     from balr_hf.metrics import cllr
 
-    kept = _subsample(labels, MAX_FUSION_TRIALS // 5)
+    kept = sample_of_each_kind(labels, MAX_FUSION_TRIALS // 5)
     terms, labels, speakers = terms[kept], labels[kept], (speakers[0][kept], speakers[1][kept])
     costs = [  # from the strongest penalty to the weakest
         cllr(cross_calibrated(terms, labels, speakers, "fusion", folds, penalty, unit, seed), labels)
@@ -431,12 +431,4 @@ def fusion_sample(labels: np.ndarray) -> np.ndarray:
     Returns:
         int64 `(chosen,)`: their positions, in ascending order.
     """
-    return _subsample(checked_labels(np.asarray(labels).ravel()), MAX_FUSION_TRIALS)
-
-
-def _subsample(labels: np.ndarray, most: int) -> np.ndarray:
-    """Positions of at most `most` trials of each kind, drawn at random with a fixed seed."""
-    rng = np.random.default_rng(0)
-    kinds = [np.flatnonzero(labels), np.flatnonzero(~labels)]
-    drawn = [kind if len(kind) <= most else rng.choice(kind, most, replace=False) for kind in kinds]
-    return np.sort(np.concatenate(drawn))
+    return sample_of_each_kind(checked_labels(np.asarray(labels).ravel()), MAX_FUSION_TRIALS)

@@ -1,12 +1,12 @@
 """How sure a likelihood ratio is: what it would be with other speakers to calibrate on."""
 
+import itertools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from balr_hf.errors import UserError
-from balr_hf.metrics.intervals import widening
+from balr_hf.metrics.intervals import speaker_draws, widening
 
 LOG10 = math.log(10)
 # Trials of each kind that the draws are fitted on; of more, as many are taken at random.
@@ -50,15 +50,16 @@ def calibration_draws(
         UserError: fewer than two speakers.
     """
     labels = np.asarray(labels).astype(bool)
-    kept = _kept(labels, seed)
+    kept = sample_of_each_kind(labels, MOST_TRIALS, seed)
     scores, labels = np.asarray(scores, dtype=np.float64)[kept] / unit, labels[kept]
     names, codes = np.unique(np.concatenate([speakers[0][kept], speakers[1][kept]]), return_inverse=True)
     if len(names) < 2:
         raise UserError("an interval needs at least two speakers in the calibration")
     enroll, test = codes[: len(scores)], codes[len(scores) :]
-    fitted = []
-    for drawn in _drawn(len(names), draws, seed, labels, enroll, test):
-        weights = np.where(labels, drawn[:, enroll], drawn[:, enroll] * drawn[:, test])
+    fitted, made = [], speaker_draws(len(names), enroll, test, labels, draws, seed)
+    while batch := list(itertools.islice(made, TOGETHER)):
+        weights = np.empty((len(batch), len(scores)))
+        weights[:, labels], weights[:, ~labels] = (np.stack(kind) for kind in zip(*batch, strict=True))
         fitted.append(_weighted_logistic(scores, labels, weights, slope * unit, offset))
     slopes, offsets = np.concatenate(fitted).T
     scales = slopes / (slope * unit)
@@ -74,26 +75,12 @@ def llr_interval(llr: float, draws: np.ndarray, confidence: float = 0.95) -> tup
     return float(low), float(high)
 
 
-def _kept(labels: np.ndarray, seed: int) -> np.ndarray:
+def sample_of_each_kind(labels: np.ndarray, most: int, seed: int = 0) -> np.ndarray:
+    """Positions of at most `most` trials of each kind, drawn at random with a fixed seed, in rising order."""
     rng = np.random.default_rng(seed)
     kinds = [np.flatnonzero(labels), np.flatnonzero(~labels)]
-    return np.sort(np.concatenate([k if len(k) <= MOST_TRIALS else rng.choice(k, MOST_TRIALS, False) for k in kinds]))
-
-
-def _drawn(
-    number: int, draws: int, seed: int, labels: np.ndarray, enroll: np.ndarray, test: np.ndarray
-) -> Iterator[np.ndarray]:
-    """How often each speaker was drawn, `(draws, speakers)`; draws that leave out a kind of trial are drawn anew."""
-    rng = np.random.default_rng(seed)
-    left = draws
-    while left:
-        rows: list[np.ndarray] = []
-        while len(rows) < min(TOGETHER, left):
-            drawn = np.bincount(rng.integers(number, size=number), minlength=number).astype(np.float64)
-            if (drawn[enroll[labels]] > 0).any() and (drawn[enroll[~labels]] * drawn[test[~labels]] > 0).any():
-                rows.append(drawn)
-        left -= len(rows)
-        yield np.stack(rows)
+    drawn = [kind if len(kind) <= most else rng.choice(kind, most, replace=False) for kind in kinds]
+    return np.sort(np.concatenate(drawn))
 
 
 def _weighted_logistic(
