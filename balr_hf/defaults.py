@@ -1,6 +1,7 @@
 """The small models and the sample corpus that ship with the package, so that everything can be tried offline."""
 
 from pathlib import Path
+from typing import Any
 
 from balr_hf.errors import UserError
 
@@ -24,3 +25,9 @@ def resource(name: str) -> Path:
         if (folder / name).exists():
             return folder / name
     raise UserError(f"this installation lacks its resource {name}: reinstall balr_hf")
+
+
+def is_shipped(model: Any) -> bool:
+    """Whether a model is one of the package's own, which are demonstrations and not for casework."""
+    name = str(getattr(model, "name_or_path", "") or "")
+    return bool(name) and Path(name).resolve() in {resource(own).resolve() for own in (EMBEDDER, AUTOENCODER, SCORER)}

@@ -22,7 +22,7 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, AudioError, resample
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, is_shipped, resource
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, UserError
@@ -231,7 +231,6 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     ):
         super().__init__(model, autoencoder, **kwargs)
         self.limits = limits
-        self.is_demonstration = scorer is None
         if scorer is None:
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
         if not isinstance(scorer, torch.nn.Module):
@@ -300,7 +299,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             quality=(measured[:first], measured[first:]),
             copies=tuple(_flat(outputs["copies"])),
             limits=self.limits,
-            demonstration=self.is_demonstration,
+            demonstration=any(map(is_shipped, (self.model, self.autoencoder, self.scorer))),
         )
         found = explanation.to_dict()
         result = {

@@ -130,14 +130,13 @@ def load_pipeline(embedder: str | None = None, autoencoder: str | None = None, s
     return transformers.pipeline("speaker-comparison", model=embedder, autoencoder=autoencoder, scorer=scorer)
 
 
-def compare_voices(pipeline, first: list, second: list, demonstration: bool = False) -> str:
+def compare_voices(pipeline, first: list, second: list) -> str:
     """The answer's HTML, or that of one message if a recording cannot be used.
 
     Args:
         pipeline: of [`load_pipeline`].
         first (list): paths of recordings of one voice.
         second (list): of the other.
-        demonstration (bool): say that the models are for no more.
     """
     sides = []
     for side, paths in (("A", first), ("B", second)):
@@ -153,7 +152,6 @@ def compare_voices(pipeline, first: list, second: list, demonstration: bool = Fa
         explanation = pipeline(*sides, return_explanation=True, names=names)["explanation"]
     except UserError as error:
         return message(str(error))
-    explanation.demonstration = demonstration
     titles = [f"{side}: {shortened(name)}" for side, name in zip("AB", names, strict=True)]
     pictures = spectrograms([side[0] for side in sides], pipeline.feature_extractor.sampling_rate, titles)
     return answer(explanation, figure_svg(pictures))
@@ -234,13 +232,13 @@ def shortened(name: str, longest: int = 40) -> str:
     return name if len(name) <= longest else f"{name[: longest // 2]}…{name[-longest // 2 :]}"
 
 
-def page(pipeline, demonstration: bool = True):
+def page(pipeline):
     """The page as `gradio.Blocks`."""
     import gradio as gr
 
     def on_compare(a, more_a, b, more_b) -> str:
         first, second = ([path for path in [one, *(more or [])] if path] for one, more in ((a, more_a), (b, more_b)))
-        return compare_voices(pipeline, first, second, demonstration)
+        return compare_voices(pipeline, first, second)
 
     with gr.Blocks(title=wording.TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         gr.Markdown(INTRODUCTION)
@@ -302,7 +300,7 @@ def main() -> None:
         pipeline = load_pipeline(options.embedder, options.autoencoder, options.scorer)
     except (UserError, OSError) as error:
         raise SystemExit(f"cannot load the models: {error}") from error
-    page(pipeline, demonstration=options.embedder is None).launch(
+    page(pipeline).launch(
         server_port=options.port,
         share=options.share,
         theme=gr.themes.Default(

@@ -164,3 +164,10 @@ def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):
         pipeline(
             "speaker-comparison", model=tiny_embedder, scorer=build_scorer("cosine", num_attributes=4), device="cpu"
         )
+
+
+def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(voices, tmp_path):
+    load_scorer(resource(SCORER)).save_pretrained(tmp_path)
+    compare = pipeline("speaker-comparison", scorer=tmp_path, device="cpu")
+    explanation = compare(voices[0], voices[1], return_explanation=True)["explanation"]
+    assert explanation.demonstration and explanation.to_text().startswith("DEMONSTRATION")

@@ -85,6 +85,7 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
     from balr_hf.cli.models import load_named_scorer
+    from balr_hf.defaults import is_shipped
     from balr_hf.domain import Limits
     from balr_hf.explanation.case import computation, read_case
     from balr_hf.files import atomic_path, json_text
@@ -108,7 +109,7 @@ def run(arguments: Arguments) -> None:
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
-        demonstration=_is_demonstration(arguments),
+        demonstration=any(map(is_shipped, (*models.values(), scorer))),
         case=case,
         details=(*heard.files, *computation({**models, "Scorer's file": scorer})),
     )
@@ -223,12 +224,6 @@ class _Heard:
         paths = {name: source["path"] for name, source in audio.items() if source and source.get("path")}
         named = [[(name, paths[name]) for name in side if name in paths] for side in sides]
         return cls(quality, copies, recording_files(named))
-
-
-def _is_demonstration(arguments: Arguments) -> bool:
-    """Whether the package's own scorer made the result, which is not for casework."""
-    settings = arguments.section("scorer")
-    return settings.checkpoint_path is None
 
 
 def _with_attributes(
