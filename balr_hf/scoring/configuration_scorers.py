@@ -22,6 +22,9 @@ class ScorerConfig(PreTrainedConfig):
             trials were of.
         reference (dict, *optional*): the description of the recordings of the reference population; None where that is
             unknown.
+
+    Raises:
+        ConfigError: bounds of the calibration between which an LR of 1 does not lie.
     """
 
     def __init__(
@@ -33,6 +36,11 @@ class ScorerConfig(PreTrainedConfig):
         reference: dict | None = None,
         **kwargs: Any,
     ):
+        bounds = (calibration or {}).get("bounds")
+        if bounds is not None and not (len(bounds) == 2 and bounds[0] <= 0 <= bounds[1]):
+            raise ConfigError(
+                f"calibration bounds {bounds}: expected a natural-log LR of at most 0, and one of at least 0"
+            )
         self.num_attributes = num_attributes
         self.num_reference_speakers = num_reference_speakers
         self.num_uninformative = num_uninformative

@@ -410,3 +410,13 @@ def test_a_million_trials_between_few_recordings_calibrate_in_little_memory(tmp_
     assert found["num_same_speaker"] + found["num_different_speaker"] == 1_000_000
     # The matrix of all terms, float32, has 1,000,000 x 512 x 4 bytes: 1953 MiB. The bound is an eighth of that.
     assert found["bytes"] < 244 * 2**20
+
+
+@pytest.mark.parametrize("bounds", [[9.0, 7.6], [0.5, 2.0], [-2.0, -1.0], [float("nan"), 1.0], [0.0]])
+def test_bounds_that_are_none_are_refused_when_a_scorer_is_loaded(bounds, tmp_path):
+    calibrated("beta", "affine").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["calibration"]["bounds"] = bounds
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="calibration bounds"):
+        load_scorer(tmp_path)
