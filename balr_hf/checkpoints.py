@@ -1,8 +1,9 @@
 """Checkpoints: finding the one that a user means, and reading it without running code from it."""
 
 import hashlib
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +28,8 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
         the weights by name, on the CPU.
 
     Raises:
-        UserError: the file is missing or damaged, or is a pickle that holds anything but tensors.
+        UserError: the file is missing or damaged, holds numbers that are not finite, or is a pickle that holds
+            anything but tensors.
     """
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}")
@@ -45,7 +47,42 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
         weights = weights["model"]
     if not isinstance(weights, dict) or not weights or not all(torch.is_tensor(w) for w in weights.values()):
         raise UserError(f"{path} is not a state dict (names to tensors)")
-    return {name.removeprefix("module."): weight for name, weight in weights.items()}
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items()}
+    check_weights(weights, path)
+    return weights
+
+
+def check_weights(
+    weights: Mapping[str, torch.Tensor], source: str | Path, ranges: Mapping[str, tuple[float, float]] | None = None
+) -> None:
+    """Check that no weight can make a model compute nonsense without a word.
+
+    Args:
+        weights: by name, as in a state dict.
+        source: where they come from, for the message.
+        ranges: the least and the largest value of those that cannot be any number.
+
+    Raises:
+        UserError: weights are not finite, the variances of a batch norm are negative, or values are out of range.
+    """
+    for name, weight in weights.items():
+        if not weight.is_floating_point():
+            continue
+        low, high = (ranges or {}).get(name, (0.0 if name.endswith("running_var") else -math.inf, math.inf))
+        finite = torch.isfinite(weight)
+        if not finite.all():
+            raise UserError(
+                f"{source} is damaged: {int((~finite).sum())} of the {weight.numel()} values of {name} are not finite"
+            )
+        outside = (weight < low) | (weight > high)
+        if outside.any():
+            some = weight[outside].flatten()[0].item()
+            place = "more than 0" if low > 0 and high == math.inf else f"{low:g} or more"
+            place = place if high == math.inf else f"{low:g} to {high:g}"
+            raise UserError(
+                f"{source} is damaged: {int(outside.sum())} of the {weight.numel()} values of {name} are out of "
+                f"range, such as {some:g}: expected {place}"
+            )
 
 
 def load_whole(
@@ -61,7 +98,8 @@ def load_whole(
         **kwargs: for `load`.
 
     Raises:
-        UserError: there is no model, a model of another kind, or weights are missing or have another shape.
+        UserError: there is no model, a model of another kind, or weights are missing, have another shape, or are not
+            finite or out of their range.
     """
     if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
         raise UserError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
@@ -82,6 +120,7 @@ def load_whole(
     wrong = [*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))]
     if wrong:
         raise UserError(f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}")
+    check_weights(model.state_dict(), source, getattr(model, "parameter_ranges", None))
     return model
 
 

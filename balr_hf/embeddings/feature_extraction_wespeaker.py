@@ -1,5 +1,6 @@
 """From waveforms to the input features of [`WespeakerModel`]: Kaldi's filter banks, batched in torch on any device."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         normalize_mean (bool): remove each filter's mean over the recording.
 
     Raises:
-        ConfigError: a number of filters, a frame length or a frame shift below 1.
+        ConfigError: a number of filters, a frame length or a frame shift below 1, frames with gaps between them, a
+            sampling rate below 1,000 Hz, a scale that is not above 0, or noise that is louder than the recording.
 
     Example:
         >>> features = WespeakerFeatureExtractor()([waveform], sampling_rate=16000)
@@ -70,13 +72,28 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         normalize_mean: bool = True,
         **kwargs: Any,
     ):
-        for name, value in (
-            ("num_mel_bins", num_mel_bins),
-            ("frame_length", frame_length),
-            ("frame_shift", frame_shift),
+        for name, value, least in (
+            ("num_mel_bins", num_mel_bins, 1),
+            ("frame_length", frame_length, 1),
+            ("frame_shift", frame_shift, 1),
+            ("sampling_rate", sampling_rate, 1000),
+            ("dither", dither, 0),
         ):
-            if value < 1:
-                raise ConfigError(f"{name}={value}: expected at least 1")
+            if not least <= value < math.inf:
+                raise ConfigError(f"{name}={value}: expected at least {least}")
+        if not 0 < waveform_scale < math.inf:
+            raise ConfigError(
+                f"waveform_scale={waveform_scale}: expected a factor above 0 (32768 as in WeSpeaker, 1 as in BALR 2.0)"
+            )
+        if frame_shift > frame_length:
+            raise ConfigError(
+                f"frame_shift={frame_shift}, but frame_length={frame_length}: samples between the frames would be "
+                "left out"
+            )
+        if dither > waveform_scale:
+            raise ConfigError(
+                f"dither={dither}, but waveform_scale={waveform_scale}: the noise would be louder than the recording"
+            )
         kwargs.pop("feature_size", None)
         super().__init__(
             feature_size=num_mel_bins,

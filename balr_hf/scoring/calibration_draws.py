@@ -31,7 +31,8 @@ def calibration_draws(
     """Fit the calibration again on speakers drawn with replacement.
 
     A different-speaker trial counts as often as both its speakers were drawn (the product), a same-speaker trial as
-    often as its speaker was. Each draw is fitted as [`fit_affine`] does; the draws are then spread by [`widening`].
+    often as its speaker was. Each draw is fitted as [`fit_affine`] does. The draws are then moved so that their mean
+    is the calibration itself, and spread by [`widening`].
 
     Args:
         scores (`(trials,)`): what the calibration was fitted on, before it.
@@ -64,8 +65,7 @@ def calibration_draws(
     slopes, offsets = np.concatenate(fitted).T
     scales = slopes / (slope * unit)
     found = np.stack([scales, offsets - scales * offset], axis=1)
-    centre = found.mean(0)
-    return centre + widening(len(names)) * (found - centre)
+    return np.array([1.0, 0.0]) + widening(len(names)) * (found - found.mean(0))
 
 
 def llr_interval(llr: float, draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """The Dirichlet-multinomial scorer, `beta`: each speaker activates an attribute with a probability of their own."""
 
+import math
+
 import torch
 
 from balr_hf.scoring.configuration_scorers import DirichletMultinomialScorerConfig
@@ -50,6 +52,7 @@ class DirichletMultinomialScorer(Scorer):
 
     config_class = DirichletMultinomialScorerConfig
     parameter_names = ("alpha",)
+    parameter_ranges = {**Scorer.parameter_ranges, "alpha": (torch.finfo(torch.float64).tiny, math.inf)}
 
     config: DirichletMultinomialScorerConfig
     alpha: torch.Tensor

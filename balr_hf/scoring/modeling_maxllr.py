@@ -4,7 +4,7 @@ import torch
 
 from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig
 from balr_hf.scoring.counts import sum_of_values
-from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.modeling_scorer import SHARE, Scorer
 
 # The posteriors of this many speakers are computed together, so that they stay in a CPU's cache.
 SPEAKERS_AT_ONCE = 256
@@ -57,6 +57,7 @@ class MaxLLRScorer(Scorer):
 
     config_class = MaxLLRScorerConfig
     parameter_names = ("f", "p", "q")
+    parameter_ranges = {**Scorer.parameter_ranges, "f": SHARE, "p": SHARE, "q": SHARE}
 
     config: MaxLLRScorerConfig
     f: torch.Tensor

@@ -10,7 +10,7 @@ import torch
 from balr_hf.errors import UserError
 from balr_hf.scoring.configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
 from balr_hf.scoring.counts import sum_of_values
-from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.modeling_scorer import SHARE, Scorer
 
 
 class ProfileLLRScorer(Scorer):
@@ -39,6 +39,7 @@ class ProfileLLRScorer(Scorer):
 
     config_class: type[ProfileLLRScorerConfig] = ProfileLLRScorerConfig
     parameter_names = ("dropout",)
+    parameter_ranges = {**Scorer.parameter_ranges, "dropout": SHARE}
 
     config: ProfileLLRScorerConfig
     dropout: torch.Tensor

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOG10 = math.log(10)
+# The range of a share or probability, with room for errors of rounding.
+SHARE = (-1e-9, 1 + 1e-9)
 
 
 class Scorer(HubModel):
@@ -58,6 +60,12 @@ class Scorer(HubModel):
 
     # The names of the buffers that `_fit` sets.
     parameter_names: tuple[str, ...] = ()
+    # The least and the largest value of each parameter that cannot be any number; a file with others is not loaded.
+    parameter_ranges: Mapping[str, tuple[float, float]] = {
+        "typicality": SHARE,
+        "activation": SHARE,
+        "calibration_weights": (0.0, math.inf),
+    }
     # Whether the scorer needs no reference population.
     fitted_by_nature = False
     # What a scorer is called in messages.

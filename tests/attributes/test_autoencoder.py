@@ -87,3 +87,17 @@ def test_checkpoint_of_something_else_is_refused(tmp_path, content, message):
 def test_checkpoint_that_is_missing_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no checkpoint at .*nothing\.pt"):
         BinaryAttributeAutoEncoder.from_upstream(tmp_path / "nothing.pt")
+
+
+@pytest.mark.parametrize(("name", "value"), [("encoder.0.weight", float("nan")), ("encoder.2.running_var", -1.0)])
+@pytest.mark.parametrize("kind", ["folder", "file of BALR"])
+def test_weights_that_give_nonsense_are_not_loaded(kind, name, value, tmp_path):
+    model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim=4, internal_dim=8))
+    model.state_dict()[name].flatten()[0] = value
+    model.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    with pytest.raises(UserError, match=f"is damaged: 1 of the .* values of {name} are"):
+        if kind == "folder":
+            BinaryAttributeAutoEncoder.from_pretrained(tmp_path)
+        else:
+            BinaryAttributeAutoEncoder.from_upstream(tmp_path / "model.pt")

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from safetensors.torch import load_file
 
 from balr_hf import AudioError, WespeakerFeatureExtractor
 from balr_hf.embeddings import feature_extraction_wespeaker
+from balr_hf.errors import ConfigError
 
 UTTERANCES = ("a", "b", "c", "short", "silence")
 
@@ -89,3 +92,21 @@ def test_parameters_survive_saving(tmp_path):
     loaded = WespeakerFeatureExtractor.from_pretrained(tmp_path)
     assert (loaded.num_mel_bins, loaded.waveform_scale, loaded.frame_shift) == (40, 1.0, 20)
     assert loaded(np.ones(16000))["input_features"].shape[-1] == 40
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"waveform_scale": 0.0}, "waveform_scale=0.0: expected a factor above 0"),
+        ({"waveform_scale": -32768.0}, "waveform_scale=-32768.0: expected a factor above 0"),
+        ({"waveform_scale": float("nan")}, "waveform_scale=nan"),
+        ({"dither": 1e9}, "the noise would be louder than the recording"),
+        ({"dither": -1.0}, "dither=-1.0: expected at least 0"),
+        ({"dither": float("inf")}, "dither=inf"),
+        ({"frame_shift": 1000}, "samples between the frames would be left out"),
+        ({"sampling_rate": 1}, "sampling_rate=1: expected at least 1000"),
+    ],
+)
+def test_features_of_nothing_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        WespeakerFeatureExtractor(**settings)

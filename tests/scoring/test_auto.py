@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from balr_hf import load_scorer
+from balr_hf.defaults import SCORER, resource
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.scoring.auto import build_scorer, scorer_class
 from balr_hf.scoring.counts import recording_counts
@@ -116,3 +117,22 @@ def test_a_model_that_is_no_scorer_is_refused(models):
 @pytest.fixture
 def models(root):
     return root / "resources" / "models"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("alpha", -0.5, "values of alpha are out of range, such as -0.5: expected more than 0"),
+        ("alpha", float("nan"), "values of alpha are not finite"),
+        ("calibration_weights", -0.2, "values of calibration_weights are out of range"),
+        ("calibration_offset", float("inf"), "values of calibration_offset are not finite"),
+        ("activation", 1.5, "values of activation are out of range, such as 1.5"),
+    ],
+)
+def test_scorer_with_a_parameter_out_of_its_range_is_not_loaded(name, value, message, tmp_path):
+    scorer = load_scorer(resource(SCORER))
+    getattr(scorer, name).flatten()[0] = value
+    scorer.save_pretrained(tmp_path)
+    for load in (load_scorer, type(scorer).from_pretrained):
+        with pytest.raises(UserError, match=message):
+            load(tmp_path)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from balr_hf.errors import UserError
+from balr_hf.metrics.intervals import widening
 from balr_hf.scoring.calibration import fit_affine
-from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval, widening
+from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval
 
 
 def trials(speakers: int, recordings: int, seed: int):
@@ -32,14 +33,17 @@ def test_a_draw_is_what_logistic_calibration_gives_on_it(spread):
     scores, labels, speakers = trials(6, 3, seed=1)
     scores = spread * np.where(labels, scores + (spread - 1), scores)  # the last tells them apart
     slope, offset = fit_affine(scores, labels)
-    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=1, seed=5)
-    rng = np.random.default_rng(5)
-    times = np.bincount(rng.integers(6, size=6), minlength=6)
+    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=2, seed=5)
+    rng, expected = np.random.default_rng(5), []
     a, b = (side.astype(int) for side in speakers)
-    repeated = np.repeat(np.arange(len(scores)), np.where(labels, times[a], times[a] * times[b]))
-    expected = fit_affine(scores[repeated], labels[repeated])
-    found = draws[0, 0] * slope, draws[0, 0] * offset + draws[0, 1]  # a single draw is its own centre
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    for _ in draws:
+        times = np.bincount(rng.integers(6, size=6), minlength=6)
+        repeated = np.repeat(np.arange(len(scores)), np.where(labels, times[a], times[a] * times[b]))
+        expected.append(fit_affine(scores[repeated], labels[repeated]))
+    np.testing.assert_allclose(draws.mean(0), [1, 0], atol=1e-12)  # the calibration itself
+    found = np.stack([draws[:, 0] * slope, draws[:, 0] * offset + draws[:, 1]], axis=1)
+    apart = (found[1] - found[0]) / widening(6)
+    np.testing.assert_allclose(apart, np.subtract(expected[1], expected[0]), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow
