@@ -134,11 +134,12 @@ def describe_population(
         sides: the ids of the recordings of each side of the trials; every recording alone by default.
         log_probabilities (np.ndarray of shape `(recordings,)`, *optional*): see [`log_probabilities`].
     """
+    from balr_hf.data.columns import comparable_name
     from balr_hf.data.quality import known_quality
 
     if sides is not None:
-        wanted = {name for side in sides for name in side}
-        dataset = dataset.select([row for row, name in enumerate(dataset["id"]) if name in wanted])
+        wanted = {comparable_name(name) for side in sides for name in side}
+        dataset = dataset.select([row for row, name in enumerate(dataset["id"]) if comparable_name(name) in wanted])
     known = list(known_quality(dataset).values())
     counts = [1] if sides is None else [len(side) for side in sides]
     described: dict[str, Any] = {

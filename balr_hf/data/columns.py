@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VECTOR_KINDS = ("embedding", "ba")
+
+
+def comparable_name(name: object) -> str:
+    """Return a recording's id as ids are compared: without surrounding white space, in Unicode's normal form C.
+
+    An accented letter may be one character or two, depending on the system that wrote the name.
+    """
+    return unicodedata.normalize("NFC", str(name)).strip()
 
 
 def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None) -> pa.FixedSizeListArray:

@@ -9,7 +9,7 @@ import csv
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, read_record
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector, vector_stem
+from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector
 from balr_hf.errors import UserError, name_some
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _from_vector_files(
 ) -> Corpus:
     """Read a folder of vector files alone: each name is one row, whichever kinds of vector it has."""
     finder = VectorFinder()
-    names = {str(path.with_name(vector_stem(path)).relative_to(folder)): str(path) for path in vector_files}
+    names = {str(path.with_name(finder.stem(path)).relative_to(folder)): str(path) for path in vector_files}
     paths = {kind: [finder.find(path, kind) for path in names.values()] for kind in VECTOR_KINDS}
     paths["audio"] = [None] * len(names)
     return _assemble({"id": list(names)}, RecordingFiles(paths, folder, save_dir), vectors)
@@ -329,7 +329,10 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
         str(name) if name is not None else str(files.reference(row)) for row, name in enumerate(columns["id"])
     ]
     check_unique(ids)
-    finder = VectorFinder()
+    places: list[Callable[[int], str | Path]] = [files.reference]
+    if files.save_dir is not None:
+        places.append(files.mirrored)
+    finder = VectorFinder(place(row) for place in places for row in range(len(ids)))
     for kind in VECTOR_KINDS:
         given = files.named[kind] = files.paths[kind]
         files.paths[kind] = [_find_vector(finder, files, row, kind) or given[row] for row in range(len(ids))]

@@ -361,7 +361,8 @@ class FileStore(NoStore):
         if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):
             logger.warning("Left %s as it is: it was not written by balr", target)
             return
-        ids, finder = list(dataset["id"]), VectorFinder()
+        ids = list(dataset["id"])
+        finder = VectorFinder(map(self.files.mirrored, range(len(ids))))
         others = [n for n in dataset.column_names if n not in ("id", "audio", "embedding", "ba", QUALITY_COLUMN)]
         columns = [dataset[n] for n in others]
         self.record["csv"] = sorted({*self.record["csv"], name})
@@ -381,7 +382,7 @@ def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
     """Give a Dataset's recordings files that are named by their ids, and never lie outside the save folder."""
     safe = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in ids]
     audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in safe]
-    finder = VectorFinder()
+    finder = VectorFinder(audio)
     paths: dict[str, list[str | None]] = {"audio": [*audio], "embedding": [None] * len(ids), "ba": [None] * len(ids)}
     paths[kind] = [finder.find(path, kind) for path in audio]
     return RecordingFiles(paths, save_dir)

@@ -6,12 +6,13 @@ a pickle.
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path
 
@@ -179,28 +180,63 @@ def vector_path(reference: Path, kind: str, extension: str) -> Path:
 
 
 class VectorFinder:
-    """Finds the vector files that lie beside recordings, and lists each folder only once for all its recordings."""
+    """Finds the vector files that lie beside recordings, and lists each folder only once for all its recordings.
 
-    def __init__(self) -> None:
-        self._names: dict[str, set[str]] = {}
+    `x_emb_ba.txt` may hold BALR's attributes of the recording `x`, or the attributes of a recording that is named
+    `x_emb`. It belongs to `x_emb` if there is such a recording: one of `recordings`, or an audio file `x_emb.flac` or
+    an embedding `x_emb_emb.txt` in the same folder.
+
+    Args:
+        recordings: paths of files that stand for recordings, whether they exist or not.
+    """
+
+    def __init__(self, recordings: Iterable[str | Path] = ()) -> None:
+        self._folders: dict[str, tuple[set[str], set[str]]] = {}
+        self._known: dict[str, set[str]] = {}
+        for path in recordings:
+            stem = vector_stem(Path(path))
+            if stem.endswith("_emb"):
+                self._known.setdefault(os.path.dirname(path), set()).add(stem)
 
     def find(self, reference: str | Path, kind: str) -> str | None:
         """Return the path of the `kind` vector file beside `reference`, or None if there is none."""
         folder = os.path.dirname(reference)
-        names = self._names.get(folder)
-        if names is None:
-            try:
-                names = set(filter(is_vector_file, os.listdir(folder or ".")))
-            except OSError:
-                names = set()
-            self._names[folder] = names
+        names, owners = self._list(folder)
         if names:
-            stem = vector_stem(Path(reference))
+            stem = self.stem(reference)
             for suffix in SUFFIXES[kind]:
+                if suffix == "_emb_ba" and f"{stem}_emb" in owners:
+                    continue
                 for extension in EXTENSIONS:
                     if stem + suffix + extension in names:
                         return os.path.join(folder, stem + suffix + extension)
         return None
+
+    def stem(self, path: str | Path) -> str:
+        """Return the name of the recording to which a vector file or an audio file belongs; see [`vector_stem`]."""
+        stem, path = vector_stem(Path(path)), Path(path)
+        if path.suffix in EXTENSIONS and path.stem == f"{stem}_emb_ba":
+            _, owners = self._list(os.path.dirname(path))
+            if f"{stem}_emb" in owners:
+                return f"{stem}_emb"
+        return stem
+
+    def _list(self, folder: str) -> tuple[set[str], set[str]]:
+        """List the vector files of a folder, and the recordings there whose names end with `_emb`."""
+        if folder not in self._folders:
+            try:
+                listed = os.listdir(folder or ".")
+            except OSError:
+                listed = []
+            names = set(filter(is_vector_file, listed))
+            owners = set(self._known.get(folder, ()))
+            for stem, extension in map(os.path.splitext, listed):
+                if stem.endswith("_emb") and extension.lower().removeprefix(".") in AUDIO_FORMATS:
+                    owners.add(stem)
+                elif stem.endswith("_emb_emb") and extension in EXTENSIONS:
+                    owners.add(stem.removesuffix("_emb"))
+            self._folders[folder] = names, owners
+        return self._folders[folder]
 
 
 def is_vector_file(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from balr_hf.data.columns import comparable_name
 from balr_hf.domain import Side, deviations
 from balr_hf.errors import UserError
 
@@ -32,10 +33,10 @@ def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], colum
     """
     if column not in dataset.column_names:
         raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
-    value_of = dict(zip(dataset["id"], dataset[column], strict=True))
+    value_of = dict(zip(map(comparable_name, dataset["id"]), dataset[column], strict=True))
     found = np.empty(len(sides), dtype=object)
     for row, side in enumerate(sides):
-        values = {value_of.get(name) for name in side}
+        values = {value_of.get(comparable_name(name)) for name in side}
         value = values.pop() if len(values) == 1 else None
         found[row] = None if value is None else str(value)
     return found
@@ -82,11 +83,11 @@ def sides_outside(
 
     if calibration is None:
         return None
-    known = known_quality(dataset)
+    known = {comparable_name(name): row for name, row in known_quality(dataset).items()}
     measures: dict[str, int] = {}
     measured = beyond = 0
     for side in sides:
-        quality = [known[name] for name in side if name in known]
+        quality = [known[name] for name in map(comparable_name, side) if name in known]
         measured += len(quality) == len(side)
         outside = deviations([Side(len(side), quality)], calibration, None)
         found = {one.measure for one in outside if one.is_beyond}

@@ -1,15 +1,19 @@
 """Trial lists, which say which recordings are compared, and their scores."""
 
 import csv
+import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data.columns import vector_matrix
+from balr_hf.data.columns import comparable_name, vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from balr_hf.scoring.configuration_scorers import ScorerConfig
     from balr_hf.scoring.counts import Counts
     from balr_hf.scoring.term_tables import TermTable
+
+logger = logging.getLogger(__name__)
 
 
 class TrialScorer(Protocol):
@@ -32,6 +38,8 @@ class TrialScorer(Protocol):
 
 # How many trials are scored together, and of how many the terms are computed together.
 SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
+# How many recordings of one side are looked up together on the other side.
+LOOKUPS_AT_ONCE = 2**22
 
 
 @dataclass
@@ -74,8 +82,12 @@ class Trials:
 def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     """Read a trial list: a header, then rows with two sides, each a comma-separated list of recording ids.
 
-    The sides are in the columns `enrollment` and `test`, in upper or lower case. If the file lacks one of them, they
-    are in the first two columns.
+    The sides are in the columns `enrollment` and `test`, in upper or lower case. If the header lacks one of these
+    names, they are in the first two columns, and a warning says so. A first line that names recordings of the other
+    lines is no header but a trial, and a warning says that too. Recording ids are compared without surrounding white
+    space and in Unicode's normal form C. A recording that is named twice on one side counts once. Trials whose two
+    sides share a recording are left out, because a recording says nothing about a comparison with itself. One warning
+    each says how many sides and trials this concerns.
 
     Args:
         path (str or Path): the file.
@@ -86,7 +98,8 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
 
     Raises:
         ConfigError: `sep` is not one character.
-        UserError: the file is missing, is empty, has fewer than two columns, or has a row with an empty side.
+        UserError: the file is missing or empty, has fewer than two columns, has a row with an empty
+            side, or has no trial whose sides share no recording.
     """
     path = Path(path)
     if not path.is_file():
@@ -104,17 +117,112 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
         raise UserError(f"the trial list {path} has one column: expected two, separated by {sep!r} (--sep)")
     if not rows:
         raise UserError(f"the trial list {path} has a header but no trials")
-    columns = [names.index("enrollment"), names.index("test")] if {"enrollment", "test"} <= set(names) else [0, 1]
-    sides: dict[str, int] = {}
-    numbers = np.empty((len(rows), 2), dtype=np.int64)
-    for number, row in enumerate(rows):
-        for side, column in enumerate(columns):
-            text = row[column].strip() if column < len(row) else ""
-            if not text.strip(", "):
-                raise UserError(f"the trial list {path} has an empty side in row {number + 2}: {sep.join(row)}")
-            numbers[number, side] = sides.setdefault(text, len(sides))
-    ids = [[name.strip() for name in text.split(",") if name.strip()] for text in sides]
-    return Trials(header, rows, ids, numbers[:, 0], numbers[:, 1])
+    if {"enrollment", "test"} <= set(names):
+        sides, numbers = _number_sides(path, rows, names.index("enrollment"), names.index("test"))
+    else:
+        sides, numbers = _number_sides(path, rows, 0, 1)
+        first = {comparable_name(name) for text in header[:2] for name in text.split(",")}
+        if first & set(chain.from_iterable(sides)):
+            logger.warning("The trial list %s has no header: its first line is a trial, and counts as one", path)
+            rows = [header, *rows]
+            header = ["enrollment", "test", *(f"column {number + 1}" for number in range(2, len(header)))]
+            sides, numbers = _number_sides(path, rows, 0, 1)
+        else:
+            logger.warning(
+                "Took the first line of the trial list %s for a header, and its first two columns for the sides, "
+                "since no column is named enrollment or test: %s. If it is a trial, add a header above it",
+                *(path, name_some(header)),
+            )
+    distinct = [list(dict.fromkeys(side)) for side in sides]
+    repeating = [side for side, once in zip(sides, distinct, strict=True) if len(once) < len(side)]
+    if repeating:
+        logger.warning(
+            "%d different sides in the trial list %s name a recording more than once, and it counts only once: %s",
+            *(len(repeating), path, name_some((name_some(side, 3) for side in repeating), 3)),
+        )
+    trials = Trials(header, rows, distinct, numbers[:, 0], numbers[:, 1])
+    return _without_shared_recordings(path, trials)
+
+
+def _number_sides(path: Path, rows: list[list[str]], *columns: int) -> tuple[list[list[str]], np.ndarray]:
+    """Find the distinct sides in some columns of a trial list.
+
+    Returns:
+        `(sides, numbers)`: the recording ids that each distinct side names, and the number of each trial's sides,
+        int64 `(trials, columns)`.
+    """
+    import pyarrow as pa
+
+    def empty_side(row: int) -> UserError:
+        return UserError(f"the trial list {path} has an empty side in row {row + 2}: {name_some(rows[row])}")
+
+    short = np.fromiter(map(len, rows), np.int64, len(rows)) <= max(columns)
+    if short.any():
+        raise empty_side(int(short.argmax()))
+    cells = list(chain.from_iterable(map(itemgetter(*columns), rows)))
+    encoded = pa.array(cells, pa.large_string()).dictionary_encode()
+    numbers = encoded.indices.to_numpy().astype(np.int64).reshape(-1, len(columns))
+    texts = encoded.dictionary.to_pylist()
+    sides = [[name for name in map(comparable_name, text.split(",")) if name] for text in texts]
+    empty = np.array([not side for side in sides])[numbers].any(1)
+    if empty.any():
+        raise empty_side(int(empty.argmax()))
+    return sides, numbers
+
+
+def _without_shared_recordings(path: Path, trials: Trials) -> Trials:
+    """Leave out the trials whose two sides share a recording, and the sides that no other trial has.
+
+    Raises:
+        UserError: no trial is left.
+    """
+    shared = _share_recordings(trials)
+    if not shared.any():
+        return trials
+    some = [
+        f"{name_some(trials.sides[trials.enroll[row]], 3)} against {name_some(trials.sides[trials.test[row]], 3)}"
+        for row in np.flatnonzero(shared)[:3]
+    ]
+    if shared.all():
+        raise UserError(
+            f"no trial is left of the trial list {path}, because the two sides of each share a recording: "
+            + "; ".join(some)
+        )
+    logger.warning(
+        "Left out %d of the %d trials in %s, because their two sides share a recording: %s%s",
+        *(shared.sum(), len(trials), path, "; ".join(some), "; ..." if shared.sum() > len(some) else ""),
+    )
+    kept = trials.select(np.flatnonzero(~shared))
+    used, numbers = np.unique(np.stack([kept.enroll, kept.test]), return_inverse=True)
+    enroll, test = numbers.reshape(2, -1)
+    return Trials(kept.header, kept.rows, [kept.sides[side] for side in used], enroll, test)
+
+
+def _share_recordings(trials: Trials) -> np.ndarray:
+    """Tell which trials have a recording on both sides, bool `(trials,)`."""
+    number_of: dict[str, int] = {}
+    recordings = np.array([number_of.setdefault(name, len(number_of)) for side in trials.sides for name in side])
+    lengths = np.array([len(side) for side in trials.sides])
+    starts = np.cumsum(lengths) - lengths
+    # Each recording of each side has one key; the recordings of a trial's shorter side are looked up in the other's.
+    keys = np.sort(np.repeat(np.arange(len(lengths)), lengths) * len(number_of) + recordings)
+    swapped = lengths[trials.enroll] > lengths[trials.test]
+    shorter = np.where(swapped, trials.test, trials.enroll)
+    longer = np.where(swapped, trials.enroll, trials.test)
+    shared = np.zeros(len(trials), dtype=bool)
+    ends = np.cumsum(lengths[shorter])
+    start = 0
+    while start < len(trials):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + LOOKUPS_AT_ONCE, side="right")))
+        counts = lengths[shorter[start:stop]]
+        trial = np.repeat(np.arange(start, stop), counts)
+        offset = np.arange(len(trial)) - np.repeat(np.cumsum(counts) - counts, counts)
+        wanted = longer[trial] * len(number_of) + recordings[starts[shorter[trial]] + offset]
+        place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        shared[trial[keys[place] == wanted]] = True
+        start = stop
+    return shared
 
 
 def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray:
@@ -173,10 +281,10 @@ def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.nda
     """
     if "speaker" not in dataset.column_names:
         return None
-    speaker_of = dict(zip(dataset["id"], dataset["speaker"], strict=True))
+    speaker_of = dict(zip(map(comparable_name, dataset["id"]), dataset["speaker"], strict=True))
     speakers = []
     for side in sides:
-        names = {speaker_of.get(name) for name in side}
+        names = {speaker_of.get(comparable_name(name)) for name in side}
         if len(names - {None}) > 1:
             raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
         speakers.append(None if None in names else str(names.pop()))
@@ -315,8 +423,17 @@ def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep
 
 def _rows(dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:
     """Find the rows of each side's recordings; an error names those that are not there or are not `present`."""
-    row_of = {name: row for row, name in enumerate(dataset["id"])}
+    sides = [[comparable_name(name) for name in side] for side in sides]
+    ids = [comparable_name(name) for name in dataset["id"]]
+    row_of = {name: row for row, name in enumerate(ids)}
     names = dict.fromkeys(name for side in sides for name in side)
+    if len(row_of) < len(ids):
+        doubtful = sorted(name for name, count in Counter(ids).items() if count > 1 and name in names)
+        if doubtful:
+            raise UserError(
+                "the trial list names recordings whose ids fit several recordings of the corpus, which differ only in "
+                f"white space or in their Unicode form: {name_some(doubtful, 20)}"
+            )
     unknown = [name for name in names if name not in row_of]
     lacking = [name for name in names if name in row_of and not present[row_of[name]]]
     if unknown or lacking:

@@ -420,3 +420,44 @@ def test_own_attributes_win_over_balrs(tmp_path):
     for name in ("a_emb_ba.txt", "a_ba.npy", "a_ba.pkl"):
         (tmp_path / name).touch()
     assert VectorFinder().find(tmp_path / "a.wav", "ba") == str(tmp_path / "a_ba.npy")
+
+
+@pytest.mark.parametrize("other", ["x_emb.flac", "x_emb.WAV", "x_emb_emb.npy"])
+def test_attributes_of_a_recording_whose_name_ends_like_a_vector_are_its_own(tmp_path, other):
+    for name in ("x.wav", other, "x_emb_ba.txt"):
+        (tmp_path / name).touch()
+    finder = VectorFinder()
+    own = str(tmp_path / "x_emb_ba.txt")
+    assert finder.find(tmp_path / "x.wav", "ba") is None
+    assert finder.find(tmp_path / other, "ba") == own
+    assert finder.stem(own) == "x_emb"
+
+
+def test_recordings_that_lie_elsewhere_own_their_attributes_too(tmp_path):
+    (tmp_path / "x_emb_ba.txt").touch()
+    assert VectorFinder().find(tmp_path / "x.wav", "ba") == str(tmp_path / "x_emb_ba.txt")
+    assert VectorFinder([tmp_path / "x_emb.aiff"]).find(tmp_path / "x.wav", "ba") is None
+
+
+@pytest.mark.parametrize("other", ["x_emb.flac", "x_ba.wav"])
+def test_audio_is_never_taken_for_a_vector(tmp_path, other):
+    for name in ("x.wav", other):
+        (tmp_path / name).touch()
+    assert not is_vector_file(other)
+    assert [VectorFinder().find(tmp_path / "x.wav", kind) for kind in ("embedding", "ba")] == [None, None]
+    assert VectorFinder().stem(tmp_path / other) == other[: other.index(".")]
+
+
+def test_folder_with_save_dir_keeps_the_vectors_of_alike_names_apart(tmp_path):
+    from balr_hf.data.reading import read_corpus
+
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "saved").mkdir()
+    for name in ("x.wav", "x_emb.wav"):
+        (tmp_path / "audio" / name).write_bytes(b"audio")
+    np.savetxt(tmp_path / "saved" / "x_emb_ba.txt", [1, 0, 1])
+    corpus = read_corpus(tmp_path / "audio", save_dir=tmp_path / "saved")
+    assert dict(zip(corpus.dataset["id"], corpus.dataset["ba"], strict=True)) == {
+        "x.wav": None,
+        "x_emb.wav": [True, False, True],
+    }

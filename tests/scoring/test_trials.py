@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from balr_hf.domain import describe_population
 from balr_hf.errors import UserError
+from balr_hf.scoring.breakdown import side_values
 from balr_hf.scoring.trials import (
     read_trials,
     side_counts,
@@ -18,7 +20,7 @@ def corpus(make_corpus):
 
 def trials(tmp_path, text, sep="\t"):
     path = tmp_path / "trials.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return read_trials(path, sep)
 
 
@@ -35,9 +37,69 @@ def test_columns_are_found_by_name_in_any_case(tmp_path, header):
     assert (found.sides[found.enroll[0]], found.sides[found.test[0]]) == (["b"], ["a"])
 
 
-def test_first_two_columns_serve_where_names_are_missing(tmp_path):
+def test_first_two_columns_serve_where_names_are_missing(tmp_path, caplog):
     found = trials(tmp_path, "left;right;x\na;b;c\n", sep=";")
     assert (found.sides[found.enroll[0]], found.sides[found.test[0]]) == (["a"], ["b"])
+    (message,) = caplog.messages
+    assert "Took the first line" in message and "left, right, x" in message
+
+
+def test_first_line_that_is_a_trial_is_not_lost(tmp_path, caplog):
+    found = trials(tmp_path, "s0\ts1\ts\ns2\ts0,s3\tt\n")
+    assert [(found.sides[a], found.sides[b]) for a, b in zip(found.enroll, found.test, strict=True)] == [
+        (["s0"], ["s1"]),
+        (["s2"], ["s0", "s3"]),
+    ]
+    assert found.header == ["enrollment", "test", "column 3"]
+    (message,) = caplog.messages
+    assert "has no header: its first line is a trial" in message
+
+
+def test_recording_named_twice_on_one_side_counts_once(corpus, tmp_path, caplog):
+    found = trials(tmp_path, "enrollment\ttest\ns0,s1, s0\ts2\ns0,s1, s0\ts3,s3\n")
+    assert found.sides == [["s0", "s1"], ["s2"], ["s3"]]
+    assert side_counts(corpus, found.sides)[:, 0].sum(-1).tolist() == [2, 1, 1]
+    (message,) = caplog.messages
+    assert message.startswith("2 different sides") and "s0, s1, s0; s3" not in message
+
+
+def test_trials_that_share_a_recording_are_left_out(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("balr_hf.scoring.trials.LOOKUPS_AT_ONCE", 2)  # several rounds
+    lines = ["a\ta", "a\tb", "b,c\td,e,c", "d,e\tb,c", "a,b,c\ta", "c\td"]
+    found = trials(tmp_path, "\n".join(["enrollment\ttest", *lines]) + "\n")
+    assert ["\t".join(row) for row in found.rows] == [lines[1], lines[3], lines[5]]
+    assert [",".join(found.sides[n]) for n in found.enroll] == ["a", "d,e", "c"]
+    assert [",".join(found.sides[n]) for n in found.test] == ["b", "b,c", "d"]
+    assert len(found.sides) == 6  # none of a trial that was left out
+    (message,) = caplog.messages
+    assert message.startswith("Left out 3 of the 6 trials") and "a against a; b, c against d, e, c" in message
+
+
+def test_list_of_trials_that_all_share_a_recording_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"no trial is left .* a against a; a, b against b$"):
+        trials(tmp_path, "enrollment\ttest\na\ta\na,b\tb\n")
+
+
+def test_names_are_compared_in_one_unicode_form_without_white_space(corpus, tmp_path):
+    ids = ["caf\u00e9", "nai\u0308ve", *corpus["id"][2:]]
+    corpus = corpus.remove_columns("id").add_column("id", ids)
+    found = trials(tmp_path, "enrollment\ttest\n cafe\u0301\u00a0\tna\u00efve\ncaf\u00e9\tcafe\u0301\n")
+    assert found.sides == [["caf\u00e9"], ["na\u00efve"]]
+    bits = np.array(list(corpus["ba"]))
+    assert np.array_equal(side_counts(corpus, found.sides)[..., 0].astype(bool), bits[:2])
+    assert len(side_embeddings(corpus, found.sides)) == 2
+    assert trial_labels(corpus, found).tolist() == [True]
+    assert side_values(corpus, found.sides, "speaker").tolist() == ["s0", "s0"]
+    assert describe_population(corpus, found.sides)["recordings"] == 2
+    assert corpus["id"][:2] == ids[:2]
+
+
+def test_ids_that_differ_only_in_unicode_form_are_refused_in_trials(corpus):
+    ids = ["caf\u00e9", "cafe\u0301", *corpus["id"][2:]]
+    corpus = corpus.remove_columns("id").add_column("id", ids)
+    with pytest.raises(UserError, match="fit several recordings of the corpus"):
+        side_counts(corpus, [["caf\u00e9"]])
+    assert len(side_counts(corpus, [["s2"]])) == 1
 
 
 @pytest.mark.parametrize(
