@@ -7,6 +7,7 @@ compare = pipeline("speaker-comparison")  # the small models of the package; nam
 compare("questioned.wav", "known.wav")["calibrated_llr"]
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 # Nothing public stands for these two: `Pipeline.get_iterator` uses them, and has no option for collating batches.
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
+from balr_hf.attributes.binarization import mismatch
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, AudioError, resample
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, is_shipped, resource
@@ -31,6 +33,8 @@ from balr_hf.quality.copies import describe_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
@@ -139,6 +143,9 @@ class BinaryAttributesPipeline(Pipeline):
         """Process the recordings of all items together, and give one array per item back."""
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
+        wrong = mismatch(self.autoencoder, embeddings)
+        if wrong is not None:
+            logger.warning("%s", wrong[0].upper() + wrong[1:])
         bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
         outputs: dict[str, list] = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}

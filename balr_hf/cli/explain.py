@@ -62,6 +62,10 @@ class Options(CorpusOptions):
         "tone_share=0.05,probability=0.5,recordings=0]",
         type=str,
     )
+    allow_mismatch: bool = option(
+        False,
+        "go on with models that evidently do not belong together; the explanation says so",
+    )
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
 
 
@@ -96,7 +100,7 @@ def run(arguments: Arguments) -> None:
     sides = [_names(text) for text in (arguments.a, arguments.b)]
     dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
     heard = _Heard.of(dataset, sides, arguments.min_speech)
-    dataset, models = _with_attributes(arguments, dataset)
+    dataset, models, wrong = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
@@ -105,7 +109,7 @@ def run(arguments: Arguments) -> None:
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
         calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=_remarks(scorer, sides, speakers),
+        remarks=(*wrong, *_remarks(scorer, sides, speakers)),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
@@ -228,20 +232,26 @@ class _Heard:
 
 def _with_attributes(
     arguments: Arguments, dataset: "datasets.Dataset"
-) -> "tuple[datasets.Dataset, dict[str, PreTrainedModel]]":
-    """The recordings with their attributes, and the models that computed what was missing of them."""
+) -> "tuple[datasets.Dataset, dict[str, PreTrainedModel], tuple[str, ...]]":
+    """The recordings with their attributes, the models that computed what was missing, and what is wrong with these.
+
+    Raises:
+        UserError: attributes cannot be computed, or the models evidently do not belong together and this was not
+            allowed.
+    """
     import datasets
 
-    from balr_hf.attributes.binarization import compute_binary_attributes
+    from balr_hf.attributes.binarization import compute_binary_attributes, mismatch
     from balr_hf.cli.models import load_autoencoder, load_embedder
-    from balr_hf.data.columns import vector_present
+    from balr_hf.data.columns import vector_matrix, vector_present
     from balr_hf.devices import resolve_devices
     from balr_hf.embeddings.extraction import compute_embeddings
     from balr_hf.errors import UserError
 
     models: dict[str, PreTrainedModel] = {}
+    wrong: tuple[str, ...] = ()
     if vector_present(dataset, "ba").all():
-        return dataset, models
+        return dataset, models, wrong
     datasets.disable_progress_bars()
     devices = resolve_devices(arguments.device)
     skipped: list[Skipped] = []
@@ -253,7 +263,12 @@ def _with_attributes(
         dataset, skipped = compute_binary_attributes(autoencoder, dataset, device=devices[0])
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
-    return dataset, models
+    found = mismatch(autoencoder, vector_matrix(dataset, "embedding")[0])
+    if found is not None:
+        if not arguments.allow_mismatch:
+            raise UserError(f"{found}, or add --allow-mismatch")
+        wrong = (f"{found[0].upper()}{found[1:]}.",)
+    return dataset, models, wrong
 
 
 def _remarks(scorer: "Scorer", sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:

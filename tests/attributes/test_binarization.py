@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
-from balr_hf.attributes.binarization import compute_binary_attributes
+from balr_hf.attributes.binarization import compute_binary_attributes, mismatch
 from balr_hf.data import vector_matrix
 from balr_hf.errors import UserError
 
@@ -62,3 +62,21 @@ def test_embeddings_of_another_size_are_refused(model, make_corpus):
 def test_corpus_without_embeddings_says_what_to_do(model):
     with pytest.raises(UserError, match=r"no embedding column.*run balr extract first"):
         compute_binary_attributes(model, datasets.Dataset.from_dict({"id": ["a"]}))
+
+
+def test_embeddings_that_the_autoencoder_was_not_trained_on_are_told(make_corpus, caplog):
+    own = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(16, 24)).eval()
+    corpus = make_corpus(5, 4)
+    embeddings, _ = vector_matrix(corpus, "embedding")
+    mean = torch.tensor(embeddings.mean(0))
+    with torch.no_grad():  # an autoencoder that gives the mean fits embeddings that lie about it
+        own.decoder[2].weight.zero_()
+        own.decoder[2].bias.copy_(mean)
+    near = (
+        mean.numpy()
+        + 0.1 * np.random.default_rng(0).normal(size=(3000, 16)).astype(np.float32) * mean.norm().item() / 4
+    )
+    assert mismatch(own, near) is None
+    assert "fails to reconstruct" in mismatch(own, -near)
+    compute_binary_attributes(own, corpus.remove_columns("embedding").add_column("embedding", list(-embeddings)))
+    assert "The autoencoder fails to reconstruct" in caplog.text

@@ -502,6 +502,28 @@ def test_unknown_ids_are_named(explain):
     assert "t0, t1, t2 and 12 more" in line
 
 
+def test_models_that_do_not_belong_together_are_refused(balr, audio, tmp_path):
+    import torch
+
+    from balr_hf import WespeakerModel
+    from balr_hf.defaults import EMBEDDER, resource
+
+    own = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    torch.manual_seed(0)
+    other = WespeakerModel(own.config)
+    other.feature_extractor = own.feature_extractor
+    other.save_pretrained(tmp_path / "other")
+    sides = [audio / "espeak01-01.opus", audio / "espeak17-01.opus"]
+    words = ["explain", *sides, f"embeddings.model.model_repo={tmp_path / 'other'}"]
+    status, said = balr(*words)
+    assert status == 1
+    line = only_error(said)
+    assert "fails to reconstruct" in line and "another embedder" in line and "--allow-mismatch" in line
+    status, said = balr(*words, "--allow-mismatch", "--json")
+    assert status == 0
+    assert any("The autoencoder fails to reconstruct" in caution for caution in explained(said)["cautions"])
+
+
 def test_missing_file_suggests_a_corpus(balr, audio, tmp_path):
     status, said = balr("explain", audio / "espeak01-01.opus", "espeak01-02")
     assert status == 1
