@@ -405,7 +405,7 @@ def test_revisions_are_pinned(hub, models):
             old, new = LOADERS[repo](folder), LOADERS[repo](folder)
             for value in new.state_dict().values():
                 if value.is_floating_point():
-                    value += 1
+                    value *= 0.9
             for model in (old, new):
                 with tempfile.TemporaryDirectory() as saved:
                     model.save_pretrained(saved)
