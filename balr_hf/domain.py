@@ -201,6 +201,60 @@ def deviations(
     return found
 
 
+def measure_beyond_limits(
+    measure: str, values: np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which recordings lie beyond the limits of a population in one measure.
+
+    Args:
+        measure (str): a key of [`MEASURES`].
+        values (np.ndarray of shape `(recordings,)`): as [`RecordingQuality`] has them; NaN where one is not known.
+        population: its description by [`describe_population`].
+        limits ([`Limits`], *optional*): the defaults by default.
+
+    Returns:
+        bool `(recordings,)`: False where the value or the population's range is not known.
+    """
+    quantiles = population.get("measures", {}).get(measure)
+    values = _in_unit(measure, np.asarray(values, dtype=np.float64))
+    if quantiles is None:
+        return np.zeros(values.shape, dtype=bool)
+    low, high = _own_range(measure, quantiles)
+    margin = getattr(limits or Limits(), measure)
+    least, most = (low / margin, high * margin) if measure == "net_speech" else (low - margin, high + margin)
+    return (values < least) | (values > most)
+
+
+def recordings_beyond_limits(
+    recordings: int | np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which sides have more or fewer recordings than the limits allow: bool, of the shape of `recordings`.
+
+    Args:
+        recordings (int, or np.ndarray of shape `(sides,)`): how many recordings a side has.
+        population, limits: as for [`measure_beyond_limits`].
+    """
+    low, high = population["recordings_a_side"]
+    margin = (limits or Limits()).recordings
+    return (np.asarray(recordings) < low - margin) | (np.asarray(recordings) > high + margin)
+
+
+def probability_beyond_limits(
+    log_probability: float | np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which sides' attributes are too improbable in a reference population: bool, of the shape of `log_probability`.
+
+    Args:
+        log_probability (float, or np.ndarray of shape `(sides,)`): see [`log_probabilities`].
+        population, limits: as for [`measure_beyond_limits`].
+    """
+    values, quantiles = np.asarray(log_probability), population.get("log_probability")
+    if quantiles is None:
+        return np.zeros(values.shape, dtype=bool)
+    percentiles = np.interp(values, quantiles, QUANTILES)
+    return (values < quantiles[1]) & (percentiles < (limits or Limits()).probability)
+
+
 def describe_in_words(population: Mapping[str, Any]) -> str:
     """A population in a line."""
     parts = [f"{population['recordings']:,} recordings"]
@@ -223,9 +277,15 @@ def _counts(dataset: datasets.Dataset, name: str) -> dict[str, int]:
     return dict(counts.most_common(20))
 
 
-def _in_unit(measure: str, value: float) -> float:
-    """A measure in the unit that it is compared and said in: bandwidth in kHz."""
-    return value / 1000 if measure == "bandwidth" else value
+def _in_unit(measure: str, values: Any) -> Any:
+    """Measures in the unit that they are compared and said in: bandwidth in kHz."""
+    return values / 1000 if measure == "bandwidth" else values
+
+
+def _own_range(measure: str, quantiles: Sequence[float]) -> tuple[float, float]:
+    """The ends of a population's own range of a measure."""
+    # Less of a disturbance than the population has is none.
+    return 0.0 if measure in ("clipping", "tone_share") else quantiles[1], quantiles[-2]
 
 
 def _measures_outside(
@@ -233,30 +293,28 @@ def _measures_outside(
 ) -> Iterator[Deviation]:
     for measure, form in MEASURES.items():
         quantiles = population.get("measures", {}).get(measure)
-        values = [_in_unit(measure, row[measure]) for row in side.quality if row[measure] is not None]
-        if quantiles is None or not values:
+        values = np.array([row[measure] for row in side.quality if row[measure] is not None], dtype=np.float64)
+        if quantiles is None or not values.size:
             continue
-        low, high = quantiles[1], quantiles[-2]
-        if measure in ("clipping", "tone_share"):
-            low = 0.0  # less of a disturbance than the population has is none
-        value = values[int(np.argmax([max(low - value, value - high) for value in values]))]
+        low, high = _own_range(measure, quantiles)
+        beyond = measure_beyond_limits(measure, values, population, limits)
+        values = _in_unit(measure, values)
+        worst = np.lexsort([np.maximum(low - values, values - high), beyond])[-1]
+        value, is_beyond = float(values[worst]), bool(beyond[worst])
         if low <= value <= high:
             continue
-        margin = getattr(limits, measure)
-        least, most = (low / margin, high * margin) if measure == "net_speech" else (low - margin, high + margin)
-        beyond = not least <= value <= most
-        if measure == "bandwidth" and not beyond:
+        if measure == "bandwidth" and not is_beyond:
             continue  # coders end a little lower or higher, which means nothing
         which = name if side.recordings == 1 else f"A recording of {name}"
         text = f"{which} has {form.format(value)}; the {role} has {_range(measure, quantiles)}."
-        yield Deviation(name, measure, role, float(value), low, high, beyond, text)
+        yield Deviation(name, measure, role, value, low, high, is_beyond, text)
 
 
 def _recordings_outside(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:
     low, high = population["recordings_a_side"]
     if low <= side.recordings <= high:
         return
-    beyond = not low - limits.recordings <= side.recordings <= high + limits.recordings
+    beyond = bool(recordings_beyond_limits(side.recordings, population, limits))
     calibrated = f"{low}" if low == high else f"{low} to {high}"
     text = f"{name} is {side.recordings} recording{'s' * (side.recordings > 1)}; calibrated with {calibrated} a side."
     yield Deviation(name, "recordings", "calibration", side.recordings, low, high, beyond, text)
@@ -269,7 +327,7 @@ def _improbable(name: str, side: Side, population: Mapping[str, Any], limits: Li
     percentile = float(np.interp(side.log_probability, quantiles, QUANTILES))
     than = "any reference recording's" if percentile <= 0 else f"those of {100 - percentile:.1f} % of its recordings"
     text = f"{name}'s attributes are less probable in the reference population than {than}."
-    beyond = percentile < limits.probability
+    beyond = bool(probability_beyond_limits(side.log_probability, population, limits))
     yield Deviation(name, "probability", "reference population", percentile, QUANTILES[1], 100.0, beyond, text)
 
 

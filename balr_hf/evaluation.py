@@ -41,8 +41,11 @@ class Evaluation:
         scorer_digest (str, *optional*): the digest of the scorer's weights.
         calibration (dict, *optional*): what the scorer's configuration says of its calibration; None if it was not
             applied.
-        domain (dict, *optional*): how many sides of the trials lie outside what the scorer was calibrated on; None if
-            that is not known.
+        domain (dict, *optional*): how many sides and trials lie outside what the scorer was calibrated on, see
+            [`SidesOutside.count`]; None if that is not known.
+        within (dict, *optional*): the metrics of the trials within what the scorer was calibrated on, with their
+            numbers `trials`, `same_speaker` and `different_speaker`, or a `note` why there are none; None if no trial
+            lies outside, or nothing is known of that.
     """
 
     trials: int
@@ -63,6 +66,7 @@ class Evaluation:
     scorer_digest: str | None = None
     calibration: dict[str, Any] | None = None
     domain: dict[str, Any] | None = None
+    within: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -75,6 +79,7 @@ class Evaluation:
         cosines: np.ndarray | None = None,
         resamples: int = 1000,
         progress: bool = False,
+        within: np.ndarray | None = None,
         **about: Any,
     ) -> Evaluation:
         """Evaluate the scores of a trial list.
@@ -89,8 +94,10 @@ class Evaluation:
             cosines (`np.ndarray` of shape `(trials,)`, *optional*): the cosines of the embeddings of the two sides.
             resamples (int): the number of draws of the speakers for the intervals; 0 for no intervals.
             progress (bool): whether to show a progress bar.
-            **about: what was scored, and by what: `corpus`, `trial_list`, `scorer`, `scorer_digest` and `calibration`,
-                as for [`Evaluation`].
+            within (`np.ndarray` of shape `(trials,)`, *optional*): bool, which trials lie within what the scorer was
+                calibrated on. They are also evaluated by themselves, without intervals.
+            **about: what was scored, and by what: `corpus`, `trial_list`, `scorer`, `scorer_digest`, `calibration` and
+                `domain`, as for [`Evaluation`].
 
         Returns:
             [`Evaluation`]: it has a `note` instead of metrics if the labels are not known, or all trials are of one
@@ -120,6 +127,7 @@ class Evaluation:
             draws_of_speakers=resamples if intervals else 0,
             raw=None if raw is None else compute_metrics(raw, labels),
             embedding_cosine_eer=None if cosines is None else eer(cosines, labels)[0],
+            within=None if within is None or within.all() else _metrics_of_some(scores[within], labels[within]),
             **about,
         )
 
@@ -161,22 +169,37 @@ class Evaluation:
             lines.append(
                 f"  (in brackets: {self.confidence:.0%} intervals, {self.draws_of_speakers} draws of the speakers)"
             )
-        if self.domain is not None and self.domain["beyond_limits"]:
-            measures = ", ".join(
-                f"{name.replace('_', ' ')} {count}" for name, count in self.domain["measures"].items()
-            )
-            lines.append(
-                f"  {self.domain['beyond_limits']} of {self.domain['sides']} sides lie beyond the limits of what the "
-                f"scorer was calibrated on ({measures})"
-            )
-        elif self.domain is not None and self.domain["measured"] < self.domain["sides"]:
-            unknown = self.domain["sides"] - self.domain["measured"]
-            lines.append(
-                f"  {unknown} of {self.domain['sides']} sides were not measured: their conditions are unknown"
-            )
+        lines += self._describe_domain()
         if self.embedding_cosine_eer is not None:
             lines.append(f"  Cosine of the embeddings themselves: EER {self.embedding_cosine_eer:.2%}")
         return "\n".join(lines)
+
+    def _describe_domain(self) -> list[str]:
+        """Where the trials lie outside what the scorer was calibrated on, in lines."""
+        if self.domain is None:
+            return []
+        domain, lines = self.domain, []
+        if domain["beyond_limits"]:
+            measures = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in domain["measures"].items())
+            lines.append(
+                f"  {domain['beyond_limits']} of {domain['sides']} sides lie beyond the limits of what the scorer was "
+                f"calibrated on ({measures}), and so do {domain['trials_beyond_limits']} of {self.trials} trials"
+            )
+        if domain["measured"] < domain["sides"]:
+            unknown = domain["sides"] - domain["measured"]
+            lines.append(f"  {unknown} of {domain['sides']} sides were not measured: their conditions are unknown")
+        elif not domain["beyond_limits"]:
+            lines.append(f"  All {self.trials} trials lie within the limits of what the scorer was calibrated on")
+        if self.within is not None and domain["measured"]:
+            trials = f"{self.within['trials']} trials within ({self.within['same_speaker']} same-speaker)"
+            if "note" in self.within:
+                lines.append(f"  The {trials} are {self.within['note']}")
+            else:
+                lines.append(
+                    f"  Of the {trials}: EER {self.within['eer']:.2%}, Cllr {self.within['cllr']:.3f}, at least "
+                    f"{self.within['cllr_min']:.3f}"
+                )
+        return lines
 
     def _figure(self, name: str, form: str) -> str:
         text = format(self.metrics[name], form)
@@ -201,6 +224,8 @@ class Evaluation:
             return found | {"note": self.note}
         if self.domain is not None:
             found["domain"] = self.domain
+        if self.within is not None:
+            found["within"] = self.within
         if self.is_calibrated:
             found["bayes_thresholds"] = {str(prior): bayes_threshold(prior) for prior in PRIORS}
         found |= self.metrics
@@ -232,6 +257,7 @@ class Evaluation:
         names = (
             *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
             *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration", "domain"),
+            "within",
         )
         known = {name: found[name] for name in names if found.get(name) is not None}
         intervals = dict(found.get("intervals") or {})
@@ -239,3 +265,12 @@ class Evaluation:
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}
         return cls(**known, metrics=metrics, intervals=intervals, confidence=confidence, draws_of_speakers=draws)
+
+
+def _metrics_of_some(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """The metrics of some of the trials with their numbers, or a note if they are all of one kind."""
+    same = int(labels.sum())
+    found: dict[str, Any] = {"trials": len(labels), "same_speaker": same, "different_speaker": len(labels) - same}
+    if not 0 < same < len(labels):
+        return found | {"note": "not evaluated: they are all of one kind" if len(labels) else "not evaluated"}
+    return found | compute_metrics(scores, labels)

@@ -74,6 +74,11 @@ def test_worst_recording_of_a_side_counts(population):
     assert found.value == 5
 
 
+def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(population):
+    (found,) = deviations([Side(2, [quality(net_speech=3.0), quality(net_speech=12.2)])], population, None)[:1]
+    assert (found.value, found.is_beyond) == (3.0, True)  # 12.2 s is 2.3 s too much, but within the factor of 1.25
+
+
 def test_other_numbers_of_recordings_are_named(population):
     five = Side(5, [quality()] * 5)
     found = deviations([five, five], population, None)

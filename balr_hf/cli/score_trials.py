@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from balr_hf.evaluation import Evaluation
+    from balr_hf.scoring.breakdown import SidesOutside
     from balr_hf.scoring.modeling_scorer import Scorer
     from balr_hf.scoring.trials import Trials
 
@@ -69,7 +70,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.checkpoints import weights_digest
     from balr_hf.evaluation import Evaluation
     from balr_hf.files import new_run_folder, write_json
-    from balr_hf.scoring.breakdown import groups, side_values, sides_outside
+    from balr_hf.scoring.breakdown import groups, side_values
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
     sep = separator(arguments)
@@ -85,7 +86,10 @@ def run(arguments: Arguments) -> None:
 
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
-    write_scores(folder / "scores.csv", trials, columns, sep)
+    outside = _sides_outside(scorer, dataset, trials, counts) if calibrated else None
+    is_known = outside is not None and outside.measured.any()
+    codes = {"outside": outside.codes(trials)} if is_known else {}
+    write_scores(folder / "scores.csv", trials, columns | codes, sep)
     sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
     labels = None if sides is None else sides[0] == sides[1]
     calibration = scorer.config.calibration if calibrated else None
@@ -98,7 +102,8 @@ def run(arguments: Arguments) -> None:
         cosines=cosines,
         resamples=arguments.bootstrap,
         progress=True,
-        domain=sides_outside(dataset, trials.sides, (calibration or {}).get("domain")),
+        within=outside.within(trials) if is_known else None,
+        domain=None if outside is None else outside.count(trials),
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
         trial_list=arguments.trials,
         scorer=type(scorer).__name__,
@@ -182,6 +187,21 @@ def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.n
             name_some(known),
         )
     return arguments.calibrated and scorer.is_calibrated and not known
+
+
+def _sides_outside(
+    scorer: "Scorer", dataset: "datasets.Dataset", trials: "Trials", counts: "np.ndarray"
+) -> "SidesOutside | None":
+    """Which sides lie outside what the scorer was fitted to and calibrated on; None if that was not described."""
+    from balr_hf.domain import log_probabilities
+    from balr_hf.scoring.breakdown import sides_outside
+
+    config, probabilities = scorer.config, None
+    domain = (config.calibration or {}).get("domain")
+    if domain is not None and config.reference is not None and config.num_reference_speakers is not None:
+        shares = counts[..., 0] / counts.sum(-1)
+        probabilities = log_probabilities(shares, scorer.activation.cpu().numpy(), config.num_reference_speakers)
+    return sides_outside(dataset, trials.sides, domain, config.reference, probabilities)
 
 
 def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray | None":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from balr_hf.data.columns import comparable_name
-from balr_hf.domain import Side, deviations
+from balr_hf.data.quality import known_quality
+from balr_hf.domain import MEASURES, measure_beyond_limits, probability_beyond_limits, recordings_beyond_limits
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     import datasets
@@ -64,34 +66,97 @@ def groups(trials: Trials, values: np.ndarray) -> Iterator[tuple[str, np.ndarray
         yield low if low == high else f"{low} / {high}", pairs == pair
 
 
+@dataclass(frozen=True)
+class SidesOutside:
+    """Which sides of a trial list lie beyond the limits of what the scorer was fitted to and calibrated on.
+
+    Attributes:
+        measures (dict of str to `np.ndarray` of shape `(sides,)`): bool, for each measure that is compared: keys of
+            [`balr_hf.domain.MEASURES`], `recordings` and `probability`.
+        measured (`np.ndarray` of shape `(sides,)`): bool, whether all recordings of a side were measured. What lies
+            outside of others is not fully known.
+    """
+
+    measures: Mapping[str, np.ndarray]
+    measured: np.ndarray
+
+    @property
+    def any(self) -> np.ndarray:
+        """Which sides lie outside in any measure: bool `(sides,)`."""
+        return np.any(list(self.measures.values()), axis=0)
+
+    def codes(self, trials: Trials) -> np.ndarray:
+        """In which measures either side of each trial lies outside, as in the column `outside` of `scores.csv`.
+
+        Returns:
+            str `(trials,)`: the names of the measures, joined by semicolons, with `unmeasured` if a side was not
+            measured; empty if both sides lie within.
+        """
+        flags = {**self.measures, "unmeasured": ~self.measured}
+        of_sides = sum(mask.astype(np.int64) << bit for bit, mask in enumerate(flags.values()))
+        found, which = np.unique(of_sides[trials.enroll] | of_sides[trials.test], return_inverse=True)
+        texts = [";".join(name for bit, name in enumerate(flags) if code >> bit & 1) for code in found.tolist()]
+        return np.array(texts, dtype=object)[which]
+
+    def count(self, trials: Trials) -> dict[str, Any]:
+        """How many sides and trials lie outside, as `domain` in `metrics.json`.
+
+        Returns:
+            `sides`, how many there are; `measured`, of how many all recordings were measured; `beyond_limits`, how
+            many lie outside; `measures`, how many do in each measure; `trials_beyond_limits`, how many trials have
+            such a side; and `trials_unmeasured`, how many others have a side that was not measured.
+        """
+        outside, unmeasured = (of[trials.enroll] | of[trials.test] for of in (self.any, ~self.measured))
+        return {
+            "sides": len(self.measured),
+            "measured": int(self.measured.sum()),
+            "beyond_limits": int(self.any.sum()),
+            "measures": {name: int(mask.sum()) for name, mask in self.measures.items() if mask.any()},
+            "trials_beyond_limits": int(outside.sum()),
+            "trials_unmeasured": int((unmeasured & ~outside).sum()),
+        }
+
+    def within(self, trials: Trials) -> np.ndarray:
+        """Which trials have two sides that were measured and lie within the limits: bool `(trials,)`."""
+        inside = self.measured & ~self.any
+        return inside[trials.enroll] & inside[trials.test]
+
+
 def sides_outside(
-    dataset: datasets.Dataset, sides: Sequence[Sequence[str]], calibration: Mapping[str, Any] | None
-) -> dict[str, Any] | None:
-    """How many sides of a trial list lie outside what the scorer was calibrated on.
+    dataset: datasets.Dataset,
+    sides: Sequence[Sequence[str]],
+    calibration: Mapping[str, Any] | None,
+    reference: Mapping[str, Any] | None = None,
+    log_probability: np.ndarray | None = None,
+) -> SidesOutside | None:
+    """Find the sides of a trial list that lie beyond the limits of what the scorer was fitted to and calibrated on.
+
+    These are the sides of which `balr explain` gives no verbal verdict.
 
     Args:
         dataset (`datasets.Dataset`): the corpus, with what was measured of its recordings.
         sides: the ids of the recordings of each side.
         calibration: the description of the calibration's recordings; see [`balr_hf.domain.describe_population`].
+        reference: the description of the reference population, *optional*.
+        log_probability (`np.ndarray` of shape `(sides,)`, *optional*): of the sides' attributes in the reference
+            population, see [`balr_hf.domain.log_probabilities`].
 
     Returns:
-        `sides`, how many there are; `measured`, of how many all recordings were measured; `beyond_limits`, how many
-        lie beyond the default limits; and `measures`, how many do in each measure. None if the calibration keeps no
-        description.
+        [`SidesOutside`]; None if the calibration keeps no description.
     """
-    from balr_hf.data.quality import known_quality
-
     if calibration is None:
         return None
     known = {comparable_name(name): row for name, row in known_quality(dataset).items()}
-    measures: dict[str, int] = {}
-    measured = beyond = 0
-    for side in sides:
-        quality = [known[name] for name in map(comparable_name, side) if name in known]
-        measured += len(quality) == len(side)
-        outside = deviations([Side(len(side), quality)], calibration, None)
-        found = {one.measure for one in outside if one.is_beyond}
-        beyond += bool(found)
-        for name in found:
-            measures[name] = measures.get(name, 0) + 1
-    return {"sides": len(sides), "measured": measured, "beyond_limits": beyond, "measures": measures}
+    rows = [known.get(comparable_name(name)) for side in sides for name in side]
+    lengths = np.array([len(side) for side in sides])
+    starts = np.cumsum(lengths) - lengths
+    measured = np.array([row is not None for row in rows]) & bool(calibration["measures"])
+    measures = {}
+    for measure in filter(calibration["measures"].__contains__, MEASURES):
+        values = np.array([None if row is None else row[measure] for row in rows], dtype=np.float64)
+        beyond = measure_beyond_limits(measure, values, calibration)
+        measures[measure] = np.logical_or.reduceat(beyond, starts)
+    measures["recordings"] = recordings_beyond_limits(lengths, calibration)
+    if reference is not None and log_probability is not None:
+        measures["probability"] = probability_beyond_limits(log_probability, reference)
+    return SidesOutside(measures, np.logical_and.reduceat(measured, starts))

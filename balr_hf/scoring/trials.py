@@ -408,17 +408,15 @@ def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep
     Args:
         path (Path): the file to write.
         trials ([`Trials`]): the trial list, as it was read.
-        columns (dict[str, np.ndarray]): the names of the further columns, and their figures `(trials,)`, which are
-            written in float32 precision.
+        columns (dict[str, np.ndarray]): the names of the further columns, and their values `(trials,)`: figures, which
+            are written in float32 precision, or texts.
         sep (str): the character that separates the columns.
     """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=sep, lineterminator="\n")
         writer.writerow([*trials.header, *columns])
-        figures = zip(*columns.values(), strict=True)
-        writer.writerows(
-            [*row, *(f"{value:.9g}" for value in values)] for row, values in zip(trials.rows, figures, strict=True)
-        )
+        texts = [column if column.dtype == object else map("{:.9g}".format, column) for column in columns.values()]
+        writer.writerows([*row, *values] for row, values in zip(trials.rows, zip(*texts, strict=True), strict=True))
 
 
 def _rows(dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:

@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from balr_hf import load_corpus
+from balr_hf.data.quality import add_quality_column
 from balr_hf.defaults import AUTOENCODER, resource
+from balr_hf.evaluation import Evaluation
 from balr_hf.hub.cards import CardFacts, model_card
+from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.modeling_scorer import Scorer
 from balr_hf.scoring.trials import read_trials, side_counts
@@ -320,6 +323,36 @@ def test_conditions_and_thresholds_are_in_the_metrics(world):
     assert metrics["bayes_thresholds"]["0.5"] == 0
     assert metrics["bayes_thresholds"]["0.01"] == pytest.approx(np.log(99))
     assert metrics["domain"]["measured"] == 0 and metrics["domain"]["sides"] > 0
+
+
+def test_trials_outside_are_named_and_told(world, balr):
+    def measured(corpus, **odd):
+        usual = {"duration": 8.0, "net_speech": 6.0, "level": -25.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"}
+        usual |= {"bandwidth": 8000.0, "clipping": 0.0, "tone": None, "tone_share": 0.0, "dc_offset": 0.0}
+        found = {name: {**usual, "sampling_rate": 16000, **odd.get(name, {})} for name in corpus["id"]}
+        return add_quality_column(corpus, found)
+
+    dev, trials = save_corpus(world.tmp_path / "measured-dev", measured(load_corpus(world.dev)))
+    assert balr("score", "calibrate", dev, trials, world.checkpoint)[0] == 0
+    odd = {"t0": {"snr": 3.0}, "t1": {"snr": 3.0, "bandwidth": 3500.0}}
+    corpus, trials = save_corpus(world.tmp_path / "measured-test", measured(load_corpus(world.test), **odd))
+    words = ["--bootstrap", "0", "--save-dir", "run", corpus, trials, world.checkpoint]
+    status, said = balr("score", "test", *words)
+    rows = table(world.tmp_path / "run" / "scores.csv")
+    assert status == 0 and list(rows[0])[-1] == "outside"
+    for row in rows:
+        pair = {row["enrollment"], row["test"]}
+        assert row["outside"] == ("snr;bandwidth" if "t1" in pair else "snr" if "t0" in pair else "")
+    within = np.array([not row["outside"] for row in rows])
+    metrics = world.metrics()
+    assert metrics["domain"]["trials_beyond_limits"] == (~within).sum() == 27
+    assert "2 of 15 sides lie beyond the limits" in said and "(snr 2, bandwidth 1), and so do 27 of 105 trials" in said
+    speaker = dict(zip(load_corpus(corpus)["id"], load_corpus(corpus)["speaker"], strict=True))
+    labels = np.array([speaker[row["enrollment"]] == speaker[row["test"]] for row in rows])
+    scores = column(world.tmp_path / "run" / "scores.csv", "scores")
+    assert metrics["within"]["cllr"] == pytest.approx(cllr(scores[within], labels[within]), rel=1e-5)
+    assert f"Of the 78 trials within ({labels[within].sum()} same-speaker): EER" in said
+    assert Evaluation.from_dict(metrics).to_dict().items() <= metrics.items()
 
 
 def test_metrics_without_a_value_are_null(world):

@@ -4,8 +4,11 @@ import datasets
 import numpy as np
 import pytest
 
+from balr_hf.data.quality import add_quality_column
+from balr_hf.domain import QUANTILES, Side, describe_population, deviations
 from balr_hf.errors import UserError
-from balr_hf.scoring.breakdown import groups, side_values, sides_outside, within
+from balr_hf.quality import RecordingQuality
+from balr_hf.scoring.breakdown import SidesOutside, groups, side_values, sides_outside, within
 from balr_hf.scoring.trials import Trials
 
 
@@ -39,9 +42,51 @@ def test_groups_are_pairs_of_values_in_either_order(corpus):
     }
 
 
-def test_sides_outside_are_counted(corpus):
-    calibration = {"recordings_a_side": [1, 1], "measures": {}}
-    sides = [["a"], ["a", "b"]]
-    found = sides_outside(corpus, sides, calibration)
-    assert found == {"sides": 2, "measured": 0, "beyond_limits": 1, "measures": {"recordings": 1}}
-    assert sides_outside(corpus, sides, None) is None
+def quality(rng):
+    """Of one recording, anywhere about what it is compared with."""
+    return RecordingQuality(
+        **{"duration": 30.0, "net_speech": rng.uniform(2, 16), "level": -25.0, "peak": -6.0},
+        **{"snr": rng.choice([None, rng.uniform(10, 50)]), "snr_method": "pauses", "bandwidth": rng.uniform(3e3, 8e3)},
+        **{"clipping": rng.choice([0.0, 0.1], p=[0.9, 0.1]), "tone": None, "tone_share": rng.uniform(0, 0.1)},
+        **{"dc_offset": 0.0, "sampling_rate": 16000},
+    ).to_dict()
+
+
+def test_sides_outside_are_those_that_get_no_verdict_in_a_case():
+    rng = np.random.default_rng(0)
+    names = [f"r{number}" for number in range(300)]
+    known = {name: quality(rng) for name in names[:250]}
+    corpus = add_quality_column(datasets.Dataset.from_dict({"id": names}), known)
+    calibration = describe_population(corpus.select(range(0, 250, 5)), [[names[0]], names[:2]])
+    calibration["measures"] |= {"net_speech": [4, 4, 4, 4, 5, 6, 8, 8, 8], "bandwidth": [5, 5, 6, 7, 7, 7, 7, 7, 8]}
+    calibration["measures"] |= {"snr": [15] * 5 + [40] * 4, "clipping": [0] * 9, "tone_share": [0] * 6 + [0.02] * 3}
+    log_probability = rng.uniform(-100, 0, 120)
+    reference = {"log_probability": np.percentile(log_probability, QUANTILES).tolist()}
+    sides = [rng.choice(names, size, replace=False).tolist() for size in rng.integers(1, 4, 120)]
+    found = sides_outside(corpus, sides, calibration, reference, log_probability)
+    for row, side in enumerate(sides):
+        rows = [known[name] for name in side if name in known]
+        case = Side(len(side), rows, log_probability[row])
+        beyond = {one.measure for one in deviations([case], calibration, reference) if one.is_beyond}
+        assert {name for name, mask in found.measures.items() if mask[row]} == beyond
+        assert found.measured[row] == (len(rows) == len(side))
+    assert all(0 < mask.sum() < 120 for mask in found.measures.values()) and len(found.measures) == 7
+
+
+def test_trials_name_in_what_their_sides_lie_outside():
+    measures = {"snr": np.array([False, True, False, False]), "recordings": np.array([False, True, True, False])}
+    sides = SidesOutside(measures, np.array([True, True, True, False]))
+    trials = Trials.between(np.array([0, 0, 2, 0, 1]), np.array([0, 1, 0, 3, 3]))
+    expected = ["", "snr;recordings", "recordings", "unmeasured", "snr;recordings;unmeasured"]
+    assert sides.codes(trials).tolist() == expected
+    assert sides.within(trials).tolist() == [True, False, False, False, False]
+    assert sides.count(trials) == {
+        **{"sides": 4, "measured": 3, "beyond_limits": 2, "measures": {"snr": 1, "recordings": 2}},
+        **{"trials_beyond_limits": 3, "trials_unmeasured": 1},
+    }
+
+
+def test_nothing_is_within_what_was_not_described(corpus):
+    assert sides_outside(corpus, [["a"]], None) is None
+    found = sides_outside(corpus, [["a"], ["a", "b"]], {"recordings_a_side": [1, 1], "measures": {}})
+    assert found.measured.tolist() == [False, False] and found.any.tolist() == [False, True]
