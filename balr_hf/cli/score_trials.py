@@ -87,8 +87,8 @@ def run(arguments: Arguments) -> None:
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
     outside = _sides_outside(scorer, dataset, trials, counts) if calibrated else None
-    is_known = outside is not None and outside.measured.any()
-    codes = {"outside": outside.codes(trials)} if is_known else {}
+    measured = outside if outside is not None and outside.measured.any() else None
+    codes = {} if measured is None else {"outside": measured.codes(trials)}
     write_scores(folder / "scores.csv", trials, columns | codes, sep)
     sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
     labels = None if sides is None else sides[0] == sides[1]
@@ -102,7 +102,7 @@ def run(arguments: Arguments) -> None:
         cosines=cosines,
         resamples=arguments.bootstrap,
         progress=True,
-        within=outside.within(trials) if is_known else None,
+        within=None if measured is None else measured.within(trials),
         domain=None if outside is None else outside.count(trials),
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
         trial_list=arguments.trials,
@@ -250,8 +250,8 @@ def _draw(
         figures["tippett"] = performance.tippett(
             system, labels, are_ratios=calibration is not None, note=note, speakers=sides
         )
-        figures["det"] = performance.det({**system, **raw}, labels)
-        figures["ece"] = performance.ece(columns["scores"], labels, note)
+        figures["det"] = performance.det({**system, **raw}, labels, note=note, speakers=sides)
+        figures["ece"] = performance.ece(columns["scores"], labels, note, sides)
         figures["pav"] = performance.pav(columns["scores"], labels, note, sides)
         means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
         figures["evidence"] = attributes.evidence(*means)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.special import expit, ndtri
+from scipy.special import expit, ndtr, ndtri
 
 from balr_hf.figures import style
 from balr_hf.figures.style import DARK, DIFFERENT, GREY, SAME, legend_above, look, new_figure, percent, thinned
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LN10 = np.log(10)
 
-BANDS = "bands: 95 % of draws of the speakers"
+BANDS, BAND_OF_DRAWS = (f"{what}: 95 % of draws of the speakers" for what in ("bands", "band"))
 # Bands: so many draws of the speakers, at so many places, between these quantiles.
 DRAWS, GRID, BAND = 200, 200, (0.025, 0.975)
 
@@ -144,12 +144,16 @@ def misleading_rates(trials: Tally) -> tuple[float, float]:
 
 
 @look()
-def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "") -> Figure:
+def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers | None = None) -> Figure:
     """Draw an ECE plot: the empirical cross-entropy against the prior, for the LLRs, after PAV, and for LR = 1.
 
     Args:
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
         labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        note (str): what is said above the axes.
+        speakers (two arrays of shape `(trials,)`, *optional*): the names of the two sides' speakers. With them, a band
+            shows where 95 % of draws of the speakers have the LLRs as given. There is none after PAV, which adapts
+            itself to each draw.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -176,9 +180,14 @@ def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "") -> Figure:
     ]
     handles = [axes.plot(odds, curve, label=label, **line)[0] for curve, label, line in lines]
     highest = max(given.max(), neutral.max())
+    if speakers is not None:
+        note = f"{note}; {BAND_OF_DRAWS}".removeprefix("; ")
+        low, high = _ece_band(llrs, labels, speakers, odds)
+        axes.fill_between(odds, low, high, color=style.BLUE, alpha=0.15, linewidth=0)
+        highest = max(highest, min(high.max(), 2 * highest))
     axes.set_ylim(0, min(1.05 * highest, ECE_TOP))
     axes.set_xlim(odds[0], odds[-1])
-    if highest > ECE_TOP:
+    if given.max() > ECE_TOP:
         reach = f"{given.min():.3g} to" if given.min() > ECE_TOP else "up to"
         note = f"{note}; LLRs as given go beyond the axis: {reach} {given.max():.3g} bits".removeprefix("; ")
     _say(axes, note)
@@ -233,7 +242,7 @@ def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers |
     low, high = (y[finite].min(), y[finite].max()) if finite.any() else (-1.0, 1.0)
     low, high = min(low, -1.0), max(high, 1.0)
     margin = 0.12 * (high - low)
-    figure, axes = new_figure()
+    figure, axes = new_figure(height=0.95 * style.WIDTH)
     handles: list[Artist] = []
     if finite.any():
         kept = thinned(x[finite], y[finite])
@@ -255,7 +264,7 @@ def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers |
     ends = min(x[0], low - 2 * margin), max(x[-1], high + 2 * margin)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     if speakers is not None:
-        note = f"{note}; {BANDS}".removeprefix("; ")
+        note = f"{note}; {BAND_OF_DRAWS}".removeprefix("; ")
         grid, band = _pav_band(llrs, labels, speakers, (x[0], x[-1]), (low - margin, high + margin))
         axes.fill_between(grid, *band, color=style.BLUE, alpha=0.15, linewidth=0)
     _say(axes, note)
@@ -269,7 +278,13 @@ def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers |
 
 
 @look()
-def det(systems: Mapping[str, ArrayLike], labels: ArrayLike, prior: float | None = None) -> Figure:
+def det(
+    systems: Mapping[str, ArrayLike],
+    labels: ArrayLike,
+    prior: float | None = None,
+    note: str = "",
+    speakers: Speakers | None = None,
+) -> Figure:
     """Draw a DET plot: the miss rate against the false-alarm rate on normal-deviate axes, with the EERs marked.
 
     Args:
@@ -278,6 +293,10 @@ def det(systems: Mapping[str, ArrayLike], labels: ArrayLike, prior: float | None
         labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
         prior (float, *optional*): also mark where the detection cost is least at this probability of a same-speaker
             trial, if both errors cost 1.
+        note (str): what is said above the axes.
+        speakers (two arrays of shape `(trials,)`, *optional*): the names of the two sides' speakers. With them, a band
+            shows where 95 % of draws of the speakers lie, for the first system, measured across the plot's diagonals.
+            On the rising diagonal these are the EERs of the draws.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -297,6 +316,15 @@ def det(systems: Mapping[str, ArrayLike], labels: ArrayLike, prior: float | None
     low, high = _det_range(list(rates.values()), [rate for point in cheapest.values() for rate in point])
     figure, axes = new_figure(height=0.95 * style.WIDTH)
     axes.axline((0, 0), slope=1, color=GREY, linewidth=0.6)
+    if speakers is not None:
+        note = f"{note}; {BAND_OF_DRAWS}".removeprefix("; ")
+        axes.fill(
+            *_det_band(next(iter(systems.values())), labels, speakers, low, high),
+            color=style.COLOURS[0],
+            alpha=0.15,
+            linewidth=0,
+        )
+    _say(axes, note)
     handles = []
     for number, (name, trials) in enumerate(tallies.items()):
         # Curves below others are wider, so that equal curves can all be seen.
@@ -394,6 +422,50 @@ def _pav_band(
     return grid, np.quantile(curves, BAND, axis=0)
 
 
+def _ece_band(
+    llrs: ArrayLike, labels: ArrayLike, speakers: Speakers, prior_log10_odds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where 95 % of draws of the speakers have the ECE of the LLRs as given: `(lower, upper)`, each `(priors,)`."""
+    odds = prior_log10_odds * LN10
+    prior = expit(odds)
+    # With a thousandth of precision there are few distinct LLRs, whose costs serve all draws.
+    mantissas, exponents = np.frexp(np.asarray(llrs, dtype=np.float64))
+    rounded = np.ldexp(np.round(mantissas, 3), exponents)
+    distinct = np.unique(rounded)[:, None]
+    missing, accusing = prior * np.logaddexp(0, -distinct - odds), (1 - prior) * np.logaddexp(0, distinct + odds)
+    curves = []
+    for draw in resampled(rounded, labels, *speakers, DRAWS):
+        at = np.searchsorted(distinct[:, 0], draw.scores)
+        same, different = (of / of.sum() for of in (draw.same, draw.different))
+        curves.append(same @ missing[at] + different @ accusing[at])
+    low, high = np.quantile(curves, BAND, axis=0) / np.log(2)
+    return low, high
+
+
+def _det_band(
+    scores: ArrayLike, labels: ArrayLike, speakers: Speakers, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outline of where 95 % of draws of the speakers have the DET curve: `(x, y)`, normal deviates, `(2 GRID,)`.
+
+    A curve only falls, so that the difference of its two deviates rises along it. At each difference, the band is
+    between two quantiles of the draws' sums of the deviates.
+    """
+    ends = ndtri([low, high])
+    rates = ndtr(np.linspace(*ends, GRID))
+    differences, sums = np.linspace(ends[0] - ends[1], ends[1] - ends[0], GRID), []
+    for draw in resampled(scores, labels, *speakers, DRAWS):
+        _, miss, false_alarm = draw.error_rates
+        # Of all points, those next to the rates of a grid are enough.
+        after = [np.searchsorted(miss, rates), miss.size - np.searchsorted(false_alarm[::-1], rates)]
+        near = np.unique(np.concatenate([[0], *after, *(rows - 1 for rows in after), [miss.size - 1]]))
+        near = near[(near >= 0) & (near < miss.size)]
+        x, y = det_curve(miss[near], false_alarm[near], low, high)
+        sums.append(np.interp(differences, y - x, x + y))
+    lower, upper = np.quantile(sums, BAND, axis=0)
+    around, across = np.append(lower, upper[::-1]), np.append(differences, differences[::-1])
+    return (around - across) / 2, (around + across) / 2
+
+
 def _tippett_axis(axes: Axes, positions: list[np.ndarray], case: float | None) -> tuple[float, float]:
     """Set a linear x axis that shows all curves and the case; returns its two ends."""
     ends = [*(x[0] for x in positions), *(x[-1] for x in positions), *([] if case is None else [case / LN10])]
@@ -407,7 +479,7 @@ def _tippett_axis(axes: Axes, positions: list[np.ndarray], case: float | None) -
 def _say(axes: Axes, note: str) -> None:
     """Write a line above the axes."""
     if note:
-        axes.set_title("\n".join(textwrap.wrap(note, 64)), fontsize=6.5, loc="left", color=DARK)
+        axes.set_title("\n".join(textwrap.wrap(note, 60)), fontsize=6.5, loc="left", color=DARK)
 
 
 def _text_handle(text: str) -> Line2D:

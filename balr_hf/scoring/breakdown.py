@@ -93,7 +93,7 @@ class SidesOutside:
             measured; empty if both sides lie within.
         """
         flags = {**self.measures, "unmeasured": ~self.measured}
-        of_sides = sum(mask.astype(np.int64) << bit for bit, mask in enumerate(flags.values()))
+        of_sides = np.stack(list(flags.values())).T @ (1 << np.arange(len(flags)))
         found, which = np.unique(of_sides[trials.enroll] | of_sides[trials.test], return_inverse=True)
         texts = [";".join(name for bit, name in enumerate(flags) if code >> bit & 1) for code in found.tolist()]
         return np.array(texts, dtype=object)[which]

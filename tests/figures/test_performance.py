@@ -3,8 +3,11 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from balr_hf.figures import det, ece, figure_svg, pav, tippett
-from balr_hf.figures.performance import det_curve, ece_curves, misleading_rates, tippett_curves
+from balr_hf.figures.performance import BAND, DRAWS, det_curve, ece_curves, misleading_rates, tippett_curves
 from balr_hf.metrics import cllr, cllr_min, eer
+from balr_hf.metrics.calibration import cllr_of
+from balr_hf.metrics.discrimination import eer_of
+from balr_hf.metrics.intervals import resampled
 from balr_hf.metrics.tally import tally
 
 ONE = (lambda llrs, labels: tippett({"raw": llrs}, labels), lambda llrs, labels: det({"raw": llrs}, labels), ece, pav)
@@ -81,12 +84,26 @@ def test_tippett_of_raw_sums_names_no_misleading_evidence(make_trials, texts):
     assert "misleading" not in texts(tippett({"raw": make_trials(100)[0]}, make_trials(100)[1], are_ratios=False))
 
 
-def test_bands_show_where_draws_of_the_speakers_lie(make_trials):
+@pytest.fixture
+def of_speakers(make_trials):
+    """Trials of 20 speakers: LLRs, labels, and the speakers of the two sides."""
     llrs, labels = make_trials(400)
     one = np.arange(400) % 20
     other = np.where(labels, one, (one + 1 + np.arange(400) // 20) % 20)
     other = np.where((other == one) & ~labels.astype(bool), (one + 1) % 20, other)
-    speakers = one.astype(str), other.astype(str)
+    return llrs, labels, (one.astype(str), other.astype(str))
+
+
+def band(figure):
+    """The outline of the only band of a figure: its points `(points, 2)`."""
+    axes = figure.axes[0]
+    outlines = [path.vertices for area in axes.collections for path in area.get_paths()]
+    (outline,) = outlines + [area.get_xy() for area in axes.patches]
+    return outline
+
+
+def test_bands_show_where_draws_of_the_speakers_lie(of_speakers):
+    llrs, labels, speakers = of_speakers
     assert not tippett({"affine": llrs}, labels).axes[0].collections
     bands = tippett({"affine": llrs}, labels, speakers=speakers).axes[0].collections
     assert len(bands) == 2
@@ -96,6 +113,30 @@ def test_bands_show_where_draws_of_the_speakers_lie(make_trials):
     near = edge[np.abs(edge[:, 0] - middle) < 0.2, 1]
     assert near.min() < 0.5 < near.max()
     assert len(pav(llrs, labels, speakers=speakers).axes[0].collections) == 1
+
+
+@pytest.mark.parametrize("factor", [1.0, 30.0])
+def test_band_of_the_ece_at_even_odds_is_that_of_cllr(of_speakers, factor):
+    llrs, labels, speakers = of_speakers
+    llrs = factor * llrs
+    expected = np.quantile([cllr_of(draw) for draw in resampled(llrs, labels, *speakers, DRAWS)], BAND)
+    outline = band(ece(llrs, labels, speakers=speakers))
+    at_even = outline[np.abs(outline[:, 0]) < 1e-9, 1]
+    assert (at_even.min(), at_even.max()) == pytest.approx(expected, rel=1e-3)
+    assert not ece(llrs, labels).axes[0].collections
+
+
+@pytest.mark.parametrize("step", [0.0, 2.0])
+def test_band_of_the_det_plot_on_the_diagonal_is_that_of_the_eer(of_speakers, step):
+    llrs, labels, speakers = of_speakers
+    llrs = np.round(llrs / step) * step if step else llrs  # with ties: the steps are slanted
+    expected = np.quantile([eer_of(draw)[0] for draw in resampled(llrs, labels, *speakers, DRAWS)], BAND)
+    outline = band(det({"raw": llrs, "noisy": -llrs}, labels, speakers=speakers))
+    half = len(outline) // 2
+    found = [
+        ndtr(np.interp(0, *(side @ [[-1, 0.5], [1, 0.5]]).T)) for side in (outline[:half], outline[: half - 1 : -1])
+    ]
+    assert sorted(found) == pytest.approx(expected, rel=0.02)
 
 
 def test_pav_has_one_scale_on_both_axes(make_trials):
