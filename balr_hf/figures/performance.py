@@ -112,7 +112,8 @@ def tippett(
     axes.axvline(0, color=DARK, linewidth=0.8)
     if case is not None:
         axes.axvline(case / LN10, color=style.BLUE, linewidth=1.2, linestyle=style.LINES[1])
-        axes.text(case / LN10, 0.5, " this case", color=style.BLUE, rotation=90, va="center", fontsize=7)
+        label = {"rotation": 90, "va": "center", "ha": "left" if case >= 0 else "right", "fontsize": 7}
+        axes.text(case / LN10, 0.5, "this case", color=style.BLUE, **label)
     _say(axes, note)
     axes.set_ylim(0, 1.005)
     axes.set_ylabel("Cumulative proportion of trials")
@@ -450,9 +451,9 @@ def _det_band(
     A curve only falls, so that the difference of its two deviates rises along it. At each difference, the band is
     between two quantiles of the draws' sums of the deviates.
     """
-    ends = ndtri([low, high])
-    rates = ndtr(np.linspace(*ends, GRID))
-    differences, sums = np.linspace(ends[0] - ends[1], ends[1] - ends[0], GRID), []
+    left, right = float(ndtri(low)), float(ndtri(high))
+    rates = ndtr(np.linspace(left, right, GRID))
+    differences, sums = np.linspace(left - right, right - left, GRID), []
     for draw in resampled(scores, labels, *speakers, DRAWS):
         _, miss, false_alarm = draw.error_rates
         # Of all points, those next to the rates of a grid are enough.
