@@ -42,6 +42,7 @@ LIMITS = """
   the findings are if one person speaks than if two do. What follows for the case depends on all other evidence too.
 - **Not valid for any kind of speech.** The calibration holds for speech like that it was fitted on: language, channel,
   duration and speaking style. Of other speech the figure can be far too strong, for either side.
+- **Not a check of the recordings.** Synthetic, converted and replayed voices are not detected.
 - **Not for casework with the demonstration models.** They are small, were trained on read English, and are here to
   show the method. An expert report needs models validated for the conditions of the case.
 """
@@ -71,6 +72,9 @@ STYLE = """
 .balr .note, .balr .message { border: 1px solid #c9a227; border-radius: 6px; background: var(--note);
   padding: .5rem 1rem; margin-top: .5rem; }
 .balr .message { border-color: var(--different); overflow-wrap: anywhere; }
+.balr .banner { background: #1b1b1b; color: #fff; font-weight: 700; border: 1px solid var(--edge); border-radius: 6px;
+  padding: .5rem 1rem; margin-bottom: .5rem; }
+.balr .compared { margin-bottom: .5rem; overflow-wrap: anywhere; }
 .balr .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1.5rem;
   align-items: start; }
 .balr figure svg { display: block; width: 100%; height: auto; max-width: 34rem; margin: 0 auto; }
@@ -172,28 +176,32 @@ def answer(explanation: Explanation, spectrograms_svg: str, top: int = 6) -> str
     """
     sentence = explanation.describe_findings()
     scale = verbal_scale_html(explanation) if explanation.has_verdict else ""
-    notes = [*([wording.DEMONSTRATION] if explanation.demonstration else []), *explanation.cautions]
     interval = explanation.describe_interval()
     numbers = [number.replace("-", MINUS) for number in explanation.describe_figures()]
-    sides = " and ".join(f"{escape(name)} ({escape(what)})" for name, what in explanation.describe_sides())
+    doubt = "" if explanation.has_verdict else "Computed all the same, but not to be relied on: "
+    sides = zip("AB", explanation.describe_sides(), strict=True)
+    compared = "; ".join(f"{side} is {escape(name)} ({escape(what)})" for side, (name, what) in sides)
     report = base64.b64encode(explanation.to_html().encode()).decode()
+    bound = f" A bound then limits the total to {explanation.llr:+.2f}." if explanation.is_bounded else ""
     return f"""<div class="balr">
+{f'<p class="banner">{wording.DEMONSTRATION}</p>' if explanation.demonstration else ""}
+<p class="compared">{compared}.<br>{"<br>".join(wording.PROPOSITIONS)}</p>
 <div class="answer {explanation.direction}"><p class="verdict" id="verdict">{explanation.describe_verdict()}</p>
 {f"<p>{sentence}</p>" if sentence else ""}
-<p class="numbers">{" ".join(f"<span>{number}</span>" for number in numbers)}</p>
+<p class="numbers">{doubt}{" ".join(f"<span>{number}</span>" for number in numbers)}</p>
 {f'<p class="numbers">{escape(interval)}</p>' if interval else ""}{scale}</div>
-{"".join(f'<p class="note">{escape(text)}</p>' for text in notes)}
+{"".join(f'<p class="note">{escape(text)}</p>' for text in explanation.cautions)}
 <div class="pair">
 <section><h3>{wording.EACH_ATTRIBUTE}</h3><figure role="img" aria-label="Bars of the weightiest attributes">
 {figure_svg(explanation.figure(top))}
 <figcaption>The weightiest attributes for the same speaker (filled) and for different speakers (hatched). Below, how
-all {len(explanation.terms)} add up.</figcaption></figure></section>
+all {len(explanation.terms)} add up.{bound.replace("-", MINUS)}</figcaption></figure></section>
 <section><h3>Spectrograms</h3><figure role="img" aria-label="Spectrograms of both voices">
 {spectrograms_svg}
 <figcaption>Of the first recording of each voice, on the same scales. They are here to look at: the comparison does not
 use them.</figcaption></figure></section>
 </div>
-<p class="source">Compared: {sides}. <a download="comparison.html" href="data:text/html;base64,{report}">Full report
+<p class="source"><a download="comparison.html" href="data:text/html;base64,{report}">Full report
 to file or print</a></p>
 </div>"""
 
@@ -271,6 +279,9 @@ def page(pipeline):
             label="Examples: synthetic voices",
         )
         output.render()
+        for audio, more in (inputs[:2], inputs[2:]):  # an answer goes as soon as it is not of these recordings
+            changes = (audio.upload, audio.clear, audio.stop_recording, more.upload, more.clear, more.delete)
+            gr.on(changes, None, outputs=output, js="() => ''", api_visibility="private")
         gr.Markdown(LIMITS)
         button.click(on_compare, inputs, output, api_visibility="private", concurrency_limit=1)
     return blocks

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from balr_hf.defaults import SAMPLE_CORPUS, resource
+from balr_hf.explanation import wording
 
 FIRST, SECOND = (resource(SAMPLE_CORPUS) / "espeak17" / f"espeak17-0{number}.opus" for number in (1, 2))
 OTHER = resource(SAMPLE_CORPUS) / "espeak18" / "espeak18-02.opus"
@@ -55,12 +56,16 @@ def test_answer_is_that_of_the_pipeline(app, pipeline):
     for text in (explanation.verdict[1:], explanation.describe_ratio(), explanation.describe_findings()):
         assert text in words(html)
     assert html.count("<svg") == 2
+    places = [words(html).index(text) for text in ("DEMONSTRATION", *wording.PROPOSITIONS, explanation.verdict[1:])]
+    assert places == sorted(places)
+    assert f"A bound then limits the total to {explanation.llr:+.2f}." in words(html) and "relied on" not in html
 
 
 def test_more_recordings_than_it_was_calibrated_for_get_no_verdict(app, pipeline):
     html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND), str(OTHER)])
     assert "2 recordings" in html and "B is 2 recordings; calibrated with 1 a side." in words(html)
     assert "NO VERDICT" in words(html) and 'class="scale"' not in html
+    assert "not to be relied on: LR" in words(html)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +271,12 @@ def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
         browser.wait(f"document.documentElement.scrollWidth <= {width}", 10)
         browser.screenshot(tmp_path / f"{width}.png")
     assert browser.value("document.title") == "Speaker comparison"
+    browser.value("document.querySelector('#voice-b button[aria-label=Clear]').click()")
+    browser.wait(f"!{VERDICT}", 10)  # an answer goes as soon as it is not of the recordings above it
+    browser.choose("#voice-b input[type=file]", SECOND)
+    browser.wait(f"{WAITING} == 0")
+    browser.value("document.querySelector('#compare').click()")
+    assert "same speaker rather" in browser.wait(VERDICT)
     assert browser.hosts() == {"127.0.0.1"}
 
 

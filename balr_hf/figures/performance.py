@@ -112,8 +112,8 @@ def tippett(
     axes.axvline(0, color=DARK, linewidth=0.8)
     if case is not None:
         axes.axvline(case / LN10, color=style.BLUE, linewidth=1.2, linestyle=style.LINES[1])
-        label = {"rotation": 90, "va": "center", "ha": "left" if case >= 0 else "right", "fontsize": 7}
-        axes.text(case / LN10, 0.5, "this case", color=style.BLUE, **label)
+        side = "left" if case >= 0 else "right"  # away from LR = 1, which is a line too
+        axes.text(case / LN10, 0.5, "this case", color=style.BLUE, rotation=90, va="center", ha=side, fontsize=7)
     _say(axes, note)
     axes.set_ylim(0, 1.005)
     axes.set_ylabel("Cumulative proportion of trials")
