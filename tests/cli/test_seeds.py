@@ -36,7 +36,7 @@ EXTRACT_FROM_REPOSITORY = (
 
 
 def adapted(line: str) -> list[str]:
-    """The words after `balr`, with the paths and devices of the sample corpus; few epochs where the line names none."""
+    """The words after `balr`, with the paths and devices of the sample corpus, and few epochs if it names none."""
     line = line.replace("/path/to/train_dataset", "resources/data/sample/train.csv")
     line = line.replace("/path/to/validation_dataset", "resources/data/sample/test.csv")
     line = line.replace("/path/to/dataset", "resources/data/sample").replace("voxceleb2", "sample")
