@@ -29,12 +29,12 @@ demo: install
 	@$(BIN)/python examples/demo.py
 
 test: install
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types layers test
 
 test-oldest: $(OLDEST_VENV)/.installed
-	$(OLDEST_VENV)/bin/python -m pytest -n auto
+	$(OLDEST_VENV)/bin/python -m pytest -n auto --dist worksteal
 
 $(OLDEST_VENV)/.installed: pyproject.toml constraints-oldest.txt
 	@echo "Making the environment in $(OLDEST_VENV) (a few minutes the first time)"

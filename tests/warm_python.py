@@ -5,7 +5,9 @@ their own all the same, and import this package, transformers, datasets and hugg
 environment variables that they were given.
 """
 
+import atexit
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -13,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -143,10 +146,35 @@ def become(request: dict) -> None:
         runpy.run_path(first, run_name="__main__")
 
 
+def status_of(request: dict) -> int:
+    """Run a request; gives the exit status that Python would end with."""
+    try:
+        become(request)
+    except SystemExit as exit:
+        if exit.code is None or isinstance(exit.code, int):
+            return exit.code or 0
+        print(exit.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def end(status: int) -> None:
+    """End this process as Python does, but for taking apart what is imported: that takes longer than most scripts."""
+    threading._shutdown()  # waits for threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
+
+
 if __name__ == "__main__":
     for name in PRELOADED:
         __import__(name)
+    gc.freeze()  # so that no forked process goes through what is imported, and copies it by that
     loaded = sorted(set(FRESH) & set(sys.modules))
     assert not loaded, f"imported before the fork, though their settings are read at import: {loaded}"
     if (mine := serve()) is not None:
-        become(mine)
+        end(status_of(mine))

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 
+import numpy as np
 import pytest
 
 METADATA = "resources/data/voxceleb2/metadata.csv"
@@ -35,11 +36,14 @@ EXTRACT_FROM_REPOSITORY = (
 
 
 def adapted(line: str) -> list[str]:
-    """The words after `balr`, with the paths and devices of the sample corpus."""
+    """The words after `balr`, with the paths and devices of the sample corpus, and few epochs if it names none."""
     line = line.replace("/path/to/train_dataset", "resources/data/sample/train.csv")
     line = line.replace("/path/to/validation_dataset", "resources/data/sample/test.csv")
     line = line.replace("/path/to/dataset", "resources/data/sample").replace("voxceleb2", "sample")
-    return shlex.split(re.sub(r"--device cuda(:[\d,]+)?", "--device cpu", line))[1:]
+    words = shlex.split(re.sub(r"--device cuda(:[\d,]+)?", "--device cpu", line))[1:]
+    if words[0] == "train" and "trainer.epochs=" not in line:
+        words.append("trainer.epochs=2")
+    return words
 
 
 @pytest.fixture
@@ -93,9 +97,11 @@ def test_embedder_of_a_wespeaker_repository(few, tmp_path, run_python, monkeypat
 
 
 @pytest.mark.slow
-def test_training_launched_on_two_processes(balr, checkout, run_python, free_port):
-    balr("extract", "resources/data/sample/metadata.csv")
-    words = [*adapted(f"balr {LAUNCHED}"), "trainer.epochs=2"]
+def test_training_launched_on_two_processes(checkout, run_python, free_port):
+    random = np.random.default_rng(0)
+    for path in (checkout / "resources" / "data" / "sample").rglob("*.opus"):
+        np.savetxt(path.with_name(f"{path.stem}_emb.txt"), random.normal(size=256))
+    words = adapted(f"balr {LAUNCHED}")
     accelerate = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port"]
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
     for number, launcher in (("", accelerate), ("2", torchrun)):

@@ -202,14 +202,19 @@ def test_corpus_without_audio_is_refused(tiny_embedder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("as_gpu", [False, True])
-def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_python, tmp_path, as_gpu):
-    """Nor do they run the script again, though they take along what it defines; the start method comes back."""
-    (tmp_path / "as_gpu.py").write_text(  # imported by the processes too, to find `saver`
+def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_python, tmp_path):
+    """Nor do they run the script again, though they take along what it defines; the start method comes back.
+
+    One of the two embeds in padded passes as on GPUs, the other each recording on a thread of its own as on CPUs.
+    """
+    (tmp_path / "as_gpu.py").write_text(  # imported by the processes too, to find `note`
+        "import multiprocess\n"
         "from balr_hf.embeddings.passes import FRAMES_PER_PASS\n"
-        f"FRAMES_PER_PASS.update({ {'cpu': 2000} if as_gpu else {} })\n"
+        "if not multiprocess.current_process().name.endswith('-1'):\n"
+        "    FRAMES_PER_PASS['cpu'] = 2000\n"
         "def note(path, names):\n"
-        "    path.write_text('\\n'.join(names))\n"
+        "    way = 'together' if 'cpu' in FRAMES_PER_PASS else 'alone'\n"
+        "    path.with_name(f'{path.name}-{way}').write_text('\\n'.join(names))\n"
     )
     script = tmp_path / "two.py"
     script.write_text(
@@ -241,5 +246,7 @@ def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_
     done = run_python(script, few, tmp_path / "out")
     assert done.stdout.count("the script runs") == 1
     assert float(done.stdout.split()[-1]) < 1e-4
-    saved = [path.name.split("-")[1] for path in (tmp_path / "out").iterdir()]
-    assert len(saved) == 12 and len(set(saved)) == 3, "each of two processes saves its own batches"
+    saved = [path.name.split("-") for path in (tmp_path / "out").iterdir()]
+    ways = {process: way for _, process, *_, way in saved}
+    assert len(saved) == 12 and len(ways) == 3, "each of two processes saves its own batches"
+    assert sorted(ways.values()) == ["alone", "together", "together"]

@@ -55,7 +55,7 @@ def test_intervals_cover_the_value_of_a_large_calibration():
     for seed in range(30):
         scores, labels, speakers = trials(20, 4, seed)
         slope, offset = fit_affine(scores, labels)
-        draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=200, seed=seed)
+        draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=100, seed=seed)
         for number, truth in enumerate((-4.0, 0.0, 3.0)):
             low, high = llr_interval(slope * (truth - large[1]) / large[0] + offset, draws)
             covered[number] += low <= truth <= high

@@ -9,24 +9,29 @@ pytestmark = pytest.mark.slow
 RECORDER = """
 import json, sys
 import datasets
+from accelerate import debug_launcher
 from balr_hf import BinaryAttributeEncoderTrainer, MSELoss
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.trainer import SpeakerEmbeddings
 
-corpus, folder = datasets.load_from_disk(sys.argv[1]), sys.argv[2]
-trainer = BinaryAttributeEncoderTrainer(
-    corpus, corpus, DataArguments(batch_size=8, N_classes_per_batch=4, M_samples_per_class=2), [MSELoss()],
-    input_dim=16, internal_dim=24, epochs=2, save_dir=f"{folder}/run", device=None, log_with="none",
-)
-seen, gather = [], SpeakerEmbeddings.__getitems__
-def record(self, rows):
-    if self is trainer.trainset:
-        seen.append(rows)
-    return gather(self, rows)
-SpeakerEmbeddings.__getitems__ = record
-trainer.train()
-process = trainer.process
-json.dump(seen, open(f"{folder}/seen-{process.process_index}-of-{process.num_processes}.json", "w"))
+def train_and_record(folder):
+    corpus = datasets.load_from_disk(sys.argv[1])
+    trainer = BinaryAttributeEncoderTrainer(
+        corpus, corpus, DataArguments(batch_size=8, N_classes_per_batch=4, M_samples_per_class=2), [MSELoss()],
+        input_dim=16, internal_dim=24, epochs=2, save_dir=f"{folder}/run", device=None, log_with="none",
+    )
+    seen, gather = [], SpeakerEmbeddings.__getitems__
+    def record(self, rows):
+        if self is trainer.trainset:
+            seen.append(rows)
+        return gather(self, rows)
+    SpeakerEmbeddings.__getitems__ = record
+    trainer.train()
+    process = trainer.process
+    json.dump(seen, open(f"{folder}/seen-{process.process_index}-of-{process.num_processes}.json", "w"))
+
+for processes in (1, 2):
+    debug_launcher(train_and_record, (sys.argv[2],), processes)
 """
 
 
@@ -40,12 +45,10 @@ def launch(run_python, root, tmp_path, free_port):
     return run
 
 
-def test_two_processes_see_the_batches_that_one_sees(make_corpus, tmp_path, launch):
+def test_two_processes_see_the_batches_that_one_sees(make_corpus, tmp_path, run_python):
+    """Forked by accelerate's launcher for tests; those below are started as users do."""
     make_corpus(18, 4).save_to_disk(str(tmp_path / "corpus"))
-    script = tmp_path / "record.py"
-    script.write_text(RECORDER)
-    for processes in (1, 2):
-        launch(processes, script, tmp_path / "corpus", tmp_path)
+    run_python("-c", RECORDER, tmp_path / "corpus", tmp_path)
     one, zero, other = (json.loads((tmp_path / f"seen-{n}.json").read_text()) for n in ("0-of-1", "0-of-2", "1-of-2"))
     assert len(one) == 10  # 18 speakers in batches of 4: 5 batches an epoch
     first, second = one[:5], one[5:]
@@ -54,8 +57,10 @@ def test_two_processes_see_the_batches_that_one_sees(make_corpus, tmp_path, laun
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_example_trains_on_the_sample_corpus(processes, tmp_path, launch, root):
-    done = launch(processes, root / "examples" / "train.py", "--epochs", 2)
+def test_example_trains(processes, few, tmp_path, launch, root):
+    """On a few recordings; tests/hub trains on those that it takes by default."""
+    sizes = ["--epochs", 2, "--speakers", 4, "--recordings", 2]
+    done = launch(processes, root / "examples" / "train.py", "--train", few, "--val", few, *sizes)
     assert f"Trained with {processes} process(es): runs/train/best" in done.stdout
     assert (tmp_path / "runs" / "train" / "best" / "model.safetensors").exists()
     assert json.loads((tmp_path / "runs" / "train" / "run.json").read_text())["num_processes"] == processes
