@@ -3,10 +3,10 @@
 import logging
 from dataclasses import dataclass
 
-from balr_hf.cli.models import scorer_configuration, scorer_name
+from balr_hf.cli.models import check_attributes, scorer_configuration, scorer_name
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import SCORER, RunOptions
+from balr_hf.cli.sections import SCORER, RunOptions, mismatch_option
 
 logger = logging.getLogger(__name__)
 
@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 @dataclass(kw_only=True)
 class Options(RunOptions):
     """Options of `balr score train`."""
+
+    allow_mismatch: bool = mismatch_option()
 
     train: str = positional(
         "train",
@@ -36,6 +38,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Fit a scorer and save it."""
+    from balr_hf.data.origins import attributes_made_by
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
@@ -59,6 +62,7 @@ def run(arguments: Arguments) -> None:
         arguments.train, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("ba",)
     )
     warn_skipped(corpus.skipped, f"Reading {arguments.train}")
+    check_attributes(arguments, corpus.dataset, None)
     counts, speakers = speaker_counts(corpus.dataset)
     if settings.n_attributes not in (None, counts.shape[1]):
         raise ConfigError(
@@ -67,6 +71,7 @@ def run(arguments: Arguments) -> None:
     scorer = build_scorer(name, num_attributes=counts.shape[1], **configuration)
     scorer.to(device).fit(counts, speakers)  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     scorer.describe_reference(corpus.dataset)
+    scorer.config.autoencoder_identity, scorer.config.embedder_identity = attributes_made_by(corpus.dataset)
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:
         scorer.to("cpu").save_pretrained(temporary)  # type: ignore[arg-type]  # as above

@@ -12,6 +12,7 @@ import torch
 from balr_hf.data.columns import vector_matrix
 from balr_hf.domain import describe_population, log_probabilities
 from balr_hf.errors import UserError
+from balr_hf.identity import uncalibrated_digest
 from balr_hf.pretrained import HubModel
 from balr_hf.scoring.calibration_draws import llr_interval
 from balr_hf.scoring.configuration_scorers import ScorerConfig
@@ -342,8 +343,21 @@ class Scorer(HubModel):
         self.calibration_speakers += names.to(self.device)
         if calibration.draws is not None:
             self.calibration_draws += torch.from_numpy(calibration.draws).to(self.device)
-        self.config.calibration = calibration.describe()
+        self.config.calibration = {**calibration.describe(), "scorer": uncalibrated_digest(self)}
         return self
+
+    def check_whole(self) -> None:
+        """Check that the calibration is that of this scorer.
+
+        Raises:
+            UserError: it was fitted to another one, or to this one before it was fitted again.
+        """
+        known = (self.config.calibration or {}).get("scorer")
+        if known is not None and known != uncalibrated_digest(self):
+            raise UserError(
+                f"the calibration of {self.name_or_path or 'this scorer'} is that of another scorer, or from before "
+                "this one was fitted again: calibrate it with balr score calibrate"
+            )
 
     def remove_calibration(self) -> "Scorer":
         """Forget the calibration, if there is one; returns the scorer itself."""
