@@ -133,7 +133,7 @@ def compute_binary_attributes(
                 for name, source, digest in digests
             ]
             if save is not None:
-                save(names, new, made)
+                save(names, new, None, made)
             return pa.table({"ba": fixed_length_column(new), "ba_origin": origin_array(made)})
 
         computed = (

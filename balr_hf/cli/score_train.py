@@ -38,7 +38,6 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Fit a scorer and save it."""
-    from balr_hf.data.origins import attributes_made_by
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
@@ -71,7 +70,6 @@ def run(arguments: Arguments) -> None:
     scorer = build_scorer(name, num_attributes=counts.shape[1], **configuration)
     scorer.to(device).fit(counts, speakers)  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     scorer.describe_reference(corpus.dataset)
-    scorer.config.autoencoder_identity, scorer.config.embedder_identity = attributes_made_by(corpus.dataset)
     folder = new_run_folder(arguments.save_dir, "runs/scorer/train", arguments.exist_ok)
     with added_to_folder(folder) as temporary:
         scorer.to("cpu").save_pretrained(temporary)  # type: ignore[arg-type]  # as above

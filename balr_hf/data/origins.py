@@ -1,8 +1,8 @@
 """Where vectors come from: the model that made each, its precision, and what it was made from.
 
-A Dataset keeps this in the columns `embedding_origin` and `ba_origin`, a folder of vector files in `balr-vectors.json`:
-one line of JSON for each vector, to which runs only append, so that one that is killed loses nothing. The last line
-of a file counts.
+A Dataset keeps this in the columns `embedding_origin` and `ba_origin`, a folder of vector files in
+`balr-vectors.json`: one line of JSON for each vector, to which runs only append, so that one that is killed loses
+nothing. The last line of a file counts.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def one_maker(dataset: datasets.Dataset, kind: str, maker: str) -> str | None:
     unknown = makers.pop("", 0)
     if unknown and makers:
         logger.warning(
-            "%d of %d vectors in the column %s are of unknown origin, and are taken to be of the same %s as the others",
+            "%d of %d vectors in the column %s are of unknown origin, and are taken to be of the same %s as the rest",
             *(unknown, unknown + sum(makers.values()), kind, maker),
         )
     return None if unknown or not makers else next(iter(makers))

@@ -86,12 +86,16 @@ Quality = Mapping[str, Mapping[str, Any]]
 class SaveVectors(Protocol):
     """Keeps a batch: the ids of its recordings, and their vectors of shape `(recordings, values)`.
 
-    Where each vector comes from comes along, one entry for each; and what was measured of recordings, by their ids, if
-    anything was, also of those that have no vector.
+    What was measured of recordings comes along, by their ids, if anything was, also of those that have no vector; and
+    where each vector comes from, one entry for each, if that is known.
     """
 
     def __call__(
-        self, ids: list[str], vectors: np.ndarray, origins: Sequence[Origin], quality: Quality | None = None
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
     ) -> None: ...
 
 
@@ -281,7 +285,11 @@ class NoStore:
         """Get ready for the rows that have no vector; called before anything is computed."""
 
     def save(
-        self, ids: list[str], vectors: np.ndarray, origins: Sequence[Origin], quality: Quality | None = None
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
     ) -> None:
         """Keep a batch; called as soon as it is computed."""
 
@@ -411,8 +419,8 @@ class FileStore(NoStore):
         standing = self._standing(present, needs)
         if (standing.other & own).any():
             raise UserError(
-                f"{(standing.other & own).sum()} of the {present.sum()} {_NAMES[self.kind]} in {self.folder} were made "
-                f"by another model or at another precision, {self._maker_of(standing.other & own)}, and not by "
+                f"{(standing.other & own).sum()} of the {present.sum()} {_NAMES[self.kind]} in {self.folder} were "
+                f"made by another model or at another precision, {self._maker_of(standing.other & own)}, and not by "
                 f"{self._model_name()}: replace them with --force (force=True), or choose another --save-dir "
                 "(save_dir=)"
             )
@@ -471,19 +479,21 @@ class FileStore(NoStore):
                 append_manifest(self.folder, {target: origin})
 
     def save(
-        self, ids: list[str], vectors: np.ndarray, origins: Sequence[Origin], quality: Quality | None = None
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
     ) -> None:
-        saved: dict[Path, Origin] = {}
-        for name, vector, origin in zip(ids, vectors, origins, strict=True):
-            path = self.path_of[name]
+        paths = [self.path_of[name] for name in ids]
+        for path, vector in zip(paths, vectors, strict=True):
             write_vector(path, vector, self.balr_format)
-            saved[path] = origin
             if is_vector_file(path.name):  # an older file of another format could be read in place of the new one
                 for other in set(EXTENSIONS) - {path.suffix}:
                     path.with_suffix(other).unlink(missing_ok=True)
-        append_manifest(self.folder, saved)
+        append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
         if self.is_forced:
-            self._forced.add(saved)
+            self._forced.add(paths)
         append_quality(self.folder / QUALITY_FILE, quality or {})
 
     def finish(self, count: int) -> Path:
@@ -645,7 +655,7 @@ class DatasetStore(NoStore):
                 if len(rows):
                     self.pieces.append((rows, part["vectors"]))
                     present[rows] = True
-                for row, origin in zip(rows.tolist(), json.loads(part["origins"].item()), strict=True):
+                for row, origin in zip(rows.tolist(), json.loads(part["origins"].item()), strict=False):
                     self.origins[row] = Origin(**origin)
                 self.quality |= json.loads(part["quality"].item())
         if self.parts.exists():
@@ -653,10 +663,14 @@ class DatasetStore(NoStore):
         return present
 
     def save(
-        self, ids: list[str], vectors: np.ndarray, origins: Sequence[Origin], quality: Quality | None = None
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
     ) -> None:
         with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
-            made = np.array(json.dumps([asdict(origin) for origin in origins]))
+            made = np.array(json.dumps([asdict(origin) for origin in origins or ()]))
             measured = np.array(json.dumps(quality or {}))
             np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, origins=made, quality=measured)
 

@@ -94,14 +94,15 @@ def compute_embeddings(
             not silent.
         quick (bool): tell audio files apart by their size and time of change, and not by their sha256.
         force (bool): recompute embeddings that are there already.
-        save: called after each batch with the ids and the embeddings `(recordings, embed_dim)` that are new, with
-            where each comes from, and with what was measured, so that an interrupted run can go on from them.
+        save: called after each batch with the ids, the embeddings `(recordings, embed_dim)` that are new, what was
+            measured, and where each embedding comes from, so that an interrupted run can go on from them.
 
     Returns:
         `(dataset, skipped)`: the corpus with a fixed-length float32 column `embedding` (`None` for recordings that
         could not be used), a column `embedding_origin` that says what made each (see
-        [`Origin`][balr_hf.data.origins.Origin]), and a column `recording_quality` of what was measured (see [`RecordingQuality`]; `None` for
-        recordings that were not decoded now or before), and the recordings that could not be used, with the reasons.
+        [`Origin`][balr_hf.data.origins.Origin]), and a column `recording_quality` of what was measured (see
+        [`RecordingQuality`]; `None` for recordings that were not decoded now or before); and the recordings that could
+        not be used, with the reasons.
 
     Raises:
         UserError: the corpus has no audio, or its embeddings have another size or were made by another embedder, at
@@ -120,7 +121,7 @@ def compute_embeddings(
     if not force:
         check_vectors(dataset, "embedding", maker, "audio")
     matrix, present = known_vectors(dataset, "embedding", model.config.embed_dim, force)
-    origins = [None] * len(dataset) if force else origins_of(dataset, "embedding")
+    origins: list[Origin | None] = [None] * len(dataset) if force else origins_of(dataset, "embedding")
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
     measured = known_quality(dataset)
@@ -307,13 +308,13 @@ class _BatchExtractor:
         origins = [Origin(model, precision, source, digest) for source, digest in made]
         if self.save is not None:
             measured = {name: row for name, row in zip(batch["id"], quality, strict=True) if row is not None}
-            self.save([batch["id"][row] for row in done], vectors, origins, measured)
+            self.save([batch["id"][row] for row in done], vectors, measured, origins)
         told: list[dict[str, str] | None] = [None] * len(rows)
         for row, origin in zip(done, origins, strict=True):
             told[row] = asdict(origin)
         waiting = [waited / len(rows)] * len(rows)
-        columns = {"embedding": found, "embedding_origin": told, "quality": quality}
-        return {**columns, "reason": reasons, "waited": waiting}
+        columns: dict[str, list] = {"embedding": found, "embedding_origin": told, "quality": quality}
+        return columns | {"reason": reasons, "waited": waiting}
 
     def _alone(self, recordings: list, device: torch.device) -> tuple[list[Loaded], list[np.ndarray | None]]:
         """Take each recording from file to embedding on one thread, so that none waits for another."""

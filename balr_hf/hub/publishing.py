@@ -147,7 +147,7 @@ def prepare_model(
     facts["results"] = [
         found if isinstance(found, Evaluation) else Evaluation.from_dict(found) for found in facts.get("results") or ()
     ]
-    _check_results(model, model.role, facts["results"])
+    _check_results(model, str(model.role), facts["results"])
     model.save_pretrained(target, max_shard_size=max_shard_size)
     history = target / "history.json"
     if history.is_file():

@@ -18,9 +18,8 @@ class ScorerConfig(PreTrainedConfig):
         calibration (dict, *optional*): how the scorer was calibrated; None before calibration. Its keys are `method`,
             `penalty`, the numbers `num_speakers`, `num_same_speaker` and `num_different_speaker` of speakers and
             trials, the `bounds` of its likelihood ratios, and, where they are known, the description `domain` of its
-            recordings (see [`balr_hf.domain.describe_population`]), the digest `scorer` of the uncalibrated scorer that
-            it was fitted to, and `speech`, which says in words what speech the
-            trials were of.
+            recordings (see [`balr_hf.domain.describe_population`]), the digest `scorer` of the uncalibrated scorer
+            that it was fitted to, and `speech`, which says in words what speech the trials were of.
         reference (dict, *optional*): the description of the recordings of the reference population; None where that is
             unknown.
         autoencoder_identity (str, *optional*): the identity of the autoencoder that made the attributes of the

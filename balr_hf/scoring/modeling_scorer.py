@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from balr_hf.data.columns import vector_matrix
+from balr_hf.data.origins import attributes_made_by
 from balr_hf.domain import describe_population, log_probabilities
 from balr_hf.errors import UserError
 from balr_hf.identity import uncalibrated_digest
@@ -174,6 +175,7 @@ class Scorer(HubModel):
         self.reference_speakers = digests.to(self.device)
         self.config.num_reference_speakers = len(counts)
         self.config.reference = None
+        self.config.autoencoder_identity = self.config.embedder_identity = None
         self.remove_calibration()
         return self
 
@@ -370,9 +372,11 @@ class Scorer(HubModel):
     def describe_reference(self, dataset: "datasets.Dataset") -> "Scorer":
         """Keep a description of the reference population, with which cases are compared; returns the scorer itself.
 
+        It has the identities of the models that made the attributes, with which other attributes are compared.
+
         Args:
             dataset (`datasets.Dataset`): the corpus that the scorer was fitted to, with `ba`, and with what was
-                measured of its recordings, if that is known.
+                measured of its recordings and what made its attributes, if that is known.
 
         Raises:
             UserError: the corpus has no attributes, or the scorer is not fitted.
@@ -381,6 +385,7 @@ class Scorer(HubModel):
         bits, present = vector_matrix(dataset, "ba")
         logs = log_probabilities(bits, self.activation.cpu().numpy(), self.config.num_reference_speakers or 0)
         self.config.reference = describe_population(dataset.select(np.flatnonzero(present)), log_probabilities=logs)
+        self.config.autoencoder_identity, self.config.embedder_identity = attributes_made_by(dataset)
         return self
 
     def describe_calibration(self, dataset: "datasets.Dataset", sides: Sequence[Sequence[str]]) -> "Scorer":
