@@ -121,6 +121,8 @@ def load_whole(
     if wrong:
         raise UserError(f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}")
     check_weights(model.state_dict(), source, getattr(model, "parameter_ranges", None))
+    if hasattr(model, "check_whole"):
+        model.check_whole()
     return model
 
 

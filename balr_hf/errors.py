@@ -11,6 +11,24 @@ class ConfigError(UserError):
     """A setting has an unknown name or a bad value (the command line exits with 2)."""
 
 
+class MismatchError(UserError):
+    """Models or vectors do not belong together, so that what comes out would mean nothing.
+
+    Args:
+        wrong (str): a sentence that says what does not belong together.
+
+    Attributes:
+        wrong (str): that sentence.
+    """
+
+    def __init__(self, wrong: str):
+        super().__init__(
+            f"{wrong}. Use what belongs together, or go on all the same with --allow-mismatch (allow_mismatch=True): "
+            "every result will say so"
+        )
+        self.wrong = wrong
+
+
 def name_some(names: Iterable[object], limit: int = 5) -> str:
     """Join the first `limit` of `names` for a message: `a, b, c and 12 more`."""
     texts = [str(name) for name in names]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,11 @@ class Evaluation:
         corpus (dict, *optional*): the `name` of the corpus that was scored, and its `hub_id` (None if it is local).
         trial_list (str, *optional*): the file of the trials.
         scorer (str, *optional*): the name of the scorer's class.
-        scorer_digest (str, *optional*): the digest of the scorer's weights.
+        scorer_digest (str, *optional*): the digest of all that decides the scorer's output.
+        chain (dict, *optional*): the identities of the `embedder`, the `autoencoder` and the `scorer` that made the
+            scores (see [`balr_hf.identity`]), as far as they are known, and the `precision` of the embeddings.
+        mismatch (list of str, *optional*): what does not belong together, where the user allowed it.
+        computation (dict, *optional*): the `date` with its zone, the `command`, and the versions of the `software`.
         calibration (dict, *optional*): what the scorer's configuration says of its calibration; None if it was not
             applied.
         domain (dict, *optional*): how many sides and trials lie outside what the scorer was calibrated on, see
@@ -64,6 +68,9 @@ class Evaluation:
     trial_list: str | None = None
     scorer: str | None = None
     scorer_digest: str | None = None
+    chain: dict[str, str] | None = None
+    mismatch: Sequence[str] = ()
+    computation: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
     domain: dict[str, Any] | None = None
     within: dict[str, Any] | None = None
@@ -96,8 +103,8 @@ class Evaluation:
             progress (bool): whether to show a progress bar.
             within (`np.ndarray` of shape `(trials,)`, *optional*): bool, which trials lie within what the scorer was
                 calibrated on. They are also evaluated by themselves, without intervals.
-            **about: what was scored, and by what: `corpus`, `trial_list`, `scorer`, `scorer_digest`, `calibration` and
-                `domain`, as for [`Evaluation`].
+            **about: what was scored, and by what: `corpus`, `trial_list`, `scorer`, `scorer_digest`, `chain`,
+                `mismatch`, `computation`, `calibration` and `domain`, as for [`Evaluation`].
 
         Returns:
             [`Evaluation`]: it has a `note` instead of metrics if the labels are not known, or all trials are of one
@@ -214,6 +221,9 @@ class Evaluation:
             "trial_list": self.trial_list,
             "scorer": self.scorer,
             "scorer_digest": self.scorer_digest,
+            "chain": self.chain,
+            "mismatch": list(self.mismatch),
+            "computation": self.computation,
             "calibration": self.calibration,
             "trials": self.trials,
         }
@@ -257,7 +267,7 @@ class Evaluation:
         names = (
             *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
             *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration", "domain"),
-            "within",
+            *("within", "chain", "mismatch", "computation"),
         )
         known = {name: found[name] for name in names if found.get(name) is not None}
         intervals = dict(found.get("intervals") or {})

@@ -27,7 +27,8 @@ from balr_hf.audio import SAMPLING_RATE, AudioError, resample
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, is_shipped, resource
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
-from balr_hf.errors import ConfigError, UserError
+from balr_hf.errors import ConfigError, MismatchError, UserError
+from balr_hf.identity import wrong_parts
 from balr_hf.quality import MIN_SPEECH
 from balr_hf.quality.copies import describe_copies
 from balr_hf.scoring.auto import load_scorer
@@ -50,6 +51,7 @@ class BinaryAttributesPipeline(Pipeline):
             trained on this embedder's embeddings. It may be left out only if the embedder is the package's own.
         min_speech (float): seconds of speech that a recording needs, or it cannot be used; 0 takes any recording that
             is not silent.
+        allow_mismatch (bool): go on with models that do not belong together; every result of a comparison says so.
         **kwargs: `device`, `batch_size`, `num_workers`, ..., as for every pipeline.
 
     Inputs:
@@ -66,7 +68,8 @@ class BinaryAttributesPipeline(Pipeline):
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
-        UserError: the autoencoder is missing, or was trained for another embedder.
+        UserError: the autoencoder is missing, or takes embeddings of another size.
+        MismatchError: the autoencoder was trained for another embedder.
     """
 
     # Only these flags, which have no public name, tell `pipeline` to load nothing besides the model; an embedder has
@@ -84,6 +87,7 @@ class BinaryAttributesPipeline(Pipeline):
         model: "WespeakerModel",
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
         min_speech: float = MIN_SPEECH,
+        allow_mismatch: bool = False,
         **kwargs: Any,
     ):
         if not min_speech >= 0:
@@ -101,6 +105,10 @@ class BinaryAttributesPipeline(Pipeline):
                 f"the embedder makes {model.config.embed_dim} values, the autoencoder expects "
                 f"{autoencoder.config.input_dim}: use the autoencoder trained for this embedder"
             )
+        self.allow_mismatch = allow_mismatch
+        self._wrong = wrong_parts(model, autoencoder)
+        if self._wrong is not None and not allow_mismatch:
+            raise MismatchError(self._wrong)
         self.autoencoder = autoencoder.eval()
         self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
         self._embedder = model.for_inference()
@@ -143,13 +151,25 @@ class BinaryAttributesPipeline(Pipeline):
         """Process the recordings of all items together, and give one array per item back."""
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
-        wrong = mismatch(self.autoencoder, embeddings)
-        if wrong is not None:
-            logger.warning("%s", wrong[0].upper() + wrong[1:])
+        self._check_embeddings(embeddings)
         bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
         outputs: dict[str, list] = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}
+
+    def _check_embeddings(self, embeddings: np.ndarray) -> None:
+        """Where the autoencoder does not say for which embedder it was trained, see whether it reconstructs these.
+
+        Raises:
+            MismatchError: it evidently was trained for another one, and that was not allowed.
+        """
+        if getattr(self.autoencoder.config, "embedder_identity", None) is not None:
+            return
+        wrong = mismatch(self.autoencoder, embeddings)
+        if wrong is not None and not self.allow_mismatch:
+            raise MismatchError(wrong)
+        if wrong is not None:
+            self._wrong = wrong
 
     def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         bits = outputs["ba"][0][0]
@@ -190,7 +210,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     """`pipeline("speaker-comparison")`: two recordings -> how strongly they support "same speaker", and why.
 
     Args:
-        model, autoencoder, min_speech, **kwargs: as for [`BinaryAttributesPipeline`].
+        model, autoencoder, min_speech, allow_mismatch, **kwargs: as for [`BinaryAttributesPipeline`].
         scorer (folder, Hub repository or [`Scorer`], *optional*): a scorer that was fitted to this autoencoder's
             attributes. It may be left out only if the autoencoder is the package's own.
         limits ([`Limits`], *optional*): how far outside the calibration's own range of recordings a verbal verdict is
@@ -247,6 +267,10 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 f"the autoencoder makes {self.autoencoder.config.internal_dim} attributes, the scorer knows "
                 f"{scorer.config.num_attributes}: use a scorer fitted to this autoencoder's attributes"
             )
+        wrong = wrong_parts(None, self.autoencoder, scorer)
+        if wrong is not None and not self.allow_mismatch:
+            raise MismatchError(wrong)
+        self._wrong = self._wrong or wrong
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
 
@@ -306,6 +330,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             quality=(measured[:first], measured[first:]),
             copies=tuple(_flat(outputs["copies"])),
             limits=self.limits,
+            remarks=() if self._wrong is None else (f"{self._wrong}.",),
             demonstration=any(map(is_shipped, (self.model, self.autoencoder, self.scorer))),
         )
         found = explanation.to_dict()

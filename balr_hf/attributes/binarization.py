@@ -1,7 +1,7 @@
 """Computes the binary attributes of a whole corpus, with `Dataset.map` on Arrow tables."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -11,17 +11,20 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from balr_hf.checkpoints import weights_digest
-from balr_hf.data.columns import (
-    add_vector_column,
-    arrow_column,
-    fixed_length_column,
-    known_vectors,
-    vector_matrix,
+from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data.origins import (
+    Maker,
+    Origin,
+    add_origins,
+    check_vectors,
+    origin_array,
+    origins_of,
+    vector_digests,
 )
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.stores import SaveVectors, add_vectors
-from balr_hf.errors import UserError
+from balr_hf.errors import MismatchError, UserError
+from balr_hf.identity import model_identity, other_makers, shown
 
 if TYPE_CHECKING:
     from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
@@ -68,6 +71,7 @@ def compute_binary_attributes(
     batch_size: int = 8192,
     device: torch.device | str | None = None,
     force: bool = False,
+    allow_mismatch: bool = False,
     save: SaveVectors | None = None,
 ) -> tuple[datasets.Dataset, list[Skipped]]:
     """Compute the binary attributes of every recording that has an embedding but no attributes yet.
@@ -78,14 +82,19 @@ def compute_binary_attributes(
         batch_size (int): number of recordings in a batch.
         device (*optional*): where to compute; by default the device that the model is on.
         force (bool): also recompute the attributes that exist already.
-        save (*optional*): called after each batch with the ids of its recordings and their attributes, bool
-            `(recordings, attributes)`.
+        allow_mismatch (bool): go on where the embeddings are those of another embedder than the autoencoder's; a
+            warning and the column `ba_origin` say so.
+        save (*optional*): called after each batch with the ids of its recordings, their attributes, bool
+            `(recordings, attributes)`, and where these come from.
 
     Returns:
-        `(dataset, skipped)`: the corpus with a fixed-length bool column `ba`, and the recordings without an embedding.
+        `(dataset, skipped)`: the corpus with a fixed-length bool column `ba` and a column `ba_origin` that says what
+        made each (see [`Origin`][balr_hf.data.origins.Origin]), and the recordings without an embedding.
 
     Raises:
-        UserError: the corpus has no embeddings, or they are not of the size that the autoencoder expects.
+        UserError: the corpus has no embeddings, or they are not of the size that the autoencoder expects; or
+            attributes are there that another autoencoder made, or that were made from other embeddings.
+        MismatchError: the embeddings are those of another embedder, or of several.
     """
     embeddings, usable = vector_matrix(dataset, "embedding")
     if embeddings.shape[1] != model.config.input_dim:
@@ -93,15 +102,23 @@ def compute_binary_attributes(
             f"the corpus has embeddings of {embeddings.shape[1]} values, the autoencoder expects "
             f"{model.config.input_dim}: use the autoencoder trained for this embedder"
         )
+    maker = Maker(model_identity(cast("torch.nn.Module", model)))  # a Protocol cannot say so
+    if not force:
+        check_vectors(dataset, "ba", maker, "embedding")
     bits, present = known_vectors(dataset, "ba", model.config.internal_dim, force)
+    origins: list[Origin | None] = [None] * len(dataset) if force else origins_of(dataset, "ba")
     skipped = [Skipped(dataset[int(row)]["id"], "no embedding") for row in np.flatnonzero(~usable & ~present)]
     todo = np.flatnonzero(usable & ~present)
     if len(todo):
         device = torch.device(device) if device is not None else model.device
         model.to(device).eval()
-        wrong = mismatch(model, embeddings)
+        made_from = origins_of(dataset, "embedding")
+        wrong = mismatch(model, embeddings, [origin for origin, there in zip(made_from, usable, strict=True) if there])
         if wrong is not None:
-            logger.warning("%s", wrong[0].upper() + wrong[1:])
+            if not allow_mismatch:
+                raise MismatchError(wrong)
+            logger.warning("%s: the attributes mean nothing", wrong)
+        embedders = {name: origin.model for name, origin in zip(dataset["id"], made_from, strict=True) if origin}
 
         def binarize(batch: pa.Table) -> pa.Table:
             rows = np.array(vector_matrix(datasets.Dataset(batch), "embedding")[0])  # a copy that torch may own
@@ -109,9 +126,15 @@ def compute_binary_attributes(
             with torch.inference_mode():
                 parts = [model.encode(part.to(device)) for part in torch.from_numpy(rows).split(at_once)]
                 new = torch.cat(parts).cpu().numpy()
+            names = batch["id"].to_pylist()
+            digests = zip(names, vector_digests(rows), vector_digests(new), strict=True)
+            made = [
+                Origin(maker.model, maker.precision, source, digest, embedders.get(name, ""), wrong or "")
+                for name, source, digest in digests
+            ]
             if save is not None:
-                save(batch["id"].to_pylist(), new)
-            return pa.table({"ba": fixed_length_column(new)})
+                save(names, new, None, made)
+            return pa.table({"ba": fixed_length_column(new), "ba_origin": origin_array(made)})
 
         computed = (
             dataset.select(todo)
@@ -128,42 +151,78 @@ def compute_binary_attributes(
                 desc="Binarizing",
             )
         )
-        if len(todo) == len(dataset):
-            return add_vector_column(dataset, "ba", arrow_column(computed, "ba").combine_chunks()), skipped
         bits[todo], _ = vector_matrix(computed, "ba")
         present[todo] = True
-    return add_vector_column(dataset, "ba", fixed_length_column(bits, present)), skipped
+        for row, origin in zip(todo.tolist(), origins_of(computed, "ba"), strict=True):
+            origins[row] = origin
+    dataset = add_vector_column(dataset, "ba", fixed_length_column(bits, present))
+    return add_origins(dataset, "ba", origins), skipped
 
 
-def mismatch(model: AttributeEncoder, embeddings: np.ndarray) -> str | None:
-    """Tell whether an autoencoder was evidently trained on other embeddings than these.
+def mismatch(
+    model: AttributeEncoder, embeddings: np.ndarray, origins: Sequence[Origin | None] | None = None
+) -> str | None:
+    """Tell whether an autoencoder was trained on other embeddings than these, so that their attributes mean nothing.
 
-    Such embeddings come from another embedder, or from another version of it, and their attributes mean nothing. The
-    autoencoder cannot reconstruct them: the squared error, over the squared values of the embeddings, is then about 1
-    or more. What this finds is evident; that it finds nothing does not prove that the models belong together.
+    Where the embeddings' embedder and that of the autoencoder's training are both known, they are compared. Otherwise
+    the autoencoder reconstructs the embeddings. Of those of another embedder it cannot: the squared error, over the
+    squared values of the embedding, is then about 1 or more. What this finds is evident; that it finds nothing does
+    not prove that the models belong together.
 
     Args:
         model ([`BinaryAttributeAutoEncoder`]): the autoencoder.
-        embeddings (`np.ndarray` of shape `(recordings, input_dim)`): the embeddings, of which at most 1,000, evenly
-            spaced, are reconstructed.
+        embeddings (`np.ndarray` of shape `(recordings, input_dim)`): the embeddings.
+        origins (*optional*): where each comes from; None where that is unknown.
 
     Returns:
-        a sentence that says so with the median error; None if nothing is wrong.
+        a sentence that says what is wrong; None if nothing is known to be wrong.
     """
-    rows = np.unique(np.linspace(0, len(embeddings) - 1, ERROR_SAMPLE).round().astype(int))
+    expected = getattr(model.config, "embedder_identity", None)
+    known = [origin.model for origin in origins or () if origin is not None]
+    wrong = other_makers(known, expected, "embeddings", "embedder", "autoencoder")
+    unknown = [row for row in range(len(embeddings)) if origins is None or origins[row] is None]
+    if wrong is not None or (not unknown and expected is not None):
+        return wrong
+    if unknown and expected is not None:
+        logger.warning(
+            "%d of the %d embeddings are of unknown origin: whether they are those of %s, for which the autoencoder "
+            "was trained, is only judged by how it reconstructs them",
+            *(len(unknown), len(embeddings), shown(expected)),
+        )
+    judged = np.array(unknown if expected is not None else range(len(embeddings)))
+    judged = judged[np.unique(np.linspace(0, len(judged) - 1, ERROR_SAMPLE).round().astype(int))]
+    errors = reconstruction_errors(model, embeddings[judged])
+    error, bad = float(np.median(errors)), int((errors > MOST_ERROR).sum())
+    if error <= MOST_ERROR:
+        if bad:
+            logger.warning(
+                "The autoencoder fails to reconstruct more than %.0f %% of the power of %d of %d embeddings: they may "
+                "be those of another embedder",
+                *(100 * MOST_ERROR, bad, len(errors)),
+            )
+        return None
+    return (
+        f"The autoencoder fails to reconstruct {error:.0%} of these embeddings' power (plausible: at most "
+        f"{MOST_ERROR:.0%}): it was trained on those of another embedder, or hardly trained"
+    )
+
+
+def reconstruction_errors(model: AttributeEncoder, embeddings: np.ndarray) -> np.ndarray:
+    """Compute how much of each embedding an autoencoder cannot reconstruct.
+
+    Args:
+        model ([`BinaryAttributeAutoEncoder`]): the autoencoder.
+        embeddings (`np.ndarray` of shape `(recordings, input_dim)`): the embeddings.
+
+    Returns:
+        float `(recordings,)`: the squared error over the squared values of the embedding.
+    """
     device, dtype = model.device, next(iter(model.state_dict().values())).dtype
-    sample = torch.from_numpy(np.array(embeddings[rows])).to(device, dtype)
+    sample = torch.from_numpy(np.array(embeddings)).to(device, dtype)
     with torch.inference_mode():
         missed = (model(sample, return_loss=False).reconstruction - sample).float().square().sum(1)
     power = sample.float().square().sum(1).clamp(min=torch.finfo(torch.float32).tiny)
-    error = (missed / power).median().item()
-    if error <= MOST_ERROR:
-        return None
-    return (
-        f"the autoencoder fails to reconstruct {error:.0%} of these embeddings' power (plausible: at most "
-        f"{MOST_ERROR:.0%}): it was trained on those of another embedder, or hardly trained, and the attributes mean "
-        "nothing. Use the autoencoder that was trained for this embedder"
-    )
+    return (missed / power).cpu().numpy()
 
 
 def add_binary_attributes(
@@ -181,19 +240,13 @@ def add_binary_attributes(
         model ([`BinaryAttributeAutoEncoder`]): the autoencoder.
         corpus, save_dir, save_format: as for [`BinaryAttributeAutoEncoder.get_binary_attributes`].
         force (bool): also recompute the attributes that exist already.
-        **options: `batch_size` and `device` of [`compute_binary_attributes`].
+        **options: `batch_size`, `device` and `allow_mismatch` of [`compute_binary_attributes`].
 
     Returns:
         `datasets.Dataset`: the corpus with `ba`.
     """
     compute = partial(compute_binary_attributes, model, force=force, **options)
+    maker = Maker(model_identity(cast("torch.nn.Module", model)))
     return add_vectors(
-        corpus,
-        "ba",
-        compute,
-        "embedding",
-        save_dir=save_dir,
-        save_format=save_format,
-        model_name=weights_digest(cast("torch.nn.Module", model)),  # a Protocol cannot say so
-        force=force,
+        corpus, "ba", compute, "embedding", maker, save_dir=save_dir, save_format=save_format, force=force
     )

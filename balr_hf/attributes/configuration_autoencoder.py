@@ -13,14 +13,24 @@ class BinaryAttributeAutoEncoderConfig(PreTrainedConfig):
         internal_dim (int): number of binary attributes.
         training (dict, *optional*): how the model was trained: settings, data sets, versions and losses; None if that
             is unknown.
+        embedder_identity (str, *optional*): the identity of the embedder on whose embeddings the model was trained
+            (see [`balr_hf.identity`]); None if that is unknown.
     """
 
     model_type = "binary-attribute-autoencoder"
 
-    def __init__(self, input_dim: int = 256, internal_dim: int = 512, training: dict | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        input_dim: int = 256,
+        internal_dim: int = 512,
+        training: dict | None = None,
+        embedder_identity: str | None = None,
+        **kwargs: Any,
+    ):
         self.input_dim = input_dim
         self.internal_dim = internal_dim
         self.training = training
+        self.embedder_identity = embedder_identity
         super().__init__(**kwargs)
 
 

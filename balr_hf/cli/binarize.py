@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.sections import DATA, ENCODER, StepOptions
+from balr_hf.cli.sections import DATA, ENCODER, StepOptions, mismatch_option
 
 if TYPE_CHECKING:
     import datasets
@@ -23,6 +23,7 @@ class Options(StepOptions):
     input: str = positional(
         "input", "corpus with embeddings: a csv, a folder, a saved Dataset, a parquet file or a Hub dataset"
     )
+    allow_mismatch: bool = mismatch_option()
 
 
 COMMAND = Command(
@@ -40,15 +41,18 @@ COMMAND = Command(
 def run(arguments: Arguments) -> int:
     """Binarize embeddings; returns the exit status."""
     from balr_hf.attributes.binarization import compute_binary_attributes
-    from balr_hf.checkpoints import weights_digest
     from balr_hf.cli.models import load_autoencoder
     from balr_hf.cli.steps import run_step
+    from balr_hf.data.origins import Maker
     from balr_hf.devices import resolve_devices
+    from balr_hf.identity import model_identity
 
     device = resolve_devices(arguments.device)[0]
     model = load_autoencoder(arguments)
 
     def compute(dataset: "datasets.Dataset", *, save: "SaveVectors") -> "tuple[datasets.Dataset, list[Skipped]]":
-        return compute_binary_attributes(model, dataset, device=device, save=save)
+        return compute_binary_attributes(
+            model, dataset, device=device, allow_mismatch=arguments.allow_mismatch, save=save
+        )
 
-    return run_step(arguments, "ba", "embedding", weights_digest(model), compute)
+    return run_step(arguments, "ba", "embedding", Maker(model_identity(model)), compute)

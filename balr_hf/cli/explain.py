@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, Section, positional
-from balr_hf.cli.sections import EMBEDDER, FEATURES, SCORER, CorpusOptions, EncoderArguments
+from balr_hf.cli.sections import EMBEDDER, FEATURES, SCORER, CorpusOptions, EncoderArguments, mismatch_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ class Options(CorpusOptions):
         "tone_share=0.05,probability=0.5,recordings=0]",
         type=str,
     )
-    allow_mismatch: bool = option(
-        False,
-        "go on with models that evidently do not belong together; the explanation says so",
-    )
+    allow_mismatch: bool = mismatch_option()
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
 
 
@@ -88,7 +85,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
-    from balr_hf.cli.models import load_named_scorer
+    from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.defaults import is_shipped
     from balr_hf.domain import Limits
     from balr_hf.explanation.case import computation, read_case
@@ -100,9 +97,10 @@ def run(arguments: Arguments) -> None:
     sides = [_names(text) for text in (arguments.a, arguments.b)]
     dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
     heard = _Heard.of(dataset, sides, arguments.min_speech)
-    dataset, models, wrong = _with_attributes(arguments, dataset)
+    dataset, models = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
+    wrong = check_attributes(arguments, dataset, scorer)
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
     explanation = scorer.explain(
         *counts,
@@ -115,7 +113,7 @@ def run(arguments: Arguments) -> None:
         limits=limits,
         demonstration=any(map(is_shipped, (*models.values(), scorer))),
         case=case,
-        details=(*heard.files, *computation({**models, "Scorer's file": scorer})),
+        details=(*heard.files, *_made_earlier(dataset, models), *computation({**models, "Scorer's file": scorer})),
     )
     if arguments.html is not None:
         path = Path(arguments.html)
@@ -232,26 +230,24 @@ class _Heard:
 
 def _with_attributes(
     arguments: Arguments, dataset: "datasets.Dataset"
-) -> "tuple[datasets.Dataset, dict[str, PreTrainedModel], tuple[str, ...]]":
-    """The recordings with their attributes, the models that computed what was missing, and what is wrong with these.
+) -> "tuple[datasets.Dataset, dict[str, PreTrainedModel]]":
+    """The recordings with their attributes, and the models that computed what was missing.
 
     Raises:
-        UserError: attributes cannot be computed, or the models evidently do not belong together and this was not
-            allowed.
+        UserError: attributes cannot be computed, or the models do not belong together and this was not allowed.
     """
     import datasets
 
-    from balr_hf.attributes.binarization import compute_binary_attributes, mismatch
+    from balr_hf.attributes.binarization import compute_binary_attributes
     from balr_hf.cli.models import load_autoencoder, load_embedder
-    from balr_hf.data.columns import vector_matrix, vector_present
+    from balr_hf.data.columns import vector_present
     from balr_hf.devices import resolve_devices
     from balr_hf.embeddings.extraction import compute_embeddings
     from balr_hf.errors import UserError
 
     models: dict[str, PreTrainedModel] = {}
-    wrong: tuple[str, ...] = ()
     if vector_present(dataset, "ba").all():
-        return dataset, models, wrong
+        return dataset, models
     datasets.disable_progress_bars()
     devices = resolve_devices(arguments.device)
     skipped: list[Skipped] = []
@@ -260,15 +256,23 @@ def _with_attributes(
         dataset, skipped = compute_embeddings(embedder, dataset, devices=devices[:1], min_speech=arguments.min_speech)
     if not skipped:
         models["Autoencoder"] = autoencoder = load_autoencoder(arguments)
-        dataset, skipped = compute_binary_attributes(autoencoder, dataset, device=devices[0])
+        dataset, skipped = compute_binary_attributes(
+            autoencoder, dataset, device=devices[0], allow_mismatch=arguments.allow_mismatch
+        )
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
-    found = mismatch(autoencoder, vector_matrix(dataset, "embedding")[0])
-    if found is not None:
-        if not arguments.allow_mismatch:
-            raise UserError(f"{found}, or add --allow-mismatch")
-        wrong = (f"{found[0].upper()}{found[1:]}.",)
-    return dataset, models, wrong
+    return dataset, models
+
+
+def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "tuple[tuple[str, str], ...]":
+    """Rows that name the models which made the vectors that were in the corpus already."""
+    from balr_hf.data.origins import attributes_made_by
+
+    autoencoder, embedder = attributes_made_by(dataset)
+    made = {"Embedder": embedder or "unknown", "Autoencoder": autoencoder or "unknown"}
+    return tuple(
+        (role, f"{name}, of what was in the corpus already") for role, name in made.items() if role not in models
+    )
 
 
 def _remarks(scorer: "Scorer", sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ class Options(StepOptions):
         type=float,
         least=0,
     )
+    quick: bool = option(
+        False, "tell audio files apart by size and time of change, where by default it is by their SHA-256"
+    )
     precision: str = option(
         "fp32",
         "arithmetic of the embedder; tf32 (NVIDIA GPUs only) and bf16 are a little less exact, but faster where the "
@@ -65,7 +68,7 @@ def run(arguments: Arguments) -> int:
     from balr_hf.cli.models import load_embedder
     from balr_hf.cli.steps import run_step
     from balr_hf.devices import resolve_devices
-    from balr_hf.embeddings.extraction import compute_embeddings, embedder_identity
+    from balr_hf.embeddings.extraction import compute_embeddings, embedding_maker
 
     devices = resolve_devices(arguments.device)
     model = load_embedder(arguments)
@@ -81,7 +84,9 @@ def run(arguments: Arguments) -> int:
             decode_threads=data.num_workers if data.num_workers > 1 else None,
             precision=arguments.precision,
             min_speech=arguments.min_speech,
+            quick=arguments.quick,
             save=save,
         )
 
-    return run_step(arguments, "embedding", "audio", embedder_identity(model, arguments.precision), compute)
+    maker = embedding_maker(model, arguments.precision, arguments.quick)
+    return run_step(arguments, "embedding", "audio", maker, compute)

@@ -149,6 +149,60 @@ def read_trial_counts(arguments: Arguments, path: str, trials: "Trials") -> "tup
     return corpus.dataset, side_counts(corpus.dataset, trials.sides)
 
 
+def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: "Scorer | None") -> tuple[str, ...]:
+    """Check that the attributes of a corpus belong together, to the embeddings beside them, and to the scorer.
+
+    Args:
+        arguments: the command's arguments, which say whether a mismatch is allowed.
+        dataset: the corpus.
+        scorer: the fitted scorer; None if it is yet to be fitted.
+
+    Returns:
+        what is wrong, a sentence each; nothing where all is well, or unknown.
+
+    Raises:
+        MismatchError: something is wrong, and that was not allowed.
+    """
+    from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes
+    from balr_hf.errors import MismatchError
+    from balr_hf.identity import other_makers, shown
+
+    makers = makers_of(dataset, "ba")
+    known = [name for name in makers if name]
+    expected = None if scorer is None else scorer.config.autoencoder_identity
+    embedders = sorted({origin.embedder for origin in origins_of(dataset, "ba") if origin and origin.embedder})
+    found = [
+        other_makers(known, expected, "attributes", "autoencoder", "scorer"),
+        other_makers(embedders, None, "embeddings behind the attributes", "embedder"),
+        outdated_attributes(dataset),
+    ]
+    wrong = [sentence for sentence in found if sentence is not None]
+    if wrong and not arguments.allow_mismatch:
+        raise MismatchError("; ".join(wrong))
+    unknown = makers.get("", 0)
+    if unknown and (known or expected is not None):
+        others = f"those of {shown(expected)}, which the scorer was made for" if expected else "like the others"
+        logger.warning("%d of the attributes are of unknown origin, and are taken to be %s", unknown, others)
+    wrong += [sentence for sentence in mismatches(dataset) if sentence not in wrong]
+    for sentence in wrong:
+        logger.warning("%s: the results mean nothing", sentence)
+    return tuple(f"{sentence}." for sentence in wrong)
+
+
+def chain_of(dataset: "datasets.Dataset", scorer: "Scorer") -> dict[str, str]:
+    """The identities of the models that made scores, as far as they are known, and the precision of the embeddings."""
+    from balr_hf.data.origins import makers_of, origins_of
+    from balr_hf.identity import model_identity
+
+    makers = [name for name in makers_of(dataset, "ba") if name]
+    origins = [origin for origin in origins_of(dataset, "ba") if origin is not None]
+    embedders = sorted({origin.embedder for origin in origins if origin.embedder})
+    precisions = sorted({origin.precision for origin in origins_of(dataset, "embedding") if origin is not None})
+    chain = {"embedder": embedders, "autoencoder": makers, "precision": precisions}
+    known = {role: found[0] for role, found in chain.items() if len(found) == 1}
+    return {**known, "scorer": model_identity(scorer)}
+
+
 def separator(arguments: Arguments) -> str:
     """The character that separates the columns of the trial list; `\\t`, as typed, is a tab."""
     return arguments.sep.replace("\\t", "\t")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import check_attributes, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TrialOptions
@@ -76,6 +76,7 @@ def run(arguments: Arguments) -> None:
             "fitted to same-speaker and different-speaker trials"
         )
     scorer = load_named_scorer(arguments, counts.shape[1])
+    check_attributes(arguments, dataset, scorer)
     known = scorer.known_speakers(names, "reference")
     if known and not arguments.allow_overlap:
         raise UserError(

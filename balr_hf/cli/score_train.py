@@ -3,10 +3,10 @@
 import logging
 from dataclasses import dataclass
 
-from balr_hf.cli.models import scorer_configuration, scorer_name
+from balr_hf.cli.models import check_attributes, scorer_configuration, scorer_name
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import SCORER, RunOptions
+from balr_hf.cli.sections import SCORER, RunOptions, mismatch_option
 
 logger = logging.getLogger(__name__)
 
@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 @dataclass(kw_only=True)
 class Options(RunOptions):
     """Options of `balr score train`."""
+
+    allow_mismatch: bool = mismatch_option()
 
     train: str = positional(
         "train",
@@ -59,6 +61,7 @@ def run(arguments: Arguments) -> None:
         arguments.train, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("ba",)
     )
     warn_skipped(corpus.skipped, f"Reading {arguments.train}")
+    check_attributes(arguments, corpus.dataset, None)
     counts, speakers = speaker_counts(corpus.dataset)
     if settings.n_attributes not in (None, counts.shape[1]):
         raise ConfigError(

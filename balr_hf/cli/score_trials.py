@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balr_hf.cli.models import load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import chain_of, check_attributes, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TrialOptions
@@ -67,9 +67,10 @@ def run(arguments: Arguments) -> None:
     """Score the trials, evaluate the scores, and save both."""
     import numpy as np
 
-    from balr_hf.checkpoints import weights_digest
     from balr_hf.evaluation import Evaluation
+    from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
+    from balr_hf.identity import model_digest
     from balr_hf.scoring.breakdown import groups, side_values
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
@@ -77,6 +78,7 @@ def run(arguments: Arguments) -> None:
     trials = read_trials(arguments.trials, sep)
     dataset, counts = read_trial_counts(arguments, arguments.test, trials)
     scorer = load_named_scorer(arguments, counts.shape[1])
+    wrong = check_attributes(arguments, dataset, scorer)
     speakers = side_speakers(dataset, trials.sides)
     if arguments.within is not None:
         trials = _within(arguments, dataset, trials, speakers)
@@ -107,7 +109,10 @@ def run(arguments: Arguments) -> None:
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
         trial_list=arguments.trials,
         scorer=type(scorer).__name__,
-        scorer_digest=weights_digest(scorer),
+        scorer_digest=model_digest(scorer),
+        chain=chain_of(dataset, scorer),
+        mismatch=wrong,
+        computation=run_facts(),
         calibration=calibration,
     )
     metrics = evaluation.to_dict()

@@ -70,6 +70,13 @@ class StepOptions(CorpusOptions):
     )
 
 
+def mismatch_option() -> bool:
+    """The option by which a user accepts models and vectors that do not belong together."""
+    return option(
+        False, "go on with models or vectors that do not belong together; every result says what is wrong with them"
+    )
+
+
 @dataclass
 class RunOptions(CorpusOptions):
     """Options of the commands that make a run's folder."""
@@ -87,6 +94,7 @@ class TrialOptions(RunOptions):
 
     sep: str = option("\\t", "character between the columns of the trial list; \\t is a tab", type=str)
     allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
+    allow_mismatch: bool = mismatch_option()
 
 
 @dataclass

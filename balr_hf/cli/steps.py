@@ -6,6 +6,7 @@ from pathlib import Path
 
 from balr_hf.cli.parsing import Arguments
 from balr_hf.cli.printing import print_json
+from balr_hf.data.origins import Maker
 from balr_hf.data.reading import read_corpus
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_source, open_store
@@ -13,14 +14,14 @@ from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_sour
 logger = logging.getLogger(__name__)
 
 
-def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compute: ComputeVectors) -> int:
+def run_step(arguments: Arguments, kind: str, needs: str, maker: Maker, compute: ComputeVectors) -> int:
     """Compute the vectors that the corpus `arguments.input` lacks, and save them.
 
     Args:
         arguments: the command's arguments.
         kind (str): `embedding` or `ba`.
         needs (str): the column that they are computed from.
-        model_name (str): identifies the model, so that an interrupted run is only resumed with the same one.
+        maker ([`Maker`]): the model; vectors that another one made are not taken for its own.
         compute: computes the vectors of the recordings that lack one; see [`ComputeVectors`].
 
     Returns:
@@ -40,13 +41,13 @@ def run_step(arguments: Arguments, kind: str, needs: str, model_name: str, compu
         store = open_store(
             corpus,
             kind,
+            maker,
             save_dir=arguments.save_dir,
             save_format=arguments.save_format,
-            model_name=model_name,
             balr_format=arguments.balr_format,
         )
     else:
-        store = NoStore(corpus, kind)
+        store = NoStore(corpus, kind, maker)
     filled = store.fill(compute, needs, arguments.force)
     skipped = [vars(row) for row in filled.skipped]
     where = None if filled.where is None else str(filled.where)

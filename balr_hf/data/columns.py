@@ -84,6 +84,28 @@ def vector_matrix(dataset: datasets.Dataset, name: str) -> tuple[np.ndarray, np.
     return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
 
 
+def keep_vectors(dataset: datasets.Dataset, name: str, keep: np.ndarray) -> datasets.Dataset:
+    """Take the vectors out of a column that are not to be kept.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus, with or without the column.
+        name (str): `embedding` or `ba`.
+        keep (np.ndarray of shape `(rows,)`): bool.
+
+    Returns:
+        the corpus with null in their place; without the column if none is left.
+    """
+    present = vector_present(dataset, name)
+    if not (present & ~keep).any():
+        return dataset
+    if not (present & keep).any():
+        return dataset.remove_columns(name)
+    found, _ = vector_matrix(dataset, name)
+    matrix = np.zeros((len(dataset), found.shape[1]), dtype=found.dtype)
+    matrix[present] = found
+    return add_vector_column(dataset, name, fixed_length_column(matrix, present & keep))
+
+
 def known_vectors(dataset: datasets.Dataset, name: str, size: int, force: bool) -> tuple[np.ndarray, np.ndarray]:
     """Make a matrix with one row for each recording, filled where the Dataset has a vector already.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, arrow_column, fixed_length_column
+from balr_hf.data.origins import origin_column
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.vectors import VectorError, as_bits, as_embedding
@@ -89,7 +90,7 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         if kind not in dataset.column_names:
             continue
         if kind not in vectors:
-            dataset = dataset.remove_columns(kind)
+            dataset = dataset.remove_columns([n for n in (kind, origin_column(kind)) if n in dataset.column_names])
             continue
         feature = dataset.features[kind]
         value = datasets.Value("float32" if kind == "embedding" else "bool")

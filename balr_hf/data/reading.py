@@ -20,6 +20,7 @@ from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.data.columns import VECTOR_KINDS
 from balr_hf.data.contract import Corpus, check_unique, fixed_length, from_dataset
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
+from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
@@ -112,6 +113,9 @@ def read_corpus(
     corpus.source = str(path)
     if corpus.files is not None:
         corpus.dataset = add_quality_column(corpus.dataset, _quality_of(corpus))
+        for kind in VECTOR_KINDS:
+            if kind in corpus.dataset.column_names:
+                corpus.dataset = add_origins(corpus.dataset, kind, file_origins(corpus.files, kind))
     return corpus
 
 

@@ -1,7 +1,7 @@
 """Stores keep new vectors while they are computed, so that a run that was stopped goes on where it was.
 
     corpus = read_corpus("corpus.csv", save_dir="embeddings")
-    store = open_store(corpus, "embedding", save_dir="embeddings", model_name=weights_digest(model))
+    store = open_store(corpus, "embedding", Maker(model_identity(model)), save_dir="embeddings")
     filled = store.fill(partial(compute_embeddings, model), needs="audio")
     dataset = store.load()  # the corpus with its embeddings
 
@@ -16,16 +16,36 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, fixed_length_column, vector_matrix, vector_present
+from balr_hf.data.columns import (
+    VECTOR_KINDS,
+    add_vector_column,
+    fixed_length_column,
+    keep_vectors,
+    vector_matrix,
+    vector_present,
+)
 from balr_hf.data.contract import Corpus, from_dataset
 from balr_hf.data.hub_datasets import one_split
+from balr_hf.data.origins import (
+    Maker,
+    Origin,
+    Standing,
+    add_origins,
+    append_manifest,
+    compact_manifest,
+    file_origins,
+    origin_column,
+    origins_of,
+    sources_of,
+)
 from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, append_quality, known_quality, read_quality, write_quality
@@ -40,9 +60,10 @@ from balr_hf.data.saving import (
     save_dataset,
 )
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file, write_vector
+from balr_hf.data.vectors import EXTENSIONS, VectorError, VectorFinder, is_vector_file, read_vector, write_vector
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.files import atomic_path, write_json
+from balr_hf.identity import digest_of, shown
 
 if TYPE_CHECKING:
     import datasets
@@ -53,6 +74,9 @@ SAVE_FORMATS = ("txt", "npy", "pkl", "dataset")
 
 # The step that makes each column, for messages.
 _STEPS = {"embedding": "balr extract", "ba": "balr binarize"}
+# What vectors are called in messages, and what they are made of.
+_NAMES = {"embedding": "embeddings", "ba": "binary attributes"}
+_SOURCES = {"embedding": "audio", "ba": "embeddings"}
 
 
 # What was measured of recordings, by their ids; see `RecordingQuality`.
@@ -62,16 +86,23 @@ Quality = Mapping[str, Mapping[str, Any]]
 class SaveVectors(Protocol):
     """Keeps a batch: the ids of its recordings, and their vectors of shape `(recordings, values)`.
 
-    What was measured of recordings comes along, by their ids, if anything was; also of those that have no vector.
+    What was measured of recordings comes along, by their ids, if anything was, also of those that have no vector; and
+    where each vector comes from, one entry for each, if that is known.
     """
 
-    def __call__(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None: ...
+    def __call__(
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
+    ) -> None: ...
 
 
 class ComputeVectors(Protocol):
     """Computes the vectors of the recordings that have none, and passes each batch to `save` as soon as it is done.
 
-    It returns the recordings with the column of vectors, and those that were skipped.
+    It returns the recordings with the column of vectors and that of their origins, and those that were skipped.
     """
 
     def __call__(
@@ -101,10 +132,10 @@ class Filled:
 def open_store(
     corpus: Corpus,
     kind: str,
+    maker: Maker,
     *,
     save_dir: str | Path | None = None,
     save_format: str | None = None,
-    model_name: str = "",
     balr_format: bool = False,
 ) -> "NoStore":
     """Open the store for a corpus: files get vector files and a Dataset a Dataset, unless `save_format` is given.
@@ -112,10 +143,11 @@ def open_store(
     Args:
         corpus: what [`read_corpus`] returned; it must have been given the same `save_dir`.
         kind (str): `embedding` or `ba`.
+        maker ([`Maker`]): the model that will make the vectors. Vectors that another one made are never taken for its
+            own.
         save_dir: where to save. By default vectors go beside the recordings, which only a corpus of files has.
         save_format (str, *optional*): `txt`, `npy`, `pkl` or `dataset`; by default `txt` for files and `dataset` for
             a Dataset.
-        model_name (str): identifies the model, so that an interrupted run is only resumed with the same one.
         balr_format (bool): write attributes to vector files as BALR 2.0 reads them; see [`write_vector`].
 
     Raises:
@@ -131,8 +163,8 @@ def open_store(
         if balr_format:
             raise ConfigError("--balr-format (balr_format) is for vector files: choose --save-format txt, npy or pkl")
         assert save_dir is not None  # as checked above
-        return DatasetStore(corpus, kind, save_dir, model_name)
-    return FileStore(corpus, kind, save_dir, f".{save_format}", balr_format)
+        return DatasetStore(corpus, kind, maker, save_dir)
+    return FileStore(corpus, kind, maker, save_dir, f".{save_format}", balr_format)
 
 
 def add_vectors(
@@ -140,17 +172,17 @@ def add_vectors(
     kind: str,
     compute: ComputeVectors,
     needs: str,
+    maker: Maker,
     *,
     save_dir: str | Path | None = None,
     save_format: str | None = None,
-    model_name: str = "",
     force: bool = False,
 ) -> "datasets.Dataset":
     """Fill a store for whatever [`load_corpus`] reads, and log one warning for the recordings that were skipped.
 
     Args:
         source: the corpus, or what [`load_corpus`] reads.
-        kind, save_dir, save_format, model_name: as for [`open_store`]. Nothing is saved if neither `save_dir` nor
+        kind, maker, save_dir, save_format: as for [`open_store`]. Nothing is saved if neither `save_dir` nor
             `save_format` is given.
         compute, needs, force: as for [`NoStore.fill`].
 
@@ -162,9 +194,9 @@ def add_vectors(
     elif not isinstance(source, Corpus):
         source = from_dataset(source, VECTOR_KINDS)
     if save_dir is None and save_format is None:
-        store = NoStore(source, kind)
+        store = NoStore(source, kind, maker)
     else:
-        store = open_store(source, kind, save_dir=save_dir, save_format=save_format, model_name=model_name)
+        store = open_store(source, kind, maker, save_dir=save_dir, save_format=save_format)
     step = {"embedding": "Embedding extraction", "ba": "Binarization"}[kind]
     warn_skipped(store.fill(compute, needs, force).skipped, step)
     return store.load()
@@ -184,39 +216,51 @@ class NoStore:
         kind (str): `embedding` or `ba`.
     """
 
-    def __init__(self, corpus: Corpus, kind: str):
-        self.corpus, self.kind = corpus, kind
+    def __init__(self, corpus: Corpus, kind: str, maker: Maker):
+        self.corpus, self.kind, self.maker = corpus, kind, maker
         self.dataset = corpus.dataset
         self.quality = known_quality(corpus.dataset)
+        self.origins = origins_of(corpus.dataset, kind)
+        self.is_forced = False
+        self.valid = np.zeros(len(self.dataset), dtype=bool)  # which recordings have a vector of this model
         self._result: datasets.Dataset | None = None
 
     def fill(self, compute: ComputeVectors, needs: str, force: bool = False) -> Filled:
         """Compute the vectors that are missing, and keep each batch as soon as it is done.
 
+        Vectors that are there already stay, if this model made them of what is there now. Those that it made of other
+        audio, or of another embedding, are computed anew. Those of unknown origin stay, with a warning.
+
         Args:
             compute: called with the recordings that have no vector and `save=`, e.g.
                 `partial(compute_embeddings, model)`.
             needs (str): the column that the vectors are computed from: `audio` or `embedding`.
-            force (bool): compute all vectors anew.
+            force (bool): compute all vectors anew. A forced run that was stopped goes on where it was, too.
 
         Raises:
-            UserError: the corpus lacks that column; the store and `compute` may raise others.
+            UserError: the corpus lacks that column, or the vectors to be replaced were made by another model; the
+                store and `compute` may raise others.
         """
-        dataset = self.dataset
-        before = np.zeros(len(dataset), dtype=bool) if force else self.existing()
+        self.is_forced = force
+        before = self.forced() if force else self.existing(needs)
+        self.valid = before.copy()
+        self.dataset = dataset = keep_vectors(self.dataset, self.kind, before)
         todo = np.flatnonzero(~before)
         self.prepare(todo)
         done = 0
         skipped: list[Skipped] = []
         if len(todo):
             part = dataset.select(todo)
-            part = part.remove_columns(self.kind) if self.kind in part.column_names else part
+            part = part.remove_columns([n for n in (self.kind, origin_column(self.kind)) if n in part.column_names])
             if needs not in part.column_names:
                 raise UserError(self._nothing_to_compute_from(needs))
             result, skipped = compute(part, save=self.save)
             present = vector_present(result, self.kind)
             done = int(present.sum())
             self.add(todo[present], result)
+            self.valid[todo[present]] = True
+            for row, origin in zip(todo.tolist(), origins_of(result, self.kind), strict=True):
+                self.origins[row] = origin
             self.quality |= known_quality(result)
         where = self.finish(int(before.sum()) + done)
         skipped = _all_skipped(dataset, before, self.corpus.skipped, skipped)
@@ -224,16 +268,29 @@ class NoStore:
 
     def load(self) -> "datasets.Dataset":
         """Return the corpus with its vectors, once they are computed."""
-        return add_quality_column(self.dataset if self._result is None else self._result, self.quality)
+        return self._described(self.dataset if self._result is None else self._result)
 
-    def existing(self) -> np.ndarray:
-        """Tell which recordings have their vector already: bool of shape `(rows,)`."""
-        return vector_present(self.dataset, self.kind)
+    def existing(self, needs: str) -> np.ndarray:
+        """Tell which recordings have a vector that stays: bool of shape `(rows,)`."""
+        present = vector_present(self.dataset, self.kind)
+        standing = self._standing(present, needs)
+        self._tell_of_others(standing.other)
+        return self._staying(present & ~standing.other, standing)
+
+    def forced(self) -> np.ndarray:
+        """Tell which recordings a forced run has done already, before it was stopped: bool of shape `(rows,)`."""
+        return np.zeros(len(self.dataset), dtype=bool)
 
     def prepare(self, rows: np.ndarray) -> None:
         """Get ready for the rows that have no vector; called before anything is computed."""
 
-    def save(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None:
+    def save(
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
+    ) -> None:
         """Keep a batch; called as soon as it is computed."""
 
     def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
@@ -252,6 +309,47 @@ class NoStore:
         """Finish, given how many recordings have a vector, and return the folder that was saved to, if any."""
         return None
 
+    def _described(self, dataset: "datasets.Dataset") -> "datasets.Dataset":
+        """Add to a corpus what is known of its recordings and of where its vectors come from."""
+        return add_quality_column(add_origins(dataset, self.kind, self.origins), self.quality)
+
+    def _standing(self, present: np.ndarray, needs: str) -> Standing:
+        return Standing.of(present, self.origins, self.maker, partial(sources_of, self.dataset, needs))
+
+    def _staying(self, present: np.ndarray, standing: Standing) -> np.ndarray:
+        """Of the vectors that are there, those that stay; says which do not, and which are of unknown origin."""
+        unknown, stale = standing.unknown & present, standing.stale & present
+        if stale.any():
+            logger.warning(
+                "%d of the %d %s there are of other %s than is there now (such as %s): they are computed anew",
+                *(stale.sum(), present.sum(), _NAMES[self.kind], _SOURCES[self.kind], self._first(stale)),
+            )
+        if unknown.any():
+            logger.warning(
+                "%d of the %d %s there are of unknown origin, and are taken for those of %s. To be sure, compute them "
+                "anew with --force (force=True)",
+                *(unknown.sum(), present.sum(), _NAMES[self.kind], self._model_name()),
+            )
+        return present & ~stale
+
+    def _tell_of_others(self, other: np.ndarray) -> None:
+        if other.any():
+            logger.warning(
+                "%d %s there were made by another model or at another precision (%s), and are not used",
+                *(other.sum(), _NAMES[self.kind], self._maker_of(other)),
+            )
+
+    def _maker_of(self, rows: np.ndarray) -> str:
+        origin = self.origins[int(np.flatnonzero(rows)[0])]
+        assert origin is not None  # its maker was compared
+        return f"{shown(origin.model)} at {origin.precision}"
+
+    def _model_name(self) -> str:
+        return f"{shown(self.maker.model)} at {self.maker.precision}"
+
+    def _first(self, rows: np.ndarray) -> str:
+        return str(self.dataset[int(np.flatnonzero(rows)[0])]["id"])
+
     def _nothing_to_compute_from(self, needs: str) -> str:
         skipped = self.corpus.skipped
         why = f"; {len(skipped)} could not be read, the first: {skipped[0].reason}" if skipped else ""
@@ -263,7 +361,7 @@ class FileStore(NoStore):
     """One vector file per recording, beside it or under the save folder, written as soon as its batch is done.
 
     Args:
-        corpus, kind: as for [`NoStore`].
+        corpus, kind, maker: as for [`NoStore`].
         save_dir: where to save. By default vectors go beside the recordings, which only a corpus of files has.
         extension (str): `.txt`, `.npy` or `.pkl`.
         balr_format (bool): write attributes as BALR 2.0 reads them; see [`write_vector`].
@@ -278,11 +376,12 @@ class FileStore(NoStore):
         self,
         corpus: Corpus,
         kind: str,
+        maker: Maker,
         save_dir: str | Path | None = None,
         extension: str = ".txt",
         balr_format: bool = False,
     ):
-        super().__init__(corpus, kind)
+        super().__init__(corpus, kind, maker)
         self.extension, self.balr_format = extension, balr_format
         self.source = Path(corpus.source or "corpus")
         self.save_dir = None if save_dir is None else Path(save_dir).absolute()
@@ -294,6 +393,11 @@ class FileStore(NoStore):
         if self.save_dir == self.files.root and corpus.files is not None:
             self.save_dir = None  # the vectors go into the corpus itself
         self.path_of: dict[str, Path] = {}
+        self.copied: list[int] = []  # rows whose vectors are taken along from elsewhere
+        self.stale: list[int] = []  # rows whose vector files are those of other recordings
+        if corpus.files is None or kind not in self.dataset.column_names:  # else they were read with the vectors
+            self.origins = file_origins(self.files, kind)
+        self._forced = _ForcedRun(self.folder / f".balr-forced-{kind}", maker)
         self.record: dict[str, Any] = {
             "source": str(self.source.absolute() if corpus.files is None else self.files.root),
             "csv": [],
@@ -305,35 +409,99 @@ class FileStore(NoStore):
         ids = list(self.dataset["id"])
         known = self.files.paths[self.kind]
         paths = [str(self.path_of[name]) if name in self.path_of else known[row] for row, name in enumerate(ids)]
-        paths = [path if path is not None and os.path.exists(path) else None for path in paths]
+        paths = [path if valid else None for path, valid in zip(paths, self.valid, strict=True)]
         column = read_vector_files(paths, self.kind, ids, skipped=[])
         dataset = self.dataset if column is None else add_vector_column(self.dataset, self.kind, column)
-        return add_quality_column(dataset, self.quality)
+        return self._described(dataset)
 
-    def existing(self) -> np.ndarray:
+    def existing(self, needs: str) -> np.ndarray:
+        present, own = self._there(), self._own()
+        standing = self._standing(present, needs)
+        if (standing.other & own).any():
+            raise UserError(
+                f"{(standing.other & own).sum()} of the {present.sum()} {_NAMES[self.kind]} in {self.folder} were "
+                f"made by another model or at another precision, {self._maker_of(standing.other & own)}, and not by "
+                f"{self._model_name()}: replace them with --force (force=True), or choose another --save-dir "
+                "(save_dir=)"
+            )
+        self._tell_of_others(standing.other & ~own)
+        # What lies elsewhere is taken along if it is known to be right, or if it cannot be computed anew.
+        lacking = ~vector_present(self.dataset, needs)
+        elsewhere = present & ~own & (~standing.other & ~standing.unknown | standing.unknown & lacking)
+        staying = self._staying(present & own | elsewhere, standing)
+        self.copied = np.flatnonzero(staying & ~own).tolist()
+        self.stale = np.flatnonzero(standing.stale & own).tolist()
+        return staying
+
+    def forced(self) -> np.ndarray:
+        done = self._forced.read()
+        paths = self.files.paths[self.kind]
+        return np.array([path is not None and path in done for path in paths], dtype=bool) & self._there()
+
+    def _there(self) -> np.ndarray:
+        """Which recordings have a vector file, wherever it lies."""
         paths = self.files.paths[self.kind]
         return np.array([path is not None and os.path.exists(path) for path in paths], dtype=bool)
 
+    def _own(self) -> np.ndarray:
+        """Which recordings have theirs in the folder that is saved to."""
+        if self.save_dir is None:
+            return np.ones(len(self.dataset), dtype=bool)
+        start = os.path.join(self.save_dir, "")
+        return np.array([path is not None and path.startswith(start) for path in self.files.paths[self.kind]])
+
     def prepare(self, rows: np.ndarray) -> None:
-        self.files.check_outputs_distinct(rows, self.kind, self.extension)
+        self.files.check_outputs_distinct([*rows, *self.copied], self.kind, self.extension)
         ids = self.dataset["id"]
         self.path_of = {ids[int(row)]: self.files.output(int(row), self.kind, self.extension) for row in rows}
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
+        if self.is_forced:
+            self._forced.start()
+        for row in self.stale:  # so that none is left behind if it cannot be computed anew
+            Path(str(self.files.paths[self.kind][row])).unlink(missing_ok=True)
+        self._copy()
 
-    def save(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None:
-        for name, vector in zip(ids, vectors, strict=True):
-            path = self.path_of[name]
+    def _copy(self) -> None:
+        """Take along the vectors that stay, and lie elsewhere."""
+        paths, ids = self.files.paths[self.kind], self.dataset["id"]
+        for row in self.copied:
+            source, target = paths[row], self.files.output(row, self.kind, self.extension)
+            assert source is not None  # as `existing` found
+            try:
+                vector = read_vector(Path(source), self.kind)
+            except VectorError:  # which reading the corpus has told
+                continue
+            write_vector(target, vector, self.balr_format)
+            self.path_of[ids[row]] = target
+            origin = self.origins[row]
+            if origin is not None:
+                append_manifest(self.folder, {target: origin})
+
+    def save(
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
+    ) -> None:
+        paths = [self.path_of[name] for name in ids]
+        for path, vector in zip(paths, vectors, strict=True):
             write_vector(path, vector, self.balr_format)
             if is_vector_file(path.name):  # an older file of another format could be read in place of the new one
                 for other in set(EXTENSIONS) - {path.suffix}:
                     path.with_suffix(other).unlink(missing_ok=True)
+        append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
+        if self.is_forced:
+            self._forced.add(paths)
         append_quality(self.folder / QUALITY_FILE, quality or {})
 
     def finish(self, count: int) -> Path:
         if self.quality:
             path = self.folder / QUALITY_FILE
             write_quality(path, read_quality(path) | self.quality)
+        compact_manifest(self.folder)
+        self._forced.end()
         if self.save_dir is not None and count:
             self._write_csv(self.save_dir)
         return self.folder
@@ -363,7 +531,8 @@ class FileStore(NoStore):
             return
         ids = list(dataset["id"])
         finder = VectorFinder(map(self.files.mirrored, range(len(ids))))
-        others = [n for n in dataset.column_names if n not in ("id", "audio", "embedding", "ba", QUALITY_COLUMN)]
+        own = {"id", "audio", *VECTOR_KINDS, *map(origin_column, VECTOR_KINDS), QUALITY_COLUMN}
+        others = [name for name in dataset.column_names if name not in own]
         columns = [dataset[n] for n in others]
         self.record["csv"] = sorted({*self.record["csv"], name})
         write_json(save_dir / FILES_RECORD, self.record)
@@ -388,50 +557,97 @@ def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
     return RecordingFiles(paths, save_dir)
 
 
+class _ForcedRun:
+    """Remembers what a run that computes all vectors anew has done, so that it goes on where it was stopped.
+
+    Args:
+        path: the file that lists the vector files that are done, below a line that names the model.
+        maker: the model.
+    """
+
+    def __init__(self, path: Path, maker: Maker):
+        self.path = path
+        self._heading = f"{digest_of(maker.model)} {maker.precision}"
+
+    def read(self) -> set[str]:
+        """The vector files that an earlier run of the same model has done; empty if there is none to go on with."""
+        if not self.path.is_file():
+            return set()
+        heading, *done = self.path.read_text(encoding="utf-8", errors="surrogateescape").split("\0")
+        return {*done[:-1]} if heading == self._heading else set()  # after the last \0 is what a kill cut off
+
+    def start(self) -> None:
+        if not self.read():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(f"{self._heading}\0", encoding="utf-8")
+
+    def add(self, paths: Iterable[Path]) -> None:
+        with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write("".join(f"{path}\0" for path in paths))
+
+    def end(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
 class DatasetStore(NoStore):
     """One Dataset in the save folder; until it is whole, each batch that is done is kept in a file beside that folder.
 
     These files, and a Dataset that was saved earlier, are only used for the same recordings and the same model.
 
     Args:
-        corpus, kind: as for [`NoStore`].
+        corpus, kind, maker: as for [`NoStore`].
         save_dir: the Dataset's folder.
-        model_name (str): identifies the model.
 
     Raises:
         UserError: the save folder holds other things.
     """
 
-    def __init__(self, corpus: Corpus, kind: str, save_dir: str | Path, model_name: str = ""):
-        super().__init__(corpus, kind)
+    def __init__(self, corpus: Corpus, kind: str, maker: Maker, save_dir: str | Path):
+        super().__init__(corpus, kind, maker)
         self.save_dir = Path(save_dir).absolute()
         check_replaceable(self.save_dir)
-        key = hashlib.sha256(f"{kind} {model_name} {corpus.fingerprint()}".encode()).hexdigest()
+        made_by = f"{digest_of(maker.model)} {maker.precision}"
+        key = hashlib.sha256(f"{kind} {made_by} {corpus.fingerprint()}".encode()).hexdigest()
         self.record = {"kind": kind, "key": key}
-        self.parts = self.save_dir.with_name(f".{self.save_dir.name}.{key[:12]}.parts")
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their vectors
         self.is_whole = False
+
+    @property
+    def parts(self) -> Path:
+        """The folder of the batches that are done; a run that computes all vectors anew has its own."""
+        forced = ".forced" if self.is_forced else ""
+        return self.save_dir.with_name(f".{self.save_dir.name}.{self.record['key'][:12]}{forced}.parts")
 
     def load(self) -> "datasets.Dataset":
         import datasets
 
         if read_record(self.save_dir, DATASET_RECORD) != self.record:  # nothing could be computed
-            return add_quality_column(self.dataset, self.quality)
+            return self._described(self.dataset)
         return one_split(datasets.load_from_disk(str(self.save_dir)), self.save_dir, None)
 
-    def existing(self) -> np.ndarray:
-        present = vector_present(self.dataset, self.kind)
+    def existing(self, needs: str) -> np.ndarray:
+        present = super().existing(needs)
         if present.any():
-            self.pieces.append((np.flatnonzero(present), vector_matrix(self.dataset, self.kind)[0]))
+            kept = keep_vectors(self.dataset, self.kind, present)
+            self.pieces.append((np.flatnonzero(present), vector_matrix(kept, self.kind)[0]))
         if read_record(self.save_dir, DATASET_RECORD) == self.record:
             import datasets
 
             saved = datasets.Dataset.load_from_disk(str(self.save_dir))
             found = vector_present(saved, self.kind)  # its rows are the same recordings
-            self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
+            if found.any():
+                self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
+                for row, origin in enumerate(origins_of(saved, self.kind)):
+                    self.origins[row] = origin if found[row] else self.origins[row]
             self.quality |= known_quality(saved)
             self.is_whole = True
             return present | found
+        return self._read_parts(present)
+
+    def forced(self) -> np.ndarray:
+        return self._read_parts(np.zeros(len(self.dataset), dtype=bool))
+
+    def _read_parts(self, present: np.ndarray) -> np.ndarray:
         row_of = {name: row for row, name in enumerate(self.dataset["id"])}
         for path in sorted(self.parts.glob("*.npz")):
             with np.load(path, allow_pickle=False) as part:
@@ -439,15 +655,24 @@ class DatasetStore(NoStore):
                 if len(rows):
                     self.pieces.append((rows, part["vectors"]))
                     present[rows] = True
+                for row, origin in zip(rows.tolist(), json.loads(part["origins"].item()), strict=False):
+                    self.origins[row] = Origin(**origin)
                 self.quality |= json.loads(part["quality"].item())
         if self.parts.exists():
             logger.info("Going on with an interrupted run: %d recordings are done already", present.sum())
         return present
 
-    def save(self, ids: list[str], vectors: np.ndarray, quality: Quality | None = None) -> None:
+    def save(
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        quality: Quality | None = None,
+        origins: Sequence[Origin] | None = None,
+    ) -> None:
         with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
+            made = np.array(json.dumps([asdict(origin) for origin in origins or ()]))
             measured = np.array(json.dumps(quality or {}))
-            np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, quality=measured)
+            np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, origins=made, quality=measured)
 
     def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
         if len(rows):
@@ -464,7 +689,7 @@ class DatasetStore(NoStore):
             for rows, vectors in self.pieces:
                 matrix[rows], present[rows] = vectors, True
             column = fixed_length_column(matrix, present)
-            dataset = add_quality_column(add_vector_column(self.dataset, self.kind, column), self.quality)
+            dataset = self._described(add_vector_column(self.dataset, self.kind, column))
             save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)
         return self.save_dir

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -21,8 +22,16 @@ import datasets
 import numpy as np
 import torch
 
-from balr_hf.checkpoints import weights_digest
 from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data.origins import (
+    Maker,
+    Origin,
+    add_origins,
+    check_vectors,
+    origin_feature,
+    origins_of,
+    vector_digests,
+)
 from balr_hf.data.quality import add_quality_column, known_quality, quality_feature
 from balr_hf.data.reading import load_corpus
 from balr_hf.data.skipped import Skipped
@@ -37,6 +46,7 @@ from balr_hf.embeddings.passes import (
     load_usable,
 )
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.identity import model_identity
 from balr_hf.quality import MIN_SPEECH
 from balr_hf.threads import on_threads
 
@@ -60,6 +70,7 @@ def compute_embeddings(
     decode_threads: int | None = None,
     precision: str = "fp32",
     min_speech: float = MIN_SPEECH,
+    quick: bool = False,
     force: bool = False,
     save: SaveVectors | None = None,
 ) -> tuple[datasets.Dataset, list[Skipped]]:
@@ -81,17 +92,21 @@ def compute_embeddings(
             CPUs), which are faster and slightly less exact.
         min_speech (float): seconds of net speech that a recording needs, or it is skipped; 0 takes anything that is
             not silent.
+        quick (bool): tell audio files apart by their size and time of change, and not by their sha256.
         force (bool): recompute embeddings that are there already.
-        save: called after each batch with the ids and the embeddings `(recordings, embed_dim)` that are new, and with
-            what was measured, so that an interrupted run can go on from them.
+        save: called after each batch with the ids, the embeddings `(recordings, embed_dim)` that are new, what was
+            measured, and where each embedding comes from, so that an interrupted run can go on from them.
 
     Returns:
         `(dataset, skipped)`: the corpus with a fixed-length float32 column `embedding` (`None` for recordings that
-        could not be used) and a column `recording_quality` of what was measured (see [`RecordingQuality`]; `None` for
-        recordings that were not decoded now or before), and the recordings that could not be used, with the reasons.
+        could not be used), a column `embedding_origin` that says what made each (see
+        [`Origin`][balr_hf.data.origins.Origin]), and a column `recording_quality` of what was measured (see
+        [`RecordingQuality`]; `None` for recordings that were not decoded now or before); and the recordings that could
+        not be used, with the reasons.
 
     Raises:
-        UserError: the corpus has no audio, or its embeddings have another size.
+        UserError: the corpus has no audio, or its embeddings have another size or were made by another embedder, at
+            another precision or of other audio.
         ConfigError: an unknown precision, or less than no speech.
     """
     if "audio" not in dataset.column_names:
@@ -102,7 +117,11 @@ def compute_embeddings(
         raise ConfigError(f"precision={precision!r}: expected {', '.join(PRECISIONS)}")
     if not min_speech >= 0:
         raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
+    maker = embedding_maker(model, precision, quick)
+    if not force:
+        check_vectors(dataset, "embedding", maker, "audio")
     matrix, present = known_vectors(dataset, "embedding", model.config.embed_dim, force)
+    origins: list[Origin | None] = [None] * len(dataset) if force else origins_of(dataset, "embedding")
     todo = np.flatnonzero(~present)
     skipped: list[Skipped] = []
     measured = known_quality(dataset)
@@ -112,9 +131,7 @@ def compute_embeddings(
         corpus = dataset.select(todo).select_columns(["id", "audio"])
         threads = decode_threads or max(1, (os.cpu_count() or 1) // (num_proc or 1))
         ahead = corpus if any(device.type in FRAMES_PER_PASS for device in places) else None
-        extractor = _BatchExtractor(
-            model.for_inference(), ahead, places, num_proc, threads, precision, min_speech, save
-        )
+        extractor = _BatchExtractor(model.for_inference(), maker, ahead, places, num_proc, threads, min_speech, save)
         start = time.perf_counter()
         computed = _map(corpus, extractor, batch_size, num_proc)
         warn_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
@@ -123,11 +140,13 @@ def compute_embeddings(
         if done.any():
             matrix[todo[done]], _ = vector_matrix(computed, "embedding")
             present[todo[done]] = True
+            for row, origin in zip(todo.tolist(), origins_of(computed, "embedding"), strict=True):
+                origins[row] = origin
         named = zip(corpus["id"], reasons, strict=True)
         skipped = [Skipped(name, reason) for name, reason in named if reason is not None]
         measured |= {name: row for name, row in zip(corpus["id"], computed["quality"], strict=True) if row is not None}
     dataset = add_vector_column(dataset, "embedding", fixed_length_column(matrix, present))
-    return add_quality_column(dataset, measured), skipped
+    return add_quality_column(add_origins(dataset, "embedding", origins), measured), skipped
 
 
 def add_embeddings(
@@ -147,17 +166,16 @@ def add_embeddings(
         force (bool): recompute embeddings that are there already.
         **options: of [`compute_embeddings`].
     """
-    name = embedder_identity(model, options.get("precision", "fp32"))
+    maker = embedding_maker(model, options.get("precision", "fp32"), options.get("quick", False))
     compute = partial(compute_embeddings, model, force=force, **options)
     return add_vectors(
-        corpus, "embedding", compute, "audio", save_dir=save_dir, save_format=save_format, model_name=name, force=force
+        corpus, "embedding", compute, "audio", maker, save_dir=save_dir, save_format=save_format, force=force
     )
 
 
-def embedder_identity(model: Embedder, precision: str = "fp32") -> str:
-    """Name all that decides a recording's embedding: a digest of the weights, the features and the precision."""
-    identity = f"{weights_digest(model)} {model.feature_extractor.to_json_string()}"
-    return identity if precision == "fp32" else f"{identity} {precision}"
+def embedding_maker(model: Embedder, precision: str = "fp32", quick: bool = False) -> Maker:
+    """Name all that decides a recording's embedding; `precision` and `quick` as for [`compute_embeddings`]."""
+    return Maker(model_identity(model), precision, quick)
 
 
 def _map(
@@ -165,6 +183,7 @@ def _map(
 ) -> datasets.Dataset:
     features = datasets.Features(
         embedding=datasets.List(datasets.Value("float32"), length=extractor.model.config.embed_dim),
+        embedding_origin=origin_feature(),
         quality=quality_feature(),
         reason=datasets.Value("string"),
         waited=datasets.Value("float64"),
@@ -227,29 +246,30 @@ class _BatchExtractor:
 
     Args:
         model: the embedder, from `for_inference`.
+        maker: what tells its embeddings apart from those of others.
         corpus: the rows that `Dataset.map` goes through, from which the next batch is decoded ahead of time; None if
             nothing is decoded ahead.
-        devices, num_proc, decode_threads, precision, save: as for [`compute_embeddings`].
+        devices, num_proc, decode_threads, min_speech, save: as for [`compute_embeddings`].
     """
 
     def __init__(
         self,
         model: Embedder,
+        maker: Maker,
         corpus: datasets.Dataset | None,
         devices: Sequence[torch.device],
         num_proc: int | None,
         decode_threads: int,
-        precision: str,
         min_speech: float,
         save: SaveVectors | None,
     ):
         self.model = model
+        self.maker = maker
         self.extractor = model.feature_extractor
         self.corpus = corpus
         self.devices = devices
         self.num_proc = num_proc
         self.decode_threads = decode_threads
-        self.precision = precision
         self.min_speech = min_speech
         self.save = save
         self._pool: ThreadPoolExecutor | None = None
@@ -261,7 +281,7 @@ class _BatchExtractor:
 
         model, save = self.model, self.save
         places = (self.devices, self.num_proc, self.decode_threads)
-        arguments = (model, self.corpus, *places, self.precision, self.min_speech, save)
+        arguments = (model, self.maker, self.corpus, *places, self.min_speech, save)
         return _unpickled, (dill.dumps(arguments, recurse=True),)
 
     def __call__(self, batch: dict[str, list], rows: list[int], rank: int | None) -> dict[str, list]:
@@ -278,23 +298,34 @@ class _BatchExtractor:
             if embedding is not None and not np.isfinite(embedding).all():
                 found[row], reasons[row] = None, "the embedding has values that are not finite"
         quality = [None if one.quality is None else one.quality.to_dict() for one in loaded]
+        done = [row for row, embedding in enumerate(found) if embedding is not None]
+        vectors = np.empty((0, self.model.config.embed_dim), dtype=np.float32)
+        if done:
+            vectors = np.stack([embedding for embedding in found if embedding is not None])
+        model, precision = self.maker.model, self.maker.precision
+        sources = [loaded[row].source for row in done]
+        made = zip(sources, vector_digests(vectors), strict=True)
+        origins = [Origin(model, precision, source, digest) for source, digest in made]
         if self.save is not None:
-            done = [(name, vector) for name, vector in zip(batch["id"], found, strict=True) if vector is not None]
             measured = {name: row for name, row in zip(batch["id"], quality, strict=True) if row is not None}
-            vectors = [vector for _, vector in done]
-            empty = np.empty((0, self.model.config.embed_dim), dtype=np.float32)
-            self.save([name for name, _ in done], np.stack(vectors) if vectors else empty, measured)
+            self.save([batch["id"][row] for row in done], vectors, measured, origins)
+        told: list[dict[str, str] | None] = [None] * len(rows)
+        for row, origin in zip(done, origins, strict=True):
+            told[row] = asdict(origin)
         waiting = [waited / len(rows)] * len(rows)
-        return {"embedding": found, "quality": quality, "reason": reasons, "waited": waiting}
+        columns: dict[str, list] = {"embedding": found, "embedding_origin": told, "quality": quality}
+        return columns | {"reason": reasons, "waited": waiting}
 
     def _alone(self, recordings: list, device: torch.device) -> tuple[list[Loaded], list[np.ndarray | None]]:
         """Take each recording from file to embedding on one thread, so that none waits for another."""
 
         def embed(audio: Any) -> tuple[Loaded, np.ndarray | None]:
-            loaded = load_usable(audio, self.extractor, self.min_speech)
+            loaded = load_usable(audio, self.extractor, self.min_speech, self.maker.quick)
             if loaded.samples is None:
                 return loaded, None
-            return loaded, embed_together(self.model, self.extractor, [loaded.samples], device, self.precision)[0]
+            return loaded, embed_together(self.model, self.extractor, [loaded.samples], device, self.maker.precision)[
+                0
+            ]
 
         loaded, embeddings = zip(*on_threads(embed, recordings), strict=True)
         return list(loaded), list(embeddings)
@@ -316,12 +347,15 @@ class _BatchExtractor:
         assert self.corpus is not None
         self._pool = self._pool or ThreadPoolExecutor(self.decode_threads)
         recordings = self.corpus[start:end]["audio"]
-        return [self._pool.submit(load_usable, audio, self.extractor, self.min_speech) for audio in recordings]
+        return [
+            self._pool.submit(load_usable, audio, self.extractor, self.min_speech, self.maker.quick)
+            for audio in recordings
+        ]
 
     def _together(self, loaded: list[Loaded], device: torch.device) -> list[np.ndarray | None]:
         """Embed all recordings that can be used, in passes."""
         waveforms = [one.samples for one in loaded if one.samples is not None]
-        computed = iter(embed_waveforms(self.model, self.extractor, waveforms, device, self.precision))
+        computed = iter(embed_waveforms(self.model, self.extractor, waveforms, device, self.maker.precision))
         return [None if one.samples is None else next(computed) for one in loaded]
 
     def _place(self, rank: int | None) -> torch.device:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from balr_hf.audio import SAMPLING_RATE, decode_audio, reason_not_decoded, resample
+from balr_hf.data.origins import audio_source
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.quality import MIN_SPEECH, RecordingQuality, measure_recording, reason_to_refuse
 from balr_hf.threads import on_threads
@@ -57,20 +58,25 @@ class Loaded:
         samples: float32 `(samples,)` at the embedder's rate; None if it cannot be used.
         quality: its measures; None if it could not be decoded.
         reason: why it cannot be used; None if it can.
+        source: what tells its audio apart from other audio; see [`balr_hf.data.origins.audio_source`].
     """
 
     samples: np.ndarray | None
     quality: RecordingQuality | None
     reason: str | None
+    source: str = ""
 
 
-def load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: float = MIN_SPEECH) -> Loaded:
+def load_usable(
+    audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: float = MIN_SPEECH, quick: bool = False
+) -> Loaded:
     """Decode and measure a recording, and tell whether it can be embedded.
 
     Args:
         audio: as for [`load_audio`].
         extractor: makes the embedder's features.
         min_speech (float): seconds of net speech that it needs; 0 takes anything that is not silent.
+        quick (bool): tell its audio apart by the file's size and time of change.
     """
     try:
         original, rate = decode_audio(audio)
@@ -85,7 +91,9 @@ def load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: 
     heard = samples if same_rate else resample(original, rate, SAMPLING_RATE)
     quality, _ = measure_recording(heard, original, rate)
     reason = reason_to_refuse(quality, min_speech)
-    return Loaded(samples if reason is None else None, quality, reason)
+    if reason is not None:
+        return Loaded(None, quality, reason)
+    return Loaded(samples, quality, None, audio_source(audio, quick))
 
 
 def embed_waveforms(

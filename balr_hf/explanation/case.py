@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from balr_hf.errors import UserError
+from balr_hf.identity import model_digest
 
 # The keys of a case file, and what a report calls them.
 KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "Propositions of the case", "remarks": "Remarks"}
@@ -53,16 +54,26 @@ def computation(models: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     Args:
         models: the role of each model, e.g. `Embedder`, and the model.
     """
-    from balr_hf.checkpoints import weights_digest
-
-    now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    rows = [("Date", f"{now} ({datetime.datetime.now().astimezone().tzname()})"), ("Command", shlex.join(sys.argv))]
-    for role, model in models.items():
-        name = str(getattr(model, "name_or_path", "") or "unnamed")
-        rows.append((role, f"{name}, weights {weights_digest(model)[:16]}"))
-    software = [f"{name} {_version(name)}" for name in PACKAGES]
-    rows.append(("Software", ", ".join([f"Python {platform.python_version()}", *software])))
+    facts = run_facts()
+    rows = [("Date", facts["date"]), ("Command", facts["command"])]
+    rows += [(role, identity_in_full(model)) for role, model in models.items()]
+    rows.append(("Software", ", ".join(f"{name} {found}" for name, found in facts["software"].items())))
     return tuple(rows)
+
+
+def identity_in_full(model: Any) -> str:
+    """Name a model by its folder or repository and by its digest."""
+    return f"{getattr(model, 'name_or_path', '') or 'unnamed'}, SHA-256 {model_digest(model)}"
+
+
+def run_facts() -> dict[str, Any]:
+    """When, how and with what software a result is computed: `date` with its zone, `command` and `software`."""
+    now = datetime.datetime.now().astimezone()
+    return {
+        "date": f"{now.isoformat(sep=' ', timespec='seconds')} ({now.tzname()})",
+        "command": shlex.join(sys.argv),
+        "software": {"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+    }
 
 
 def recording_files(sides: Sequence[Sequence[tuple[str, str | Path]]]) -> tuple[tuple[str, str], ...]:

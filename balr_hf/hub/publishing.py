@@ -21,12 +21,13 @@ from huggingface_hub.errors import (
 )
 from transformers import PreTrainedModel
 
-from balr_hf.checkpoints import resolve_checkpoint, weights_digest
+from balr_hf.checkpoints import resolve_checkpoint
 from balr_hf.errors import UserError, reason_of
 from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import MARK, model_card
 from balr_hf.hub.dataset_card import dataset_card
+from balr_hf.identity import digest_of, model_digest
 
 if TYPE_CHECKING:
     import datasets
@@ -146,8 +147,7 @@ def prepare_model(
     facts["results"] = [
         found if isinstance(found, Evaluation) else Evaluation.from_dict(found) for found in facts.get("results") or ()
     ]
-    if model.role == "scorer":
-        _check_results(model, facts["results"])
+    _check_results(model, str(model.role), facts["results"])
     model.save_pretrained(target, max_shard_size=max_shard_size)
     history = target / "history.json"
     if history.is_file():
@@ -185,14 +185,25 @@ def _copy_extras(folder: Path, target: Path) -> None:
             shutil.copy(folder.parent / name, target)
 
 
-def _check_results(scorer: PreTrainedModel, results: Sequence[Evaluation]) -> None:
-    """Refuse results of another scorer, or of this one before it was fitted or calibrated again."""
-    digest = weights_digest(scorer)
+def _check_results(model: PreTrainedModel, role: str, results: Sequence[Evaluation]) -> None:
+    """Refuse results of another model, or of this one before it was fitted or calibrated again.
+
+    Args:
+        model: what is published.
+        role (str): `embedder`, `autoencoder` or `scorer`.
+        results: of `balr score test`.
+    """
+    digest = model_digest(model)
     for found in results:
-        if found.scorer_digest not in (None, digest):
+        named = found.scorer_digest if role == "scorer" else digest_of((found.chain or {}).get(role, ""))
+        if named and named != digest:
             raise UserError(
-                f"the results on {found.corpus_name} are of another scorer, or from before it was fitted or "
+                f"the results on {found.corpus_name} are of another {role}, or from before it was trained, fitted or "
                 "calibrated again: run balr score test with this one"
+            )
+        if found.mismatch:
+            raise UserError(
+                f"the results on {found.corpus_name} are of models that do not belong together: {found.mismatch[0]}"
             )
 
 

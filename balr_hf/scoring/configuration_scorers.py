@@ -18,10 +18,13 @@ class ScorerConfig(PreTrainedConfig):
         calibration (dict, *optional*): how the scorer was calibrated; None before calibration. Its keys are `method`,
             `penalty`, the numbers `num_speakers`, `num_same_speaker` and `num_different_speaker` of speakers and
             trials, the `bounds` of its likelihood ratios, and, where they are known, the description `domain` of its
-            recordings (see [`balr_hf.domain.describe_population`]) and `speech`, which says in words what speech the
-            trials were of.
+            recordings (see [`balr_hf.domain.describe_population`]), the digest `scorer` of the uncalibrated scorer
+            that it was fitted to, and `speech`, which says in words what speech the trials were of.
         reference (dict, *optional*): the description of the recordings of the reference population; None where that is
             unknown.
+        autoencoder_identity (str, *optional*): the identity of the autoencoder that made the attributes of the
+            reference population (see [`balr_hf.identity`]); None if that is unknown.
+        embedder_identity (str, *optional*): likewise of the embedder.
 
     Raises:
         ConfigError: bounds of the calibration between which an LR of 1 does not lie.
@@ -34,6 +37,8 @@ class ScorerConfig(PreTrainedConfig):
         num_uninformative: int | None = None,
         calibration: dict | None = None,
         reference: dict | None = None,
+        autoencoder_identity: str | None = None,
+        embedder_identity: str | None = None,
         **kwargs: Any,
     ):
         bounds = (calibration or {}).get("bounds")
@@ -46,6 +51,8 @@ class ScorerConfig(PreTrainedConfig):
         self.num_uninformative = num_uninformative
         self.calibration = calibration
         self.reference = reference
+        self.autoencoder_identity = autoencoder_identity
+        self.embedder_identity = embedder_identity
         super().__init__(**kwargs)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from balr_hf.data.columns import vector_matrix
+from balr_hf.data.origins import attributes_made_by
 from balr_hf.domain import describe_population, log_probabilities
 from balr_hf.errors import UserError
+from balr_hf.identity import uncalibrated_digest
 from balr_hf.pretrained import HubModel
 from balr_hf.scoring.calibration_draws import llr_interval
 from balr_hf.scoring.configuration_scorers import ScorerConfig
@@ -173,6 +175,7 @@ class Scorer(HubModel):
         self.reference_speakers = digests.to(self.device)
         self.config.num_reference_speakers = len(counts)
         self.config.reference = None
+        self.config.autoencoder_identity = self.config.embedder_identity = None
         self.remove_calibration()
         return self
 
@@ -342,8 +345,21 @@ class Scorer(HubModel):
         self.calibration_speakers += names.to(self.device)
         if calibration.draws is not None:
             self.calibration_draws += torch.from_numpy(calibration.draws).to(self.device)
-        self.config.calibration = calibration.describe()
+        self.config.calibration = {**calibration.describe(), "scorer": uncalibrated_digest(self)}
         return self
+
+    def check_whole(self) -> None:
+        """Check that the calibration is that of this scorer.
+
+        Raises:
+            UserError: it was fitted to another one, or to this one before it was fitted again.
+        """
+        known = (self.config.calibration or {}).get("scorer")
+        if known is not None and known != uncalibrated_digest(self):
+            raise UserError(
+                f"the calibration of {self.name_or_path or 'this scorer'} is that of another scorer, or from before "
+                "this one was fitted again: calibrate it with balr score calibrate"
+            )
 
     def remove_calibration(self) -> "Scorer":
         """Forget the calibration, if there is one; returns the scorer itself."""
@@ -356,9 +372,11 @@ class Scorer(HubModel):
     def describe_reference(self, dataset: "datasets.Dataset") -> "Scorer":
         """Keep a description of the reference population, with which cases are compared; returns the scorer itself.
 
+        It has the identities of the models that made the attributes, with which other attributes are compared.
+
         Args:
             dataset (`datasets.Dataset`): the corpus that the scorer was fitted to, with `ba`, and with what was
-                measured of its recordings, if that is known.
+                measured of its recordings and what made its attributes, if that is known.
 
         Raises:
             UserError: the corpus has no attributes, or the scorer is not fitted.
@@ -367,6 +385,7 @@ class Scorer(HubModel):
         bits, present = vector_matrix(dataset, "ba")
         logs = log_probabilities(bits, self.activation.cpu().numpy(), self.config.num_reference_speakers or 0)
         self.config.reference = describe_population(dataset.select(np.flatnonzero(present)), log_probabilities=logs)
+        self.config.autoencoder_identity, self.config.embedder_identity = attributes_made_by(dataset)
         return self
 
     def describe_calibration(self, dataset: "datasets.Dataset", sides: Sequence[Sequence[str]]) -> "Scorer":

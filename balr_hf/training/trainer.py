@@ -27,9 +27,11 @@ from balr_hf._version import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.data.columns import speaker_codes, vector_matrix
+from balr_hf.data.origins import one_maker
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
+from balr_hf.identity import other_makers
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
@@ -215,7 +217,7 @@ class BinaryAttributeEncoderTrainer:
             log_with=None if log_with in (None, "none") else log_with,
             project_config=ProjectConfiguration(logging_dir="logs"),  # a tracker wants one; train() says where it is
         )
-        self._set_up(input_dim, internal_dim, cuda_graph)
+        self._set_up(input_dim, internal_dim, _embedder_of(train, val), cuda_graph)
 
     def train(self) -> BinaryAttributeAutoEncoder:
         """Train, from the first epoch or from where the resumed run stopped.
@@ -359,9 +361,10 @@ class BinaryAttributeEncoderTrainer:
         if lacking:
             raise ConfigError(f"trainer.cuda_graph needs {', '.join(lacking)}")
 
-    def _set_up(self, input_dim: int, internal_dim: int, cuda_graph: bool) -> None:
+    def _set_up(self, input_dim: int, internal_dim: int, embedder: str | None, cuda_graph: bool) -> None:
         set_seed(self.seed)
-        model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim, internal_dim))
+        config = BinaryAttributeAutoEncoderConfig(input_dim, internal_dim, embedder_identity=embedder)
+        model = BinaryAttributeAutoEncoder(config)
         for loss in self.loss_funcs:
             loss.setup(
                 nb_train_classes=len(self.trainset.speakers),
@@ -529,6 +532,19 @@ class _Buffers:
     def load_state_dict(self, state: dict) -> None:
         for name, value in state.items():
             self.loss.get_buffer(name).copy_(value)
+
+
+def _embedder_of(train: "datasets.Dataset", val: "datasets.Dataset") -> str | None:
+    """The identity of the embedder that made the embeddings of both sets; None if that is unknown.
+
+    Raises:
+        UserError: several embedders made them.
+    """
+    found = [one_maker(corpus, "embedding", "embedder") for corpus in (train, val)]
+    wrong = other_makers([name for name in found if name is not None], None, "embeddings", "embedder")
+    if wrong is not None:
+        raise UserError(f"{wrong}: extract both sets with one embedder")
+    return None if None in found else found[0]
 
 
 def _names(losses: Sequence[AutoEncoderLoss]) -> str:

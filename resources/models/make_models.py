@@ -91,15 +91,17 @@ def main() -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("balr_hf").setLevel(logging.INFO)
 
-    embedder = WespeakerModel.from_pretrained(RESOURCES / EMBEDDER if arguments.scorer_only else arguments.wespeaker)
+    if not arguments.scorer_only:
+        save(WespeakerModel.from_pretrained(arguments.wespeaker), EMBEDDER)
+    embedder = WespeakerModel.from_pretrained(RESOURCES / EMBEDDER)
     corpus = segments(load_corpus(arguments.librispeech / "train.csv"), seed=arguments.seed)
     corpus = embedder.extract_embeddings(corpus)
     if arguments.scorer_only:
         autoencoder = BinaryAttributeAutoEncoder.from_pretrained(RESOURCES / AUTOENCODER)
     else:
-        save(embedder, EMBEDDER)
         autoencoder = train(corpus, arguments.epochs, arguments.seed)
         save(autoencoder, AUTOENCODER)
+        autoencoder = BinaryAttributeAutoEncoder.from_pretrained(RESOURCES / AUTOENCODER)
     reference = autoencoder.get_binary_attributes(corpus)
     counts, speakers = speaker_counts(reference)
     scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=counts.shape[1]))

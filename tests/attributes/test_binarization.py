@@ -6,7 +6,7 @@ import torch
 from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.binarization import compute_binary_attributes, mismatch
 from balr_hf.data import vector_matrix
-from balr_hf.errors import UserError
+from balr_hf.errors import MismatchError, UserError
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def model():
 @pytest.mark.parametrize("batch_size", [1000, 7])
 def test_attributes_are_those_of_the_model(model, make_corpus, batch_size):
     corpus = make_corpus(5, 4)
-    result = model.get_binary_attributes(corpus, batch_size=batch_size)
+    result = model.get_binary_attributes(corpus, batch_size=batch_size, allow_mismatch=True)
     assert result.features["ba"] == datasets.List(datasets.Value("bool"), length=24)
     embeddings, _ = vector_matrix(corpus, "embedding")
     bits, _ = vector_matrix(result, "ba")
@@ -28,8 +28,9 @@ def test_attributes_are_those_of_the_model(model, make_corpus, batch_size):
 
 def test_reordered_corpus_gets_the_right_rows(model, make_corpus):
     corpus = make_corpus(5, 4)
-    expected = dict(zip(corpus["id"], model.get_binary_attributes(corpus)["ba"], strict=True))
-    shuffled = model.get_binary_attributes(corpus.shuffle(seed=1).select(range(3, 15)))
+    expected = dict(zip(corpus["id"], model.get_binary_attributes(corpus, allow_mismatch=True)["ba"], strict=True))
+    part = corpus.shuffle(seed=1).select(range(3, 15))
+    shuffled = model.get_binary_attributes(part, allow_mismatch=True)
     assert all(row["ba"] == expected[row["id"]] for row in shuffled)
 
 
@@ -39,7 +40,7 @@ def test_recordings_without_embedding_keep_their_row_and_are_named(model, make_c
     partly = corpus.remove_columns("embedding").add_column(
         "embedding", embeddings, feature=corpus.features["embedding"]
     )
-    result, skipped = compute_binary_attributes(model, partly)
+    result, skipped = compute_binary_attributes(model, partly, allow_mismatch=True)
     assert [(row.id, row.reason) for row in skipped] == [("s0", "no embedding")]
     assert [bits is None for bits in result["ba"]] == [True, False, False, False]
 
@@ -47,9 +48,10 @@ def test_recordings_without_embedding_keep_their_row_and_are_named(model, make_c
 def test_existing_attributes_are_kept_unless_forced(model, make_corpus):
     corpus = make_corpus(2, 3, attributes=24)
     saved = []
-    kept, _ = compute_binary_attributes(model, corpus, save=lambda ids, bits: saved.extend(ids))
+    kept, _ = compute_binary_attributes(model, corpus, save=lambda ids, *_: saved.extend(ids))
     assert (saved, list(kept["ba"])) == ([], list(corpus["ba"]))
-    forced, _ = compute_binary_attributes(model, corpus, force=True, save=lambda ids, bits: saved.extend(ids))
+    options = {"force": True, "allow_mismatch": True}
+    forced, _ = compute_binary_attributes(model, corpus, save=lambda ids, *_: saved.extend(ids), **options)
     assert saved == list(corpus["id"])
     assert list(forced["ba"]) != list(corpus["ba"])
 
@@ -78,5 +80,9 @@ def test_embeddings_that_the_autoencoder_was_not_trained_on_are_told(make_corpus
     )
     assert mismatch(own, near) is None
     assert "fails to reconstruct" in mismatch(own, -near)
-    compute_binary_attributes(own, corpus.remove_columns("embedding").add_column("embedding", list(-embeddings)))
+    other = corpus.remove_columns("embedding").add_column("embedding", list(-embeddings))
+    with pytest.raises(MismatchError, match=r"The autoencoder fails to reconstruct.*allow_mismatch=True"):
+        compute_binary_attributes(own, other)
+    done, _ = compute_binary_attributes(own, other, allow_mismatch=True)
     assert "The autoencoder fails to reconstruct" in caplog.text
+    assert all("fails to reconstruct" in row["mismatch"] for row in done["ba_origin"])

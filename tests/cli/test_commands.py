@@ -11,6 +11,8 @@ import pytest
 from balr_hf import load_corpus
 from balr_hf.data.vectors import read_vector
 
+ORIGINS = ["embedding_origin", "ba_origin"]
+
 
 def vectors(folder, pattern):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob(pattern))
@@ -54,7 +56,7 @@ def test_save_dir_mirrors_the_corpus_and_is_one_itself(balr, few, tmp_path):
     assert vectors(out, "*_emb.txt")[0] == "espeak01/espeak01-01_emb.txt"
     assert balr("binarize", out / "few.csv")[0] == 0
     corpus = load_corpus(out / "few.csv")
-    assert corpus.column_names == ["id", "speaker", "sex", "text", "embedding", "ba", "recording_quality"]
+    assert corpus.column_names == ["id", "speaker", "sex", "text", "embedding", "ba", "recording_quality", *ORIGINS]
     assert len(corpus) == 12
     assert list(corpus["speaker"]) == list(load_corpus(few)["speaker"])
     assert load_corpus(out)[:] == corpus[:]  # the folder stands for the one csv in it
@@ -83,7 +85,7 @@ def test_dataset_in_dataset_out(balr, few, tmp_path):
     assert balr("extract", tmp_path / "corpus", "--save-dir", tmp_path / "with-embeddings")[0] == 0
     assert balr("binarize", tmp_path / "with-embeddings", "--save-dir", tmp_path / "with-ba")[0] == 0
     result = datasets.load_from_disk(str(tmp_path / "with-ba"))
-    names = ["id", "speaker", "sex", "text", "audio", "embedding", "recording_quality", "ba"]
+    names = ["id", "speaker", "sex", "text", "audio", "embedding", "recording_quality", "ba", *ORIGINS]
     assert sorted(result.column_names) == sorted(names)
     assert all(row["net_speech"] > 1 for row in result["recording_quality"])
     balr("extract", few)

@@ -9,6 +9,7 @@ import pytest
 
 from balr_hf import load_corpus
 from balr_hf.data import read_corpus, vector_matrix
+from balr_hf.data.origins import Maker
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.stores import DatasetStore, FileStore, NoStore, open_store
 from balr_hf.errors import ConfigError, UserError
@@ -51,8 +52,8 @@ def store_of(listed, tmp_path, kind: str, model: str = "m"):
     where = None if kind == "nowhere" else tmp_path / "out"
     corpus = read_corpus(listed, save_dir=where)
     if where is None:
-        return NoStore(corpus, "embedding")
-    return open_store(corpus, "embedding", save_dir=where, save_format=kind, model_name=model)
+        return NoStore(corpus, "embedding", Maker("m"))
+    return open_store(corpus, "embedding", Maker(model), save_dir=where, save_format=kind)
 
 
 @pytest.mark.parametrize("kind", ["txt", "npy", "pkl", "dataset", "nowhere"])
@@ -111,17 +112,17 @@ def test_skipped_recordings_are_named_once(listed, tmp_path):
 
 def test_lacking_column_is_told_with_the_step_that_makes_it(listed, tmp_path):
     with pytest.raises(UserError, match=r"corpus\.csv has no embedding to compute from \(run balr extract first\)"):
-        NoStore(read_corpus(listed), "ba").fill(computing()[0], "embedding")
+        NoStore(read_corpus(listed), "ba", Maker("m")).fill(computing()[0], "embedding")
 
 
 def test_settings_that_cannot_be_are_refused(listed, tmp_path):
     corpus = read_corpus(listed)
     with pytest.raises(ConfigError, match="expected txt, npy, pkl, dataset"):
-        open_store(corpus, "embedding", save_format="csv")
+        open_store(corpus, "embedding", Maker("m"), save_format="csv")
     with pytest.raises(ConfigError, match="say where with --save-dir"):
-        open_store(corpus, "embedding", save_format="dataset")
+        open_store(corpus, "embedding", Maker("m"), save_format="dataset")
     with pytest.raises(ConfigError, match="is for vector files"):
-        open_store(corpus, "ba", save_dir=tmp_path / "out", save_format="dataset", balr_format=True)
+        open_store(corpus, "ba", Maker("m"), save_dir=tmp_path / "out", save_format="dataset", balr_format=True)
 
 
 def test_folder_of_another_corpus_is_refused(listed, tmp_path):
@@ -129,7 +130,9 @@ def test_folder_of_another_corpus_is_refused(listed, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "x.wav").write_bytes(b"RIFF")
     with pytest.raises(UserError, match="holds the vectors of another corpus"):
-        FileStore(read_corpus(tmp_path / "other", save_dir=tmp_path / "out"), "embedding", tmp_path / "out")
+        FileStore(
+            read_corpus(tmp_path / "other", save_dir=tmp_path / "out"), "embedding", Maker("m"), tmp_path / "out"
+        )
 
 
 def test_records_have_a_name_each_and_the_earlier_common_one_is_read(listed, tmp_path):

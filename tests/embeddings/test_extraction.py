@@ -181,7 +181,7 @@ def test_what_is_there_already_is_not_computed_again(tiny_embedder, corpus, monk
     feature = half.features["embedding"]
     partly = corpus.add_column("embedding", embeddings, feature=feature)
     saved = []
-    result, _ = compute_embeddings(tiny_embedder, partly, save=lambda ids, vectors, quality: saved.extend(ids))
+    result, _ = compute_embeddings(tiny_embedder, partly, save=lambda ids, *_: saved.extend(ids))
     assert saved == list(corpus["id"])[6:]
     assert result[0]["embedding"] == marked.tolist()
     forced, _ = compute_embeddings(tiny_embedder, partly, force=True)
@@ -236,7 +236,7 @@ def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_
         "model, corpus = Mine.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
         "before = multiprocess.get_start_method(allow_none=True)\n"
         "runs = [compute_embeddings(model, corpus, batch_size=2, num_proc=n,\n"
-        "        save=lambda names, vectors, quality: note(path_of(names), names))[0] for n in (1, 2)]\n"
+        "        save=lambda names, *_: note(path_of(names), names))[0] for n in (1, 2)]\n"
         "assert multiprocess.get_start_method(allow_none=True) == before\n"
         "assert sys.modules['__main__'].folder is folder\n"
         "one, two = (vector_matrix(run, 'embedding')[0] for run in runs)\n"

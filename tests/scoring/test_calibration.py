@@ -11,6 +11,7 @@ from transformers import AutoModel
 from balr_hf import load_scorer
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.explanation.wording import describe_amount
+from balr_hf.identity import uncalibrated_digest
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import SCORERS, build_scorer
 from balr_hf.scoring.calibration import (
@@ -298,7 +299,7 @@ def test_calibrating_on_trials_equals_calibrating_on_their_scores_in_the_matrix(
     scorer.calibrate(enroll, test, labels, trials=trials)
     np.testing.assert_allclose(scorer.calibration_weights, np.full(WIDTH, expected.weights), rtol=1e-6)
     assert scorer.calibration_offset.item() == pytest.approx(expected.offset, rel=1e-6, abs=1e-6)
-    assert scorer.config.calibration == expected.describe()
+    assert scorer.config.calibration == {**expected.describe(), "scorer": uncalibrated_digest(scorer)}
     calibrated_matrix = scorer.score_matrix(enroll, test, calibrated=True).numpy()
     np.testing.assert_allclose(calibrated_matrix[trials.enroll, trials.test], expected.apply(scores), atol=1e-6)
 

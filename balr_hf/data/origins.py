@@ -1,0 +1,454 @@
+"""Where vectors come from: the model that made each, its precision, and what it was made from.
+
+A Dataset keeps this in the columns `embedding_origin` and `ba_origin`, a folder of vector files in
+`balr-vectors.json`: one line of JSON for each vector, to which runs only append, so that one that is killed loses
+nothing. The last line of a file counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balr_hf.data.columns import arrow_column, vector_matrix, vector_present
+from balr_hf.data.recording_files import RecordingFiles
+from balr_hf.errors import MismatchError, UserError, name_some
+from balr_hf.files import atomic_path
+from balr_hf.identity import is_same, other_makers, shown
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+# The manifest beside vector files.
+MANIFEST = "balr-vectors.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a vector comes from.
+
+    Attributes:
+        model (str): the identity of the model that made it, `NAME@SHA256`; see [`balr_hf.identity`].
+        precision (str): what the model computed in: `fp32`, `tf32` or `bf16`.
+        source (str): what it was made from: `sha256:...` of the audio file, or `stat:SIZE:TIME` where that was asked
+            for; for attributes, the digest of the embedding.
+        vector (str): the digest of the vector itself, by which it is noticed if something else changed it.
+        embedder (str): for attributes, the identity of the embedder that made the embedding; empty if it is unknown.
+        mismatch (str): what was wrong with the models, where the user allowed it; else empty.
+    """
+
+    model: str
+    precision: str = "fp32"
+    source: str = ""
+    vector: str = ""
+    embedder: str = ""
+    mismatch: str = ""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What makes vectors.
+
+    Attributes:
+        model (str): the model's identity; see [`balr_hf.identity.model_identity`].
+        precision (str): what it computes in.
+        quick (bool): tell audio files apart by their size and time of change, and not by their sha256.
+    """
+
+    model: str
+    precision: str = "fp32"
+    quick: bool = False
+
+    def made(self, origin: Origin) -> bool:
+        """Tell whether a vector was made by this model, at this precision."""
+        return is_same(origin.model, self.model) and origin.precision == self.precision
+
+
+def origin_column(kind: str) -> str:
+    """Name the column that says where the vectors of a kind come from."""
+    return f"{kind}_origin"
+
+
+def origin_feature() -> dict[str, Any]:
+    """The type of that column."""
+    import datasets
+
+    return {field.name: datasets.Value("string") for field in fields(Origin)}
+
+
+def origin_array(origins: Sequence[Origin | None]) -> pa.Array:
+    """Turn origins into an Arrow column, as Datasets keep them."""
+    import pyarrow as pa
+
+    rows = [None if origin is None else asdict(origin) for origin in origins]
+    return pa.array(rows, pa.struct([(field.name, pa.string()) for field in fields(Origin)]))
+
+
+def add_origins(dataset: datasets.Dataset, kind: str, origins: Sequence[Origin | None]) -> datasets.Dataset:
+    """Add the origins of a corpus's vectors to it, in place of earlier ones; no column where all are unknown.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus.
+        kind (str): `embedding` or `ba`.
+        origins: one for each row; None where it is unknown.
+    """
+    column = origin_column(kind)
+    if column in dataset.column_names:
+        dataset = dataset.remove_columns(column)
+    if not any(origins):
+        return dataset
+    return dataset.add_column(column, origin_array(origins), feature=origin_feature())
+
+
+def origins_of(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
+    """The origins of a corpus's vectors, one for each row; None where it is unknown, or where there is no vector.
+
+    An origin that a vector has, but which is that of another vector, is unknown: something else changed the vector.
+    """
+    column = origin_column(kind)
+    if kind not in dataset.column_names or not _has_origins(dataset, column):
+        return [None] * len(dataset)
+    present = np.flatnonzero(vector_present(dataset, kind))
+    found: list[Origin | None] = [None] * len(dataset)
+    if not len(present):
+        return found
+    rows = arrow_column(dataset, column).combine_chunks().to_pylist()
+    for row, digest in zip(present.tolist(), vector_digests(vector_matrix(dataset, kind)[0]), strict=True):
+        origin = rows[row]
+        if origin is not None and origin["model"] and origin["vector"] in ("", None, digest):
+            found[row] = Origin(**{field.name: origin[field.name] or "" for field in fields(Origin)})
+    return found
+
+
+def _has_origins(dataset: datasets.Dataset, column: str) -> bool:
+    """Tell whether a corpus has a column of origins, and not another column of that name."""
+    feature = dataset.features.get(column)
+    return isinstance(feature, dict) and {field.name for field in fields(Origin)} <= feature.keys()
+
+
+def makers_of(dataset: datasets.Dataset, kind: str) -> dict[str, int]:
+    """Count the vectors that each model made: identities and numbers; under `""` those of unknown origin."""
+    counts: dict[str, int] = {}
+    present = vector_present(dataset, kind)
+    for origin, has_vector in zip(origins_of(dataset, kind), present, strict=True):
+        if has_vector:
+            name = "" if origin is None else origin.model
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def one_maker(dataset: datasets.Dataset, kind: str, maker: str) -> str | None:
+    """Name the model that made all vectors of a kind.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus.
+        kind (str): `embedding` or `ba`.
+        maker (str): what such a model is called: `embedder` or `autoencoder`.
+
+    Returns:
+        its identity; None if some vectors are of unknown origin.
+
+    Raises:
+        MismatchError: several models made them.
+    """
+    makers = makers_of(dataset, kind)
+    wrong = other_makers([name for name in makers if name], None, kind, maker)
+    if wrong is not None:
+        raise MismatchError(wrong)
+    unknown = makers.pop("", 0)
+    if unknown and makers:
+        logger.warning(
+            "%d of %d vectors in the column %s are of unknown origin, and are taken to be of the same %s as the rest",
+            *(unknown, unknown + sum(makers.values()), kind, maker),
+        )
+    return None if unknown or not makers else next(iter(makers))
+
+
+def attributes_made_by(dataset: datasets.Dataset) -> tuple[str | None, str | None]:
+    """Name the autoencoder and the embedder behind all attributes of a corpus, each None where it is unknown."""
+    makers = makers_of(dataset, "ba")
+    embedders = {origin.embedder if origin is not None else "" for origin in origins_of(dataset, "ba")}
+    autoencoder = next(iter(makers)) if len(makers) == 1 else None
+    embedder = next(iter(embedders)) if len(embedders) == 1 else None
+    return autoencoder or None, embedder or None
+
+
+def outdated_attributes(dataset: datasets.Dataset) -> str | None:
+    """Tell of attributes that were made from other embeddings than those that are there now.
+
+    Returns:
+        a sentence that counts and names them; None if nothing is known to be wrong.
+    """
+    present = vector_present(dataset, "ba")
+    origins = origins_of(dataset, "ba")
+    rows = [row for row in np.flatnonzero(present).tolist() if origins[row] is not None]
+    sources = sources_of(dataset, "embedding", rows, False) if rows else []
+    wrong = [row for row, now in zip(rows, sources, strict=True) if now not in ("", origins[row].source)]  # type: ignore[union-attr]
+    if not wrong:
+        return None
+    names = name_some([dataset[row]["id"] for row in wrong[:4]], 3)
+    return f"The attributes of {len(wrong)} recordings ({names}) were made from other embeddings than are there now"
+
+
+def mismatches(dataset: datasets.Dataset) -> list[str]:
+    """What was wrong with the models that made a corpus's attributes, where the user allowed it: a sentence each."""
+    return sorted({origin.mismatch for origin in origins_of(dataset, "ba") if origin is not None and origin.mismatch})
+
+
+def vector_digests(matrix: np.ndarray) -> list[str]:
+    """Digest each vector of a matrix `(rows, values)`: 16 hexadecimal digits of its bytes, float32 or bits."""
+    matrix = np.packbits(matrix, axis=1) if matrix.dtype == bool else matrix.astype("<f4", copy=False)
+    return [hashlib.blake2b(row.data, digest_size=8).hexdigest() for row in np.ascontiguousarray(matrix)]
+
+
+def audio_source(audio: Any, quick: bool = False) -> str:
+    """Tell audio apart by what it holds.
+
+    Args:
+        audio: an entry of a corpus's column `audio`: `bytes` and `path`.
+        quick (bool): take a file's size and time of change for it.
+
+    Returns:
+        `sha256:...` of the file's bytes, `stat:SIZE:TIME` if it is to be quick, and an empty text where there is
+        neither.
+    """
+    content, path = (audio.get("bytes"), audio.get("path")) if isinstance(audio, Mapping) else (None, None)
+    if content is not None:
+        return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if path is None:
+        return ""
+    try:
+        if quick:
+            stat = os.stat(path)
+            return f"stat:{stat.st_size}:{stat.st_mtime_ns}"
+        with open(path, "rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known against vectors that are there already, each bool `(rows,)`.
+
+    Attributes:
+        other: another model made them, or the same one at another precision.
+        stale: this model made them, but of other audio, or another embedding, than is there now.
+        unknown: nothing says what made them.
+    """
+
+    other: np.ndarray
+    stale: np.ndarray
+    unknown: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        present: np.ndarray,
+        origins: Sequence[Origin | None],
+        maker: Maker,
+        sources: Callable[[list[int], bool], Sequence[str]],
+    ) -> Standing:
+        """Compare the vectors that are there with what would be made now.
+
+        Args:
+            present (bool `(rows,)`): which rows have a vector.
+            origins: where it comes from, one for each row.
+            maker: what would make it now.
+            sources: given rows, and whether to be quick, tells what their vectors would be made from; an empty text
+                where that is not there.
+        """
+        other, stale, unknown = (np.zeros(len(present), dtype=bool) for _ in range(3))
+        judged: dict[bool, list[int]] = {False: [], True: []}
+        for row in np.flatnonzero(present).tolist():
+            origin = origins[row]
+            if origin is None:
+                unknown[row] = True
+            elif not maker.made(origin):
+                other[row] = True
+            elif origin.source:
+                judged[origin.source.startswith("stat:")].append(row)
+        for quick, rows in judged.items():
+            for row, source in zip(rows, sources(rows, quick) if rows else (), strict=True):
+                stale[row] = source not in ("", origins[row].source)  # type: ignore[union-attr]  # known, as above
+        return cls(other, stale, unknown)
+
+
+def check_vectors(dataset: datasets.Dataset, kind: str, maker: Maker, needs: str) -> None:
+    """Check that the vectors that are there already are what the model would make.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus.
+        kind (str): `embedding` or `ba`.
+        maker: the model.
+        needs (str): the column that the vectors are made from: `audio` or `embedding`.
+
+    Raises:
+        UserError: some were made by another model, at another precision, or from something else than is there now.
+    """
+    present = vector_present(dataset, kind)
+    if not present.any():
+        return
+    origins = origins_of(dataset, kind)
+    standing = Standing.of(present, origins, maker, partial(sources_of, dataset, needs))
+    for wrong, what in (
+        (standing.other, "made by another model or at another precision"),
+        (standing.stale, f"made from other {needs} than is there now"),
+    ):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            origin = origins[row]
+            assert origin is not None  # it was compared
+            raise UserError(
+                f"{wrong.sum()} of the {present.sum()} vectors in the column {kind} were {what}, such as that of "
+                f"{dataset[row]['id']}, by {shown(origin.model)} at {origin.precision}, where {shown(maker.model)} at "
+                f"{maker.precision} is to make the others: compute them anew with force=True"
+            )
+
+
+def sources_of(dataset: datasets.Dataset, needs: str, rows: list[int], quick: bool) -> list[str]:
+    """Tell what the vectors of some rows would be made from; see [`Origin.source`].
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus.
+        needs (str): the column that the vectors are made from: `audio` or `embedding`.
+        rows: of the corpus.
+        quick (bool): as for [`audio_source`].
+    """
+    if needs not in dataset.column_names:
+        return [""] * len(rows)
+    part = dataset.select(rows)
+    if needs == "audio":
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(partial(audio_source, quick=quick), part["audio"]))
+    found = [""] * len(rows)
+    present = np.flatnonzero(vector_present(part, needs)).tolist()
+    if present:
+        for row, digest in zip(present, vector_digests(vector_matrix(part, needs)[0]), strict=True):
+            found[row] = digest
+    return found
+
+
+class Manifests:
+    """Reads the manifests that tell of vector files: the one in a file's folder, or the nearest above it."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, dict[str, Origin]] = {}
+        self._above: dict[str, list[str]] = {}
+
+    def origin(self, path: str | Path, folders: Iterable[Path | None] = ()) -> Origin | None:
+        """Return where the vector in a file comes from; None if no manifest names it.
+
+        Args:
+            path: the vector file.
+            folders: where else to look for a manifest that names it.
+        """
+        path = os.path.abspath(path)
+        parent = os.path.dirname(path)
+        if parent not in self._above:
+            self._above[parent] = list(_upward(parent))
+        for folder in (*self._above[parent], *(os.path.abspath(other) for other in folders if other is not None)):
+            lines = self.lines(folder)
+            if lines:
+                origin = lines.get(_key(path, folder))
+                if origin is not None:
+                    return origin
+        return None
+
+    def lines(self, folder: str) -> dict[str, Origin]:
+        """The origins that the manifest of a folder names, by the vector files' relative paths."""
+        if folder not in self._read:
+            self._read[folder] = read_manifest(Path(folder, MANIFEST))
+        return self._read[folder]
+
+
+def file_origins(files: RecordingFiles, kind: str) -> list[Origin | None]:
+    """Look up where a corpus's vector files come from, one entry for each recording; None where it is unknown."""
+    manifests, places = Manifests(), (files.save_dir, files.root)
+    return [None if path is None else manifests.origin(path, places) for path in files.paths[kind]]
+
+
+def _upward(folder: str) -> Iterable[str]:
+    while True:
+        yield folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return
+        folder = parent
+
+
+def _key(path: str, folder: str) -> str:
+    """How a manifest names a vector file: its path relative to the manifest's folder, with slashes."""
+    start = os.path.join(folder, "")
+    relative = path[len(start) :] if path.startswith(start) else os.path.relpath(path, folder)
+    return relative.replace(os.sep, "/")
+
+
+def read_manifest(path: Path) -> dict[str, Origin]:
+    """Read a `balr-vectors.json`: the origins of vector files, by their paths relative to its folder.
+
+    Lines that are not whole, as a run that was killed may leave one, are left out: what they would have named is of
+    unknown origin.
+    """
+    if not path.is_file():
+        return {}
+    names = {field.name for field in fields(Origin)}
+    found: dict[str, Origin] = {}
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and isinstance(entry.get("file"), str) and isinstance(entry.get("model"), str):
+                known = {name: value for name, value in entry.items() if name in names and isinstance(value, str)}
+                found[entry["file"]] = Origin(**known)
+    return found
+
+
+def append_manifest(folder: Path, origins: Mapping[Path, Origin]) -> None:
+    """Add lines to the manifest of a folder in one piece, so that several processes may do so.
+
+    Args:
+        folder: where the manifest lies.
+        origins: by the paths of the vector files.
+    """
+    if not origins:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [_line(_key(os.path.abspath(path), os.path.abspath(folder)), origin) for path, origin in origins.items()]
+    with (folder / MANIFEST).open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        broken = file.read(1) not in (b"", b"\n")  # the end of a run that was killed
+        file.write((("\n" if broken else "") + "".join(lines)).encode())
+
+
+def compact_manifest(folder: Path) -> None:
+    """Write a manifest anew with the last line of each file alone: complete or not at all."""
+    path = folder / MANIFEST
+    origins = read_manifest(path)
+    if origins:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            count = sum(1 for _ in file)
+        if count > len(origins):
+            with atomic_path(path) as temporary:
+                temporary.write_text("".join(_line(*entry) for entry in origins.items()), encoding="utf-8")
+
+
+def _line(name: str, origin: Origin) -> str:
+    known = {key: value for key, value in asdict(origin).items() if value}
+    return json.dumps({"file": name, **known}, ensure_ascii=False) + "\n"

@@ -1,0 +1,184 @@
+"""Identities: which model made a vector, and on whose vectors a model was trained.
+
+An identity is a name and a digest, `NAME@SHA256`. The digest is of all that decides a model's output: its weights,
+the settings of its configuration, and for an embedder the features that it takes. Names are for people; whether two
+models are the same is decided by their digests alone.
+"""
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from balr_hf.checkpoints import HasWeights
+
+# What configurations keep besides the settings that decide a model's output: where a model comes from.
+BOOKKEEPING = {
+    "training",
+    "embedder_identity",
+    "autoencoder_identity",
+    "num_reference_speakers",
+    "num_uninformative",
+    "calibration",
+    "reference",
+}
+# The settings of the features, of which a feature extractor has more that decide nothing.
+FEATURES = (
+    "num_mel_bins",
+    "sampling_rate",
+    "frame_length",
+    "frame_shift",
+    "dither",
+    "waveform_scale",
+    "normalize_mean",
+)
+
+
+def model_identity(model: "HasWeights") -> str:
+    """Name a model by all that decides its output.
+
+    Args:
+        model: an embedder with its `feature_extractor`, an autoencoder or a scorer.
+
+    Returns:
+        `NAME@SHA256`; the name is that of the model's folder or Hub repository, and `unnamed` if it has none.
+    """
+    return f"{_name(model)}@{model_digest(model)}"
+
+
+def model_digest(model: "HasWeights") -> str:
+    """Compute the sha256 of all that decides a model's output: weights, settings, features, bounds of a calibration.
+
+    Two models with one digest give the same output on the same machine. The digest does not depend on the model's
+    name, device or version of a library.
+    """
+    config = getattr(model, "config", None)
+    bounds = (getattr(config, "calibration", None) or {}).get("bounds")
+    return _digest(model, config, bounds=_plain(bounds), features=_features(getattr(model, "feature_extractor", None)))
+
+
+def uncalibrated_digest(scorer: Any) -> str:
+    """Compute the sha256 of what a calibration is fitted to: a scorer's parameters and settings."""
+    weights = {name: value for name, value in scorer.state_dict().items() if not name.startswith("calibration_")}
+    return _digest(SimpleNamespace(state_dict=lambda: weights), scorer.config)
+
+
+def digest_of(identity: str) -> str:
+    """Return the digest of an identity, by which models are compared."""
+    return identity.rpartition("@")[2]
+
+
+def is_same(one: str, other: str) -> bool:
+    """Tell whether two identities are those of one model, whatever its names."""
+    return digest_of(one) == digest_of(other)
+
+
+def shown(identity: str) -> str:
+    """Show an identity in a message: the name, and the first digits of the digest in brackets."""
+    name, _, digest = identity.rpartition("@")
+    return f"{name or 'unnamed'} ({digest[:12]})"
+
+
+def other_makers(made_by: Iterable[str], expected: str | None, what: str, maker: str, user: str = "") -> str | None:
+    """Tell what is wrong with vectors that a model is to be used on.
+
+    Args:
+        made_by: the identities of the models that made the vectors, as far as they are known.
+        expected: the identity of the one on whose vectors the model was trained; None if it is unknown.
+        what (str): what the vectors are called: `embeddings`, `attributes`.
+        maker (str): what the models that made them are called: `embedder`, `autoencoder`.
+        user (str): what the model is called that is to be used on them: `autoencoder`, `scorer`.
+
+    Returns:
+        a sentence, without its full stop, that names the models; None if nothing is known to be wrong.
+    """
+    found = {digest_of(identity): identity for identity in made_by}
+    if len(found) > 1:
+        some = " and ".join(map(shown, list(found.values())[:3]))
+        return f"The {what} were made by {len(found)} different {maker}s, {some}, and cannot be compared"
+    if expected is None or not found or digest_of(expected) in found:
+        return None
+    (identity,) = found.values()
+    return f"The {what} were made by the {maker} {shown(identity)}, but the {user} was made for {shown(expected)}"
+
+
+def wrong_parts(embedder: Any, autoencoder: Any, scorer: Any = None) -> str | None:
+    """Tell whether an embedder, an autoencoder and a scorer are known not to belong together.
+
+    Args:
+        embedder: with its `feature_extractor`; None if it is not there.
+        autoencoder: its configuration names the embedder that it was trained for, if that is known; None if it is not
+            there.
+        scorer: its configuration names the autoencoder that it was fitted for, if that is known; None if it is not
+            there.
+
+    Returns:
+        a sentence, without its full stop, that names the models; None if nothing is known to be wrong.
+    """
+    wrong = None
+    if embedder is not None and autoencoder is not None and (expected := autoencoder.config.embedder_identity):
+        made_by = [model_identity(embedder)]
+        wrong = other_makers(made_by, expected, "embeddings", "embedder", "autoencoder")
+    if wrong is None and autoencoder is not None and scorer is not None and scorer.config.autoencoder_identity:
+        made_by, expected = [model_identity(autoencoder)], scorer.config.autoencoder_identity
+        wrong = other_makers(made_by, expected, "attributes", "autoencoder", "scorer")
+    return wrong
+
+
+def _name(model: Any) -> str:
+    """The name of the folder or repository; `train/best` for the best model of the run `train`."""
+    source = str(getattr(model, "name_or_path", "") or "").replace("\\", "/").rstrip("/")
+    if not source:
+        return "unnamed"
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not Path(source).exists():
+        return source  # of the Hub
+    parts = [part for part in source.split("/") if part not in ("", ".", "..")]
+    return "/".join(parts[-2:] if parts[-1:] in (["best"], ["last"]) else parts[-1:]) or "unnamed"
+
+
+def _digest(weights: "HasWeights", config: Any, **more: Any) -> str:
+    from balr_hf.checkpoints import weights_digest
+
+    decisive = {
+        "weights": weights_digest(weights),
+        "type": getattr(config, "model_type", ""),
+        "settings": {name: _plain(getattr(config, name, None)) for name in _settings(type(config))},
+        **more,
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _settings(config_class: type) -> list[str]:
+    """The parameters of a configuration class and of its bases, without those that transformers adds."""
+    names: set[str] = set()
+    for base in config_class.__mro__:
+        if base.__name__ == "PreTrainedConfig":
+            break
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            names |= {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD or p.kind is p.KEYWORD_ONLY}
+    return sorted(names - BOOKKEEPING - {"self"})
+
+
+def _features(extractor: Any) -> dict[str, Any]:
+    if extractor is None:
+        return {}
+    if hasattr(extractor, "waveform_scale"):
+        return {name: _plain(getattr(extractor, name)) for name in FEATURES if hasattr(extractor, name)}
+    return _plain(extractor.to_dict()) if hasattr(extractor, "to_dict") else {}
+
+
+def _plain(value: Any) -> Any:
+    """Bring a value to a form in which equal settings read alike: 32768 and 32768.0, lists and tuples."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else str(value)

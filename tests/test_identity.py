@@ -1,0 +1,246 @@
+"""Models and vectors know one another: what does not belong together is refused, computed anew or said."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus
+from balr_hf.attributes.binarization import compute_binary_attributes
+from balr_hf.checkpoints import weights_digest
+from balr_hf.data import vector_matrix
+from balr_hf.data.origins import MANIFEST, origins_of, read_manifest
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
+from balr_hf.embeddings.extraction import compute_embeddings
+from balr_hf.errors import MismatchError, UserError
+from balr_hf.identity import digest_of, model_digest, model_identity
+from balr_hf.scoring.auto import load_scorer
+
+
+@pytest.fixture(scope="module")
+def other_embedder(tmp_path_factory):
+    """The folder of an embedder that is like the shipped one, with the axes of its embeddings turned."""
+    model = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    generator = torch.Generator().manual_seed(0)
+    turned, _ = torch.linalg.qr(torch.randn(model.config.embed_dim, model.config.embed_dim, generator=generator))
+    with torch.no_grad():
+        model.seg_1.weight.copy_(turned @ model.seg_1.weight)
+        model.seg_1.bias.copy_(turned @ model.seg_1.bias)
+    folder = tmp_path_factory.mktemp("models") / "turned"
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_autoencoder(tmp_path_factory):
+    """The folder of an autoencoder that is like the shipped one, with its attributes in another order."""
+    model = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    order = torch.randperm(model.config.internal_dim, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        model.encoder[3].weight.copy_(model.encoder[3].weight[order])
+        model.encoder[3].bias.copy_(model.encoder[3].bias[order])
+        model.decoder[0].weight.copy_(model.decoder[0].weight[:, order])
+    folder = tmp_path_factory.mktemp("models") / "permuted"
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_digest_is_of_all_that_decides_the_output(tmp_path):
+    model = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    digest = model_digest(model)
+    model.save_pretrained(tmp_path / "copy")
+    copy = WespeakerModel.from_pretrained(tmp_path / "copy")
+    assert model_digest(copy) == digest and model_identity(copy) == f"copy@{digest}"
+    copy.feature_extractor.waveform_scale = 1.0
+    assert weights_digest(copy) == weights_digest(model) and model_digest(copy) != digest
+    copy = WespeakerModel.from_pretrained(tmp_path / "copy")
+    with torch.no_grad():
+        copy.seg_1.bias[0] += 1e-6
+    assert model_digest(copy) != digest
+
+
+def test_shipped_models_know_one_another():
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    scorer = load_scorer(resource(SCORER))
+    assert digest_of(autoencoder.config.embedder_identity) == model_digest(embedder)
+    assert digest_of(scorer.config.autoencoder_identity) == model_digest(autoencoder)
+    assert digest_of(scorer.config.embedder_identity) == model_digest(embedder)
+    assert scorer.config.calibration["scorer"]
+
+
+def test_vectors_say_what_made_them(few, balr, tmp_path):
+    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+    manifest = read_manifest(few.parent / MANIFEST)
+    assert len(manifest) == 24
+    corpus = load_corpus(few)
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    for kind, digest in (("embedding", model_digest(embedder)), ("ba", None)):
+        origins = origins_of(corpus, kind)
+        assert all(origin is not None for origin in origins)
+        assert digest is None or {digest_of(origin.model) for origin in origins} == {digest}
+    assert {origin.source[:7] for origin in origins_of(corpus, "embedding")} == {"sha256:"}
+    assert {digest_of(origin.embedder) for origin in origins_of(corpus, "ba")} == {model_digest(embedder)}
+    # The same in a Dataset, whatever it is computed by.
+    computed, _ = compute_embeddings(embedder, load_corpus(few).remove_columns(["embedding", "embedding_origin"]))
+    assert origins_of(computed, "embedding") == origins_of(corpus, "embedding")
+    # A vector that something else wrote is of unknown origin.
+    path = next(few.parent.rglob("*_emb.txt"))
+    np.savetxt(path, np.loadtxt(path) + 1, fmt="%.9g")
+    assert sum(origin is None for origin in origins_of(load_corpus(few), "embedding")) == 1
+
+
+def test_embeddings_of_another_model_are_neither_taken_nor_mixed(few, balr, other_embedder, tmp_path):
+    other = f"embeddings.model.model_repo={other_embedder}"
+    assert balr("extract", few)[0] == 0
+    before = {path: path.read_text() for path in few.parent.rglob("*_emb.txt")}
+    status, said = balr("extract", few, other)
+    assert status == 1 and "made by another model" in said and "turned (" in said and "--force" in said
+    status, said = balr("extract", few, "embeddings.model.features.waveform_scale=1")
+    assert status == 1 and "made by another model" in said
+    status, said = balr("extract", few, "--precision", "bf16")
+    assert status == 1 and "at bf16" in said
+    assert {path: path.read_text() for path in few.parent.rglob("*_emb.txt")} == before
+    # Into another folder, all are computed, and the csv there names them.
+    status, said = balr("extract", few, "--save-dir", tmp_path / "new", other)
+    assert status == 0 and "12 embeddings computed" in said and "are not used" in said
+    assert len((tmp_path / "new" / "few.csv").read_text().splitlines()) == 13
+    # With --force they are replaced; the attributes that were made of the earlier ones do not stay.
+    assert balr("binarize", few)[0] == 0
+    assert balr("extract", few, other, "--force")[0] == 0
+    assert balr("score", "test", few, _trials(few))[0] == 1
+    status, said = balr("binarize", few)
+    assert status == 1 and "The embeddings were made by the embedder turned (" in said and "--allow-mismatch" in said
+    status, said = balr("binarize", few, "--allow-mismatch")
+    assert status == 0 and "12 binary attributes computed" in said and "mean nothing" in said
+    status, said = balr("score", "test", few, _trials(few), "--save-dir", tmp_path / "scored")
+    assert status == 0 and "the results mean nothing" in said
+    metrics = json.loads((tmp_path / "scored" / "metrics.json").read_text())
+    assert "turned (" in metrics["mismatch"][0]
+
+
+def test_mixed_corpus_is_refused(few, balr, other_embedder, tmp_path):
+    assert balr("extract", few)[0] == 0
+    assert (
+        balr("extract", few, "--save-dir", tmp_path / "new", f"embeddings.model.model_repo={other_embedder}")[0] == 0
+    )
+    mine, theirs = sorted(few.parent.rglob("*_emb.txt")), sorted((tmp_path / "new").rglob("*_emb.txt"))
+    rows = [f"r{n},{mine[n] if n % 2 else theirs[n]},s{n // 3}" for n in range(12)]
+    (tmp_path / "mixed.csv").write_text("\n".join(["id,embedding,speaker", *rows]) + "\n")
+    status, said = balr("binarize", tmp_path / "mixed.csv")
+    assert status == 1 and "made by 2 different embedders" in said
+    status, said = balr("train", tmp_path / "mixed.csv", tmp_path / "mixed.csv", "trainer.epochs=1")
+    assert status == 1 and "made by 2 different embedders" in said
+
+
+def test_replaced_audio_is_embedded_anew(few, balr):
+    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+    audio = sorted(few.parent.rglob("*.opus"))
+    shutil.copyfile(audio[-1], audio[0])
+    status, said = balr("extract", few)
+    assert status == 0 and "1 of the 12 embeddings there are of other audio" in said
+    assert "1 embeddings computed, 11 there already" in said
+    assert balr("score", "test", few, _trials(few))[0] == 1  # the attributes are of the earlier embedding
+    status, said = balr("binarize", few)
+    assert status == 0 and "1 binary attributes computed, 11 there already" in said
+    assert balr("extract", few)[1].count("Nothing to do") == 1
+
+
+def test_attributes_of_another_autoencoder_are_not_scored(few, balr, other_autoencoder, tmp_path):
+    assert balr("extract", few)[0] == 0
+    other = f"encoder.model.checkpoint_path={other_autoencoder}"
+    assert balr("binarize", few, other)[0] == 0
+    status, said = balr("score", "test", few, _trials(few))
+    assert status == 1 and "made by the autoencoder permuted (" in said and "the scorer was made for" in said
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    status, said = balr("explain", "--corpus", few, a, b)
+    assert status == 1 and "made by the autoencoder permuted (" in said
+    status, said = balr("explain", "--corpus", few, a, b, "--allow-mismatch")
+    assert status == 0 and "made by the autoencoder permuted (" in said.split("caution", 1)[-1]
+    status, said = balr("binarize", few)
+    assert status == 1 and "made by another model" in said
+    status, said = balr("score", "train", few, "--save-dir", tmp_path / "scorer")
+    assert status == 0
+    config = json.loads((tmp_path / "scorer" / "config.json").read_text())
+    assert config["autoencoder_identity"].startswith("permuted@")
+
+
+def test_models_that_do_not_belong_together_make_no_pipeline(other_embedder, other_autoencoder):
+    from transformers import pipeline
+
+    with pytest.raises(MismatchError, match="made by the embedder turned"):
+        pipeline("binary-attributes", str(other_embedder), autoencoder=resource(AUTOENCODER))
+    models = {"autoencoder": other_autoencoder, "scorer": resource(SCORER)}
+    with pytest.raises(MismatchError, match="made by the autoencoder permuted"):
+        pipeline("speaker-comparison", str(resource(EMBEDDER)), **models)
+    assert pipeline("speaker-comparison", str(resource(EMBEDDER)), **models, allow_mismatch=True).scorer is not None
+
+
+def test_calibration_of_another_scorer_is_refused(tmp_path):
+    shutil.copytree(resource(SCORER), tmp_path / "scorer")
+    scorer = load_scorer(tmp_path / "scorer")
+    scorer.informative[int(scorer.informative.nonzero()[0])] = False
+    scorer.save_pretrained(tmp_path / "scorer")
+    with pytest.raises(UserError, match="is that of another scorer"):
+        load_scorer(tmp_path / "scorer")
+
+
+def test_forced_run_goes_on_where_it_was_stopped(few, balr, monkeypatch):
+    from balr_hf.data import stores
+
+    assert balr("extract", few)[0] == 0
+    kept = stores.FileStore.save
+
+    def stopping(store, ids, *rest):
+        if any(store.folder.glob(".balr-forced-*")) and store._forced.read():
+            raise KeyboardInterrupt
+        kept(store, ids, *rest)
+
+    monkeypatch.setattr(stores.FileStore, "save", stopping)
+    assert balr("extract", few, "--force", "data.batch_size=5")[0] not in (0, 1)
+    monkeypatch.setattr(stores.FileStore, "save", kept)
+    status, said = balr("extract", few, "--force", "data.batch_size=5")
+    assert status == 0 and "7 embeddings computed, 5 there already" in said
+    status, said = balr("extract", few, "--force")
+    assert status == 0 and "12 embeddings computed, 0 there already" in said
+
+
+def test_vectors_of_unknown_origin_are_taken_with_a_warning(few, balr):
+    assert balr("extract", few)[0] == 0
+    (few.parent / MANIFEST).unlink()
+    status, said = balr("extract", few)
+    assert status == 0 and "12 of the 12 embeddings there are of unknown origin" in said
+    status, said = balr("binarize", few)
+    assert status == 0 and "only judged by how it reconstructs them" in said
+
+
+def test_quick_comparison_is_by_size_and_time(few, balr):
+    assert balr("extract", few, "--quick")[0] == 0
+    assert {origin.source[:5] for origin in read_manifest(few.parent / MANIFEST).values()} == {"stat:"}
+    audio = sorted(few.parent.rglob("*.opus"))[0]
+    audio.write_bytes(audio.read_bytes())
+    status, said = balr("extract", few, "--quick")
+    assert status == 0 and "1 of the 12 embeddings there are of other audio" in said
+
+
+def test_library_refuses_what_the_commands_refuse(few, other_embedder):
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    other = WespeakerModel.from_pretrained(other_embedder)
+    corpus, _ = compute_embeddings(embedder, load_corpus(few))
+    with pytest.raises(UserError, match=r"made by another model.*force=True"):
+        compute_embeddings(other, corpus)
+    turned, _ = compute_embeddings(other, corpus, force=True)
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    with pytest.raises(MismatchError, match="made by the embedder turned"):
+        compute_binary_attributes(autoencoder, turned)
+    done, _ = compute_binary_attributes(autoencoder, corpus)
+    assert vector_matrix(done, "ba")[1].all()
+
+
+def _trials(few):
+    names = [line.split(",")[0] for line in few.read_text().splitlines()[1:]]
+    path = few.with_name("trials.tsv")
+    path.write_text("\n".join(["a\tb", *(f"{a}\t{b}" for a in names for b in names if a < b)]) + "\n")
+    return path
