@@ -28,6 +28,7 @@ from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, is_shipped, resource
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.pretrained import evaluation_mode
 from balr_hf.quality import MIN_SPEECH
 from balr_hf.quality.copies import describe_copies
 from balr_hf.scoring.auto import load_scorer
@@ -91,7 +92,6 @@ class BinaryAttributesPipeline(Pipeline):
         self.min_speech = min_speech
         kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
         super().__init__(model, **kwargs)
-        self.model.eval()
         if autoencoder is None:
             autoencoder = self._shipped(model, EMBEDDER, AUTOENCODER, "autoencoder")
         if not isinstance(autoencoder, torch.nn.Module):
@@ -101,7 +101,7 @@ class BinaryAttributesPipeline(Pipeline):
                 f"the embedder makes {model.config.embed_dim} values, the autoencoder expects "
                 f"{autoencoder.config.input_dim}: use the autoencoder trained for this embedder"
             )
-        self.autoencoder = autoencoder.eval()
+        self.autoencoder = autoencoder
         self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
         self._embedder = model.for_inference()
 
@@ -146,7 +146,8 @@ class BinaryAttributesPipeline(Pipeline):
         wrong = mismatch(self.autoencoder, embeddings)
         if wrong is not None:
             logger.warning("%s", wrong[0].upper() + wrong[1:])
-        bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
+        with evaluation_mode(self.autoencoder):
+            bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
         outputs: dict[str, list] = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}

@@ -22,6 +22,7 @@ from balr_hf.data.columns import (
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.stores import SaveVectors, add_vectors
 from balr_hf.errors import UserError
+from balr_hf.pretrained import evaluation_mode
 
 if TYPE_CHECKING:
     from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
@@ -98,7 +99,7 @@ def compute_binary_attributes(
     todo = np.flatnonzero(usable & ~present)
     if len(todo):
         device = torch.device(device) if device is not None else model.device
-        model.to(device).eval()
+        model.to(device)
         wrong = mismatch(model, embeddings)
         if wrong is not None:
             logger.warning("%s", wrong[0].upper() + wrong[1:])
@@ -113,21 +114,22 @@ def compute_binary_attributes(
                 save(batch["id"].to_pylist(), new)
             return pa.table({"ba": fixed_length_column(new)})
 
-        computed = (
-            dataset.select(todo)
-            .select_columns(["id", "embedding"])
-            .with_format("arrow")
-            .map(
-                binarize,
-                batched=True,
-                batch_size=batch_size,
-                remove_columns=["id", "embedding"],
-                keep_in_memory=True,
-                load_from_cache_file=False,
-                new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
-                desc="Binarizing",
+        with evaluation_mode(cast("torch.nn.Module", model)):  # a Protocol cannot say so
+            computed = (
+                dataset.select(todo)
+                .select_columns(["id", "embedding"])
+                .with_format("arrow")
+                .map(
+                    binarize,
+                    batched=True,
+                    batch_size=batch_size,
+                    remove_columns=["id", "embedding"],
+                    keep_in_memory=True,
+                    load_from_cache_file=False,
+                    new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
+                    desc="Binarizing",
+                )
             )
-        )
         if len(todo) == len(dataset):
             return add_vector_column(dataset, "ba", arrow_column(computed, "ba").combine_chunks()), skipped
         bits[todo], _ = vector_matrix(computed, "ba")
@@ -153,7 +155,7 @@ def mismatch(model: AttributeEncoder, embeddings: np.ndarray) -> str | None:
     rows = np.unique(np.linspace(0, len(embeddings) - 1, ERROR_SAMPLE).round().astype(int))
     device, dtype = model.device, next(iter(model.state_dict().values())).dtype
     sample = torch.from_numpy(np.array(embeddings[rows])).to(device, dtype)
-    with torch.inference_mode():
+    with torch.inference_mode(), evaluation_mode(cast("torch.nn.Module", model)):
         missed = (model(sample, return_loss=False).reconstruction - sample).float().square().sum(1)
     power = sample.float().square().sum(1).clamp(min=torch.finfo(torch.float32).tiny)
     error = (missed / power).median().item()
