@@ -108,16 +108,21 @@ def load_whole(
         raise ModelFilesError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
     try:
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-        given = kwargs.get("config")
-        own = isinstance(given, PreTrainedConfig)
-        kind = given.model_type if own else PreTrainedConfig.get_config_dict(source, **hub)[0].get("model_type")
+        config = kwargs.get("config")
+        if isinstance(config, PreTrainedConfig):
+            kind = config.model_type
+        else:
+            kind = PreTrainedConfig.get_config_dict(source, **hub)[0].get("model_type")
+        if kind is None:
+            raise OSError("no config.json that names the kind of model")
         if kind not in model_types:
             raise UserError(f"{source} holds a model of type {kind}, not {what} ({', '.join(model_types)})")
-        model, report = load(source, output_loading_info=True, **kwargs)
+        # Weights of another shape are told below, by their names.
+        model, report = load(source, output_loading_info=True, **{**kwargs, "ignore_mismatched_sizes": True})
         if not Path(source).exists():
             place = {k: v for k, v in hub.items() if k in ("cache_dir", "revision", "subfolder")}
-            config = cached_file(str(source), "config.json", **place, local_files_only=True)
-            check_download(Path(str(config)))
+            file = cached_file(str(source), "config.json", **place, local_files_only=True)
+            check_download(Path(str(file)))
     except (OSError, SafetensorError) as error:
         raise ModelFilesError(
             f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"

@@ -60,7 +60,7 @@ class HubModel(PreTrainedModel):
         if pretrained_model_name_or_path is None or model_args or kwargs.get("output_loading_info"):
             loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
             model = loaded[0] if isinstance(loaded, tuple) else loaded
-            source = pretrained_model_name_or_path or "state_dict"
+            source = pretrained_model_name_or_path or "the state dict"
             check_weights(model.state_dict(), source, getattr(model, "parameter_ranges", None))
             return loaded
         kinds = [cast("type[PreTrainedConfig]", cls.config_class).model_type]
