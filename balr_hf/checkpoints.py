@@ -110,9 +110,10 @@ def load_whole(
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         config = kwargs.get("config")
         if isinstance(config, PreTrainedConfig):
-            kind = config.model_type
+            settings = config.to_dict()
         else:
-            kind = PreTrainedConfig.get_config_dict(source, **hub)[0].get("model_type")
+            settings, _ = PreTrainedConfig.get_config_dict(source, **hub)
+        kind = settings.get("model_type")
         if kind is None:
             raise OSError("no config.json that names the kind of model")
         if kind not in model_types:

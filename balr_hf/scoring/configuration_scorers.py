@@ -148,11 +148,17 @@ class DNALLRScorerConfig(ProfileLLRScorerConfig):
 
     model_type = "balr-dna"
 
+    def __init__(self, **kwargs: Any):  # without it, type checkers would know of transformers' own fields only
+        super().__init__(**kwargs)
+
 
 class SpeechLLRScorerConfig(ProfileLLRScorerConfig):
     """Configuration of a [`SpeechLLRScorer`]; see [`ProfileLLRScorerConfig`]."""
 
     model_type = "balr-speech"
+
+    def __init__(self, **kwargs: Any):  # without it, type checkers would know of transformers' own fields only
+        super().__init__(**kwargs)
 
 
 class MaxLLRScorerConfig(ScorerConfig):

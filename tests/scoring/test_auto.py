@@ -100,7 +100,7 @@ def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(t
     assert (config.strength, config.needed, config.num_attributes, config.f, config.q) == (2.0, 1, 6, 0.3, 0.1)
     config.save_pretrained(tmp_path)
     assert Annotated.from_pretrained(tmp_path).to_dict() == config.to_dict()
-    with pytest.raises(ConfigError, match="f=2, p=0.9, q=0.1: expected probabilities"):
+    with pytest.raises(ConfigError, match=r"f=2, p=.*: expected probabilities"):
         Annotated(needed=1, f=2)
     with pytest.raises(ConfigError, match="Annotated needs a value for needed"):
         Annotated()
