@@ -30,7 +30,8 @@ class ScorerConfig(PreTrainedConfig):
             unknown.
 
     Raises:
-        ConfigError: bounds of the calibration between which an LR of 1 does not lie.
+        ConfigError: bounds of the calibration between which an LR of 1 does not lie; or a subclass annotates a field
+            without a default.
     """
 
     def __init__(
@@ -62,32 +63,33 @@ class ScorerConfig(PreTrainedConfig):
 
 
 def _init_with_fields(cls: type[ScorerConfig]) -> Callable[..., None]:
-    """Make the `__init__` of a class without one: it sets the annotated fields, and leaves the rest to its base."""
+    """Make the `__init__` of a class without one: it sets the annotated fields, and leaves the rest to its base.
+
+    Raises:
+        ConfigError: a field has no default, which transformers needs to tell the settings that differ from it.
+    """
     fields: dict[str, dataclasses.Field] = {}
     for name, kind in inspect.get_annotations(cls).items():
         if name != "model_type" and kind is not ClassVar and get_origin(kind) is not ClassVar:
             value = vars(cls).get(name, dataclasses.MISSING)
             fields[name] = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
+            if fields[name].default is fields[name].default_factory is dataclasses.MISSING:
+                raise ConfigError(f"{cls.__name__}.{name} needs a default, as every setting of a configuration does")
 
     def __init__(self: ScorerConfig, **kwargs: Any) -> None:
         for name, field in fields.items():
-            if name not in kwargs and _is_required(field):
-                raise ConfigError(f"{cls.__name__} needs a value for {name}")
             default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
             setattr(self, name, kwargs.pop(name, default))
         super(cls, self).__init__(**kwargs)
 
     parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)]
-    for name, field in fields.items():
-        default = inspect.Parameter.empty if _is_required(field) else field.default
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+        for name, field in fields.items()
+    ]
     parameters.append(inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD))
     __init__.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return __init__
-
-
-def _is_required(field: dataclasses.Field) -> bool:
-    return field.default is field.default_factory is dataclasses.MISSING
 
 
 class CosineSimilarityScorerConfig(ScorerConfig):

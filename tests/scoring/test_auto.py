@@ -1,5 +1,7 @@
 """Scorers by name, by class path, and from files."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -93,20 +95,23 @@ def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(t
     class Annotated(MaxLLRScorerConfig):
         model_type = "annotated-of-the-user"
         strength: float = 2.0
-        needed: int
+        names: list = dataclasses.field(default_factory=list)
 
     assert Plain().num_attributes == 512 and Plain(num_attributes=6).num_attributes == 6
-    config = Annotated(needed=1, num_attributes=6, f=0.3)
-    assert (config.strength, config.needed, config.num_attributes, config.f, config.q) == (2.0, 1, 6, 0.3, 0.1)
+    config = Annotated(names=["a"], num_attributes=6, f=0.3)
+    assert (config.strength, config.names, config.num_attributes, config.f, config.q) == (2.0, ["a"], 6, 0.3, 0.1)
     config.save_pretrained(tmp_path)
     assert Annotated.from_pretrained(tmp_path).to_dict() == config.to_dict()
+    assert Annotated().names == [] and Annotated().names is not Annotated().names
     with pytest.raises(ConfigError, match=r"f=2, p=.*: expected probabilities"):
-        Annotated(needed=1, f=2)
-    with pytest.raises(ConfigError, match="Annotated needs a value for needed"):
-        Annotated()
-    check_keywords(Annotated, ScorerConfig, {"needed": 1, "strength": 1.0, "p": 0.8}, "the scorer")
-    with pytest.raises(ConfigError, match="no setting strenght: expected strength, needed, f, p, q, n_iterations"):
-        check_keywords(Annotated, ScorerConfig, {"needed": 1, "strenght": 1.0}, "the scorer")
+        Annotated(f=2)
+    check_keywords(Annotated, ScorerConfig, {"strength": 1.0, "p": 0.8}, "the scorer")
+    with pytest.raises(ConfigError, match="no setting strenght: expected strength, names, f, p, q, n_iterations"):
+        check_keywords(Annotated, ScorerConfig, {"strenght": 1.0}, "the scorer")
+    with pytest.raises(ConfigError, match=r"Lacking\.needed needs a default"):
+
+        class Lacking(ScorerConfig):
+            needed: int
 
 
 @pytest.mark.parametrize(
