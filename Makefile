@@ -3,6 +3,7 @@
 # make check: runs lint, types, layers of imports and tests, as continuous integration does
 # make bench: measures how fast everything is on this machine, in tables (about 9 minutes)
 # make test-oldest: runs all tests with the oldest versions of the Hugging Face libraries that pyproject.toml allows
+# make transformers-tests: runs transformers' own tests of models over ours, which it downloads once
 # Each command makes its environment if it is missing: .venv, or .venv-oldest for the last.
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test test-oldest check bench lint layers types format install clean
+.PHONY: demo test test-oldest transformers-tests check bench lint layers types format install clean
 
 install: $(VENV)/.installed
 
@@ -35,6 +36,9 @@ check: lint types layers test
 
 test-oldest: $(OLDEST_VENV)/.installed
 	$(OLDEST_VENV)/bin/python -m pytest -n auto --dist worksteal
+
+transformers-tests: install
+	$(BIN)/python tests/transformers_common.py
 
 $(OLDEST_VENV)/.installed: pyproject.toml constraints-oldest.txt
 	@echo "Making the environment in $(OLDEST_VENV) (a few minutes the first time)"

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
 
-from balr_hf.errors import UserError, name_some, reason_of
+from balr_hf.errors import ModelFilesError, UserError, WeightsError, name_some, reason_of
 
 # Endings of files that hold weights; WeSpeaker's `avg_model` has none.
 WEIGHTS = (".safetensors", ".bin", ".pt", "")
@@ -32,7 +32,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
             anything but tensors.
     """
     if not path.is_file():
-        raise UserError(f"no checkpoint at {path}")
+        raise ModelFilesError(f"no checkpoint at {path}")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -42,7 +42,9 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file can make torch raise almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"cannot read {path}: damaged, or a pickle with more than tensors in it ({reason})") from error
+        raise ModelFilesError(
+            f"cannot read {path}: damaged, or a pickle with more than tensors in it ({reason})"
+        ) from error
     if isinstance(weights, dict) and isinstance(weights.get("model"), dict):
         weights = weights["model"]
     if not isinstance(weights, dict) or not weights or not all(torch.is_tensor(w) for w in weights.values()):
@@ -98,28 +100,42 @@ def load_whole(
         **kwargs: for `load`.
 
     Raises:
-        UserError: there is no model, a model of another kind, or weights are missing, have another shape, or are not
-            finite or out of their range.
+        ModelFilesError: there is no model, or its files are damaged.
+        WeightsError: weights are missing, or have another shape and are not to be ignored.
+        UserError: it is a model of another kind, or weights are not finite or out of their range.
     """
     if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
-        raise UserError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
+        raise ModelFilesError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
     try:
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-        kind = PreTrainedConfig.get_config_dict(source, **hub)[0].get("model_type")
+        config = kwargs.get("config")
+        if isinstance(config, PreTrainedConfig):
+            settings = config.to_dict()
+        else:
+            settings, _ = PreTrainedConfig.get_config_dict(source, **hub)
+        kind = settings.get("model_type")
+        if kind is None:
+            raise OSError("no config.json that names the kind of model")
         if kind not in model_types:
             raise UserError(f"{source} holds a model of type {kind}, not {what} ({', '.join(model_types)})")
-        model, report = load(source, output_loading_info=True, **kwargs)
+        # Weights of another shape are told below, by their names.
+        model, report = load(source, output_loading_info=True, **{**kwargs, "ignore_mismatched_sizes": True})
         if not Path(source).exists():
             place = {k: v for k, v in hub.items() if k in ("cache_dir", "revision", "subfolder")}
-            config = cached_file(str(source), "config.json", **place, local_files_only=True)
-            check_download(Path(str(config)))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(
+            file = cached_file(str(source), "config.json", **place, local_files_only=True)
+            check_download(Path(str(file)))
+    except (OSError, SafetensorError) as error:
+        raise ModelFilesError(
             f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"
         ) from error
-    wrong = [*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))]
+    except RuntimeError as error:
+        raise WeightsError(f"cannot load {what} from {source}: {reason_of(error)}") from error
+    missing, unfit = set(report["missing_keys"]), {key for key, *_ in report.get("mismatched_keys", ())}
+    wrong = missing - unfit if kwargs.get("ignore_mismatched_sizes") else missing | unfit
     if wrong:
-        raise UserError(f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}")
+        raise WeightsError(
+            f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}"
+        )
     check_weights(model.state_dict(), source, getattr(model, "parameter_ranges", None))
     if hasattr(model, "check_whole"):
         model.check_whole()
@@ -153,7 +169,7 @@ class HasWeights(Protocol):
 def weights_digest(model: HasWeights) -> str:
     """Compute the sha256 of a model's weights and their names, as hexadecimal digits."""
     digest = hashlib.sha256()
-    for name, weight in model.state_dict().items():
+    for name, weight in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
@@ -180,4 +196,6 @@ def resolve_checkpoint(path: str | Path) -> Path:
             return candidate
         if (candidate / "best" / "config.json").is_file() and candidate is path:
             return candidate / "best"
-    raise UserError(f"no checkpoint at {path}: expected a folder with config.json, a training run, or a .pt file")
+    raise ModelFilesError(
+        f"no checkpoint at {path}: expected a folder with config.json, a training run, or a .pt file"
+    )

@@ -7,6 +7,15 @@ class UserError(ValueError):
     """Something in the input, the files or the settings is wrong. The message says what, and what to do about it."""
 
 
+class ModelFilesError(UserError, OSError):
+    """The files of a model are missing, out of reach or damaged. Like transformers' error for this, it is an
+    `OSError`."""
+
+
+class WeightsError(UserError, RuntimeError):
+    """The weights of a model do not fit it. Like transformers' error for this, it is a `RuntimeError`."""
+
+
 class ConfigError(UserError):
     """A setting has an unknown name or a bad value (the command line exits with 2)."""
 

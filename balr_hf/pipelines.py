@@ -29,6 +29,7 @@ from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.identity import wrong_parts
+from balr_hf.pretrained import evaluation_mode
 from balr_hf.quality import MIN_SPEECH
 from balr_hf.quality.copies import describe_copies
 from balr_hf.scoring.auto import load_scorer
@@ -95,7 +96,6 @@ class BinaryAttributesPipeline(Pipeline):
         self.min_speech = min_speech
         kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
         super().__init__(model, **kwargs)
-        self.model.eval()
         if autoencoder is None:
             autoencoder = self._shipped(model, EMBEDDER, AUTOENCODER, "autoencoder")
         if not isinstance(autoencoder, torch.nn.Module):
@@ -109,7 +109,7 @@ class BinaryAttributesPipeline(Pipeline):
         self._wrong = wrong_parts(model, autoencoder)
         if self._wrong is not None and not allow_mismatch:
             raise MismatchError(self._wrong)
-        self.autoencoder = autoencoder.eval()
+        self.autoencoder = autoencoder
         self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
         self._embedder = model.for_inference()
 
@@ -152,7 +152,8 @@ class BinaryAttributesPipeline(Pipeline):
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
         self._check_embeddings(embeddings)
-        bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
+        with evaluation_mode(self.autoencoder):
+            bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
         outputs: dict[str, list] = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}

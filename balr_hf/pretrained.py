@@ -1,15 +1,29 @@
 """What our models add to transformers' `PreTrainedModel`: checks when they are loaded, a card when they are pushed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from balr_hf.checkpoints import load_whole
+from balr_hf.checkpoints import check_weights, load_whole
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
+
+
+@contextmanager
+def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode for a while, and then back into the mode that each of its parts was in."""
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
 
 
 class HubModel(PreTrainedModel):
@@ -23,26 +37,43 @@ class HubModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
-        cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
+        cls, pretrained_model_name_or_path: str | Path | None, *model_args: Any, **kwargs: Any
     ) -> Self:
         """Load a model from a folder or from the Hub.
 
         Args:
-            pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
+            pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub; None with
+                `config` and `state_dict`.
             *model_args: as for `PreTrainedModel.from_pretrained`.
-            **kwargs: as for `PreTrainedModel.from_pretrained`.
+            **kwargs: as for `PreTrainedModel.from_pretrained`. With `ignore_mismatched_sizes=True`, weights of another
+                shape are initialised instead; with `output_loading_info=True`, and without a folder, so are missing
+                ones, which transformers then reports.
 
         Returns:
-            the model.
+            the model, in evaluation mode.
 
         Raises:
-            UserError: there is no model, the model is of another kind, or weights are missing or of another shape.
+            ModelFilesError: there is no model, or its files are damaged; this is an `OSError` too.
+            WeightsError: weights are missing or of another shape; this is a `RuntimeError` too.
+            UserError: the model is of another kind, or weights are not finite or out of their range.
         """
-        if model_args or kwargs.get("output_loading_info"):
-            return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        if pretrained_model_name_or_path is None or model_args or kwargs.get("output_loading_info"):
+            loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+            model = loaded[0] if isinstance(loaded, tuple) else loaded
+            source = pretrained_model_name_or_path or "the state dict"
+            check_weights(model.state_dict(), source, getattr(model, "parameter_ranges", None))
+            model.check_whole()
+            return loaded
         kinds = [cast("type[PreTrainedConfig]", cls.config_class).model_type]
         model = load_whole(super().from_pretrained, pretrained_model_name_or_path, kinds, cls.role, **kwargs)
         return cast("Self", model)
+
+    def check_whole(self) -> None:
+        """Check that the parts of the model belong together; called when it is loaded.
+
+        Raises:
+            UserError: they do not.
+        """
 
     def push_to_hub(  # type: ignore[override]
         self, repo_id: str, *, commit_message: str | None = None, tags: Sequence[str] | None = None, **options: Any

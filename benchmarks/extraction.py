@@ -49,7 +49,7 @@ def loop(model: WespeakerModel, folder: Path) -> np.ndarray:
     """Extract one recording after the other."""
     embeddings = []
     for path in sorted(folder.iterdir()):
-        features = model.feature_extractor([load_audio(path)])
+        features = model.feature_extractor([load_audio(path)], 16000)
         embeddings.append(model(features["input_features"]).embeddings.numpy())
     return np.concatenate(embeddings)
 

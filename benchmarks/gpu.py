@@ -67,7 +67,7 @@ def extraction(device: torch.device, audio: float, size: int, channels: int) -> 
             files = audio / seconds(lambda p=precision: model.extract_embeddings(corpus, precision=p))
             shown = against(alone, 20_000, ",.0f", "") if precision == "bf16" else f"{alone:,.0f}"
             rows.append([precision, shown, f"{alone / limit:.0%}", f"{files:,.0f}"])
-        features = audio / seconds(lambda: model.feature_extractor(waveforms, device=device))
+        features = audio / seconds(lambda: model.feature_extractor(waveforms, 16000, device))
     header = ["precision", "waveforms to embeddings, x real time", "share of the product rate", "files to embeddings"]
     table(f"ResNet34 on {device.type}: {audio:.0f} s of audio", header, rows)
     print(f"\nFilter banks alone: {features:,.0f} x real time.")

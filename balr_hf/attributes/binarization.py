@@ -25,6 +25,7 @@ from balr_hf.data.skipped import Skipped
 from balr_hf.data.stores import SaveVectors, add_vectors
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.identity import model_identity, other_makers, shown
+from balr_hf.pretrained import evaluation_mode
 
 if TYPE_CHECKING:
     from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
@@ -111,7 +112,7 @@ def compute_binary_attributes(
     todo = np.flatnonzero(usable & ~present)
     if len(todo):
         device = torch.device(device) if device is not None else model.device
-        model.to(device).eval()
+        model.to(device)
         made_from = origins_of(dataset, "embedding")
         wrong = mismatch(model, embeddings, [origin for origin, there in zip(made_from, usable, strict=True) if there])
         if wrong is not None:
@@ -136,21 +137,22 @@ def compute_binary_attributes(
                 save(names, new, None, made)
             return pa.table({"ba": fixed_length_column(new), "ba_origin": origin_array(made)})
 
-        computed = (
-            dataset.select(todo)
-            .select_columns(["id", "embedding"])
-            .with_format("arrow")
-            .map(
-                binarize,
-                batched=True,
-                batch_size=batch_size,
-                remove_columns=["id", "embedding"],
-                keep_in_memory=True,
-                load_from_cache_file=False,
-                new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
-                desc="Binarizing",
+        with evaluation_mode(cast("torch.nn.Module", model)):  # a Protocol cannot say so
+            computed = (
+                dataset.select(todo)
+                .select_columns(["id", "embedding"])
+                .with_format("arrow")
+                .map(
+                    binarize,
+                    batched=True,
+                    batch_size=batch_size,
+                    remove_columns=["id", "embedding"],
+                    keep_in_memory=True,
+                    load_from_cache_file=False,
+                    new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
+                    desc="Binarizing",
+                )
             )
-        )
         bits[todo], _ = vector_matrix(computed, "ba")
         present[todo] = True
         for row, origin in zip(todo.tolist(), origins_of(computed, "ba"), strict=True):
@@ -219,7 +221,7 @@ def reconstruction_errors(model: AttributeEncoder, embeddings: np.ndarray) -> np
     """
     device, dtype = model.device, next(iter(model.state_dict().values())).dtype
     sample = torch.from_numpy(np.array(embeddings)).to(device, dtype)
-    with torch.inference_mode():
+    with torch.inference_mode(), evaluation_mode(cast("torch.nn.Module", model)):
         missed = (model(sample, return_loss=False).reconstruction - sample).float().square().sum(1)
     power = sample.float().square().sum(1).clamp(min=torch.finfo(torch.float32).tiny)
     return (missed / power).cpu().numpy()

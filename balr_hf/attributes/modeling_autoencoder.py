@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 
@@ -35,12 +35,15 @@ class BinaryAttributeOutput(ModelOutput):
             the binarization.
         reconstruction (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings made from the attributes.
         latent (`torch.FloatTensor` of shape `(batch, internal_dim)`): the attributes before binarization, in (-1, 1).
+        hidden_states (tuple of 5 `torch.FloatTensor` of shape `(batch, internal_dim)`, *optional*): with
+            `output_hidden_states=True`, the output of each layer of the encoder; the last is `latent`.
     """
 
     loss: torch.Tensor | None = None
     binary: torch.Tensor | None = None
     reconstruction: torch.Tensor | None = None
     latent: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
 
 
 class StraightThroughBinarization(torch.autograd.Function):
@@ -121,28 +124,49 @@ class BinaryAttributeAutoEncoder(HubModel):
         """Encode embeddings, without reconstructing them.
 
         Args:
-            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings.
+            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings, of any precision.
 
         Returns:
             `torch.BoolTensor` of shape `(batch, internal_dim)`: the attributes.
         """
-        return self.encoder[:-1](embeddings) > 0  # the last, tanh, keeps the sign
+        return self.encoder[:-1](embeddings.to(self.dtype)) > 0  # the last, tanh, keeps the sign
 
-    def forward(self, embeddings: torch.Tensor, return_loss: bool = True, **kwargs: Any) -> BinaryAttributeOutput:
+    @can_return_tuple
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        return_loss: bool = True,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> BinaryAttributeOutput:
         """Encode, binarize and reconstruct.
 
         Args:
-            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings.
+            embeddings (`torch.FloatTensor` of shape `(batch, input_dim)`): the embeddings, of any precision. The model
+                computes in that of its weights, and the loss is computed in that of the embeddings.
             return_loss (bool): also compute the mean squared error of the reconstruction.
+            output_hidden_states (bool, *optional*): also return the outputs of the encoder's layers; by default as the
+                configuration says.
+            return_dict (bool, *optional*): False returns a tuple.
 
         Returns:
             [`BinaryAttributeOutput`]
         """
-        latent = self.encoder(embeddings)
+        hidden_states = [embeddings.to(self.dtype)]
+        for layer in self.encoder:
+            hidden_states.append(layer(hidden_states[-1]))
+        latent = hidden_states[-1]
         binary = StraightThroughBinarization.apply(latent)
         reconstruction = self.decoder(binary)
-        loss = F.mse_loss(reconstruction, embeddings) if return_loss else None
-        return BinaryAttributeOutput(loss=loss, binary=binary, reconstruction=reconstruction, latent=latent)
+        loss = F.mse_loss(reconstruction.to(embeddings.dtype), embeddings) if return_loss else None
+        keep = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return BinaryAttributeOutput(
+            loss=loss,
+            binary=binary,
+            reconstruction=reconstruction,
+            latent=latent,
+            hidden_states=tuple(hidden_states[1:]) if keep else None,
+        )
 
     @classmethod
     def from_upstream(cls, path: str | Path) -> "BinaryAttributeAutoEncoder":

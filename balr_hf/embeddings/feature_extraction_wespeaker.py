@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.audio_utils import mel_filter_bank, window_function
+from transformers.utils import PaddingStrategy, logging
 
 try:
     from balr_hf.audio import AudioError
@@ -16,6 +18,8 @@ try:
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:
         AudioError = ConfigError = ValueError
+
+logger = logging.get_logger(__name__)
 
 PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
@@ -49,7 +53,8 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
 
     Raises:
         ConfigError: a number of filters, a frame length or a frame shift below 1, frames with gaps between them, a
-            sampling rate below 1,000 Hz, a scale that is not above 0, or noise that is louder than the recording.
+            sampling rate below 1,000 Hz, a scale that is not above 0, noise that is louder than the recording, or
+            padding at the start.
 
     Example:
         >>> features = WespeakerFeatureExtractor()([waveform], sampling_rate=16000)
@@ -90,6 +95,8 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
                 f"frame_shift={frame_shift}, but frame_length={frame_length}: samples between the frames would be "
                 "left out"
             )
+        if kwargs.get("padding_side", "right") != "right":
+            raise ConfigError(f"padding_side={kwargs['padding_side']!r}: the embedder takes padding at the end only")
         if dither > waveform_scale:
             raise ConfigError(
                 f"dither={dither}, but waveform_scale={waveform_scale}: the noise would be louder than the recording"
@@ -135,35 +142,101 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         sampling_rate: int | None = None,
         device: str | torch.device = "cpu",
         return_tensors: str | None = "pt",
-        **kwargs: Any,
+        *,
+        padding: bool | str | PaddingStrategy = True,
+        max_length: int | None = None,
+        truncation: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
     ) -> BatchFeature:
         """Compute the features of one or several waveforms in one batch.
 
         Args:
             raw_speech: a waveform `(samples,)` in [-1, 1], or a list of waveforms of any lengths.
-            sampling_rate (int, *optional*): the waveforms' rate in Hz, which is checked against the extractor's.
-            device: where the features are computed, and where they stay.
-            return_tensors: `pt` or `np`.
+            sampling_rate (int, *optional*): the waveforms' rate in Hz, which is checked against the extractor's. If it
+                is not given, one warning says that nobody checks it.
+            device: where the features are computed, and where tensors stay.
+            return_tensors: `pt` for tensors, `np` for arrays, None for lists with one array per waveform.
+            padding: True or `longest` pads to the longest waveform's frames, `max_length` to `max_length` frames;
+                False does not pad.
+            max_length (int, *optional*): a number of frames, for `padding="max_length"` and for `truncation`; as
+                everywhere in transformers, it counts what is padded, which here are frames, not samples.
+            truncation (bool): leave out the frames beyond the first `max_length`. The others are then as if the
+                waveform ended with them: the mean that `normalize_mean` removes is theirs.
+            pad_to_multiple_of (int, *optional*): round the number of frames, or `max_length`, up to a multiple of it.
+            return_attention_mask (bool, *optional*): False leaves the mask out; by default as the extractor was set.
 
         Returns:
             `BatchFeature` with `input_features` (float32 of shape `(batch, frames, num_mel_bins)`, zeros in the
             padding) and `attention_mask` (int64 of shape `(batch, frames)`, 1 for frames and 0 for padding).
 
         Raises:
-            ValueError: the waveforms have another sampling rate.
+            ValueError: the waveforms have another sampling rate, `max_length` is missing, or the numbers of frames
+                differ and so fit into no tensor.
             AudioError: a waveform is shorter than one frame, or not one-dimensional.
         """
-        if sampling_rate is not None and sampling_rate != self.sampling_rate:
+        if sampling_rate is None:
+            logger.warning_once(
+                f"No sampling_rate was given, so that nobody checks that the waveforms have {self.sampling_rate} Hz; "
+                "at another rate their features would be wrong. Pass sampling_rate=..."
+            )
+        elif sampling_rate != self.sampling_rate:
             raise ValueError(
                 f"waveforms at {sampling_rate} Hz, but the features are defined at {self.sampling_rate} Hz: resample "
                 "them first (balr_hf.load_audio does)"
             )
+        if return_tensors not in ("pt", "np", None):
+            raise ValueError(f"return_tensors={return_tensors!r}: expected 'pt', 'np' or None")
         waveforms = _as_list(raw_speech)
         device = torch.device(device)
         lengths = [self.num_frames(len(waveform)) for waveform in waveforms]
         if not all(lengths):
             length = 1000 * min(map(len, waveforms)) / self.sampling_rate
             raise AudioError(f"too short: {length:.0f} ms do not fill one frame of {self.frame_length} ms")
+        strategy = self._get_padding_strategies(padding, max_length)
+        multiple = pad_to_multiple_of or 1
+        limit = None if max_length is None else math.ceil(max_length / multiple) * multiple
+        if truncation:
+            if limit is None or limit < 1:
+                raise ValueError(
+                    f"truncation=True with max_length={max_length}: expected the number of frames to keep"
+                )
+            lengths = [min(length, limit) for length in lengths]
+            waveforms = [
+                waveform[: (length - 1) * self.shift_samples + self.window_samples]
+                for waveform, length in zip(waveforms, lengths, strict=True)
+            ]
+        features, mask = self._batch(waveforms, lengths, device)
+        if strategy == PaddingStrategy.DO_NOT_PAD:
+            ends = lengths
+        elif strategy == PaddingStrategy.LONGEST or limit is None:
+            ends = [math.ceil(max(lengths) / multiple) * multiple] * len(lengths)
+        else:
+            ends = [max(length, limit) for length in lengths]
+        if return_tensors is not None and len(set(ends)) > 1:
+            raise ValueError(
+                f"waveforms of {min(ends)} to {max(ends)} frames fit into no tensor: pass padding=True, or "
+                "padding='max_length' with truncation=True; or return_tensors=None for lists"
+            )
+        added = max(ends) - features.shape[1]
+        if added > 0:
+            features = F.pad(features, (0, 0, 0, added), value=self.padding_value)
+            mask = F.pad(mask, (0, added))
+        encoded: dict[str, Any] = {"input_features": features}
+        if self.return_attention_mask if return_attention_mask is None else return_attention_mask:
+            encoded["attention_mask"] = mask.long()
+        if return_tensors != "pt":
+            encoded = {name: value.cpu().numpy() for name, value in encoded.items()}
+        if return_tensors is None:
+            encoded = {
+                name: [row[:end] for row, end in zip(rows, ends, strict=True)] for name, rows in encoded.items()
+            }
+        return BatchFeature(encoded)
+
+    def _batch(
+        self, waveforms: list[torch.Tensor], lengths: list[int], device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the features of waveforms of these numbers of frames, padded to the longest, and their bool mask."""
         mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(device)
         features = torch.empty(*mask.shape, self.num_mel_bins, dtype=torch.float32, device=device)
         if device.type == "cpu":  # one at a time, so that temporary results stay in its caches
@@ -178,10 +251,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
                 features = features * mask.unsqueeze(-1)
                 features = features - features.sum(1, keepdim=True) / mask.sum(1).view(-1, 1, 1)
             features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
-        encoded = {"input_features": features, "attention_mask": mask.long()}
-        if return_tensors == "np":
-            return BatchFeature({name: value.cpu().numpy() for name, value in encoded.items()})
-        return BatchFeature(encoded)
+        return features, mask
 
     @torch.no_grad()
     def _filter_banks(self, waveforms: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
@@ -271,6 +341,11 @@ def _as_list(
     """Turn one waveform or several into a list of float32 tensors of shape `(samples,)`."""
     several: Iterable[Any]
     if isinstance(raw_speech, (np.ndarray, torch.Tensor)):
+        if raw_speech.ndim > 1 and len(raw_speech) > 1:
+            raise AudioError(
+                f"one array of shape {tuple(raw_speech.shape)}, whose rows could be channels: mix them to mono, "
+                "(samples,), or pass a list if they are separate recordings"
+            )
         several = raw_speech if raw_speech.ndim > 1 else [raw_speech]
     else:
         several = [raw_speech] if len(raw_speech) and np.isscalar(raw_speech[0]) else raw_speech

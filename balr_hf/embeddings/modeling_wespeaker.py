@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_wespeaker import WespeakerConfig
 from .feature_extraction_wespeaker import WespeakerFeatureExtractor
@@ -46,9 +46,13 @@ class WespeakerOutput(ModelOutput):
 
     Args:
         embeddings (`torch.FloatTensor` of shape `(batch, embed_dim)`): the speaker embeddings, not length-normalised.
+        hidden_states (tuple of 5 `torch.FloatTensor` of shape `(batch, channels, mel, frames)`, *optional*): with
+            `output_hidden_states=True`, the feature maps after the first convolution and after each of the four
+            stages, with zeros in the padding. A model of another architecture than a ResNet has none.
     """
 
     embeddings: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
 
 
 class TimeMask:
@@ -235,8 +239,13 @@ class WespeakerModel(HubModel):
             init.ones_(module.get_buffer("running_var"))
             init.zeros_(module.get_buffer("num_batches_tracked"))
 
+    @can_return_tuple
     def forward(
-        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        input_features: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
     ) -> WespeakerOutput:
         """Embed a batch.
 
@@ -245,6 +254,9 @@ class WespeakerModel(HubModel):
             attention_mask (`torch.LongTensor` of shape `(batch, frames)`, *optional*): 1 for real frames, 0 for the
                 padding at the end. Each recording needs at least 9 real frames: with fewer, the standard deviation
                 over time is not defined.
+            output_hidden_states (bool, *optional*): also return the feature maps between the stages; by default as
+                the configuration says.
+            return_dict (bool, *optional*): False returns a tuple.
 
         Returns:
             [`WespeakerOutput`] with `embeddings` of shape `(batch, embed_dim)`.
@@ -255,14 +267,20 @@ class WespeakerModel(HubModel):
         mask.start(input_features.shape[1])
         x = input_features.transpose(1, 2).unsqueeze(1)
         x = F.relu(self.bn1(self.conv1(mask(x))))
+        keep = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        hidden_states: tuple[torch.Tensor, ...] = ()
+        if keep:
+            hidden_states += (x := mask(x),)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in stage:
                 x = block(x, mask)
+            if keep:
+                hidden_states += (x := mask(x),)
         pooled = self.pool(mask(x), mask.lengths(x.shape[-1]))
         embeddings = self.seg_1(pooled.to(self.seg_1.weight.dtype))
         if self.config.two_emb_layer:
             embeddings = self.seg_2(self.seg_bn_1(F.relu(embeddings)))
-        return WespeakerOutput(embeddings=embeddings)
+        return WespeakerOutput(embeddings=embeddings, hidden_states=hidden_states if keep else None)
 
     def for_inference(self) -> "WespeakerModel":
         """Make a copy with each batch norm folded into the convolution before it, and weights laid out channels last.
@@ -315,7 +333,7 @@ class WespeakerModel(HubModel):
     @classmethod
     def from_pretrained(  # type: ignore[override]  # as in HubModel: a source is always named
         cls,
-        pretrained_model_name_or_path: str | Path,
+        pretrained_model_name_or_path: str | Path | None,
         *model_args: Any,
         model_name: str = "avg_model.pt",
         config_name: str = "config.yaml",
@@ -325,7 +343,7 @@ class WespeakerModel(HubModel):
 
         Args:
             pretrained_model_name_or_path: a folder or repository of this package (with `config.json` and
-                `model.safetensors`) or of WeSpeaker.
+                `model.safetensors`) or of WeSpeaker; None with `config` and `state_dict`.
             model_name (str): the checkpoint's name in a folder or repository of WeSpeaker, with or without `.pt`.
             config_name (str): the configuration's name there.
             **kwargs: `revision`, `token`, `cache_dir`, `local_files_only` and so on, as everywhere in transformers.
@@ -334,18 +352,23 @@ class WespeakerModel(HubModel):
             the model, in evaluation mode.
 
         Raises:
-            UserError: there is no model, or a checkpoint does not fit its configuration or holds anything but
-                tensors.
+            ModelFilesError: there is no model, or a checkpoint is damaged or holds anything but tensors; this is an
+                `OSError` too.
+            WeightsError: a checkpoint does not fit its configuration; this is a `RuntimeError` too.
+            UserError: the model is of another kind, or weights are not finite.
         """
-        if wespeaker_checkpoint is not None and not model_args and "state_dict" not in kwargs:
-            files = wespeaker_checkpoint.find(pretrained_model_name_or_path, model_name, config_name, kwargs)
+        source = pretrained_model_name_or_path
+        if wespeaker_checkpoint is not None and source is not None and not model_args and "state_dict" not in kwargs:
+            files = wespeaker_checkpoint.find(source, model_name, config_name, kwargs)
             if files is not None:
                 return wespeaker_checkpoint.load(cls, *files)
-        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        loaded: Any = super().from_pretrained(source, *model_args, **kwargs)
+        if source is None:
+            return loaded
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         with suppress(OSError):  # without preprocessor_config.json, the defaults of __init__ remain
-            model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
+            model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
         return loaded
 
     def save_pretrained(self, save_directory: str | os.PathLike[Any], *args: Any, **kwargs: Any) -> None:

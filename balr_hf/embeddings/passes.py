@@ -141,7 +141,7 @@ def embed_together(
     Returns:
         float32 of shape `(recordings, embed_dim)`.
     """
-    features = extractor(waveforms, device=device)
+    features = extractor(waveforms, extractor.sampling_rate, device)
     mask = features["attention_mask"]
     mask = None if len(waveforms) == 1 or mask.all() else mask
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

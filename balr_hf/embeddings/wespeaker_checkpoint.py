@@ -12,7 +12,7 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidat
 from balr_hf.checkpoints import HUB_KEYWORDS, check_download, load_state_dict
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-from balr_hf.errors import UserError, reason_of
+from balr_hf.errors import ModelFilesError, UserError, WeightsError, reason_of
 
 if TYPE_CHECKING:
     from balr_hf.pretrained import HubModel
@@ -35,8 +35,9 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
         `(checkpoint, configuration)`; or None if the source is for transformers to read, or to complain about.
 
     Raises:
-        UserError: a folder without a model, a file instead of a folder, a download that failed or was damaged, or a
-            repository without such a checkpoint.
+        ModelFilesError: a folder without a model, a file instead of a folder, a download that failed, or a repository
+            without such a checkpoint.
+        UserError: a download that was damaged.
     """
     names = _checkpoint_names(model_name)
     folder = Path(source)
@@ -46,13 +47,13 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
             return None
         files = files_in(folder, model_name, config_name)
         if files is None:
-            raise UserError(
+            raise ModelFilesError(
                 f"{source} holds no model: expected config.json and model.safetensors, or WeSpeaker's {names[0]} and "
                 f"{config_name}; found {', '.join(sorted(p.name for p in folder.iterdir())[:10]) or 'nothing'}"
             )
         return files
     if folder.exists():
-        raise UserError(f"{source} is a file: give the folder that holds it")
+        raise ModelFilesError(f"{source} is a file: give the folder that holds it")
 
     hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
     try:
@@ -69,8 +70,8 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
     except HFValidationError:
         return None  # transformers' own error describes best what is wrong with the name
     except (HfHubHTTPError, OSError) as error:
-        raise UserError(f"cannot load an embedder from {source} ({reason_of(error)})") from error
-    raise UserError(
+        raise ModelFilesError(f"cannot load an embedder from {source} ({reason_of(error)})") from error
+    raise ModelFilesError(
         f"the repository {source} has {config_name} but none of {', '.join(names)}: name it (model_name=...)"
     )
 
@@ -126,14 +127,14 @@ def fill(model: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: P
     """Copy the checkpoint's weights into the model, without those of the training head (`projection.*`).
 
     Raises:
-        UserError: weights are missing or have another shape.
+        WeightsError: weights are missing or have another shape.
     """
     expected = model.state_dict()
     missing = [name for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
     unfit = [n for n, w in weights.items() if n in expected and w.shape != expected[n].shape]
     if missing or unfit:
         wrong = (missing + unfit)[0]
-        raise UserError(
+        raise WeightsError(
             f"{checkpoint} does not fit its configuration: {len(missing)} weights missing, {len(unfit)} of another "
             f"shape (the first: {wrong})"
         )

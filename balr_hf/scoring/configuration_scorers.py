@@ -1,6 +1,9 @@
 """Configurations of the scorers: their settings, and what they were fitted and calibrated on."""
 
-from typing import Any
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar, get_origin
 
 from transformers import PreTrainedConfig
 
@@ -9,6 +12,9 @@ from balr_hf.errors import ConfigError
 
 class ScorerConfig(PreTrainedConfig):
     """Base of the scorers' configurations: the fields that all of them have.
+
+    A subclass may define an `__init__` that hands `**kwargs` on. One without is made as its base class is, and the
+    fields that its body annotates are its further settings: `strength: float = 1.0`.
 
     Args:
         num_attributes (int): number of binary attributes.
@@ -27,7 +33,8 @@ class ScorerConfig(PreTrainedConfig):
         embedder_identity (str, *optional*): likewise of the embedder.
 
     Raises:
-        ConfigError: bounds of the calibration between which an LR of 1 does not lie.
+        ConfigError: bounds of the calibration between which an LR of 1 does not lie; or a subclass annotates a field
+            without a default.
     """
 
     def __init__(
@@ -54,6 +61,42 @@ class ScorerConfig(PreTrainedConfig):
         self.autoencoder_identity = autoencoder_identity
         self.embedder_identity = embedder_identity
         super().__init__(**kwargs)
+
+    def __init_subclass__(cls, *args: Any, **kwargs: Any) -> None:
+        # Without an `__init__`, transformers would make the class a dataclass, and call none of ours.
+        if "__init__" not in vars(cls):
+            cls.__init__ = _init_with_fields(cls)  # type: ignore[method-assign]
+        super().__init_subclass__(*args, **kwargs)
+
+
+def _init_with_fields(cls: type[ScorerConfig]) -> Callable[..., None]:
+    """Make the `__init__` of a class without one: it sets the annotated fields, and leaves the rest to its base.
+
+    Raises:
+        ConfigError: a field has no default, which transformers needs to tell the settings that differ from it.
+    """
+    fields: dict[str, dataclasses.Field] = {}
+    for name, kind in inspect.get_annotations(cls).items():
+        if name != "model_type" and kind is not ClassVar and get_origin(kind) is not ClassVar:
+            value = vars(cls).get(name, dataclasses.MISSING)
+            fields[name] = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
+            if fields[name].default is fields[name].default_factory is dataclasses.MISSING:
+                raise ConfigError(f"{cls.__name__}.{name} needs a default, as every setting of a configuration does")
+
+    def __init__(self: ScorerConfig, **kwargs: Any) -> None:
+        for name, field in fields.items():
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            setattr(self, name, kwargs.pop(name, default))
+        super(cls, self).__init__(**kwargs)
+
+    parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+        for name, field in fields.items()
+    ]
+    parameters.append(inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD))
+    __init__.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return __init__
 
 
 class CosineSimilarityScorerConfig(ScorerConfig):
@@ -114,7 +157,7 @@ class DNALLRScorerConfig(ProfileLLRScorerConfig):
 
     model_type = "balr-dna"
 
-    def __init__(self, **kwargs: Any):  # without it, transformers would make the class a dataclass
+    def __init__(self, **kwargs: Any):  # without it, type checkers would know of transformers' own fields only
         super().__init__(**kwargs)
 
 
@@ -123,7 +166,7 @@ class SpeechLLRScorerConfig(ProfileLLRScorerConfig):
 
     model_type = "balr-speech"
 
-    def __init__(self, **kwargs: Any):  # without it, transformers would make the class a dataclass
+    def __init__(self, **kwargs: Any):  # without it, type checkers would know of transformers' own fields only
         super().__init__(**kwargs)
 
 

@@ -57,11 +57,9 @@ class DirichletMultinomialScorer(Scorer):
     config: DirichletMultinomialScorerConfig
     alpha: torch.Tensor
 
-    def __init__(self, config: DirichletMultinomialScorerConfig):
-        super().__init__(config)
-        shape = (config.num_attributes, config.num_values)
-        self.register_buffer("alpha", torch.ones(shape, dtype=torch.float64))
-        self.post_init()
+    def _initial_buffers(self) -> dict[str, torch.Tensor]:
+        shape = (self.config.num_attributes, self.config.num_values)
+        return super()._initial_buffers() | {"alpha": torch.ones(shape, dtype=torch.float64)}
 
     def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
         if n_iterations is not None:

@@ -51,10 +51,6 @@ class CosineSimilarityScorer(Scorer):
 
     config: CosineSimilarityScorerConfig
 
-    def __init__(self, config: CosineSimilarityScorerConfig):
-        super().__init__(config)
-        self.post_init()
-
     def _fit(self, counts: torch.Tensor) -> None:
         self.informative = torch.ones_like(self.informative)
 

@@ -64,12 +64,10 @@ class MaxLLRScorer(Scorer):
     p: torch.Tensor
     q: torch.Tensor
 
-    def __init__(self, config: MaxLLRScorerConfig):
-        super().__init__(config)
-        for name in ("f", "p", "q"):
-            start = torch.full((config.num_attributes,), getattr(config, name), dtype=torch.float64)
-            self.register_buffer(name, start)
-        self.post_init()
+    def _initial_buffers(self) -> dict[str, torch.Tensor]:
+        size = (self.config.num_attributes,)
+        starts = {name: torch.full(size, getattr(self.config, name), dtype=torch.float64) for name in "fpq"}
+        return super()._initial_buffers() | starts
 
     def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
         if n_iterations is not None:

@@ -44,10 +44,8 @@ class ProfileLLRScorer(Scorer):
     config: ProfileLLRScorerConfig
     dropout: torch.Tensor
 
-    def __init__(self, config: ProfileLLRScorerConfig):
-        super().__init__(config)
-        self.register_buffer("dropout", torch.ones(config.num_attributes, dtype=torch.float64))
-        self.post_init()
+    def _initial_buffers(self) -> dict[str, torch.Tensor]:
+        return super()._initial_buffers() | {"dropout": torch.ones(self.config.num_attributes, dtype=torch.float64)}
 
     def _fit(self, counts: torch.Tensor) -> None:
         having = (counts[..., 0] > 0).sum(0).clamp(min=1)

@@ -2,9 +2,9 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -39,8 +39,9 @@ class Scorer(HubModel):
 
     A side of a trial is described by the counts of one or several recordings of one speaker, `(attributes, 2)`:
     activations, then non-activations. Attributes are taken as independent, so that a trial's score is the sum of one
-    term per attribute. Parameters are float64 buffers. Subclasses define `_fit`, `_attribute_scores` and
-    `parameter_names`.
+    term per attribute. Parameters are float64 buffers, and stay float64 whatever type `to` is asked for. Subclasses
+    define `_fit`, `_attribute_scores`, `parameter_names` and, by `_initial_buffers`, what the parameters are before
+    fitting.
 
     Args:
         config (ScorerConfig): the settings of the scorer, and what it was fitted and calibrated on.
@@ -87,27 +88,42 @@ class Scorer(HubModel):
 
     def __init__(self, config: ScorerConfig):
         super().__init__(config)
-        self.register_buffer("informative", torch.ones(config.num_attributes, dtype=torch.bool))
-        for name in ("typicality", "activation"):
-            self.register_buffer(name, torch.zeros(config.num_attributes, dtype=torch.float64))
-        speakers = torch.zeros(config.num_reference_speakers or 0, dtype=torch.int64)
-        self.register_buffer("reference_speakers", speakers)
-        if config.calibration is not None:
-            weights = torch.ones(config.num_attributes, dtype=torch.float64)
-            self._register_calibration(
-                weights, config.calibration["num_speakers"], config.calibration.get("num_draws", 0)
-            )
+        for name, value in self._initial_buffers().items():
+            self.register_buffer(name, value)
+        self.post_init()
 
-    def _register_calibration(self, weights: torch.Tensor, num_speakers: int, num_draws: int) -> None:
-        self.register_buffer("calibration_weights", weights)
-        self.register_buffer("calibration_offset", weights.new_zeros(()))
-        speakers = torch.zeros(num_speakers, dtype=torch.int64, device=weights.device)
-        self.register_buffer("calibration_speakers", speakers)
-        if num_draws:
-            self.register_buffer("calibration_draws", weights.new_zeros(num_draws, 2))
+    def _initial_buffers(self) -> dict[str, torch.Tensor]:
+        """Make the buffers by name, of the sizes that the configuration says, as they are before `fit` or loading."""
+        size, calibration = self.config.num_attributes, self.config.calibration
+        buffers = {
+            "informative": torch.ones(size, dtype=torch.bool),
+            "typicality": torch.zeros(size, dtype=torch.float64),
+            "activation": torch.zeros(size, dtype=torch.float64),
+            "reference_speakers": torch.zeros(self.config.num_reference_speakers or 0, dtype=torch.int64),
+        }
+        if calibration is None:
+            return buffers
+        weights = torch.ones(size, dtype=torch.float64)
+        return buffers | _calibration_buffers(weights, calibration["num_speakers"], calibration.get("num_draws", 0))
 
     def _init_weights(self, module: torch.nn.Module) -> None:
-        """Do nothing: the parameters come from `fit` or from a file."""
+        """Fill buffers that were made without values, on the meta device; those from a file stay as they are."""
+        from transformers import initialization as init
+
+        if module is self:
+            with torch.device("cpu"):
+                initial = self._initial_buffers()
+            for name, value in initial.items():
+                init.copy_(self.get_buffer(name), value)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
+        """Move the buffers to where `fn` would, without the loss of digits of a change of type."""
+
+        def move(buffer: torch.Tensor) -> torch.Tensor:
+            moved = fn(buffer)
+            return moved if moved.dtype == buffer.dtype else buffer.to(moved.device)
+
+        return super()._apply(move, recurse)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -340,7 +356,9 @@ class Scorer(HubModel):
         weights = torch.as_tensor(calibration.weights, dtype=torch.float64, device=self.device)
         num_draws = 0 if calibration.draws is None else len(calibration.draws)
         self.remove_calibration()
-        self._register_calibration(weights.expand(self.config.num_attributes).clone(), len(names), num_draws)
+        weights = weights.expand(self.config.num_attributes).clone()
+        for name, value in _calibration_buffers(weights, len(names), num_draws).items():
+            self.register_buffer(name, value)
         self.calibration_offset += calibration.offset
         self.calibration_speakers += names.to(self.device)
         if calibration.draws is not None:
@@ -589,3 +607,13 @@ class Scorer(HubModel):
         if not (torch.isfinite(counts) & (counts >= 0)).all():
             raise ValueError(f"{name} must be finite and not negative")
         return counts
+
+
+def _calibration_buffers(weights: torch.Tensor, num_speakers: int, num_draws: int) -> dict[str, torch.Tensor]:
+    """Make the buffers of a calibration with these weights, the others filled with zeros."""
+    buffers = {
+        "calibration_weights": weights,
+        "calibration_offset": weights.new_zeros(()),
+        "calibration_speakers": torch.zeros(num_speakers, dtype=torch.int64, device=weights.device),
+    }
+    return buffers | ({"calibration_draws": weights.new_zeros(num_draws, 2)} if num_draws else {})

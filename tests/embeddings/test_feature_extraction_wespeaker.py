@@ -39,9 +39,9 @@ def test_waveforms_computed_together_as_on_gpus_equal_each_alone():
 def test_padded_batch_equals_each_utterance_alone(recorded):
     extractor = WespeakerFeatureExtractor()
     waves = [recorded[f"wave.{name}"] for name in UTTERANCES]
-    batch = extractor(waves)
+    batch = extractor(waves, 16000)
     for wave, features, mask in zip(waves, batch["input_features"], batch["attention_mask"], strict=True):
-        alone = extractor([wave])["input_features"][0]
+        alone = extractor([wave], 16000)["input_features"][0]
         assert mask.sum() == len(alone) == extractor.num_frames(len(wave))
         torch.testing.assert_close(features[: len(alone)], alone, atol=1e-5, rtol=0)
         assert (features[len(alone) :] == 0).all()
@@ -55,14 +55,18 @@ def test_scale_of_the_waveform_decides_whether_the_floor_of_the_logarithm_bites(
     assert (unscaled([quiet])["input_features"] - unscaled([loud])["input_features"]).abs().max() > 1
 
 
-@pytest.mark.parametrize("kind", ["array", "tensor", "list", "matrix"])
+@pytest.mark.parametrize("kind", ["array", "tensor", "list", "one row", "several"])
 def test_waveforms_may_come_in_any_container(kind):
     wave = np.sin(np.arange(8000) / 20).astype(np.float32)
-    given = {"array": wave, "tensor": torch.tensor(wave), "list": wave.tolist(), "matrix": np.stack([wave, wave])}[
-        kind
-    ]
-    features = WespeakerFeatureExtractor()(given)["input_features"]
-    assert features.shape == (2 if kind == "matrix" else 1, 48, 80)
+    containers = {
+        "array": wave,
+        "tensor": torch.tensor(wave),
+        "list": wave.tolist(),
+        "one row": wave[None],
+        "several": [wave, wave.tolist()],
+    }
+    features = WespeakerFeatureExtractor()(containers[kind], 16000)["input_features"]
+    assert features.shape == (2 if kind == "several" else 1, 48, 80)
 
 
 def test_other_sampling_rate_is_refused():
@@ -76,8 +80,77 @@ def test_waveform_shorter_than_a_frame_is_refused():
 
 
 def test_stereo_is_refused():
+    stereo = np.zeros((2, 8000), np.float32)
     with pytest.raises(AudioError, match="expected mono"):
-        WespeakerFeatureExtractor()([np.zeros((2, 8000), np.float32)])
+        WespeakerFeatureExtractor()([stereo], 16000)
+    for channels in (stereo, stereo.T, torch.from_numpy(stereo)):
+        with pytest.raises(
+            AudioError, match=r"^one array of shape \(\d+, \d+\), whose rows could be channels: mix them"
+        ):
+            WespeakerFeatureExtractor()(channels, 16000)
+
+
+def test_padding_and_truncation_are_those_of_transformers(recorded):
+    """What `pad`, which transformers defines, makes of the features of each waveform alone."""
+    waves = [recorded[f"wave.{name}"] for name in UTTERANCES]
+    extractor = WespeakerFeatureExtractor(normalize_mean=False)
+    alone = {"input_features": [extractor(wave, 16000, return_tensors="np")["input_features"][0] for wave in waves]}
+    lengths = [len(features) for features in alone["input_features"]]
+    for settings in (
+        {"padding": True},
+        {"padding": "longest", "pad_to_multiple_of": 64},
+        {"padding": "max_length", "max_length": max(lengths) + 3},
+        {"padding": "max_length", "max_length": max(lengths) + 3, "pad_to_multiple_of": 64},
+        {"padding": "max_length", "max_length": 50, "truncation": True},
+        {"padding": True, "max_length": 50, "truncation": True, "pad_to_multiple_of": 8},
+        {"padding": True, "return_attention_mask": False},
+    ):
+        expected = extractor.pad(dict(alone), return_tensors="np", **settings)
+        for kind in ("np", "pt"):
+            found = extractor(waves, 16000, return_tensors=kind, **settings)
+            assert found.keys() == expected.keys()
+            for name, values in expected.items():
+                np.testing.assert_allclose(np.asarray(found[name]), values, atol=1e-4, err_msg=f"{settings}: {name}")
+    for settings in ({"padding": False}, {"padding": "max_length", "max_length": sorted(lengths)[2]}):
+        found = extractor(waves, 16000, return_tensors=None, **settings)
+        shortest = settings.get("max_length", 0)
+        assert [len(mask) for mask in found["attention_mask"]] == [max(length, shortest) for length in lengths]
+        assert [len(features) for features in found["input_features"]] == [max(n, shortest) for n in lengths]
+        assert [mask.sum() for mask in found["attention_mask"]] == lengths
+        with pytest.raises(ValueError, match=f"waveforms of .* to {max(lengths)} frames fit into no tensor"):
+            extractor(waves, 16000, **settings)
+
+
+def test_truncated_features_are_those_of_a_waveform_that_ends_there(recorded):
+    extractor, wave = WespeakerFeatureExtractor(), recorded["wave.a"]
+    truncated = extractor(wave, 16000, truncation=True, max_length=30)["input_features"]
+    assert torch.equal(truncated, extractor(wave[: 29 * 160 + 400], 16000)["input_features"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"truncation": True}, "truncation=True with max_length=None"),
+        ({"padding": "max_length"}, "make sure that max_length is defined"),
+        ({"padding": "longes"}, "longes is not a valid PaddingStrategy"),
+        ({"return_tensors": "tf"}, "return_tensors='tf': expected 'pt', 'np' or None"),
+    ],
+)
+def test_settings_of_padding_that_mean_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        WespeakerFeatureExtractor()(np.zeros(8000, np.float32), 16000, **settings)
+
+
+def test_a_missing_sampling_rate_is_warned_of_once(monkeypatch):
+    warned = []
+    monkeypatch.setattr(feature_extraction_wespeaker.logger, "warning", lambda message: warned.append(message))
+    feature_extraction_wespeaker.logging.logging.Logger.warning_once.cache_clear()
+    extractor = WespeakerFeatureExtractor()
+    extractor(np.zeros(8000, np.float32), sampling_rate=16000)
+    assert not warned
+    for _ in range(2):
+        extractor(np.zeros(8000, np.float32))
+    assert len(warned) == 1 and "nobody checks that the waveforms have 16000 Hz" in warned[0]
 
 
 def test_dither_adds_noise_and_its_absence_none():
@@ -103,6 +176,7 @@ def test_parameters_survive_saving(tmp_path):
         ({"dither": 1e9}, "the noise would be louder than the recording"),
         ({"dither": -1.0}, "dither=-1.0: expected at least 0"),
         ({"dither": float("inf")}, "dither=inf"),
+        ({"padding_side": "left"}, "padding_side='left': the embedder takes padding at the end only"),
         ({"frame_shift": 1000}, "samples between the frames would be left out"),
         ({"sampling_rate": 1}, "sampling_rate=1: expected at least 1000"),
     ],

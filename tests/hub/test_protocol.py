@@ -304,7 +304,7 @@ def test_private_models_are_for_the_token_alone(hub, models):
     said = json.loads(hub.run(LOADERS + script).stdout)
     for repo, (none, other, right) in said.items():
         for error in (none, other):
-            assert error.startswith(("UserError: ", "OSError: ")) and repo in error
+            assert error.startswith(("ModelFilesError: ", "OSError: ")) and repo in error
         assert right
     sent = [request for request in hub.server.requests if request.host in hub.server.cdn]
     assert len(sent) == len(MODELS)  # once each, to the user
@@ -382,10 +382,10 @@ def test_damaged_downloads(hub, models):
     assert len(resumed) == 1 and 0 < int(re.fullmatch(r"bytes=(\d+)-", resumed[0])[1]) <= 1_500_000
     for repo in ("me/cut", "me/short"):
         error, bad = said[repo]
-        assert error.startswith(f"UserError: cannot load autoencoder from {repo}") and "\n" not in error
+        assert error.startswith(f"ModelFilesError: cannot load autoencoder from {repo}") and "\n" not in error
         assert bad is None, "part of a file was kept as if it were whole"
     error, bad = said["me/header"]
-    assert error.startswith("UserError") and "deserializing header" in error and bad == [WEIGHTS]
+    assert error.startswith("ModelFilesError: ") and "deserializing header" in error and bad == [WEIGHTS]
     for repo in ("me/name", "me/weight"):
         error, bad = said[repo]
         assert error.startswith(f"UserError: {WEIGHTS} in the cache is damaged") and bad == [WEIGHTS]
@@ -423,7 +423,7 @@ def test_revisions_are_pinned(hub, models):
             print(said)
     """
     said = hub.run(LOADERS + script, models / "autoencoder-tiny", models / "scorer-beta-tiny").stdout
-    assert said.count("UserError: ") == 2
+    assert said.count("ModelFilesError: ") == 2
     for repo in ("me/bae", "me/scorer"):
         assert len(hub.server.repository(repo).history()) == 3
 

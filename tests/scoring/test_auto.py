@@ -1,12 +1,16 @@
 """Scorers by name, by class path, and from files."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from balr_hf import load_scorer
+from balr_hf.class_paths import check_keywords
 from balr_hf.defaults import SCORER, resource
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.scoring.auto import build_scorer, scorer_class
+from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig, ScorerConfig
 from balr_hf.scoring.counts import recording_counts
 
 MODULE = """
@@ -82,6 +86,32 @@ def test_a_scorer_of_the_user_is_made_fitted_saved_and_loaded(module, tmp_path, 
     first, *_, last = run_python(script, tmp_path / "mine", path).stdout.splitlines()
     assert last == "Agreement"
     assert f"model of type {module}, not scorer" in first or "cannot load scorer" in first
+
+
+def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(tmp_path):
+    class Plain(ScorerConfig):
+        model_type = "plain-of-the-user"
+
+    class Annotated(MaxLLRScorerConfig):
+        model_type = "annotated-of-the-user"
+        strength: float = 2.0
+        names: list = dataclasses.field(default_factory=list)
+
+    assert Plain().num_attributes == 512 and Plain(num_attributes=6).num_attributes == 6
+    config = Annotated(names=["a"], num_attributes=6, f=0.3)
+    assert (config.strength, config.names, config.num_attributes, config.f, config.q) == (2.0, ["a"], 6, 0.3, 0.1)
+    config.save_pretrained(tmp_path)
+    assert Annotated.from_pretrained(tmp_path).to_dict() == config.to_dict()
+    assert Annotated().names == [] and Annotated().names is not Annotated().names
+    with pytest.raises(ConfigError, match=r"f=2, p=.*: expected probabilities"):
+        Annotated(f=2)
+    check_keywords(Annotated, ScorerConfig, {"strength": 1.0, "p": 0.8}, "the scorer")
+    with pytest.raises(ConfigError, match="no setting strenght: expected strength, names, f, p, q, n_iterations"):
+        check_keywords(Annotated, ScorerConfig, {"strenght": 1.0}, "the scorer")
+    with pytest.raises(ConfigError, match=r"Lacking\.needed needs a default"):
+
+        class Lacking(ScorerConfig):
+            needed: int
 
 
 @pytest.mark.parametrize(
