@@ -403,8 +403,8 @@ def test_revisions_are_pinned(hub, models):
         folders = dict(zip(("me/bae", "me/scorer"), sys.argv[1:]))
         for repo, folder in folders.items():
             old, new = LOADERS[repo](folder), LOADERS[repo](folder)
-            for value in new.state_dict().values():
-                if value.is_floating_point():
+            for name, value in new.state_dict().items():  # of a scorer, the calibration alone may change
+                if value.is_floating_point() and (repo == "me/bae" or name.startswith("calibration_")):
                     value *= 0.9
             for model in (old, new):
                 with tempfile.TemporaryDirectory() as saved:
