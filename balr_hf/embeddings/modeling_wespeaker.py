@@ -348,10 +348,30 @@ class WespeakerModel(HubModel):
             model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
         return loaded
 
-    def save_pretrained(self, save_directory: str | os.PathLike[Any], *args: Any, **kwargs: Any) -> None:
-        """Write the model, and beside it `preprocessor_config.json` of its feature extractor."""
-        super().save_pretrained(save_directory, *args, **kwargs)
-        self.feature_extractor.save_pretrained(save_directory)
+    def save_pretrained(  # type: ignore[override]  # as in HubModel
+        self,
+        save_directory: str | os.PathLike[Any],
+        is_main_process: bool = True,
+        state_dict: dict[str, Any] | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model, and beside it `preprocessor_config.json` of its feature extractor.
+
+        Args:
+            save_directory (str or path): the folder, which is made if it does not exist.
+            is_main_process (bool): whether this is the process that writes the feature extractor and uploads.
+            state_dict (dict, *optional*): weights to save instead of the model's own.
+            push_to_hub (bool): also upload both, to the repository `repo_id`.
+            **kwargs: as for `PreTrainedModel.save_pretrained`.
+        """
+        hub = {name: kwargs[name] for name in ("repo_id", "private", "token") if name in kwargs}
+        super().save_pretrained(save_directory, is_main_process, state_dict, push_to_hub, **kwargs)
+        if not is_main_process:
+            return
+        # PreTrainedModel has uploaded the files of the model only, HubModel all that there is.
+        apart = {"push_to_hub": True, **hub} if push_to_hub and HubModel is PreTrainedModel else {}
+        self.feature_extractor.save_pretrained(str(save_directory), **apart)
 
 
 WespeakerModel.register_for_auto_class("AutoModel")

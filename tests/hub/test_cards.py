@@ -48,7 +48,8 @@ def rendered(card: str) -> str:
 def evil(models):
     """Cards of each kind, with hostile text wherever a user has a say."""
     found = Evaluation.from_dict({**RESULTS, "scorer": EVIL, "corpus": {"name": EVIL, "hub_id": EVIL}})
-    facts = {"repo_id": f"me/{EVIL}", "base_models": [EVIL, EVIL], "datasets": [EVIL], "license": EVIL}
+    facts = {"repo_id": f"me/{EVIL}", "base_models": [EVIL], "datasets": [EVIL], "license": EVIL}
+    facts |= {"embedder": EVIL, "autoencoder": EVIL, "language": EVIL}
     facts |= {"results": [found], "tags": [EVIL], "figures": {EVIL: EVIL}}
     speech = {**AutoConfig.from_pretrained(models / "scorer-beta-tiny").calibration, "speech": EVIL, "method": EVIL}
     corpus = datasets.Dataset.from_dict({"id": ["a"], "speaker": ["b"], EVIL: [1]})
@@ -58,7 +59,7 @@ def evil(models):
         "scorer": card_of(
             models / "scorer-beta-tiny", config={"calibration": speech, "architectures": [EVIL]}, **facts
         ),
-        "corpus": str(dataset_card(corpus, f"me/{EVIL}", DatasetCard("---\ntags: [a]\n---\n"), EVIL)),
+        "corpus": str(dataset_card(corpus, f"me/{EVIL}", DatasetCard("---\ntags: [a]\n---\n"), license=EVIL)),
     }
 
 
@@ -88,7 +89,7 @@ def test_hostile_text_breaks_no_table(evil, kind):
 @pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "corpus"])
 def test_python_with_hostile_names_is_python(evil, kind):
     blocks = re.findall(r"^```python\n(.*?)^```$", evil[kind], re.DOTALL | re.MULTILINE)
-    assert len(blocks) == {"embedder": 2, "autoencoder": 3, "scorer": 2, "corpus": 1}[kind]
+    assert len(blocks) == {"embedder": 1, "autoencoder": 3, "scorer": 2, "corpus": 1}[kind]
     names = [node.value for block in blocks for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Constant)]
     assert f"me/{EVIL}" in names
 
@@ -96,7 +97,7 @@ def test_python_with_hostile_names_is_python(evil, kind):
 @pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer"])
 def test_metadata_with_hostile_names_is_read_back(evil, kind):
     data = ModelCard(evil[kind], ignore_metadata_errors=False).data
-    assert (data.license, data.base_model, data.datasets) == (EVIL, [EVIL, EVIL], [EVIL])
+    assert (data.license, data.base_model, data.datasets, data.language) == (EVIL, [EVIL], [EVIL], [EVIL])
     assert data.eval_results[0].metric_value == 0.0312
 
 
@@ -125,8 +126,52 @@ def test_results_are_told(models):
 
 
 @pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny"])
-@pytest.mark.parametrize("bases", [[], ["me/embedder", "me/attributes"]])
-def test_paragraphs_are_one_blank_line_apart(models, name, bases):
-    card = card_of(models / name, base_models=bases)
+@pytest.mark.parametrize("made_for", [{}, {"embedder": "me/embedder", "autoencoder": "me/attributes"}])
+@pytest.mark.parametrize("config", [{}, {"architecture": "ECAPA"}])
+def test_paragraphs_are_one_blank_line_apart(models, name, made_for, config):
+    card = card_of(models / name, config=config, **made_for)
     assert "\n\n\n" not in body(card) and card.endswith("cited above.\n")
     assert not re.search(r"[ \t]\n|\{%", card)
+
+
+def test_metadata_say_what_the_hub_makes_of_them(models):
+    """The Hub shows code for library and task, and lists a model with a `base_model` as its finetune."""
+    found = Evaluation.from_dict({**RESULTS, "scorer": "BetaScorer", "corpus": {"name": "test.csv"}})
+    made_for = {"embedder": "me/embedder", "autoencoder": "me/attributes", "language": "en"}
+    cards = {
+        "embedder": card_of(models / "wespeaker-tiny", base_models=["me/older"]),
+        "backbone": card_of(models / "wespeaker-tiny", config={"architecture": "ECAPA"}),
+        "autoencoder": card_of(models / "autoencoder-tiny", embedder="me/embedder"),
+        "scorer": card_of(models / "scorer-beta-tiny", results=[found], **made_for),
+    }
+    data = {name: ModelCard(card).data for name, card in cards.items()}
+    libraries = {name: one.library_name for name, one in data.items()}
+    assert libraries == {
+        **{"embedder": "transformers", "autoencoder": "transformers"},
+        **{"backbone": "balr_hf", "scorer": "balr_hf"},  # which transformers alone cannot load
+    }
+    assert "trust_remote_code" not in cards["backbone"] and "trust_remote_code" in cards["embedder"]
+    assert [one.pipeline_tag for one in data.values()] == [None] * 4
+    assert [one.base_model for one in data.values()] == [["me/older"], None, None, None]
+    assert "embeddings of [me/embedder](https://huggingface.co/me/embedder) only" in cards["autoencoder"]
+    assert "attributes of [me/attributes](https://huggingface.co/me/attributes) only, of the" in cards["scorer"]
+    assert (data["scorer"].metrics, data["scorer"].language) == (["eer", "cllr"], ["en"])
+
+
+def test_card_of_a_corpus_says_what_the_hub_searches_for():
+    corpus = datasets.Dataset.from_dict({"id": ["a"], "audio": ["a.wav"], "speaker": ["b"]})
+    corpus = corpus.cast_column("audio", datasets.Audio())
+    splits = "dataset_info:\n  splits:\n  - {name: train, num_examples: 1200}\n  - {name: test, num_examples: 9}\n"
+    earlier = DatasetCard(f"---\nlicense: mit\n{splits}---\n")
+    card = dataset_card(corpus, "me/corpus", earlier, split="test", language=["en", "de"], pretty_name="A corpus")
+    data = card.data.to_dict()
+    assert data["task_categories"] == ["audio-classification"] and data["task_ids"] == ["speaker-identification"]
+    assert data["size_categories"] == ["1K<n<10K"] and data["language"] == ["en", "de"]
+    assert data["pretty_name"] == "A corpus" and data["license"] == "mit"
+    assert (
+        "# A corpus\n\nA corpus of speech for `balr_hf`: 1 recordings, 1 speakers in the split `test`; 1,200"
+        in str(card)
+    )
+    assert 'load_corpus("me/corpus", split="test")' in str(card) and "not stated a licence" not in str(card)
+    without = dataset_card(corpus.remove_columns("audio"), "me/corpus", DatasetCard("---\n{}\n---\n")).data.to_dict()
+    assert "task_categories" not in without and without["pretty_name"] == "corpus"

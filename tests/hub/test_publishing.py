@@ -1,9 +1,11 @@
 """What users push, with its card: models, training runs, calibrated scorers, corpora; and what comes back."""
 
+import io
 import json
 import re
 import textwrap
 
+import pyarrow.parquet as parquet
 import pytest
 
 slow = pytest.mark.slow
@@ -54,11 +56,11 @@ def test_run_and_scorer_are_pushed_with_cards_whose_code_runs(hub, trained, few,
             status = main(line.split())
             assert status == 0, line
     """
-    bases = "--base-models me/embedder,me/attributes"
+    bases = "--embedder me/embedder --autoencoder me/attributes"
     hub.run(
         push,
         f"push {models / 'wespeaker-tiny'} me/embedder",
-        f"push {trained}/runs/train me/attributes --base-models me/embedder --datasets me/corpus --license cc-by-4.0",
+        f"push {trained}/runs/train me/attributes --embedder me/embedder --datasets me/corpus --license cc-by-4.0",
         f"push {trained}/runs/scorer/train me/scorer {bases} --results {trained}/runs/score --private",
     )
     cards = {name: hub.server.repository(f"me/{name}").read("README.md").decode() for name in ("attributes", "scorer")}
@@ -68,7 +70,8 @@ def test_run_and_scorer_are_pushed_with_cards_whose_code_runs(hub, trained, few,
     assert len(hub.server.repository("me/attributes").history()) == 2  # made, and one commit
 
     attributes, scorer = cards["attributes"], cards["scorer"]
-    assert "license: cc-by-4.0" in attributes and "- me/corpus" in attributes and "- me/embedder" in attributes
+    assert "license: cc-by-4.0" in attributes and "- me/corpus" in attributes
+    assert "embeddings of [me/embedder](" in attributes and "base_model" not in attributes
     assert "12 recordings of 4 speakers" in attributes and "Adam, learning rate 0.001" in attributes
     metrics = json.loads((trained / "runs" / "score" / "metrics.json").read_text())
     assert f"value: {round(metrics['cllr'], 6)}" in scorer and "name: few.csv" in scorer
@@ -127,6 +130,9 @@ def test_pushed_models_work_without_the_package(hub, root, models, tmp_path):
             embedding = AutoModel.from_pretrained("me/embedder", **trust).eval()(**features).embeddings
             bits = AutoModel.from_pretrained("me/bae", **trust).eval()(embedding).binary
         print(embedding[0, :8].tolist(), bits.sum().item())
+        # what the Hub shows beside the card
+        for repo in ("me/embedder", "me/bae"):
+            AutoModel.from_pretrained(repo, trust_remote_code=True, dtype="auto")
     """
     numbers = textwrap.dedent(numbers)
     there = hub.run(WITHOUT_PACKAGE + numbers).stdout.splitlines()[-1]
@@ -141,6 +147,72 @@ def _card(folder, repo):
     from balr_hf.hub.cards import CardFacts, model_card
 
     return str(model_card(AutoConfig.from_pretrained(folder), CardFacts(repo)))
+
+
+@slow
+def test_saving_with_push_to_hub_uploads_what_push_to_hub_does(hub, models):
+    script = """
+        import sys
+        from balr_hf import BinaryAttributeAutoEncoder, WespeakerFeatureExtractor, WespeakerModel, load_scorer
+
+        folder = sys.argv[1]
+        embedder = WespeakerModel.from_pretrained(folder + "/wespeaker-tiny")
+        embedder.feature_extractor = WespeakerFeatureExtractor(waveform_scale=1.0)
+        scorer = load_scorer(folder + "/scorer-beta-tiny")
+        autoencoder = BinaryAttributeAutoEncoder.from_pretrained(folder + "/autoencoder-tiny")
+        for model in (embedder, autoencoder, scorer):
+            model.push_to_hub("me/" + model.role, license="mit")
+            push = {"push_to_hub": True, "license": "mit", "private": True, "max_shard_size": "1GB"}
+            model.save_pretrained("saved/" + model.role, repo_id="me/saved-" + model.role, **push)
+        autoencoder.save_pretrained("default-name", push_to_hub=True)
+        autoencoder.save_pretrained("second", is_main_process=False, push_to_hub=True)
+        zeros = {name: value * 0 + 0.5 for name, value in autoencoder.state_dict().items()}
+        autoencoder.save_pretrained("other", state_dict=zeros, push_to_hub=True, repo_id="me/zeros")
+        assert WespeakerModel.from_pretrained("me/saved-embedder").feature_extractor.waveform_scale == 1.0
+    """
+    hub.run(script, models)
+    repositories = {id: repo for (_, id), repo in hub.server.repositories.items()}
+    roles = ("embedder", "autoencoder", "scorer")
+    assert repositories.keys() == {
+        *(f"me/{p}{r}" for p in ("", "saved-") for r in roles),
+        "me/default-name",
+        "me/zeros",
+    }
+    for role in roles:
+        pushed, saved = repositories[f"me/{role}"], repositories[f"me/saved-{role}"]
+        files = {path: pushed.read(path) for path in pushed.at("main").files}
+        assert saved.private and len(saved.history()) == 2
+        assert saved.at("main").files.keys() == files.keys() >= {"README.md", "config.json", "model.safetensors"}
+        for path, content in files.items():
+            expected = content.replace(f"me/{role}".encode(), f"me/saved-{role}".encode())
+            assert saved.read(path) == expected.replace(f"# {role}".encode(), f"# saved-{role}".encode()), path
+    embedder = repositories["me/saved-embedder"]
+    assert json.loads(embedder.read("preprocessor_config.json"))["waveform_scale"] == 1.0
+    assert (hub.folder / "saved" / "embedder" / "preprocessor_config.json").read_bytes() == embedder.read(
+        "preprocessor_config.json"
+    )
+    autoencoders = [repositories[name].read("model.safetensors") for name in ("me/autoencoder", "me/zeros")]
+    assert autoencoders[1] == (hub.folder / "other" / "model.safetensors").read_bytes() != autoencoders[0]
+
+
+@slow
+def test_saving_with_push_to_hub_without_the_package_uploads_the_feature_extractor_too(hub, models, tmp_path):
+    from balr_hf.hub.publishing import prepare_model
+
+    folder = tmp_path / "embedder"
+    folder.mkdir()
+    prepare_model(models / "wespeaker-tiny", folder, "me/embedder")
+    script = """
+        from transformers import AutoModel
+
+        model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)
+        model.feature_extractor.waveform_scale = 2.0
+        model.save_pretrained("again", push_to_hub=True, repo_id="me/again")
+    """
+    hub.run(WITHOUT_PACKAGE + textwrap.dedent(script), folder)
+    stored = hub.server.repository("me/again")
+    assert json.loads(stored.read("preprocessor_config.json"))["waveform_scale"] == 2.0
+    assert "model.safetensors" in stored.at("main").files
 
 
 @slow
@@ -192,6 +264,14 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
         from balr_hf import load_audio
         assert (load_audio(back[0]["audio"]) == load_audio(corpus[0]["audio"])).all()
         assert load_corpus("me/corpus@main:test").num_rows == len(corpus)
+        from balr_hf import publish_corpus
+        from huggingface_hub import HfApi
+        HfApi().create_repo("me/own", repo_type="dataset")
+        mine = {"path_in_repo": "README.md", "repo_id": "me/own", "repo_type": "dataset"}
+        HfApi().upload_file(path_or_fileobj=b"---\\npretty_name: My corpus\\n---\\n# My words\\n", **mine)
+        paths = corpus.select_columns(["id", "audio"]).to_list()
+        paths = [{"id": row["id"], "audio": row["audio"]["path"]} for row in paths]
+        publish_corpus(type(corpus).from_list(paths), "me/own", license="cc0-1.0", language="en")
         for bad in ("me/corpus@none", "me/corpus:train", "me/nothing"):
             assert main(["binarize", bad, "--save-dir", "x"]) == 1
     """
@@ -199,6 +279,16 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
     card = hub.server.repository("me/corpus", "datasets").read("README.md").decode()
     assert "dataset_info" in card and "license: mit" in card and "12 recordings, 4 speakers" in card
     assert "| `ba` | binary attributes | bool (512) |" in card
+    own = hub.server.repository("me/own", "datasets").read("README.md").decode()
+    assert "license: cc0-1.0" in own and "pretty_name: My corpus" in own and own.endswith("---\n# My words\n")
+    assert "language:\n- en\n" in own and "- audio-classification" in own
+    for repo, split in (("me/corpus", "test"), ("me/own", "train")):
+        stored = hub.server.repository(repo, "datasets")
+        table = parquet.read_table(io.BytesIO(stored.read(f"data/{split}-00000-of-00001.parquet")))
+        assert json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["audio"] == {"_type": "Audio"}
+        assert "- name: audio\n    dtype: audio\n" in stored.read("README.md").decode()
+        audio = table["audio"].to_pylist()
+        assert all(len(one["bytes"]) > 1000 and "/" not in one["path"] for one in audio)
     errors = [line for line in done.stderr.splitlines() if "error:" in line]
     assert len(errors) == 3 and all(line.startswith("balr binarize: error: ") for line in errors), errors
 
