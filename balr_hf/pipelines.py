@@ -165,7 +165,8 @@ class BinaryAttributesPipeline(Pipeline):
             `huggingface_hub.CommitInfo`
         """
         self._warn_of_other_parts("Uploaded")
-        return self.model.push_to_hub(repo_id, **kwargs)
+        model: Any = self.model  # whose push_to_hub mypy takes for a function of transformers' wrapper
+        return model.push_to_hub(repo_id, **kwargs)
 
     def _warn_of_other_parts(self, done: str) -> None:
         others = " and ".join(f"`{name}`" for name in ("autoencoder", "scorer") if hasattr(self, name))

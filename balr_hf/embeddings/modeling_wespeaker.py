@@ -365,13 +365,14 @@ class WespeakerModel(HubModel):
             push_to_hub (bool): also upload both, to the repository `repo_id`.
             **kwargs: as for `PreTrainedModel.save_pretrained`.
         """
-        hub = {name: kwargs[name] for name in ("repo_id", "private", "token") if name in kwargs}
+        apart = {name: kwargs[name] for name in ("repo_id", "private", "token") if name in kwargs}
         super().save_pretrained(save_directory, is_main_process, state_dict, push_to_hub, **kwargs)
         if not is_main_process:
             return
-        # PreTrainedModel has uploaded the files of the model only, HubModel all that there is.
-        apart = {"push_to_hub": True, **hub} if push_to_hub and HubModel is PreTrainedModel else {}
-        self.feature_extractor.save_pretrained(str(save_directory), **apart)
+        if push_to_hub and HubModel is PreTrainedModel:  # which has uploaded the files of the model only
+            self.feature_extractor.save_pretrained(str(save_directory), push_to_hub=True, **apart)
+        else:
+            self.feature_extractor.save_pretrained(save_directory)
 
 
 WespeakerModel.register_for_auto_class("AutoModel")

@@ -293,8 +293,9 @@ def publish_corpus(
         earlier = DatasetCard.load(
             hf_hub_download(repo_id, "README.md", repo_type="dataset", revision=revision, token=token)
         )
-        stated = {"license": license, "language": language, "pretty_name": pretty_name}
-        card = dataset_card(dataset, repo_id, earlier, split=split, **stated)
+        card = dataset_card(
+            dataset, repo_id, earlier, split=split, license=license, language=language, pretty_name=pretty_name
+        )
         if earlier.text.strip() and MARK not in earlier.text:  # it belongs to its author
             before, ours, card = str(earlier), card, earlier
             _add_missing(card, ours)
