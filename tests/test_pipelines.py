@@ -171,3 +171,36 @@ def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(vo
     compare = pipeline("speaker-comparison", scorer=tmp_path, device="cpu")
     explanation = compare(voices[0], voices[1], return_explanation=True)["explanation"]
     assert explanation.demonstration and explanation.to_text().startswith("DEMONSTRATION")
+
+
+@pytest.fixture(scope="module")
+def system(compare, tmp_path_factory):
+    """A folder that a pipeline wrote: the package's models as one system."""
+    folder = tmp_path_factory.mktemp("system")
+    compare.save_pretrained(folder)
+    return folder
+
+
+def test_a_saved_pipeline_is_a_whole_system_for_both_tasks(system, compare, binarize, voices):
+    again = pipeline("speaker-comparison", str(system), device="cpu")
+    assert again(voices[0], voices[1]) == compare(voices[0], voices[1])
+    assert type(again.scorer) is type(compare.scorer) and again.scorer is again.model.scorer
+    bits = pipeline("binary-attributes", str(system), device="cpu")(voices[0])["ba"]
+    assert np.array_equal(bits, binarize(voices[0])["ba"])
+
+
+def test_parts_that_are_named_replace_those_of_a_system(system, voices, tmp_path):
+    scorer = load_scorer(resource(SCORER)).remove_calibration()
+    compare = pipeline("speaker-comparison", str(system), scorer=scorer, device="cpu")
+    assert compare(voices[0], voices[1])["calibrated_llr"] is None
+    compare.save_pretrained(tmp_path)
+    assert not load_scorer(tmp_path).is_calibrated and load_scorer(system).is_calibrated
+    with pytest.raises(UserError, match="scorer= is missing"):  # that of the system is of another autoencoder
+        pipeline("speaker-comparison", str(system), autoencoder=system, device="cpu")
+
+
+def test_a_pipeline_without_a_scorer_says_that_it_saves_the_embedder_only(tiny_embedder, tmp_path, caplog):
+    binarize = pipeline("binary-attributes", model=tiny_embedder, autoencoder=resource(AUTOENCODER), device="cpu")
+    binarize.save_pretrained(tmp_path)
+    assert "Saved is the embedder only" in caplog.text
+    assert type(WespeakerModel.from_pretrained(tmp_path)) is WespeakerModel
