@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,40 +88,71 @@ def check_weights(
 def load_whole(
     load: Callable[..., Any], source: str | Path, model_types: list[str], what: str, **kwargs: Any
 ) -> PreTrainedModel:
-    """Call `from_pretrained`, and accept only a whole model of the right kind.
+    """Call `from_pretrained`, and accept only a whole model of the right kind, or that part of a whole system.
 
     Args:
         load: `from_pretrained` of transformers.
         source: a local folder or a Hub repository.
         model_types: the kinds that are accepted, as `config.json` names them.
-        what (str): what the model is called in messages: `embedder`.
+        what (str): what the model is called in messages, and in a system that has it as a part: `embedder`.
         **kwargs: for `load`.
 
     Raises:
         UserError: there is no model, a model of another kind, or weights are missing, have another shape, or are not
             finite or out of their range.
     """
-    if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
-        raise UserError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
+    stored_kind(source, model_types, what, **kwargs)
     try:
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-        kind = PreTrainedConfig.get_config_dict(source, **hub)[0].get("model_type")
-        if kind not in model_types:
-            raise UserError(f"{source} holds a model of type {kind}, not {what} ({', '.join(model_types)})")
         model, report = load(source, output_loading_info=True, **kwargs)
         if not Path(source).exists():
             place = {k: v for k, v in hub.items() if k in ("cache_dir", "revision", "subfolder")}
             config = cached_file(str(source), "config.json", **place, local_files_only=True)
             check_download(Path(str(config)))
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(
-            f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"
-        ) from error
+        raise _cannot_load(what, source, error) from error
     wrong = [*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))]
     if wrong:
         raise UserError(f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}")
     check_weights(model.state_dict(), source, getattr(model, "parameter_ranges", None))
     return model
+
+
+def stored_kind(source: str | Path, model_types: Collection[str], what: str, **kwargs: Any) -> str:
+    """Read from `config.json` which kind of model a folder or repository holds, by itself or as a part of a system.
+
+    Args:
+        source: a local folder or a Hub repository.
+        model_types: the kinds that are accepted.
+        what (str): what the model is called in messages, and in a system that has it as a part: `embedder`.
+        **kwargs: of `from_pretrained`; those that say where on the Hub something is count.
+
+    Returns:
+        the model's `model_type`.
+
+    Raises:
+        UserError: there is no model, or one of another kind.
+    """
+    if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
+        raise UserError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
+    try:
+        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
+        config = PreTrainedConfig.get_config_dict(source, **hub)[0]
+    except (OSError, RuntimeError) as error:
+        raise _cannot_load(what, source, error) from error
+    part = config.get(what)
+    for kind in (config.get("model_type"), part.get("model_type") if isinstance(part, dict) else None):
+        if kind in model_types:
+            return str(kind)
+    raise UserError(
+        f"{source} holds a model of type {config.get('model_type')}, not {what} ({', '.join(model_types)})"
+    )
+
+
+def _cannot_load(what: str, source: str | Path, error: Exception) -> UserError:
+    return UserError(
+        f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"
+    )
 
 
 def check_download(file: Path) -> None:

@@ -37,6 +37,7 @@ from balr_hf.quality.copies import describe_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.system.modeling_system import SpeakerComparisonModel
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +53,11 @@ class BinaryAttributesPipeline(Pipeline):
     """`pipeline("binary-attributes")`: one recording -> its binary attributes.
 
     Args:
-        model ([`WespeakerModel`], or the name of one that `AutoModel` loads): the embedder.
+        model ([`SpeakerComparisonModel`] or [`WespeakerModel`], or the name of one that `AutoModel` loads): a whole
+            system, or the embedder.
         autoencoder (folder, Hub repository or [`BinaryAttributeAutoEncoder`], *optional*): the autoencoder that was
-            trained on this embedder's embeddings. It may be left out only if the embedder is the package's own.
+            trained on this embedder's embeddings. It is taken instead of that of a system, and may be left out only if
+            the model is a system, or the package's own embedder.
         min_speech (float): seconds of speech that a recording needs, or it cannot be used; 0 takes any recording that
             is not silent.
         **kwargs: `device`, `batch_size`, `num_workers`, ..., as for every pipeline, and the keywords of a call.
@@ -110,7 +113,7 @@ class BinaryAttributesPipeline(Pipeline):
 
     def __init__(
         self,
-        model: "WespeakerModel",
+        model: "SpeakerComparisonModel | WespeakerModel",
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
         min_speech: float = MIN_SPEECH,
         **kwargs: Any,
@@ -119,7 +122,10 @@ class BinaryAttributesPipeline(Pipeline):
             raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
         self.min_speech = min_speech
         kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
-        super().__init__(model, **kwargs)
+        whole: PreTrainedModel = model
+        if isinstance(model, SpeakerComparisonModel):
+            whole, model, autoencoder = _system_or_embedder(model, autoencoder)
+        super().__init__(whole, **kwargs)
         if autoencoder is None:
             autoencoder = self._shipped(model, EMBEDDER, AUTOENCODER, "autoencoder")
         if not isinstance(autoencoder, torch.nn.Module):
@@ -145,32 +151,35 @@ class BinaryAttributesPipeline(Pipeline):
         return resource(needed)
 
     def save_pretrained(self, save_directory: str | os.PathLike[Any], **kwargs: Any) -> None:
-        """Write the embedder to a folder, as its own `save_pretrained` does. Save the other models by theirs.
+        """Write the whole system to a folder, from which a pipeline of any task is made again.
+
+        A pipeline of `binary-attributes` that was made of an embedder and an autoencoder is no whole system: only
+        the embedder is written then, and a warning says so.
 
         Args:
             save_directory (str or path): the folder, which is made if it does not exist.
-            **kwargs: as for [`WespeakerModel.save_pretrained`].
+            **kwargs: as for [`HubModel.save_pretrained`].
         """
-        self._warn_of_other_parts("Saved")
+        self._warn_of_embedder("Saved")
         self.model.save_pretrained(save_directory, **kwargs)
 
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> CommitInfo:  # type: ignore[override]
-        """Upload the embedder with its card, as its own `push_to_hub` does. Upload the other models by theirs.
+        """Upload the whole system with its card, or what `save_pretrained` would write of it.
 
         Args:
             repo_id (str): the repository, `name/repository`, which is made if it does not exist.
-            **kwargs: as for [`WespeakerModel.push_to_hub`].
+            **kwargs: as for [`HubModel.push_to_hub`].
 
         Returns:
             `huggingface_hub.CommitInfo`
         """
-        self._warn_of_other_parts("Uploaded")
+        self._warn_of_embedder("Uploaded")
         model: Any = self.model  # whose push_to_hub mypy takes for a function of transformers' wrapper
         return model.push_to_hub(repo_id, **kwargs)
 
-    def _warn_of_other_parts(self, done: str) -> None:
-        others = " and ".join(f"`{name}`" for name in ("autoencoder", "scorer") if hasattr(self, name))
-        logger.warning("%s is the embedder only: %s of this pipeline must be saved by itself.", done, others)
+    def _warn_of_embedder(self, done: str) -> None:
+        if not isinstance(self.model, SpeakerComparisonModel):
+            logger.warning("%s is the embedder only: the autoencoder of this pipeline must be saved by itself.", done)
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # no unnamed options
         if isinstance(inputs, list) and not inputs:  # of which the base class reads the first
@@ -277,6 +286,18 @@ class BinaryAttributesPipeline(Pipeline):
         return (result for result in results if result is not None)
 
 
+def _system_or_embedder(
+    system: SpeakerComparisonModel, autoencoder: str | Path | BinaryAttributeAutoEncoder | None
+) -> "tuple[PreTrainedModel, WespeakerModel, str | Path | BinaryAttributeAutoEncoder]":
+    """The model of a pipeline, its embedder and its autoencoder, if it is made of a system.
+
+    If another autoencoder is named, of the system only its embedder is used.
+    """
+    if autoencoder is not None:
+        return system.embedder, system.embedder, autoencoder
+    return system, system.embedder, system.autoencoder
+
+
 def _flat(nested: Any) -> list:
     """What nested lists hold, in one list."""
     return [item for part in nested for item in _flat(part)] if isinstance(nested, list) else [nested]
@@ -292,7 +313,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     Args:
         model, autoencoder, min_speech, **kwargs: as for [`BinaryAttributesPipeline`].
         scorer (folder, Hub repository or [`Scorer`], *optional*): a scorer that was fitted to this autoencoder's
-            attributes. It may be left out only if the autoencoder is the package's own.
+            attributes. It is taken instead of that of a system, and may be left out only if the model is a system
+            whose autoencoder is used, or the autoencoder is the package's own.
         limits ([`Limits`], *optional*): how far outside the calibration's own range of recordings a verbal verdict is
             still given.
 
@@ -328,6 +350,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         UserError: a model is missing or does not go with the others, or an input is not two sides with recordings.
 
     Example:
+        >>> compare = pipeline("speaker-comparison", "me/system")
         >>> compare = pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")
         >>> compare("questioned.wav", ["known-1.wav", "known-2.wav"], top_k=10)
         >>> compare([("a.wav", "b.wav"), ("a.wav", "c.wav")], batch_size=8)
@@ -338,7 +361,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     def __init__(
         self,
-        model: "WespeakerModel",
+        model: "SpeakerComparisonModel | WespeakerModel",
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
         scorer: str | Path | Scorer | None = None,
         limits: Limits | None = None,
@@ -346,15 +369,18 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     ):
         super().__init__(model, autoencoder, **kwargs)
         self.limits = limits
+        if scorer is None and isinstance(self.model, SpeakerComparisonModel):
+            scorer = self.model.scorer
         if scorer is None:
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
         if not isinstance(scorer, torch.nn.Module):
             scorer = load_scorer(scorer)
-        if scorer.config.num_attributes != self.autoencoder.config.internal_dim:
-            raise UserError(
-                f"the autoencoder makes {self.autoencoder.config.internal_dim} attributes, the scorer knows "
-                f"{scorer.config.num_attributes}: use a scorer fitted to this autoencoder's attributes"
-            )
+        if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
+            embedder = getattr(self.model, "embedder", self.model)
+            modes = {module: module.training for part in (embedder, self.autoencoder) for module in part.modules()}
+            self.model = SpeakerComparisonModel.from_parts(embedder, self.autoencoder, scorer)
+            for module, mode in modes.items():  # which are now in evaluation mode
+                module.training = mode
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
 
@@ -421,7 +447,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             quality=(measured[:first], measured[first:]),
             copies=tuple(_flat(outputs["copies"])),
             limits=self.limits,
-            demonstration=any(map(is_shipped, (self.model, self.autoencoder, self.scorer))),
+            demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
         )
         found = explanation.to_dict()
         result = {

@@ -17,10 +17,14 @@ class HubModel(PreTrainedModel):
     """Base of our models.
 
     Attributes:
-        role (str): what a model of the class is called in messages, e.g. `autoencoder`.
+        role (str): what a model of the class is called in messages, and as a part of a whole system, e.g.
+            `autoencoder`.
     """
 
     role: str
+
+    # A part of a whole system is also loaded from the system's file, where the other parts have these prefixes.
+    _keys_to_ignore_on_load_unexpected = [r"^(embedder|autoencoder|scorer)\."]
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

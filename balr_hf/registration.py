@@ -23,8 +23,9 @@ def _register_configs(auto: ModuleType) -> None:
     from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
     from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
     from balr_hf.scoring.configuration_scorers import SCORER_CONFIGS
+    from balr_hf.system.configuration_system import SpeakerComparisonConfig
 
-    for config in (WespeakerConfig, BinaryAttributeAutoEncoderConfig, *SCORER_CONFIGS):
+    for config in (WespeakerConfig, BinaryAttributeAutoEncoderConfig, *SCORER_CONFIGS, SpeakerComparisonConfig):
         auto.AutoConfig.register(config.model_type, config, exist_ok=True)
 
 
@@ -32,8 +33,14 @@ def _register_models(auto: ModuleType) -> None:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.scoring.auto import SCORERS, scorer_class
+    from balr_hf.system.modeling_system import SpeakerComparisonModel
 
-    models: list[Any] = [WespeakerModel, BinaryAttributeAutoEncoder, *map(scorer_class, SCORERS)]
+    models: list[Any] = [
+        WespeakerModel,
+        BinaryAttributeAutoEncoder,
+        *map(scorer_class, SCORERS),
+        SpeakerComparisonModel,
+    ]
     for model in models:
         auto.AutoModel.register(model.config_class, model, exist_ok=True)
 
@@ -41,8 +48,10 @@ def _register_models(auto: ModuleType) -> None:
 def _register_feature_extractors(auto: ModuleType) -> None:
     from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+    from balr_hf.system.configuration_system import SpeakerComparisonConfig
 
-    auto.AutoFeatureExtractor.register(WespeakerConfig, WespeakerFeatureExtractor, exist_ok=True)
+    for config in (WespeakerConfig, SpeakerComparisonConfig):
+        auto.AutoFeatureExtractor.register(config, WespeakerFeatureExtractor, exist_ok=True)
 
 
 def _register_pipelines(pipelines: ModuleType) -> None:

@@ -180,8 +180,9 @@ def test_models_in_training_stay_in_training_and_compute_as_in_inference(binariz
     embedder = WespeakerModel.from_pretrained(resource(EMBEDDER)).train()
     autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).train()
     before = {name: value.clone() for name, value in [*embedder.named_buffers(), *autoencoder.named_buffers()]}
-    own = pipeline("binary-attributes", model=embedder, autoencoder=autoencoder, device="cpu")
-    assert own(voices[0]) == binarize(voices[0])
+    parts = {"model": embedder, "autoencoder": autoencoder, "device": "cpu"}
+    assert pipeline("binary-attributes", **parts)(voices[0]) == binarize(voices[0])
+    pipeline("speaker-comparison", **parts, scorer=resource(SCORER))(voices[0], voices[1])
     assert all(part.training for model in (embedder, autoencoder) for part in model.modules())
     after = dict([*embedder.named_buffers(), *autoencoder.named_buffers()])
     assert all(torch.equal(after[name], value) for name, value in before.items())
@@ -190,17 +191,6 @@ def test_models_in_training_stay_in_training_and_compute_as_in_inference(binariz
 def test_an_address_is_refused_offline(binarize):
     with pytest.raises(AudioError, match=r"https://x\.invalid/a\.wav: cannot be downloaded \(.*offline"):
         binarize("https://x.invalid/a.wav")
-
-
-def test_a_saved_pipeline_names_no_place_of_this_machine(binarize, tmp_path, caplog):
-    binarize.save_pretrained(tmp_path / "saved")
-    assert "`autoencoder` of this pipeline must be saved by itself" in caplog.text
-    (tmp_path / "saved").rename(tmp_path / "moved")
-    written = [path.read_bytes() for path in (tmp_path / "moved").iterdir()]
-    for place in (str(tmp_path), str(resource(EMBEDDER)), str(resource(EMBEDDER).parent)):
-        assert not any(place.encode() in content for content in written)
-    loaded = pipeline("binary-attributes", str(tmp_path / "moved"), autoencoder=resource(AUTOENCODER), device="cpu")
-    assert loaded.model.feature_extractor.to_dict() == binarize.model.feature_extractor.to_dict()
 
 
 def test_scorer_without_calibration_says_so(voices, tiny_embedder):
@@ -267,3 +257,42 @@ def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(vo
     compare = pipeline("speaker-comparison", scorer=tmp_path, device="cpu")
     explanation = compare(voices[0], voices[1], return_explanation=True)["explanation"]
     assert explanation.demonstration and explanation.to_text().startswith("DEMONSTRATION")
+
+
+@pytest.fixture(scope="module")
+def system(compare, tmp_path_factory):
+    """A folder that a pipeline wrote: the package's models as one system."""
+    folder = tmp_path_factory.mktemp("system")
+    compare.save_pretrained(folder / "saved")
+    return (folder / "saved").rename(folder / "moved")
+
+
+def test_a_saved_pipeline_is_a_whole_system_for_both_tasks(system, compare, binarize, voices):
+    again = pipeline("speaker-comparison", str(system), device="cpu")
+    assert again(voices[0], voices[1]) == compare(voices[0], voices[1])
+    assert type(again.scorer) is type(compare.scorer) and again.scorer is again.model.scorer
+    assert pipeline("binary-attributes", str(system), device="cpu")(voices[0]) == binarize(voices[0])
+
+
+def test_a_saved_pipeline_names_no_place_of_this_machine(system, binarize, tmp_path):
+    binarize.save_pretrained(tmp_path)
+    written = [path.read_bytes() for folder in (system, tmp_path) for path in folder.iterdir()]
+    for place in (tmp_path, system, resource(EMBEDDER).parent):
+        assert not any(str(place).encode() in content for content in written)
+
+
+def test_parts_that_are_named_replace_those_of_a_system(system, voices, tmp_path):
+    scorer = load_scorer(resource(SCORER)).remove_calibration()
+    compare = pipeline("speaker-comparison", str(system), scorer=scorer, device="cpu")
+    assert compare(voices[0], voices[1])["calibrated_llr"] is None
+    compare.save_pretrained(tmp_path)
+    assert not load_scorer(tmp_path).is_calibrated and load_scorer(system).is_calibrated
+    with pytest.raises(UserError, match="scorer= is missing"):  # that of the system is of another autoencoder
+        pipeline("speaker-comparison", str(system), autoencoder=system, device="cpu")
+
+
+def test_a_pipeline_without_a_scorer_says_that_it_saves_the_embedder_only(tiny_embedder, tmp_path, caplog):
+    binarize = pipeline("binary-attributes", model=tiny_embedder, autoencoder=resource(AUTOENCODER), device="cpu")
+    binarize.save_pretrained(tmp_path)
+    assert "Saved is the embedder only" in caplog.text
+    assert type(WespeakerModel.from_pretrained(tmp_path)) is WespeakerModel

@@ -177,7 +177,7 @@ class WespeakerModel(HubModel):
     """
 
     config_class = WespeakerConfig
-    base_model_prefix = "wespeaker"
+    base_model_prefix = "embedder"  # of its weights in a whole system, from which it can be loaded too
     main_input_name = "input_features"
     role = "embedder"
 
@@ -343,10 +343,22 @@ class WespeakerModel(HubModel):
                 return wespeaker_checkpoint.load(cls, *files)
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
-        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         with suppress(OSError):  # without preprocessor_config.json, the defaults of __init__ remain
-            model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **hub)
+            model.load_feature_extractor(pretrained_model_name_or_path, **kwargs)
         return loaded
+
+    def load_feature_extractor(self, source: str | Path, **kwargs: Any) -> None:
+        """Take the feature extractor that `preprocessor_config.json` describes.
+
+        Args:
+            source (str or `Path`): a folder, or the id of a repository on the Hub.
+            **kwargs: of `from_pretrained`; those that say where on the Hub something is count.
+
+        Raises:
+            OSError: there is no such file.
+        """
+        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
+        self.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
 
     def save_pretrained(  # type: ignore[override]  # as in HubModel
         self,
