@@ -79,6 +79,7 @@ class CardKind:
 _KINDS = {
     "wespeaker": CardKind("embedder.md.jinja", ("speaker-embedding", "wespeaker")),
     "binary-attribute-autoencoder": CardKind("autoencoder.md.jinja", ("binary-attributes", "explainability")),
+    "balr-speaker-comparison": CardKind("system.md.jinja", ("likelihood-ratio", "explainability")),
 }
 _SCORER = CardKind("scorer.md.jinja", ("likelihood-ratio", "explainability"))
 
@@ -90,6 +91,8 @@ def card_kind(config: PreTrainedConfig) -> CardKind:
 
 def needs_package(config: PreTrainedConfig) -> bool:
     """Whether a model can only be loaded where this package is, since its code does not lie beside its weights."""
+    if config.model_type == "balr-speaker-comparison":
+        return needs_package(config.embedder) or not type(config.scorer).__module__.startswith("balr_hf.")
     return card_kind(config) is _SCORER or getattr(config, "architecture", None) is not None
 
 
@@ -119,6 +122,10 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         return values | {"rows": _scorer_rows(config)}
     if config.model_type == "wespeaker":
         return values | {"shape": config.architecture or _shape(config)}
+    if config.model_type == "balr-speaker-comparison":
+        shape, training = config.embedder.architecture or _shape(config.embedder), config.autoencoder.training
+        values |= {"shape": shape, "rows": _scorer_rows(config.scorer)}
+        return values | {"training": _training(training) if training else None}
     return values | {"training": _training(config.training) if config.training else None}
 
 

@@ -152,8 +152,8 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
     facts["results"] = [
         found if isinstance(found, Evaluation) else Evaluation.from_dict(found) for found in facts.get("results") or ()
     ]
-    if model.role == "scorer":
-        _check_results(model, facts["results"])
+    if model.role in ("scorer", "system"):
+        _check_results(model if model.role == "scorer" else model.scorer, facts["results"])
     model.save_pretrained(target, **saving)
     history = target / "history.json"
     if history.is_file():

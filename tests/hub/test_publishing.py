@@ -216,6 +216,46 @@ def test_saving_with_push_to_hub_without_the_package_uploads_the_feature_extract
 
 
 @slow
+def test_a_pipeline_is_pushed_as_one_system_with_a_card_whose_code_runs(hub, root, sample):
+    script = """
+        import sys
+        import balr_hf
+        from balr_hf.audio import AudioError
+        from huggingface_hub import HfApi
+        from transformers import pipeline
+
+        first, second, endpoint = sys.argv[1:]
+        compare = pipeline("speaker-comparison")
+        compare.push_to_hub("me/system", license="mit")
+        compare.save_pretrained("saved", push_to_hub=True, repo_id="me/saved-system", license="mit")
+        HfApi().upload_file(path_or_fileobj=first, path_in_repo="first.opus", repo_id="me/system")
+        again, expected = pipeline("speaker-comparison", "me/system"), compare(first, second)
+        # an address is a recording too, here one that leads to another
+        for one in (first, endpoint + "/me/system/resolve/main/first.opus"):
+            assert again(one, second) == expected, one
+        try:
+            again(endpoint + "/me/system/resolve/main/none.opus", second)
+            raise SystemExit("there is no such recording")
+        except AudioError as error:
+            assert "none.opus: cannot be downloaded (" in str(error) and "404" in str(error)
+    """
+    voices = [sample / "espeak17" / f"espeak17-0{number}.opus" for number in (1, 2)]
+    hub.run(script, *voices, hub.server.url)
+    pushed, saved = (hub.server.repository(name) for name in ("me/system", "me/saved-system"))
+    assert (
+        pushed.history()[1].files.keys() == saved.at("main").files.keys() >= {"README.md", "preprocessor_config.json"}
+    )
+    for path in saved.at("main").files:
+        content = saved.read(path)
+        assert str(root).encode() not in content and str(hub.folder).encode() not in content, path
+    first, second = code_blocks(pushed.read("README.md").decode())
+    assert "same speaker" in hub.run(first).stdout
+    # the second, and what the Hub shows beside the card
+    derived = 'AutoModel.from_pretrained("me/system", trust_remote_code=True, dtype="auto")\n'
+    assert "tensor([" in hub.run(WITHOUT_PACKAGE + second + "print(llr)\n" + derived).stdout
+
+
+@slow
 def test_push_to_hub_of_a_model_is_one_commit_and_keeps_an_authors_card(hub, models):
     script = """
         import sys
