@@ -74,6 +74,9 @@ _KINDS = {
     "binary-attribute-autoencoder": CardKind(
         "autoencoder.md.jinja", ("binary-attributes", "explainability"), "feature-extraction"
     ),
+    "balr-speaker-comparison": CardKind(
+        "system.md.jinja", ("speaker-comparison", "likelihood-ratio", "explainability")
+    ),
 }
 _SCORER = CardKind("scorer.md.jinja", ("likelihood-ratio", "explainability"))
 
@@ -105,6 +108,12 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         return values | {"rows": _scorer_rows(config)}
     if config.model_type == "wespeaker":
         return values | {"shape": config.architecture or _shape(config)}
+    if config.model_type == "balr-speaker-comparison":
+        values |= {
+            "shape": config.embedder.architecture or _shape(config.embedder),
+            "rows": _scorer_rows(config.scorer),
+        }
+        config = config.autoencoder
     return values | {"training": _training(config.training) if config.training else None}
 
 

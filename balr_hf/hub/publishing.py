@@ -146,8 +146,8 @@ def prepare_model(
     facts["results"] = [
         found if isinstance(found, Evaluation) else Evaluation.from_dict(found) for found in facts.get("results") or ()
     ]
-    if model.role == "scorer":
-        _check_results(model, facts["results"])
+    if model.role in ("scorer", "system"):
+        _check_results(getattr(model, "scorer", model), facts["results"])
     model.save_pretrained(target, max_shard_size=max_shard_size)
     history = target / "history.json"
     if history.is_file():

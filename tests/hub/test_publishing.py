@@ -313,3 +313,61 @@ def test_bad_pushes_end_in_one_line(balr, sample, root, words, wrong):
     words = [word.format(sample=sample, models=root / "resources" / "models") for word in words]
     status, said = balr("push", *words)
     assert status == 1 and wrong in said and "Traceback" not in said
+
+
+@slow
+def test_a_whole_system_is_pushed_and_its_cards_code_runs_with_and_without_the_package(hub, models, tmp_path, few):
+    push = """
+        import sys
+        from balr_hf.cli.main import main
+
+        parts, recordings = sys.argv[1:4], sys.argv[4:]
+        assert main(["assemble", *parts, "system"]) == 0
+        assert main(["push", "system", "me/system", "--license", "mit"]) == 0
+        assert main(["explain", "--json", "--system", "me/system", *recordings]) == 0
+    """
+    parts = [models / name for name in ("wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny")]
+    voices = [few.parent / "espeak01" / f"espeak01-0{number}.opus" for number in (1, 2)]
+    explained = json.loads(hub.run(push, *parts, *voices).stdout)
+    repository = hub.server.repository("me/system")
+    assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= repository.at("main").files.keys()
+    card = repository.read("README.md").decode()
+    assert "license: mit" in card and "243 speakers" in card and "ResNet of 2-2-2-2 basic blocks" in card
+    with_package, without = code_blocks(card)
+    assert "'attribute'" in hub.run(with_package).stdout
+    assert "torch.Size([1, 512])" in hub.run(WITHOUT_PACKAGE + without).stdout
+
+    numbers = """
+        import sys
+        import numpy as np
+        from transformers import AutoFeatureExtractor, AutoModel
+
+        trust = {"trust_remote_code": True}
+        system = AutoModel.from_pretrained("me/system", **trust)
+        waveforms = np.random.default_rng(0).normal(scale=0.1, size=(3, 16000)).astype("float32")
+        output = system.compare(waveforms[0], waveforms[1:], sampling_rate=16000)
+        extractor = AutoFeatureExtractor.from_pretrained("me/system", **trust)
+        batch = [extractor([waveform])["input_features"] for waveform in waveforms[:2]]
+        print(output.llr.item(), output.calibrated_llr.item(), system(*batch).llr.item())
+    """
+    numbers = textwrap.dedent(numbers)
+    there = hub.run(WITHOUT_PACKAGE + numbers).stdout.splitlines()[-1]
+    here = hub.run("import balr_hf" + numbers.replace(", **trust)", ")")).stdout.splitlines()[-1]
+    assert there == here
+    again = """
+        import json, sys
+        from transformers import pipeline
+        import balr_hf
+
+        print(json.dumps(pipeline("speaker-comparison", "me/system")(*sys.argv[1:])["llr"]))
+    """
+    assert json.loads(hub.run(again, *voices).stdout) == explained["raw_llr"]
+
+
+def test_results_of_another_scorer_are_refused_for_a_system(models, tmp_path, balr):
+    parts = [models / name for name in ("wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny")]
+    assert balr("assemble", *parts, tmp_path / "system")[0] == 0
+    metrics = tmp_path / "metrics.json"
+    metrics.write_text(json.dumps({"trials": 3, "scorer_digest": "of another", "corpus": {"name": "test.csv"}}))
+    status, said = balr("push", tmp_path / "system", "me/x", "--results", metrics, "--prepare", tmp_path / "look")
+    assert status == 1 and "the results on test.csv are of another scorer" in said
