@@ -79,7 +79,9 @@ class CardKind:
 _KINDS = {
     "wespeaker": CardKind("embedder.md.jinja", ("speaker-embedding", "wespeaker")),
     "binary-attribute-autoencoder": CardKind("autoencoder.md.jinja", ("binary-attributes", "explainability")),
-    "balr-speaker-comparison": CardKind("system.md.jinja", ("likelihood-ratio", "explainability")),
+    "balr-speaker-comparison": CardKind(
+        "system.md.jinja", ("speaker-comparison", "likelihood-ratio", "explainability")
+    ),
 }
 _SCORER = CardKind("scorer.md.jinja", ("likelihood-ratio", "explainability"))
 
@@ -123,9 +125,11 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
     if config.model_type == "wespeaker":
         return values | {"shape": config.architecture or _shape(config)}
     if config.model_type == "balr-speaker-comparison":
-        shape, training = config.embedder.architecture or _shape(config.embedder), config.autoencoder.training
-        values |= {"shape": shape, "rows": _scorer_rows(config.scorer)}
-        return values | {"training": _training(training) if training else None}
+        values |= {
+            "shape": config.embedder.architecture or _shape(config.embedder),
+            "rows": _scorer_rows(config.scorer),
+        }
+        config = config.autoencoder
     return values | {"training": _training(config.training) if config.training else None}
 
 

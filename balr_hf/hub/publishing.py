@@ -153,7 +153,7 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
         found if isinstance(found, Evaluation) else Evaluation.from_dict(found) for found in facts.get("results") or ()
     ]
     if model.role in ("scorer", "system"):
-        _check_results(model if model.role == "scorer" else model.scorer, facts["results"])
+        _check_results(getattr(model, "scorer", model), facts["results"])
     model.save_pretrained(target, **saving)
     history = target / "history.json"
     if history.is_file():

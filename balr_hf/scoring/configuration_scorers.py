@@ -1,10 +1,14 @@
 """Configurations of the scorers: their settings, and what they were fitted and calibrated on."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedConfig
 
-from balr_hf.errors import ConfigError
+try:
+    from balr_hf.errors import ConfigError
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    if not TYPE_CHECKING:
+        ConfigError = ValueError
 
 
 class ScorerConfig(PreTrainedConfig):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 try:
     from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
@@ -36,7 +36,7 @@ class SpeakerComparisonConfig(PreTrainedConfig):
     sub_configs: ClassVar[dict[str, type]] = {
         "embedder": WespeakerConfig,
         "autoencoder": BinaryAttributeAutoEncoderConfig,
-        "scorer": AutoConfig,
+        "scorer": ScorerConfig,
     }
 
     def __init__(

@@ -1,6 +1,8 @@
 """A whole system for speaker comparison: embedder, autoencoder and scorer in one model."""
 
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 import torch
 from transformers import AutoModel, PreTrainedModel
+from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput
 
 from .configuration_system import SpeakerComparisonConfig
@@ -207,6 +210,10 @@ class SpeakerComparisonModel(HubModel):
         }
         super().save_pretrained(save_directory, *args, **kwargs)
         self.feature_extractor.save_pretrained(save_directory)
+        for part in (WespeakerModel, BinaryAttributeAutoEncoder, *SCORERS):
+            custom_object_save(part, save_directory)
+        for own in (SpeakerComparisonConfig, SpeakerComparisonModel):  # the files that they need are the parts'
+            shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:
@@ -348,6 +355,6 @@ def _check_features(embedder: WespeakerModel) -> None:
 def _build_scorer(config: "ScorerConfig") -> Scorer:
     """Make the scorer of a configuration of any kind; those of the user's own are registered with `AutoModel`."""
     for scorer in SCORERS:
-        if type(config) is scorer.config_class:
+        if config.model_type == scorer.config_class.model_type:
             return scorer(config)
     return cast("Scorer", AutoModel.from_config(config))

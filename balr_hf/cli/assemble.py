@@ -1,0 +1,118 @@
+"""`balr assemble`: an embedder, an autoencoder and a scorer -> one folder with the whole system."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from balr_hf.cli.parsing import Arguments, Command
+from balr_hf.cli.printing import print_json
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.options import Checked, option
+
+if TYPE_CHECKING:
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+    from balr_hf.scoring.modeling_scorer import Scorer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Options(Checked):
+    """Options of `balr assemble`."""
+
+    words: list[str] = field(
+        metadata={
+            "args": ["words"],
+            "nargs": "+",
+            "type": str,
+            "metavar": "EMBEDDER AUTOENCODER SCORER DIR",
+            "help": "the embedder (folder or Hub repository, of this package or of WeSpeaker), the autoencoder "
+            "(training run, folder, .pt file of BALR, or Hub repository), the scorer (folder or Hub repository, or "
+            "cosine, which needs no fitting), and the new folder to write the system to",
+        }
+    )
+    model_name: str = option("avg_model.pt", "name of the checkpoint file, for WeSpeaker's embedders", type=str)
+    config_name: str = option("config.yaml", "name of the configuration file, for WeSpeaker's embedders", type=str)
+    waveform_scale: float | None = option(
+        None,
+        "factor that the embedder scales samples (between -1 and 1) by; 1 is that of BALR 2.0 [default: that of the "
+        "embedder, which is 32768 for WeSpeaker's]",
+        type=float,
+        above=0,
+    )
+    scorer_class: str | None = option(
+        None, "path of the scorer's class (my_package.MyScorer), for a scorer of your own", type=str
+    )
+    json: bool = option(False, "print the results to standard output, as one JSON object")
+    exist_ok: bool = option(
+        False, "write into the target folder even if it exists; the files of a model in it are replaced"
+    )
+
+
+COMMAND = Command(
+    "assemble",
+    "Join an embedder, an autoencoder and a scorer that belong together in one folder. Such a whole system is what "
+    "--system of the other commands names, and what pipeline(...) loads; balr push uploads it.",
+    Options,
+    epilog="""examples:
+  balr assemble Wespeaker/wespeaker-voxceleb-resnet34-LM runs/train runs/scorer/train systems/mine
+  balr assemble me/embedder me/attributes cosine systems/baseline""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Load the parts, join them, and save the system."""
+    from balr_hf.files import added_to_folder
+    from balr_hf.system.modeling_system import SpeakerComparisonModel
+
+    if len(arguments.words) != 4:
+        raise ConfigError(
+            f"expected EMBEDDER AUTOENCODER SCORER DIR, but got {len(arguments.words)}: {' '.join(arguments.words)}"
+        )
+    *sources, folder = arguments.words
+    target = Path(folder)
+    if target.exists() and not arguments.exist_ok:
+        raise UserError(f"{target} exists already: choose another folder, or --exist-ok to write into it")
+    embedder, autoencoder, scorer = _load(arguments, *sources)
+    system = SpeakerComparisonModel.from_parts(embedder, autoencoder, scorer)
+    with added_to_folder(target) as temporary:
+        system.save_pretrained(temporary)
+    what = {
+        "embedder": f"{embedder.config.embed_dim} values, features scaled by {_scale(embedder):g}, from {sources[0]}",
+        "autoencoder": f"{autoencoder.config.internal_dim} attributes, from {sources[1]}",
+        "scorer": f"{type(scorer).__name__}, {'calibrated' if scorer.is_calibrated else 'not calibrated'}, "
+        f"from {sources[2]}",
+    }
+    print_json(arguments, {**what, "saved_in": str(target)})
+    logger.info("Wrote %s\n%s", target, "\n".join(f"  {part}: {text}" for part, text in what.items()))
+
+
+def _scale(embedder: "WespeakerModel") -> float:
+    return embedder.feature_extractor.waveform_scale
+
+
+def _load(
+    arguments: Arguments, embedder_source: str, autoencoder_source: str, scorer_source: str
+) -> "tuple[WespeakerModel, BinaryAttributeAutoEncoder, Scorer]":
+    """Load the parts.
+
+    Raises:
+        UserError: one of them is not there, or is a model of another kind.
+    """
+    from balr_hf.cli.models import read_autoencoder
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+    from balr_hf.scoring.auto import build_scorer, load_scorer, scorer_class
+
+    embedder = WespeakerModel.from_pretrained(
+        embedder_source, model_name=arguments.model_name, config_name=arguments.config_name
+    )
+    if arguments.waveform_scale is not None:
+        embedder.feature_extractor.waveform_scale = arguments.waveform_scale
+    autoencoder = read_autoencoder(autoencoder_source)
+    if arguments.scorer_class is not None:
+        scorer_class(arguments.scorer_class)  # registers it, so that it can be loaded
+    if scorer_source == "cosine":
+        return embedder, autoencoder, build_scorer("cosine", num_attributes=autoencoder.config.internal_dim)
+    return embedder, autoencoder, load_scorer(scorer_source)
