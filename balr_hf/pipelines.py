@@ -280,7 +280,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         if not isinstance(scorer, torch.nn.Module):
             scorer = load_scorer(scorer)
         if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
-            embedder = getattr(self.model, "embedder", self.model)
+            embedder: Any = getattr(self.model, "embedder", self.model)
             self.model = SpeakerComparisonModel.from_parts(embedder, self.autoencoder, scorer)
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above

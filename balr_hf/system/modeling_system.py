@@ -128,7 +128,7 @@ class SpeakerComparisonModel(HubModel):
         self.scorer = scorer or _build_scorer(config.scorer)
         config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
         self.post_init()
-        self._keys_to_ignore_on_load_unexpected = set()  # only the parts, in a folder of a system, ignore the others
+        self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Do nothing: the parts make their own weights."""
@@ -354,7 +354,8 @@ def _check_features(embedder: WespeakerModel) -> None:
 
 def _build_scorer(config: "ScorerConfig") -> Scorer:
     """Make the scorer of a configuration of any kind; those of the user's own are registered with `AutoModel`."""
-    for scorer in SCORERS:
+    scorers: tuple[type[Any], ...] = SCORERS
+    for scorer in scorers:
         if config.model_type == scorer.config_class.model_type:
             return scorer(config)
     return cast("Scorer", AutoModel.from_config(config))
