@@ -25,7 +25,7 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, AudioError, resample
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, is_shipped, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, UserError
@@ -359,7 +359,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
 def _register() -> None:
     try:
-        default = {"model": (str(resource(EMBEDDER)), "main")}
+        default = {"model": (str(resource(SYSTEM)), "main")}
     except UserError:  # an installation without its resources can still load others
         default = None
     for task, cls in (

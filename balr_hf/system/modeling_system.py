@@ -94,11 +94,8 @@ class SpeakerComparisonModel(HubModel):
         UserError: the sizes of the parts do not fit.
 
     Example:
-        >>> from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-        >>> from balr_hf.scoring.auto import load_scorer
-        >>> embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
-        >>> autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
-        >>> system = SpeakerComparisonModel.from_parts(embedder, autoencoder, load_scorer(resource(SCORER)))
+        >>> from balr_hf.defaults import SYSTEM, resource
+        >>> system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
         >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
         >>> output = system.compare(noise[0], noise[1])
         >>> output.calibrated_llr.shape, output.attribute_llrs.shape

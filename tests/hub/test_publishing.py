@@ -291,11 +291,12 @@ def test_a_split_that_does_not_fit_is_the_users_error(hub, few):
     assert "cannot upload to me/corpus: Features of the new split don't match" in hub.run(script, few).stdout
 
 
-def test_results_of_another_scorer_are_refused(root, tmp_path, balr):
+def test_results_of_another_scorer_are_refused(models, tmp_path, balr):
     metrics = tmp_path / "metrics.json"
     metrics.write_text(json.dumps({"trials": 3, "scorer_digest": "of another", "corpus": {"name": "test.csv"}}))
-    scorer = root / "resources" / "models" / "scorer-beta-tiny"
-    status, said = balr("push", scorer, "me/scorer", "--results", metrics, "--prepare", tmp_path / "look")
+    status, said = balr(
+        "push", models / "scorer-beta-tiny", "me/scorer", "--results", metrics, "--prepare", tmp_path / "look"
+    )
     assert status == 1 and "the results on test.csv are of another scorer" in said
 
 
@@ -309,8 +310,8 @@ def test_results_of_another_scorer_are_refused(root, tmp_path, balr):
         (["{models}/autoencoder-tiny", "me/x", "--prepare", "{sample}"], "exists already"),
     ],
 )
-def test_bad_pushes_end_in_one_line(balr, sample, root, words, wrong):
-    words = [word.format(sample=sample, models=root / "resources" / "models") for word in words]
+def test_bad_pushes_end_in_one_line(balr, sample, models, words, wrong):
+    words = [word.format(sample=sample, models=models) for word in words]
     status, said = balr("push", *words)
     assert status == 1 and wrong in said and "Traceback" not in said
 
