@@ -103,6 +103,7 @@ class SpeakerComparisonModel(HubModel):
     """
 
     config_class = SpeakerComparisonConfig
+    base_model_prefix = "system"
     main_input_name = "enroll_features"
     role = "system"
 
