@@ -27,7 +27,7 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, AudioError, resample
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, is_shipped, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, UserError
@@ -376,7 +376,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         if not isinstance(scorer, torch.nn.Module):
             scorer = load_scorer(scorer)
         if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
-            embedder = getattr(self.model, "embedder", self.model)
+            embedder: Any = getattr(self.model, "embedder", self.model)
             modes = {module: module.training for part in (embedder, self.autoencoder) for module in part.modules()}
             self.model = SpeakerComparisonModel.from_parts(embedder, self.autoencoder, scorer)
             for module, mode in modes.items():  # which are now in evaluation mode
@@ -473,7 +473,7 @@ def _recordings(side: Any) -> list:
 
 def _register() -> None:
     try:
-        default = {"model": (str(resource(EMBEDDER)), "main")}
+        default = {"model": (str(resource(SYSTEM)), "main")}
     except UserError:  # an installation without its resources can still load others
         default = None
     for task, cls in (

@@ -10,7 +10,7 @@ import torch
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
-from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_audio, load_scorer
+from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, build_scorer, load_audio, load_scorer
 from balr_hf.audio import AudioError
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
 from balr_hf.errors import ConfigError, UserError
@@ -235,7 +235,6 @@ def test_bad_calls_are_refused(binarize, compare, voices):
 
 def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):
     from balr_hf import BinaryAttributeAutoEncoderConfig
-    from balr_hf.scoring.auto import build_scorer
 
     tiny_embedder.save_pretrained(tmp_path / "own")
     with pytest.raises(UserError, match="autoencoder= is missing"):
@@ -252,9 +251,8 @@ def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):
         )
 
 
-def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(voices, tmp_path):
-    load_scorer(resource(SCORER)).save_pretrained(tmp_path)
-    compare = pipeline("speaker-comparison", scorer=tmp_path, device="cpu")
+def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(voices):
+    compare = pipeline("speaker-comparison", scorer=build_scorer("cosine", num_attributes=512), device="cpu")
     explanation = compare(voices[0], voices[1], return_explanation=True)["explanation"]
     assert explanation.demonstration and explanation.to_text().startswith("DEMONSTRATION")
 
@@ -270,6 +268,7 @@ def system(compare, tmp_path_factory):
 def test_a_saved_pipeline_is_a_whole_system_for_both_tasks(system, compare, binarize, voices):
     again = pipeline("speaker-comparison", str(system), device="cpu")
     assert again(voices[0], voices[1]) == compare(voices[0], voices[1])
+    assert again(voices[0], voices[1], return_explanation=True)["explanation"].demonstration
     assert type(again.scorer) is type(compare.scorer) and again.scorer is again.model.scorer
     assert pipeline("binary-attributes", str(system), device="cpu")(voices[0]) == binarize(voices[0])
 

@@ -1,6 +1,6 @@
 """Configuration of a whole system for speaker comparison."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
@@ -71,4 +71,4 @@ def _scorer_config(settings: dict[str, Any]) -> ScorerConfig:
             f"the scorer of this system is of the kind {kind}, which is none of {', '.join(known)}: if it is a scorer "
             "of your own, call balr_hf.scoring.auto.scorer_class with the path of its class first"
         )
-    return (known.get(kind) or CONFIG_MAPPING[kind])(**settings)
+    return cast("ScorerConfig", (known.get(kind) or CONFIG_MAPPING[kind])(**settings))

@@ -94,11 +94,8 @@ class SpeakerComparisonModel(HubModel):
         UserError: the sizes of the parts do not fit.
 
     Example:
-        >>> from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-        >>> from balr_hf.scoring.auto import load_scorer
-        >>> embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
-        >>> autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
-        >>> system = SpeakerComparisonModel.from_parts(embedder, autoencoder, load_scorer(resource(SCORER)))
+        >>> from balr_hf.defaults import SYSTEM, resource
+        >>> system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
         >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
         >>> output = system.compare(noise[0], noise[1])
         >>> output.calibrated_llr.shape, output.attribute_llrs.shape
@@ -106,6 +103,7 @@ class SpeakerComparisonModel(HubModel):
     """
 
     config_class = SpeakerComparisonConfig
+    base_model_prefix = "system"
     main_input_name = "enroll_features"
     role = "system"
 
@@ -128,7 +126,7 @@ class SpeakerComparisonModel(HubModel):
         self.scorer = scorer or _build_scorer(config.scorer)
         config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
         self.post_init()
-        self._keys_to_ignore_on_load_unexpected = set()  # only the parts, in a folder of a system, ignore the others
+        self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Do nothing: the parts make their own weights."""
@@ -354,7 +352,8 @@ def _check_features(embedder: WespeakerModel) -> None:
 
 def _build_scorer(config: "ScorerConfig") -> Scorer:
     """Make the scorer of a configuration of any kind; those of the user's own are registered with `AutoModel`."""
-    for scorer in SCORERS:
+    scorers: tuple[type[Any], ...] = SCORERS
+    for scorer in scorers:
         if config.model_type == scorer.config_class.model_type:
             return scorer(config)
     return cast("Scorer", AutoModel.from_config(config))

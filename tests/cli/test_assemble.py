@@ -52,12 +52,15 @@ def test_checkpoints_of_wespeaker_and_balr_are_joined(balr, golden, tmp_path):
     [
         (["one", "two", "three"], 2, "expected EMBEDDER AUTOENCODER SCORER DIR, but got 3: one two three"),
         ([PARTS[0], "nothing.pt", "cosine", "out"], 1, "no checkpoint at nothing.pt"),
-        ([*PARTS[:2], PARTS[0], "out"], 1, "holds a model of type"),
+        ([*PARTS[:2], "embedder", "out"], 1, "embedder holds a model of type wespeaker, not scorer"),
         ([*PARTS, "out", "--waveform-scale", "0"], 2, "bad value 0.0 for waveform_scale"),
     ],
 )
-def test_what_cannot_be_joined_is_refused_and_nothing_is_written(balr, tmp_path, monkeypatch, words, status, wrong):
+def test_what_cannot_be_joined_is_refused_and_nothing_is_written(
+    balr, tiny_embedder, tmp_path, monkeypatch, words, status, wrong
+):
     monkeypatch.chdir(tmp_path)
+    tiny_embedder.save_pretrained("embedder")
     found, said = balr("assemble", *words)
     assert found == status and wrong in said and not (tmp_path / "out").exists()
 
@@ -100,6 +103,37 @@ def test_a_part_is_named_once(balr, few, monkeypatch, words, setting):
     assert status == 2 and f"--system=me/system and {setting} name the same part" in said, said
 
 
-def test_a_part_is_no_system(balr, few):
-    status, said = balr("extract", few, "--system", PARTS[0])
+def test_a_part_is_no_system(balr, few, tiny_embedder, tmp_path):
+    tiny_embedder.save_pretrained(tmp_path / "embedder")
+    status, said = balr("extract", few, "--system", tmp_path / "embedder")
     assert status == 1 and "not system (balr-speaker-comparison)" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "wrong"),
+    [
+        (["one", "out"], 2, "--preset balr2 takes one folder, but got one out"),
+        (["out"], 2, "--preset balr2 needs --autoencoder"),
+        (["out", "--autoencoder", "nothing.pt"], 1, "no file at nothing.pt"),
+        (["out", "--autoencoder", "other.pt"], 1, "other.pt is another file than is meant: its sha256 is e3b0c442"),
+        (["out", "--autoencoder", "x", "--waveform-scale", "2"], 2, "--preset balr2 has a waveform scale of 1"),
+        (
+            ["out", "--autoencoder", "http://127.0.0.1:9/BAE_mse.pt"],
+            1,
+            "cannot download http://127.0.0.1:9/BAE_mse.pt",
+        ),
+    ],
+)
+def test_a_preset_that_cannot_be_made_says_why(balr, tmp_path, monkeypatch, words, status, wrong):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    (tmp_path / "other.pt").write_bytes(b"")
+    found, said = balr("assemble", "--preset", "balr2", *words)
+    assert found == status and wrong in said and not (tmp_path / "out").exists(), said
+    assert "Traceback" not in said
+
+
+def test_settings_of_a_preset_need_one(balr):
+    status, said = balr("assemble", *PARTS, "out", "--scorer", "cosine")
+    assert status == 2 and "--scorer only with --preset" in said

@@ -416,11 +416,12 @@ def test_a_split_that_does_not_fit_is_the_users_error(hub, few):
     assert "cannot upload to me/corpus: Features of the new split don't match" in hub.run(script, few).stdout
 
 
-def test_results_of_another_scorer_are_refused(root, tmp_path, balr):
+def test_results_of_another_scorer_are_refused(models, tmp_path, balr):
     metrics = tmp_path / "metrics.json"
     metrics.write_text(json.dumps({"trials": 3, "scorer_digest": "of another", "corpus": {"name": "test.csv"}}))
-    scorer = root / "resources" / "models" / "scorer-beta-tiny"
-    status, said = balr("push", scorer, "me/scorer", "--results", metrics, "--prepare", tmp_path / "look")
+    status, said = balr(
+        "push", models / "scorer-beta-tiny", "me/scorer", "--results", metrics, "--prepare", tmp_path / "look"
+    )
     assert status == 1 and "the results on test.csv are of another scorer" in said
 
 
@@ -434,8 +435,8 @@ def test_results_of_another_scorer_are_refused(root, tmp_path, balr):
         (["{models}/autoencoder-tiny", "me/x", "--prepare", "{sample}"], "exists already"),
     ],
 )
-def test_bad_pushes_end_in_one_line(balr, sample, root, words, wrong):
-    words = [word.format(sample=sample, models=root / "resources" / "models") for word in words]
+def test_bad_pushes_end_in_one_line(balr, sample, models, words, wrong):
+    words = [word.format(sample=sample, models=models) for word in words]
     status, said = balr("push", *words)
     assert status == 1 and wrong in said and "Traceback" not in said
 
@@ -497,3 +498,55 @@ def test_results_of_another_scorer_are_refused_for_a_system(models, tmp_path, ba
     metrics.write_text(json.dumps({"trials": 3, "scorer_digest": "of another", "corpus": {"name": "test.csv"}}))
     status, said = balr("push", tmp_path / "system", "me/x", "--results", metrics, "--prepare", tmp_path / "look")
     assert status == 1 and "the results on test.csv are of another scorer" in said
+
+
+@slow
+def test_the_preset_of_balr_is_made_from_the_hub_and_an_address(hub, golden, tmp_path):
+    import hashlib
+    import threading
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    import torch
+
+    from balr_hf import WespeakerConfig, WespeakerModel
+
+    source, arguments = tmp_path / "wespeaker", {"m_channels": 2, "embed_dim": 32}
+    source.mkdir()
+    (source / "config.yaml").write_text(f"model: ResNet18\nmodel_args: {json.dumps(arguments)}\n")
+    made = WespeakerModel(WespeakerConfig.from_wespeaker("ResNet18", arguments))
+    torch.save(made.state_dict(), source / "avg_model.pt")
+    hub.server.create("Wespeaker/wespeaker-voxceleb-resnet34-LM").add_folder(source)
+
+    file = golden / "upstream_autoencoder.pt"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    serve = partial(SimpleHTTPRequestHandler, directory=golden)
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{file.name}"
+        assemble = """
+            import sys
+            from balr_hf.cli.main import main
+
+            sys.exit(main(["assemble", "--preset", "balr2", *sys.argv[1:]]))
+        """
+        cache = {"cache": tmp_path / "cache", "TORCH_HOME": str(tmp_path / "torch")}
+        done = hub.run(assemble, "other", "--autoencoder", address, check=False, **cache)
+        assert done.returncode == 1 and 'invalid hash value (expected "9211ab5d5944' in done.stderr
+        assert not (tmp_path / "other").exists() and not list((tmp_path / "torch").rglob("*.pt"))
+        hub.run(assemble, "system", "--autoencoder", address, "--sha256", digest, **cache)
+        server.shutdown()
+    # Both are in their caches now.
+    offline = {**cache, "HF_HUB_OFFLINE": "1"}
+    done = hub.run(assemble, "again", "--autoencoder", address, "--sha256", digest, **offline)
+    assert "48 attributes" in done.stderr and "features scaled by 1," in done.stderr
+    done = hub.run(assemble, "new", "--autoencoder", file, "--sha256", digest, HF_HUB_OFFLINE="1", check=False)
+    assert done.returncode == 1 and "cannot load embedder from Wespeaker/" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+    from balr_hf import SpeakerComparisonModel
+
+    for name in ("system", "again"):
+        system = SpeakerComparisonModel.from_pretrained(tmp_path / name)
+        assert torch.equal(system.embedder.conv1.weight, made.conv1.weight)
+        assert system.feature_extractor.waveform_scale == 1 and system.config.scorer.num_attributes == 48

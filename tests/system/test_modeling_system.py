@@ -229,7 +229,7 @@ def test_a_systems_config_names_no_place_of_this_machine(tmp_path):
     SpeakerComparisonModel.from_parts(*parts).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     assert str(resource(EMBEDDER).parent) not in json.dumps(config)
-    own = json.loads((resource(SCORER) / "config.json").read_text())
+    own = json.loads((resource(SCORER) / "config.json").read_text())["scorer"]
     assert config["scorer"]["calibration"] == own["calibration"] and config["scorer"]["dtype"] == "float64"
 
 
