@@ -52,6 +52,8 @@ NAMES = {
     "scoring.modeling_profile": ["DNALLRScorer", "SpeechLLRScorer"],
     "scoring.modeling_scorer": ["Scorer"],
     "scoring.trials": ["Trials", "read_trials", "score_trials", "side_counts", "side_speakers", "trial_labels"],
+    "system.configuration_system": ["SpeakerComparisonConfig"],
+    "system.modeling_system": ["SpeakerComparisonModel", "SpeakerComparisonOutput"],
     "training.losses": ["ArcFaceLoss", "MSELoss", "SparsityLoss", "TripletMarginLoss"],
     "training.samplers": ["ExhaustiveNxMSampler", "RandomNxMSampler"],
     "training.trainer": ["BinaryAttributeEncoderTrainer"],

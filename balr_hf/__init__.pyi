@@ -50,6 +50,9 @@ from .scoring.trials import score_trials as score_trials
 from .scoring.trials import side_counts as side_counts
 from .scoring.trials import side_speakers as side_speakers
 from .scoring.trials import trial_labels as trial_labels
+from .system.configuration_system import SpeakerComparisonConfig as SpeakerComparisonConfig
+from .system.modeling_system import SpeakerComparisonModel as SpeakerComparisonModel
+from .system.modeling_system import SpeakerComparisonOutput as SpeakerComparisonOutput
 from .training.losses import ArcFaceLoss as ArcFaceLoss
 from .training.losses import MSELoss as MSELoss
 from .training.losses import SparsityLoss as SparsityLoss

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,13 +90,13 @@ def check_weights(
 def load_whole(
     load: Callable[..., Any], source: str | Path, model_types: list[str], what: str, **kwargs: Any
 ) -> PreTrainedModel:
-    """Call `from_pretrained`, and accept only a whole model of the right kind.
+    """Call `from_pretrained`, and accept only a whole model of the right kind, or that part of a whole system.
 
     Args:
         load: `from_pretrained` of transformers.
         source: a local folder or a Hub repository.
         model_types: the kinds that are accepted, as `config.json` names them.
-        what (str): what the model is called in messages: `embedder`.
+        what (str): what the model is called in messages, and in a system that has it as a part: `embedder`.
         **kwargs: for `load`.
 
     Raises:
@@ -104,20 +104,9 @@ def load_whole(
         WeightsError: weights are missing, or have another shape and are not to be ignored.
         UserError: it is a model of another kind, or weights are not finite or out of their range.
     """
-    if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
-        raise ModelFilesError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
+    stored_kind(source, model_types, what, **kwargs)
     try:
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-        config = kwargs.get("config")
-        if isinstance(config, PreTrainedConfig):
-            settings = config.to_dict()
-        else:
-            settings, _ = PreTrainedConfig.get_config_dict(source, **hub)
-        kind = settings.get("model_type")
-        if kind is None:
-            raise OSError("no config.json that names the kind of model")
-        if kind not in model_types:
-            raise UserError(f"{source} holds a model of type {kind}, not {what} ({', '.join(model_types)})")
         # Weights of another shape are told below, by their names.
         model, report = load(source, output_loading_info=True, **{**kwargs, "ignore_mismatched_sizes": True})
         if not Path(source).exists():
@@ -125,9 +114,7 @@ def load_whole(
             file = cached_file(str(source), "config.json", **place, local_files_only=True)
             check_download(Path(str(file)))
     except (OSError, SafetensorError) as error:
-        raise ModelFilesError(
-            f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"
-        ) from error
+        raise _cannot_load(what, source, error) from error
     except RuntimeError as error:
         raise WeightsError(f"cannot load {what} from {source}: {reason_of(error)}") from error
     missing, unfit = set(report["missing_keys"]), {key for key, *_ in report.get("mismatched_keys", ())}
@@ -140,6 +127,50 @@ def load_whole(
     if hasattr(model, "check_whole"):
         model.check_whole()
     return model
+
+
+def stored_kind(source: str | Path, model_types: Collection[str], what: str, **kwargs: Any) -> str:
+    """Read from `config.json` which kind of model a folder or repository holds, by itself or as a part of a system.
+
+    Args:
+        source: a local folder or a Hub repository.
+        model_types: the kinds that are accepted.
+        what (str): what the model is called in messages, and in a system that has it as a part: `embedder`.
+        **kwargs: of `from_pretrained`; those that say where on the Hub something is count.
+
+    Returns:
+        the model's `model_type`.
+
+    Raises:
+        ModelFilesError: there is no model.
+        UserError: it is of another kind.
+    """
+    if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
+        raise ModelFilesError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
+    try:
+        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
+        given = kwargs.get("config")
+        if isinstance(given, PreTrainedConfig):
+            config = given.to_dict()
+        else:
+            config = PreTrainedConfig.get_config_dict(source, **hub)[0]
+        if config.get("model_type") is None:
+            raise OSError("no config.json that names the kind of model")
+    except (OSError, RuntimeError) as error:
+        raise _cannot_load(what, source, error) from error
+    part = config.get(what)
+    for kind in (config.get("model_type"), part.get("model_type") if isinstance(part, dict) else None):
+        if kind in model_types:
+            return str(kind)
+    raise UserError(
+        f"{source} holds a model of type {config.get('model_type')}, not {what} ({', '.join(model_types)})"
+    )
+
+
+def _cannot_load(what: str, source: str | Path, error: Exception) -> ModelFilesError:
+    return ModelFilesError(
+        f"cannot load {what} from {source}: no such folder or repository, or damaged ({reason_of(error)})"
+    )
 
 
 def check_download(file: Path) -> None:

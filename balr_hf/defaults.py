@@ -5,9 +5,9 @@ from typing import Any
 
 from balr_hf.errors import UserError
 
-EMBEDDER = "models/wespeaker-tiny"
-AUTOENCODER = "models/autoencoder-tiny"
-SCORER = "models/scorer-beta-tiny"
+SYSTEM = "models/system-tiny"
+# The system's parts, which are loaded from its folder.
+EMBEDDER = AUTOENCODER = SCORER = SYSTEM
 SAMPLE_CORPUS = "data/sample"
 
 
@@ -28,6 +28,5 @@ def resource(name: str) -> Path:
 
 
 def is_shipped(model: Any) -> bool:
-    """Whether a model is one of the package's own, which are demonstrations and not for casework."""
-    name = str(getattr(model, "name_or_path", "") or "")
-    return bool(name) and Path(name).resolve() in {resource(own).resolve() for own in (EMBEDDER, AUTOENCODER, SCORER)}
+    """Whether a model is one of the package's own, or was saved from one: a demonstration, and not for casework."""
+    return bool(getattr(getattr(model, "config", None), "demonstration", False))

@@ -7,13 +7,16 @@ compare = pipeline("speaker-comparison")  # the small models of the package; nam
 compare("questioned.wav", "known.wav")["calibrated_llr"]
 """
 
+import copy
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from huggingface_hub import CommitInfo
 from torch.utils.data import DataLoader
 from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers.pipelines import PIPELINE_REGISTRY
@@ -24,19 +27,23 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, AudioError, resample
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, is_shipped, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.identity import wrong_parts
-from balr_hf.pretrained import evaluation_mode
+from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
 from balr_hf.quality import MIN_SPEECH
 from balr_hf.quality.copies import describe_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.system.modeling_system import SpeakerComparisonModel
 
 logger = logging.getLogger(__name__)
+
+# What happens with a recording that cannot be used.
+ON_ERROR = ("raise", "skip", "return")
 
 if TYPE_CHECKING:
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
@@ -47,30 +54,50 @@ class BinaryAttributesPipeline(Pipeline):
     """`pipeline("binary-attributes")`: one recording -> its binary attributes.
 
     Args:
-        model ([`WespeakerModel`], or the name of one that `AutoModel` loads): the embedder.
+        model ([`SpeakerComparisonModel`] or [`WespeakerModel`], or the name of one that `AutoModel` loads): a whole
+            system, or the embedder.
         autoencoder (folder, Hub repository or [`BinaryAttributeAutoEncoder`], *optional*): the autoencoder that was
-            trained on this embedder's embeddings. It may be left out only if the embedder is the package's own.
+            trained on this embedder's embeddings. It is taken instead of that of a system, and may be left out only if
+            the model is a system, or the package's own embedder.
         min_speech (float): seconds of speech that a recording needs, or it cannot be used; 0 takes any recording that
             is not silent.
         allow_mismatch (bool): go on with models that do not belong together; every result of a comparison says so.
-        **kwargs: `device`, `batch_size`, `num_workers`, ..., as for every pipeline.
+        **kwargs: `device`, `batch_size`, `num_workers`, ..., as for every pipeline, and the keywords of a call.
 
     Inputs:
-        A recording, or a list, a Dataset or a generator of recordings. A recording is a path, the bytes of a file, the
-        samples at the embedder's rate (array or tensor), a dict with `array` and `sampling_rate`, an undecoded row of
-        a `datasets.Audio` column, or an `AudioDecoder` of torchcodec.
+        A recording, or several. A recording is a path, an address (`https://...`), the bytes of a file, the samples at
+        the embedder's rate (array or tensor), a dict with `array` or `raw` and `sampling_rate`, an undecoded row of a
+        `datasets.Audio` column, or an `AudioDecoder` of torchcodec. Several recordings are a list, for which a list
+        comes back, or one of these, for which an iterator comes back that works as its results are taken:
+            a `datasets.Dataset` or `IterableDataset` with a column `audio`;
+            a column (`dataset["audio"]`), or transformers' `KeyDataset(dataset, "audio")`;
+            a generator or another iterator.
+        Of columns of type `datasets.Audio` the files themselves are taken, so that torchcodec is not needed.
+
+        A call also takes the keyword
+            on_error (str): what happens with a recording that cannot be used, because it cannot be decoded, is silent
+                or has too little speech: `raise` (the default) stops with an AudioError; `return` puts
+                `{"error": reason}` in the place of the result; `skip` leaves the result out and logs a warning, so
+                that results no longer stand where their recordings do (for a single recording, it gives None).
 
     Returns:
-        for each recording a dict with
-            `ba` (bool `(attributes,)`): which attributes are active;
+        for each recording a dict of plain values, which `json.dumps` takes, with
+            `ba` (list[bool]): for each attribute, whether it is active;
             `active` (list[int]): the numbers of the active attributes;
-            `embedding` (float32 `(embed_dim,)`): the embedding;
-            `quality` ([`RecordingQuality`]): what is in the recording.
+            `embedding` (list[float]): the embedding;
+            `quality` (dict): what is in the recording, as [`RecordingQuality`] names it.
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
+        ConfigError: `on_error` or `min_speech` is none that is known.
         UserError: the autoencoder is missing, or takes embeddings of another size.
         MismatchError: the autoencoder was trained for another embedder.
+
+    Example:
+        >>> binarize = pipeline("binary-attributes", "me/embedder", autoencoder="me/attributes")
+        >>> binarize("questioned.wav")["active"]
+        >>> for result in binarize(load_dataset("me/corpus", split="test"), batch_size=8, on_error="return"):
+        ...     print(result.get("error") or result["active"])
     """
 
     # Only these flags, which have no public name, tell `pipeline` to load nothing besides the model; an embedder has
@@ -83,9 +110,13 @@ class BinaryAttributesPipeline(Pipeline):
 
     feature_extractor: "WespeakerFeatureExtractor"
 
+    # How many recordings a row of a Dataset must have, and what `_prepare` makes of an input that cannot be used.
+    _RECORDINGS_OF_ROW = 1
+    _NOTHING: Mapping[str, list] = {"recordings": [[]], "quality": [[]]}
+
     def __init__(
         self,
-        model: "WespeakerModel",
+        model: "SpeakerComparisonModel | WespeakerModel",
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
         min_speech: float = MIN_SPEECH,
         allow_mismatch: bool = False,
@@ -95,7 +126,10 @@ class BinaryAttributesPipeline(Pipeline):
             raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
         self.min_speech = min_speech
         kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
-        super().__init__(model, **kwargs)
+        whole: PreTrainedModel = model
+        if isinstance(model, SpeakerComparisonModel):
+            whole, model, autoencoder = _system_or_embedder(model, autoencoder)
+        super().__init__(whole, **kwargs)
         if autoencoder is None:
             autoencoder = self._shipped(model, EMBEDDER, AUTOENCODER, "autoencoder")
         if not isinstance(autoencoder, torch.nn.Module):
@@ -111,7 +145,9 @@ class BinaryAttributesPipeline(Pipeline):
             raise MismatchError(self._wrong)
         self.autoencoder = autoencoder
         self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
+        # Copies compute, so that models which are being trained go on in the mode that they are in.
         self._embedder = model.for_inference()
+        self._encoder = copy.deepcopy(self.autoencoder).eval()
 
     @staticmethod
     def _shipped(source: PreTrainedModel, own: str, needed: str, role: str) -> Path:
@@ -122,38 +158,92 @@ class BinaryAttributesPipeline(Pipeline):
             )
         return resource(needed)
 
-    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
+    def save_pretrained(self, save_directory: str | os.PathLike[Any], **kwargs: Any) -> None:
+        """Write the whole system to a folder, from which a pipeline of any task is made again.
+
+        A pipeline of `binary-attributes` that was made of an embedder and an autoencoder is no whole system: only
+        the embedder is written then, and a warning says so.
+
+        Args:
+            save_directory (str or path): the folder, which is made if it does not exist.
+            **kwargs: as for [`HubModel.save_pretrained`].
+        """
+        self._warn_of_embedder("Saved")
+        self.model.save_pretrained(save_directory, **kwargs)
+
+    def push_to_hub(self, repo_id: str, **kwargs: Any) -> CommitInfo:  # type: ignore[override]
+        """Upload the whole system with its card, or what `save_pretrained` would write of it.
+
+        Args:
+            repo_id (str): the repository, `name/repository`, which is made if it does not exist.
+            **kwargs: as for [`HubModel.push_to_hub`].
+
+        Returns:
+            `huggingface_hub.CommitInfo`
+        """
+        self._warn_of_embedder("Uploaded")
+        model: Any = self.model  # whose push_to_hub mypy takes for a function of transformers' wrapper
+        return model.push_to_hub(repo_id, **kwargs)
+
+    def _warn_of_embedder(self, done: str) -> None:
+        if not isinstance(self.model, SpeakerComparisonModel):
+            logger.warning("%s is the embedder only: the autoencoder of this pipeline must be saved by itself.", done)
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # no unnamed options
+        if isinstance(inputs, list) and not inputs:  # of which the base class reads the first
+            return []
+        return super().__call__(several_recordings(inputs, self._RECORDINGS_OF_ROW), **kwargs)
+
+    def _sanitize_parameters(self, on_error: str | None = None, **kwargs: Any) -> tuple[dict, dict, dict]:
         if kwargs:
             raise TypeError(f"{self.task} knows no {', '.join(kwargs)}")
-        return {}, {}, {}
+        if on_error is None:
+            return {}, {}, {}
+        if on_error not in ON_ERROR:
+            raise ConfigError(f"on_error={on_error!r}: expected {', '.join(ON_ERROR)}")
+        return {"on_error": on_error}, {}, {"on_error": on_error}
 
     # Here and below: transformers declares that steps hand on tensors, but hands on whatever a pipeline makes.
-    def preprocess(self, recording: Any) -> dict[str, list]:  # type: ignore[override]
+    def preprocess(self, inputs: Any, on_error: str = "raise") -> dict[str, list]:  # type: ignore[override]
+        try:
+            return self._prepare(inputs) | {"error": [None]}
+        except AudioError as error:
+            if on_error == "raise":
+                raise
+            return {**self._NOTHING, "error": [str(error)]}
+
+    def _prepare(self, recording: Any) -> dict[str, list]:
+        """Load the recordings of one input: lists of one item, so that those of several inputs can be joined."""
         loaded = self._loaded(recording)
         return {"recordings": [[loaded.samples]], "quality": [[loaded.quality]]}
 
-    def _loaded(self, recording: Any) -> Loaded:
-        """Decode and measure one recording.
+    def _loaded(self, recording: Any, role: str | None = None) -> Loaded:
+        """Decode and measure one recording; `role` names it in messages if it has no name of its own.
 
         Raises:
             AudioError: it cannot be used.
         """
-        if isinstance(recording, np.ndarray | torch.Tensor):
+        name = recording if isinstance(recording, str | Path) else role
+        if isinstance(recording, Mapping) and recording.get("path"):
+            name = recording["path"]
+        if isinstance(recording, str) and recording.startswith(("http://", "https://")):
+            recording = download(recording)
+        elif isinstance(recording, np.ndarray | torch.Tensor):
             recording = {"array": recording, "sampling_rate": self.feature_extractor.sampling_rate}
         elif isinstance(recording, Mapping) and "raw" in recording:  # as transformers' own pipelines name it
             recording = {"array": recording["raw"], "sampling_rate": recording.get("sampling_rate")}
         loaded = load_usable(recording, self.feature_extractor, self.min_speech)
         if loaded.reason is not None:
-            raise AudioError(f"{recording}: {loaded.reason}" if isinstance(recording, str | Path) else loaded.reason)
+            raise AudioError(loaded.reason if name is None else f"{name}: {loaded.reason}")
         return loaded
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
         """Process the recordings of all items together, and give one array per item back."""
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
-        self._check_embeddings(embeddings)
-        with evaluation_mode(self.autoencoder):
-            bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
+        if waveforms:
+            self._check_embeddings(embeddings)
+        bits = self._encoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
         outputs: dict[str, list] = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}
@@ -166,17 +256,33 @@ class BinaryAttributesPipeline(Pipeline):
         """
         if getattr(self.autoencoder.config, "embedder_identity", None) is not None:
             return
-        wrong = mismatch(self.autoencoder, embeddings)
+        wrong = mismatch(self._encoder, embeddings)
         if wrong is not None and not self.allow_mismatch:
             raise MismatchError(wrong)
         if wrong is not None:
             self._wrong = wrong
 
-    def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def postprocess(  # type: ignore[override]
+        self, outputs: dict[str, Any], on_error: str = "raise", **options: Any
+    ) -> dict[str, Any] | None:
+        (error,) = _flat(outputs["error"])
+        if error is None:
+            return self._result(outputs, **options)
+        if on_error == "return":
+            return {"error": error}
+        logger.warning("Skipped: %s", error)
+        return None
+
+    def _result(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """The result of one input whose recordings could all be used."""
         bits = outputs["ba"][0][0]
         (quality,) = _flat(outputs["quality"])
-        found = {"ba": bits, "active": np.flatnonzero(bits).tolist(), "embedding": outputs["embedding"][0][0]}
-        return found | {"quality": quality}
+        return {
+            "ba": bits.tolist(),
+            "active": np.flatnonzero(bits).tolist(),
+            "embedding": outputs["embedding"][0][0].tolist(),
+            "quality": quality.to_dict(),
+        }
 
     def get_iterator(
         self,
@@ -186,16 +292,31 @@ class BinaryAttributesPipeline(Pipeline):
         preprocess_params: dict[str, Any],
         forward_params: dict[str, Any],
         postprocess_params: dict[str, Any],
-    ) -> PipelineIterator:
+    ) -> Iterator[dict[str, Any]]:
         """Do what the base class does, but keep recordings of different lengths in a batch as they are."""
         dataset: PipelineDataset | PipelineIterator
-        if hasattr(inputs, "__len__"):
+        if isinstance(inputs, Sized):
             dataset = PipelineDataset(inputs, self.preprocess, preprocess_params)
         else:
             dataset, num_workers = PipelineIterator(inputs, self.preprocess, preprocess_params), min(num_workers, 1)
         loader = DataLoader(dataset, num_workers=num_workers, batch_size=batch_size, collate_fn=_collate)
         outputs = PipelineIterator(loader, self.forward, forward_params, loader_batch_size=batch_size)
-        return PipelineIterator(outputs, self.postprocess, postprocess_params)
+        results = PipelineIterator(outputs, self.postprocess, postprocess_params)
+        if postprocess_params.get("on_error") != "skip":
+            return results
+        return (result for result in results if result is not None)
+
+
+def _system_or_embedder(
+    system: SpeakerComparisonModel, autoencoder: str | Path | BinaryAttributeAutoEncoder | None
+) -> "tuple[PreTrainedModel, WespeakerModel, str | Path | BinaryAttributeAutoEncoder]":
+    """The model of a pipeline, its embedder and its autoencoder, if it is made of a system.
+
+    If another autoencoder is named, of the system only its embedder is used.
+    """
+    if autoencoder is not None:
+        return system.embedder, system.embedder, autoencoder
+    return system, system.embedder, system.autoencoder
 
 
 def _flat(nested: Any) -> list:
@@ -213,19 +334,25 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     Args:
         model, autoencoder, min_speech, allow_mismatch, **kwargs: as for [`BinaryAttributesPipeline`].
         scorer (folder, Hub repository or [`Scorer`], *optional*): a scorer that was fitted to this autoencoder's
-            attributes. It may be left out only if the autoencoder is the package's own.
+            attributes. It is taken instead of that of a system, and may be left out only if the model is a system
+            whose autoencoder is used, or the autoencoder is the package's own.
         limits ([`Limits`], *optional*): how far outside the calibration's own range of recordings a verbal verdict is
             still given.
 
     Inputs:
-        Two sides, or a list, a Dataset or a generator of pairs `(a, b)` of sides. A side is a recording, as for
-        [`BinaryAttributesPipeline`], or a list of several recordings of one speaker. A call also takes the keywords
+        Two sides, or several pairs `(a, b)` of sides. A side is a recording, as for [`BinaryAttributesPipeline`], or
+        several recordings of one speaker: a list, or a column of a Dataset. Several pairs are a list, for which a list
+        comes back, or one of these, for which an iterator comes back: a generator or another iterator, as
+        `zip(dataset["a"], dataset["b"])`, or a Dataset with two columns of type `datasets.Audio`, the two sides. A
+        call also takes the keywords
+            on_error (str): as for [`BinaryAttributesPipeline`]: `raise`, `return` or `skip`;
             top_k (int, *optional*): return only this many attributes, those with the largest terms first;
-            return_explanation (bool): also return the [`Explanation`], which can be shown as text, page or figure;
+            return_explanation (bool): also return the [`Explanation`], which can be shown as text, page or figure, and
+                is JSON by its `to_dict()`;
             names (tuple[str, str]): the names of the two sides in the explanation.
 
     Returns:
-        for each pair a dict with
+        for each pair a dict of plain values, which `json.dumps` takes, with
             `llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum over
                 attributes that depend on one another;
             `calibrated_llr` (float): the natural-log likelihood ratio; None if the scorer is not calibrated;
@@ -244,14 +371,18 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         UserError: a model is missing or does not go with the others, or an input is not two sides with recordings.
 
     Example:
+        >>> compare = pipeline("speaker-comparison", "me/system")
         >>> compare = pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")
         >>> compare("questioned.wav", ["known-1.wav", "known-2.wav"], top_k=10)
         >>> compare([("a.wav", "b.wav"), ("a.wav", "c.wav")], batch_size=8)
     """
 
+    _RECORDINGS_OF_ROW = 2
+    _NOTHING = {"recordings": [[]], "quality": [[]], "copies": [[]], "sizes": [[0, 0]]}
+
     def __init__(
         self,
-        model: "WespeakerModel",
+        model: "SpeakerComparisonModel | WespeakerModel",
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
         scorer: str | Path | Scorer | None = None,
         limits: Limits | None = None,
@@ -259,19 +390,24 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     ):
         super().__init__(model, autoencoder, **kwargs)
         self.limits = limits
+        if scorer is None and isinstance(self.model, SpeakerComparisonModel):
+            scorer = self.model.scorer
         if scorer is None:
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
         if not isinstance(scorer, torch.nn.Module):
             scorer = load_scorer(scorer)
-        if scorer.config.num_attributes != self.autoencoder.config.internal_dim:
-            raise UserError(
-                f"the autoencoder makes {self.autoencoder.config.internal_dim} attributes, the scorer knows "
-                f"{scorer.config.num_attributes}: use a scorer fitted to this autoencoder's attributes"
-            )
         wrong = wrong_parts(None, self.autoencoder, scorer)
         if wrong is not None and not self.allow_mismatch:
             raise MismatchError(wrong)
         self._wrong = self._wrong or wrong
+        if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
+            embedder: Any = getattr(self.model, "embedder", self.model)
+            modes = {module: module.training for part in (embedder, self.autoencoder) for module in part.modules()}
+            self.model = SpeakerComparisonModel.from_parts(
+                embedder, self.autoencoder, scorer, allow_mismatch=self.allow_mismatch
+            )
+            for module, mode in modes.items():  # which are now in evaluation mode
+                module.training = mode
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
 
@@ -280,22 +416,29 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     def _sanitize_parameters(
         self,
+        on_error: str | None = None,
         top_k: int | None = None,
         return_explanation: bool | None = None,
         names: tuple[str, str] | None = None,
         **kwargs: Any,
     ) -> tuple[dict, dict, dict]:
-        super()._sanitize_parameters(**kwargs)
+        before, within, after = super()._sanitize_parameters(on_error, **kwargs)
         given = {"top_k": top_k, "return_explanation": return_explanation, "names": names}
-        return {}, {}, {name: value for name, value in given.items() if value is not None}
+        return before, within, after | {name: value for name, value in given.items() if value is not None}
 
-    def preprocess(self, pair: Sequence) -> dict[str, list]:  # type: ignore[override]
+    def _prepare(self, pair: Sequence) -> dict[str, list]:
         if isinstance(pair, str | bytes | Mapping) or not hasattr(pair, "__len__") or len(pair) != 2:
             raise UserError("a comparison is of two sides: compare(a, b), or a list of pairs (a, b)")
-        sides = [side if isinstance(side, list) else [side] for side in pair]
+        sides = [_recordings(side) for side in pair]
         if not all(sides):
             raise UserError("a side of the comparison has no recording")
-        loaded = [[self._loaded(recording) for recording in side] for side in sides]
+        loaded = [
+            [
+                self._loaded(recording, f"recording {number} of {side}")
+                for number, recording in enumerate(recordings, 1)
+            ]
+            for side, recordings in zip("AB", sides, strict=True)
+        ]
         heard = [[self._heard(one) for one in side] for side in loaded]
         named = [
             {f"{word} {number + 1} of {side}": samples for number, samples in enumerate(recordings)}
@@ -314,7 +457,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         assert loaded.samples is not None  # else it would have been refused
         return resample(loaded.samples, self.feature_extractor.sampling_rate, SAMPLING_RATE)
 
-    def postprocess(  # type: ignore[override]
+    def _result(  # type: ignore[override]  # with options of its own
         self,
         outputs: dict[str, Any],
         top_k: int | None = None,
@@ -332,7 +475,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             copies=tuple(_flat(outputs["copies"])),
             limits=self.limits,
             remarks=() if self._wrong is None else (f"{self._wrong}.",),
-            demonstration=any(map(is_shipped, (self.model, self.autoencoder, self.scorer))),
+            demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
         )
         found = explanation.to_dict()
         result = {
@@ -348,9 +491,17 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         return result | ({"explanation": explanation} if return_explanation else {})
 
 
+def _recordings(side: Any) -> list:
+    """The recordings of one side of a comparison."""
+    column = as_column(side)
+    if column is not None:
+        return list(undecoded(column.source)[column.column_name])
+    return side if isinstance(side, list) else [side]
+
+
 def _register() -> None:
     try:
-        default = {"model": (str(resource(EMBEDDER)), "main")}
+        default = {"model": (str(resource(SYSTEM)), "main")}
     except UserError:  # an installation without its resources can still load others
         default = None
     for task, cls in (

@@ -1,5 +1,6 @@
 """What our models add to transformers' `PreTrainedModel`: checks when they are loaded, a card when they are pushed."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +31,14 @@ class HubModel(PreTrainedModel):
     """Base of our models.
 
     Attributes:
-        role (str): what a model of the class is called in messages, e.g. `autoencoder`.
+        role (str): what a model of the class is called in messages, and as a part of a whole system, e.g.
+            `autoencoder`.
     """
 
     role: str
+
+    # A part of a whole system is also loaded from the system's file, where the other parts have these prefixes.
+    _keys_to_ignore_on_load_unexpected = [r"^(embedder|autoencoder|scorer)\."]
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -75,6 +80,38 @@ class HubModel(PreTrainedModel):
             UserError: they do not.
         """
 
+    def save_pretrained(  # type: ignore[override]  # the base class names each keyword
+        self,
+        save_directory: str | os.PathLike[Any],
+        is_main_process: bool = True,
+        state_dict: dict[str, Any] | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model to a folder, and upload it too if that is asked for.
+
+        Args:
+            save_directory (str or path): the folder, which is made if it does not exist.
+            is_main_process (bool): whether this is the process that uploads, among several that train together.
+            state_dict (dict, *optional*): weights to save instead of the model's own.
+            push_to_hub (bool): also make the upload that the method [`push_to_hub`](HubModel.push_to_hub) makes, with
+                the card, to the repository `repo_id`, by default the name of the folder under the user's name.
+            **kwargs: `max_shard_size`, `variant`, ..., as for `PreTrainedModel.save_pretrained`; with
+                `push_to_hub=True` also the keywords of the method of that name.
+
+        Raises:
+            UserError: as for the method `push_to_hub`.
+        """
+        saving = kwargs
+        if push_to_hub:
+            from balr_hf.hub.publishing import SAVING_KEYWORDS
+
+            saving = {name: value for name, value in kwargs.items() if name in SAVING_KEYWORDS}
+        super().save_pretrained(save_directory, is_main_process=is_main_process, state_dict=state_dict, **saving)
+        if push_to_hub and is_main_process:
+            repo_id = kwargs.pop("repo_id", None) or Path(save_directory).resolve().name
+            self.push_to_hub(repo_id, state_dict=state_dict, **kwargs)
+
     def push_to_hub(  # type: ignore[override]
         self, repo_id: str, *, commit_message: str | None = None, tags: Sequence[str] | None = None, **options: Any
     ) -> "CommitInfo":
@@ -85,7 +122,7 @@ class HubModel(PreTrainedModel):
             commit_message (str, *optional*): by default `Upload` and the model's role.
             tags (sequence of str, *optional*): tags that the card gets besides ours.
             **options: as for [`balr_hf.hub.publishing.publish_model`]: `private`, `token`, `revision`, `create_pr`,
-                `max_shard_size`, ..., and what the card states: `license`, `results`, `datasets`, `base_models`.
+                `max_shard_size`, ..., and what the card states: `license`, `results`, `datasets`, `embedder`, ...
 
         Returns:
             `huggingface_hub.CommitInfo`

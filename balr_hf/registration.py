@@ -7,6 +7,7 @@ would do the same, but importing `wrapt` takes ten times as long as importing `b
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 
@@ -26,6 +27,7 @@ def _register_configs(auto: ModuleType) -> None:
 
     for config in (WespeakerConfig, BinaryAttributeAutoEncoderConfig, *SCORER_CONFIGS):
         auto.AutoConfig.register(config.model_type, config, exist_ok=True)
+    importlib.import_module("balr_hf.system.configuration_system")
 
 
 def _register_models(auto: ModuleType) -> None:
@@ -36,13 +38,29 @@ def _register_models(auto: ModuleType) -> None:
     models: list[Any] = [WespeakerModel, BinaryAttributeAutoEncoder, *map(scorer_class, SCORERS)]
     for model in models:
         auto.AutoModel.register(model.config_class, model, exist_ok=True)
+    importlib.import_module("balr_hf.system.modeling_system")
 
 
 def _register_feature_extractors(auto: ModuleType) -> None:
     from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+    from balr_hf.system.configuration_system import SpeakerComparisonConfig
 
-    auto.AutoFeatureExtractor.register(WespeakerConfig, WespeakerFeatureExtractor, exist_ok=True)
+    for config in (WespeakerConfig, SpeakerComparisonConfig):
+        auto.AutoFeatureExtractor.register(config, WespeakerFeatureExtractor, exist_ok=True)
+
+
+def _register_system_config(module: ModuleType) -> None:
+    from transformers import AutoConfig
+
+    config = module.SpeakerComparisonConfig
+    AutoConfig.register(config.model_type, config, exist_ok=True)
+
+
+def _register_system(module: ModuleType) -> None:
+    from transformers import AutoModel
+
+    AutoModel.register(module.SpeakerComparisonConfig, module.SpeakerComparisonModel, exist_ok=True)
 
 
 def _register_pipelines(pipelines: ModuleType) -> None:
@@ -54,6 +72,9 @@ _PARTS: dict[str, Callable[[ModuleType], None]] = {
     "transformers.models.auto.modeling_auto": _register_models,
     "transformers.models.auto.feature_extraction_auto": _register_feature_extractors,
     "transformers.pipelines": _register_pipelines,
+    # A system imports its parts, which have transformers import its Auto classes: too early to register the system.
+    "balr_hf.system.configuration_system": _register_system_config,
+    "balr_hf.system.modeling_system": _register_system,
 }
 
 
@@ -96,7 +117,7 @@ class _RegisteringLoader:
 
 
 def install() -> None:
-    """Register with those parts of transformers that are imported already, and with the others when they are."""
+    """Register what belongs to the modules that are imported already, and with the others when they are."""
     sys.meta_path.insert(0, _RegisteringFinder())  # type: ignore[arg-type]
     for name, register in _PARTS.items():
         if name in sys.modules:

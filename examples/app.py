@@ -1,8 +1,8 @@
 """A page to compare two voices in a browser: `python examples/app.py`.
 
-Wants `pip install "balr_hf[app]"`. Runs offline on the small models of the package; `--embedder`, `--autoencoder` and
-`--scorer`, or the environment variables BALR_EMBEDDER, BALR_AUTOENCODER and BALR_SCORER, name others. As a Space of
-the Hugging Face Hub: see space/README.md.
+Wants `pip install "balr_hf[app]"`. Runs offline on the small models of the package; `--system`, or the environment
+variable BALR_SYSTEM, names another whole system, and `--embedder`, `--autoencoder` and `--scorer`, or BALR_EMBEDDER,
+BALR_AUTOENCODER and BALR_SCORER, name its parts one by one. As a Space of the Hugging Face Hub: see space/README.md.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
+from balr_hf.defaults import SAMPLE_CORPUS, SYSTEM, resource
 from balr_hf.embeddings.passes import load_usable
 from balr_hf.errors import UserError
 from balr_hf.explanation import verbal_scale, wording
@@ -123,15 +123,19 @@ STYLE = """
 """
 
 
-def load_pipeline(embedder: str | None = None, autoencoder: str | None = None, scorer: str | None = None):
+def load_pipeline(
+    embedder: str | None = None, autoencoder: str | None = None, scorer: str | None = None, system: str | None = None
+):
     """The comparison of `pipeline("speaker-comparison")`, by default with the package's own models."""
     import transformers
 
     import balr_hf  # noqa: F401
 
     transformers.utils.logging.disable_progress_bar()
-    embedder = embedder or str(resource(EMBEDDER))
-    return transformers.pipeline("speaker-comparison", model=embedder, autoencoder=autoencoder, scorer=scorer)
+    if system is not None and (embedder or autoencoder or scorer):
+        raise UserError("a whole system and parts of one were named: name one or the other")
+    model = system or embedder or str(resource(SYSTEM))
+    return transformers.pipeline("speaker-comparison", model=model, autoencoder=autoencoder, scorer=scorer)
 
 
 def compare_voices(pipeline, first: list, second: list) -> str:
@@ -289,7 +293,7 @@ def page(pipeline):
 
 def parse_options(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A page to compare two voices in a browser.")
-    for model in ("embedder", "autoencoder", "scorer"):
+    for model in ("system", "embedder", "autoencoder", "scorer"):
         parser.add_argument(
             f"--{model}",
             default=os.environ.get(f"BALR_{model.upper()}") or None,
@@ -308,7 +312,7 @@ def main() -> None:
     except ImportError:
         raise SystemExit('gradio is missing: pip install "balr_hf[app]"') from None
     try:
-        pipeline = load_pipeline(options.embedder, options.autoencoder, options.scorer)
+        pipeline = load_pipeline(options.embedder, options.autoencoder, options.scorer, options.system)
     except (UserError, OSError) as error:
         raise SystemExit(f"cannot load the models: {error}") from error
     page(pipeline).launch(

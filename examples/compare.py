@@ -4,8 +4,8 @@
     python examples/compare.py questioned.wav known-1.wav known-2.wav
 
 Prints the likelihood ratio and the attributes that weigh most, and writes the page `comparison.html`. The models are
-the small ones that ship with the package. For real work, name your own:
-`pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")`.
+the small ones that ship with the package. For real work, name your own system:
+`pipeline("speaker-comparison", "me/system")`.
 """
 
 import sys

@@ -22,10 +22,10 @@ model = WespeakerModel.from_pretrained(resource(EMBEDDER))
 print(model.push_to_hub(embedder, private=True, license="mit").commit_url)
 
 model = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
-print(model.push_to_hub(autoencoder, private=True, license="mit", base_models=[embedder]).commit_url)
+print(model.push_to_hub(autoencoder, private=True, license="mit", embedder=embedder).commit_url)
 
 model = load_scorer(resource(SCORER))
-print(model.push_to_hub(scorer, private=True, license="mit", base_models=[embedder, autoencoder]).commit_url)
+print(model.push_to_hub(scorer, private=True, license="mit", embedder=embedder, autoencoder=autoencoder).commit_url)
 
 dataset = load_corpus(resource(SAMPLE_CORPUS) / "test.csv")
 print(publish_corpus(dataset, corpus, split="test", private=True, license="mit").commit_url)

@@ -83,8 +83,8 @@ def main() -> None:
     if process.is_main_process:
         print(f"Trained with {process.num_processes} process(es): {trainer.save_dir}/best")
     if arguments.push_to_hub:
-        made_for = [arguments.embedder] if arguments.embedder and not Path(arguments.embedder).exists() else []
-        info = trainer.push_to_hub(arguments.hub_model_id, private=arguments.hub_private or None, base_models=made_for)
+        made_for = arguments.embedder if arguments.embedder and not Path(arguments.embedder).exists() else None
+        info = trainer.push_to_hub(arguments.hub_model_id, private=arguments.hub_private or None, embedder=made_for)
         if info is not None:
             print(f"Uploaded: {info.commit_url}")
 

@@ -292,3 +292,14 @@ def test_example_is_compared_by_one_click(browser):
     browser.wait("[...document.querySelectorAll('button')].some(b => b.textContent.includes('One voice'))")
     browser.value("[...document.querySelectorAll('button')].find(b => b.textContent.includes('One voice')).click()")
     assert "same speaker" in browser.wait(VERDICT)
+
+
+def test_a_whole_system_is_named_by_the_environment_or_a_flag(app, monkeypatch):
+    from balr_hf.defaults import SYSTEM, resource
+
+    monkeypatch.setenv("BALR_SYSTEM", "me/system")
+    assert app.parse_options([]).system == "me/system"
+    assert app.parse_options(["--system", "me/other"]).system == "me/other"
+    assert app.load_pipeline(system=str(resource(SYSTEM))).scorer.is_calibrated
+    with pytest.raises(app.UserError, match="a whole system and parts of one were named"):
+        app.load_pipeline(scorer="me/scorer", system="me/system")

@@ -179,8 +179,9 @@ def test_models_that_do_not_belong_together_make_no_pipeline(other_embedder, oth
 
 
 def test_calibration_of_another_scorer_is_refused(tmp_path):
-    shutil.copytree(resource(SCORER), tmp_path / "scorer")
-    scorer = load_scorer(tmp_path / "scorer")
+    scorer = load_scorer(resource(SCORER))
+    scorer.save_pretrained(tmp_path / "scorer")
+    assert load_scorer(tmp_path / "scorer").is_calibrated
     scorer.informative[int(scorer.informative.nonzero()[0])] = False
     scorer.save_pretrained(tmp_path / "scorer")
     with pytest.raises(UserError, match="is that of another scorer"):

@@ -103,6 +103,8 @@ def test_shipped_models_say_what_they_are(root):
         "import balr_hf; from transformers import AutoFeatureExtractor",
         "import balr_hf.pipelines",
         "import balr_hf.scoring.modeling_scorer",
+        "import balr_hf.system.configuration_system",
+        "import balr_hf.system.modeling_system",
     ],
 )
 def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
@@ -110,10 +112,13 @@ def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
         f"{first}\n"
         "import sys, balr_hf\n"
         "from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, pipeline\n"
-        "for name in ('wespeaker-tiny', 'autoencoder-tiny', 'scorer-beta-tiny'):\n"
-        "    config, model = AutoConfig.from_pretrained(name), AutoModel.from_pretrained(name)\n"
-        "    assert type(model).__module__.startswith('balr_hf.') and isinstance(model.config, type(config)), name\n"
-        "assert type(AutoFeatureExtractor.from_pretrained('wespeaker-tiny')) is balr_hf.WespeakerFeatureExtractor\n"
+        "config, model = AutoConfig.from_pretrained('system-tiny'), AutoModel.from_pretrained('system-tiny')\n"
+        "for name in ('embedder', 'autoencoder', 'scorer'):\n"
+        "    part, own = getattr(model, name), AutoConfig.for_model(getattr(config, name).model_type)\n"
+        "    assert type(part).__module__.startswith('balr_hf.') and type(part.config) is type(own), name\n"
+        "    assert type(AutoModel.from_config(own)) is type(part), name\n"
+        "assert type(model) is balr_hf.SpeakerComparisonModel and type(config) is type(model.config)\n"
+        "assert type(AutoFeatureExtractor.from_pretrained('system-tiny')) is balr_hf.WespeakerFeatureExtractor\n"
         "pipeline('speaker-comparison', device='cpu')\n"
     )
     run_python("-c", script, cwd=root / "resources" / "models")
@@ -124,10 +129,10 @@ def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
 @pytest.mark.parametrize(
     "script",
     [
-        "import balr_hf; from transformers import AutoConfig; AutoConfig.from_pretrained('scorer-beta-tiny')",
-        "import balr_hf; from transformers import AutoModel; AutoModel.from_pretrained('autoencoder-tiny')",
-        "from transformers import AutoModel; import balr_hf; AutoModel.from_pretrained('autoencoder-tiny')",
-        "import balr_hf, transformers; transformers.AutoFeatureExtractor.from_pretrained('wespeaker-tiny')",
+        "import balr_hf; from transformers import AutoConfig; AutoConfig.from_pretrained('system-tiny')",
+        "import balr_hf; from transformers import AutoModel; AutoModel.from_pretrained('system-tiny')",
+        "from transformers import AutoModel; import balr_hf; AutoModel.from_pretrained('system-tiny')",
+        "import balr_hf, transformers; transformers.AutoFeatureExtractor.from_pretrained('system-tiny')",
         "import transformers, balr_hf; transformers.pipeline('binary-attributes', device='cpu')",
         "import balr_hf; from transformers import pipeline; pipeline('speaker-comparison', device='cpu')",
         "from transformers import pipeline; import balr_hf; pipeline('speaker-comparison', device='cpu')",

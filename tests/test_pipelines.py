@@ -1,17 +1,19 @@
 """`transformers.pipeline` with our two tasks: what goes in, what comes out, and what is refused."""
 
 import io
+import json
 
 import datasets
 import numpy as np
 import pytest
 import torch
 from transformers import pipeline
+from transformers.pipelines.pt_utils import KeyDataset
 
-from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_audio, load_scorer
+from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, build_scorer, load_audio, load_scorer
 from balr_hf.audio import AudioError
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-from balr_hf.errors import UserError
+from balr_hf.errors import ConfigError, UserError
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +43,16 @@ def test_recordings_of_all_kinds_have_the_same_attributes(binarize, voices):
             return type("Samples", (), {"data": torch.from_numpy(samples)[None], "sample_rate": 16000})()
 
     whole = binarize(path)
-    assert whole["ba"].shape == (512,) and whole["ba"].dtype == bool and whole["embedding"].shape == (256,)
-    assert whole["active"] == np.flatnonzero(whole["ba"]).tolist()
+    assert len(whole["ba"]) == 512 and len(whole["embedding"]) == 256
+    assert whole["active"] == np.flatnonzero(whole["ba"]).tolist() and whole["quality"]["net_speech"] > 1
+    assert json.loads(json.dumps(whole, allow_nan=False)) == whole
     for same in (
         str(path),
         path.read_bytes(),
         samples,
         torch.from_numpy(samples),
         {"array": samples, "sampling_rate": 16000},
+        {"array": torch.from_numpy(samples), "sampling_rate": 16000},
         {"raw": samples, "sampling_rate": 16000},
         {"bytes": path.read_bytes(), "path": None},
         Decoder(),
@@ -58,12 +62,23 @@ def test_recordings_of_all_kinds_have_the_same_attributes(binarize, voices):
 
 def test_batches_give_what_single_recordings_give(binarize, voices):
     alone = [binarize(path) for path in voices]
-    corpus = datasets.Dataset.from_dict({"audio": [str(path) for path in voices]})
+    names = datasets.Dataset.from_dict({"audio": [str(path) for path in voices], "id": list("abc")})
+    corpus = names.cast_column("audio", datasets.Audio())  # which only torchcodec could decode
+    renamed = corpus.rename_column("audio", "sound")
     for batch in (
         binarize(voices, batch_size=2),
-        list(binarize((path for path in voices), batch_size=2)),
-        binarize(corpus["audio"][:], batch_size=3),
+        binarize((path for path in voices), batch_size=2),
+        binarize(map(str, voices)),
+        binarize(names["audio"][:], batch_size=3),
+        binarize(names),
+        binarize(corpus, batch_size=2),
+        binarize(corpus["audio"], batch_size=2),
+        binarize(renamed["sound"]),
+        binarize(KeyDataset(renamed, "sound"), batch_size=2),
+        binarize(corpus.to_iterable_dataset(), batch_size=2),
+        binarize(corpus.to_iterable_dataset()["audio"]),
     ):
+        batch = list(batch)
         assert len(batch) == 3
         for one, other in zip(alone, batch, strict=True):
             np.testing.assert_allclose(one["embedding"], other["embedding"], atol=1e-4)
@@ -76,7 +91,7 @@ def test_attributes_are_those_of_the_corpus_functions(binarize, few):
     corpus = WespeakerModel.from_pretrained(resource(EMBEDDER)).extract_embeddings(load_corpus(few))
     corpus = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).get_binary_attributes(corpus)
     for row in corpus.select([0, 5]):
-        assert binarize(row["audio"])["ba"].tolist() == row["ba"]
+        assert binarize(row["audio"])["ba"] == row["ba"]
 
 
 def test_comparison_adds_up_and_tells_voices_apart(compare, voices):
@@ -89,6 +104,7 @@ def test_comparison_adds_up_and_tells_voices_apart(compare, voices):
     assert same["calibrated_llr"] == pytest.approx(min(max(summed, same["bounds"][0]), same["bounds"][1]))
     assert same["interval"][0] < summed < same["interval"][1] and not any(d["is_beyond"] for d in same["deviations"])
     assert compare(voices[0], voices[1]) == same
+    assert json.loads(json.dumps(same, allow_nan=False))["llr"] == same["llr"]
     sizes = [abs(part["llr"]) for part in same["attributes"]]
     assert sizes == sorted(sizes, reverse=True)
 
@@ -105,6 +121,76 @@ def test_a_side_may_have_several_recordings(compare, voices):
     assert result["explanation"].counts.sum(-1).max(1).tolist() == [2, 1]
     swapped = compare(voices[2], [voices[0], voices[1]])
     assert swapped["calibrated_llr"] == pytest.approx(result["calibrated_llr"])
+
+
+def test_pairs_of_a_dataset_are_compared(compare, voices):
+    expected = compare([(voices[0], voices[1]), (voices[0], voices[2])], top_k=1)
+    columns = {"a": [str(voices[0])] * 2, "id": ["x", "y"], "b": [str(path) for path in voices[1:]]}
+    corpus = datasets.Dataset.from_dict(columns)
+    corpus = corpus.cast_column("a", datasets.Audio()).cast_column("b", datasets.Audio())
+    assert list(compare(corpus, top_k=1, batch_size=2)) == expected
+    assert list(compare(zip(columns["a"], columns["b"], strict=True), top_k=1)) == expected
+    side = compare(voices[0], corpus["b"], top_k=1)  # two recordings of one side
+    assert side == compare(voices[0], voices[1:], top_k=1)
+    with pytest.raises(UserError, match="1 columns of type Audio"):
+        compare(corpus.remove_columns("a"))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_a_bad_recording_does_not_stop_the_others(binarize, compare, voices, tmp_path, caplog, batch_size):
+    silent = np.zeros(16000, dtype=np.float32)
+    good = [binarize(voices[0]), binarize(voices[1])]
+    for corpus in ([voices[0], silent, tmp_path / "none.wav", voices[1]], [silent, voices[0], b"", b"", voices[1]]):
+        with pytest.raises(AudioError):
+            binarize(corpus, batch_size=batch_size)
+        returned = binarize(corpus, batch_size=batch_size, on_error="return")
+        assert [set(one) for one in returned if "error" in one] == [{"error"}] * (len(corpus) - 2)
+        assert all("digital silence" in one["error"] for one, at in zip(returned, corpus, strict=True) if at is silent)
+        skipped = binarize(iter(corpus), batch_size=batch_size, on_error="skip")
+        for found in ([one for one in returned if "error" not in one], list(skipped)):
+            assert [one["ba"] for one in found] == [one["ba"] for one in good]
+    assert f"Skipped: {tmp_path}/none.wav: file not found" in caplog.text
+    pairs = [(voices[0], silent), (voices[0], voices[1]), ([voices[0], b""], voices[1])]
+    returned = compare(pairs, batch_size=batch_size, on_error="return")
+    assert [one.get("error") for one in returned][::2] == [
+        "recording 1 of B: digital silence",
+        "recording 2 of A: empty file",
+    ]
+    assert returned[1]["llr"] == compare(voices[0], voices[1])["llr"]
+    assert [one["llr"] for one in compare(pairs, batch_size=batch_size, on_error="skip")] == [returned[1]["llr"]]
+
+
+def test_what_happens_on_errors_can_be_said_once(voices, binarize, compare):
+    lenient = pipeline("binary-attributes", device="cpu", on_error="return")
+    assert "empty file" in lenient(b"")["error"] and "error" not in lenient(voices[0])
+    assert binarize(b"", on_error="skip") is None
+    for call in (binarize, compare):
+        with pytest.raises(ConfigError, match="on_error='ignore': expected raise, skip, return"):
+            call([(voices[0], voices[1])], on_error="ignore")
+        with pytest.raises(UserError, match="several splits: choose one of test"):
+            call(datasets.DatasetDict({"test": datasets.Dataset.from_dict({"audio": []})}))
+        assert call([]) == []
+    with pytest.raises(UserError, match="two sides"):  # a call that is wrong is no bad recording
+        compare([voices[0]], on_error="return")
+    with pytest.raises(UserError, match="no column audio, only sound"):
+        binarize(datasets.Dataset.from_dict({"sound": ["a.wav"]}))
+
+
+def test_models_in_training_stay_in_training_and_compute_as_in_inference(binarize, voices):
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER)).train()
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).train()
+    before = {name: value.clone() for name, value in [*embedder.named_buffers(), *autoencoder.named_buffers()]}
+    parts = {"model": embedder, "autoencoder": autoencoder, "device": "cpu"}
+    assert pipeline("binary-attributes", **parts)(voices[0]) == binarize(voices[0])
+    pipeline("speaker-comparison", **parts, scorer=resource(SCORER))(voices[0], voices[1])
+    assert all(part.training for model in (embedder, autoencoder) for part in model.modules())
+    after = dict([*embedder.named_buffers(), *autoencoder.named_buffers()])
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_an_address_is_refused_offline(binarize):
+    with pytest.raises(AudioError, match=r"https://x\.invalid/a\.wav: cannot be downloaded \(.*offline"):
+        binarize("https://x.invalid/a.wav")
 
 
 def test_scorer_without_calibration_says_so(voices, tiny_embedder):
@@ -149,7 +235,6 @@ def test_bad_calls_are_refused(binarize, compare, voices):
 
 def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):
     from balr_hf import BinaryAttributeAutoEncoderConfig
-    from balr_hf.scoring.auto import build_scorer
 
     tiny_embedder.save_pretrained(tmp_path / "own")
     with pytest.raises(UserError, match="autoencoder= is missing"):
@@ -166,8 +251,47 @@ def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):
         )
 
 
-def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(voices, tmp_path):
-    load_scorer(resource(SCORER)).save_pretrained(tmp_path)
-    compare = pipeline("speaker-comparison", scorer=tmp_path, device="cpu")
+def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(voices):
+    compare = pipeline("speaker-comparison", scorer=build_scorer("cosine", num_attributes=512), device="cpu")
     explanation = compare(voices[0], voices[1], return_explanation=True)["explanation"]
     assert explanation.demonstration and explanation.to_text().startswith("DEMONSTRATION")
+
+
+@pytest.fixture(scope="module")
+def system(compare, tmp_path_factory):
+    """A folder that a pipeline wrote: the package's models as one system."""
+    folder = tmp_path_factory.mktemp("system")
+    compare.save_pretrained(folder / "saved")
+    return (folder / "saved").rename(folder / "moved")
+
+
+def test_a_saved_pipeline_is_a_whole_system_for_both_tasks(system, compare, binarize, voices):
+    again = pipeline("speaker-comparison", str(system), device="cpu")
+    assert again(voices[0], voices[1]) == compare(voices[0], voices[1])
+    assert again(voices[0], voices[1], return_explanation=True)["explanation"].demonstration
+    assert type(again.scorer) is type(compare.scorer) and again.scorer is again.model.scorer
+    assert pipeline("binary-attributes", str(system), device="cpu")(voices[0]) == binarize(voices[0])
+
+
+def test_a_saved_pipeline_names_no_place_of_this_machine(system, binarize, tmp_path):
+    binarize.save_pretrained(tmp_path)
+    written = [path.read_bytes() for folder in (system, tmp_path) for path in folder.iterdir()]
+    for place in (tmp_path, system, resource(EMBEDDER).parent):
+        assert not any(str(place).encode() in content for content in written)
+
+
+def test_parts_that_are_named_replace_those_of_a_system(system, voices, tmp_path):
+    scorer = load_scorer(resource(SCORER)).remove_calibration()
+    compare = pipeline("speaker-comparison", str(system), scorer=scorer, device="cpu")
+    assert compare(voices[0], voices[1])["calibrated_llr"] is None
+    compare.save_pretrained(tmp_path)
+    assert not load_scorer(tmp_path).is_calibrated and load_scorer(system).is_calibrated
+    with pytest.raises(UserError, match="scorer= is missing"):  # that of the system is of another autoencoder
+        pipeline("speaker-comparison", str(system), autoencoder=system, device="cpu")
+
+
+def test_a_pipeline_without_a_scorer_says_that_it_saves_the_embedder_only(tiny_embedder, tmp_path, caplog):
+    binarize = pipeline("binary-attributes", model=tiny_embedder, autoencoder=resource(AUTOENCODER), device="cpu")
+    binarize.save_pretrained(tmp_path)
+    assert "Saved is the embedder only" in caplog.text
+    assert type(WespeakerModel.from_pretrained(tmp_path)) is WespeakerModel

@@ -9,6 +9,7 @@ COMMANDS = {
     "score calibrate": ("balr_hf.cli.score_calibrate", "Make the scores of a scorer readable as likelihood ratios."),
     "score test": ("balr_hf.cli.score_trials", "Score a list of trials and evaluate it."),
     "explain": ("balr_hf.cli.explain", "Compare two recordings and explain the result."),
+    "assemble": ("balr_hf.cli.assemble", "Join an embedder, an autoencoder and a scorer in one folder."),
     "push": ("balr_hf.cli.push", "Upload a model, a scorer or a corpus to the Hub."),
     "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker to this package's format."),
 }

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, Section, positional
-from balr_hf.cli.sections import EMBEDDER, FEATURES, SCORER, CorpusOptions, EncoderArguments, mismatch_option
+from balr_hf.cli.sections import (
+    EMBEDDER,
+    FEATURES,
+    SCORER,
+    CorpusOptions,
+    EncoderArguments,
+    mismatch_option,
+    system_option,
+)
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -36,6 +44,7 @@ class Options(CorpusOptions):
         "corpus in which A and B are recording ids: a csv, a folder, a saved Dataset, a parquet file or a Hub dataset",
         type=str,
     )
+    system: str | None = system_option()
     top: int = option(
         10,
         "number of attributes to show that speak for the same speaker, and for different speakers",
@@ -78,6 +87,7 @@ COMMAND = Command(
     [FEATURES, EMBEDDER, ENCODER, SCORER],
     epilog="""examples:
   balr explain questioned.wav known.wav
+  balr explain --system me/system questioned.wav known.wav
   balr explain --html report.html questioned.wav known1.wav,known2.wav
   balr explain --corpus test.csv espeak17-01 espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
 )

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The settings that name the parts of a system one by one.
+PART_SETTINGS = (
+    "embeddings.model.model_repo",
+    "embeddings.model.model_dir",
+    "encoder.model.checkpoint_path",
+    "scorer.checkpoint_path",
+)
+
 
 def scorer_name(arguments: Arguments) -> str | None:
     """The scorer that was named, if any: a short name, or the path of a class of the user's own.
@@ -81,6 +89,27 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
     return {key: getattr(settings, key) for key in valid if key in typed and key not in own} | own
 
 
+def _system(arguments: Arguments) -> str | None:
+    """The whole system that `--system` names; None if the command has no such option, or it was not given.
+
+    Raises:
+        ConfigError: one of its parts was named too, by a setting of its own.
+        UserError: it names something else than a system.
+    """
+    system: str | None = getattr(arguments, "system", None)
+    if system is None:
+        return None
+    from balr_hf.checkpoints import stored_kind
+    from balr_hf.errors import ConfigError
+    from balr_hf.system.configuration_system import SpeakerComparisonConfig
+
+    both = [key for key in PART_SETTINGS if key in arguments.given]
+    if both:
+        raise ConfigError(f"--system={system} and {' and '.join(both)} name the same part: give one of them")
+    stored_kind(system, [SpeakerComparisonConfig.model_type], "system")
+    return system
+
+
 def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
     """The scorer that the settings name: a checkpoint, cosine, or by default the shipped demonstration scorer.
 
@@ -98,10 +127,11 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
     from balr_hf.scoring.auto import build_scorer, load_scorer, scorer_class
 
     settings, name = arguments.section("scorer"), scorer_name(arguments)
-    if settings.checkpoint_path is None and name == "cosine":
+    source = _system(arguments) or settings.checkpoint_path
+    if source is None and name == "cosine":
         scorer = build_scorer("cosine", num_attributes=num_attributes, **scorer_configuration(arguments, "cosine"))
     else:
-        if settings.checkpoint_path is None:
+        if source is None:
             if name not in (None, "beta"):
                 raise UserError(
                     f"scorer={name} must be fitted first: run balr score train, then add scorer.checkpoint_path=FOLDER"
@@ -111,10 +141,10 @@ def load_named_scorer(arguments: Arguments, num_attributes: int) -> "Scorer":
             )
         if name is not None:
             scorer_class(name)  # registers a class of the user's own, so that it can be loaded
-        scorer = load_scorer(settings.checkpoint_path or defaults.resource(defaults.SCORER))
+        scorer = load_scorer(source or defaults.resource(defaults.SCORER))
         kind = scorer.config.model_type.removeprefix("balr-")
         if name not in (None, kind, f"{type(scorer).__module__}.{type(scorer).__qualname__}"):
-            raise UserError(f"scorer={name}, but {settings.checkpoint_path or 'the shipped scorer'} holds {kind}")
+            raise UserError(f"scorer={name}, but {source or 'the shipped scorer'} holds {kind}")
         _check_fitted_with(arguments, scorer, scorer_configuration(arguments, name or kind))
     if settings.n_attributes not in (None, num_attributes):
         raise ConfigError(
@@ -220,7 +250,8 @@ def load_embedder(arguments: Arguments) -> "WespeakerModel":
     from balr_hf.errors import UserError
 
     settings = arguments.section("embeddings.model")
-    source, cache = settings.model_repo, settings.model_dir
+    system = _system(arguments)
+    source, cache = system or settings.model_repo, settings.model_dir
     if cache is not None and _holds_embedder(Path(cache), settings.model_name, settings.config_name):
         if source is not None:
             raise UserError(
@@ -263,27 +294,40 @@ def load_autoencoder(arguments: Arguments) -> "BinaryAttributeAutoEncoder":
         UserError: there is no such autoencoder, or its sizes are not those that the settings ask for.
     """
     from balr_hf import defaults
-    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-    from balr_hf.checkpoints import resolve_checkpoint
     from balr_hf.errors import UserError
 
     settings = arguments.section("encoder.model")
-    source = settings.checkpoint_path
+    source = _system(arguments) or settings.checkpoint_path
     if source is None:
-        source = defaults.resource(defaults.AUTOENCODER)
+        source = str(defaults.resource(defaults.AUTOENCODER))
         logger.info(
             "Autoencoder: the package's demonstration model, which fits embeddings of the demonstration embedder"
         )
-    source = resolve_checkpoint(source)
-    if source.is_file():
-        model = BinaryAttributeAutoEncoder.from_upstream(source)
-        model.name_or_path = str(source)
-    else:
-        model = BinaryAttributeAutoEncoder.from_pretrained(source)
+    model = read_autoencoder(source)
     for name in ("input_dim", "internal_dim"):
         wanted = getattr(settings, name)
         if wanted not in (None, getattr(model.config, name)):
             raise UserError(f"encoder.model.{name}={wanted}, but {source} has {getattr(model.config, name)}")
+    return model
+
+
+def read_autoencoder(source: str) -> "BinaryAttributeAutoEncoder":
+    """Load an autoencoder of this package or of BALR.
+
+    Args:
+        source (str): a training run, a folder, a `.pt` file of BALR, or a Hub repository.
+
+    Raises:
+        UserError: there is no autoencoder.
+    """
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.checkpoints import resolve_checkpoint
+
+    path = resolve_checkpoint(source)
+    if not path.is_file():
+        return BinaryAttributeAutoEncoder.from_pretrained(path)
+    model = BinaryAttributeAutoEncoder.from_upstream(path)
+    model.name_or_path = str(path)
     return model
 
 

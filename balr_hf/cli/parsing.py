@@ -205,7 +205,9 @@ class Command:
         return word
 
     def _positionals(self) -> list[str]:
-        return [f.metadata["args"][0].upper() for f in fields(self.options) if _is_positional(f)]
+        return [
+            f.metadata.get("metavar", f.metadata["args"][0].upper()) for f in fields(self.options) if _is_positional(f)
+        ]
 
     def _override_help(self) -> str:
         lines = []

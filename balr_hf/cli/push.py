@@ -34,11 +34,20 @@ class Options:
         type=str,
     )
     datasets: str | None = option(None, "for the card: Hub ids of the training data, separated by commas", type=str)
+    embedder: str | None = option(
+        None, "for the card of an autoencoder or a scorer: Hub id of the embedder that it was made for", type=str
+    )
+    autoencoder: str | None = option(
+        None, "for the card of a scorer: Hub id of the autoencoder that it was made for", type=str
+    )
     base_models: str | None = option(
         None,
-        "for the card: Hub ids of the models that come before this one, as EMBEDDER for an autoencoder, as "
-        "EMBEDDER,AUTOENCODER for a scorer",
+        "for the card: Hub ids of the models whose weights the training started from (fine-tuning), separated by "
+        "commas",
         type=str,
+    )
+    language: str | None = option(
+        None, "for the card: codes of the languages of the speech (en, fr, ...), separated by commas", type=str
     )
     license: str | None = option(
         None, "for the card: the licence, as the Hub names it (mit, cc-by-4.0, ...)", type=str
@@ -55,8 +64,8 @@ COMMAND = Command(
     "calibrated and evaluated. Log in first with `hf auth login`, or set the environment variable HF_TOKEN.",
     Options,
     epilog="""examples:
-  balr push runs/train me/attributes --base-models me/embedder --results runs/score
-  balr push runs/scorer/train me/scorer --private --base-models me/embedder,me/attributes --results runs/score
+  balr push runs/train me/attributes --embedder me/embedder --results runs/score
+  balr push runs/scorer/train me/scorer --private --embedder me/embedder --autoencoder me/attributes
   balr push --prepare look runs/train me/attributes
   balr push corpus-with-vectors me/corpus --private""",
 )
@@ -82,13 +91,17 @@ def run(arguments: Arguments) -> None:
         from balr_hf.data.reading import load_corpus
 
         corpus = load_corpus(arguments.source)
-        where = publish_corpus(corpus, arguments.repo, split=arguments.split, license=arguments.license, **common)
+        stated = {"license": arguments.license, "language": _list(arguments.language)}
+        where = publish_corpus(corpus, arguments.repo, split=arguments.split, **stated, **common)
         logger.info("Uploaded %d recordings: %s", len(corpus), where.commit_url)
         return
     facts = {
         "license": arguments.license,
         "results": [_metrics(path) for path in _list(arguments.results)],
         "datasets": _list(arguments.datasets),
+        "language": _list(arguments.language),
+        "embedder": arguments.embedder,
+        "autoencoder": arguments.autoencoder,
         "base_models": _list(arguments.base_models),
     }
     if arguments.prepare is not None:

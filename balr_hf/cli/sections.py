@@ -1,6 +1,7 @@
 """The options and the sections of settings that several commands share."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.cli.parsing import Section, names
@@ -13,6 +14,16 @@ SCORER_FIELDS = {"K": "num_values"}
 
 # The headings in `--help` of the options that most commands share.
 CORPUS_GROUP, FILE_GROUP = "corpus and device", "configuration file"
+
+
+def system_option() -> Any:
+    """The option that names a whole system, of which a command uses its parts."""
+    return option(
+        None,
+        "folder or Hub repository of a whole system (see balr assemble), whose parts are used [default: those that "
+        "settings of their own name]",
+        type=str,
+    )
 
 
 @dataclass
@@ -47,6 +58,7 @@ class CorpusOptions(Checked):
 class StepOptions(CorpusOptions):
     """Options of the commands that add vectors to a corpus."""
 
+    system: str | None = system_option()
     json: bool = option(False, "print the results to standard output, as one JSON object")
     force: bool = option(False, "compute the vectors again that exist already")
     save_output: bool = option(True, "save the vectors; with --no-save-output they are only computed, as a test")

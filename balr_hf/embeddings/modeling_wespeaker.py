@@ -181,7 +181,7 @@ class WespeakerModel(HubModel):
     """
 
     config_class = WespeakerConfig
-    base_model_prefix = "wespeaker"
+    base_model_prefix = "embedder"  # of its weights in a whole system, from which it can be loaded too
     main_input_name = "input_features"
     role = "embedder"
 
@@ -366,15 +366,48 @@ class WespeakerModel(HubModel):
         if source is None:
             return loaded
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
-        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         with suppress(OSError):  # without preprocessor_config.json, the defaults of __init__ remain
-            model.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
+            model.load_feature_extractor(source, **kwargs)
         return loaded
 
-    def save_pretrained(self, save_directory: str | os.PathLike[Any], *args: Any, **kwargs: Any) -> None:
-        """Write the model, and beside it `preprocessor_config.json` of its feature extractor."""
-        super().save_pretrained(save_directory, *args, **kwargs)
-        self.feature_extractor.save_pretrained(save_directory)
+    def load_feature_extractor(self, source: str | Path, **kwargs: Any) -> None:
+        """Take the feature extractor that `preprocessor_config.json` describes.
+
+        Args:
+            source (str or `Path`): a folder, or the id of a repository on the Hub.
+            **kwargs: of `from_pretrained`; those that say where on the Hub something is count.
+
+        Raises:
+            OSError: there is no such file.
+        """
+        hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
+        self.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
+
+    def save_pretrained(  # type: ignore[override]  # as in HubModel
+        self,
+        save_directory: str | os.PathLike[Any],
+        is_main_process: bool = True,
+        state_dict: dict[str, Any] | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model, and beside it `preprocessor_config.json` of its feature extractor.
+
+        Args:
+            save_directory (str or path): the folder, which is made if it does not exist.
+            is_main_process (bool): whether this is the process that writes the feature extractor and uploads.
+            state_dict (dict, *optional*): weights to save instead of the model's own.
+            push_to_hub (bool): also upload both, to the repository `repo_id`.
+            **kwargs: as for `PreTrainedModel.save_pretrained`.
+        """
+        apart = {name: kwargs[name] for name in ("repo_id", "private", "token") if name in kwargs}
+        super().save_pretrained(save_directory, is_main_process, state_dict, push_to_hub, **kwargs)
+        if not is_main_process:
+            return
+        if push_to_hub and HubModel is PreTrainedModel:  # which has uploaded the files of the model only
+            self.feature_extractor.save_pretrained(str(save_directory), push_to_hub=True, **apart)
+        else:
+            self.feature_extractor.save_pretrained(save_directory)
 
 
 WespeakerModel.register_for_auto_class("AutoModel")

@@ -38,17 +38,26 @@ class CardFacts:
     Attributes:
         repo_id (str): the repository that the model is published in.
         license (str, *optional*): the Hub's name of the licence; None if the author has not stated one.
+        language (str or sequence of str, *optional*): the codes (ISO 639, as `en`) of the languages of the speech that
+            the model was trained or calibrated on; None if the author has not stated them.
         results (sequence of [`Evaluation`]): evaluations by `balr score test`.
         datasets (sequence of str): the Hub ids of the datasets that the model was trained on.
-        base_models (sequence of str): the Hub ids of the models whose output the model takes, with the embedder first.
+        embedder (str, *optional*): the Hub id of the embedder whose embeddings an autoencoder takes, or those from
+            which a scorer's attributes are made.
+        autoencoder (str, *optional*): the Hub id of the autoencoder whose attributes a scorer takes.
+        base_models (sequence of str): the Hub ids of the models whose weights the training of this one started from.
+            The Hub lists the model as their finetune, which an autoencoder is not of its embedder.
         tags (sequence of str): tags besides ours.
         figures (dict): the captions of image files beside the card, by their file names.
     """
 
     repo_id: str
     license: str | None = None
+    language: str | Sequence[str] | None = None
     results: Sequence[Evaluation] = ()
     datasets: Sequence[str] = ()
+    embedder: str | None = None
+    autoencoder: str | None = None
     base_models: Sequence[str] = ()
     tags: Sequence[str] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
@@ -61,18 +70,17 @@ class CardKind:
     Attributes:
         template (str): the name of the template, a file in `templates`.
         tags (tuple of str): the tags of this kind of model.
-        pipeline_tag (str, *optional*): the task that the Hub lists the model under; None if there is none.
     """
 
     template: str
     tags: tuple[str, ...]
-    pipeline_tag: str | None = None
 
 
 _KINDS = {
-    "wespeaker": CardKind("embedder.md.jinja", ("speaker-embedding", "wespeaker"), "feature-extraction"),
-    "binary-attribute-autoencoder": CardKind(
-        "autoencoder.md.jinja", ("binary-attributes", "explainability"), "feature-extraction"
+    "wespeaker": CardKind("embedder.md.jinja", ("speaker-embedding", "wespeaker")),
+    "binary-attribute-autoencoder": CardKind("autoencoder.md.jinja", ("binary-attributes", "explainability")),
+    "balr-speaker-comparison": CardKind(
+        "system.md.jinja", ("speaker-comparison", "likelihood-ratio", "explainability")
     ),
 }
 _SCORER = CardKind("scorer.md.jinja", ("likelihood-ratio", "explainability"))
@@ -81,6 +89,13 @@ _SCORER = CardKind("scorer.md.jinja", ("likelihood-ratio", "explainability"))
 def card_kind(config: PreTrainedConfig) -> CardKind:
     """How the card of a model with this configuration is made."""
     return _KINDS.get(config.model_type, _SCORER)
+
+
+def needs_package(config: PreTrainedConfig) -> bool:
+    """Whether a model can only be loaded where this package is, since its code does not lie beside its weights."""
+    if config.model_type == "balr-speaker-comparison":
+        return needs_package(config.embedder) or not type(config.scorer).__module__.startswith("balr_hf.")
+    return card_kind(config) is _SCORER or getattr(config, "architecture", None) is not None
 
 
 def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
@@ -97,7 +112,11 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         "config": config,
         "facts": facts,
         "name": facts.repo_id.split("/")[-1],
-        "bases": [hub_link(repo) for repo in facts.base_models],
+        "needs_package": needs_package(config),
+        "links": {
+            role: hub_link(repo) if repo else None
+            for role, repo in (("embedder", facts.embedder), ("autoencoder", facts.autoencoder))
+        },
         "evaluations": [_evaluation(found) for found in facts.results if found.metrics],
         "figures": [(quote(name), caption) for name, caption in facts.figures.items()],
     }
@@ -105,6 +124,12 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         return values | {"rows": _scorer_rows(config)}
     if config.model_type == "wespeaker":
         return values | {"shape": config.architecture or _shape(config)}
+    if config.model_type == "balr-speaker-comparison":
+        values |= {
+            "shape": config.embedder.architecture or _shape(config.embedder),
+            "rows": _scorer_rows(config.scorer),
+        }
+        config = config.autoencoder
     return values | {"training": _training(config.training) if config.training else None}
 
 

@@ -5,7 +5,7 @@ from transformers import PreTrainedConfig
 
 from balr_hf._version import __version__
 from balr_hf.evaluation import Evaluation
-from balr_hf.hub.card_writers import METRICS, CardFacts, card_kind, card_values
+from balr_hf.hub.card_writers import METRICS, CardFacts, card_kind, card_values, needs_package
 from balr_hf.templates import markdown_environment
 
 # A card with this line is written anew at each push. A card without it belongs to its author and keeps its text.
@@ -35,13 +35,18 @@ def model_card(config: PreTrainedConfig, facts: CardFacts) -> ModelCard:
     """
     kind, name = card_kind(config), facts.repo_id.split("/")[-1]
     tags = ["balr", "speaker-recognition", "forensic-voice-comparison", *kind.tags, *facts.tags]
+    measured = [metric for metric in METRICS if any(found.metrics.get(metric) is not None for found in facts.results)]
     data = ModelCardData(
-        library_name="transformers",
-        pipeline_tag=kind.pipeline_tag,
+        # The Hub shows code for the library that is named here. The code for transformers fails where a model needs
+        # this package. With a `pipeline_tag` it would be `pipeline(TAG, ...)`, and no task of the Hub's takes what our
+        # models take: transformers' `feature-extraction` takes text.
+        library_name="balr_hf" if needs_package(config) else "transformers",
         license=facts.license,
+        language=[facts.language] if isinstance(facts.language, str) else list(facts.language or ()) or None,
         tags=list(dict.fromkeys(tags)),
         datasets=list(facts.datasets) or None,
         base_model=list(facts.base_models) or None,
+        metrics=measured or None,
         model_name=name if facts.results else None,
         eval_results=[result for found in facts.results for result in _eval_results(found)] or None,
     )

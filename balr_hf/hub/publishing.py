@@ -39,6 +39,12 @@ logger = logging.getLogger(__name__)
 EXTRA_FILES = ("calibration.json", "README.md", "*.png", "*.svg")
 RUN_FILES = ("run.json", "history.json")
 
+# Keywords of `PreTrainedModel.save_pretrained` that concern the files of the weights.
+SAVING_KEYWORDS = ("state_dict", "max_shard_size", "variant", "save_peft_format", "save_original_format")
+
+# What authors state of a model or corpus with a push.
+STATED = ("license", "language", "pretty_name")
+
 # The errors of the network, of the disk and of the Hub itself, and that of a name that the Hub cannot have. The errors
 # of the HTTP client are found as a base of huggingface_hub's own, which has changed its client before.
 HUB_ERRORS = (*HfHubHTTPError.__bases__, HFValidationError, EntryNotFoundError)
@@ -71,7 +77,8 @@ def publish_model(
         commit_message (str, *optional*): the first line of the commit's message, `Upload model` by default.
         commit_description (str, *optional*): the rest of the commit's message.
         create_pr (bool): whether to commit to a new pull request.
-        **details: `max_shard_size` as for `PreTrainedModel.save_pretrained`, and the attributes of [`CardFacts`].
+        **details: `max_shard_size`, `variant`, ... as for `PreTrainedModel.save_pretrained`, and the attributes of
+            [`CardFacts`].
 
     Returns:
         `huggingface_hub.CommitInfo`
@@ -124,17 +131,14 @@ def _is_of_hub(error: Exception) -> bool:
     return isinstance(error, ValueError | RuntimeError) and raised_in.split(".")[0] in HUB_CLIENTS
 
 
-def prepare_model(
-    source: PreTrainedModel | str | Path, target: Path, repo_id: str, max_shard_size: int | str = "50GB", **facts: Any
-) -> None:
+def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: str, **details: Any) -> None:
     """Write the files that [`publish_model`] uploads, including the card.
 
     Args:
         source (`PreTrainedModel`, str or `Path`): as for [`publish_model`].
         target (`Path`): the folder to write to, which has to exist.
         repo_id (str): the repository, as the card names it.
-        max_shard_size (int or str): as for `PreTrainedModel.save_pretrained`.
-        **facts: the attributes of [`CardFacts`]; `results` may be dicts as in `metrics.json`.
+        **details: as for [`publish_model`]; `results` may be dicts as in `metrics.json`.
 
     Raises:
         UserError: there is no whole model, or the results are those of another one.
@@ -144,11 +148,13 @@ def prepare_model(
     else:
         model = _load(source)
         _copy_extras(resolve_checkpoint(source), target)
+    saving = {name: details.pop(name) for name in SAVING_KEYWORDS if name in details}
+    facts = details
     facts["results"] = [
         found if isinstance(found, Evaluation) else Evaluation.from_dict(found) for found in facts.get("results") or ()
     ]
-    _check_results(model, str(model.role), facts["results"])
-    model.save_pretrained(target, max_shard_size=max_shard_size)
+    _check_results(model, facts["results"])
+    model.save_pretrained(target, **saving)
     history = target / "history.json"
     if history.is_file():
         facts["figures"] = _draw_curves(json.loads(history.read_text()), target)
@@ -185,22 +191,23 @@ def _copy_extras(folder: Path, target: Path) -> None:
             shutil.copy(folder.parent / name, target)
 
 
-def _check_results(model: PreTrainedModel, role: str, results: Sequence[Evaluation]) -> None:
-    """Refuse results of another model, or of this one before it was fitted or calibrated again.
+def _check_results(model: PreTrainedModel, results: Sequence[Evaluation]) -> None:
+    """Refuse results of other models, or of these before they were fitted or calibrated again.
 
     Args:
-        model: what is published.
-        role (str): `embedder`, `autoencoder` or `scorer`.
+        model: what is published: one model, or a whole system.
         results: of `balr score test`.
     """
-    digest = model_digest(model)
+    roles = ("embedder", "autoencoder", "scorer") if model.role == "system" else (str(model.role),)
+    digests = {role: model_digest(getattr(model, role, model)) for role in roles}
     for found in results:
-        named = found.scorer_digest if role == "scorer" else digest_of((found.chain or {}).get(role, ""))
-        if named and named != digest:
-            raise UserError(
-                f"the results on {found.corpus_name} are of another {role}, or from before it was trained, fitted or "
-                "calibrated again: run balr score test with this one"
-            )
+        for role, digest in digests.items():
+            named = found.scorer_digest if role == "scorer" else digest_of((found.chain or {}).get(role, ""))
+            if named and named != digest:
+                raise UserError(
+                    f"the results on {found.corpus_name} are of another {role}, or from before it was trained, "
+                    "fitted or calibrated again: run balr score test with this one"
+                )
         if found.mismatch:
             raise UserError(
                 f"the results on {found.corpus_name} are of models that do not belong together: {found.mismatch[0]}"
@@ -232,16 +239,23 @@ def _keep_authors_card(folder: Path, repo_id: str, revision: str | None, token: 
 
 
 def _with_results(card: ModelCard, ours: ModelCard) -> ModelCard:
-    """An author's card with our results, and with our metadata where it has none."""
+    """An author's card with our results and the licence that was stated, and with our metadata where it has none."""
     theirs, added = cast("ModelCardData", card.data), cast("ModelCardData", ours.data)
-    for name, value in added.to_dict().items():
-        if name == "model-index":
-            continue
-        if getattr(theirs, name, None) is None:
-            setattr(theirs, name, value)
+    _add_missing(card, ours)
     if added.eval_results:
         theirs.eval_results, theirs.model_name = added.eval_results, added.model_name
+        theirs.metrics = added.metrics
     return card
+
+
+def _add_missing(card: ModelCard | DatasetCard, ours: ModelCard | DatasetCard) -> None:
+    """Add to an author's card our metadata where it has none, and what was stated with this push in any case."""
+    for name, value in ours.data.to_dict().items():
+        earlier = card.data.get(name)
+        if name == "license" and earlier not in (None, value):
+            logger.warning("The README stated the licence %s, its metadata now %s: check its text.", earlier, value)
+        if name != "model-index" and (earlier is None or name in STATED):
+            card.data[name] = value
 
 
 def publish_corpus(
@@ -254,8 +268,13 @@ def publish_corpus(
     revision: str | None = None,
     commit_message: str | None = None,
     license: str | None = None,
+    language: str | Sequence[str] | None = None,
+    pretty_name: str | None = None,
 ) -> CommitInfo:
     """Upload a corpus by `Dataset.push_to_hub`, including the audio itself, and write its card.
+
+    The audio becomes a column of type `datasets.Audio` with the bytes of the files, which the Hub's viewer plays. Of
+    the files' paths only the names are kept.
 
     Args:
         dataset (`datasets.Dataset`): a corpus.
@@ -266,13 +285,19 @@ def publish_corpus(
         revision (str, *optional*): the branch to commit to.
         commit_message (str, *optional*): the first line of the commit's message.
         license (str, *optional*): the Hub's name of the corpus's licence.
+        language (str or sequence of str, *optional*): the codes (ISO 639, as `en`) of the languages that are spoken.
+        pretty_name (str, *optional*): the corpus's name for readers, by default that of the repository.
 
     Returns:
         `huggingface_hub.CommitInfo`
 
     Raises:
-        UserError: the Hub refuses or cannot be reached.
+        UserError: a recording cannot be read, or the Hub refuses or cannot be reached.
     """
+    import datasets
+
+    if "audio" in dataset.column_names:
+        dataset = dataset.cast_column("audio", datasets.Audio())
     with _reaching_hub(repo_id):
         info = dataset.push_to_hub(
             repo_id, split=split, private=private, token=token, revision=revision, commit_message=commit_message
@@ -280,10 +305,16 @@ def publish_corpus(
         earlier = DatasetCard.load(
             hf_hub_download(repo_id, "README.md", repo_type="dataset", revision=revision, token=token)
         )
-        if earlier.text.strip() and MARK not in earlier.text:
-            return info
+        card = dataset_card(
+            dataset, repo_id, earlier, split=split, license=license, language=language, pretty_name=pretty_name
+        )
+        if earlier.text.strip() and MARK not in earlier.text:  # it belongs to its author
+            before, ours, card = str(earlier), card, earlier
+            _add_missing(card, ours)
+            if str(card) == before:
+                return info
         return HfApi(token=token).upload_file(
-            path_or_fileobj=str(dataset_card(dataset, repo_id, earlier, license)).encode(),
+            path_or_fileobj=str(card).encode(),
             path_in_repo="README.md",
             repo_id=repo_id,
             repo_type="dataset",

@@ -79,7 +79,7 @@ def scorer_class(name: str) -> "type[Scorer]":
 
 
 def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
-    """Load a fitted scorer of any kind from its folder, a run's folder, or the Hub.
+    """Load a fitted scorer of any kind from its folder, a run's folder, a whole system's, or the Hub.
 
     For a scorer of your own, call [`scorer_class`] with the path of its class first.
 
@@ -98,19 +98,14 @@ def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
         >>> type(load_scorer(resource(SCORER))).__name__
         'DirichletMultinomialScorer'
     """
-    from transformers import AutoModel
-
-    from balr_hf.checkpoints import load_whole, resolve_checkpoint
+    from balr_hf.checkpoints import resolve_checkpoint, stored_kind
     from balr_hf.errors import UserError
-    from balr_hf.scoring.modeling_scorer import Scorer
 
     path = resolve_checkpoint(path)
     if path.is_file():
         raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
-    kinds = [scorer_class(name).config_class.model_type for name in SCORERS] + list(_OWN)
-    scorer = load_whole(AutoModel.from_pretrained, path, kinds, "scorer", **kwargs)
-    assert isinstance(scorer, Scorer)
-    return scorer
+    known = {scorer.config_class.model_type: scorer for scorer in map(scorer_class, SCORERS)} | _OWN
+    return known[stored_kind(path, known, "scorer", **kwargs)].from_pretrained(path, **kwargs)
 
 
 def _register(scorer: "type[Scorer]", path: str) -> None:

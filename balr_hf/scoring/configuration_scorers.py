@@ -3,11 +3,15 @@
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
 from transformers import PreTrainedConfig
 
-from balr_hf.errors import ConfigError
+try:
+    from balr_hf.errors import ConfigError
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    if not TYPE_CHECKING:
+        ConfigError = ValueError
 
 
 class ScorerConfig(PreTrainedConfig):

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from balr_hf.data.columns import speaker_codes, vector_matrix
-from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.errors import UserError
+try:
+    from balr_hf.data.columns import speaker_codes, vector_matrix
+    from balr_hf.data.skipped import Skipped, warn_skipped
+    from balr_hf.errors import UserError
 
-if TYPE_CHECKING:
-    import datasets
+    if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
+        import datasets
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    pass  # there is no corpus there to count in
 
 # Numbers of activations and of non-activations, `(..., attributes, 2)`.
 Counts = torch.Tensor | np.ndarray

@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from balr_hf.scoring.configuration_scorers import DirichletMultinomialScorerConfig
-from balr_hf.scoring.counts import sum_of_values
-from balr_hf.scoring.modeling_scorer import Scorer
+from .configuration_scorers import DirichletMultinomialScorerConfig
+from .counts import sum_of_values
+from .modeling_scorer import Scorer
 
 # Counts up to this size are put into a histogram, however few speakers there are.
 MOST_RECORDINGS = 1000

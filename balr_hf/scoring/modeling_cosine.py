@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch.nn import functional as F
 
-from balr_hf.scoring.configuration_scorers import CosineSimilarityScorerConfig
-from balr_hf.scoring.modeling_scorer import Scorer
-from balr_hf.scoring.term_tables import Terms, TermTable
+from .configuration_scorers import CosineSimilarityScorerConfig
+from .modeling_scorer import Scorer
+from .term_tables import Terms, TermTable
 
 
 class CosineSimilarityScorer(Scorer):

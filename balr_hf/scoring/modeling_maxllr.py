@@ -2,9 +2,9 @@
 
 import torch
 
-from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig
-from balr_hf.scoring.counts import sum_of_values
-from balr_hf.scoring.modeling_scorer import SHARE, Scorer
+from .configuration_scorers import MaxLLRScorerConfig
+from .counts import sum_of_values
+from .modeling_scorer import SHARE, Scorer
 
 # The posteriors of this many speakers are computed together, so that they stay in a CPU's cache.
 SPEAKERS_AT_ONCE = 256

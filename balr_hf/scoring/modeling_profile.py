@@ -5,12 +5,19 @@ noise that hides one drop-out. The DNA scorer takes the enrollment's profile as 
 change both sides.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from balr_hf.errors import UserError
-from balr_hf.scoring.configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
-from balr_hf.scoring.counts import sum_of_values
-from balr_hf.scoring.modeling_scorer import SHARE, Scorer
+from .configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
+from .counts import sum_of_values
+from .modeling_scorer import SHARE, Scorer
+
+try:
+    from balr_hf.errors import UserError
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    if not TYPE_CHECKING:
+        UserError = ValueError
 
 
 class ProfileLLRScorer(Scorer):

@@ -8,24 +8,36 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
-from balr_hf.data.columns import vector_matrix
-from balr_hf.data.origins import attributes_made_by
-from balr_hf.domain import describe_population, log_probabilities
-from balr_hf.errors import UserError
-from balr_hf.identity import uncalibrated_digest
-from balr_hf.pretrained import HubModel
-from balr_hf.scoring.calibration_draws import llr_interval
-from balr_hf.scoring.configuration_scorers import ScorerConfig
-from balr_hf.scoring.counts import Counts, name_digests, sum_of_values
-from balr_hf.scoring.term_tables import TermTable, term_table_of
+from .configuration_scorers import ScorerConfig
+from .counts import Counts, name_digests, sum_of_values
+from .term_tables import TermTable, term_table_of
 
-if TYPE_CHECKING:
-    import datasets
+try:
+    from balr_hf.data.columns import vector_matrix
+    from balr_hf.data.origins import attributes_made_by
+    from balr_hf.domain import describe_population, log_probabilities
+    from balr_hf.errors import UserError
+    from balr_hf.identity import uncalibrated_digest
+    from balr_hf.pretrained import HubModel
+    from balr_hf.scoring.calibration_draws import llr_interval
 
-    from balr_hf.explanation.explanation import Explanation
-    from balr_hf.scoring.calibration import Calibration
-    from balr_hf.scoring.trials import Trials
+    if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
+        import datasets
+
+        from balr_hf.explanation.explanation import Explanation
+        from balr_hf.scoring.calibration import Calibration
+        from balr_hf.scoring.trials import Trials
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    if not TYPE_CHECKING:
+        UserError, HubModel = ValueError, PreTrainedModel
+
+        def _needs_package(*_, **__):
+            raise ImportError("all but scoring needs the package: pip install balr_hf")
+
+        vector_matrix = describe_population = log_probabilities = llr_interval = _needs_package
+        attributes_made_by = uncalibrated_digest = _needs_package
 
 logger = logging.getLogger(__name__)
 
@@ -290,8 +302,10 @@ class Scorer(HubModel):
             >>> score_trials(scorer, enroll, trials, calibrated=True, test_counts=test).shape
             (400,)
         """
-        from balr_hf.scoring.calibration import fit_calibration
-
+        try:
+            from balr_hf.scoring.calibration import fit_calibration
+        except ModuleNotFoundError as error:
+            raise ImportError("calibrate needs the package: pip install balr_hf") from error
         if (enroll_speakers is None) != (test_speakers is None):
             raise ValueError("the speakers of one side only: expected both sides', or neither's")
         speakers = None if enroll_speakers is None else (np.asarray(enroll_speakers), np.asarray(test_speakers))
@@ -324,8 +338,11 @@ class Scorer(HubModel):
         Raises:
             ValueError: as for `calibrate`.
         """
-        from balr_hf.scoring.calibration import fusion_sample
-        from balr_hf.scoring.trials import Trials, score_trials, trial_attribute_scores
+        try:
+            from balr_hf.scoring.calibration import fusion_sample
+            from balr_hf.scoring.trials import Trials, score_trials, trial_attribute_scores
+        except ModuleNotFoundError as error:
+            raise ImportError("calibration_evidence needs the package: pip install balr_hf") from error
 
         labels = np.asarray(labels).ravel()
         if trials is None:
@@ -555,8 +572,10 @@ class Scorer(HubModel):
         Raises:
             ValueError, UserError: as for `score`.
         """
-        from balr_hf.explanation.explanation import explain_trial
-
+        try:
+            from balr_hf.explanation.explanation import explain_trial
+        except ModuleNotFoundError as error:
+            raise ImportError("explain needs the package: pip install balr_hf") from error
         return explain_trial(self, enroll, test, **details)
 
     def _fit(self, counts: torch.Tensor, *args: Any, **options: Any) -> None:

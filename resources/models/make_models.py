@@ -11,6 +11,7 @@ Usage:
 """
 
 import argparse
+import json
 import logging
 import shutil
 import tempfile
@@ -24,12 +25,13 @@ from balr_hf import (
     DirichletMultinomialScorer,
     DirichletMultinomialScorerConfig,
     MSELoss,
+    SpeakerComparisonModel,
     WespeakerModel,
     load_corpus,
     speaker_counts,
 )
 from balr_hf.data.segmentation import segments
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER
+from balr_hf.defaults import SYSTEM
 from balr_hf.files import atomic_folder
 from balr_hf.scoring.calibration import fit_calibration
 from balr_hf.scoring.trials import Trials, read_trials, score_trials, side_counts, side_speakers
@@ -38,11 +40,19 @@ from balr_hf.training.arguments import DataArguments
 RESOURCES = Path(__file__).resolve().parent.parent
 
 
-def save(model, name: str) -> None:
-    """Write a model's folder again, and keep its card."""
-    folder = RESOURCES / name
+def save(system: SpeakerComparisonModel) -> None:
+    """Write the system's folder again, and keep its card. Its code is the package, and does not lie beside it."""
+    folder = RESOURCES / SYSTEM
+    for part in (system.embedder, system.autoencoder, system.scorer):
+        part.config.demonstration = True  # which results are marked by
     with atomic_folder(folder) as temporary:
-        model.save_pretrained(temporary)
+        system.save_pretrained(temporary)
+        for path in temporary.glob("*.py"):
+            path.unlink()
+        for path in (temporary / "config.json", temporary / "preprocessor_config.json"):
+            content = json.loads(path.read_text())
+            content.pop("auto_map", None)
+            path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
         if (folder / "README.md").exists():
             shutil.copy(folder / "README.md", temporary)
     print(f"wrote {folder}")
@@ -91,24 +101,21 @@ def main() -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("balr_hf").setLevel(logging.INFO)
 
-    if not arguments.scorer_only:
-        save(WespeakerModel.from_pretrained(arguments.wespeaker), EMBEDDER)
-    embedder = WespeakerModel.from_pretrained(RESOURCES / EMBEDDER)
+    source = RESOURCES / SYSTEM if arguments.scorer_only else arguments.wespeaker
+    embedder = WespeakerModel.from_pretrained(source)
     corpus = segments(load_corpus(arguments.librispeech / "train.csv"), seed=arguments.seed)
     corpus = embedder.extract_embeddings(corpus)
     if arguments.scorer_only:
-        autoencoder = BinaryAttributeAutoEncoder.from_pretrained(RESOURCES / AUTOENCODER)
+        autoencoder = BinaryAttributeAutoEncoder.from_pretrained(RESOURCES / SYSTEM)
     else:
         autoencoder = train(corpus, arguments.epochs, arguments.seed)
-        save(autoencoder, AUTOENCODER)
-        autoencoder = BinaryAttributeAutoEncoder.from_pretrained(RESOURCES / AUTOENCODER)
     reference = autoencoder.get_binary_attributes(corpus)
     counts, speakers = speaker_counts(reference)
     scorer = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=counts.shape[1]))
     scorer.fit(counts, speakers).describe_reference(reference)
     test = embedder.extract_embeddings(load_corpus(arguments.librispeech / "test.csv"))
     calibrate(scorer, autoencoder.get_binary_attributes(test), read_trials(arguments.librispeech / "trials.csv"))
-    save(scorer, SCORER)
+    save(SpeakerComparisonModel.from_parts(embedder, autoencoder, scorer))
     print(f"{len(corpus)} segments of {len(speakers)} speakers; {scorer.config.num_uninformative} attributes unused")
 
 

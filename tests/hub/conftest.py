@@ -80,6 +80,16 @@ def hub(root, tmp_path, warm_python) -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="session")
-def models(root) -> Path:
-    """The models that ship with the package."""
-    return root / "resources" / "models"
+def models(tmp_path_factory) -> Path:
+    """The parts of the system that ships with the package, each in a folder of its own."""
+    from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_scorer
+    from balr_hf.defaults import SYSTEM, resource
+
+    folder = tmp_path_factory.mktemp("models")
+    for name, load in (
+        ("wespeaker-tiny", WespeakerModel.from_pretrained),
+        ("autoencoder-tiny", BinaryAttributeAutoEncoder.from_pretrained),
+        ("scorer-beta-tiny", load_scorer),
+    ):
+        load(resource(SYSTEM)).save_pretrained(folder / name)
+    return folder

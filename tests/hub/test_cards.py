@@ -32,7 +32,8 @@ RESULTS = {
 def card_of(folder, **facts) -> str:
     config = AutoConfig.from_pretrained(folder)
     for name, value in facts.pop("config", {}).items():
-        setattr(config, name, value)
+        *part, name = name.split(".")
+        setattr(getattr(config, *part) if part else config, name, value)
     return str(model_card(config, CardFacts(**{"repo_id": "me/repo", **facts})))
 
 
@@ -44,11 +45,24 @@ def rendered(card: str) -> str:
     return MarkdownIt("commonmark", {"html": True}).enable("table").render(body(card))
 
 
+@pytest.fixture(scope="session")
+def system(models, tmp_path_factory):
+    """A folder of a whole system, without its weights."""
+    from balr_hf import SpeakerComparisonConfig
+
+    names = {"embedder": "wespeaker-tiny", "autoencoder": "autoencoder-tiny", "scorer": "scorer-beta-tiny"}
+    parts = {part: AutoConfig.from_pretrained(models / name) for part, name in names.items()}
+    folder = tmp_path_factory.mktemp("system")
+    SpeakerComparisonConfig(**parts).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
-def evil(models):
+def evil(models, system):
     """Cards of each kind, with hostile text wherever a user has a say."""
     found = Evaluation.from_dict({**RESULTS, "scorer": EVIL, "corpus": {"name": EVIL, "hub_id": EVIL}})
-    facts = {"repo_id": f"me/{EVIL}", "base_models": [EVIL, EVIL], "datasets": [EVIL], "license": EVIL}
+    facts = {"repo_id": f"me/{EVIL}", "base_models": [EVIL], "datasets": [EVIL], "license": EVIL}
+    facts |= {"embedder": EVIL, "autoencoder": EVIL, "language": EVIL}
     facts |= {"results": [found], "tags": [EVIL], "figures": {EVIL: EVIL}}
     speech = {**AutoConfig.from_pretrained(models / "scorer-beta-tiny").calibration, "speech": EVIL, "method": EVIL}
     corpus = datasets.Dataset.from_dict({"id": ["a"], "speaker": ["b"], EVIL: [1]})
@@ -58,11 +72,19 @@ def evil(models):
         "scorer": card_of(
             models / "scorer-beta-tiny", config={"calibration": speech, "architectures": [EVIL]}, **facts
         ),
-        "corpus": str(dataset_card(corpus, f"me/{EVIL}", DatasetCard("---\ntags: [a]\n---\n"), EVIL)),
+        "system": card_of(
+            system,
+            config={
+                **{"embedder.architecture": EVIL, "autoencoder.training": RECORD},
+                **{"scorer.calibration": speech, "scorer.architectures": [EVIL]},
+            },
+            **facts,
+        ),
+        "corpus": str(dataset_card(corpus, f"me/{EVIL}", DatasetCard("---\ntags: [a]\n---\n"), license=EVIL)),
     }
 
 
-@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "corpus"])
+@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "system", "corpus"])
 def test_hostile_text_is_only_text(evil, kind):
     html = rendered(evil[kind])
     comment, rest = html.split("\n", 1)
@@ -76,27 +98,27 @@ def test_hostile_text_is_only_text(evil, kind):
     assert "heading" not in " ".join(re.findall(r"<h2>.*?</h2>", rest)) and rest.count("<h1>") == 1
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "scorer", "corpus"])
+@pytest.mark.parametrize("kind", ["autoencoder", "scorer", "system", "corpus"])
 def test_hostile_text_breaks_no_table(evil, kind):
     for table in re.findall(r"<table>.*?</table>", rendered(evil[kind]), re.DOTALL):
         rows = [len(re.findall(r"<t[hd]", row)) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)]
         assert len(set(rows)) == 1, table
-    if kind == "scorer":
+    if kind in ("scorer", "system"):
         assert "speech that it was calibrated on, and holds for" in evil[kind]
 
 
-@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "corpus"])
+@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "system", "corpus"])
 def test_python_with_hostile_names_is_python(evil, kind):
     blocks = re.findall(r"^```python\n(.*?)^```$", evil[kind], re.DOTALL | re.MULTILINE)
-    assert len(blocks) == {"embedder": 2, "autoencoder": 3, "scorer": 2, "corpus": 1}[kind]
+    assert len(blocks) == {"embedder": 1, "autoencoder": 3, "scorer": 2, "system": 1, "corpus": 1}[kind]
     names = [node.value for block in blocks for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Constant)]
     assert f"me/{EVIL}" in names
 
 
-@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer"])
+@pytest.mark.parametrize("kind", ["embedder", "autoencoder", "scorer", "system"])
 def test_metadata_with_hostile_names_is_read_back(evil, kind):
     data = ModelCard(evil[kind], ignore_metadata_errors=False).data
-    assert (data.license, data.base_model, data.datasets) == (EVIL, [EVIL, EVIL], [EVIL])
+    assert (data.license, data.base_model, data.datasets, data.language) == (EVIL, [EVIL], [EVIL], [EVIL])
     assert data.eval_results[0].metric_value == 0.0312
 
 
@@ -124,9 +146,55 @@ def test_results_are_told(models):
     assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")
 
 
-@pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny"])
-@pytest.mark.parametrize("bases", [[], ["me/embedder", "me/attributes"]])
-def test_paragraphs_are_one_blank_line_apart(models, name, bases):
-    card = card_of(models / name, base_models=bases)
+@pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny", "system"])
+@pytest.mark.parametrize("made_for", [{}, {"embedder": "me/embedder", "autoencoder": "me/attributes"}])
+@pytest.mark.parametrize("architecture", [None, "ECAPA"])
+def test_paragraphs_are_one_blank_line_apart(models, system, name, made_for, architecture):
+    config = {"embedder.architecture" if name == "system" else "architecture": architecture}
+    card = card_of(system if name == "system" else models / name, config=config, **made_for)
     assert "\n\n\n" not in body(card) and card.endswith("cited above.\n")
     assert not re.search(r"[ \t]\n|\{%", card)
+
+
+def test_metadata_say_what_the_hub_makes_of_them(models, system):
+    """The Hub shows code for library and task, and lists a model with a `base_model` as its finetune."""
+    found = Evaluation.from_dict({**RESULTS, "scorer": "BetaScorer", "corpus": {"name": "test.csv"}})
+    made_for = {"embedder": "me/embedder", "autoencoder": "me/attributes", "language": "en"}
+    cards = {
+        "embedder": card_of(models / "wespeaker-tiny", base_models=["me/older"]),
+        "backbone": card_of(models / "wespeaker-tiny", config={"architecture": "ECAPA"}),
+        "autoencoder": card_of(models / "autoencoder-tiny", embedder="me/embedder"),
+        "system": card_of(system),
+        "scorer": card_of(models / "scorer-beta-tiny", results=[found], **made_for),
+    }
+    data = {name: ModelCard(card).data for name, card in cards.items()}
+    libraries = {name: one.library_name for name, one in data.items()}
+    assert libraries == {
+        **{"embedder": "transformers", "autoencoder": "transformers", "system": "transformers"},
+        **{"backbone": "balr_hf", "scorer": "balr_hf"},  # which transformers alone cannot load
+    }
+    assert "trust_remote_code" not in cards["backbone"] and "trust_remote_code" in cards["embedder"]
+    assert [one.pipeline_tag for one in data.values()] == [None] * 5
+    assert [one.base_model for one in data.values()] == [["me/older"], None, None, None, None]
+    assert "embeddings of [me/embedder](https://huggingface.co/me/embedder) only" in cards["autoencoder"]
+    assert "attributes of [me/attributes](https://huggingface.co/me/attributes) only, of the" in cards["scorer"]
+    assert (data["scorer"].metrics, data["scorer"].language) == (["eer", "cllr"], ["en"])
+
+
+def test_card_of_a_corpus_says_what_the_hub_searches_for():
+    corpus = datasets.Dataset.from_dict({"id": ["a"], "audio": ["a.wav"], "speaker": ["b"]})
+    corpus = corpus.cast_column("audio", datasets.Audio())
+    splits = "dataset_info:\n  splits:\n  - {name: train, num_examples: 1200}\n  - {name: test, num_examples: 9}\n"
+    earlier = DatasetCard(f"---\nlicense: mit\n{splits}---\n")
+    card = dataset_card(corpus, "me/corpus", earlier, split="test", language=["en", "de"], pretty_name="A corpus")
+    data = card.data.to_dict()
+    assert data["task_categories"] == ["audio-classification"] and data["task_ids"] == ["speaker-identification"]
+    assert data["size_categories"] == ["1K<n<10K"] and data["language"] == ["en", "de"]
+    assert data["pretty_name"] == "A corpus" and data["license"] == "mit"
+    assert (
+        "# A corpus\n\nA corpus of speech for `balr_hf`: 1 recordings, 1 speakers in the split `test`; 1,200"
+        in str(card)
+    )
+    assert 'load_corpus("me/corpus", split="test")' in str(card) and "not stated a licence" not in str(card)
+    without = dataset_card(corpus.remove_columns("audio"), "me/corpus", DatasetCard("---\n{}\n---\n")).data.to_dict()
+    assert "task_categories" not in without and without["pretty_name"] == "corpus"

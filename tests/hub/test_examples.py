@@ -73,7 +73,7 @@ def test_corpus_of_others_from_the_hub(hub, root, few):
     assert "files: 12 recordings; the first, espeak01-01 of espeak01" in said
 
 
-def test_python_of_the_page_on_the_hub_prints_what_it_shows(hub, root, few, assert_shown):
+def test_python_of_the_page_on_the_hub_prints_what_it_shows(hub, root, few, models, assert_shown):
     """Its blocks in one process, in their order."""
     blocks = re.findall(r"```python\n(.*?)```", (root / "docs" / "hub.md").read_text(), re.DOTALL)
     assert len(blocks) >= 4
@@ -81,15 +81,13 @@ def test_python_of_the_page_on_the_hub_prints_what_it_shows(hub, root, few, asse
         import shutil, sys
         from pathlib import Path
 
-        from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-
-        for name in (EMBEDDER, AUTOENCODER, SCORER):
-            shutil.copytree(resource(name), Path(name).name)
+        for name in ("wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny"):
+            shutil.copytree(Path(sys.argv[2]) / name, name)
         voice = Path(sys.argv[1]).parent / "espeak17"
         shutil.copy(voice / "espeak17-01.opus", "questioned.opus")
         shutil.copy(voice / "espeak17-02.opus", "known.opus")
         shutil.copytree(voice.parent, "corpus")
     """
-    hub.run(prepare, few)
+    hub.run(prepare, few, models)
     code = "\n".join(blocks)
     assert_shown(code, hub.run(code).stdout)

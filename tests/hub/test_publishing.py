@@ -1,9 +1,11 @@
 """What users push, with its card: models, training runs, calibrated scorers, corpora; and what comes back."""
 
+import io
 import json
 import re
 import textwrap
 
+import pyarrow.parquet as parquet
 import pytest
 
 slow = pytest.mark.slow
@@ -54,11 +56,11 @@ def test_run_and_scorer_are_pushed_with_cards_whose_code_runs(hub, trained, few,
             status = main(line.split())
             assert status == 0, line
     """
-    bases = "--base-models me/embedder,me/attributes"
+    bases = "--embedder me/embedder --autoencoder me/attributes"
     hub.run(
         push,
         f"push {models / 'wespeaker-tiny'} me/embedder",
-        f"push {trained}/runs/train me/attributes --base-models me/embedder --datasets me/corpus --license cc-by-4.0",
+        f"push {trained}/runs/train me/attributes --embedder me/embedder --datasets me/corpus --license cc-by-4.0",
         f"push {trained}/runs/scorer/train me/scorer {bases} --results {trained}/runs/score --private",
     )
     cards = {name: hub.server.repository(f"me/{name}").read("README.md").decode() for name in ("attributes", "scorer")}
@@ -68,7 +70,8 @@ def test_run_and_scorer_are_pushed_with_cards_whose_code_runs(hub, trained, few,
     assert len(hub.server.repository("me/attributes").history()) == 2  # made, and one commit
 
     attributes, scorer = cards["attributes"], cards["scorer"]
-    assert "license: cc-by-4.0" in attributes and "- me/corpus" in attributes and "- me/embedder" in attributes
+    assert "license: cc-by-4.0" in attributes and "- me/corpus" in attributes
+    assert "embeddings of [me/embedder](" in attributes and "base_model" not in attributes
     assert "12 recordings of 4 speakers" in attributes and "Adam, learning rate 0.001" in attributes
     metrics = json.loads((trained / "runs" / "score" / "metrics.json").read_text())
     assert f"value: {round(metrics['cllr'], 6)}" in scorer and "name: few.csv" in scorer
@@ -127,6 +130,9 @@ def test_pushed_models_work_without_the_package(hub, root, models, tmp_path):
             embedding = AutoModel.from_pretrained("me/embedder", **trust).eval()(**features).embeddings
             bits = AutoModel.from_pretrained("me/bae", **trust).eval()(embedding).binary
         print(embedding[0, :8].tolist(), bits.sum().item())
+        # what the Hub shows beside the card
+        for repo in ("me/embedder", "me/bae"):
+            AutoModel.from_pretrained(repo, trust_remote_code=True, dtype="auto")
     """
     numbers = textwrap.dedent(numbers)
     there = hub.run(WITHOUT_PACKAGE + numbers).stdout.splitlines()[-1]
@@ -141,6 +147,107 @@ def _card(folder, repo):
     from balr_hf.hub.cards import CardFacts, model_card
 
     return str(model_card(AutoConfig.from_pretrained(folder), CardFacts(repo)))
+
+
+@slow
+def test_saving_with_push_to_hub_uploads_what_push_to_hub_does(hub, models):
+    script = """
+        import sys
+        from balr_hf import BinaryAttributeAutoEncoder, WespeakerFeatureExtractor, WespeakerModel, load_scorer
+
+        folder = sys.argv[1]
+        embedder = WespeakerModel.from_pretrained(folder + "/wespeaker-tiny")
+        embedder.feature_extractor = WespeakerFeatureExtractor(waveform_scale=1.0)
+        scorer = load_scorer(folder + "/scorer-beta-tiny")
+        autoencoder = BinaryAttributeAutoEncoder.from_pretrained(folder + "/autoencoder-tiny")
+        for model in (embedder, autoencoder, scorer):
+            model.push_to_hub("me/" + model.role, license="mit")
+            push = {"push_to_hub": True, "license": "mit", "private": True, "max_shard_size": "1GB"}
+            model.save_pretrained("saved/" + model.role, repo_id="me/saved-" + model.role, **push)
+        autoencoder.save_pretrained("default-name", push_to_hub=True)
+        autoencoder.save_pretrained("second", is_main_process=False, push_to_hub=True)
+        zeros = {name: value * 0 + 0.5 for name, value in autoencoder.state_dict().items()}
+        autoencoder.save_pretrained("other", state_dict=zeros, push_to_hub=True, repo_id="me/zeros")
+        assert WespeakerModel.from_pretrained("me/saved-embedder").feature_extractor.waveform_scale == 1.0
+    """
+    hub.run(script, models)
+    repositories = {id: repo for (_, id), repo in hub.server.repositories.items()}
+    roles = ("embedder", "autoencoder", "scorer")
+    assert repositories.keys() == {
+        *(f"me/{p}{r}" for p in ("", "saved-") for r in roles),
+        "me/default-name",
+        "me/zeros",
+    }
+    for role in roles:
+        pushed, saved = repositories[f"me/{role}"], repositories[f"me/saved-{role}"]
+        files = {path: pushed.read(path) for path in pushed.at("main").files}
+        assert saved.private and len(saved.history()) == 2
+        assert saved.at("main").files.keys() == files.keys() >= {"README.md", "config.json", "model.safetensors"}
+        for path, content in files.items():
+            expected = content.replace(f"me/{role}".encode(), f"me/saved-{role}".encode())
+            assert saved.read(path) == expected.replace(f"# {role}".encode(), f"# saved-{role}".encode()), path
+    embedder = repositories["me/saved-embedder"]
+    assert json.loads(embedder.read("preprocessor_config.json"))["waveform_scale"] == 1.0
+    assert (hub.folder / "saved" / "embedder" / "preprocessor_config.json").read_bytes() == embedder.read(
+        "preprocessor_config.json"
+    )
+    autoencoders = [repositories[name].read("model.safetensors") for name in ("me/autoencoder", "me/zeros")]
+    assert autoencoders[1] == (hub.folder / "other" / "model.safetensors").read_bytes() != autoencoders[0]
+
+
+@slow
+def test_saving_with_push_to_hub_without_the_package_uploads_the_feature_extractor_too(hub, models, tmp_path):
+    from balr_hf.hub.publishing import prepare_model
+
+    folder = tmp_path / "embedder"
+    folder.mkdir()
+    prepare_model(models / "wespeaker-tiny", folder, "me/embedder")
+    script = """
+        from transformers import AutoModel
+
+        model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)
+        model.feature_extractor.waveform_scale = 2.0
+        model.save_pretrained("again", push_to_hub=True, repo_id="me/again")
+    """
+    hub.run(WITHOUT_PACKAGE + textwrap.dedent(script), folder)
+    stored = hub.server.repository("me/again")
+    assert json.loads(stored.read("preprocessor_config.json"))["waveform_scale"] == 2.0
+    assert "model.safetensors" in stored.at("main").files
+
+
+@slow
+def test_a_pipeline_is_pushed_as_one_system(hub, root, sample):
+    script = """
+        import sys
+        import balr_hf
+        from balr_hf.audio import AudioError
+        from huggingface_hub import HfApi
+        from transformers import pipeline
+
+        first, second, endpoint = sys.argv[1:]
+        compare = pipeline("speaker-comparison")
+        compare.push_to_hub("me/system", license="mit")
+        compare.save_pretrained("saved", push_to_hub=True, repo_id="me/saved-system", license="mit")
+        HfApi().upload_file(path_or_fileobj=first, path_in_repo="first.opus", repo_id="me/system")
+        again, expected = pipeline("speaker-comparison", "me/system"), compare(first, second)
+        # an address is a recording too, here one that leads to another
+        for one in (first, endpoint + "/me/system/resolve/main/first.opus"):
+            assert again(one, second) == expected, one
+        try:
+            again(endpoint + "/me/system/resolve/main/none.opus", second)
+            raise SystemExit("there is no such recording")
+        except AudioError as error:
+            assert "none.opus: cannot be downloaded (" in str(error) and "404" in str(error)
+    """
+    voices = [sample / "espeak17" / f"espeak17-0{number}.opus" for number in (1, 2)]
+    hub.run(script, *voices, hub.server.url)
+    pushed, saved = (hub.server.repository(name) for name in ("me/system", "me/saved-system"))
+    assert (
+        pushed.history()[1].files.keys() == saved.at("main").files.keys() >= {"README.md", "preprocessor_config.json"}
+    )
+    for path in saved.at("main").files:
+        content = saved.read(path)
+        assert str(root).encode() not in content and str(hub.folder).encode() not in content, path
 
 
 @slow
@@ -192,6 +299,14 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
         from balr_hf import load_audio
         assert (load_audio(back[0]["audio"]) == load_audio(corpus[0]["audio"])).all()
         assert load_corpus("me/corpus@main:test").num_rows == len(corpus)
+        from balr_hf import publish_corpus
+        from huggingface_hub import HfApi
+        HfApi().create_repo("me/own", repo_type="dataset")
+        mine = {"path_in_repo": "README.md", "repo_id": "me/own", "repo_type": "dataset"}
+        HfApi().upload_file(path_or_fileobj=b"---\\npretty_name: My corpus\\n---\\n# My words\\n", **mine)
+        paths = corpus.select_columns(["id", "audio"]).to_list()
+        paths = [{"id": row["id"], "audio": row["audio"]["path"]} for row in paths]
+        publish_corpus(type(corpus).from_list(paths), "me/own", license="cc0-1.0", language="en")
         for bad in ("me/corpus@none", "me/corpus:train", "me/nothing"):
             assert main(["binarize", bad, "--save-dir", "x"]) == 1
     """
@@ -199,6 +314,16 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
     card = hub.server.repository("me/corpus", "datasets").read("README.md").decode()
     assert "dataset_info" in card and "license: mit" in card and "12 recordings, 4 speakers" in card
     assert "| `ba` | binary attributes | bool (512) |" in card
+    own = hub.server.repository("me/own", "datasets").read("README.md").decode()
+    assert "license: cc0-1.0" in own and "pretty_name: My corpus" in own and own.endswith("---\n# My words\n")
+    assert "language:\n- en\n" in own and "- audio-classification" in own
+    for repo, split in (("me/corpus", "test"), ("me/own", "train")):
+        stored = hub.server.repository(repo, "datasets")
+        table = parquet.read_table(io.BytesIO(stored.read(f"data/{split}-00000-of-00001.parquet")))
+        assert json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["audio"] == {"_type": "Audio"}
+        assert "- name: audio\n    dtype: audio\n" in stored.read("README.md").decode()
+        audio = table["audio"].to_pylist()
+        assert all(len(one["bytes"]) > 1000 and "/" not in one["path"] for one in audio)
     errors = [line for line in done.stderr.splitlines() if "error:" in line]
     assert len(errors) == 3 and all(line.startswith("balr binarize: error: ") for line in errors), errors
 
@@ -291,11 +416,12 @@ def test_a_split_that_does_not_fit_is_the_users_error(hub, few):
     assert "cannot upload to me/corpus: Features of the new split don't match" in hub.run(script, few).stdout
 
 
-def test_results_of_another_scorer_are_refused(root, tmp_path, balr):
+def test_results_of_another_scorer_are_refused(models, tmp_path, balr):
     metrics = tmp_path / "metrics.json"
     metrics.write_text(json.dumps({"trials": 3, "scorer_digest": "of another", "corpus": {"name": "test.csv"}}))
-    scorer = root / "resources" / "models" / "scorer-beta-tiny"
-    status, said = balr("push", scorer, "me/scorer", "--results", metrics, "--prepare", tmp_path / "look")
+    status, said = balr(
+        "push", models / "scorer-beta-tiny", "me/scorer", "--results", metrics, "--prepare", tmp_path / "look"
+    )
     assert status == 1 and "the results on test.csv are of another scorer" in said
 
 
@@ -309,7 +435,118 @@ def test_results_of_another_scorer_are_refused(root, tmp_path, balr):
         (["{models}/autoencoder-tiny", "me/x", "--prepare", "{sample}"], "exists already"),
     ],
 )
-def test_bad_pushes_end_in_one_line(balr, sample, root, words, wrong):
-    words = [word.format(sample=sample, models=root / "resources" / "models") for word in words]
+def test_bad_pushes_end_in_one_line(balr, sample, models, words, wrong):
+    words = [word.format(sample=sample, models=models) for word in words]
     status, said = balr("push", *words)
     assert status == 1 and wrong in said and "Traceback" not in said
+
+
+@slow
+def test_a_whole_system_is_pushed_and_its_cards_code_runs_with_and_without_the_package(hub, models, tmp_path, few):
+    push = """
+        import sys
+        from balr_hf.cli.main import main
+
+        parts, recordings = sys.argv[1:4], sys.argv[4:]
+        assert main(["assemble", *parts, "system"]) == 0
+        assert main(["push", "system", "me/system", "--license", "mit"]) == 0
+        assert main(["explain", "--json", "--system", "me/system", *recordings]) == 0
+    """
+    parts = [models / name for name in ("wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny")]
+    voices = [few.parent / "espeak01" / f"espeak01-0{number}.opus" for number in (1, 2)]
+    explained = json.loads(hub.run(push, *parts, *voices).stdout)
+    repository = hub.server.repository("me/system")
+    assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= repository.at("main").files.keys()
+    card = repository.read("README.md").decode()
+    assert "license: mit" in card and "243 speakers" in card and "ResNet of 2-2-2-2 basic blocks" in card
+    with_package, without = code_blocks(card)
+    assert "'attribute'" in hub.run(with_package).stdout
+    beside_the_card = 'AutoModel.from_pretrained("me/system", trust_remote_code=True, dtype="auto")\n'  # on the Hub
+    assert "torch.Size([1, 512])" in hub.run(WITHOUT_PACKAGE + without + beside_the_card).stdout
+
+    numbers = """
+        import sys
+        import numpy as np
+        from transformers import AutoFeatureExtractor, AutoModel
+
+        trust = {"trust_remote_code": True}
+        system = AutoModel.from_pretrained("me/system", **trust)
+        waveforms = np.random.default_rng(0).normal(scale=0.1, size=(3, 16000)).astype("float32")
+        output = system.compare(waveforms[0], waveforms[1:], sampling_rate=16000)
+        extractor = AutoFeatureExtractor.from_pretrained("me/system", **trust)
+        batch = [extractor([waveform])["input_features"] for waveform in waveforms[:2]]
+        print(output.llr.item(), output.calibrated_llr.item(), system(*batch).llr.item())
+    """
+    numbers = textwrap.dedent(numbers)
+    there = hub.run(WITHOUT_PACKAGE + numbers).stdout.splitlines()[-1]
+    here = hub.run("import balr_hf" + numbers.replace(", **trust)", ")")).stdout.splitlines()[-1]
+    assert there == here
+    again = """
+        import json, sys
+        from transformers import pipeline
+        import balr_hf
+
+        print(json.dumps(pipeline("speaker-comparison", "me/system")(*sys.argv[1:])["llr"]))
+    """
+    assert json.loads(hub.run(again, *voices).stdout) == explained["raw_llr"]
+
+
+def test_results_of_another_scorer_are_refused_for_a_system(models, tmp_path, balr):
+    parts = [models / name for name in ("wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny")]
+    assert balr("assemble", *parts, tmp_path / "system")[0] == 0
+    metrics = tmp_path / "metrics.json"
+    metrics.write_text(json.dumps({"trials": 3, "scorer_digest": "of another", "corpus": {"name": "test.csv"}}))
+    status, said = balr("push", tmp_path / "system", "me/x", "--results", metrics, "--prepare", tmp_path / "look")
+    assert status == 1 and "the results on test.csv are of another scorer" in said
+
+
+@slow
+def test_the_preset_of_balr_is_made_from_the_hub_and_an_address(hub, golden, tmp_path):
+    import hashlib
+    import threading
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    import torch
+
+    from balr_hf import WespeakerConfig, WespeakerModel
+
+    source, arguments = tmp_path / "wespeaker", {"m_channels": 2, "embed_dim": 32}
+    source.mkdir()
+    (source / "config.yaml").write_text(f"model: ResNet18\nmodel_args: {json.dumps(arguments)}\n")
+    made = WespeakerModel(WespeakerConfig.from_wespeaker("ResNet18", arguments))
+    torch.save(made.state_dict(), source / "avg_model.pt")
+    hub.server.create("Wespeaker/wespeaker-voxceleb-resnet34-LM").add_folder(source)
+
+    file = golden / "upstream_autoencoder.pt"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    serve = partial(SimpleHTTPRequestHandler, directory=golden)
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{file.name}"
+        assemble = """
+            import sys
+            from balr_hf.cli.main import main
+
+            sys.exit(main(["assemble", "--preset", "balr2", *sys.argv[1:]]))
+        """
+        cache = {"cache": tmp_path / "cache", "TORCH_HOME": str(tmp_path / "torch")}
+        done = hub.run(assemble, "other", "--autoencoder", address, check=False, **cache)
+        assert done.returncode == 1 and 'invalid hash value (expected "9211ab5d5944' in done.stderr
+        assert not (tmp_path / "other").exists() and not list((tmp_path / "torch").rglob("*.pt"))
+        hub.run(assemble, "system", "--autoencoder", address, "--sha256", digest, **cache)
+        server.shutdown()
+    # Both are in their caches now.
+    offline = {**cache, "HF_HUB_OFFLINE": "1"}
+    done = hub.run(assemble, "again", "--autoencoder", address, "--sha256", digest, **offline)
+    assert "48 attributes" in done.stderr and "features scaled by 1," in done.stderr
+    done = hub.run(assemble, "new", "--autoencoder", file, "--sha256", digest, HF_HUB_OFFLINE="1", check=False)
+    assert done.returncode == 1 and "cannot load embedder from Wespeaker/" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+    from balr_hf import SpeakerComparisonModel
+
+    for name in ("system", "again"):
+        system = SpeakerComparisonModel.from_pretrained(tmp_path / name)
+        assert torch.equal(system.embedder.conv1.weight, made.conv1.weight)
+        assert system.feature_extractor.waveform_scale == 1 and system.config.scorer.num_attributes == 48

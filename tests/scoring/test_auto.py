@@ -139,14 +139,12 @@ def test_a_setting_that_a_scorer_does_not_have_is_refused(name):
         build_scorer(name, num_attributes=4, n_iteration=3)
 
 
-def test_a_model_that_is_no_scorer_is_refused(models):
-    with pytest.raises(UserError, match="autoencoder-tiny holds a model of type binary-attribute-autoencoder, not"):
-        load_scorer(models / "autoencoder-tiny")
+def test_a_model_that_is_no_scorer_is_refused(tmp_path):
+    from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
 
-
-@pytest.fixture
-def models(root):
-    return root / "resources" / "models"
+    BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(8, 4)).save_pretrained(tmp_path / "ae")
+    with pytest.raises(UserError, match="ae holds a model of type binary-attribute-autoencoder, not"):
+        load_scorer(tmp_path / "ae")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,388 @@
+"""A whole system for speaker comparison: embedder, autoencoder and scorer in one model."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
+import torch
+from transformers import AutoModel, PreTrainedModel
+from transformers.dynamic_module_utils import custom_object_save
+from transformers.utils import ModelOutput
+
+from .configuration_system import SpeakerComparisonConfig
+
+try:
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+    from balr_hf.errors import MismatchError, UserError
+    from balr_hf.identity import wrong_parts
+    from balr_hf.pretrained import HubModel
+    from balr_hf.scoring.counts import recording_counts
+    from balr_hf.scoring.modeling_beta import DirichletMultinomialScorer
+    from balr_hf.scoring.modeling_cosine import CosineSimilarityScorer
+    from balr_hf.scoring.modeling_maxllr import MaxLLRScorer
+    from balr_hf.scoring.modeling_profile import DNALLRScorer, SpeechLLRScorer
+    from balr_hf.scoring.modeling_scorer import Scorer
+
+    if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
+        from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+        from balr_hf.scoring.configuration_scorers import ScorerConfig
+except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
+    if not TYPE_CHECKING:
+        from .configuration_wespeaker import MIN_FRAMES
+        from .counts import recording_counts
+        from .modeling_autoencoder import BinaryAttributeAutoEncoder
+        from .modeling_beta import DirichletMultinomialScorer
+        from .modeling_cosine import CosineSimilarityScorer
+        from .modeling_maxllr import MaxLLRScorer
+        from .modeling_profile import DNALLRScorer, SpeechLLRScorer
+        from .modeling_scorer import Scorer
+        from .modeling_wespeaker import WespeakerModel
+
+        UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
+
+        def wrong_parts(*_):
+            """Without the package, nothing is known of the models' identities."""
+
+
+Waveform = np.ndarray | torch.Tensor
+
+# The scorers that a system knows by itself, and whose code comes with it.
+SCORERS = (CosineSimilarityScorer, DirichletMultinomialScorer, DNALLRScorer, MaxLLRScorer, SpeechLLRScorer)
+
+
+@dataclass
+class SpeakerComparisonOutput(ModelOutput):
+    """Output of [`SpeakerComparisonModel`], one row per comparison.
+
+    Args:
+        llr (`torch.DoubleTensor` of shape `(comparisons,)`): the raw scores in natural-log units. They are sums over
+            attributes that depend on one another, and so overconfident.
+        calibrated_llr (`torch.DoubleTensor` of shape `(comparisons,)`, *optional*): the natural-log likelihood ratios,
+            within the bounds that the calibration vouches for; None if the scorer is not calibrated.
+        attribute_llrs (`torch.DoubleTensor` of shape `(comparisons, attributes)`): what each attribute adds. The terms
+            are calibrated if the scorer is; their sum plus `scorer.calibration_offset` is then the calibrated LLR
+            before it is bounded. If it is not, their sum is `llr`.
+    """
+
+    llr: torch.Tensor | None = None
+    calibrated_llr: torch.Tensor | None = None
+    attribute_llrs: torch.Tensor | None = None
+
+
+class SpeakerComparisonModel(HubModel):
+    """Compares recordings: an embedder, an autoencoder and a scorer that belong together, as one model.
+
+    A system is saved in one folder or repository: `config.json` with the configurations of the parts,
+    `model.safetensors` with their weights under `embedder.`, `autoencoder.` and `scorer.`, and
+    `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too.
+
+    This model computes. For recordings of a case use `pipeline("speaker-comparison")`, which takes a system as well:
+    it also measures the recordings, refuses those that cannot be used, and says what a reader of the result must know.
+
+    Args:
+        config ([`SpeakerComparisonConfig`]): the configurations of the parts.
+        embedder, autoencoder, scorer (*optional*): the parts, if they exist already; see `from_parts`.
+
+    Attributes:
+        embedder ([`WespeakerModel`]): makes embeddings.
+        autoencoder ([`BinaryAttributeAutoEncoder`]): makes attributes of embeddings.
+        scorer ([`Scorer`]): compares attributes.
+
+    Raises:
+        UserError: the sizes of the parts do not fit.
+
+    Example:
+        >>> from balr_hf.defaults import SYSTEM, resource
+        >>> system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+        >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
+        >>> output = system.compare(noise[0], noise[1])
+        >>> output.calibrated_llr.shape, output.attribute_llrs.shape
+        (torch.Size([1]), torch.Size([1, 512]))
+    """
+
+    config_class = SpeakerComparisonConfig
+    base_model_prefix = "system"
+    main_input_name = "enroll_features"
+    role = "system"
+
+    config: SpeakerComparisonConfig
+    embedder: WespeakerModel
+    autoencoder: BinaryAttributeAutoEncoder
+    scorer: Scorer
+
+    def __init__(
+        self,
+        config: SpeakerComparisonConfig,
+        embedder: WespeakerModel | None = None,
+        autoencoder: BinaryAttributeAutoEncoder | None = None,
+        scorer: Scorer | None = None,
+    ):
+        _check_sizes(config)
+        super().__init__(config)
+        self.embedder = embedder or WespeakerModel(config.embedder)
+        self.autoencoder = autoencoder or BinaryAttributeAutoEncoder(config.autoencoder)
+        self.scorer = scorer or _build_scorer(config.scorer)
+        config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
+        self.post_init()
+        self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
+
+    def _init_weights(self, module: torch.nn.Module) -> None:
+        """Do nothing: the parts make their own weights."""
+
+    @property
+    def feature_extractor(self) -> "WespeakerFeatureExtractor":
+        """What makes the embedder's features of waveforms."""
+        return self.embedder.feature_extractor
+
+    @property
+    def parameter_ranges(self) -> dict[str, tuple[float, float]]:
+        """The least and the largest value of each weight that cannot be any number."""
+        return {f"scorer.{name}": ends for name, ends in self.scorer.parameter_ranges.items()}
+
+    def check_whole(self) -> None:
+        """Check that the calibration is that of the scorer; the identities are compared once the features are there.
+
+        Raises:
+            UserError: it is that of another one.
+        """
+        self.scorer.check_whole()
+
+    @classmethod
+    def from_parts(
+        cls,
+        embedder: WespeakerModel,
+        autoencoder: BinaryAttributeAutoEncoder,
+        scorer: Scorer,
+        allow_mismatch: bool = False,
+    ) -> Self:
+        """Join models that belong together. They are not copied.
+
+        Args:
+            embedder ([`WespeakerModel`]): the embedder.
+            autoencoder ([`BinaryAttributeAutoEncoder`]): one that was trained on this embedder's embeddings.
+            scorer ([`Scorer`]): one that was fitted to this autoencoder's attributes.
+            allow_mismatch (bool): join models that are known not to belong together; the system's configuration says
+                so, and so does every comparison.
+
+        Returns:
+            [`SpeakerComparisonModel`], in evaluation mode.
+
+        Raises:
+            UserError: the sizes of the parts do not fit, or the scorer is not fitted.
+            MismatchError: the parts are known not to belong together.
+        """
+        if not scorer.is_fitted:
+            raise UserError(f"the scorer ({type(scorer).__name__}) is not fitted, so that the system could not score")
+        _check_features(embedder)
+        config = SpeakerComparisonConfig(embedder.config, autoencoder.config, scorer.config)
+        config.mismatch = wrong_parts(embedder, autoencoder, scorer)
+        if config.mismatch is not None and not allow_mismatch:
+            raise MismatchError(config.mismatch)
+        return cls(config, embedder, autoencoder, scorer).eval()
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # as in HubModel: a source is always named
+        cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
+    ) -> Self:
+        """Load a system from a folder or from the Hub.
+
+        Args:
+            pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
+            *model_args: as for `PreTrainedModel.from_pretrained`.
+            **kwargs: as for `PreTrainedModel.from_pretrained`.
+
+        Returns:
+            the system, in evaluation mode.
+
+        Raises:
+            UserError: there is no system, weights are missing, of another shape or out of range, or its parts do not
+                fit.
+            MismatchError: its parts are known not to belong together, which was not allowed when they were joined.
+        """
+        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        model = loaded[0] if kwargs.get("output_loading_info") else loaded
+        try:
+            model.embedder.load_feature_extractor(pretrained_model_name_or_path, **kwargs)
+        except OSError as error:
+            raise UserError(
+                f"{pretrained_model_name_or_path} lacks preprocessor_config.json, so that the features which its "
+                "embedder takes are unknown"
+            ) from error
+        _check_features(model.embedder)
+        wrong = wrong_parts(model.embedder, model.autoencoder, model.scorer)
+        if wrong is not None and model.config.mismatch is None:
+            raise MismatchError(wrong)
+        for part in (model.embedder, model.autoencoder, model.scorer):
+            part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
+        return loaded
+
+    def save_pretrained(self, save_directory: str | os.PathLike[Any], *args: Any, **kwargs: Any) -> None:
+        """Write the system to a folder, with the code that `trust_remote_code=True` loads where the package is not.
+
+        Args:
+            save_directory: the folder, which is made if it does not exist.
+            *args: as for `PreTrainedModel.save_pretrained`.
+            **kwargs: as for `PreTrainedModel.save_pretrained`.
+        """
+        self.config.auto_map = {
+            "AutoConfig": f"configuration_system.{SpeakerComparisonConfig.__name__}",
+            "AutoModel": f"modeling_system.{SpeakerComparisonModel.__name__}",
+        }
+        super().save_pretrained(save_directory, *args, **kwargs)
+        self.feature_extractor.save_pretrained(save_directory)
+        for part in (WespeakerModel, BinaryAttributeAutoEncoder, *SCORERS):
+            custom_object_save(part, save_directory)
+        for own in (SpeakerComparisonConfig, SpeakerComparisonModel):  # the files that they need are the parts'
+            shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
+
+    @torch.no_grad()
+    def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:
+        """Embed recordings, one after another.
+
+        Args:
+            recordings: a waveform `(samples,)` in [-1, 1], or several of any lengths.
+            sampling_rate (int, *optional*): the waveforms' rate in Hz, which is checked against the embedder's.
+
+        Returns:
+            `torch.FloatTensor` of shape `(recordings, embed_dim)`.
+
+        Raises:
+            ValueError: the waveforms have another sampling rate.
+            UserError: a waveform is not mono, has too few samples, or has samples that are not finite.
+        """
+        return torch.cat([self._embed_one(waveform, sampling_rate) for waveform in _as_list(recordings)])
+
+    def _embed_one(self, waveform: Waveform, sampling_rate: int | None) -> torch.Tensor:
+        samples = torch.as_tensor(waveform, dtype=torch.float32)
+        if samples.ndim != 1:
+            raise UserError(f"a recording of shape {tuple(samples.shape)}: expected mono, (samples,)")
+        if not torch.isfinite(samples).all():
+            raise UserError("a recording has samples that are not finite numbers")
+        frames = self.feature_extractor.num_frames(len(samples))
+        if frames < MIN_FRAMES:
+            raise UserError(f"a recording is too short: {frames} frames of at least {MIN_FRAMES}")
+        features = self.feature_extractor([samples], sampling_rate, device=self.device)["input_features"]
+        return self.embedder(features.to(self.embedder.dtype)).embeddings
+
+    @torch.no_grad()
+    def attributes(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Turn embeddings into binary attributes.
+
+        Args:
+            embeddings (`torch.FloatTensor` of shape `(recordings, embed_dim)`): the embeddings.
+
+        Returns:
+            `torch.BoolTensor` of shape `(recordings, attributes)`.
+        """
+        return self.autoencoder.encode(embeddings.to(self.autoencoder.device, self.autoencoder.dtype))
+
+    def compare(
+        self,
+        recordings_a: Waveform | Sequence[Waveform],
+        recordings_b: Waveform | Sequence[Waveform],
+        sampling_rate: int | None = None,
+    ) -> SpeakerComparisonOutput:
+        """Compare the recordings of one speaker with those of one other, or of the same.
+
+        Args:
+            recordings_a: the recordings of one side: a waveform `(samples,)` in [-1, 1], or several of any lengths.
+            recordings_b: those of the other side.
+            sampling_rate (int, *optional*): the waveforms' rate in Hz, which is checked against the embedder's.
+
+        Returns:
+            [`SpeakerComparisonOutput`] of one comparison.
+
+        Raises:
+            ValueError, UserError: as for `embed`; or the scorer cannot compare several recordings.
+        """
+        sides = [self.attributes(self.embed(side, sampling_rate)) for side in (recordings_a, recordings_b)]
+        return self._score(*(recording_counts(bits.cpu().numpy()).sum(0)[None] for bits in sides))
+
+    @torch.no_grad()
+    def forward(
+        self,
+        enroll_features: torch.Tensor,
+        test_features: torch.Tensor,
+        enroll_mask: torch.Tensor | None = None,
+        test_mask: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> SpeakerComparisonOutput:
+        """Compare pairs of recordings by their features: the first with the first, and so on.
+
+        Args:
+            enroll_features (`torch.FloatTensor` of shape `(comparisons, frames, feat_dim)`): one side, as the feature
+                extractor makes them.
+            test_features (`torch.FloatTensor` of shape `(comparisons, frames, feat_dim)`): the other side.
+            enroll_mask (`torch.LongTensor` of shape `(comparisons, frames)`, *optional*): 1 for real frames, 0 for the
+                padding at the end.
+            test_mask (`torch.LongTensor` of shape `(comparisons, frames)`, *optional*): that of the other side.
+
+        Returns:
+            [`SpeakerComparisonOutput`]
+        """
+        both = (enroll_features, enroll_mask), (test_features, test_mask)
+        bits = [self.attributes(self.embedder(features, mask).embeddings) for features, mask in both]
+        return self._score(*(recording_counts(side.cpu().numpy()) for side in bits))
+
+    def _score(self, enroll: np.ndarray, test: np.ndarray) -> SpeakerComparisonOutput:
+        """Compare counts, each `(comparisons, attributes, 2)`."""
+        calibrated = self.scorer.is_calibrated
+        llr = self.scorer.score(enroll, test)
+        terms = self.scorer.attribute_scores(enroll, test, calibrated)
+        if not calibrated:
+            return SpeakerComparisonOutput(llr=llr, attribute_llrs=terms)
+        ratios = self.scorer.score(enroll, test, calibrated=True)
+        if self.scorer.bounds is not None:
+            ratios = ratios.clamp(*self.scorer.bounds)
+        return SpeakerComparisonOutput(llr=llr, calibrated_llr=ratios, attribute_llrs=terms)
+
+
+def _as_list(recordings: Waveform | Sequence[Waveform]) -> list[Waveform]:
+    """One recording or several, as a list.
+
+    Raises:
+        UserError: there is none.
+    """
+    one = isinstance(recordings, np.ndarray | torch.Tensor) and recordings.ndim == 1
+    found = [cast("Waveform", recordings)] if one else list(recordings)
+    if not found:
+        raise UserError("a side of the comparison has no recording")
+    return found
+
+
+def _check_sizes(config: SpeakerComparisonConfig) -> None:
+    """Refuse parts that cannot be joined."""
+    embedder, autoencoder, scorer = config.embedder, config.autoencoder, config.scorer
+    if embedder.embed_dim != autoencoder.input_dim:
+        raise UserError(
+            f"the embedder makes {embedder.embed_dim} values, the autoencoder expects {autoencoder.input_dim}: use "
+            "the autoencoder trained for this embedder"
+        )
+    if autoencoder.internal_dim != scorer.num_attributes:
+        raise UserError(
+            f"the autoencoder makes {autoencoder.internal_dim} attributes, the scorer knows {scorer.num_attributes}: "
+            "use a scorer fitted to this autoencoder's attributes"
+        )
+
+
+def _check_features(embedder: WespeakerModel) -> None:
+    """Refuse an embedder with features that it cannot take."""
+    made, taken = embedder.feature_extractor.num_mel_bins, embedder.config.feat_dim
+    if made != taken:
+        raise UserError(f"the feature extractor makes {made} mel bins, the embedder takes {taken}")
+
+
+def _build_scorer(config: "ScorerConfig") -> Scorer:
+    """Make the scorer of a configuration of any kind; those of the user's own are registered with `AutoModel`."""
+    scorers: tuple[type[Any], ...] = SCORERS
+    for scorer in scorers:
+        if config.model_type == scorer.config_class.model_type:
+            return scorer(config)
+    return cast("Scorer", AutoModel.from_config(config))

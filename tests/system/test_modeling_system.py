@@ -1,0 +1,250 @@
+"""A whole system: what is joined, saved, loaded and computed is what the parts are and compute."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from balr_hf import (
+    BinaryAttributeAutoEncoder,
+    BinaryAttributeAutoEncoderConfig,
+    SpeakerComparisonConfig,
+    SpeakerComparisonModel,
+    UserError,
+    WespeakerConfig,
+    WespeakerModel,
+    build_scorer,
+    load_scorer,
+)
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
+from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+from balr_hf.scoring.auto import SCORERS, scorer_class
+
+OWN = """
+from balr_hf import Scorer, ScorerConfig
+
+
+class CountingConfig(ScorerConfig):
+    model_type = "counting"
+
+    def __init__(self, weight=2.0, **kwargs):
+        self.weight = weight
+        super().__init__(**kwargs)
+
+
+class CountingScorer(Scorer):
+    config_class = CountingConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.post_init()
+
+    def _fit(self, counts):
+        pass
+
+    def _attribute_scores(self, enroll, test):
+        return self.config.weight * enroll[..., 0] * test[..., 0]
+"""
+
+
+@pytest.fixture(scope="module")
+def own_scorer(tmp_path_factory) -> Iterator[str]:
+    """The path of a scorer of the user's own."""
+    folder = tmp_path_factory.mktemp("code")
+    (folder / "counting_scorer_of_a_system.py").write_text(OWN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield "counting_scorer_of_a_system.CountingScorer"
+
+
+def embedder(embed_dim=16, **features) -> WespeakerModel:
+    torch.manual_seed(0)
+    config = WespeakerConfig(num_blocks=[1, 1, 1, 1], m_channels=4, feat_dim=24, embed_dim=embed_dim)
+    return WespeakerModel(config, WespeakerFeatureExtractor(**{"num_mel_bins": 24, **features})).eval()
+
+
+def autoencoder(input_dim=16, internal_dim=12) -> BinaryAttributeAutoEncoder:
+    torch.manual_seed(1)
+    return BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim, internal_dim)).eval()
+
+
+def scorer(name="beta", attributes=12, calibrated=True):
+    """A scorer that is fitted to random counts, and calibrated."""
+    rng = np.random.default_rng(2)
+    shares = rng.beta(0.5, 0.5, (60, attributes))
+    active = rng.binomial(1, shares, (2, 60, attributes))
+    counts = np.stack([active, 1 - active], -1)
+    fitted = build_scorer(name, num_attributes=attributes).fit(counts[0, :40], [f"s{n}" for n in range(40)])
+    if calibrated:
+        sides = np.divmod(np.arange(400), 20)
+        enroll, test = (counts[side, 40:][rows] for side, rows in enumerate(sides))
+        fitted.calibrate(enroll, test, sides[0] == sides[1])
+        fitted.config.calibration["bounds"] = [-0.4, 0.3]
+    return fitted
+
+
+def waveforms(count=2, seconds=1.0) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    return [rng.normal(scale=0.1, size=int(16000 * seconds)).astype(np.float32) for _ in range(count)]
+
+
+def assert_same_weights(ones, others) -> None:
+    for one, other in zip(ones, others, strict=True):
+        weights, found = one.state_dict(), other.state_dict()
+        assert weights.keys() == found.keys()
+        for name, weight in weights.items():
+            assert weight.dtype == found[name].dtype and torch.equal(weight, found[name]), name
+
+
+@pytest.mark.parametrize("name", [*SCORERS, "own"])
+def test_a_system_with_any_scorer_comes_back_whole_and_in_parts(name, own_scorer, tmp_path):
+    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+
+    parts = embedder(waveform_scale=1.0), autoencoder(), scorer(own_scorer if name == "own" else name)
+    parts[2].config.calibration["speech"] = "phone calls"
+    system = SpeakerComparisonModel.from_parts(*parts)
+    system.save_pretrained(tmp_path / "system")
+    loaded = AutoModel.from_pretrained(tmp_path / "system")
+    assert_same_weights(parts, (loaded.embedder, loaded.autoencoder, loaded.scorer))
+    assert not loaded.training and loaded.scorer.config.dtype == torch.float64
+    assert loaded.feature_extractor.waveform_scale == 1
+    assert AutoFeatureExtractor.from_pretrained(tmp_path / "system").waveform_scale == 1
+    config = AutoConfig.from_pretrained(tmp_path / "system")
+    assert type(config) is SpeakerComparisonConfig and config.scorer.calibration["speech"] == "phone calls"
+    expected, found = (model.compare(*waveforms()) for model in (system, loaded))
+    for value in ("llr", "calibrated_llr", "attribute_llrs"):
+        assert torch.equal(expected[value], found[value])
+
+    alone = (
+        WespeakerModel.from_pretrained(tmp_path / "system"),
+        BinaryAttributeAutoEncoder.from_pretrained(tmp_path / "system"),
+        load_scorer(tmp_path / "system"),
+    )
+    assert_same_weights(parts, alone)
+    assert type(alone[2]) is type(parts[2]) and alone[2].config.calibration["speech"] == "phone calls"
+    assert alone[0].feature_extractor.waveform_scale == 1
+
+
+def test_an_own_scorer_that_is_not_known_here_is_named(tmp_path, own_scorer):
+    system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer(own_scorer))
+    system.save_pretrained(tmp_path / "system")
+    text = (tmp_path / "system" / "config.json").read_text()
+    (tmp_path / "system" / "config.json").write_text(text.replace('"counting"', '"unheard"'))
+    with pytest.raises(UserError, match=r"of the kind unheard, which is none of balr-cosine, .*scorer_class"):
+        SpeakerComparisonModel.from_pretrained(tmp_path / "system")
+    with pytest.raises(UserError, match="holds a model of type balr-speaker-comparison, not scorer"):
+        load_scorer(tmp_path / "system")
+    assert scorer_class(own_scorer) is type(system.scorer)
+
+
+def test_a_system_computes_what_its_parts_compute():
+    system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
+    recordings = waveforms(3)
+    output = system.compare(recordings[0], recordings[1:], sampling_rate=16000)
+    bits = system.autoencoder.encode(system.embed(recordings)).numpy()
+    counts = np.stack([bits, ~bits], -1).astype(float)
+    sides = counts[:1], counts[1:].sum(0)[None]
+    assert torch.equal(output.llr, system.scorer.score(*sides))
+    terms = system.scorer.attribute_scores(*sides, calibrated=True)
+    assert torch.equal(output.attribute_llrs, terms)
+    ratio = terms.sum(1) + system.scorer.calibration_offset
+    assert abs(ratio) > 0.4 and output.calibrated_llr.item() in (-0.4, 0.3)  # the bounds of the calibration
+
+    features = [system.feature_extractor([one])["input_features"] for one in recordings[:2]]
+    pair = system(*features)
+    assert torch.equal(pair.llr, system.compare(*recordings[:2]).llr)
+
+    raw = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer(calibrated=False)).compare(
+        *recordings[:2]
+    )
+    assert raw.calibrated_llr is None and torch.allclose(raw.attribute_llrs.sum(1), raw.llr)
+
+
+def test_padded_pairs_are_compared_as_if_alone():
+    system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
+    long, short = waveforms(1, 2.0)[0], waveforms(1, 0.5)[0]
+    enroll = system.feature_extractor([long, short])
+    test = system.feature_extractor([short, long])
+    both = system(enroll["input_features"], test["input_features"], enroll["attention_mask"], test["attention_mask"])
+    assert both.llr.tolist() == pytest.approx([system.compare(long, short).llr.item()] * 2)
+
+
+@pytest.mark.parametrize(
+    ("parts", "wrong"),
+    [
+        ((embedder(embed_dim=8), autoencoder(), scorer()), "the embedder makes 8 values, the autoencoder expects 16"),
+        (
+            (embedder(), autoencoder(internal_dim=20), scorer()),
+            "the autoencoder makes 20 attributes, the scorer knows 12",
+        ),
+        (
+            (embedder(num_mel_bins=40), autoencoder(), scorer()),
+            "the feature extractor makes 40 mel bins, the embedder takes 24",
+        ),
+        ((embedder(), autoencoder(), build_scorer("beta", num_attributes=12)), "is not fitted"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(parts, wrong):
+    with pytest.raises(UserError, match=wrong):
+        SpeakerComparisonModel.from_parts(*parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("embedder.seg_1.bias", torch.nan, "values of embedder.seg_1.bias are not finite"),
+        ("embedder.bn1.running_var", -1.0, "values of embedder.bn1.running_var are out of range"),
+        ("scorer.alpha", -1.0, "values of scorer.alpha are out of range"),
+        ("autoencoder.encoder.0.weight", None, "lacks weights of system.*autoencoder.encoder.0.weight"),
+    ],
+)
+def test_damaged_weights_are_named_with_their_part(name, value, wrong, tmp_path):
+    SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer()).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    if value is None:
+        del weights[name]
+    else:
+        weights[name].view(-1)[0] = value
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=wrong):
+        SpeakerComparisonModel.from_pretrained(tmp_path)
+
+
+def test_a_system_without_its_features_is_refused(tmp_path):
+    SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer()).save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").unlink()
+    with pytest.raises(UserError, match=r"lacks preprocessor_config.json"):
+        SpeakerComparisonModel.from_pretrained(tmp_path)
+
+
+def test_a_systems_config_names_no_place_of_this_machine(tmp_path):
+    parts = (
+        WespeakerModel.from_pretrained(resource(EMBEDDER)),
+        BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)),
+        load_scorer(resource(SCORER)),
+    )
+    SpeakerComparisonModel.from_parts(*parts).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert str(resource(EMBEDDER).parent) not in json.dumps(config)
+    own = json.loads((resource(SCORER) / "config.json").read_text())["scorer"]
+    assert config["scorer"]["calibration"] == own["calibration"] and config["scorer"]["dtype"] == "float64"
+
+
+@pytest.mark.parametrize(
+    ("recording", "wrong"),
+    [
+        (np.zeros(1000, np.float32), "too short: 4 frames of at least 9"),
+        (np.full(16000, np.nan, np.float32), "not finite"),
+        ([np.zeros((2, 16000), np.float32)], "expected mono"),
+        ([], "no recording"),
+    ],
+)
+def test_recordings_that_cannot_be_embedded_are_refused(recording, wrong):
+    system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
+    with pytest.raises(UserError, match=wrong):
+        system.compare(recording, waveforms(1))
+    with pytest.raises(ValueError, match="8000 Hz"):
+        system.compare(*waveforms(2), sampling_rate=8000)
