@@ -20,7 +20,12 @@ def system(balr, tmp_path):
 
 
 def test_a_system_is_written_once_and_what_was_joined_is_said(balr, tmp_path):
-    status, said = balr("assemble", *PARTS, tmp_path / "system", "--json", "--waveform-scale", "1")
+    words = ["assemble", *PARTS, tmp_path / "system", "--json", "--waveform-scale", "1"]
+    status, said = balr(*words)
+    assert status == 1 and "The embeddings were made by the embedder system-tiny (" in said
+    assert not (tmp_path / "system").exists()
+    status, said = balr(*words, "--allow-mismatch")
+    assert "what the system says means nothing" in said
     assert status == 0 and "DirichletMultinomialScorer, calibrated" in said and "features scaled by 1," in said
     shown = json.loads(said[said.index("{") : said.index("}") + 1])
     assert shown["saved_in"] == str(tmp_path / "system") and shown["autoencoder"].startswith("512 attributes, from ")

@@ -472,20 +472,24 @@ def test_scorer_is_saved_beside_what_is_in_its_folder(balr, few, tmp_path):
 def test_models_of_the_wrong_kind_are_refused(balr, few, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
+    from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel
+    from balr_hf.defaults import SYSTEM, resource
 
+    embedder, autoencoder = tmp_path / "embedder", tmp_path / "autoencoder"
+    WespeakerModel.from_pretrained(resource(SYSTEM)).save_pretrained(embedder)
+    BinaryAttributeAutoEncoder.from_pretrained(resource(SYSTEM)).save_pretrained(autoencoder)
     balr("extract", few)
     balr("binarize", few)
     ids = list(load_corpus(few)["id"])
     (tmp_path / "trials.csv").write_text(f"enrollment\ttest\n{ids[0]}\t{ids[1]}\n")
-    shutil.copytree(resource(AUTOENCODER), tmp_path / "cut")
+    shutil.copytree(autoencoder, tmp_path / "cut")
     weights = load_file(tmp_path / "cut" / "model.safetensors")
     del weights["encoder.3.weight"]
     save_file(weights, tmp_path / "cut" / "model.safetensors", metadata={"format": "pt"})
     trials = tmp_path / "trials.csv"
     for words, message in [
         (
-            ["binarize", "--force", few, f"encoder.model.checkpoint_path={resource(EMBEDDER)}"],
+            ["binarize", "--force", few, f"encoder.model.checkpoint_path={embedder}"],
             "of type wespeaker, not a",
         ),
         (
@@ -496,9 +500,9 @@ def test_models_of_the_wrong_kind_are_refused(balr, few, tmp_path):
             ["binarize", "--force", few, "encoder.model.checkpoint_path=runs/train/besst"],
             "no autoencoder at runs/train/besst",
         ),
-        (["extract", "--force", few, f"embeddings.model.model_repo={resource(AUTOENCODER)}"], "not embedder"),
-        (["score", "test", few, trials, f"scorer.checkpoint_path={resource(AUTOENCODER)}"], "not scorer"),
-        (["score", "test", few, trials, "scorer=dna", f"scorer.checkpoint_path={resource(SCORER)}"], "holds beta"),
+        (["extract", "--force", few, f"embeddings.model.model_repo={autoencoder}"], "not embedder"),
+        (["score", "test", few, trials, f"scorer.checkpoint_path={autoencoder}"], "not scorer"),
+        (["score", "test", few, trials, "scorer=dna", f"scorer.checkpoint_path={resource(SYSTEM)}"], "holds beta"),
     ]:
         status, said = balr(*words)
         assert status == 1

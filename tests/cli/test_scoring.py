@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from balr_hf import load_corpus
+from balr_hf import BinaryAttributeAutoEncoder, load_corpus
 from balr_hf.data.quality import add_quality_column
 from balr_hf.defaults import AUTOENCODER, resource
 from balr_hf.evaluation import Evaluation
@@ -633,8 +633,9 @@ def test_attributes_of_another_autoencoder_are_refused(world, balr):
     assert "the scorer knows 512 attributes, the corpus has 32" in only_error(said)
 
 
-def test_model_that_is_no_scorer_is_refused(world, balr):
-    words = ["score", "calibrate", world.dev, world.dev_trials, f"scorer.checkpoint_path={resource(AUTOENCODER)}"]
+def test_model_that_is_no_scorer_is_refused(world, balr, tmp_path):
+    BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).save_pretrained(tmp_path / "autoencoder")
+    words = ["score", "calibrate", world.dev, world.dev_trials, f"scorer.checkpoint_path={tmp_path / 'autoencoder'}"]
     status, said = balr(*words)
     assert status == 1
     assert "not scorer" in only_error(said)
