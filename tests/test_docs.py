@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("moving-from-balr", "data-formats", "voxceleb", "hub")))
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "export")))
 PAGES += ("docs/scoring-and-calibration.md",)
 
 

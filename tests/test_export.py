@@ -87,9 +87,10 @@ def padded(recordings):
 
 
 def assert_same(embeddings, expected):
-    """Asserts that embeddings differ by less than 1e-5 of the root mean square of all values; that of most is less."""
-    scale = np.sqrt(np.square(expected).mean())
-    assert np.abs(embeddings - expected).max() < 1e-5 * scale
+    """Asserts that embeddings differ by 1e-5 of the root mean square of all values, and by at most twice that."""
+    difference = np.abs(embeddings - expected).max(-1) / np.sqrt(np.square(expected).mean())
+    assert np.median(difference) < 1e-5
+    assert difference.max() < 2e-5
 
 
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
