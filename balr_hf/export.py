@@ -96,7 +96,6 @@ class FilterBanks(nn.Module):
             and bool of shape `(batch, frames)`, true for real frames.
         """
         samples, device = waveforms.shape[1], waveforms.device
-        waveforms = torch.where(torch.arange(samples, device=device) < lengths[:, None], waveforms, 0.0)
         count = (samples - self.window_samples) // self.shift_samples + 1
         starts = self.shift_samples * torch.arange(count, device=device)
         frames = waveforms[:, starts[:, None] + torch.arange(self.window_samples, device=device)]
