@@ -32,6 +32,7 @@ NAMES = {
     "errors": ["ConfigError", "UserError"],
     "evaluation": ["Evaluation"],
     "explanation.explanation": ["Explanation"],
+    "export": ["Agreement", "AudioToAttributes", "export_onnx"],
     "hub.publishing": ["publish_corpus", "publish_model"],
     "metrics": ["compute_metrics", "evaluate_module"],
     "pipelines": ["BinaryAttributesPipeline", "SpeakerComparisonPipeline"],

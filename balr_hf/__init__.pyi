@@ -21,6 +21,9 @@ from .errors import ConfigError as ConfigError
 from .errors import UserError as UserError
 from .evaluation import Evaluation as Evaluation
 from .explanation.explanation import Explanation as Explanation
+from .export import Agreement as Agreement
+from .export import AudioToAttributes as AudioToAttributes
+from .export import export_onnx as export_onnx
 from .hub.publishing import publish_corpus as publish_corpus
 from .hub.publishing import publish_model as publish_model
 from .metrics import compute_metrics as compute_metrics

@@ -11,7 +11,7 @@ import pytest
 
 PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems")),
+    *(f"docs/{name}.md" for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export")),
 )
 PAGES += ("docs/scoring-and-calibration.md",)
 

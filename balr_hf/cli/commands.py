@@ -11,5 +11,6 @@ COMMANDS = {
     "explain": ("balr_hf.cli.explain", "Compare two recordings and explain the result."),
     "assemble": ("balr_hf.cli.assemble", "Join an embedder, an autoencoder and a scorer in one folder."),
     "push": ("balr_hf.cli.push", "Upload a model, a scorer or a corpus to the Hub."),
+    "export": ("balr_hf.cli.export", "Export the way from audio to attributes as one ONNX file."),
     "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker to this package's format."),
 }

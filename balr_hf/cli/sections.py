@@ -27,7 +27,20 @@ def system_option() -> Any:
 
 
 @dataclass
-class CorpusOptions(Checked):
+class FileOptions(Checked):
+    """Where a command finds settings besides those that are typed."""
+
+    config_path: str | None = option(
+        None,
+        "folder of a YAML file with settings (trainer: {epochs: 5}); those that are typed take precedence",
+        type=str,
+        group=FILE_GROUP,
+    )
+    config_name: str = option("config", "name of that file, without .yaml", type=str, group=FILE_GROUP)
+
+
+@dataclass
+class CorpusOptions(FileOptions):
     """How a command reads its corpora, and where it computes."""
 
     audio_formats: tuple[str, ...] = option(
@@ -45,13 +58,6 @@ class CorpusOptions(Checked):
         type=str,
         group=CORPUS_GROUP,
     )
-    config_path: str | None = option(
-        None,
-        "folder of a YAML file with settings (trainer: {epochs: 5}); those that are typed take precedence",
-        type=str,
-        group=FILE_GROUP,
-    )
-    config_name: str = option("config", "name of that file, without .yaml", type=str, group=FILE_GROUP)
 
 
 @dataclass

@@ -132,6 +132,22 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         """The frame length rounded up to a power of two."""
         return 1 << (self.window_samples - 1).bit_length()
 
+    def window(self) -> np.ndarray:
+        """Return the window that each frame is multiplied by, float64 of shape `(window_samples,)`."""
+        return window_function(self.window_samples, "hamming", periodic=False)
+
+    def mel_filters(self) -> np.ndarray:
+        """Return the mel filters, float64 of shape `(fft_length // 2 + 1, num_mel_bins)`."""
+        return mel_filter_bank(
+            num_frequency_bins=self.fft_length // 2 + 1,
+            num_mel_filters=self.num_mel_bins,
+            min_frequency=LOWEST_FREQUENCY,
+            max_frequency=self.sampling_rate / 2,
+            sampling_rate=self.sampling_rate,
+            mel_scale="kaldi",
+            triangularize_in_mel_space=True,
+        )
+
     def num_frames(self, num_samples: int) -> int:
         """Return how many frames `num_samples` samples give: 0 if they do not fill one."""
         return max(0, 1 + (num_samples - self.window_samples) // self.shift_samples)
@@ -310,16 +326,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         Neighbouring filters share few frequencies: most of one matrix `(frequencies, mel)` would be zeros.
         """
         if device not in self._tables:
-            window = window_function(self.window_samples, "hamming", periodic=False)
-            mel = mel_filter_bank(
-                num_frequency_bins=self.fft_length // 2 + 1,
-                num_mel_filters=self.num_mel_bins,
-                min_frequency=LOWEST_FREQUENCY,
-                max_frequency=self.sampling_rate / 2,
-                sampling_rate=self.sampling_rate,
-                mel_scale="kaldi",
-                triangularize_in_mel_space=True,
-            )
+            mel = self.mel_filters()
             filters: list[Filters] = []
             for first in range(0, self.num_mel_bins, FILTERS_AT_ONCE):
                 some = mel[:, first : first + FILTERS_AT_ONCE]
@@ -327,7 +334,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
                 lowest, highest = (int(used.min()), int(used.max())) if len(used) else (0, 0)
                 weights = torch.tensor(some[lowest : highest + 1], dtype=torch.float32, device=device)
                 filters.append(((lowest, highest - lowest + 1), (first, some.shape[1]), weights))
-            self._tables[device] = torch.tensor(window, dtype=torch.float32, device=device), filters
+            self._tables[device] = torch.tensor(self.window(), dtype=torch.float32, device=device), filters
         return self._tables[device]
 
     def to_dict(self) -> dict[str, Any]:

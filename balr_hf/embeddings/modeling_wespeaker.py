@@ -56,42 +56,29 @@ class WespeakerOutput(ModelOutput):
 
 
 class TimeMask:
-    """Tells which frames of a padded batch are real, at each time resolution that strided convolutions make."""
+    """Tells which frames of a padded batch are real, at one time resolution.
 
-    def __init__(self, attention_mask: torch.Tensor | None):
-        self._lengths = None if attention_mask is None else attention_mask.sum(-1)
-        self._masks: dict[int, torch.Tensor] = {}
-        self._halvings: dict[int, int] = {}
+    Args:
+        lengths (`torch.LongTensor` of shape `(batch,)`, *optional*): how many frames of each recording are real; None
+            if there is no padding.
+    """
 
-    def start(self, frames: int) -> None:
-        """Set how many frames the batch has at full resolution; called before anything else."""
-        self._halvings = {}
-        for halvings in range(4):
-            self._halvings.setdefault(frames, halvings)
-            frames = (frames - 1) // 2 + 1
+    def __init__(self, lengths: torch.Tensor | None):
+        self.lengths = lengths
+        self._mask: torch.Tensor | None = None
 
-    def lengths(self, frames: int) -> torch.Tensor | None:
-        """Count the real frames of each recording at the resolution where the batch has `frames` frames.
-
-        Returns:
-            a tensor of shape `(batch,)`; None if there is no padding.
-        """
-        return None if self._lengths is None else self._halved(self._lengths, frames)
-
-    def _halved(self, lengths: torch.Tensor, frames: int) -> torch.Tensor:
-        for _ in range(self._halvings[frames]):
-            lengths = (lengths - 1) // 2 + 1
-        return lengths
+    def halved(self) -> "TimeMask":
+        """Make the mask for what a convolution with a stride of 2 gives."""
+        return TimeMask(None if self.lengths is None else (self.lengths - 1) // 2 + 1)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Set the padding of `x (batch, ..., frames)` to zero."""
-        if self._lengths is None:
+        """Set the padding of `x (batch, channels, frequencies, frames)` to zero."""
+        if self.lengths is None:
             return x
-        frames = x.shape[-1]
-        if frames not in self._masks:
-            mask = torch.arange(frames, device=x.device) < self._halved(self._lengths, frames)[:, None]
-            self._masks[frames] = mask.view(len(mask), 1, 1, frames)
-        return x * self._masks[frames]
+        if self._mask is None:
+            mask = torch.arange(x.shape[-1], device=x.device) < self.lengths[:, None]
+            self._mask = mask[:, None, None]
+        return x * self._mask
 
 
 class BasicBlock(nn.Module):
@@ -107,9 +94,9 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(planes)
         self.shortcut = _shortcut(in_planes, planes * self.expansion, stride)
 
-    def forward(self, x: torch.Tensor, mask: TimeMask) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: TimeMask, mask_after: TimeMask) -> torch.Tensor:
         out = F.relu(self.bn1(self.conv1(mask(x))))
-        out = self.bn2(self.conv2(mask(out)))
+        out = self.bn2(self.conv2(mask_after(out)))
         return F.relu(out + self.shortcut(x))
 
 
@@ -128,7 +115,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(planes * self.expansion)
         self.shortcut = _shortcut(in_planes, planes * self.expansion, stride)
 
-    def forward(self, x: torch.Tensor, mask: TimeMask) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: TimeMask, mask_after: TimeMask) -> torch.Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = F.relu(self.bn2(self.conv2(mask(out))))
         out = self.bn3(self.conv3(out))
@@ -154,15 +141,15 @@ class TemporalStatisticsPooling(nn.Module):
     """TSTP: the mean and the unbiased standard deviation over time, of every channel and frequency."""
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
-        x = x.flatten(1, 2)
+        x = x.contiguous()
         x = x.float() if x.dtype.itemsize < 4 else x  # sums over time need more digits than half precision has
-        count = x.new_full((1, 1), x.shape[-1]) if lengths is None else lengths.to(x.dtype)[:, None]
+        count = x.new_full((1, 1, 1), x.shape[-1]) if lengths is None else lengths.to(x.dtype)[:, None, None]
         mean = x.sum(-1) / count
         deviation = x - mean.unsqueeze(-1)
         if lengths is not None:
-            deviation = deviation * (torch.arange(x.shape[-1], device=x.device) < lengths[:, None]).unsqueeze(1)
+            deviation = deviation * (torch.arange(x.shape[-1], device=x.device) < lengths[:, None])[:, None, None]
         variance = deviation.square().sum(-1) / (count - 1).clamp(min=1)
-        return torch.cat([mean, torch.sqrt(variance + 1e-7)], 1)
+        return torch.cat([mean, torch.sqrt(variance + 1e-7)], 1).flatten(1)
 
 
 class WespeakerModel(HubModel):
@@ -263,8 +250,7 @@ class WespeakerModel(HubModel):
         """
         if self.config.architecture is not None:
             return WespeakerOutput(embeddings=wespeaker_package.embed(self.backbone, input_features, attention_mask))
-        mask = TimeMask(attention_mask)
-        mask.start(input_features.shape[1])
+        mask = TimeMask(None if attention_mask is None else attention_mask.sum(-1))
         x = input_features.transpose(1, 2).unsqueeze(1)
         x = F.relu(self.bn1(self.conv1(mask(x))))
         keep = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -272,11 +258,13 @@ class WespeakerModel(HubModel):
         if keep:
             hidden_states += (x := mask(x),)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            mask_after = mask if stage is self.layer1 else mask.halved()  # by the first block of the stage
             for block in stage:
-                x = block(x, mask)
+                x = block(x, mask, mask_after)
+                mask = mask_after
             if keep:
                 hidden_states += (x := mask(x),)
-        pooled = self.pool(mask(x), mask.lengths(x.shape[-1]))
+        pooled = self.pool(mask(x), mask.lengths)
         embeddings = self.seg_1(pooled.to(self.seg_1.weight.dtype))
         if self.config.two_emb_layer:
             embeddings = self.seg_2(self.seg_bn_1(F.relu(embeddings)))

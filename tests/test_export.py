@@ -1,0 +1,253 @@
+"""Exporting: torch.export of the embedder, the joined model in PyTorch, and the ONNX file under onnxruntime."""
+
+import copy
+import io
+import json
+import shutil
+import wave
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+import torch
+
+from balr_hf import (
+    AudioToAttributes,
+    BinaryAttributeAutoEncoder,
+    BinaryAttributeAutoEncoderConfig,
+    UserError,
+    WespeakerConfig,
+    WespeakerFeatureExtractor,
+    WespeakerModel,
+    export_onnx,
+    load_audio,
+    load_scorer,
+    recording_counts,
+)
+from balr_hf.defaults import AUTOENCODER, SAMPLE_CORPUS, SCORER, resource
+from balr_hf.embeddings.passes import embed_waveforms
+from balr_hf.export import FilterBanks, compare_export
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    return BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    """Two recordings of each of 20 voices."""
+    folder = resource(SAMPLE_CORPUS)
+    return [load_audio(folder / f"espeak{v:02}/espeak{v:02}-{n:02}.opus") for v in range(1, 21) for n in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def of_package(tiny_embedder, autoencoder, recordings):
+    """The embeddings and attributes that the package itself computes."""
+    model = tiny_embedder.for_inference()
+    embeddings = embed_waveforms(model, tiny_embedder.feature_extractor, recordings, torch.device("cpu"))
+    with torch.inference_mode():
+        return embeddings, autoencoder.encode(torch.from_numpy(embeddings)).numpy()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The folder that `balr export` makes of the shipped models, and what the command printed."""
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    from balr_hf.cli.main import main
+
+    folder = tmp_path_factory.mktemp("export") / "onnx"
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main(["export", str(folder), "--json"]) == 0
+    return folder, json.loads(printed.getvalue())
+
+
+@pytest.fixture(scope="module")
+def run_onnx(exported):
+    """Runs the graph on recordings that are padded together; gives embeddings and attributes."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported[0] / "model.onnx")
+
+    def run(recordings):
+        waveforms, lengths = padded(recordings)
+        return session.run(["embedding", "attributes"], {"waveforms": waveforms, "lengths": lengths})
+
+    return run
+
+
+def padded(recordings):
+    """Recordings as a batch, with what is not a number after their ends."""
+    lengths = np.array([len(recording) for recording in recordings])
+    batch = np.full((len(lengths), lengths.max()), np.nan, dtype=np.float32)
+    for row, recording in zip(batch, recordings, strict=True):
+        row[: len(recording)] = recording
+    return batch, lengths
+
+
+def assert_same(embeddings, expected):
+    """Asserts that embeddings differ by 1e-5 of the root mean square of all values, and by at most twice that."""
+    difference = np.abs(embeddings - expected).max(-1) / np.sqrt(np.square(expected).mean())
+    assert np.median(difference) < 1e-5
+    assert difference.max() < 2e-5
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_torch_export_takes_any_number_of_frames_and_recordings(block):
+    torch.manual_seed(0)
+    config = WespeakerConfig(block=block, num_blocks=[2, 1, 1, 1], m_channels=2, embed_dim=8, two_emb_layer=True)
+    model = WespeakerModel(config).eval()
+    batch, frames = torch.export.Dim("batch", min=1), torch.export.Dim("frames", min=9)
+    sizes = {0: batch, 1: frames}
+    example = torch.randn(2, 40, 80), torch.ones(2, 40, dtype=torch.long)
+    graph = torch.export.export(model, example, dynamic_shapes=(sizes, sizes)).module()
+    for lengths in ([9], [333, 9, 50], [64, 63]):
+        features = torch.randn(len(lengths), max(lengths), 80)
+        mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+        torch.testing.assert_close(graph(features, mask).embeddings, model(features, mask).embeddings)
+
+
+@pytest.mark.parametrize("settings", [{}, {"waveform_scale": 1.0, "normalize_mean": False, "num_mel_bins": 40}])
+def test_filter_banks_are_those_of_the_extractor(recordings, settings):
+    extractor = WespeakerFeatureExtractor(**settings)
+    expected = extractor(recordings[:5])
+    waveforms, lengths = padded(recordings[:5])
+    features, mask = FilterBanks(extractor)(torch.from_numpy(waveforms), torch.from_numpy(lengths))
+    assert torch.equal(mask, expected["attention_mask"].bool())
+    difference = (features - expected["input_features"]).abs()
+    assert difference.mean() < 1e-6
+    assert difference.max() < 5e-3  # the extractor rounds more, which shows in frames that are nearly silent
+
+
+def test_joined_model_computes_what_the_package_computes(tiny_embedder, autoencoder, recordings, of_package):
+    model = AudioToAttributes(tiny_embedder, autoencoder)
+    waveforms, lengths = padded(recordings[:6])
+    with torch.inference_mode():
+        embeddings, attributes = model(torch.from_numpy(waveforms), torch.from_numpy(lengths))
+    assert_same(embeddings.numpy(), of_package[0][:6])
+    assert np.array_equal(attributes.numpy(), of_package[1][:6])
+
+
+@pytest.mark.parametrize("length", [1679, 20001])
+def test_joined_model_refuses_lengths_that_cannot_be(tiny_embedder, autoencoder, length):
+    model = AudioToAttributes(tiny_embedder, autoencoder)
+    with pytest.raises(IndexError):
+        model(torch.randn(2, 20000), torch.tensor([20000, length]))
+
+
+def test_models_that_cannot_be_exported_are_refused(tiny_embedder, autoencoder):
+    other = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim=8, internal_dim=16))
+    with pytest.raises(UserError, match=r"256 values.*expects 8"):
+        AudioToAttributes(tiny_embedder, other)
+    embedder = copy.deepcopy(tiny_embedder)
+    embedder.feature_extractor = WespeakerFeatureExtractor(dither=1.0)
+    with pytest.raises(UserError, match=r"dither=1.0.*dither=0"):
+        AudioToAttributes(embedder, autoencoder)
+    embedder.config.architecture = "CAMPPlus"
+    with pytest.raises(UserError, match="CAMPPlus cannot be exported"):
+        AudioToAttributes(embedder, autoencoder)
+
+
+@pytest.mark.slow
+def test_onnx_computes_what_the_package_computes(run_onnx, recordings, of_package):
+    for first in range(0, len(recordings), 8):
+        embeddings, attributes = run_onnx(recordings[first : first + 8])
+        assert_same(embeddings, of_package[0][first : first + 8])
+        assert np.array_equal(attributes, of_package[1][first : first + 8])
+
+
+@pytest.mark.slow
+def test_onnx_result_does_not_depend_on_neighbours(run_onnx, recordings):
+    short = [recordings[0][:1680], recordings[1][:8000], recordings[2]]
+    for recording, together in zip(short, run_onnx(short)[0], strict=True):
+        assert_same(run_onnx([recording])[0][0], together)
+
+
+@pytest.mark.slow
+def test_likelihood_ratios_of_onnx_attributes_are_the_packages(run_onnx, recordings, of_package):
+    scorer = load_scorer(resource(SCORER))
+    bits = np.concatenate([run_onnx(recordings[first : first + 10])[1] for first in range(0, 40, 10)])
+    pairs = np.random.default_rng(0).integers(40, size=(2, 100))
+    found, expected = (
+        scorer.score(*recording_counts(attributes)[pairs], calibrated=True) for attributes in (bits, of_package[1])
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    assert expected.std() > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", ["short", "long", "nan"])
+def test_onnx_refuses_what_cannot_be_embedded(exported, wrong):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported[0] / "model.onnx")
+    waveforms = np.random.default_rng(0).normal(size=(2, 20000)).astype(np.float32)
+    length = {"short": 1679, "long": 20001, "nan": 20000}[wrong]
+    if wrong == "nan":
+        waveforms[1, 5000] = np.nan
+    with pytest.raises(Exception, match="REFUSED_a_length_is_below_1680"):
+        session.run(None, {"waveforms": waveforms, "lengths": np.array([20000, length])})
+
+
+@pytest.mark.slow
+def test_readme_runs_with_onnxruntime_alone(exported, recordings, of_package, tmp_path, run_python):
+    for name in ("model.onnx", "README.md"):
+        shutil.copy(exported[0] / name, tmp_path)
+    with wave.open(str(tmp_path / "recording.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes((recordings[0] * 32768).round().astype("<i2").tobytes())
+    code = (tmp_path / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    check = "import sys\nassert not {'torch', 'balr_hf'} & set(sys.modules)\nprint(*np.flatnonzero(attributes[0]))\n"
+    printed = run_python("-c", code + check, cwd=tmp_path, cold=True).stdout.splitlines()[-1]
+    active = {int(number) for number in printed.split()}
+    assert len(active ^ set(np.flatnonzero(of_package[1][0]))) <= 5  # 16 bits round the samples
+
+
+@pytest.mark.slow
+def test_export_says_what_it_is(exported, autoencoder):
+    import onnx
+
+    from balr_hf.checkpoints import weights_digest
+
+    folder, printed = exported
+    config = json.loads((folder / "config.json").read_text())
+    assert config["outputs"]["attributes"]["shape"] == ["batch", 512]
+    assert config["weights_sha256"]["autoencoder"] == weights_digest(autoencoder)
+    assert (config["sampling_rate"], config["least_samples"], config["demonstration"]) == (16000, 1680, True)
+    assert config["agreement"].items() <= printed.items()
+    assert 0 < printed["difference"] < 2e-5 and printed["differing_attributes"] == 0
+    model = onnx.load(folder / "model.onnx")
+    onnx.checker.check_model(model)
+    assert [value.name for value in [*model.graph.input, *model.graph.output]] == [
+        *("waveforms", "lengths", "embedding", "attributes")
+    ]
+    assert {entry.key: entry.value for entry in model.metadata_props}["sampling_rate"] == "16000"
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.onnx"]
+
+
+@pytest.mark.slow
+def test_graph_that_differs_from_the_models_is_not_kept(exported, tiny_embedder, autoencoder, tmp_path, monkeypatch):
+    changed = copy.deepcopy(tiny_embedder)
+    with torch.no_grad():
+        changed.layer3[0].conv1.weight.mul_(1.01)
+
+    def write_graph_of_other_model(model, path, metadata):
+        shutil.copy(exported[0] / "model.onnx", path)
+        return 20
+
+    with pytest.raises(UserError, match="does not compute what the models do"):
+        compare_export(exported[0] / "model.onnx", changed, autoencoder)
+    monkeypatch.setattr("balr_hf.export._write_graph", write_graph_of_other_model)
+    with pytest.raises(UserError, match="Nothing was written"):
+        export_onnx(changed, autoencoder, tmp_path / "onnx")
+    assert not list(tmp_path.iterdir())
+
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="exists already"):
+        export_onnx(tiny_embedder, autoencoder, tmp_path / "onnx")
+    export_onnx(tiny_embedder, autoencoder, tmp_path / "onnx", exist_ok=True)
+    assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == [
+        *("README.md", "config.json", "model.onnx", "notes.txt")
+    ]
