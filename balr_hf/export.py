@@ -18,20 +18,18 @@ from torch import nn
 from balr_hf._version import __version__
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.audio import load_audio
-from balr_hf.checkpoints import weights_digest
 from balr_hf.defaults import SAMPLE_CORPUS, is_shipped, resource
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.feature_extraction_wespeaker import LOG_FLOOR, PREEMPHASIS, WespeakerFeatureExtractor
 from balr_hf.embeddings.passes import embed_waveforms
-from balr_hf.errors import UserError
+from balr_hf.errors import MismatchError, UserError
 from balr_hf.files import changed_folder, write_json
 from balr_hf.hub.cards import card_text
+from balr_hf.identity import model_identity, wrong_parts
 
 if TYPE_CHECKING:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
-
-logger = logging.getLogger(__name__)
 
 MODEL_FILE, CONFIG_FILE, CARD_FILE = "model.onnx", "config.json", "README.md"
 INPUTS, OUTPUTS = ("waveforms", "lengths"), ("embedding", "attributes")
@@ -201,6 +199,7 @@ def export_onnx(
     path: str | Path,
     *,
     exist_ok: bool = False,
+    allow_mismatch: bool = False,
 ) -> Agreement:
     """Export an embedder and an autoencoder as one ONNX graph, from audio to embedding and attributes.
 
@@ -214,6 +213,7 @@ def export_onnx(
         autoencoder ([`BinaryAttributeAutoEncoder`]): trained for this embedder.
         path: the folder, which is written whole or not at all.
         exist_ok (bool): also write if the folder exists: an export in it is replaced, and other files there stay.
+        allow_mismatch (bool): export models that do not belong together; `config.json` says so.
 
     Returns:
         [`Agreement`]: what the comparison gave.
@@ -221,6 +221,7 @@ def export_onnx(
     Raises:
         UserError: the folder exists, onnxruntime or the exporter is not installed, the models cannot be exported (see
             [`AudioToAttributes`]), or the graph's results differ from the models'.
+        MismatchError: the models do not belong together.
 
     Example:
         >>> export_onnx(embedder, autoencoder, "onnx")
@@ -230,18 +231,21 @@ def export_onnx(
         raise UserError(f"{folder} exists already: choose another folder, or exist_ok (--exist-ok) to write into it")
     versions = {"balr_hf": __version__, **_installed()}
     model = AudioToAttributes(embedder, autoencoder)
-    _warn_of_mismatch(embedder, model.autoencoder)
     extractor = embedder.feature_extractor
-    digests = {"embedder": weights_digest(embedder), "autoencoder": weights_digest(autoencoder)}
+    wrong = wrong_parts(embedder, autoencoder) or _implausible(embedder, model.autoencoder)
+    if wrong is not None and not allow_mismatch:
+        raise MismatchError(wrong)
+    identities = {"embedder": model_identity(embedder), "autoencoder": model_identity(autoencoder)}
     with changed_folder(folder) as temporary:
-        opset = _write_graph(model, temporary / MODEL_FILE, {"sampling_rate": extractor.sampling_rate, **digests})
+        opset = _write_graph(model, temporary / MODEL_FILE, {"sampling_rate": extractor.sampling_rate, **identities})
         agreement = compare_export(temporary / MODEL_FILE, embedder, model.autoencoder)
         facts = {
             **_signature(embedder.config.embed_dim, autoencoder.config.internal_dim),
             "sampling_rate": extractor.sampling_rate,
             "least_samples": model.least_samples,
             "features": {name: value for name, value in extractor.to_dict().items() if "version" not in name},
-            "weights_sha256": digests,
+            "identities": identities,
+            "mismatch": wrong,
             "demonstration": is_shipped(embedder) or is_shipped(autoencoder),
             "opset": opset,
             "versions": versions,
@@ -361,16 +365,16 @@ def _installed() -> dict[str, str]:
         raise UserError(f'an export needs {error.name}, which is not installed: pip install "balr_hf[onnx]"') from None
 
 
-def _warn_of_mismatch(embedder: "WespeakerModel", autoencoder: "BinaryAttributeAutoEncoder") -> None:
-    """Embed the voices of the sample corpus, and warn if the autoencoder cannot reconstruct their embeddings."""
+def _implausible(embedder: "WespeakerModel", autoencoder: "BinaryAttributeAutoEncoder") -> str | None:
+    """Tell whether an autoencoder that names no embedder cannot reconstruct embeddings of the sample's voices."""
+    if autoencoder.config.embedder_identity is not None:
+        return None
     extractor = embedder.feature_extractor
     voices = sorted(path for path in resource(SAMPLE_CORPUS).iterdir() if path.is_dir())
     files = [min(voice.glob("*.opus")) for voice in voices[::4]]
     waveforms = [load_audio(path, extractor.sampling_rate) for path in files]
     embeddings = embed_waveforms(embedder.for_inference().cpu(), extractor, waveforms, torch.device("cpu"))
-    wrong = mismatch(autoencoder, embeddings)
-    if wrong is not None:
-        logger.warning("%s", wrong[0].upper() + wrong[1:])
+    return mismatch(autoencoder, embeddings)
 
 
 def _write_graph(model: AudioToAttributes, path: Path, metadata: dict[str, Any]) -> int:
