@@ -68,6 +68,12 @@ def uncalibrated_digest(scorer: Any) -> str:
     return _digest(SimpleNamespace(state_dict=lambda: weights), scorer.config)
 
 
+def file_digest(path: str | Path) -> str:
+    """Compute the sha256 of a file, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest_of(identity: str) -> str:
     """Return the digest of an identity, by which models are compared."""
     return identity.rpartition("@")[2]

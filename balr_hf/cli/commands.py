@@ -10,6 +10,7 @@ COMMANDS = {
     "score test": ("balr_hf.cli.score_trials", "Score a list of trials and evaluate it."),
     "explain": ("balr_hf.cli.explain", "Compare two recordings and explain the result."),
     "assemble": ("balr_hf.cli.assemble", "Join an embedder, an autoencoder and a scorer in one folder."),
+    "verify": ("balr_hf.cli.verify", "Check whether models, vectors and results still belong together."),
     "push": ("balr_hf.cli.push", "Upload a model, a scorer or a corpus to the Hub."),
     "export": ("balr_hf.cli.export", "Export the way from audio to attributes as one ONNX file."),
     "convert": ("balr_hf.cli.convert", "Convert checkpoints of BALR and WeSpeaker to this package's format."),

@@ -71,7 +71,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.evaluation import Evaluation
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
-    from balr_hf.identity import model_digest
+    from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import groups, side_values
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
@@ -116,7 +116,7 @@ def run(arguments: Arguments) -> None:
         computation=run_facts(),
         calibration=calibration,
     )
-    metrics = evaluation.to_dict()
+    metrics = evaluation.to_dict() | {"scores_sha256": file_digest(folder / "scores.csv")}
     parts = {}
     if arguments.by is not None:
         for name, chosen in groups(trials, side_values(dataset, trials.sides, arguments.by)):

@@ -24,7 +24,7 @@ from balr_hf.data.columns import arrow_column, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.errors import MismatchError, UserError, name_some
 from balr_hf.files import atomic_path
-from balr_hf.identity import is_same, other_makers, shown
+from balr_hf.identity import file_digest, is_same, other_makers, shown
 
 if TYPE_CHECKING:
     import datasets
@@ -234,8 +234,7 @@ def audio_source(audio: Any, quick: bool = False) -> str:
         if quick:
             stat = os.stat(path)
             return f"stat:{stat.st_size}:{stat.st_mtime_ns}"
-        with open(path, "rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return f"sha256:{file_digest(path)}"
     except OSError:
         return ""
 

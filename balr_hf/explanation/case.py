@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import platform
 import shlex
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from balr_hf.errors import UserError
-from balr_hf.identity import model_digest
+from balr_hf.identity import file_digest, model_digest
 
 # The keys of a case file, and what a report calls them.
 KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "Propositions of the case", "remarks": "Remarks"}
@@ -85,7 +84,7 @@ def recording_files(sides: Sequence[Sequence[tuple[str, str | Path]]]) -> tuple[
     rows = []
     for side, recordings in zip("AB", sides, strict=True):
         for name, path in recordings:
-            rows.append((f"Recording of {side}", f"{name}: {_format(Path(path))}, SHA-256 {_sha256(Path(path))}"))
+            rows.append((f"Recording of {side}", f"{name}: {_format(Path(path))}, SHA-256 {file_digest(path)}"))
     return tuple(rows)
 
 
@@ -98,11 +97,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "(not installed)"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _format(path: Path) -> str:

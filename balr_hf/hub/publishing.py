@@ -146,7 +146,7 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
     if isinstance(source, PreTrainedModel):
         model = source
     else:
-        model = _load(source)
+        model = load_model(source)
         _copy_extras(resolve_checkpoint(source), target)
     saving = {name: details.pop(name) for name in SAVING_KEYWORDS if name in details}
     facts = details
@@ -164,8 +164,15 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
     card.save(path)
 
 
-def _load(source: str | Path) -> PreTrainedModel:
-    """Load any of our models from a folder."""
+def load_model(source: str | Path) -> PreTrainedModel:
+    """Load any of our models from a folder.
+
+    Args:
+        source (str or Path): the folder, or a training run.
+
+    Raises:
+        UserError: there is no model, it is none of ours, or it is damaged.
+    """
     folder = resolve_checkpoint(source)
     if not (folder / "config.json").is_file():
         raise UserError(f"{source} holds no model: expected a folder with config.json, or a training run")

@@ -1,0 +1,230 @@
+"""Whether models, vectors and results still belong together: all digests are computed again and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balr_hf.attributes.binarization import compute_binary_attributes
+from balr_hf.checkpoints import resolve_checkpoint
+from balr_hf.data.columns import vector_matrix, vector_present
+from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
+from balr_hf.data.reading import read_corpus
+from balr_hf.embeddings.extraction import compute_embeddings
+from balr_hf.errors import UserError, name_some
+from balr_hf.hub.publishing import load_model
+from balr_hf.identity import digest_of, file_digest, model_identity, other_makers, shown
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.system.modeling_system import SpeakerComparisonModel
+
+# How far a value of an embedding that is computed again may be from the stored one, over the embedding's root mean
+# square: other processors and versions of libraries round differently.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked.
+
+    Attributes:
+        holds (bool, *optional*): whether it holds; None where that is not known.
+        text (str): a sentence that says what was found.
+    """
+
+    holds: bool | None
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as plain values."""
+        return asdict(self)
+
+
+def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recompute: int = 10) -> list[Check]:
+    """Check whether what lies at a path still belongs together.
+
+    Args:
+        path (str or Path): a folder of a model or of a system, a training run, the results of `balr score test`, or a
+            corpus with vectors, as [`load_corpus`] reads it.
+        system ([`SpeakerComparisonModel`], *optional*): what vectors and results should come from.
+        recompute (int): of how many recordings the vectors are computed again with the system, evenly spaced over a
+            corpus.
+
+    Returns:
+        list of [`Check`].
+
+    Raises:
+        UserError: there is nothing at this path, or a model is damaged.
+    """
+    folder = Path(path)
+    if (folder / "metrics.json").is_file():
+        return list(_verify_results(folder, system))
+    if folder.is_dir() and any((folder / name).is_file() for name in ("config.json", "best/config.json")):
+        return list(_verify_model(resolve_checkpoint(folder), system))
+    return list(_verify_corpus(path, system, recompute))
+
+
+def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterator[Check]:
+    model = load_model(folder)  # which checks weights, and that a calibration is that of its scorer
+    role = str(model.role)
+    yield Check(True, f"the {role} {shown(model_identity(model))} is whole: no weight is missing or out of its range")
+    parts = {name: getattr(model, name) for name in ("embedder", "autoencoder", "scorer")} if role == "system" else {}
+    for name, part in (parts or {role: model}).items():
+        if parts:
+            yield Check(True, f"its {name} is {shown(model_identity(part))}")
+        for maker in ("embedder", "autoencoder"):
+            known = getattr(part.config, f"{maker}_identity", None)
+            if known is not None:
+                yield _compare(f"the {name} was made for the {maker}", known, maker, parts or _parts(system))
+        if name == "scorer" and part.is_calibrated:
+            bound = part.config.calibration.get("scorer") is not None
+            text = "the calibration is that of this scorer" if bound else "the calibration names no scorer"
+            yield Check(True if bound else None, text)
+    if role == "system" and model.config.mismatch is not None:
+        yield Check(False, f"{model.config.mismatch}, which was allowed")
+
+
+def _verify_corpus(path: str | Path, system: SpeakerComparisonModel | None, recompute: int) -> Iterator[Check]:
+    corpus = read_corpus(path)
+    dataset = corpus.dataset
+    for skipped in corpus.skipped:
+        yield Check(False, f"{skipped.id}: {skipped.reason}")
+    kinds = [kind for kind in ("embedding", "ba") if vector_present(dataset, kind).any()]
+    if not kinds:
+        raise UserError(f"{path} has no embeddings and no attributes to verify")
+    for kind in kinds:
+        yield from _verify_vectors(dataset, kind, system)
+    outdated = outdated_attributes(dataset) if len(kinds) == 2 else None
+    if len(kinds) == 2:
+        yield Check(outdated is None, outdated or "the attributes are those of the embeddings beside them")
+    for sentence in mismatches(dataset):
+        yield Check(False, f"{sentence}, which was allowed")
+    if system is not None and recompute:
+        yield from _recomputed(dataset, system, recompute)
+
+
+def _verify_vectors(dataset: datasets.Dataset, kind: str, system: SpeakerComparisonModel | None) -> Iterator[Check]:
+    what, maker = {"embedding": ("embeddings", "embedder"), "ba": ("attributes", "autoencoder")}[kind]
+    present, origins = vector_present(dataset, kind), origins_of(dataset, kind)
+    unknown = [row for row in np.flatnonzero(present).tolist() if origins[row] is None]
+    if unknown:
+        names = name_some([dataset[row]["id"] for row in unknown[:4]], 3)
+        yield Check(None, f"{len(unknown)} of {present.sum()} {what} are of unknown origin, or were changed ({names})")
+    makers = [name for name in makers_of(dataset, kind) if name]
+    wrong = other_makers(makers, None, what, maker)
+    if wrong is not None:
+        yield Check(False, wrong)
+    for identity in makers if wrong is None else ():
+        yield _compare(
+            f"{present.sum() - len(unknown)} {what} were made by the {maker}", identity, maker, _parts(system)
+        )
+    if kind == "embedding" and "audio" in dataset.column_names:
+        known = [row for row in np.flatnonzero(present).tolist() if origins[row] is not None]
+        by_time = [row for row in known if str(origins[row].source).startswith("stat:")]  # type: ignore[union-attr]
+        stale: list[int] = []
+        for rows, quick in ((sorted({*known} - {*by_time}), False), (by_time, True)):
+            sources = sources_of(dataset, "audio", rows, quick) if rows else []
+            stale += [r for r, now in zip(rows, sources, strict=True) if now != origins[r].source]  # type: ignore[union-attr]
+        if known:
+            names = name_some([dataset[row]["id"] for row in stale[:4]], 3)
+            text = f"the audio of {len(stale)} recordings is not what was embedded, or is gone ({names})"
+            yield Check(not stale, text if stale else f"the audio of {len(known)} recordings is what was embedded")
+
+
+def _recomputed(dataset: datasets.Dataset, system: SpeakerComparisonModel, count: int) -> Iterator[Check]:
+    """Compute vectors again, and compare them with those that are there."""
+    if "audio" in dataset.column_names and "embedding" in dataset.column_names:
+        both = np.flatnonzero(vector_present(dataset, "audio") & vector_present(dataset, "embedding"))
+        part = dataset.select(_spread(both, count))
+        again, skipped = compute_embeddings(system.embedder, part, min_speech=0, force=True)
+        for row in skipped:
+            yield Check(False, f"{row.id} cannot be embedded again: {row.reason}")
+        kept = np.flatnonzero(vector_present(again, "embedding"))
+        if len(kept):
+            old = vector_matrix(part.select(kept), "embedding")[0]
+            new = vector_matrix(again.select(kept), "embedding")[0]
+            if old.shape != new.shape:
+                yield Check(
+                    False, f"embeddings have {old.shape[1]} values, the system's embedder makes {new.shape[1]}"
+                )
+            else:
+                scale = np.sqrt(np.square(new).mean(1, keepdims=True)).clip(min=1e-12)
+                off = (np.abs(old - new) / scale).max()
+                text = f"{len(kept)} embeddings computed again differ by at most {off:.1e} of their root mean square"
+                yield Check(bool(off <= TOLERANCE), text)
+    if {"embedding", "ba"} <= set(dataset.column_names):
+        both = np.flatnonzero(vector_present(dataset, "embedding") & vector_present(dataset, "ba"))
+        part = dataset.select(_spread(both, count))
+        if len(part) and vector_matrix(part, "embedding")[0].shape[1] == system.autoencoder.config.input_dim:
+            again, _ = compute_binary_attributes(system.autoencoder, part, force=True, allow_mismatch=True)
+            old, new = vector_matrix(part, "ba")[0], vector_matrix(again, "ba")[0]
+            if old.shape != new.shape:
+                yield Check(
+                    False, f"there are {old.shape[1]} attributes, the system's autoencoder makes {new.shape[1]}"
+                )
+            else:
+                differing = int((old != new).sum())
+                text = f"of {len(part)} recordings' attributes computed again, {differing} of {old.size} differ"
+                yield Check(differing == 0, text)
+
+
+def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iterator[Check]:
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder / 'metrics.json'} is damaged ({error})") from error
+    scores, known = folder / "scores.csv", metrics.get("scores_sha256")
+    if not scores.is_file():
+        yield Check(False, "scores.csv is missing")
+    elif known is None:
+        yield Check(None, "metrics.json does not say from which scores.csv it was computed")
+    else:
+        same = file_digest(scores) == known
+        yield Check(same, f"scores.csv is {'the one' if same else 'not the one'} that the metrics were computed from")
+    chain = metrics.get("chain") or {}
+    for role in ("embedder", "autoencoder", "scorer"):
+        if role in chain:
+            yield _compare(f"the scores come from the {role}", chain[role], role, _parts(system))
+        else:
+            yield Check(None, f"it is not known which {role} the scores come from")
+    for sentence in metrics.get("mismatch") or ():
+        yield Check(False, f"{sentence} Scores were made all the same, as was allowed")
+    name = (metrics.get("corpus") or {}).get("name")
+    if name is None or not Path(name).exists():
+        yield Check(None, f"the corpus {name} is not there, so its attributes were not looked at")
+        return
+    makers = [maker for maker in makers_of(read_corpus(name, vectors=("ba",)).dataset, "ba") if maker]
+    known = chain.get("autoencoder")
+    if makers and known:
+        same = {digest_of(maker) for maker in makers} == {digest_of(known)}
+        text = "the autoencoder that the scores come from" if same else f"{name_some(map(shown, makers))} now"
+        yield Check(same, f"the attributes of {name} are of {text}")
+
+
+def _compare(said: str, identity: str, role: str, parts: dict[str, Any]) -> Check:
+    """Compare an identity with that of the model which has this role, if there is one."""
+    if role not in parts:
+        return Check(None, f"{said} {shown(identity)}, which is not here to be compared with")
+    own = model_identity(parts[role])
+    same = digest_of(own) == digest_of(identity)
+    return Check(same, f"{said} {shown(identity)}" + ("" if same else f", and not for, or by, {shown(own)}"))
+
+
+def _parts(system: SpeakerComparisonModel | None) -> dict[str, Any]:
+    return {} if system is None else {name: getattr(system, name) for name in ("embedder", "autoencoder", "scorer")}
+
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of some rows, evenly spaced."""
+    return (
+        rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))]
+        if len(rows)
+        else rows
+    )

@@ -1,0 +1,77 @@
+"""`balr verify` finds what no longer belongs together."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from balr_hf import SpeakerComparisonModel
+from balr_hf.defaults import SYSTEM, resource
+from balr_hf.verification import verify
+
+
+@pytest.fixture(scope="module")
+def system():
+    return SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+
+
+def told(checks):
+    """What was found: the sentences, by whether they hold."""
+    return {holds: " ".join(check.text for check in checks if check.holds is holds) for holds in (True, False, None)}
+
+
+def test_models_are_verified(balr, system, tmp_path):
+    status, said = balr("verify", resource(SYSTEM))
+    assert status == 0 and "WRONG" not in said and "unknown" not in said.replace("0 unknown", "")
+    assert "the autoencoder was made for the embedder system-tiny (" in said
+    system.autoencoder.save_pretrained(tmp_path / "autoencoder")
+    assert told(verify(tmp_path / "autoencoder"))[None].endswith("which is not here to be compared with")
+    assert "the autoencoder was made for the embedder" in told(verify(tmp_path / "autoencoder", system))[True]
+    weights = tmp_path / "autoencoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    status, said = balr("verify", tmp_path / "autoencoder")
+    assert status == 1 and "cannot load" in said
+
+
+def test_corpus_is_verified(few, balr, system):
+    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+    status, said = balr("verify", few, "--system", resource(SYSTEM), "--json")
+    assert status == 0
+    found = json.loads(said[said.index("{") : said.rindex("}") + 1])
+    assert found["wrong"] == found["unknown"] == 0
+    texts = " ".join(check["text"] for check in found["checks"])
+    assert "the audio of 12 recordings is what was embedded" in texts
+    assert "10 embeddings computed again differ by at most 0.0e+00" in texts
+    assert "0 of 5120 differ" in texts
+
+    audio = sorted(few.parent.rglob("*.opus"))
+    shutil.copyfile(audio[-1], audio[0])  # which `few` names
+    wrong = told(verify(few, system, recompute=12))[False]
+    assert "the audio of 1 recordings is not what was embedded, or is gone (espeak01/espeak01-01)" in wrong
+    assert "embeddings computed again differ by at most" in wrong
+
+    path = sorted(few.parent.rglob("*_emb.txt"))[1]
+    np.savetxt(path, np.loadtxt(path) * 1.5, fmt="%.9g")
+    found = told(verify(few))
+    assert "1 of 12 embeddings are of unknown origin, or were changed" in found[None]
+    assert "The attributes of 1 recordings" in found[False]
+
+
+def test_results_are_verified(few, balr, system, tmp_path):
+    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+    names = [line.split(",")[0] for line in few.read_text().splitlines()[1:]]
+    trials = tmp_path / "trials.tsv"
+    trials.write_text("\n".join(["a\tb", *(f"{a}\t{b}" for a in names for b in names if a < b)]) + "\n")
+    folder = tmp_path / "scored"
+    assert balr("score", "test", few, trials, "--bootstrap", "0", "--save-dir", folder)[0] == 0
+    found = told(verify(folder, system))
+    assert not found[False] and not found[None]
+    assert "scores.csv is the one that the metrics were computed from" in found[True]
+    text = (folder / "scores.csv").read_text()
+    (folder / "scores.csv").write_text(text.replace("0", "1", 1))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["chain"]["scorer"] = "other@" + 64 * "0"
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    found = told(verify(folder, system))
+    assert "scores.csv is not the one" in found[False] and "scorer other (000000000000)" in found[False]
