@@ -11,12 +11,13 @@ import hashlib
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -36,8 +37,7 @@ logger = logging.getLogger(__name__)
 MANIFEST = "balr-vectors.json"
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a vector comes from.
 
     Attributes:
@@ -86,15 +86,18 @@ def origin_feature() -> dict[str, Any]:
     """The type of that column."""
     import datasets
 
-    return {field.name: datasets.Value("string") for field in fields(Origin)}
+    return {name: datasets.Value("string") for name in Origin._fields}
 
 
 def origin_array(origins: Sequence[Origin | None]) -> pa.Array:
     """Turn origins into an Arrow column, as Datasets keep them."""
     import pyarrow as pa
 
-    rows = [None if origin is None else asdict(origin) for origin in origins]
-    return pa.array(rows, pa.struct([(field.name, pa.string()) for field in fields(Origin)]))
+    nothing = (None,) * len(Origin._fields)
+    columns = zip(*(nothing if origin is None else origin for origin in origins), strict=True)
+    arrays = [pa.array(column, pa.string()) for column in columns] or [pa.nulls(0, pa.string())] * len(nothing)
+    missing = pa.array([origin is None for origin in origins], pa.bool_())
+    return pa.StructArray.from_arrays(arrays, list(Origin._fields), mask=missing)
 
 
 def add_origins(dataset: datasets.Dataset, kind: str, origins: Sequence[Origin | None]) -> datasets.Dataset:
@@ -118,25 +121,44 @@ def origins_of(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
 
     An origin that a vector has, but which is that of another vector, is unknown: something else changed the vector.
     """
-    column = origin_column(kind)
-    if kind not in dataset.column_names or not _has_origins(dataset, column):
+    if kind not in dataset.column_names or not _has_origins(dataset, origin_column(kind)):
         return [None] * len(dataset)
+    key = (dataset._fingerprint, kind)  # as the documentation of datasets names it; there is no public name
+    with _LOCK:
+        found = _RECENT.pop(key, None) or _compared_origins(dataset, kind)
+        _RECENT[key] = found
+        while len(_RECENT) > _MOST_RECENT:
+            _RECENT.pop(next(iter(_RECENT)))
+    return list(found)
+
+
+# A step asks several times for the origins of one corpus, each of whose vectors is digested. The last ones are kept.
+_RECENT: dict[tuple[str, str], list[Origin | None]] = {}
+_MOST_RECENT = 4
+_LOCK = threading.Lock()
+
+
+def _compared_origins(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
+    """Read the origins of vectors, and leave out those that are of other vectors."""
     present = np.flatnonzero(vector_present(dataset, kind))
     found: list[Origin | None] = [None] * len(dataset)
     if not len(present):
         return found
-    rows = arrow_column(dataset, column).combine_chunks().to_pylist()
-    for row, digest in zip(present.tolist(), vector_digests(vector_matrix(dataset, kind)[0]), strict=True):
-        origin = rows[row]
-        if origin is not None and origin["model"] and origin["vector"] in ("", None, digest):
-            found[row] = Origin(**{field.name: origin[field.name] or "" for field in fields(Origin)})
+    entries = arrow_column(dataset, origin_column(kind)).combine_chunks().take(present)
+    columns = [entries.field(name).fill_null("").to_pylist() for name in Origin._fields]
+    origins = map(Origin, *columns)
+    known = entries.is_valid().to_pylist()
+    digests = vector_digests(vector_matrix(dataset, kind)[0])
+    for row, origin, is_known, digest in zip(present.tolist(), origins, known, digests, strict=True):
+        if is_known and origin.model and origin.vector in ("", digest):
+            found[row] = origin
     return found
 
 
 def _has_origins(dataset: datasets.Dataset, column: str) -> bool:
     """Tell whether a corpus has a column of origins, and not another column of that name."""
     feature = dataset.features.get(column)
-    return isinstance(feature, dict) and {field.name for field in fields(Origin)} <= feature.keys()
+    return isinstance(feature, dict) and {*Origin._fields} <= feature.keys()
 
 
 def makers_of(dataset: datasets.Dataset, kind: str) -> dict[str, int]:
@@ -329,7 +351,7 @@ def sources_of(dataset: datasets.Dataset, needs: str, rows: list[int], quick: bo
     """
     if needs not in dataset.column_names:
         return [""] * len(rows)
-    part = dataset.select(rows)
+    part = dataset if len(rows) == len(dataset) else dataset.select(rows)
     if needs == "audio":
         with ThreadPoolExecutor() as pool:
             return list(pool.map(partial(audio_source, quick=quick), part["audio"]))
@@ -404,7 +426,7 @@ def read_manifest(path: Path) -> dict[str, Origin]:
     """
     if not path.is_file():
         return {}
-    names = {field.name for field in fields(Origin)}
+    names = {*Origin._fields}
     found: dict[str, Origin] = {}
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -449,5 +471,5 @@ def compact_manifest(folder: Path) -> None:
 
 
 def _line(name: str, origin: Origin) -> str:
-    known = {key: value for key, value in asdict(origin).items() if value}
+    known = {key: value for key, value in origin._asdict().items() if value}
     return json.dumps({"file": name, **known}, ensure_ascii=False) + "\n"

@@ -17,7 +17,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -670,7 +670,7 @@ class DatasetStore(NoStore):
         origins: Sequence[Origin] | None = None,
     ) -> None:
         with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
-            made = np.array(json.dumps([asdict(origin) for origin in origins or ()]))
+            made = np.array(json.dumps([origin._asdict() for origin in origins or ()]))
             measured = np.array(json.dumps(quality or {}))
             np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, origins=made, quality=measured)
 

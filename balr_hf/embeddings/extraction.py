@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -311,7 +310,7 @@ class _BatchExtractor:
             self.save([batch["id"][row] for row in done], vectors, measured, origins)
         told: list[dict[str, str] | None] = [None] * len(rows)
         for row, origin in zip(done, origins, strict=True):
-            told[row] = asdict(origin)
+            told[row] = origin._asdict()
         waiting = [waited / len(rows)] * len(rows)
         columns: dict[str, list] = {"embedding": found, "embedding_origin": told, "quality": quality}
         return columns | {"reason": reasons, "waited": waiting}
