@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, recording_ids, vector_matrix
 from balr_hf.data.origins import (
     Maker,
     Origin,
@@ -119,7 +119,8 @@ def compute_binary_attributes(
             if not allow_mismatch:
                 raise MismatchError(wrong)
             logger.warning("%s: the attributes mean nothing", wrong)
-        embedders = {name: origin.model for name, origin in zip(dataset["id"], made_from, strict=True) if origin}
+        named = zip(recording_ids(dataset), made_from, strict=True)
+        embedders = {name: origin.model for name, origin in named if origin is not None}
 
         def binarize(batch: pa.Table) -> pa.Table:
             rows = np.array(vector_matrix(datasets.Dataset(batch), "embedding")[0])  # a copy that torch may own

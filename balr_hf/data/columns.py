@@ -147,6 +147,12 @@ def arrow_column(dataset: datasets.Dataset, name: str) -> pa.ChunkedArray:
     return dataset.select_columns([name]).with_format("arrow")[:][name]
 
 
+def recording_ids(dataset: datasets.Dataset) -> list[str]:
+    """Read the column `id` at once, which is much faster than going through `dataset["id"]` row by row."""
+    ids: list[str] = arrow_column(dataset, "id").to_pylist()
+    return ids
+
+
 def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
     """Number the speakers in the order in which they first appear.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, arrow_column, fixed_length_column
+from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, arrow_column, fixed_length_column, recording_ids
 from balr_hf.data.origins import origin_column
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.skipped import Skipped
@@ -44,7 +44,7 @@ class Corpus:
     def fingerprint(self) -> str:
         """Compute a digest that changes with the recordings, so that unfinished work is not resumed for others."""
         digest = hashlib.sha256(str(self.source_fingerprint).encode())
-        for row, name in enumerate(self.dataset["id"]):
+        for row, name in enumerate(recording_ids(self.dataset)):
             digest.update(f"{name}\n".encode())
             if self.files is not None:
                 reference = Path(self.files.reference(row))

@@ -29,6 +29,7 @@ from balr_hf.data.columns import (
     add_vector_column,
     fixed_length_column,
     keep_vectors,
+    recording_ids,
     vector_matrix,
     vector_present,
 )
@@ -452,7 +453,7 @@ class FileStore(NoStore):
 
     def prepare(self, rows: np.ndarray) -> None:
         self.files.check_outputs_distinct([*rows, *self.copied], self.kind, self.extension)
-        ids = self.dataset["id"]
+        ids = recording_ids(self.dataset)
         self.path_of = {ids[int(row)]: self.files.output(int(row), self.kind, self.extension) for row in rows}
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
@@ -464,7 +465,8 @@ class FileStore(NoStore):
 
     def _copy(self) -> None:
         """Take along the vectors that stay, and lie elsewhere."""
-        paths, ids = self.files.paths[self.kind], self.dataset["id"]
+        paths, ids = self.files.paths[self.kind], recording_ids(self.dataset)
+        known: dict[Path, Origin] = {}
         for row in self.copied:
             source, target = paths[row], self.files.output(row, self.kind, self.extension)
             assert source is not None  # as `existing` found
@@ -476,7 +478,8 @@ class FileStore(NoStore):
             self.path_of[ids[row]] = target
             origin = self.origins[row]
             if origin is not None:
-                append_manifest(self.folder, {target: origin})
+                known[target] = origin
+        append_manifest(self.folder, known)
 
     def save(
         self,
@@ -648,7 +651,7 @@ class DatasetStore(NoStore):
         return self._read_parts(np.zeros(len(self.dataset), dtype=bool))
 
     def _read_parts(self, present: np.ndarray) -> np.ndarray:
-        row_of = {name: row for row, name in enumerate(self.dataset["id"])}
+        row_of = {name: row for row, name in enumerate(recording_ids(self.dataset))}
         for path in sorted(self.parts.glob("*.npz")):
             with np.load(path, allow_pickle=False) as part:
                 rows = np.array([row_of[name] for name in part["ids"].tolist()])
