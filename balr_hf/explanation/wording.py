@@ -40,6 +40,8 @@ WORD_COLUMNS = ("A", "B", "evidence")
 NOT_CALIBRATED = "NOT CALIBRATED: this is not a likelihood ratio"
 NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like these"
 NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
+# Stands before the numbers of a comparison that gets no verdict.
+COMPUTED = "Computed all the same, but not to be relied on:"
 
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
