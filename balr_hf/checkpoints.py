@@ -13,6 +13,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
 
 from balr_hf.errors import ModelFilesError, UserError, WeightsError, name_some, reason_of
+from balr_hf.files import restore_folder
 
 # Endings of files that hold weights; WeSpeaker's `avg_model` has none.
 WEIGHTS = (".safetensors", ".bin", ".pt", "")
@@ -145,6 +146,7 @@ def stored_kind(source: str | Path, model_types: Collection[str], what: str, **k
         ModelFilesError: there is no model.
         UserError: it is of another kind.
     """
+    restore_folder(Path(source))
     if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
         raise ModelFilesError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
     try:
@@ -217,6 +219,8 @@ def resolve_checkpoint(path: str | Path) -> Path:
         UserError: a `.pt` file does not exist, or a folder has no checkpoint.
     """
     path = Path(path)
+    for folder in (path, path / "best"):
+        restore_folder(folder)
     if not path.exists() and path.suffix != ".pt":
         return path
     candidates = [path]

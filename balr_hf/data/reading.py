@@ -28,6 +28,7 @@ from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, read_record
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector
 from balr_hf.errors import UserError, name_some
+from balr_hf.files import restore_folder
 
 if TYPE_CHECKING:
     import datasets
@@ -138,6 +139,7 @@ def _read(
     vectors: Sequence[str],
 ) -> Corpus:
     local = Path(path)
+    restore_folder(local)
     if not local.exists() and split is None and Path(str(path).rpartition(":")[0] or "/nothing").exists():
         name, _, split = str(path).rpartition(":")
         local = Path(name)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balr_hf.errors import UserError
-from balr_hf.files import atomic_folder, write_json
+from balr_hf.files import atomic_folder, restore_folder, write_json
 
 if TYPE_CHECKING:
     import datasets
@@ -65,5 +65,6 @@ def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict[str, An
 
 def check_replaceable(folder: Path) -> None:
     """Raise a UserError for a folder that holds anything but a saved Dataset, since saving there would delete it."""
+    restore_folder(folder)
     if folder.exists() and not (folder.is_dir() and (is_saved_dataset(folder) or not any(folder.iterdir()))):
         raise UserError(f"{folder} holds other things than a saved Dataset: save to a folder of its own")

@@ -13,6 +13,7 @@ from balr_hf.checkpoints import HUB_KEYWORDS, check_download, load_state_dict
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.errors import ModelFilesError, UserError, WeightsError, reason_of
+from balr_hf.files import restore_folder
 
 if TYPE_CHECKING:
     from balr_hf.pretrained import HubModel
@@ -41,6 +42,7 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
     """
     names = _checkpoint_names(model_name)
     folder = Path(source)
+    restore_folder(folder)
     if folder.is_dir():
         folder = folder / kwargs.get("subfolder", "")
         if (folder / "config.json").exists():

@@ -30,7 +30,7 @@ from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.origins import one_maker
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import ConfigError, UserError, name_some
-from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
+from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
 from balr_hf.training import state
 from balr_hf.training.arguments import DataArguments
@@ -561,12 +561,11 @@ def _remove_earlier_run(folder: Path) -> None:
 
 
 def _recover_state(folder: Path) -> None:
-    """Put the state back in place if the run was killed between the two renames that replace it."""
-    if not (folder / "state").exists():
-        for path in (folder / ".state.tmp", *folder.glob(".state.*.old")):
-            if (path / "progress.json").exists():
-                path.rename(folder / "state")
-                return
+    """Put the state back in place if the run was killed while it was replaced, or before it was first put there."""
+    restore_folder(folder / "state")
+    whole = folder / ".state.tmp"
+    if not (folder / "state").exists() and (whole / state.PROGRESS).exists():
+        whole.rename(folder / "state")
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

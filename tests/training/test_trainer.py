@@ -15,6 +15,7 @@ from balr_hf import (
     MSELoss,
     SparsityLoss,
     TripletMarginLoss,
+    files,
 )
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.training import graphed_step
@@ -196,10 +197,11 @@ def test_moments_of_another_shape_or_not_finite_are_refused(sets, tmp_path):
             make(sets, None, epochs=2, resume_from=run)
 
 
-@pytest.mark.parametrize("left", [".state.tmp", ".state.123.old"])
+@pytest.mark.parametrize("left", [".state.tmp", f".state.{files._HOST}.99999999.01234567.old/state"])
 def test_state_is_found_after_a_kill_while_it_was_replaced(sets, tmp_path, left):
     make(sets, tmp_path / "whole", epochs=4).train()
     make(sets, tmp_path / "run", epochs=2).train()
+    (tmp_path / "run" / left).parent.mkdir(exist_ok=True)
     (tmp_path / "run" / "state").rename(tmp_path / "run" / left)
     make(sets, None, epochs=4, resume_from=tmp_path / "run").train()
     assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "run" / "last"))
