@@ -62,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(command: str, argv: list[str]) -> int:
     """Run one command; errors that a user can cause are printed in one line."""
     from balr_hf.errors import ConfigError, UserError
+    from balr_hf.untrusted import one_line
 
     module = importlib.import_module(COMMANDS[command][0])
     try:
@@ -72,7 +73,7 @@ def _run(command: str, argv: list[str]) -> int:
     except (UserError, OSError) as error:  # any other error is a fault of the package and keeps its traceback
         if os.environ.get("BALR_DEBUG"):
             raise
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = one_line(str(error)) or type(error).__name__
         print(f"balr {command}: error: {message}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
@@ -85,7 +86,11 @@ def _set_up_logging() -> None:
     """Messages go to standard error, of the main process only; other libraries report errors only."""
     import logging
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    from balr_hf.cli.printing import PrintableFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     main_process = os.environ.get("RANK", "0") == "0"
     logging.getLogger("balr_hf").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -31,13 +31,19 @@ def read_record(folder: Path, name: str) -> dict[str, Any] | None:
             continue
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} is damaged ({error}): delete it, or choose another folder") from error
         if isinstance(record, dict) and _FIRST_KEYS[name] in record:
+            if not isinstance(record[_FIRST_KEYS[name]], str) or not _is_names(record.get("csv", [])):
+                raise UserError(f"{path} is damaged (a value of the wrong type): delete it, or choose another folder")
             return record
         if path.name == name:
             raise UserError(f"{path} is damaged (it lacks {_FIRST_KEYS[name]}): delete it, or choose another folder")
     return None
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def is_saved_dataset(folder: Path) -> bool:
