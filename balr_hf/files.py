@@ -25,6 +25,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from balr_hf.errors import defining_package, reason_of
+
 logger = logging.getLogger(__name__)
 
 # A temporary name says which process made it: `.NAME.HOST.PID.RANDOM.tmp`. A folder that is replaced is moved into one
@@ -156,13 +158,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn what safetensors raises where a file cannot be written (the disk is full) into an `OSError`."""
+    try:
+        yield
+    except Exception as error:
+        if defining_package(error) == "safetensors" and "os error" in str(error):
+            raise OSError(f"cannot write {target}: {reason_of(error)}") from error
+        raise
+
+
+@contextmanager
 def _temporary_folder(beside: Path) -> Iterator[Path]:
     """Yield a new folder beside another; it is removed after the block unless it was renamed."""
     _prepare(beside.parent)
     temporary = _temporary_name(beside)
     try:
         temporary.mkdir()
-        yield temporary
+        with disk_errors(beside):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -6,6 +6,10 @@ import sys
 
 from balr_hf.cli.commands import COMMANDS
 
+TYPE_CHECKING = False  # as `typing` has it, which takes long to import
+if TYPE_CHECKING:
+    import threading
+
 DESCRIPTION = """Explainable speaker comparison: audio -> embedding -> binary attributes -> likelihood ratio.
 
 Commands:
@@ -85,6 +89,7 @@ def _run(command: str, argv: list[str]) -> int:
 def _set_up_logging() -> None:
     """Messages go to standard error, of the main process only; other libraries report errors only."""
     import logging
+    import threading
 
     from balr_hf.cli.printing import PrintableFormatter
 
@@ -94,7 +99,15 @@ def _set_up_logging() -> None:
     main_process = os.environ.get("RANK", "0") == "0"
     logging.getLogger("balr_hf").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    threading.excepthook = _tell_of_thread
     logging.getLogger("huggingface_hub").propagate = False  # it prints its messages about retries itself
+
+
+def _tell_of_thread(failed: "threading.ExceptHookArgs") -> None:
+    """Report in one line what a thread of a library raised, such as that of a tracker where the disk is full."""
+    import logging
+
+    logging.getLogger("balr_hf").error("A thread failed (%s: %s)", failed.exc_type.__name__, failed.exc_value)
 
 
 def _load_libraries() -> None:

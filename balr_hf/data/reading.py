@@ -24,7 +24,7 @@ from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
-from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, read_record
+from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, load_saved, read_record
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector
 from balr_hf.errors import UserError, name_some
@@ -153,9 +153,7 @@ def _read(
     if not local.exists():
         return from_dataset(load_hub_dataset(str(path), split, hub), vectors)
     if local.is_dir() and is_saved_dataset(local):
-        import datasets
-
-        return from_dataset(one_split(datasets.load_from_disk(str(local)), path, split), vectors)
+        return from_dataset(one_split(load_saved(local), path, split), vectors)
     if local.suffix == ".parquet":
         import datasets
         import pyarrow

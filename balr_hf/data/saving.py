@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, reason_of
 from balr_hf.files import atomic_folder, restore_folder, write_json
 
 if TYPE_CHECKING:
@@ -49,6 +49,25 @@ def _is_names(value: object) -> bool:
 def is_saved_dataset(folder: Path) -> bool:
     """Tell whether `Dataset.save_to_disk` wrote the folder."""
     return (folder / "state.json").exists() or (folder / "dataset_dict.json").exists()
+
+
+def load_saved(folder: Path) -> "datasets.Dataset | datasets.DatasetDict":
+    """Load what `Dataset.save_to_disk` wrote.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+        for dataset in loaded.values() if isinstance(loaded, datasets.DatasetDict) else (loaded,):
+            dataset.data.table.validate()  # what is damaged here could end the process where it is used
+    except Exception as error:  # a damaged folder can make datasets and pyarrow raise almost anything
+        raise UserError(
+            f"{folder} is damaged, or no saved Dataset ({type(error).__name__}: {reason_of(error)[:300]})"
+        ) from error
+    return loaded
 
 
 def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict[str, Any] | None = None) -> None:

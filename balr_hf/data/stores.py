@@ -56,6 +56,7 @@ from balr_hf.data.saving import (
     FILES_RECORD,
     check_replaceable,
     is_saved_dataset,
+    load_saved,
     read_record,
     save_dataset,
 )
@@ -611,21 +612,23 @@ class DatasetStore(NoStore):
         made_by = f"{digest_of(maker.model)} {maker.precision}"
         key = hashlib.sha256(f"{kind} {made_by} {corpus.fingerprint()}".encode()).hexdigest()
         self.record = {"kind": kind, "key": key}
+        self._earlier = read_record(self.save_dir, DATASET_RECORD)
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their vectors
         self.is_whole = False
 
     @property
     def parts(self) -> Path:
         """The folder of the batches that are done; a run that computes all vectors anew has its own."""
-        forced = ".forced" if self.is_forced else ""
-        return self.save_dir.with_name(f".{self.save_dir.name}.{self.record['key'][:12]}{forced}.parts")
+        return self._parts_of(self.record, self.is_forced)
+
+    def _parts_of(self, record: Mapping[str, str], is_forced: bool) -> Path:
+        forced = ".forced" if is_forced else ""
+        return self.save_dir.with_name(f".{self.save_dir.name}.{record['key'][:12]}{forced}.parts")
 
     def load(self) -> "datasets.Dataset":
-        import datasets
-
         if read_record(self.save_dir, DATASET_RECORD) != self.record:  # nothing could be computed
             return self._described(self.dataset)
-        return one_split(datasets.load_from_disk(str(self.save_dir)), self.save_dir, None)
+        return one_split(load_saved(self.save_dir), self.save_dir, None)
 
     def existing(self, needs: str) -> np.ndarray:
         present = super().existing(needs)
@@ -633,9 +636,7 @@ class DatasetStore(NoStore):
             kept = keep_vectors(self.dataset, self.kind, present)
             self.pieces.append((np.flatnonzero(present), vector_matrix(kept, self.kind)[0]))
         if read_record(self.save_dir, DATASET_RECORD) == self.record:
-            import datasets
-
-            saved = datasets.Dataset.load_from_disk(str(self.save_dir))
+            saved = one_split(load_saved(self.save_dir), self.save_dir, None)
             found = vector_present(saved, self.kind)  # its rows are the same recordings
             if found.any():
                 self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
@@ -698,6 +699,9 @@ class DatasetStore(NoStore):
             dataset = self._described(add_vector_column(self.dataset, self.kind, column))
             save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)
+        if self._earlier is not None:  # a kill may have left the parts of the Dataset that was here before
+            for is_forced in (False, True):
+                shutil.rmtree(self._parts_of(self._earlier, is_forced), ignore_errors=True)
         return self.save_dir
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from balr_hf.checkpoints import check_weights
 from balr_hf.errors import UserError, name_some, reason_of
-from balr_hf.files import write_json
+from balr_hf.files import disk_errors, write_json
 
 PROGRESS = "progress.json"
 MODEL, LOSSES, OPTIMIZER = "model.safetensors", "losses.safetensors", "optimizer.safetensors"
@@ -105,7 +105,9 @@ def _is_number(value: object) -> bool:
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write tensors as safetensors, each in memory of its own as that format wants it."""
-    save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, path)
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    with disk_errors(path):
+        save_file(copies, path)
 
 
 def load_tensors(path: Path, expected: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:

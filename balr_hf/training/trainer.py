@@ -233,22 +233,21 @@ class BinaryAttributeEncoderTrainer:
             logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
         if accelerator.log_with:
             accelerator.init_trackers("balr_hf", config=_flat(self.settings))
-        progress = self._progress_bar()
-        for epoch in range(self.epoch, self.epochs):
-            losses = self._run_epoch(epoch)
-            self.epoch = epoch + 1
-            done = self.epoch == self.epochs
-            if self._due(self.log_period) or (done and self.log_period):
-                self._log(losses, "train")
-            validation = self._validate() if done or self._due(self.val_period) else None
-            if self._due(self.save_period):
-                self._save_model(f"epoch{self.epoch}", validation)
-            if validation or self._due(self.state_period):
-                self._save_model("last", validation)
-                self._save_state()
-            progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
-            progress.update()
-        progress.close()
+        with self._progress_bar() as progress:
+            for epoch in range(self.epoch, self.epochs):
+                losses = self._run_epoch(epoch)
+                self.epoch = epoch + 1
+                done = self.epoch == self.epochs
+                if self._due(self.log_period) or (done and self.log_period):
+                    self._log(losses, "train")
+                validation = self._validate() if done or self._due(self.val_period) else None
+                if self._due(self.save_period):
+                    self._save_model(f"epoch{self.epoch}", validation)
+                if validation or self._due(self.state_period):
+                    self._save_model("last", validation)
+                    self._save_state()
+                progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
+                progress.update()
         if accelerator.is_main_process:
             logger.info("%d epochs in %.1f s; results in %s", self.epoch - first, time.time() - start, folder)
         accelerator.wait_for_everyone()
