@@ -5,6 +5,7 @@ before a random one of their calls that change files, the others after a random 
 """
 
 import contextlib
+import faulthandler
 import json
 import os
 import random
@@ -26,6 +27,9 @@ SMALL_BATCHES = ("data.batch_size=16", "data.N_classes_per_batch=4", "data.M_sam
 CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "shutil.rmtree", "shutil.copyfile"}
 
 
+# How long a process may take, in seconds, and the exit status of one that took longer.
+LONGEST, HUNG = 60, 124
+
 # How often a command is killed in one folder before it may run to its end.
 MOST_KILLS = 3
 
@@ -46,6 +50,7 @@ def forked(act: Callable[[], object], log: Path, kill_at: int | None = None, kil
             with log.open("wb") as file:
                 for number in (1, 2):
                     os.dup2(file.fileno(), number)
+            faulthandler.dump_traceback_later(LONGEST - 10)
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             _count_changes(kill_at, log)
             status = int(act() or 0)
@@ -62,7 +67,14 @@ def forked(act: Callable[[], object], log: Path, kill_at: int | None = None, kil
     if kill_after is not None:
         time.sleep(kill_after)
         os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    deadline = time.monotonic() + LONGEST
+    while not (found := os.waitpid(pid, os.WNOHANG))[0]:
+        time.sleep(0.002)
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return HUNG
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def _count_changes(kill_at: int | None, log: Path) -> None:
@@ -215,7 +227,10 @@ def prepare(inputs: Path, sample: Path, recordings: int = 24) -> None:
     INPUTS = inputs
     inputs.mkdir(parents=True)
     header, *lines = (sample / "metadata.csv").read_text().splitlines()
-    some = lines[:: max(1, len(lines) // recordings)][:recordings]
+    by_speaker: dict[str, list[str]] = {}
+    for line in lines:
+        by_speaker.setdefault(line.split(",")[2], []).append(line)
+    some = [line for of_one in by_speaker.values() for line in of_one[:2]][:recordings]
     absolute = [line.replace(",", f",{sample}/", 1) for line in some]
     (inputs / "few.csv").write_text("\n".join([header, *absolute]) + "\n")
     names = [line.split(",")[0] for line in some]
@@ -283,7 +298,7 @@ class Counts:
 
 
 def torture(
-    name: str, work: Path, kills: int, choose: random.Random, most_kills: int = 3, until: float = float("inf")
+    name: str, work: Path, kills: int, choose: random.Random, until: float = float("inf")
 ) -> tuple[Counts, list[str]]:
     """Kills one command so many times, up to `MOST_KILLS` times in one folder before it may run to its end.
 

@@ -26,9 +26,17 @@ import kills  # noqa: E402
 
 # What the forked processes would otherwise import, each anew.
 MODULES = (
-    "av datasets accelerate transformers torch balr_hf.training.trainer balr_hf.embeddings.modeling_wespeaker "
-    "balr_hf.system.modeling_system balr_hf.scoring.auto balr_hf.hub.publishing"
-).split()
+    "av",
+    "datasets",
+    "accelerate",
+    "transformers",
+    "torch",
+    "balr_hf.training.trainer",
+    "balr_hf.embeddings.modeling_wespeaker",
+    "balr_hf.system.modeling_system",
+    "balr_hf.scoring.auto",
+    "balr_hf.hub.publishing",
+)
 
 
 def load_everything() -> None:
