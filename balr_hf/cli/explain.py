@@ -1,7 +1,6 @@
 """`balr explain`: compares two recordings and explains the result."""
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +96,7 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
     from balr_hf.cli.models import check_attributes, load_named_scorer
+    from balr_hf.cli.printing import print_text
     from balr_hf.defaults import is_shipped
     from balr_hf.domain import Limits
     from balr_hf.explanation.case import computation, read_case
@@ -131,9 +131,7 @@ def run(arguments: Arguments) -> None:
         with atomic_path(path) as temporary:
             temporary.write_text(explanation.to_html(arguments.top), encoding="utf-8")
         logger.info("Wrote %s", path)
-    sys.stdout.write(
-        (json_text(explanation.to_dict()) if arguments.json else explanation.to_text(arguments.top)) + "\n"
-    )
+    print_text(json_text(explanation.to_dict()) if arguments.json else explanation.to_text(arguments.top))
 
 
 def _names(text: str) -> list[str]:

@@ -17,6 +17,7 @@ from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.vectors import VectorError, as_bits, as_embedding
 from balr_hf.errors import UserError, name_some
+from balr_hf.untrusted import printable
 
 if TYPE_CHECKING:
     import datasets
@@ -83,7 +84,10 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(name).add_column(name, names)
         elif feature != datasets.Value("string"):
             dataset = dataset.cast_column(name, datasets.Value("string"))
-    ids = list(dataset["id"])
+    given = list(dataset["id"])
+    ids: list[Any] = [name if name is None else printable(name) for name in given]
+    if ids != given:
+        dataset = dataset.remove_columns("id").add_column("id", ids)
     check_unique(ids)
     skipped: list[Skipped] = []
     for kind in VECTOR_KINDS:

@@ -4,6 +4,7 @@ Files that BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) ar
 a pickle.
 """
 
+import hashlib
 import os
 import pickle
 from collections.abc import Callable, Iterable
@@ -29,6 +30,11 @@ _PICKLE_NAMES = {
         ("numpy.{}.numeric", "_frombuffer"),
     )
 } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+
+# The longest name of a recording that its vector files have in full, in bytes: file systems take 255, and the longest
+# ending is `_emb_ba.txt`.
+LONGEST_STEM = 244
 
 
 class VectorError(UserError):
@@ -80,9 +86,13 @@ def read_vector(path: Path, kind: str) -> np.ndarray:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    if not path.exists():
-        raise VectorError(f"file not found: {path}")
-    if path.stat().st_size == 0:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise VectorError(f"file not found: {path}") from error
+    except (OSError, ValueError) as error:  # such as a name that is too long, or has the character NUL
+        raise VectorError(f"cannot be opened: {path} ({error})") from error
+    if size == 0:
         raise VectorError(f"empty file: {path.name}")
     try:
         if path.suffix == ".txt":
@@ -176,7 +186,16 @@ def vector_stem(path: Path) -> str:
 
 def vector_path(reference: Path, kind: str, extension: str) -> Path:
     """Return where the `kind` vector is written of the recording at `reference`, its audio or another vector file."""
-    return reference.with_name(vector_stem(reference) + SUFFIXES[kind][0] + extension)
+    return reference.with_name(_file_stem(vector_stem(reference)) + SUFFIXES[kind][0] + extension)
+
+
+def _file_stem(stem: str) -> str:
+    """Return a recording's name as its vector files have it: cut where it is too long for the endings."""
+    content = os.fsencode(stem)
+    if len(content) <= LONGEST_STEM:
+        return stem
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return f"{content[: LONGEST_STEM - 17].decode(errors='ignore')}-{digest}"
 
 
 class VectorFinder:
@@ -203,7 +222,7 @@ class VectorFinder:
         folder = os.path.dirname(reference)
         names, owners = self._list(folder)
         if names:
-            stem = self.stem(reference)
+            stem = _file_stem(self.stem(reference))
             for suffix in SUFFIXES[kind]:
                 if suffix == "_emb_ba" and f"{stem}_emb" in owners:
                     continue

@@ -25,6 +25,9 @@ PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
 LOWEST_FREQUENCY = 20.0
 
+# Samples that are multiplied by more than this, and then squared, may not be finite in float32.
+LARGEST_SCALE = 1e9
+
 # How many frames are computed at once, so that temporary results stay in a CPU's cache, and how many mel filters are
 # applied together.
 FRAMES_AT_ONCE, FILTERS_AT_ONCE = 1024, 16
@@ -77,16 +80,23 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         normalize_mean: bool = True,
         **kwargs: Any,
     ):
-        for name, value, least in (
-            ("num_mel_bins", num_mel_bins, 1),
-            ("frame_length", frame_length, 1),
-            ("frame_shift", frame_shift, 1),
-            ("sampling_rate", sampling_rate, 1000),
-            ("dither", dither, 0),
+        for name, value, kind, least, most in (
+            ("num_mel_bins", num_mel_bins, int, 1, 4096),
+            ("frame_length", frame_length, int, 1, 10_000),
+            ("frame_shift", frame_shift, int, 1, 10_000),
+            ("sampling_rate", sampling_rate, int, 1000, 10**6),
+            ("dither", dither, float, 0, LARGEST_SCALE),
+            ("waveform_scale", waveform_scale, float, -math.inf, LARGEST_SCALE),
+            ("padding_value", kwargs.get("padding_value", 0.0), float, -LARGEST_SCALE, LARGEST_SCALE),
         ):
-            if not least <= value < math.inf:
-                raise ConfigError(f"{name}={value}: expected at least {least}")
-        if not 0 < waveform_scale < math.inf:
+            if isinstance(value, bool) or not isinstance(value, kind if kind is int else (int, float)):
+                raise ConfigError(f"{name}={value!r:.60}: expected a {'whole ' if kind is int else ''}number")
+            if not least <= value <= most:
+                wrong = f"at most {most:g}" if value > most else f"at least {least:g}"
+                raise ConfigError(f"{name}={value}: expected {wrong}")
+        if not isinstance(normalize_mean, bool):
+            raise ConfigError(f"normalize_mean={normalize_mean!r:.60}: expected true or false")
+        if not waveform_scale > 0:
             raise ConfigError(
                 f"waveform_scale={waveform_scale}: expected a factor above 0 (32768 as in WeSpeaker, 1 as in BALR 2.0)"
             )

@@ -367,9 +367,20 @@ class WespeakerModel(HubModel):
 
         Raises:
             OSError: there is no such file.
+            ValueError: it is damaged; as `UserError` where this package is installed.
         """
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-        self.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
+        try:
+            self.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
+        except (OSError, UserError):
+            raise
+        except Exception as error:  # a damaged file can make transformers raise almost anything
+            raise UserError(f"{source}: preprocessor_config.json is damaged ({error})") from error
+        if self.feature_extractor.num_mel_bins != self.config.feat_dim:
+            raise UserError(
+                f"{source} does not fit together: preprocessor_config.json has "
+                f"num_mel_bins={self.feature_extractor.num_mel_bins}, config.json feat_dim={self.config.feat_dim}"
+            )
 
     def save_pretrained(  # type: ignore[override]  # as in HubModel
         self,

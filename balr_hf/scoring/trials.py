@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from balr_hf.data.columns import comparable_name, vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
+from balr_hf.untrusted import SafeWriter
 
 if TYPE_CHECKING:
     import datasets
@@ -413,7 +414,7 @@ def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep
         sep (str): the character that separates the columns.
     """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter=sep, lineterminator="\n")
+        writer = SafeWriter(file, delimiter=sep, lineterminator="\n")
         writer.writerow([*trials.header, *columns])
         texts = [column if column.dtype == object else map("{:.9g}".format, column) for column in columns.values()]
         writer.writerows([*row, *values] for row, values in zip(trials.rows, zip(*texts, strict=True), strict=True))
