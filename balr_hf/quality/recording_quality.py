@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import clipping
 from balr_hf.quality.level import dc_offset, level, peak
 from balr_hf.quality.net_speech import FRAME, net_speech, speech_segments
-from balr_hf.quality.snr import frame_powers, snr
+from balr_hf.quality.snr import frame_powers, snr, wada_snr
 from balr_hf.quality.tone import dominant_tone
 
 
@@ -119,7 +120,7 @@ def measure_recording(
     centred = samples - np.float32(np.mean(samples, dtype=np.float64))
     marked = _marked(segments, len(samples))
     powers = frame_powers(centred)
-    ratio, method = snr(centred, powers, _frames_of(marked, len(powers)))
+    ratio, method = snr(partial(wada_snr, centred), powers, frames_of(segments, len(powers)))
     tone, share = dominant_tone(centred)
     quality = RecordingQuality(
         duration=len(original) / sampling_rate,
@@ -146,8 +147,11 @@ def _marked(segments: list[tuple[float, float]], num_samples: int) -> np.ndarray
     return marked
 
 
-def _frames_of(marked: np.ndarray, frames: int) -> np.ndarray:
-    """Which frames of 32 ms are speech: those of which a part is marked."""
-    padded = np.zeros(frames * FRAME, dtype=bool)
-    padded[: len(marked)] = marked
-    return np.any(padded.reshape(frames, FRAME), axis=1)
+def frames_of(segments: list[tuple[float, float]], frames: int) -> np.ndarray:
+    """Which frames of 32 ms are speech, bool `(frames,)`: those of which a part is in a segment."""
+    marked = np.zeros(frames, dtype=bool)
+    for start, end in segments:
+        first, last = round(start * SAMPLING_RATE), round(end * SAMPLING_RATE)
+        if last > first:
+            marked[first // FRAME : (last - 1) // FRAME + 1] = True
+    return marked
