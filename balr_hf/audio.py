@@ -6,7 +6,7 @@ PyAV decodes and resamples. Its wheels contain FFmpeg, so nothing has to be inst
 import io
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -56,7 +56,20 @@ _WAV_LENGTH_UNKNOWN = 0x7FFFF000
 
 
 class AudioError(UserError):
-    """A recording that cannot be used; the message is the reason, without the recording's name."""
+    """A recording that cannot be used; the message is the reason, without the recording's name.
+
+    Attributes:
+        starved: whether memory lacked, so that it is worth another try when more is free.
+    """
+
+    starved = False
+
+    @classmethod
+    def of(cls, error: Exception) -> "AudioError":
+        """The error that says why a recording could not be decoded, whatever its decoder raised."""
+        told = cls(reason_not_decoded(error))
+        told.starved = isinstance(error, MemoryError) or (isinstance(error, AudioError) and error.starved)
+        return told
 
 
 @dataclass(frozen=True)
@@ -77,9 +90,25 @@ class LongAudio:
         Raises:
             AudioError: as for [`load_audio`]; what is wrong at the end of a file comes to light at the end.
         """
-        with closing(_blocks(self.source)) as blocks:
-            for samples, _ in blocks:
-                yield samples
+        try:
+            with closing(_blocks(self.source)) as blocks:
+                for samples, _ in blocks:
+                    yield samples
+        except AudioError:
+            raise
+        except Exception as error:
+            raise AudioError.of(error) from error
+
+    def resampled(self, sampling_rate: int) -> Iterator[np.ndarray]:
+        """Go through the samples at another rate in Hz: float32 `(samples,)` each.
+
+        Raises:
+            AudioError: as for [`load_audio`].
+        """
+        resampler = Resampler(self.sampling_rate, sampling_rate)
+        for samples in self.blocks():
+            yield resampler.add(samples)
+        yield resampler.finish()
 
 
 def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
@@ -109,7 +138,7 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
     except AudioError:
         raise
     except Exception as error:
-        raise AudioError(reason_not_decoded(error)) from error
+        raise AudioError.of(error) from error
 
 
 def decode_audio(source: Any) -> tuple[np.ndarray, int]:
@@ -162,7 +191,7 @@ def _decode_up_to(source: Any, most: int) -> tuple[np.ndarray, int] | LongAudio:
     except AudioError:
         raise
     except Exception as error:  # one odd recording must not stop a corpus, whatever its decoder raises
-        raise AudioError(reason_not_decoded(error)) from error
+        raise AudioError.of(error) from error
 
 
 def reason_not_decoded(error: Exception) -> str:
@@ -176,7 +205,7 @@ def reason_not_decoded(error: Exception) -> str:
     return f"cannot be decoded ({type(error).__name__}: {error})"
 
 
-def _blocks(source: Any) -> Iterator[tuple[np.ndarray, int]]:
+def _blocks(source: Any) -> Generator[tuple[np.ndarray, int]]:
     """Decode a recording: mono float32 samples `(samples,)` with their rate in Hz, at least one block of them."""
     if isinstance(source, (str, Path)):
         yield from _blocks_of_file(Path(source))
@@ -186,7 +215,7 @@ def _blocks(source: Any) -> Iterator[tuple[np.ndarray, int]]:
         if source.get("array") is not None:
             if not source.get("sampling_rate"):
                 raise AudioError("samples come without their sampling_rate")
-            yield _from_samples(source["array"], source["sampling_rate"])
+            yield from _in_blocks(*_from_samples(source["array"], source["sampling_rate"]))
         elif source.get("bytes") is not None:
             yield from _blocks_of_bytes(source["bytes"])
         elif source.get("path") is not None:
@@ -195,7 +224,7 @@ def _blocks(source: Any) -> Iterator[tuple[np.ndarray, int]]:
             raise AudioError("no audio")
     elif hasattr(source, "get_all_samples"):
         samples = source.get_all_samples()
-        yield _from_samples(samples.data, samples.sample_rate)
+        yield from _in_blocks(*_from_samples(samples.data, samples.sample_rate))
     elif source is None:
         raise AudioError("no audio")
     else:
@@ -203,6 +232,11 @@ def _blocks(source: Any) -> Iterator[tuple[np.ndarray, int]]:
             f"cannot read audio from a {type(source).__name__}: pass a path, bytes, a dict with array and "
             "sampling_rate, or an AudioDecoder"
         )
+
+
+def _in_blocks(samples: np.ndarray, rate: int) -> Iterator[tuple[np.ndarray, int]]:
+    for start in range(0, len(samples), BLOCK_SAMPLES):
+        yield samples[start : start + BLOCK_SAMPLES], rate
 
 
 def _blocks_of_file(path: Path) -> Iterator[tuple[np.ndarray, int]]:
@@ -258,7 +292,7 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
                     parts, waiting = [], 0
     except av.error.FFmpegError as error:
         if isinstance(error, MemoryError):
-            raise AudioError(reason_not_decoded(error)) from error
+            raise AudioError.of(error) from error
         if rate and decoded:
             raise AudioError(f"truncated or damaged: decoding stopped after {decoded / rate:.2f} s") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from balr_hf.audio import SAMPLING_RATE, decode_audio, resample
+from balr_hf.audio import SAMPLING_RATE
 from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import clipping
 from balr_hf.quality.level import dc_offset, level, peak
@@ -68,37 +68,6 @@ class RecordingQuality:
         if abs(self.dc_offset) >= 0.01:
             parts.append(f"DC offset {self.dc_offset:+.1%}")
         return ", ".join(parts)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A recording with its measures.
-
-    Attributes:
-        samples: float32 `(samples,)` at 16 kHz.
-        original: float32 `(samples,)` at the recording's own rate.
-        quality: the measures.
-        speech: `(start, end)` of each stretch of speech, in seconds.
-    """
-
-    samples: np.ndarray
-    original: np.ndarray
-    quality: RecordingQuality
-    speech: list[tuple[float, float]]
-
-
-def load_measured(source: Any) -> Measured:
-    """Decode one recording once, and measure it.
-
-    Args:
-        source: as for [`load_audio`].
-
-    Raises:
-        AudioError: it cannot be decoded.
-    """
-    original, rate = decode_audio(source)
-    samples = resample(original, rate, SAMPLING_RATE)
-    return Measured(samples, original, *measure_recording(samples, original, rate))
 
 
 def measure_recording(
