@@ -5,7 +5,6 @@ PyAV decodes and resamples. Its wheels contain FFmpeg, so nothing has to be inst
 
 import io
 import math
-import struct
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from balr_hf.containers import Contents, DamageError, refuse_damaged
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,9 +50,6 @@ MOST_SAMPLES = 2**30
 LONG_SAMPLES = 2**24
 # Samples that are decoded before they are passed on, since decoders give a thousand or so at a time.
 BLOCK_SAMPLES = 2**18
-
-# The header of a wav that was written to a pipe states no length, or one from here on.
-_WAV_LENGTH_UNKNOWN = 0x7FFFF000
 
 
 class AudioError(UserError):
@@ -260,7 +257,10 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
     """Decode a file in blocks of about `BLOCK_SAMPLES`."""
     import av
 
-    _refuse_cut_wav(file)
+    try:
+        refuse_damaged(file)
+    except DamageError as error:
+        raise AudioError(str(error)) from error
     parts: list[np.ndarray] = []
     rate: int | None = None
     expected: float | None = None
@@ -277,7 +277,11 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
                 stated = float(stream.duration * stream.time_base)
                 expected = stated if container.format.name == "flac" else None
                 _check_duration(stated)
+            contents = Contents.of(file, stream)
+            if contents.checks:
+                stream.codec_context.options = {"err_detect": "crccheck+explode"}
             for frame in container.decode(stream):
+                contents.add(frame)
                 if rate is None:
                     rate = _check_rate(frame.sample_rate)
                 elif frame.sample_rate != rate:
@@ -290,6 +294,8 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
                     _check_duration(decoded / rate)
                     yield _checked(np.concatenate(parts)), rate
                     parts, waiting = [], 0
+    except DamageError as error:
+        raise AudioError(str(error)) from error
     except av.error.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise AudioError.of(error) from error
@@ -300,25 +306,12 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
         raise AudioError("has no audio samples")
     if expected is not None and decoded / rate < 0.999 * expected:
         raise AudioError(f"truncated: {decoded / rate:.2f} s of {expected:.2f} s")
+    try:
+        contents.check(decoded)
+    except DamageError as error:
+        raise AudioError(str(error)) from error
     if parts:
         yield _checked(np.concatenate(parts)), rate
-
-
-def _refuse_cut_wav(file: BinaryIO) -> None:
-    """Raise an AudioError if a wav has less data than its header states, since FFmpeg would take what there is."""
-    end = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        while len(chunk := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                held = end - file.tell()
-                if held < 0.999 * size and size < _WAV_LENGTH_UNKNOWN:
-                    raise AudioError(f"truncated: {held} of {size} bytes")
-                break
-            file.seek(size + size % 2, io.SEEK_CUR)
-    file.seek(0)
 
 
 def _mono(frame: "av.AudioFrame") -> np.ndarray:
