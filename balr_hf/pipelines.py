@@ -26,10 +26,10 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.audio import SAMPLING_RATE, AudioError, resample
+from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, resample
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.domain import Limits
-from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
+from balr_hf.embeddings.passes import Loaded, LongRecording, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.identity import wrong_parts
 from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
@@ -452,9 +452,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "sizes": [[len(side) for side in sides]],
         }
 
-    def _heard(self, loaded: Loaded) -> np.ndarray:
-        """The samples at the rate at which recordings are compared."""
+    def _heard(self, loaded: Loaded) -> np.ndarray | LongAudio:
+        """The samples at the rate at which recordings are compared, or a recording that is not held in memory."""
         assert loaded.samples is not None  # else it would have been refused
+        if isinstance(loaded.samples, LongRecording):
+            return loaded.samples.audio
         return resample(loaded.samples, self.feature_extractor.sampling_rate, SAMPLING_RATE)
 
     def _result(  # type: ignore[override]  # with options of its own

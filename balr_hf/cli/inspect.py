@@ -141,6 +141,6 @@ def _draw(folder: Path, name: str, measured: "Measured") -> None:
     path = folder / "plots" / paths_of_ids([name])[0]
     path = path.with_name(f"{path.name}.png")
     title = f"{Path(name).name}: {measured.quality.describe()}"
-    figure = recording(measured.samples, SAMPLING_RATE, measured.speech, title)
+    figure = recording(measured.whole(), SAMPLING_RATE, measured.speech, title)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

@@ -68,7 +68,8 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.trials import read_trials, side_speakers
 
     trials = read_trials(arguments.trials, separator(arguments))
-    dataset, counts = read_trial_counts(arguments, arguments.dev, trials)
+    dataset, compact = read_trial_counts(arguments, arguments.dev, trials)
+    counts = compact.of(slice(None))
     names = side_speakers(dataset, trials.sides)
     if names is None:
         raise UserError(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from balr_hf.evaluation import Evaluation
     from balr_hf.scoring.breakdown import SidesOutside
     from balr_hf.scoring.modeling_scorer import Scorer
-    from balr_hf.scoring.trials import Trials
+    from balr_hf.scoring.trials import SideCounts, Trials
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,9 @@ def run(arguments: Arguments) -> None:
     measured = outside if outside is not None and outside.measured.any() else None
     codes = {} if measured is None else {"outside": measured.codes(trials)}
     write_scores(folder / "scores.csv", trials, columns | codes, sep)
-    sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
+    # Numbers in the order of the names stand for the speakers: of each trial, a number takes less memory than a name.
+    codes_of = None if speakers is None else np.unique(speakers, return_inverse=True)[1].astype(np.int32)
+    sides = None if codes_of is None else (codes_of[trials.enroll], codes_of[trials.test])
     labels = None if sides is None else sides[0] == sides[1]
     calibration = scorer.config.calibration if calibrated else None
     cosines = None if sides is None else _embedding_cosines(dataset, trials)
@@ -196,17 +198,24 @@ def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.n
 
 
 def _sides_outside(
-    scorer: "Scorer", dataset: "datasets.Dataset", trials: "Trials", counts: "np.ndarray"
+    scorer: "Scorer", dataset: "datasets.Dataset", trials: "Trials", counts: "SideCounts"
 ) -> "SidesOutside | None":
     """Which sides lie outside what the scorer was fitted to and calibrated on; None if that was not described."""
+    import numpy as np
+
     from balr_hf.domain import log_probabilities
     from balr_hf.scoring.breakdown import sides_outside
 
     config, probabilities = scorer.config, None
     domain = (config.calibration or {}).get("domain")
     if domain is not None and config.reference is not None and config.num_reference_speakers is not None:
-        shares = counts[..., 0] / counts.sum(-1)
-        probabilities = log_probabilities(shares, scorer.activation.cpu().numpy(), config.num_reference_speakers)
+        activation = scorer.activation.cpu().numpy()
+        probabilities = np.concatenate(
+            [
+                log_probabilities(some[..., 0] / some.sum(-1), activation, config.num_reference_speakers)
+                for _, some in counts.parts()
+            ]
+        )
     return sides_outside(dataset, trials.sides, domain, config.reference, probabilities)
 
 
@@ -233,7 +242,7 @@ def _draw(
     folder: Path,
     evaluation: "Evaluation",
     scorer: "Scorer",
-    counts: "np.ndarray",
+    counts: "SideCounts",
     trials: "Trials",
     columns: "dict[str, np.ndarray]",
     labels: "np.ndarray | None",

@@ -279,6 +279,10 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
         return features, mask
 
+    def streamed(self, device: str | torch.device = "cpu") -> "FilterBankStream":
+        """Compute the features of a recording that comes in blocks; see [`FilterBankStream`]."""
+        return FilterBankStream(self, torch.device(device))
+
     @torch.no_grad()
     def _filter_banks(self, waveforms: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         """Write the log mel energies of `(..., samples)`, before mean removal, to `out (..., frames, mel)`.
@@ -350,6 +354,36 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
     def to_dict(self) -> dict[str, Any]:
         """Return what `save_pretrained` writes: the parameters, without the tables."""
         return {name: value for name, value in super().to_dict().items() if name != "_tables"}
+
+
+class FilterBankStream:
+    """Computes the features of a recording that comes in blocks, before `normalize_mean`.
+
+    Together they are those of the whole recording. The mean is known only at its end.
+
+    Args:
+        extractor: whose features.
+        device: where they are computed, and stay.
+    """
+
+    def __init__(self, extractor: WespeakerFeatureExtractor, device: torch.device):
+        self.extractor, self.device = extractor, device
+        self._rest = torch.zeros(0)
+
+    def add(self, samples: np.ndarray) -> torch.Tensor:
+        """Take the next samples in [-1, 1], float32 `(samples,)`, and return the frames that end in them.
+
+        Returns:
+            float32 `(frames, num_mel_bins)`, with as many frames as are complete, also none.
+        """
+        extractor = self.extractor
+        waveform = torch.cat([self._rest, torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))])
+        frames = extractor.num_frames(len(waveform))
+        features = torch.empty(frames, extractor.num_mel_bins, device=self.device)
+        if frames:
+            extractor._filter_banks(waveform.to(self.device), features)
+        self._rest = waveform[frames * extractor.shift_samples :].clone()
+        return features
 
 
 def _as_list(

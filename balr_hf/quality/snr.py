@@ -1,5 +1,7 @@
 """Signal-to-noise ratio of speech: from its pauses, or from the distribution of its amplitudes where it has none."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from balr_hf.quality.net_speech import FRAME
@@ -20,11 +22,11 @@ _WADA = (
 )
 
 
-def snr(samples: np.ndarray, powers: np.ndarray, speech: np.ndarray) -> tuple[float | None, str | None]:
+def snr(wada: Callable[[], float], powers: np.ndarray, speech: np.ndarray) -> tuple[float | None, str | None]:
     """The signal-to-noise ratio in dB, and how it was measured.
 
     Args:
-        samples (`(samples,)`): at 16 kHz, without DC offset.
+        wada: measures it by the distribution of amplitudes, if there is no pause.
         powers (`(frames,)`): mean squares of the frames of 32 ms.
         speech (`(frames,)`): bool, whether a frame is speech.
 
@@ -36,7 +38,7 @@ def snr(samples: np.ndarray, powers: np.ndarray, speech: np.ndarray) -> tuple[fl
     pauses = _inner_pauses(speech)
     if pauses.any():
         return snr_from_pauses(powers[speech], powers[pauses]), "pauses"
-    return wada_snr(samples), "wada"
+    return wada(), "wada"
 
 
 def snr_from_pauses(speech: np.ndarray, noise: np.ndarray) -> float:
@@ -72,7 +74,32 @@ def wada_snr(samples: np.ndarray) -> float:
     amplitudes = amplitudes[amplitudes > 0]
     if not amplitudes.size:
         return LOWEST
-    statistic = np.log(amplitudes.mean()) - np.log(amplitudes).mean()
+    return _of_statistic(np.log(amplitudes.mean()) - np.log(amplitudes).mean())
+
+
+class Amplitudes:
+    """Sums up amplitudes and their logarithms, of a recording that comes in blocks."""
+
+    def __init__(self) -> None:
+        self._count, self._sum, self._logs = 0, 0.0, 0.0
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take the next samples `(samples,)`, without DC offset."""
+        amplitudes = np.abs(samples, dtype=np.float64)
+        amplitudes = amplitudes[amplitudes > 0]
+        self._count += len(amplitudes)
+        self._sum += float(amplitudes.sum())
+        self._logs += float(np.log(amplitudes).sum())
+
+    def snr(self) -> float:
+        """What [`wada_snr`] tells of the whole recording."""
+        if not self._count:
+            return LOWEST
+        return _of_statistic(np.log(self._sum / self._count) - self._logs / self._count)
+
+
+def _of_statistic(statistic: float) -> float:
+    """The signal-to-noise ratio in dB that goes with a WADA statistic."""
     return float(min(HIGHEST, np.interp(statistic, _WADA, np.linspace(LOWEST, 100.0, len(_WADA)))))
 
 
