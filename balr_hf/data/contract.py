@@ -83,7 +83,7 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(name).add_column(name, names)
         elif feature != datasets.Value("string"):
             dataset = dataset.cast_column(name, datasets.Value("string"))
-    ids = list(dataset["id"])
+    ids = recording_ids(dataset)
     check_unique(ids)
     skipped: list[Skipped] = []
     for kind in VECTOR_KINDS:
