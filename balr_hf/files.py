@@ -329,3 +329,18 @@ def new_run_folder(save_dir: str | Path | None, default: str, exist_ok: bool = F
                 return folder  # the user made it for this run; an empty default folder could be another run's
             number += 1
             folder = wanted.with_name(f"{wanted.name}{number}")
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Write one of many files, complete or not at all, with as few calls of the system as that takes."""
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, f".file.{_HOST}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    if folder not in _cleaned or not os.path.isdir(folder):
+        _prepare(Path(folder))
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

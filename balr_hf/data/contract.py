@@ -84,7 +84,7 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(name).add_column(name, names)
         elif feature != datasets.Value("string"):
             dataset = dataset.cast_column(name, datasets.Value("string"))
-    given = list(dataset["id"])
+    given: list[Any] = recording_ids(dataset)
     ids: list[Any] = [name if name is None else printable(name) for name in given]
     if ids != given:
         dataset = dataset.remove_columns("id").add_column("id", ids)

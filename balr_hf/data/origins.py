@@ -440,7 +440,7 @@ def read_manifest(path: Path) -> dict[str, Origin]:
     return found
 
 
-def append_manifest(folder: Path, origins: Mapping[Path, Origin]) -> None:
+def append_manifest(folder: Path, origins: Mapping[str, Origin]) -> None:
     """Add lines to the manifest of a folder in one piece, so that several processes may do so.
 
     Args:
@@ -450,7 +450,8 @@ def append_manifest(folder: Path, origins: Mapping[Path, Origin]) -> None:
     if not origins:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [_line(_key(os.path.abspath(path), os.path.abspath(folder)), origin) for path, origin in origins.items()]
+    root = os.path.abspath(folder)
+    lines = [_line(_key(os.path.abspath(path), root), origin) for path, origin in origins.items()]
     with (folder / MANIFEST).open("a+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
@@ -471,5 +472,9 @@ def compact_manifest(folder: Path) -> None:
 
 
 def _line(name: str, origin: Origin) -> str:
-    known = {key: value for key, value in origin._asdict().items() if value}
-    return json.dumps({"file": name, **known}, ensure_ascii=False) + "\n"
+    known = [f'"{key}": {_text(value)}' for key, value in zip(Origin._fields, origin, strict=True) if value]
+    return "{" + ", ".join([f'"file": {_text(name)}', *known]) + "}\n"
+
+
+# A text in JSON. `json.dumps` would make an encoder for each.
+_text = json.JSONEncoder(ensure_ascii=False).encode

@@ -10,7 +10,6 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,8 @@ from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, load_saved, read_record
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector
+from balr_hf.data.vector_files import read_vectors
+from balr_hf.data.vectors import VectorFinder, is_vector_file
 from balr_hf.errors import UserError, name_some
 from balr_hf.files import restore_folder
 from balr_hf.untrusted import csv_value, printable
@@ -472,14 +472,13 @@ def read_vector_files(
     """
     from tqdm import tqdm
 
-    def read(path: str | None) -> np.ndarray | str | None:
-        try:
-            return None if path is None else read_vector(Path(path), kind)
-        except VectorError as error:
-            return str(error)
-
-    with ThreadPoolExecutor() as pool:
-        rows = tqdm(pool.map(read, paths), total=len(paths), desc=f"Reading {kind} files", disable=len(paths) < 5000)
-        vectors = list(rows)
+    vectors: list[np.ndarray | str | None] = [None] * len(paths)
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    left = iter(rows)
+    with tqdm(total=len(rows), desc=f"Reading {kind} files", disable=len(rows) < 5000) as bar:
+        for block in read_vectors([path for path in paths if path is not None], kind):
+            for vector in block:
+                vectors[next(left)] = vector
+            bar.update(len(block))
     skipped += [Skipped(ids[row], vector) for row, vector in enumerate(vectors) if isinstance(vector, str)]
     return fixed_length(vectors, ids, kind, skipped)

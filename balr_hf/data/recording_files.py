@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from balr_hf.data.vectors import EXTENSIONS, vector_path
+from balr_hf.data.vectors import EXTENSIONS, vector_file
 from balr_hf.errors import UserError
 from balr_hf.untrusted import printable
 
@@ -49,14 +49,18 @@ class RecordingFiles:
         assert found is not None  # a row without any file is left out when a corpus is read
         return found
 
-    def mirrored(self, row: int) -> Path:
+    def mirrored(self, row: int) -> str:
         """Return where the recording's reference file would be under `save_dir`; its own path without `save_dir`."""
-        reference = Path(self.reference(row))
+        reference = self.reference(row)
         if self.save_dir is None:
             return reference
-        root = self.root if reference.is_relative_to(self.root) else self._outside
-        assert root is not None
-        return self.save_dir / printable(str(reference.relative_to(root)))  # a csv will name what is written there
+        start = os.path.join(self.root, "")
+        if reference.startswith(start):
+            relative = reference[len(start) :]
+        else:
+            assert self._outside is not None
+            relative = os.path.relpath(reference, self._outside)
+        return os.path.join(self.save_dir, printable(relative))  # a csv will name what is written there
 
     def output(self, row: int, kind: str, extension: str) -> Path:
         """Return the path of the recording's new vector file: the one that the csv names, else beside the reference.
@@ -64,21 +68,26 @@ class RecordingFiles:
         Raises:
             UserError: the csv names a file of a format that is not written.
         """
+        return Path(self.output_name(row, kind, extension))
+
+    def output_name(self, row: int, kind: str, extension: str) -> str:
+        """Do what [`output`] does, with a text."""
         named = self.named[kind][row] if kind in self.named and self.save_dir is None else None
         if named is None:
-            return vector_path(self.mirrored(row), kind, extension)
+            return vector_file(self.mirrored(row), kind, extension)
         if not named.endswith(EXTENSIONS):
             raise UserError(f"the csv names {named}, and only {', '.join(EXTENSIONS)} are written: use --save-dir")
-        return Path(named)
+        return named
 
     def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:
         """Raise a UserError if two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder)."""
-        first: dict[Path, int] = {}
+        first: dict[str, int] = {}
         for row in rows:
-            path = self.output(row, kind, extension)
+            path = self.output_name(row, kind, extension)
             if path in first:
                 raise UserError(
-                    f"{self.reference(first[path])} and {self.reference(row)} would both write {path.name}: "
+                    f"{self.reference(first[path])} and {self.reference(row)} would both write "
+                    f"{os.path.basename(path)}: "
                     "rename one, restrict --audio-formats, or use --save-format dataset"
                 )
             first[path] = row

@@ -16,6 +16,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,8 @@ from balr_hf.data.saving import (
     save_dataset,
 )
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.vectors import EXTENSIONS, VectorError, VectorFinder, is_vector_file, read_vector, write_vector
+from balr_hf.data.vector_files import read_vectors, write_vectors
+from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import digest_of, shown
@@ -389,12 +391,12 @@ class FileStore(NoStore):
         self.save_dir = None if save_dir is None else Path(save_dir).absolute()
         if corpus.files is None:
             assert self.save_dir is not None  # open_store asks for it
-            self.files = _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
+            self.files = _files_by_id(recording_ids(self.dataset), self.save_dir, kind)
         else:
             self.files = corpus.files
         if self.save_dir == self.files.root and corpus.files is not None:
             self.save_dir = None  # the vectors go into the corpus itself
-        self.path_of: dict[str, Path] = {}
+        self.path_of: dict[str, str] = {}
         self.copied: list[int] = []  # rows whose vectors are taken along from elsewhere
         self.stale: list[int] = []  # rows whose vector files are those of other recordings
         if corpus.files is None or kind not in self.dataset.column_names:  # else they were read with the vectors
@@ -408,9 +410,9 @@ class FileStore(NoStore):
             self._check_record(self.save_dir)
 
     def load(self) -> "datasets.Dataset":
-        ids = list(self.dataset["id"])
+        ids = recording_ids(self.dataset)
         known = self.files.paths[self.kind]
-        paths = [str(self.path_of[name]) if name in self.path_of else known[row] for row, name in enumerate(ids)]
+        paths = [self.path_of.get(name, known[row]) for row, name in enumerate(ids)]
         paths = [path if valid else None for path, valid in zip(paths, self.valid, strict=True)]
         column = read_vector_files(paths, self.kind, ids, skipped=[])
         dataset = self.dataset if column is None else add_vector_column(self.dataset, self.kind, column)
@@ -453,9 +455,9 @@ class FileStore(NoStore):
         return np.array([path is not None and path.startswith(start) for path in self.files.paths[self.kind]])
 
     def prepare(self, rows: np.ndarray) -> None:
-        self.files.check_outputs_distinct([*rows, *self.copied], self.kind, self.extension)
+        self.files.check_outputs_distinct([*rows.tolist(), *self.copied], self.kind, self.extension)
         ids = recording_ids(self.dataset)
-        self.path_of = {ids[int(row)]: self.files.output(int(row), self.kind, self.extension) for row in rows}
+        self.path_of = {ids[row]: self.files.output_name(row, self.kind, self.extension) for row in rows.tolist()}
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
         if self.is_forced:
@@ -466,20 +468,19 @@ class FileStore(NoStore):
 
     def _copy(self) -> None:
         """Take along the vectors that stay, and lie elsewhere."""
-        paths, ids = self.files.paths[self.kind], recording_ids(self.dataset)
-        known: dict[Path, Origin] = {}
-        for row in self.copied:
-            source, target = paths[row], self.files.output(row, self.kind, self.extension)
-            assert source is not None  # as `existing` found
-            try:
-                vector = read_vector(Path(source), self.kind)
-            except VectorError:  # which reading the corpus has told
-                continue
-            write_vector(target, vector, self.balr_format)
-            self.path_of[ids[row]] = target
-            origin = self.origins[row]
-            if origin is not None:
-                known[target] = origin
+        ids = recording_ids(self.dataset)
+        known: dict[str, Origin] = {}
+        rows = iter(self.copied)
+        for block in read_vectors([str(self.files.paths[self.kind][row]) for row in self.copied], self.kind):
+            for vector, row in zip(block, rows, strict=False):
+                if isinstance(vector, str):  # why it cannot be used, which reading the corpus has told
+                    continue
+                target = self.files.output_name(row, self.kind, self.extension)
+                write_vectors([target], vector[None], self.balr_format)
+                self.path_of[ids[row]] = target
+                origin = self.origins[row]
+                if origin is not None:
+                    known[target] = origin
         append_manifest(self.folder, known)
 
     def save(
@@ -490,11 +491,14 @@ class FileStore(NoStore):
         origins: Sequence[Origin] | None = None,
     ) -> None:
         paths = [self.path_of[name] for name in ids]
-        for path, vector in zip(paths, vectors, strict=True):
-            write_vector(path, vector, self.balr_format)
-            if is_vector_file(path.name):  # an older file of another format could be read in place of the new one
-                for other in set(EXTENSIONS) - {path.suffix}:
-                    path.with_suffix(other).unlink(missing_ok=True)
+        write_vectors(paths, vectors, self.balr_format)
+        for path in paths:
+            if is_vector_file(os.path.basename(path)):  # an older file of another format could be read in its place
+                stem, extension = os.path.splitext(path)
+                for other in EXTENSIONS:
+                    if other != extension:
+                        with suppress(FileNotFoundError):
+                            os.unlink(stem + other)
         append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
         if self.is_forced:
             self._forced.add(paths)
@@ -533,20 +537,20 @@ class FileStore(NoStore):
         if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):
             logger.warning("Left %s as it is: it was not written by balr", target)
             return
-        ids = list(dataset["id"])
-        finder = VectorFinder(map(self.files.mirrored, range(len(ids))))
+        ids, mirrored = recording_ids(dataset), [self.files.mirrored(row) for row in range(len(dataset))]
+        finder, start = VectorFinder(mirrored), os.path.join(save_dir, "")
         own = {"id", "audio", *VECTOR_KINDS, *map(origin_column, VECTOR_KINDS), QUALITY_COLUMN}
         others = [name for name in dataset.column_names if name not in own]
-        columns = [dataset[n] for n in others]
+        columns = [dataset[n][:] for n in others]
         self.record["csv"] = sorted({*self.record["csv"], name})
         write_json(save_dir / FILES_RECORD, self.record)
         with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = SafeWriter(file)
             writer.writerow([*self.CSV_COLUMNS, *others])
             for row, recording in enumerate(ids):
-                paths = [finder.find(self.files.mirrored(row), k) for k in ("embedding", "ba")]
+                paths = [finder.find(mirrored[row], kind) for kind in VECTOR_KINDS]
                 if any(paths):
-                    names = ["" if path is None else os.path.relpath(path, save_dir) for path in paths]
+                    names = ["" if path is None else path.removeprefix(start) for path in paths]
                     rest = ["" if column[row] is None else column[row] for column in columns]
                     writer.writerow([recording, *names, *rest])
 
@@ -584,7 +588,7 @@ class _ForcedRun:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(f"{self._heading}\0", encoding="utf-8")
 
-    def add(self, paths: Iterable[Path]) -> None:
+    def add(self, paths: Iterable[str]) -> None:
         with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write("".join(f"{path}\0" for path in paths))
 
@@ -727,7 +731,8 @@ def _all_skipped(
     dataset: "datasets.Dataset", before: np.ndarray, reading: Sequence[Skipped], computing: Sequence[Skipped]
 ) -> list[Skipped]:
     """List what reading and computing left out: each recording once, and none that had its vector before."""
-    had = {dataset[int(row)]["id"] for row in np.flatnonzero(before)} if reading else set()
+    ids = recording_ids(dataset) if reading else []
+    had = {ids[row] for row in np.flatnonzero(before).tolist()} if reading else set()
     reading = [row for row in reading if row.id not in had]
     known = {row.id for row in reading}  # the bad vector file is reason enough
     return [*reading, *(row for row in computing if row.id not in known)]
