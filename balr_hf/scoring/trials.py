@@ -33,7 +33,13 @@ class TrialScorer(Protocol):
 
     config: "ScorerConfig"
 
-    def term_table(self, enroll: "Counts", test: "Counts", calibrated: bool = False) -> "TermTable": ...
+    def term_table(
+        self,
+        enroll: "Counts",
+        test: "Counts",
+        calibrated: bool = False,
+        quality: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "TermTable": ...
 
 
 # How many trials are scored together, and of how many the terms are computed together.
@@ -315,6 +321,8 @@ def score_trials(
     calibrated: bool = False,
     progress: bool = False,
     test_counts: "Counts | None" = None,
+    quality: np.ndarray | None = None,
+    test_quality: np.ndarray | None = None,
 ) -> np.ndarray:
     """Score a trial list.
 
@@ -326,11 +334,15 @@ def score_trials(
         progress (bool): show a progress bar.
         test_counts (`(sides, attributes, 2)`, *optional*): counts of the sides to which the numbers in `trials.test`
             refer, if these are not the sides of `counts`.
+        quality (`(sides, 4)`, *optional*): what was measured of the sides of `counts`, see [`sides_quality`]; a
+            calibration with quality measures needs it.
+        test_quality (`(sides, 4)`, *optional*): that of the sides of `test_counts`, if these are others.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
     """
-    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated)
+    both = None if quality is None else (quality, quality if test_quality is None else test_quality)
+    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
     scores = np.empty(len(trials))
     for part, rows, columns in _blocks(trials, SCORES_AT_ONCE, progress, "Scoring"):
         scores[part] = table.scores(rows, columns).cpu().numpy()
@@ -366,17 +378,18 @@ def mean_terms(
     labels: np.ndarray,
     calibrated: bool = False,
     progress: bool = False,
+    quality: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average the terms of each attribute over the trials of one speaker, and over those of two.
 
     Args:
-        scorer, counts, trials, calibrated, progress: as for [`score_trials`].
+        scorer, counts, trials, calibrated, progress, quality: as for [`score_trials`].
         labels (bool `(trials,)`): whether a trial is of one speaker.
 
     Returns:
         `(same, different)`: float64 `(attributes,)` each, natural-log likelihood ratios; 0 if no trial is such.
     """
-    table = scorer.term_table(counts, counts, calibrated)
+    table = scorer.term_table(counts, counts, calibrated, None if quality is None else (quality, quality))
     sums = np.zeros((2, scorer.config.num_attributes))
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Averaging terms"):
         terms = table.terms(rows, columns).cpu().numpy()
