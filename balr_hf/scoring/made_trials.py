@@ -36,7 +36,11 @@ def parse_numbers(text: str) -> tuple[int, int] | None:
 
 
 def make_trials(
-    dataset: datasets.Dataset, enroll: int = 1, test: int = 1, seed: int = 0, by_condition: bool = True
+    dataset: datasets.Dataset,
+    enroll: int = 1,
+    test: int = 1,
+    seed: int = 0,
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> Trials:
     """Make trials between sides of so many recordings, of one speaker and of two.
 
@@ -48,7 +52,7 @@ def make_trials(
         dataset (`datasets.Dataset`): a corpus with `id` and `speaker`; recordings without a speaker are left out.
         enroll, test (int): recordings of the sides.
         seed (int): decides which recordings are drawn.
-        by_condition (bool): whether to tell conditions apart.
+        pairs (*optional*): the conditions of the two sides; every pair of conditions of the corpus by default.
 
     Returns:
         [`Trials`], with the ids of the recordings as rows.
@@ -59,9 +63,10 @@ def make_trials(
     """
     if "speaker" not in dataset.column_names:
         raise UserError("trials can be made only of a corpus that names the speakers")
-    recordings = _by_speaker_and_condition(dataset, by_condition)
-    conditions = sorted({condition for of in recordings.values() for condition in of})
-    pairs = list(itertools.combinations_with_replacement(conditions, 2))
+    recordings = _by_speaker_and_condition(dataset)
+    if pairs is None:
+        conditions = sorted({condition for of in recordings.values() for condition in of})
+        pairs = list(itertools.combinations_with_replacement(conditions, 2))
     speakers = sorted(recordings)
     share = min(1.0, MOST / max(1, len(pairs) * len(speakers) * (OF_ONE + OF_TWO)))
     of_one, of_two = max(1, round(OF_ONE * share)), max(1, round(OF_TWO * share))
@@ -105,11 +110,11 @@ def trial_conditions(dataset: datasets.Dataset, trials: Trials) -> np.ndarray | 
     )
 
 
-def _by_speaker_and_condition(dataset: datasets.Dataset, by_condition: bool) -> dict[str, dict[str, dict[str, str]]]:
+def _by_speaker_and_condition(dataset: datasets.Dataset) -> dict[str, dict[str, dict[str, str]]]:
     """The recordings of each speaker in each condition: the id of each by its source, in order of the sources."""
     ids = dataset["id"]
     sources = dataset[SOURCE] if SOURCE in dataset.column_names else ids
-    known = by_condition and CONDITION in dataset.column_names
+    known = CONDITION in dataset.column_names
     conditions: Sequence[str | None] = dataset[CONDITION] if known else [""] * len(dataset)
     rows = zip(ids, sources, dataset["speaker"], conditions, strict=True)
     found: dict[str, dict[str, dict[str, str]]] = {}
