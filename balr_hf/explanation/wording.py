@@ -50,7 +50,7 @@ PROPOSITIONS = (
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "
-    "does not detect synthetic, converted or replayed voices."
+    "does not detect synthetic, converted or replayed voices, nor that a recording holds more than one speaker."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 
