@@ -152,7 +152,7 @@ def _trials(arguments: Arguments) -> "tuple[datasets.Dataset, Trials, np.ndarray
     corpus = read_corpus(arguments.dev, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {arguments.dev}")
     trials = make_trials(corpus.dataset.select(np.flatnonzero(vector_present(corpus.dataset, "ba"))), *numbers)
-    logger.info("Made %d trials of %d recordings against %d", len(trials), *numbers)
+    logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
     return corpus.dataset, trials, side_counts(corpus.dataset, trials.sides)
 
 

@@ -483,7 +483,8 @@ class Findings:
         if self.num_reference_speakers is not None:
             rows.append(("Reference population", f"{self.num_reference_speakers} speakers"))
         if self.calibration is not None:
-            rows.append(("Calibration", f"{self.calibration['method']}, on {describe_amount(self.calibration)}"))
+            method = self.calibration["method"] + (", matched to the case" if self.calibration.get("matched") else "")
+            rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}"))
             rows.append(("Raw sum", describe_sum(self.raw_llr, not self.similarity)))
         rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))
         if self.calibration is not None and self.calibration.get("domain"):

@@ -719,7 +719,7 @@ def test_recordings_that_were_not_measured_are_refused_where_quality_counts(worl
 
 def test_calibration_of_several_recordings_against_one(world, balr):
     status, said = balr("score", "calibrate", world.dev, "3x1", world.checkpoint)
-    assert status == 0 and "recordings against 1" in said
+    assert status == 0 and "recordings a side: 3 and 1" in said
     assert load_scorer(world.scorer).config.calibration["domain"]["recordings_a_side"] == [1, 3]
     status, said = balr("score", "calibrate", world.dev, "9x1", world.checkpoint)
     assert status == 1 and "at least 10 recordings" in only_error(said)
