@@ -73,6 +73,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import groups, side_values
+    from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
     sep = separator(arguments)
@@ -85,7 +86,10 @@ def run(arguments: Arguments) -> None:
         trials = _within(arguments, dataset, trials, speakers)
     calibrated = _applies_calibration(arguments, scorer, speakers)
     raw = score_trials(scorer, counts, trials, progress=True)
-    scores = score_trials(scorer, counts, trials, calibrated=True, progress=True) if calibrated else raw
+    quality = sides_quality(dataset, trials.sides) if calibrated and scorer.needs_quality else None
+    scores = (
+        score_trials(scorer, counts, trials, calibrated=True, progress=True, quality=quality) if calibrated else raw
+    )
 
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
@@ -138,13 +142,14 @@ def run(arguments: Arguments) -> None:
         metrics["by"] = {"column": arguments.by, "groups": {name: part.to_dict() for name, (_, part) in parts.items()}}
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:
-        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels, sides)
+        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels, sides, quality)
         for name, (chosen, part) in parts.items():
             if part.note is None and labels is not None:
                 some = {title: values[chosen] for title, values in columns.items()}
                 place = folder / "plots" / arguments.by / re.sub(r"\W+", "-", name)
                 both = None if sides is None else (sides[0][chosen], sides[1][chosen])
-                _draw(place, part, scorer, counts, trials.select(np.flatnonzero(chosen)), some, labels[chosen], both)
+                chosen_trials = trials.select(np.flatnonzero(chosen))
+                _draw(place, part, scorer, counts, chosen_trials, some, labels[chosen], both, quality)
     print_json(arguments, {**metrics, "saved_in": str(folder)})
     texts = [
         evaluation.describe(),
@@ -247,6 +252,7 @@ def _draw(
     columns: "dict[str, np.ndarray]",
     labels: "np.ndarray | None",
     sides: "tuple[np.ndarray, np.ndarray] | None",
+    quality: "np.ndarray | None",
 ) -> None:
     """Draw the plots and save them in `folder`."""
     from balr_hf.figures import attributes, performance
@@ -268,7 +274,8 @@ def _draw(
         figures["det"] = performance.det({**system, **raw}, labels, note=note, speakers=sides)
         figures["ece"] = performance.ece(columns["scores"], labels, note, sides)
         figures["pav"] = performance.pav(columns["scores"], labels, note, sides)
-        means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
+        calibrated = calibration is not None
+        means = mean_terms(scorer, counts, trials, labels, calibrated, progress=True, quality=quality)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():
         save_figure(figure, folder, name)

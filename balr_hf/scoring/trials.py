@@ -34,7 +34,13 @@ class TrialScorer(Protocol):
 
     config: "ScorerConfig"
 
-    def term_table(self, enroll: "Counts", test: "Counts", calibrated: bool = False) -> "TermTable": ...
+    def term_table(
+        self,
+        enroll: "Counts",
+        test: "Counts",
+        calibrated: bool = False,
+        quality: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "TermTable": ...
 
 
 # How many trials are scored together, and of how many the terms are computed together.
@@ -386,6 +392,8 @@ def score_trials(
     calibrated: bool = False,
     progress: bool = False,
     test_counts: "Counts | None" = None,
+    quality: np.ndarray | None = None,
+    test_quality: np.ndarray | None = None,
 ) -> np.ndarray:
     """Score a trial list.
 
@@ -400,6 +408,9 @@ def score_trials(
         progress (bool): show a progress bar.
         test_counts (`(sides, attributes, 2)`, *optional*): counts of the sides to which the numbers in `trials.test`
             refer, if these are not the sides of `counts`.
+        quality (`(sides, 4)`, *optional*): what was measured of the sides of `counts`, see [`sides_quality`]; a
+            calibration with quality measures needs it.
+        test_quality (`(sides, 4)`, *optional*): that of the sides of `test_counts`, if these are others.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
@@ -408,11 +419,13 @@ def score_trials(
     if isinstance(counts, SideCounts):
         whole = counts.whole()
         if whole is None:
-            for part, some, local in _parts(counts, trials, progress, "Scoring"):
-                scores[part] = score_trials(scorer, some, local, calibrated)
+            for part, used, local in _parts(counts, trials, progress, "Scoring"):
+                measured = None if quality is None else quality[used]
+                scores[part] = score_trials(scorer, counts.of(used), local, calibrated, quality=measured)
             return scores
         counts = whole
-    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated)
+    both = None if quality is None else (quality, quality if test_quality is None else test_quality)
+    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
     for part, rows, columns in _blocks(trials, SCORES_AT_ONCE, progress, "Scoring"):
         scores[part] = table.scores(rows, columns).cpu().numpy()
     return scores
@@ -447,11 +460,12 @@ def mean_terms(
     labels: np.ndarray,
     calibrated: bool = False,
     progress: bool = False,
+    quality: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average the terms of each attribute over the trials of one speaker, and over those of two.
 
     Args:
-        scorer, counts, trials, calibrated, progress: as for [`score_trials`].
+        scorer, counts, trials, calibrated, progress, quality: as for [`score_trials`].
         labels (bool `(trials,)`): whether a trial is of one speaker.
 
     Returns:
@@ -461,10 +475,12 @@ def mean_terms(
     sums = np.zeros((2, scorer.config.num_attributes))
     if whole is None:
         assert isinstance(counts, SideCounts)
-        for chosen, some, local in _parts(counts, trials, progress, "Averaging terms"):
-            sums += _sums_of_terms(scorer.term_table(some, some, calibrated), local, labels[chosen], False)
+        for chosen, used, local in _parts(counts, trials, progress, "Averaging terms"):
+            some, measured = counts.of(used), None if quality is None else (quality[used],) * 2
+            sums += _sums_of_terms(scorer.term_table(some, some, calibrated, measured), local, labels[chosen], False)
     else:
-        sums += _sums_of_terms(scorer.term_table(whole, whole, calibrated), trials, labels, progress)
+        table = scorer.term_table(whole, whole, calibrated, None if quality is None else (quality, quality))
+        sums += _sums_of_terms(table, trials, labels, progress)
     return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
 
 
@@ -480,10 +496,10 @@ def _sums_of_terms(table: "TermTable", trials: Trials, labels: np.ndarray, progr
 def _parts(
     counts: SideCounts, trials: Trials, progress: bool, what: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray, Trials]]:
-    """Go through the trials in the order of their enrollments, each time with the counts of their own sides only.
+    """Go through the trials in the order of their enrollments, a part at a time, with its own sides only.
 
     Yields:
-        `(part, counts, trials)`: the positions of some trials, the counts of their sides, and these trials with
+        `(part, sides, trials)`: the positions of some trials, the numbers of their sides, and these trials with
         numbers that refer to these sides.
     """
     order = np.argsort(trials.enroll, kind="stable")
@@ -492,7 +508,7 @@ def _parts(
             part = order[start : start + counts.trials_at_once]
             pairs = np.stack([trials.enroll[part], trials.test[part]])
             used, numbers = np.unique(pairs, return_inverse=True)
-            yield part, counts.of(used), Trials.between(*numbers.reshape(2, -1))
+            yield part, used, Trials.between(*numbers.reshape(2, -1))
             bar.update(len(part))
 
 
