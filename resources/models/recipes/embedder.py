@@ -9,7 +9,8 @@ embeddings are to
 - agree between the two views.
 
 The weights that are kept are a running average of those that are trained. Training goes on where it stopped; the state
-is written every ten minutes, and when the process is asked to end (SIGTERM). The last tenth of the steps trains on longer crops with a larger margin.
+is written every ten minutes, and when the process is asked to end (SIGTERM). The last tenth of the steps trains on
+longer crops with a larger margin.
 
 Usage:
     python -m recipes.embedder WORK_FOLDER RUN_FOLDER DATA_FOLDER [--steps 8000] [--minutes 60]
@@ -131,14 +132,14 @@ class Batches:
             )
             for speed in SPEEDS
         }
-        speakers = corpus.columns["speaker"]
-        known = sorted({(str(source), str(name)) for source, name in zip(corpus.columns["source"], speakers) if name})
+        speakers, sources = corpus.columns["speaker"], corpus.columns["source"]
+        known = sorted({(str(source), str(name)) for source, name in zip(sources, speakers, strict=True) if name})
         self.number = len(known)
         label = {name: number for number, (_, name) in enumerate(known)}
         self.labels = np.array([label.get(str(name), -1) for name in speakers])
         self.groups: list[tuple[float, list[np.ndarray]]] = []
-        for source in sorted(set(corpus.columns["source"])):
-            rows = np.flatnonzero(corpus.columns["source"] == source)
+        for source in sorted(set(sources)):
+            rows = np.flatnonzero(sources == source)
             names = self.labels[rows]
             if names[0] < 0:
                 self.groups.append((math.sqrt(60), [rows]))
@@ -157,9 +158,7 @@ class Batches:
         self.mean = chosen[1.0].mean(0)
         self.targets = {speed: _unit(found - self.mean) for speed, found in chosen.items()}
 
-    def draw(
-        self, generator: np.random.Generator, seconds: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def draw(self, generator: np.random.Generator, seconds: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Filter banks `(2 * RECORDINGS, frames, 80)`, labels (-1: unknown) and targets `(RECORDINGS, ...)`."""
         length = round(seconds * FRAMES_A_SECOND)
         clean, other, labels, targets = [], [], [], []

@@ -2,8 +2,8 @@
 
 Only the weights of the package are needed (`pretrained.pt` in its wheel): the network is four lines of torch, and its
 mel spectrogram is computed here as librosa computes it, because the package asks for libraries that are built from
-source. Recordings below -30 dBFS are raised to it, as the package does; its removal of silence is left out, because the
-recordings have been trimmed. An embedding is the mean of those of windows of 1.6 s, one every 0.8 s, of length 1.
+source. Recordings below -30 dBFS are raised to it, as the package does; its removal of silence is left out, because
+the recordings have been trimmed. An embedding is the mean of those of windows of 1.6 s, one every 0.8 s, of length 1.
 
 Usage:
     pip install --no-deps --target teacher resemblyzer==0.1.4
