@@ -376,9 +376,9 @@ class ConsistencyLoss(AutoEncoderLoss):
         sides, which stands for two equal bits, is our own.
 
     Requirements:
-        Both sets hold recordings and copies of them, whose column `source_id` names the `id` of the original. `balr
-        degrade` writes that column; put its rows below those of the originals. A batch then holds twice as many
-        recordings as `data.batch_size` says: with each recording one of its copies, drawn at random.
+        Both sets hold several copies of each recording, with the column `source_id`, which names the original. `balr
+        degrade --condition "unchanged;snr=10;codec=opus:12k"` writes such a corpus. A batch then holds twice as many
+        recordings as `data.batch_size` says: with each recording one other copy of it, drawn at random.
 
     Recommendations:
         Use it with [`MSELoss`], and with copies in the conditions that the system is to work in. Alone it would make

@@ -419,8 +419,8 @@ class BinaryAttributeEncoderTrainer:
             return self._plain_sampler(dataset, name)
         if not (dataset.originals >= 0).any():
             raise UserError(
-                f"the {name} set has no copies for {_names(comparing)}: add the rows of `balr degrade` to those of "
-                "the recordings, with the column source_id, which names the id of the original"
+                f"the {name} set has no copies of recordings for {_names(comparing)}: it needs the column source_id, "
+                "in which several rows name the same original; `balr degrade --condition 'unchanged;snr=10'` makes it"
             )
         return CopiesSampler(self._plain_sampler(dataset, name), dataset.originals, self.seed)
 
