@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import accelerate
+import numpy as np
 import torch
 import transformers
 from accelerate import Accelerator
@@ -36,13 +37,22 @@ from balr_hf.training import state
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
-from balr_hf.training.samplers import SAMPLERS, BatchSampler, ShuffledBatchSampler, check_batches, sampler_class
+from balr_hf.training.samplers import (
+    SAMPLERS,
+    BatchSampler,
+    CopiesSampler,
+    ShuffledBatchSampler,
+    check_batches,
+    sampler_class,
+)
 
 if TYPE_CHECKING:
     import datasets
     from huggingface_hub import CommitInfo
 
 logger = logging.getLogger(__name__)
+
+SOURCE = "source_id"  # the column of `balr degrade` with the id of the recording that a copy was made from
 
 VERSIONS = {
     "balr_hf": __version__,
@@ -53,7 +63,7 @@ VERSIONS = {
 
 
 class SpeakerEmbeddings(torch.utils.data.Dataset):
-    """Embeddings and speaker numbers as two tensors; a whole batch is gathered at once.
+    """Embeddings, speaker numbers and numbers of originals as tensors; a whole batch is gathered at once.
 
     Args:
         corpus (`datasets.Dataset`): a corpus with `embedding` and `speaker`. Rows that lack one of them are skipped,
@@ -78,13 +88,14 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self.embeddings = torch.from_numpy(embeddings).to(device)
         self.labels = torch.from_numpy(labels).to(device)
+        self.originals = torch.from_numpy(_originals(corpus)[usable]).to(device)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         index = torch.tensor(rows, device=self.labels.device)
-        return self.embeddings[index], self.labels[index]
+        return self.embeddings[index], self.labels[index], self.originals[index]
 
 
 def process_state(device: str | torch.device | None = None) -> accelerate.PartialState:
@@ -288,8 +299,8 @@ class BinaryAttributeEncoderTrainer:
         self.model.train()
         sums = torch.zeros(len(self.losses) + 1, device=self.accelerator.device)
         batches = 0
-        for embeddings, labels in self.train_loader:
-            sums += self._step(embeddings, labels)
+        for embeddings, labels, originals in self.train_loader:
+            sums += self._step(embeddings, labels, originals)
             batches += 1
         means = self.accelerator.reduce(sums / batches, reduction="mean").tolist()
         if not all(map(math.isfinite, means)):
@@ -298,10 +309,10 @@ class BinaryAttributeEncoderTrainer:
             )
         return dict(zip(["loss", *(loss.name for loss in self.loss_funcs)], means, strict=True))
 
-    def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
         """Learn from one batch; returns the weighted total and each loss."""
         with self.accelerator.accumulate(self.model, *self.losses):
-            losses = self._losses(self.model, self.losses, embeddings, labels)
+            losses = self._losses(self.model, self.losses, embeddings, labels, originals)
             self.accelerator.backward(losses[0])
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -335,15 +346,22 @@ class BinaryAttributeEncoderTrainer:
 
     @staticmethod
     def _losses(
-        model: torch.nn.Module, losses: Sequence[torch.nn.Module], embeddings: torch.Tensor, labels: torch.Tensor
+        model: torch.nn.Module,
+        losses: Sequence[torch.nn.Module],
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        originals: torch.Tensor,
     ) -> torch.Tensor:
         """The weighted total, then each loss, of one batch; without losses, the autoencoder's own as the total."""
         output = model(embeddings, return_loss=not losses)
         if not losses:
             return output.loss.float()[None]
         binary, reconstruction, latent = output.binary.float(), output.reconstruction.float(), output.latent.float()
-        values = [loss(embeddings, labels, binary, reconstruction, latent) for loss in losses]
-        weights = [getattr(loss, "module", loss).weight for loss in losses]
+        own = [getattr(loss, "module", loss) for loss in losses]  # without what several processes wrap it in
+        more = [{"originals": originals} if loss.uses_originals else {} for loss in own]
+        tensors = embeddings, labels, binary, reconstruction, latent
+        values = [loss(*tensors, **keywords) for loss, keywords in zip(losses, more, strict=True)]
+        weights = [loss.weight for loss in own]
         return torch.stack([sum(w * v for w, v in zip(weights, values, strict=True)), *values])
 
     # --- setting up ------------------------------------------------------------------------------
@@ -392,6 +410,17 @@ class BinaryAttributeEncoderTrainer:
             self._load_state(self.save_dir / "state")
 
     def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
+        comparing = [loss for loss in self.loss_funcs if loss.uses_originals]
+        if not comparing:
+            return self._plain_sampler(dataset, name)
+        if not (dataset.originals >= 0).any():
+            raise UserError(
+                f"the {name} set has no copies of recordings for {_names(comparing)}: it needs the column source_id, "
+                "in which several rows name the same original; `balr degrade --condition 'unchanged;snr=10'` makes it"
+            )
+        return CopiesSampler(self._plain_sampler(dataset, name), dataset.originals, self.seed)
+
+    def _plain_sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
         data, kind = self.data_config, sampler_class(self.data_config.sampler)
         if kind is None:
             return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
@@ -539,6 +568,18 @@ def _embedder_of(train: "datasets.Dataset", val: "datasets.Dataset") -> str | No
     return None if None in found else found[0]
 
 
+def _originals(corpus: "datasets.Dataset") -> np.ndarray:
+    """Numbers of the originals that the rows were made from, `(rows,)`; -1 where no other row has the same one.
+
+    The column `source_id` names the original, and is empty for a recording that is one itself.
+    """
+    if SOURCE not in corpus.column_names or "id" not in corpus.column_names:
+        return np.full(len(corpus), -1)
+    names = [source or name for source, name in zip(corpus[SOURCE], corpus["id"], strict=True)]
+    _, codes, sizes = np.unique(np.array(names, dtype=str), return_inverse=True, return_counts=True)
+    return np.where(sizes[codes] > 1, codes, -1)
+
+
 def _names(losses: Sequence[AutoEncoderLoss]) -> str:
     return ", ".join(loss.name for loss in losses)
 
@@ -546,6 +587,8 @@ def _names(losses: Sequence[AutoEncoderLoss]) -> str:
 def _describe(dataset: SpeakerEmbeddings) -> dict:
     digest = hashlib.blake2b(dataset.embeddings.cpu().numpy().data, digest_size=8)
     digest.update(dataset.labels.cpu().numpy().data)
+    if (dataset.originals >= 0).any():
+        digest.update(dataset.originals.cpu().numpy().data)
     speakers = int(dataset.labels.unique().numel())
     return {"recordings": len(dataset), "speakers": speakers, "digest": digest.hexdigest()}
 

@@ -3,6 +3,7 @@ import pickle
 import shutil
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -12,6 +13,8 @@ from balr_hf import (
     ArcFaceLoss,
     BinaryAttributeAutoEncoder,
     BinaryAttributeEncoderTrainer,
+    ConsistencyLoss,
+    DecorrelationLoss,
     MSELoss,
     SparsityLoss,
     TripletMarginLoss,
@@ -449,3 +452,42 @@ def test_embeddings_of_another_size_are_refused(sets, tmp_path):
 def test_loss_that_is_not_finite_stops_the_run(sets, tmp_path):
     with pytest.raises(UserError, match="not finite after epoch"):
         make(sets, tmp_path / "run", learning_rate=1e30, epochs=5).train()
+
+
+def with_copies(corpus, noise=0.5):
+    """Add a noisy copy of each recording, as `balr degrade` names it."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.tensor(corpus["embedding"])
+    copies = {
+        "id": [f"{name}-copy" for name in corpus["id"]],
+        "speaker": corpus["speaker"],
+        "embedding": (embeddings + noise * torch.randn(embeddings.shape, generator=generator)).tolist(),
+        "source_id": corpus["id"],
+    }
+    originals = {name: corpus[name] for name in ("id", "speaker", "embedding")} | {"source_id": [None] * len(corpus)}
+    return datasets.Dataset.from_dict({name: [*originals[name], *copies[name]] for name in copies})
+
+
+def test_a_run_with_consistency_is_resumed_with_the_same_bits(sets, tmp_path):
+    pair, losses = tuple(map(with_copies, sets)), [MSELoss(), ConsistencyLoss(), DecorrelationLoss()]
+    make(pair, tmp_path / "whole", losses).train()
+    make(pair, tmp_path / "parts", losses, epochs=2).train()
+    make(pair, None, losses, resume_from=tmp_path / "parts").train()
+    assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "parts" / "last"))
+    history = json.loads((tmp_path / "whole" / "history.json").read_text())
+    assert {"train/consistency", "val/consistency", "val/decorrelation"} <= set().union(*history)
+
+
+def test_other_originals_are_another_training_set(sets, tmp_path):
+    pair, losses = list(map(with_copies, sets)), [MSELoss(), ConsistencyLoss()]
+    make(pair, tmp_path / "run", losses, epochs=2).train()
+    pair[0] = pair[0].remove_columns("source_id").add_column("source_id", ["t0000"] * len(pair[0]))
+    with pytest.raises(UserError, match="with other settings: training_set"):
+        make(pair, None, losses, resume_from=tmp_path / "run")
+
+
+def test_consistency_without_copies_is_refused(sets, tmp_path):
+    with pytest.raises(UserError, match="the training set has no copies of recordings for consistency: it needs the column source_id"):
+        make(sets, tmp_path / "run", [MSELoss(), ConsistencyLoss()])
+    with pytest.raises(UserError, match="the validation set has no copies of recordings"):
+        make((with_copies(sets[0]), sets[1]), tmp_path / "run", [MSELoss(), ConsistencyLoss()])
