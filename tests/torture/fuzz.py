@@ -330,15 +330,19 @@ class Outcome:
     examples: dict[str, str] = field(default_factory=dict)
 
 
-def torture(name: str, work: Path, cases: int, seed: int, until: float = float("inf"), batch: int = 50) -> Outcome:
+def torture(name: str, work: Path, cases: int, seed: int, until: float = float("inf"), batch: int = 25) -> Outcome:
     """Runs cases of one kind, in batches that have a process each."""
     kind, outcome, done = KINDS[name], Outcome(), 0
-    while done < cases and time.monotonic() < until:
+    while done < cases and (not done or time.monotonic() < until):
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(kills.INPUTS / "fuzz", work / "fuzz")
         count = min(batch, cases - done)
         results = work / "results"
-        status = kills.forked(functools.partial(_run, kind, work / "fuzz", count, seed + done, results), work / "log")
+        status = kills.forked(
+            functools.partial(_run, kind, work / "fuzz", count, seed + done, results),
+            work / "log",
+            longest=SECONDS * count,
+        )
         rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
         if status or len(rows) < count:
             rows.append(

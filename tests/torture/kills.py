@@ -28,13 +28,19 @@ CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "shutil.
 
 
 # How long a process may take, in seconds, and the exit status of one that took longer.
-LONGEST, HUNG = 60, 124
+LONGEST, HUNG = 120.0, 124
 
 # How often a command is killed in one folder before it may run to its end.
 MOST_KILLS = 3
 
 
-def forked(act: Callable[[], object], log: Path, kill_at: int | None = None, kill_after: float | None = None) -> int:
+def forked(
+    act: Callable[[], object],
+    log: Path,
+    kill_at: int | None = None,
+    kill_after: float | None = None,
+    longest: float = LONGEST,
+) -> int:
     """Runs something in a process of its own; gives its exit status, negative if a signal ended it.
 
     Args:
@@ -42,6 +48,7 @@ def forked(act: Callable[[], object], log: Path, kill_at: int | None = None, kil
         log: gets what it says.
         kill_at: it is killed before its first, second, ... call that changes files.
         kill_after: it is killed after so many seconds.
+        longest: how long it may take, in seconds; after that it is ended with the status `HUNG`.
     """
     pid = os.fork()
     if not pid:
@@ -50,7 +57,7 @@ def forked(act: Callable[[], object], log: Path, kill_at: int | None = None, kil
             with log.open("wb") as file:
                 for number in (1, 2):
                     os.dup2(file.fileno(), number)
-            faulthandler.dump_traceback_later(LONGEST - 10)
+            faulthandler.dump_traceback_later(longest - 10)
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             _count_changes(kill_at, log)
             status = int(act() or 0)
@@ -67,7 +74,7 @@ def forked(act: Callable[[], object], log: Path, kill_at: int | None = None, kil
     if kill_after is not None:
         time.sleep(kill_after)
         os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + longest
     while not (found := os.waitpid(pid, os.WNOHANG))[0]:
         time.sleep(0.002)
         if time.monotonic() > deadline:
@@ -332,7 +339,7 @@ def torture(
     seconds = time.monotonic() - started
     steps = int(log.with_suffix(".count").read_text() or 0)
     whole = _result(command.read, folder, work)
-    while counts.kills < kills and time.monotonic() < until:
+    while counts.kills < kills and (not counts.kills or time.monotonic() < until):
         begin()
         run = command.first
         for _ in range(choose.randint(1, MOST_KILLS)):

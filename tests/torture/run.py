@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -47,15 +48,24 @@ def load_everything() -> None:
         importlib.import_module(name)
 
 
-def run(work: Path, kills_each: int, cases_each: int, seconds: float, seed: int = 0) -> list[str]:
+def run(
+    work: Path,
+    kills_each: int,
+    cases_each: int,
+    seconds: float,
+    seed: int = 0,
+    commands: Sequence[str] = tuple(kills.COMMANDS),
+    kinds: Sequence[str] = tuple(fuzz.KINDS),
+) -> list[str]:
     """Tortures every command and every kind of file, and prints a line for each.
 
     Args:
         work: a new folder.
         kills_each: how many kills of each command.
         cases_each: how many cases of each kind of file.
-        seconds: after so long nothing new begins; half of it is for the kills.
+        seconds: after so long nothing new begins, but for the first of each; half of it is for the kills.
         seed: another one gives other kills and other cases.
+        commands, kinds: which of those of [`kills`] and [`fuzz`].
 
     Returns:
         what was wrong.
@@ -64,8 +74,8 @@ def run(work: Path, kills_each: int, cases_each: int, seconds: float, seed: int 
     kills.prepare(work / "inputs", ROOT / "resources" / "data" / "sample")
     fuzz.prepare(work / "inputs")
     start, total = time.monotonic(), kills.Counts()
-    for number, name in enumerate(kills.COMMANDS):
-        until = start + seconds / 2 * (number + 1) / len(kills.COMMANDS)
+    for number, name in enumerate(commands):
+        until = start + seconds / 2 * (number + 1) / len(commands)
         choose = random.Random(seed + number)
         counts, found = kills.torture(name, work / "kills" / str(number), kills_each, choose, until)
         print(f"{name}: {_listed(vars(counts))}", flush=True)
@@ -75,8 +85,8 @@ def run(work: Path, kills_each: int, cases_each: int, seconds: float, seed: int 
     print(f"All kills: {_listed(vars(total))}", flush=True)
     together: Counter[str] = Counter()
     start = time.monotonic()
-    for number, name in enumerate(fuzz.KINDS):
-        until = start + seconds / 2 * (number + 1) / len(fuzz.KINDS)
+    for number, name in enumerate(kinds):
+        until = start + seconds / 2 * (number + 1) / len(kinds)
         outcome = fuzz.torture(name, work / "fuzz", cases_each, seed + 100_000 * number, until)
         print(f"{name}: {_listed(outcome.counts)}", flush=True)
         wrong += [f"{name}: {count} times {what}: {outcome.examples[what]}" for what, count in outcome.wrong.items()]

@@ -1,4 +1,4 @@
-"""A few seconds of `make torture`: a kill of each command, and some cases of each kind of file."""
+"""A few seconds of `make torture`: some kills, and some cases of several kinds of file."""
 
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import run
 run.load_everything()
-sys.exit("\\n".join(run.run(Path(sys.argv[2]), 1, 5, 60)))
+commands = "binarize a Dataset in its place", "score calibrate"
+kinds = "scorer", "csv", "trial list", "vector file", "manifest", "Dataset", "Dataset's data", "state"
+sys.exit("\\n".join(run.run(Path(sys.argv[2]), 1, 8, 0, 0, commands, kinds)) or 0)
 """
 
 
