@@ -67,8 +67,9 @@ def test_measures_and_embedding_are_those_of_a_recording_in_memory(tiny_embedder
     short = passes.load_usable(source, extractor)
     assert isinstance(long.samples, passes.LongRecording) and isinstance(short.samples, np.ndarray)
     measured, expected = long.quality.to_dict(), short.quality.to_dict()
-    assert measured.pop("snr_method") == expected.pop("snr_method")
-    assert measured == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    for name, value in expected.items():
+        near = isinstance(value, float)
+        assert measured[name] == (pytest.approx(value, rel=1e-6, abs=1e-9) if near else value), name
     passes.FRAMES_PER_PIECE = 304
     found = passes.embed_waveforms(model, extractor, [long.samples], CPU)
     passes.FRAMES_PER_PIECE = 6000
