@@ -78,7 +78,7 @@ def measure_long(
         raise AudioError(f"changed while it was read: it had {whole.count} samples, and then {taken}")
     segments = segments_of(speech.all(), heard.count)
     power = np.concatenate(powers)
-    ratio, method = snr(amplitudes.snr, power, frames_of(segments, len(power)))
+    ratio, method = snr(amplitudes, power, frames_of(segments, len(power)))
     tone, share = spectra.dominant_tone()
     quality = RecordingQuality(
         duration=whole.count / audio.sampling_rate,

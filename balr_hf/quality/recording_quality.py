@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import clipping
 from balr_hf.quality.level import dc_offset, level, peak
 from balr_hf.quality.net_speech import FRAME, net_speech, speech_segments
-from balr_hf.quality.snr import frame_powers, snr, wada_snr
+from balr_hf.quality.snr import frame_powers, snr
 from balr_hf.quality.tone import dominant_tone
 
 
@@ -89,7 +88,7 @@ def measure_recording(
     centred = samples - np.float32(np.mean(samples, dtype=np.float64))
     marked = _marked(segments, len(samples))
     powers = frame_powers(centred)
-    ratio, method = snr(partial(wada_snr, centred), powers, frames_of(segments, len(powers)))
+    ratio, method = snr(centred, powers, frames_of(segments, len(powers)))
     tone, share = dominant_tone(centred)
     quality = RecordingQuality(
         duration=len(original) / sampling_rate,

@@ -1,7 +1,5 @@
 """Signal-to-noise ratio of speech: from its pauses, or from the distribution of its amplitudes where it has none."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from balr_hf.quality.net_speech import FRAME
@@ -22,11 +20,11 @@ _WADA = (
 )
 
 
-def snr(wada: Callable[[], float], powers: np.ndarray, speech: np.ndarray) -> tuple[float | None, str | None]:
+def snr(samples: "np.ndarray | Amplitudes", powers: np.ndarray, speech: np.ndarray) -> tuple[float | None, str | None]:
     """The signal-to-noise ratio in dB, and how it was measured.
 
     Args:
-        wada: measures it by the distribution of amplitudes, if there is no pause.
+        samples (`(samples,)`): at 16 kHz, without DC offset; or their amplitudes, if they are not in memory.
         powers (`(frames,)`): mean squares of the frames of 32 ms.
         speech (`(frames,)`): bool, whether a frame is speech.
 
@@ -38,7 +36,7 @@ def snr(wada: Callable[[], float], powers: np.ndarray, speech: np.ndarray) -> tu
     pauses = _inner_pauses(speech)
     if pauses.any():
         return snr_from_pauses(powers[speech], powers[pauses]), "pauses"
-    return wada(), "wada"
+    return (samples.snr() if isinstance(samples, Amplitudes) else wada_snr(samples)), "wada"
 
 
 def snr_from_pauses(speech: np.ndarray, noise: np.ndarray) -> float:
