@@ -184,8 +184,8 @@ class CaseMatcher:
             )
         if self.known_speakers:
             remarks.append(
-                f"{self.known_speakers} speakers of {self.name} are in the reference population, and were left out of "
-                "the matched calibration."
+                f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
+                f"{self.known_speakers}."
             )
         return Matched(scorer, (), tuple(remarks))
 
