@@ -142,6 +142,7 @@ def case(corpus, tmp_path):
         samples = load_audio(whole[last[number]]["audio"])
         _write_flac(path, Condition.parse("snr=12,band=telephone").apply(samples, number))
     rows = [f"{row['id']},{row['audio']['path']},{row['speaker']}" for row in corpus]
+    rows.append(f"known,{paths[1]},somebody")  # who is of the case, and is to be left out
     (tmp_path / "calibration.csv").write_text("\n".join(["id,audio,speaker", *rows]) + "\n")
     return paths, tmp_path / "calibration.csv"
 
@@ -159,10 +160,13 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
     assert status == 0
     found = json.loads(said[said.index("{\n") : said.rindex("\n}") + 2])
     assert len(found["calibration"]["matched"]) == 2 and found["calibration"]["num_speakers"] == SPEAKERS
+    assert "matched without the speakers of the case: somebody" in said
     details = dict(found["details"])
     assert {"Matched calibration", "Conditions of A", "Conditions of B"} <= details.keys()
     page = (tmp_path / "page.html").read_text()
     assert "Matched calibration" in page and "Conditions of A" in page
+    lines = calibration.read_text().splitlines()
+    calibration.write_text("\n".join(lines[:-1]) + "\n")
     compare = pipeline("speaker-comparison", match=calibration, match_cache=tmp_path / "cache")
     result = compare(str(a), str(b))
     assert result["calibrated_llr"] == pytest.approx(found["llr"])
