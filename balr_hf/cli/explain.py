@@ -122,7 +122,7 @@ def run(arguments: Arguments) -> None:
     wrong = check_attributes(arguments, dataset, scorer)
     matched: tuple[tuple[str, str], ...] = ()
     if arguments.match is not None:
-        found = _matched(arguments, scorer, heard, sides, models)
+        found = _matched(arguments, scorer, heard, dataset, sides, models)
         scorer, matched, wrong = found.scorer, found.rows, (*wrong, *found.remarks)
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
     explanation = scorer.explain(
@@ -294,6 +294,7 @@ def _matched(
     arguments: Arguments,
     scorer: "Scorer",
     heard: "_Heard",
+    dataset: "datasets.Dataset",
     sides: list[list[str]],
     models: "dict[str, PreTrainedModel]",
 ) -> "Matched":
@@ -327,7 +328,26 @@ def _matched(
     matcher = CaseMatcher(
         *(embedder, autoencoder, scorer, corpus.dataset, arguments.match), cache=cache_folder(), progress=True
     )
-    return matcher.match(heard.quality, (len(sides[0]), len(sides[1])))
+    without = _speakers_of_the_case(dataset, corpus.dataset)
+    if without:
+        logger.info("The calibration is matched without the speakers of the case: %s", ", ".join(sorted(without)))
+    return matcher.match(heard.quality, (len(sides[0]), len(sides[1])), without)
+
+
+def _speakers_of_the_case(case: "datasets.Dataset", corpus: "datasets.Dataset") -> set[str]:
+    """The speakers of a corpus who speak in a case, as far as names and files tell."""
+
+    def files(dataset: "datasets.Dataset") -> list[Path | None]:
+        if "audio" not in dataset.column_names:
+            return [None] * len(dataset)
+        paths = ((audio or {}).get("path") for audio in dataset["audio"])
+        return [None if path is None else Path(path).resolve() for path in paths]
+
+    names = {str(name) for name in case["speaker"] if name is not None} if "speaker" in case.column_names else set()
+    heard = set(files(case)) - {None}
+    speakers = corpus["speaker"] if "speaker" in corpus.column_names else [None] * len(corpus)
+    rows = zip(speakers, files(corpus), strict=True)
+    return {str(speaker) for speaker, file in rows if speaker is not None and (str(speaker) in names or file in heard)}
 
 
 def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "tuple[tuple[str, str], ...]":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,13 +102,19 @@ class CaseMatcher:
         self.corpus = corpus.select(usable).select_columns(["id", "audio", "speaker"])
         self._found: dict[tuple[Any, ...], Matched] = {}
 
-    def match(self, quality: Sequence[Sequence[Mapping[str, Any]]], numbers: tuple[int, int]) -> Matched:
+    def match(
+        self,
+        quality: Sequence[Sequence[Mapping[str, Any]]],
+        numbers: tuple[int, int],
+        without: Collection[str] = (),
+    ) -> Matched:
         """Calibrate the scorer for a case.
 
         Args:
             quality (two sequences of dict): what was measured of each recording of A and of B, as
                 [`RecordingQuality.to_dict`] gives it.
             numbers (two int): how many recordings A and B have.
+            without: speakers of the corpus to leave out, since they are those of the case.
 
         Returns:
             [`Matched`]
@@ -118,10 +124,10 @@ class CaseMatcher:
                 that could be brought to the conditions.
         """
         a, b = (Wanted.of(side, of, number) for side, of, number in zip("AB", quality, numbers, strict=True))
-        corpus = self._drawn(a.recordings + b.recordings + MORE_RECORDINGS)
+        corpus = self._drawn(a.recordings + b.recordings + MORE_RECORDINGS, without)
         conditions = a.condition, b.condition
         sides = self.copies.of(corpus, list(dict.fromkeys(conditions)), self.progress)
-        key = (*conditions, *numbers)
+        key = (*conditions, *numbers, frozenset(without))
         if key not in self._found:
             self._found[key] = self._calibrated(corpus, (a, b), (sides[0], sides[-1]))
         found = self._found[key]
@@ -129,11 +135,12 @@ class CaseMatcher:
         remarks = (*found.remarks, *_less_speech((a, b), both), *_limits(a, b))
         return Matched(found.scorer, self._rows((a, b), both, found), remarks)
 
-    def _drawn(self, recordings: int) -> datasets.Dataset:
+    def _drawn(self, recordings: int, without: Collection[str]) -> datasets.Dataset:
         """Some recordings of some speakers, decided by their names and the seed."""
         rows_of: dict[str, list[int]] = {}
         for row, speaker in enumerate(self.corpus["speaker"]):
-            rows_of.setdefault(str(speaker), []).append(row)
+            if str(speaker) not in without:
+                rows_of.setdefault(str(speaker), []).append(row)
         names = self.corpus["id"]
         chosen = sorted(rows_of, key=lambda speaker: recording_seed(speaker, self.seed))[:MOST_SPEAKERS]
         rows = [
@@ -184,8 +191,8 @@ class CaseMatcher:
             )
         if self.known_speakers:
             remarks.append(
-                f"{self.known_speakers} speakers of {self.name} are in the reference population, and were left out of "
-                "the matched calibration."
+                f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
+                f"{self.known_speakers}."
             )
         return Matched(scorer, (), tuple(remarks))
 
