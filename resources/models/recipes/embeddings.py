@@ -2,8 +2,8 @@
 
 The mean of the training embeddings is taken off in the embedder's last layer, so that cosines are those of centred
 embeddings, and their values are brought to a variance of 1. Then all views of the training part are embedded from
-their filter banks, and the other speakers (`dev`, the LibriSpeech test part) from their samples: as they are, and brought to
-the conditions of the calibration.
+their filter banks, and the other speakers (`dev`, the LibriSpeech test part) from their samples: as they are, and brought
+to the conditions of the calibration.
 
 Usage:
     python -m recipes.embeddings WORK_FOLDER RUN_FOLDER
