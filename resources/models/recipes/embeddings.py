@@ -2,8 +2,8 @@
 
 The mean of the training embeddings is taken off in the embedder's last layer, so that cosines are those of centred
 embeddings, and their values are brought to a variance of 1. Then all views of the training part are embedded from
-their filter banks, and the other speakers (`dev`, the LibriSpeech test part) from their samples: as they are, and brought
-to the conditions of the calibration.
+their filter banks, and the other speakers (`dev`, the LibriSpeech test part) from their samples: as they are, and
+brought to the conditions of the calibration.
 
 Usage:
     python -m recipes.embeddings WORK_FOLDER RUN_FOLDER
@@ -29,7 +29,7 @@ from .features import VIEWS, filter_banks
 CONDITIONS = ("snr=10", "band=telephone,codec=amr:12.2k", "codec=opus:12k")
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed(model: WespeakerModel, banks: list[np.ndarray]) -> np.ndarray:
     """Embed filter banks, each `(frames, 80)` before the removal of their mean, one by one."""
     found = []

@@ -31,7 +31,7 @@ CONDITIONS = ("snr=10", "band=telephone", "codec=opus:12k")
 RATE = 16_000
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed(system: SpeakerComparisonModel, waveforms: list[np.ndarray]) -> torch.Tensor:
     """Embed waveforms one by one, as all commands do on a CPU."""
     model = system.embedder.for_inference()
