@@ -40,8 +40,8 @@ from .features import EXTRACTOR, FRAME_SHIFT, VIEWS, VOICES_FROM, filter_banks
 SPEEDS = (1.0, 0.9, 1.1)
 SPEED_SHARES = (0.7, 0.15, 0.15)
 RECORDINGS = 32  # of a step, each in two views
-SHORTEST, LONGEST = 1.0, 3.6  # seconds of a crop
-LONG = (4.0, 6.0)  # seconds in the last tenth
+# Seconds of a step's crops, and in the last tenth. They are few, because each new shape costs memory and preparation.
+SECONDS, LONG = (1.0, 1.6, 2.2, 2.8, 3.6), (4.0, 5.0, 6.0)
 MARGIN, LONG_MARGIN, SCALE, SUBCENTRES = 0.2, 0.4, 30.0, 2
 RATE, LAST_RATE = 2e-3, 2e-5
 AVERAGING = 0.998
@@ -252,7 +252,7 @@ class Training:
         generator = np.random.default_rng([self.seed, self.step])
         share = self.step / self.steps
         long = share >= 0.9
-        seconds = float(generator.uniform(*(LONG if long else (SHORTEST, LONGEST))))
+        seconds = float(generator.choice(LONG if long else SECONDS))
         margin = LONG_MARGIN if long else MARGIN * min(1.0, max(0.0, share - 0.05) / 0.25)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
