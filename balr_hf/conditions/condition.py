@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from balr_hf.conditions.room import reverberate
 from balr_hf.conditions.seeds import Step, generator
 from balr_hf.errors import ConfigError
 from balr_hf.quality.net_speech import FRAME, speech_segments
-from balr_hf.quality.snr import frame_powers, snr, wada_snr
+from balr_hf.quality.snr import frame_powers, snr
 
 # How a condition that changes nothing is written.
 UNCHANGED = "unchanged"
@@ -209,7 +208,7 @@ def _ratio(samples: np.ndarray, speech: list[tuple[float, float]]) -> float:
     """The signal-to-noise ratio in dB of a recording as it is."""
     centred = _centred(samples)
     powers = frame_powers(centred)
-    ratio, _ = snr(partial(wada_snr, centred), powers, _frames(speech, len(powers)))
+    ratio, _ = snr(centred, powers, _frames(speech, len(powers)))
     if ratio is None:
         raise AudioError("no speech, so that it has no signal-to-noise ratio")
     return ratio
