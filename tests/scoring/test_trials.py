@@ -178,8 +178,8 @@ def test_blocks_of_trials_score_as_all_together(monkeypatch):
     whole = score_trials(scorer, found.of(slice(None)), listed)
     np.testing.assert_array_equal(score_trials(scorer, found, listed), whole)
     means = trials_module.mean_terms(scorer, found, listed, labels)
-    monkeypatch.setattr(trials_module, "COUNTS_AT_ONCE", 64 * bits * 33)  # 33 trials at a time
-    assert found.whole() is None and found.trials_at_once == 33
+    monkeypatch.setattr(trials_module, "COUNTS_AT_ONCE", 64 * bits * 7)  # 7 trials at a time
+    assert found.whole() is None and found.trials_at_once == 7
     np.testing.assert_allclose(score_trials(scorer, found, listed), whole, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(trials_module.mean_terms(scorer, found, listed, labels), means, rtol=1e-5, atol=1e-6)
 
