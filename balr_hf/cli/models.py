@@ -218,20 +218,6 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
     return tuple(f"{sentence}." for sentence in wrong)
 
 
-def chain_of(dataset: "datasets.Dataset", scorer: "Scorer") -> dict[str, str]:
-    """The identities of the models that made scores, as far as they are known, and the precision of the embeddings."""
-    from balr_hf.data.origins import makers_of, origins_of
-    from balr_hf.identity import model_identity
-
-    makers = [name for name in makers_of(dataset, "ba") if name]
-    origins = [origin for origin in origins_of(dataset, "ba") if origin is not None]
-    embedders = sorted({origin.embedder for origin in origins if origin.embedder})
-    precisions = sorted({origin.precision for origin in origins_of(dataset, "embedding") if origin is not None})
-    chain = {"embedder": embedders, "autoencoder": makers, "precision": precisions}
-    known = {role: found[0] for role, found in chain.items() if len(found) == 1}
-    return {**known, "scorer": model_identity(scorer)}
-
-
 def separator(arguments: Arguments) -> str:
     """The character that separates the columns of the trial list; `\\t`, as typed, is a tab."""
     return arguments.sep.replace("\\t", "\t")
