@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from balr_hf.evaluation import Evaluation
-from balr_hf.explanation.wording import FEW_SPEAKERS
+from balr_hf.explanation.wording import FEW_SPEAKERS, ratio
 from balr_hf.validation import wording
 from balr_hf.validation.adequacy import Criterion
 from balr_hf.validation.factors import Factor, Misleading
@@ -25,6 +25,7 @@ class WorstTrial:
         speakers: of the two sides.
         same: whether they are one.
         llr: the natural-log likelihood ratio as the system reports it.
+        is_bounded: whether that is a bound of the calibration, since the attributes alone give more.
         conditions: of the two sides, in words.
         outside: in which measures a side lies beyond the limits of the calibration; empty if in none.
         explanation: the address of the page that explains it, from the report; None if there is none.
@@ -35,9 +36,18 @@ class WorstTrial:
     speakers: tuple[str, str]
     same: bool
     llr: float
+    is_bounded: bool
     conditions: tuple[str, str]
     outside: str
     explanation: str | None = None
+
+    def describe_ratio(self) -> str:
+        """The likelihood ratio: `2,000`, or `2,000 or more` at a bound."""
+        return ratio(self.llr) + (f" or {'more' if self.llr > 0 else 'less'}" if self.is_bounded else "")
+
+    def describe_outside(self) -> str:
+        """In which measures a side lies beyond the limits, in words, or a dash."""
+        return ", ".join(map(measure, filter(None, self.outside.split(";")))) or "-"
 
 
 @dataclass(frozen=True)
@@ -94,14 +104,19 @@ class Findings:
                 f"Cllr is {metrics['cllr']:.2f}: on these trials the likelihood ratios do more harm than good, since "
                 "a system that always says LR = 1 has a Cllr of 1."
             )
+        if metrics["cllr_cal"] > metrics["cllr_min"]:
+            found.append(
+                f"Of the Cllr of {metrics['cllr']:.3f}, {metrics['cllr_cal']:.3f} is lost by calibration: that of the "
+                "system does not hold for recordings like these."
+            )
         harmful = [
-            f"{factor.title.lower()} {factor.describe(part)} ({part.cllr:.2f})"
+            f"{factor.title}: {factor.describe(part)} ({part.cllr:.2f})"
             for factor in self.varying
             for part in factor.parts
             if not part.is_few and part.cllr is not None and part.cllr >= 1
         ]
         if harmful:
-            found.append(f"Cllr is 1 or more, which is worse than no system, with {'; '.join(harmful)}.")
+            found.append(f"Cllr is 1 or more, which is worse than no system, for {'; '.join(harmful)}.")
         if speakers < FEW_SPEAKERS:
             found.append(
                 f"The figures rest on {speakers} speakers, which is few: {FEW_SPEAKERS} and more would pin them down "
@@ -151,7 +166,7 @@ class Findings:
             "of what the scorer was calibrated on. A case report gives no verbal verdict on such a comparison."
         )
         if domain["measures"]:
-            named = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in domain["measures"].items())
+            named = ", ".join(f"{measure(name)} {count:,}" for name, count in domain["measures"].items())
             text += f" Sides by measure: {named} (of {domain['sides']:,} sides)."
         if domain["trials_unmeasured"]:
             text += (
@@ -174,9 +189,11 @@ class Findings:
 
     def describe_alike(self) -> str | None:
         """What is alike on all sides, so that these trials tell nothing of it, in words; None if nothing is."""
-        alike = [f"{factor.title.lower()}: {factor.classes[0]}" for factor in self.factors if len(factor.classes) == 1]
+        alike = [f"{factor.title}: {factor.classes[0]}" for factor in self.factors if len(factor.classes) == 1]
         return (
-            f"Alike on all sides, so that these trials cannot tell its effect: {'; '.join(alike)}." if alike else None
+            f"Alike on all sides, so that these trials do not show what it does: {'; '.join(alike)}."
+            if alike
+            else None
         )
 
     def describe_trials(self) -> str:
@@ -242,3 +259,8 @@ class Findings:
                 "demonstration": self.demonstration,
             }
         }
+
+
+def measure(name: str) -> str:
+    """How a measure of a side is called in a sentence."""
+    return wording.MEASURES.get(name, name.replace("_", " "))

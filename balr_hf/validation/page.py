@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from balr_hf._version import __version__
-from balr_hf.explanation.wording import ratio
 from balr_hf.figures import performance
 from balr_hf.figures.style import figure_svg
 from balr_hf.figures.validation import zoo
@@ -53,7 +52,6 @@ def page(validation: Findings) -> str:
         figures={name: Markup(figure_svg(figure)) for name, figure in figures(validation).items()},
         tables=tables,
         wording=wording,
-        ratio=ratio,
         few_speakers=FEW_SPEAKERS,
         few_trials=FEW_TRIALS,
         version=__version__,

@@ -66,13 +66,16 @@ def _cell(part: Part | None) -> Cell:
     if part is None:
         return Cell(("no trials",), None)
     wrong = part.misleading
-    trials = f"{wrong.of_same:,} + {wrong.of_different:,} trials"
-    rates = f"misleading: {_rate(wrong.same, wrong.of_same)} / {_rate(wrong.different, wrong.of_different)}"
+    kinds = {"one speaker": (wrong.same, wrong.of_same), "two speakers": (wrong.different, wrong.of_different)}
+    lines = [
+        f"{kind}: {_rate(*counts)} of {counts[1]:,} mislead" if counts[1] else f"{kind}: no trials"
+        for kind, counts in kinds.items()
+    ]
     if part.cllr is None:
-        return Cell(("no Cllr: one kind of trials only", rates, trials), None)
+        return Cell(("no Cllr: one kind of trials only", *lines), None)
     few = " (few)" if part.is_few else ""
     shade = None if part.is_few else sum(part.cllr >= end for end in SHADES)
-    return Cell((f"Cllr {part.cllr:.2f}{few}", rates, trials), shade)
+    return Cell((f"Cllr {part.cllr:.3f}{few}", *lines), shade)
 
 
 def _rate(wrong: int, trials: int) -> str:

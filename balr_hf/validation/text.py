@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from balr_hf.explanation.wording import ratio
 from balr_hf.validation import wording
 from balr_hf.validation.tables import FIGURES, PARTS, part_rows
 
@@ -23,7 +22,7 @@ def text(validation: Findings) -> str:
     lines = [wording.DEMONSTRATION, ""] if found.demonstration else []
     lines += [wording.TITLE, "", *wording.PROPOSITIONS, ""]
     lines += [f"{found.describe_trials()}.", f"{found.describe_adequacy()}"]
-    lines += [f"  {criterion.describe()}" for criterion in found.adequacy]
+    lines += [f"  {criterion.describe()}" for criterion in found.adequacy] or [f"  {wording.STATE_ONE}"]
     lines += [f"Note: {caution}" for caution in found.cautions]
     lines += ["", wording.THE_FIGURES, *_table([row[:3] for row in [FIGURES, *found.figures_of_merit()]])]
     lines += [f"  {sentence}" for sentence in found.describe_coverage()]
@@ -41,8 +40,12 @@ def text(validation: Findings) -> str:
     lines += ["", wording.THE_WORST]
     for trial in found.worst:
         kind = "same speaker" if trial.same else "different speakers"
-        lines.append(f"  LR {ratio(trial.llr)}, {kind}: {' / '.join(trial.sides)} ({' / '.join(trial.speakers)})")
-        lines.append(f"    {' / '.join(trial.conditions)}" + (f"; outside: {trial.outside}" if trial.outside else ""))
+        lines.append(
+            f"  LR {trial.describe_ratio()}, {kind}: {' / '.join(trial.sides)} ({' / '.join(trial.speakers)})"
+        )
+        lines.append(
+            f"    {' / '.join(trial.conditions)}" + (f"; outside: {trial.describe_outside()}" if trial.outside else "")
+        )
     if not found.worst:
         lines.append("  no trial misleads")
     for title, rows in ((wording.THE_SYSTEM, found.system), (wording.THE_DATA, found.data)):

@@ -277,6 +277,7 @@ def _worst(
                     speakers=(str(speakers[a]), str(speakers[b])),
                     same=same,
                     llr=float(llrs[row]),
+                    is_bounded=bool(llrs[row] != exact[row]),
                     conditions=(conditions[a], conditions[b]),
                     outside="" if outside is None else str(outside[row]),
                 )

@@ -17,15 +17,17 @@ PLOTS = {
     "ece": "ECE plot: cost at other prior odds. At odds of 1 (0 on the axis) it is Cllr.",
     "det": "DET plot: misses against false alarms at every threshold, which shows discrimination only.",
 }
-CELLS = "Cllr; misleading trials of one speaker / of two speakers; number of trials of one speaker + of two"
 THE_CONDITIONS = "By conditions"
 THE_ZOO = "By speaker"
 THE_WORST = "The most misleading trials"
 
-NO_THRESHOLD = (
-    "No threshold of adequacy was stated. Whether these figures are good enough is for the laboratory to decide, "
-    "before it sees them: --adequate cllr=0.5,eer=0.1."
+NO_THRESHOLD = "No threshold of adequacy was stated."
+STATE_ONE = (
+    "How good is good enough is for the laboratory to decide, before it sees the figures: --adequate cllr=0.5,eer=0.1 "
+    "states what it accepts, and the report says whether it is met."
 )
+# How the measures of a side are called in a sentence.
+MEASURES = {"snr": "SNR", "probability": "probability of the attributes", "recordings": "recordings a side"}
 METRICS = {
     "cllr": ("Cllr", "cost of the likelihood ratios in bits: 0 is perfect, 1 is what a system that says nothing has"),
     "cllr_min": ("Cllr_min", "what of it is left after the best calibration on these very trials: discrimination"),
