@@ -190,11 +190,9 @@ class Findings:
     def describe_alike(self) -> str | None:
         """What is alike on all sides, so that these trials tell nothing of it, in words; None if nothing is."""
         alike = [f"{factor.title}: {factor.classes[0]}" for factor in self.factors if len(factor.classes) == 1]
-        return (
-            f"Alike on all sides, so that these trials do not show what it does: {'; '.join(alike)}."
-            if alike
-            else None
-        )
+        if not alike:
+            return None
+        return f"Alike on all sides, so that these trials do not show what it does: {'; '.join(alike)}."
 
     def describe_trials(self) -> str:
         """How many trials and speakers there were, in a line."""

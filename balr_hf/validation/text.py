@@ -39,13 +39,10 @@ def text(validation: Findings) -> str:
         lines.append(f"  {animal}, {wording.ANIMALS[animal]}: {names}")
     lines += ["", wording.THE_WORST]
     for trial in found.worst:
-        kind = "same speaker" if trial.same else "different speakers"
-        lines.append(
-            f"  LR {trial.describe_ratio()}, {kind}: {' / '.join(trial.sides)} ({' / '.join(trial.speakers)})"
-        )
-        lines.append(
-            f"    {' / '.join(trial.conditions)}" + (f"; outside: {trial.describe_outside()}" if trial.outside else "")
-        )
+        kind = "one speaker" if trial.same else "two speakers"
+        outside = f"; outside: {trial.describe_outside()}" if trial.outside else ""
+        lines.append(f"  LR {trial.describe_ratio()}, in truth {kind}: {' / '.join(trial.sides)}")
+        lines.append(f"    {' / '.join(trial.speakers)}; {' / '.join(trial.conditions)}{outside}")
     if not found.worst:
         lines.append("  no trial misleads")
     for title, rows in ((wording.THE_SYSTEM, found.system), (wording.THE_DATA, found.data)):
