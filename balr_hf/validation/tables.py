@@ -66,9 +66,9 @@ def _cell(part: Part | None) -> Cell:
     if part is None:
         return Cell(("no trials",), None)
     wrong = part.misleading
-    kinds = {"one speaker": (wrong.same, wrong.of_same), "two speakers": (wrong.different, wrong.of_different)}
+    kinds = {"same": (wrong.same, wrong.of_same), "different": (wrong.different, wrong.of_different)}
     lines = [
-        f"{kind}: {_rate(*counts)} of {counts[1]:,} mislead" if counts[1] else f"{kind}: no trials"
+        f"{kind}: {_rate(*counts)} of {counts[1]:,}" if counts[1] else f"{kind}: no trials"
         for kind, counts in kinds.items()
     ]
     if part.cllr is None:

@@ -10,6 +10,7 @@ THE_SYSTEM = "The system"
 THE_DATA = "What it was validated on"
 THE_FIGURES = "How well it does"
 THE_DOMAIN = "Trials outside of what it was calibrated on"
+THE_NOTES = "How the figures were found"
 THE_PLOTS = "Plots"
 PLOTS = {
     "tippett": "Tippett plot: how often the likelihood ratios reach a value. On the wrong side of 1 they mislead.",
@@ -51,7 +52,8 @@ BOUNDED = (
 )
 CONDITIONS = (
     "Each cell has the trials whose one side is of the row's class and whose other side is of the column's, in either "
-    "order, so that the cells of a table add up to all trials. Of a side with several recordings, the mean counts."
+    "order, so that the cells of a table add up to all trials. Below Cllr it says how many of the same-speaker "
+    "and of the different-speaker trials mislead. Of a side with several recordings, the mean counts."
 )
 ZOO = (
     "Each speaker is placed by the mean log10 likelihood ratio of the own trials (to the right is better) and of the "
