@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from balr_hf.cli.models import separator
 from balr_hf.cli.parsing import Arguments, Command, names, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import TrialOptions
@@ -111,10 +112,9 @@ def run(arguments: Arguments) -> None:
     )
     folder = new_run_folder(arguments.save_dir, "runs/validate", arguments.exist_ok)
     found = _explained(arguments.explanations, folder, system, dataset, trials, found)
-    columns = {"scores": found.llrs, "raw_scores": found.raw}
-    write_scores(
-        folder / "scores.csv", trials, columns | ({} if found.outside is None else {"outside": found.outside})
-    )
+    outside = {} if found.outside is None else {"outside": found.outside}
+    columns = {"scores": found.llrs, "raw_scores": found.raw, **outside}
+    write_scores(folder / "scores.csv", trials, columns, separator(arguments))
     metrics = found.to_dict() | {"scores_sha256": file_digest(folder / "scores.csv")}
     write_json(folder / "metrics.json", metrics)
     for name, text in (("report.txt", found.to_text() + "\n"), ("report.html", found.to_html())):
@@ -137,7 +137,6 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
     """The trials, and the recordings of the corpus that are in them."""
     import numpy as np
 
-    from balr_hf.cli.models import separator
     from balr_hf.data.columns import comparable_name
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped

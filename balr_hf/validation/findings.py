@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from balr_hf.errors import name_some
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.wording import FEW_SPEAKERS, ratio
 from balr_hf.validation import wording
 from balr_hf.validation.adequacy import Criterion
 from balr_hf.validation.factors import Factor, Misleading
 from balr_hf.validation.zoo import Zoo
+
+# So many conditions in which the system does harm are named, the worst first.
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -109,14 +113,10 @@ class Findings:
                 f"Of the Cllr of {metrics['cllr']:.3f}, {metrics['cllr_cal']:.3f} is lost by calibration: that of the "
                 "system does not hold for recordings like these."
             )
-        harmful = [
-            f"{factor.title}: {factor.describe(part)} ({part.cllr:.2f})"
-            for factor in self.varying
-            for part in factor.parts
-            if not part.is_few and part.cllr is not None and part.cllr >= 1
-        ]
+        harmful = self._harmful_conditions() if metrics["cllr"] < 1 else []
         if harmful:
-            found.append(f"Cllr is 1 or more, which is worse than no system, for {'; '.join(harmful)}.")
+            named = name_some(harmful, MOST_NAMED)
+            found.append(f"Cllr is 1 or more, which is worse than no system, in some conditions: {named}.")
         if speakers < FEW_SPEAKERS:
             found.append(
                 f"The figures rest on {speakers} speakers, which is few: {FEW_SPEAKERS} and more would pin them down "
@@ -181,6 +181,14 @@ class Findings:
             f"{text} On the {within['trials']:,} trials within the limits ({within['same_speaker']:,} same-speaker), "
             f"EER is {within['eer']:.2%}, Cllr {within['cllr']:.3f}, and Cllr_min {within['cllr_min']:.3f}."
         )
+
+    def _harmful_conditions(self) -> list[str]:
+        """The conditions in which Cllr is 1 or more, the worst first, without those of which little is known."""
+        parts = [
+            (part.cllr or 0.0, factor, part) for factor in self.varying for part in factor.parts if not part.is_few
+        ]
+        parts = sorted((one for one in parts if one[0] >= 1), key=lambda one: -one[0])
+        return [f"{factor.title} {factor.describe(part)} ({cllr:.2f})" for cllr, factor, part in parts]
 
     @property
     def varying(self) -> list[Factor]:

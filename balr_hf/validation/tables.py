@@ -48,7 +48,7 @@ def _row(factor: Factor, part: Part) -> tuple[str, ...]:
     metrics, wrong = part.evaluation.metrics, part.misleading
     ends = part.evaluation.intervals.get("cllr")
     return (
-        factor.describe(part) + (" (few)" if part.is_few else ""),
+        factor.describe(part) + ("" if not metrics else " (few)" if part.is_few else ""),
         f"{wrong.of_same:,}",
         f"{wrong.of_different:,}",
         str(part.evaluation.speakers),
