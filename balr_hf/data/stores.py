@@ -17,7 +17,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -396,6 +395,7 @@ class FileStore(NoStore):
         if self.save_dir == self.files.root and corpus.files is not None:
             self.save_dir = None  # the vectors go into the corpus itself
         self.path_of: dict[str, str] = {}
+        self.older: dict[str, list[str]] = {}  # by new vector files, those that they take the place of
         self.copied: list[int] = []  # rows whose vectors are taken along from elsewhere
         self.stale: list[int] = []  # rows whose vector files are those of other recordings
         if corpus.files is None or kind not in self.dataset.column_names:  # else they were read with the vectors
@@ -454,9 +454,10 @@ class FileStore(NoStore):
         return np.array([path is not None and path.startswith(start) for path in self.files.paths[self.kind]])
 
     def prepare(self, rows: np.ndarray) -> None:
-        self.files.check_outputs_distinct([*rows.tolist(), *self.copied], self.kind, self.extension)
-        ids = recording_ids(self.dataset)
-        self.path_of = {ids[row]: self.files.output_name(row, self.kind, self.extension) for row in rows.tolist()}
+        outputs = self.files.outputs([*rows.tolist(), *self.copied], self.kind, self.extension)
+        ids, copied = recording_ids(self.dataset), {*self.copied}
+        self.path_of = {ids[row]: path for path, row in outputs.items() if row not in copied}
+        self.older = self._older()
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
         if self.is_forced:
@@ -464,6 +465,22 @@ class FileStore(NoStore):
         for row in self.stale:  # so that none is left behind if it cannot be computed anew
             Path(str(self.files.paths[self.kind][row])).unlink(missing_ok=True)
         self._copy()
+
+    def _older(self) -> dict[str, list[str]]:
+        """Find files of another format beside the new ones, which could be read in their place."""
+        folders: dict[str, set[str]] = {}
+        found: dict[str, list[str]] = {}
+        for path in self.path_of.values():
+            folder, name = os.path.split(path)
+            if folder not in folders:
+                listed = os.listdir(folder) if os.path.isdir(folder) else []
+                folders[folder] = {other for other in listed if is_vector_file(other)}
+            if folders[folder]:
+                stem = os.path.splitext(name)[0]
+                others = {stem + other for other in EXTENSIONS} - {name} if is_vector_file(name) else set()
+                if others & folders[folder]:
+                    found[path] = [os.path.join(folder, other) for other in sorted(others & folders[folder])]
+        return found
 
     def _copy(self) -> None:
         """Take along the vectors that stay, and lie elsewhere."""
@@ -492,12 +509,8 @@ class FileStore(NoStore):
         paths = [self.path_of[name] for name in ids]
         write_vectors(paths, vectors, self.balr_format)
         for path in paths:
-            if is_vector_file(os.path.basename(path)):  # an older file of another format could be read in its place
-                stem, extension = os.path.splitext(path)
-                for other in EXTENSIONS:
-                    if other != extension:
-                        with suppress(FileNotFoundError):
-                            os.unlink(stem + other)
+            for other in self.older.get(path, ()):
+                Path(other).unlink(missing_ok=True)
         append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
         if self.is_forced:
             self._forced.add(paths)
