@@ -509,16 +509,29 @@ def append_manifest(folder: Path, origins: Mapping[str, Origin]) -> None:
         file.write((("\n" if broken else "") + "".join(lines)).encode())
 
 
-def compact_manifest(folder: Path) -> None:
-    """Write a manifest anew with the last line of each file alone: complete or not at all."""
+def compact_manifest(folder: Path, order: Sequence[str] = ()) -> None:
+    """Write a manifest anew with the last line of each file alone: complete or not at all.
+
+    Args:
+        folder: where the manifest lies.
+        order: paths of vector files, whose lines come in this order after those of other files.
+    """
     path = folder / MANIFEST
     origins = read_manifest(path)
-    if origins:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            count = sum(1 for _ in file)
-        if count > len(origins):
-            with atomic_path(path) as temporary:
-                temporary.write_text("".join(_line(*entry) for entry in origins.items()), encoding="utf-8")
+    if not origins:
+        return
+    root, starts, named = os.path.abspath(folder), dict[str, str](), list[str]()
+    for file_path in order:
+        parent, name = os.path.split(file_path)
+        if parent not in starts:
+            starts[parent] = _start(os.path.abspath(parent), root)
+        named.append(starts[parent] + name)
+    ordered = {*named}
+    names = [*(name for name in origins if name not in ordered), *(name for name in named if name in origins)]
+    text = "".join(_line(name, origins[name]) for name in names)
+    if path.read_bytes() != text.encode():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _line(name: str, origin: Origin) -> str:
