@@ -23,7 +23,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	@echo "Making the environment in $(VENV) (a few minutes the first time)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,app]" $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,app,onnx]" $(CONSTRAINTS)
 	@touch $@
 
 demo: install

@@ -181,8 +181,9 @@ def answer(explanation: Explanation, spectrograms_svg: str, top: int = 6) -> str
     sentence = explanation.describe_findings()
     scale = verbal_scale_html(explanation) if explanation.has_verdict else ""
     interval = explanation.describe_interval()
-    numbers = [number.replace("-", MINUS) for number in explanation.describe_figures()]
-    doubt = "" if explanation.has_verdict else "Computed all the same, but not to be relied on: "
+    numbers = explanation.describe_doubtful()
+    if explanation.has_verdict:
+        numbers = " ".join(f"<span>{figure}</span>" for figure in explanation.describe_figures())
     sides = zip("AB", explanation.describe_sides(), strict=True)
     compared = "; ".join(f"{side} is {escape(name)} ({escape(what)})" for side, (name, what) in sides)
     report = base64.b64encode(explanation.to_html().encode()).decode()
@@ -192,7 +193,7 @@ def answer(explanation: Explanation, spectrograms_svg: str, top: int = 6) -> str
 <p class="compared">{compared}.<br>{"<br>".join(wording.PROPOSITIONS)}</p>
 <div class="answer {explanation.direction}"><p class="verdict" id="verdict">{explanation.describe_verdict()}</p>
 {f"<p>{sentence}</p>" if sentence else ""}
-<p class="numbers">{doubt}{" ".join(f"<span>{number}</span>" for number in numbers)}</p>
+<p class="numbers">{numbers.replace("-", MINUS)}</p>
 {f'<p class="numbers">{escape(interval)}</p>' if interval else ""}{scale}</div>
 {"".join(f'<p class="note">{escape(text)}</p>' for text in explanation.cautions)}
 <div class="pair">

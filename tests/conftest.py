@@ -170,16 +170,28 @@ def free_port() -> Callable[[], int]:
     return find
 
 
+# A figure as documents show it: a sign, digits, thousands and decimals.
+NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?"
+
+
 @pytest.fixture(scope="session")
 def assert_shown() -> Callable[[str, str], None]:
-    """Asserts that code prints the lines that it shows as `# => ...`; figures may differ from machine to machine."""
+    """Asserts that code prints the lines that it shows as `# => ...`; figures may differ a little among machines."""
 
     def words(line: str) -> str:
-        return " ".join(re.sub(r"[-+]?\d[\d,.]*", "0", line).split())
+        return " ".join(re.sub(NUMBER, "0", line).split())
+
+    def figures(line: str) -> list[float]:
+        return [float(text.replace(",", "")) for text in re.findall(NUMBER, line)]
 
     def check(code: str, printed: str) -> None:
-        lines = {words(line) for line in printed.splitlines()}
+        lines: dict[str, list[str]] = {}
+        for line in printed.splitlines():
+            lines.setdefault(words(line), []).append(line)
         for shown in re.findall(r"^# => (.*)$", code, re.MULTILINE):
-            assert words(shown) in lines, f"shown, but not printed: {shown}"
+            alike = lines.get(words(shown))
+            assert alike, f"shown, but not printed: {shown}"
+            wanted = pytest.approx(figures(shown), rel=0.05, abs=0.02)
+            assert any(figures(line) == wanted for line in alike), f"shown:   {shown}\nprinted: {alike}"
 
     return check

@@ -70,6 +70,7 @@ class Options(CorpusOptions):
         "snr=6,net_speech=2 (dB; a factor) [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,"
         "tone_share=0.05,probability=0.5,recordings=0]",
         type=str,
+        pairs=True,
     )
     allow_mismatch: bool = mismatch_option()
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")

@@ -19,11 +19,17 @@ OPTIONS = (
 )
 
 
-def split_overrides(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Separate overrides from flags and paths; an existing file whose name looks like an override is a path."""
-    words, overrides = [], []
+def split_overrides(argv: list[str], pairs: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """Separate overrides from flags and paths; an existing file whose name looks like an override is a path.
+
+    Args:
+        argv: the words that were typed.
+        pairs: flags whose values look like overrides, as in `--condition snr=10`; the word after one is its value.
+    """
+    words: list[str] = []
+    overrides = []
     for word in argv:
-        found = _OVERRIDE.fullmatch(word)
+        found = None if words and words[-1] in pairs else _OVERRIDE.fullmatch(word)
         if found and not Path(word).exists():
             overrides.append(found["text"])
         else:

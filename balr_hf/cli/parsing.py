@@ -104,7 +104,8 @@ class Command:
         Raises:
             ConfigError: an unknown flag or override, a missing argument, or a bad value.
         """
-        argv, overrides = split_overrides(_merge_repeated(argv, "--audio-formats"))
+        pairs = [f"--{f.name.replace('_', '-')}" for f in fields(self.options) if f.metadata.get("pairs")]
+        argv, overrides = split_overrides(_merge_repeated(argv, "--audio-formats"), pairs)
         words = [self._switch(word) for word in argv]
         parser = self.parser()
         flat, unknown = parser.parse_known_args(words)

@@ -16,6 +16,7 @@ from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.wording import (
     BETA_COLUMNS,
     COLUMNS,
+    COMPUTED,
     FEW_SPEAKERS,
     FOR_DIFFERENT,
     FOR_SAME,
@@ -438,6 +439,10 @@ class Findings:
         name = "LLR" if self.is_calibrated else "Sum of LLRs"
         logarithms = [f"{name} {self.llr:+.2f} (ln)", f"{self.log10_llr:+.2f} (log10)"]
         return [self.describe_ratio(), *logarithms] if self.is_calibrated else logarithms
+
+    def describe_doubtful(self) -> str:
+        """The figures of a comparison that gets no verdict, in one line that says what they are worth."""
+        return " ".join([*([COMPUTED] if self.is_calibrated else []), ", ".join(self.describe_figures())])
 
     def describe_verdict(self) -> str:
         """A headline: the words of the verbal scale, or that the result is not calibrated."""

@@ -43,8 +43,10 @@ def _headline(findings: Findings) -> list[str]:
     case = [*_pairs(list(findings.case)), ""] if findings.case else []
     lines = [*banner, *case, *(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
     lines += [*PROPOSITIONS, ""]
-    lines += ["   ".join(findings.describe_figures()), f"     {findings.describe_verdict()}."]
-    if findings.has_verdict:
+    if not findings.has_verdict:
+        lines += [f"{findings.describe_verdict()}.", f"     {findings.describe_doubtful()}"]
+    else:
+        lines += ["   ".join(findings.describe_figures()), f"     {findings.describe_verdict()}."]
         lines.append(f"     {findings.describe_findings()}")
         lines.append(f"     Verbal scale: {verbal_scale.SOURCE} ({scale_in_a_line()}).")
     if findings.describe_interval() is not None:

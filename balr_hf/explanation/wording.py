@@ -40,6 +40,8 @@ WORD_COLUMNS = ("A", "B", "evidence")
 NOT_CALIBRATED = "NOT CALIBRATED: this is not a likelihood ratio"
 NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like these"
 NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
+# Stands before the numbers of a comparison that gets no verdict.
+COMPUTED = "Computed all the same, but not to be relied on:"
 
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
@@ -48,7 +50,7 @@ PROPOSITIONS = (
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "
-    "does not detect synthetic, converted or replayed voices."
+    "does not detect synthetic, converted or replayed voices, nor that a recording holds more than one speaker."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 

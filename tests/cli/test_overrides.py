@@ -388,3 +388,10 @@ def test_completion_is_installed_for_the_shell(balr, tmp_path, monkeypatch):
 def test_completion_needs_no_torch(run_python):
     code = "import sys; from balr_hf.cli.completion import parser; parser(); assert 'torch' not in sys.modules"
     run_python("-c", code, cold=True)
+
+
+def test_value_of_a_flag_that_takes_pairs_is_no_override():
+    from balr_hf.cli.degrade import COMMAND
+
+    arguments = COMMAND.parse(["in.csv", "--condition", "snr=10,noise=hum", "--save-dir", "out"])
+    assert arguments.condition == "snr=10,noise=hum"

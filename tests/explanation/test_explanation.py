@@ -268,6 +268,8 @@ def test_outside_the_domain_no_verdict_is_given(explained):
         assert "NO VERDICT: the system was not calibrated for recordings like these" in shown
         assert "B has an SNR of 5 dB; the calibration has 20 to 40 dB." in shown
         assert "times more probable" not in shown and "ENFSI" not in shown
+        before, after = shown.split(f"{wording.COMPUTED} LR ")
+        assert "NO VERDICT" in before and "NO VERDICT" not in after and "LR 4" not in before
         assert not any(words in shown for _, words in verbal_scale.SCALE)
     assert inside.deviations[0].text in inside.cautions
     data = json.loads(json.dumps(beyond.to_dict(), allow_nan=False))

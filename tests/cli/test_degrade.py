@@ -1,0 +1,102 @@
+"""`balr degrade`: copies of a corpus, whose measures and columns say what became of them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from balr_hf.audio import load_audio
+
+
+def rows_of(folder):
+    with (folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def copy(few, tmp_path, balr):
+    """The corpus as telephone calls with noise at 10 dB."""
+    folder = tmp_path / "copy"
+    status, said = balr("degrade", few, "--condition", "snr=10,band=telephone", "--seed", "3", "--save-dir", folder)
+    assert status == 0 and "12 recordings" in said
+    return folder
+
+
+def test_labels_and_provenance_are_kept(copy, few):
+    rows = rows_of(copy)
+    with few.open(newline="") as file:
+        originals = {row["id"]: row for row in csv.DictReader(file)}
+    assert [row["id"] for row in rows] == list(originals)
+    for row in rows:
+        assert row["source_id"] == row["id"] and row["condition"] == "band=telephone,snr=10,noise=pink"
+        assert all(row[name] == originals[row["id"]][name] for name in ("speaker", "sex", "text"))
+    assert len({row["seed"] for row in rows}) == len(rows)
+
+
+def test_inspect_confirms_the_conditions(copy, balr, tmp_path):
+    status, _ = balr("inspect", copy, "--json", "--save-dir", tmp_path / "measured")
+    assert status == 0
+    with (tmp_path / "measured" / "quality.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    by_pauses = [float(row["snr"]) for row in rows if row["snr_method"] == "pauses"]
+    assert all(float(row["bandwidth"]) == pytest.approx(3_560, abs=150) for row in rows)
+    assert not by_pauses or np.median(by_pauses) == pytest.approx(10, abs=2)
+
+
+def test_a_stopped_run_goes_on_where_it_was(copy, few, balr):
+    paths = sorted(copy.rglob("*.flac"))
+    before, times = paths[4].read_bytes(), {path: path.stat().st_mtime_ns for path in paths}
+    paths[4].unlink()
+    arguments = ("degrade", few, "--condition", "snr=10,band=telephone", "--seed", "3", "--save-dir", copy)
+    status, said = balr(*arguments)
+    assert status == 0 and "12 recordings" in said and "11 there already" in said
+    assert paths[4].read_bytes() == before
+    assert all(path.stat().st_mtime_ns == times[path] for path in paths if path != paths[4])
+    status, said = balr(*arguments[:-1], copy, "--json")
+    assert json.loads(said[said.index("{") : said.rindex("}") + 1])["there_already"] == 12
+
+
+def test_what_is_drawn_is_that_of_the_recording_whatever_the_corpus_around(copy, few, balr, tmp_path):
+    lines = few.read_text().splitlines()
+    part = few.with_name("part.csv")
+    part.write_text("\n".join([lines[0], *reversed(lines[3:6])]) + "\n")
+    other = tmp_path / "other"
+    assert balr("degrade", part, "--condition", "snr=10,band=telephone", "--seed", "3", "--save-dir", other)[0] == 0
+    whole = {row["id"]: copy / row["audio"] for row in rows_of(copy)}
+    for row in rows_of(other):
+        np.testing.assert_array_equal(load_audio(other / row["audio"]), load_audio(whole[row["id"]]))
+
+
+def test_another_copy_is_not_mixed_in(copy, few, balr):
+    status, said = balr("degrade", few, "--condition", "snr=5", "--save-dir", copy)
+    assert status == 1 and "holds another copy" in said and "conditions, seed" in said
+
+
+def test_several_conditions_and_what_cannot_be_degraded(few, balr, tmp_path):
+    folder = tmp_path / "copies"
+    status, said = balr("degrade", few, "--condition", "unchanged; duration=1.5; duration=60", "--save-dir", folder)
+    assert status == 0 and "too little speech" in said
+    rows = rows_of(folder)
+    conditions = [row["condition"] for row in rows]
+    assert conditions.count("unchanged") == 12 and "duration=60" not in conditions
+    skipped = (folder / "skipped.csv").read_text().splitlines()[1:]
+    assert len(rows) + len(skipped) == 36 and sum("(duration=60)" in line for line in skipped) == 12
+    assert {row["id"] for row in rows if row["condition"] == "unchanged"} == {f"{r['source_id']}@1" for r in rows[:12]}
+
+
+def test_recorded_noise_comes_from_the_named_corpus(few, balr, tmp_path):
+    arguments = ("degrade", few, "--condition", "snr=0,noise=recorded", "--save-dir", tmp_path / "copy")
+    status, said = balr(*arguments)
+    assert status == 1 and "--noise" in said
+    noise = next((few.parent / "espeak02").glob("*.opus"))
+    assert balr(*arguments[:-1], tmp_path / "noisy", "--noise", noise)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words, hint",
+    [((), "--condition is missing"), (("--condition", "snr=10"), "--save-dir is missing")],
+)
+def test_what_is_missing_is_named(few, balr, words, hint):
+    status, said = balr("degrade", few, *words)
+    assert status == 2 and hint in said
