@@ -62,6 +62,7 @@ from balr_hf.data.saving import (
 )
 from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped
+from balr_hf.data.streams import stream_vectors
 from balr_hf.data.vector_files import read_vectors, write_vectors
 from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file
 from balr_hf.errors import ConfigError, UserError
@@ -171,7 +172,7 @@ def open_store(
 
 
 def add_vectors(
-    source: "datasets.Dataset | Corpus | str | Path",
+    source: "datasets.Dataset | datasets.IterableDataset | Corpus | str | Path",
     kind: str,
     compute: ComputeVectors,
     needs: str,
@@ -184,7 +185,7 @@ def add_vectors(
     """Fill a store for whatever [`load_corpus`] reads, and log one warning for the recordings that were skipped.
 
     Args:
-        source: the corpus, or what [`load_corpus`] reads.
+        source: the corpus, or what [`load_corpus`] reads; an `IterableDataset` goes to parquet files in `save_dir`.
         kind, maker, save_dir, save_format: as for [`open_store`]. Nothing is saved if neither `save_dir` nor
             `save_format` is given.
         compute, needs, force: as for [`NoStore.fill`].
@@ -192,6 +193,16 @@ def add_vectors(
     Returns:
         the corpus with its vectors.
     """
+    import datasets
+
+    if isinstance(source, datasets.DatasetDict | datasets.IterableDatasetDict):
+        raise ConfigError(
+            f"this has the splits {', '.join(map(str, source))}: give one of them, such as corpus['test']"
+        )
+    if isinstance(source, datasets.IterableDataset):
+        if save_dir is None or save_format not in (None, "dataset") or force:
+            raise ConfigError("a corpus that is streamed is saved as parquet files: give save_dir alone")
+        return stream_vectors(source, kind, compute, needs, maker, save_dir)
     if isinstance(source, str | Path):
         source = read_corpus(source, save_dir=save_dir)
     elif not isinstance(source, Corpus):
