@@ -117,7 +117,7 @@ class Heads(nn.Module):
         angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
         own = F.one_hot(labels, cosine.shape[1]).bool()
         logits = SCALE * torch.where(own & (angle < math.pi - margin), torch.cos(angle + margin), cosine)
-        return F.cross_entropy(logits, labels)
+        return F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))
 
 
 class Batches:
