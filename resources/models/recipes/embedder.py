@@ -113,7 +113,7 @@ class Heads(nn.Module):
 
     def label_loss(self, unit: torch.Tensor, labels: torch.Tensor, margin: float) -> torch.Tensor:
         """AAM-softmax: the nearest sub-centre counts."""
-        cosine = (unit @ F.normalize(self.centres, dim=1).T).view(len(unit), -1, SUBCENTRES).amax(-1)
+        cosine = (unit @ F.normalize(self.centres, dim=1).T).unflatten(1, (-1, SUBCENTRES)).amax(-1)
         angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
         own = F.one_hot(labels, cosine.shape[1]).bool()
         logits = SCALE * torch.where(own & (angle < math.pi - margin), torch.cos(angle + margin), cosine)
