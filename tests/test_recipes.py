@@ -2,13 +2,16 @@
 
 import csv
 import importlib
+import json
 import sys
 
 import numpy as np
 import pytest
 import torch
 
+from balr_hf import SpeakerComparisonModel
 from balr_hf.embeddings.modeling_wespeaker import WespeakerConfig, WespeakerModel
+from balr_hf.identity import is_same, model_identity
 
 VOICES, EACH = 8, 2
 
@@ -37,13 +40,16 @@ def data(root, tmp_path_factory):
     sample = root / "resources" / "data" / "sample"
     with (sample / "metadata.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if int(row["speaker"][-2:]) <= VOICES]
-    chosen = [row for row in rows if int(row["id"][-2:]) <= EACH]
+    train, other, dev, test = (
+        [row for row in rows if (int(row["id"][-2:]) - 1) // EACH == number] for number in range(4)
+    )
+    dev, test = dev[: 3 * EACH], test[: 2 * EACH]  # of three and of two speakers
     paths = {
-        "speech/train/train.csv": ("librispeech", chosen),
-        "librispeech/train.csv": (None, chosen[:2]),
-        "speech/dev/dev.csv": ("wuw2", chosen[:6]),
-        "librispeech/test.csv": (None, chosen[:4]),
-        "speech/noise/noise.csv": ("noise", chosen[:1]),
+        "speech/train/train.csv": ("librispeech", train),
+        "librispeech/train.csv": (None, other[:2]),
+        "speech/dev/dev.csv": ("wuw2", dev),
+        "librispeech/test.csv": (None, test),
+        "speech/noise/noise.csv": ("noise", train[:1]),
     }
     for path, (source, some) in paths.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +64,7 @@ def data(root, tmp_path_factory):
                     target.symlink_to(sample / row["audio"])
                 written = {name: row[name] for name in ("id", "audio", "speaker", "sex")}
                 table.writerow(written | ({"source": source} if source else {}))
-    for path, some in (("speech/dev/dev_trials.csv", chosen[:6]), ("librispeech/trials.csv", chosen[:4])):
+    for path, some in (("speech/dev/dev_trials.csv", dev), ("librispeech/trials.csv", test)):
         pairs = [(a["id"], b["id"]) for i, a in enumerate(some) for b in some[i + 1 :]]
         (folder / path).write_text("enrollment\ttest\n" + "".join(f"{a}\t{b}\n" for a, b in pairs))
     return folder
@@ -142,3 +148,27 @@ def test_a_recording_at_another_speed_has_another_length_and_pitch(recipes):
     assert len(slow) == pytest.approx(16_000 / 0.9, abs=1)
     spectrum = np.abs(np.fft.rfft(slow[:16_000]))
     assert int(spectrum.argmax()) == 900
+
+
+def test_the_whole_way_from_samples_to_a_system_that_is_measured(recipes, data, work, tmp_path, monkeypatch):
+    embedder = recipes["embedder"]
+    monkeypatch.setattr(embedder, "RECORDINGS", 4)
+    monkeypatch.setattr(embedder, "SECONDS", (1.0,))
+    monkeypatch.setattr(embedder, "LONG", (1.2,))
+    monkeypatch.setattr(recipes["embeddings"], "CONDITIONS", ("band=telephone",))
+    for module in ("embeddings", "report"):
+        monkeypatch.setattr(recipes[module], "CONDITIONS", ("band=telephone",))
+    folder = tmp_path / "run"
+    run(embedder, work, folder, data, "--steps", 3, "--every", 3)
+    assert (tmp_path / "run.jsonl").exists()
+    run(recipes["embeddings"], work, folder)
+    run(recipes["autoencoder"], folder, work, tmp_path / "autoencoder", "--epochs", 2, "--attributes", 32)
+    run(recipes["system"], work, data, folder, tmp_path / "autoencoder" / "best", tmp_path / "system")
+    run(recipes["report"], work, data, tmp_path / "system", "--json", tmp_path / "report.json")
+    figures = json.loads((tmp_path / "report.json").read_text())[str(tmp_path / "system")]
+    assert figures["dev"]["all"]["trials"] == 15
+    assert set(figures["flipped"]) == {"band=telephone"}
+    system = SpeakerComparisonModel.from_pretrained(tmp_path / "system")
+    assert system.scorer.config.calibration["num_speakers"] == 3
+    assert system.scorer.config.num_reference_speakers == VOICES
+    assert is_same(system.scorer.config.embedder_identity, model_identity(system.embedder))

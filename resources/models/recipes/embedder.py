@@ -294,7 +294,6 @@ class Training:
                 features = model.feature_extractor([dev.waveform(row)], sampling_rate=EXTRACTOR.sampling_rate)
                 found.append(model(features["input_features"]).embeddings[0].numpy())
         embeddings = np.stack(found)
-        np.savez(self.run / "dev.npz", id=dev.columns["id"], embedding=embeddings)
         rates: dict[str, float] = {}
         for part, name in (("dev", "speech/dev/dev_trials.csv"), ("test", "librispeech/trials.csv")):
             rows = np.flatnonzero(dev.columns["part"] == part)
