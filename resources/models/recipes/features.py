@@ -7,7 +7,8 @@ Each view is one file of float16 log mel energies before the removal of their me
 Usage:
     python -m recipes.features WORK_FOLDER VIEW...      (of VIEWS; without one, all that are not there yet)
 
-It takes less than a core-minute for a view as it is, 6 for a degraded one, and 220 MB each. Rooms need pyroomacoustics.
+It takes less than a core-minute for a view as it is, 6 for a degraded one, and 220 MB each. Rooms need the package
+pyroomacoustics.
 """
 
 import argparse
