@@ -88,7 +88,8 @@ def test_wheel_finds_its_resources_wherever_it_is_installed(root, tmp_path, run_
 
 
 def test_shipped_models_say_what_they_are(root):
-    for folder in (root / "resources" / "models").iterdir():
+    for config in (root / "resources" / "models").glob("*/config.json"):
+        folder = config.parent
         if folder.is_dir():
             assert (folder / "README.md").read_text().startswith("---\n"), folder
 

@@ -488,7 +488,7 @@ def test_other_originals_are_another_training_set(sets, tmp_path):
 
 def test_consistency_without_copies_is_refused(sets, tmp_path):
     with pytest.raises(
-        UserError, match="the training set has no copies of recordings for consistency: it needs the column source_id"
+        UserError, match="training set has no copies of recordings for consistency: it needs the column"
     ):
         make(sets, tmp_path / "run", [MSELoss(), ConsistencyLoss()])
     with pytest.raises(UserError, match="the validation set has no copies of recordings"):
