@@ -55,7 +55,14 @@ NAMES = {
     "scoring.trials": ["Trials", "read_trials", "score_trials", "side_counts", "side_speakers", "trial_labels"],
     "system.configuration_system": ["SpeakerComparisonConfig"],
     "system.modeling_system": ["SpeakerComparisonModel", "SpeakerComparisonOutput"],
-    "training.losses": ["ArcFaceLoss", "MSELoss", "SparsityLoss", "TripletMarginLoss"],
+    "training.losses": [
+        "ArcFaceLoss",
+        "ConsistencyLoss",
+        "DecorrelationLoss",
+        "MSELoss",
+        "SparsityLoss",
+        "TripletMarginLoss",
+    ],
     "training.samplers": ["ExhaustiveNxMSampler", "RandomNxMSampler"],
     "training.trainer": ["BinaryAttributeEncoderTrainer"],
 }

@@ -57,6 +57,8 @@ from .system.configuration_system import SpeakerComparisonConfig as SpeakerCompa
 from .system.modeling_system import SpeakerComparisonModel as SpeakerComparisonModel
 from .system.modeling_system import SpeakerComparisonOutput as SpeakerComparisonOutput
 from .training.losses import ArcFaceLoss as ArcFaceLoss
+from .training.losses import ConsistencyLoss as ConsistencyLoss
+from .training.losses import DecorrelationLoss as DecorrelationLoss
 from .training.losses import MSELoss as MSELoss
 from .training.losses import SparsityLoss as SparsityLoss
 from .training.losses import TripletMarginLoss as TripletMarginLoss

@@ -1,6 +1,5 @@
 """What `extract` and `binarize` share: computing the missing vectors of a corpus, and reporting what was done."""
 
-import csv
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from balr_hf.data.reading import read_corpus
 from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_source, open_store
+from balr_hf.untrusted import safe_rows
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _report(path: Path, skipped: list[Skipped]) -> list[Skipped]:
     earlier = None
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+            rows = list(safe_rows(file))
         if rows[:1] == [["id", "reason"]]:
             earlier = {row[0]: row[1] for row in rows[1:] if len(row) == 2}
     if earlier:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import os
@@ -20,6 +19,7 @@ from balr_hf.errors import UserError
 from balr_hf.files import atomic_path
 from balr_hf.quality import RecordingQuality, load_measured
 from balr_hf.threads import on_threads
+from balr_hf.untrusted import SafeWriter, safe_rows
 
 if TYPE_CHECKING:
     import datasets
@@ -84,7 +84,7 @@ def read_quality(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     found = {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = csv.reader(file)
+        rows = safe_rows(file)
         if next(rows, None) != ["id", *_TYPES]:
             return {}
         for name, *texts in rows:
@@ -151,7 +151,7 @@ def _lines(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    SafeWriter(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

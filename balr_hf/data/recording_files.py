@@ -1,12 +1,18 @@
 """The files of a corpus that was read from files, and where its new vector files go."""
 
+import hashlib
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from balr_hf.data.vectors import EXTENSIONS, vector_file
 from balr_hf.errors import UserError
+from balr_hf.untrusted import printable
+
+# The longest name of a file or a folder that is made from an id, in bytes: endings come after it.
+_LONGEST = 200
 
 
 @dataclass
@@ -55,7 +61,7 @@ class RecordingFiles:
         if not reference.startswith(start):
             assert self._outside is not None
             start = os.path.join(self._outside, "")
-        return f"{self._saved}{reference[len(start) :]}"
+        return f"{self._saved}{printable(reference[len(start) :])}"  # a csv will name what is written there
 
     def output(self, row: int, kind: str, extension: str) -> Path:
         """Return the path of the recording's new vector file: the one that the csv names, else beside the reference.
@@ -91,3 +97,29 @@ class RecordingFiles:
                 )
             first[path] = row
         return first
+
+
+def paths_of_ids(ids: Sequence[str]) -> list[PurePosixPath]:
+    """Make a relative path of each id, whatever characters it has and however long it is.
+
+    A path never leads out of its folder, and no two ids get the same one. An id that is a proper path stays as it is,
+    but for a `/` before it. Others (`..`, or one with control characters) end in a digest.
+    """
+    found = [_path_of_id(name) for name in ids]
+    count = Counter(found)
+    return [
+        path.with_name(f"{path.name}-{_digest(name)}") if count[path] > 1 and str(path) != name else path
+        for path, name in zip(found, ids, strict=True)
+    ]
+
+
+def _path_of_id(name: str) -> PurePosixPath:
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+    plain = [os.fsencode(printable(part))[:_LONGEST].decode(errors="ignore") for part in parts]
+    if parts and "/".join(plain) == name.lstrip("/"):
+        return PurePosixPath(*plain)
+    return PurePosixPath(*plain[:-1], "-".join([*plain[-1:], _digest(name)]))
+
+
+def _digest(name: str) -> str:
+    return hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).hexdigest()

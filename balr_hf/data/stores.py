@@ -9,7 +9,6 @@
 `BinaryAttributeAutoEncoder.get_binary_attributes(corpus, save_dir=...)` do the same in one call.
 """
 
-import csv
 import hashlib
 import json
 import logging
@@ -19,7 +18,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -51,12 +50,13 @@ from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, append_quality, known_quality, read_quality, write_quality
 from balr_hf.data.reading import read_corpus, read_vector_files
-from balr_hf.data.recording_files import RecordingFiles
+from balr_hf.data.recording_files import RecordingFiles, paths_of_ids
 from balr_hf.data.saving import (
     DATASET_RECORD,
     FILES_RECORD,
     check_replaceable,
     is_saved_dataset,
+    load_saved,
     read_record,
     save_dataset,
 )
@@ -68,6 +68,7 @@ from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import digest_of, shown
+from balr_hf.untrusted import SafeWriter
 
 if TYPE_CHECKING:
     import datasets
@@ -579,7 +580,7 @@ class FileStore(NoStore):
         self.record["csv"] = sorted({*self.record["csv"], name})
         write_json(save_dir / FILES_RECORD, self.record)
         with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
+            writer = SafeWriter(file)
             writer.writerow([*self.CSV_COLUMNS, *others])
             for row, recording in enumerate(ids):
                 paths = [finder.find(mirrored[row], kind) for kind in VECTOR_KINDS]
@@ -591,8 +592,7 @@ class FileStore(NoStore):
 
 def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
     """Give a Dataset's recordings files that are named by their ids, and never lie outside the save folder."""
-    safe = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in ids]
-    audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in safe]
+    audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in paths_of_ids(ids)]
     finder = VectorFinder(audio)
     paths: dict[str, list[str | None]] = {"audio": [*audio], "embedding": [None] * len(ids), "ba": [None] * len(ids)}
     paths[kind] = [finder.find(path, kind) for path in audio]
@@ -661,21 +661,23 @@ class DatasetStore(NoStore):
         made_by = f"{digest_of(maker.model)} {maker.precision}"
         key = hashlib.sha256(f"{kind} {made_by} {corpus.fingerprint()}".encode()).hexdigest()
         self.record = {"kind": kind, "key": key}
+        self._earlier = read_record(self.save_dir, DATASET_RECORD)
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their vectors
         self.is_whole = False
 
     @property
     def parts(self) -> Path:
         """The folder of the batches that are done; a run that computes all vectors anew has its own."""
-        forced = ".forced" if self.is_forced else ""
-        return self.save_dir.with_name(f".{self.save_dir.name}.{self.record['key'][:12]}{forced}.parts")
+        return self._parts_of(self.record, self.is_forced)
+
+    def _parts_of(self, record: Mapping[str, str], is_forced: bool) -> Path:
+        forced = ".forced" if is_forced else ""
+        return self.save_dir.with_name(f".{self.save_dir.name}.{record['key'][:12]}{forced}.parts")
 
     def load(self) -> "datasets.Dataset":
-        import datasets
-
         if read_record(self.save_dir, DATASET_RECORD) != self.record:  # nothing could be computed
             return self._described(self.dataset)
-        return one_split(datasets.load_from_disk(str(self.save_dir)), self.save_dir, None)
+        return one_split(load_saved(self.save_dir), self.save_dir, None)
 
     def existing(self, needs: str) -> np.ndarray:
         present = super().existing(needs)
@@ -683,9 +685,7 @@ class DatasetStore(NoStore):
             kept = keep_vectors(self.dataset, self.kind, present)
             self.pieces.append((np.flatnonzero(present), vector_matrix(kept, self.kind)[0]))
         if read_record(self.save_dir, DATASET_RECORD) == self.record:
-            import datasets
-
-            saved = datasets.Dataset.load_from_disk(str(self.save_dir))
+            saved = one_split(load_saved(self.save_dir), self.save_dir, None)
             found = vector_present(saved, self.kind)  # its rows are the same recordings
             if found.any():
                 self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
@@ -702,14 +702,18 @@ class DatasetStore(NoStore):
     def _read_parts(self, present: np.ndarray) -> np.ndarray:
         row_of = {name: row for row, name in enumerate(recording_ids(self.dataset))}
         for path in sorted(self.parts.glob("*.npz")):
-            with np.load(path, allow_pickle=False) as part:
-                rows = np.array([row_of[name] for name in part["ids"].tolist()])
-                if len(rows):
-                    self.pieces.append((rows, part["vectors"]))
-                    present[rows] = True
-                for row, origin in zip(rows.tolist(), json.loads(part["origins"].item()), strict=False):
-                    self.origins[row] = Origin(**origin)
-                self.quality |= json.loads(part["quality"].item())
+            part = _read_part(path, self.kind, row_of)
+            if part is None:
+                logger.warning("Left out %s, which is damaged: what it held is computed anew", path)
+                path.unlink()
+                continue
+            rows, vectors, origins, quality = part
+            if len(rows):
+                self.pieces.append((rows, vectors))
+                present[rows] = True
+            for row, origin in zip(rows.tolist(), origins, strict=False):
+                self.origins[row] = origin
+            self.quality |= quality
         if self.parts.exists():
             logger.info("Going on with an interrupted run: %d recordings are done already", present.sum())
         return present
@@ -724,7 +728,7 @@ class DatasetStore(NoStore):
         with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
             made = np.array(json.dumps([origin._asdict() for origin in origins or ()]))
             measured = np.array(json.dumps(quality or {}))
-            np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, origins=made, quality=measured)
+            np.savez(file, ids=np.array(json.dumps(ids)), vectors=vectors, origins=made, quality=measured)
 
     def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
         if len(rows):
@@ -744,7 +748,28 @@ class DatasetStore(NoStore):
             dataset = self._described(add_vector_column(self.dataset, self.kind, column))
             save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)
+        if self._earlier is not None:  # a kill may have left the parts of the Dataset that was here before
+            for is_forced in (False, True):
+                shutil.rmtree(self._parts_of(self._earlier, is_forced), ignore_errors=True)
         return self.save_dir
+
+
+def _read_part(
+    path: Path, kind: str, row_of: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray, list[Origin], dict[str, Any]] | None:
+    """Read the rows, the vectors, their origins and the measures that a [`DatasetStore`] kept; None if damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as part:
+            rows = np.array([row_of[name] for name in json.loads(part["ids"].item())], dtype=np.int64)
+            vectors = part["vectors"]
+            origins = [Origin(**origin) for origin in json.loads(part["origins"].item())]
+            quality = dict(json.loads(part["quality"].item()))
+    except Exception:  # a damaged file can make zipfile and numpy raise almost anything
+        return None
+    proper = vectors.dtype == (np.float32 if kind == "embedding" else bool) and vectors.ndim == 2
+    if not proper or len(vectors) != len(rows) or (kind == "embedding" and not np.isfinite(vectors).all()):
+        return None
+    return rows, vectors, origins, quality
 
 
 def _all_skipped(

@@ -4,6 +4,7 @@ Files that BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) ar
 a pickle.
 """
 
+import hashlib
 import io
 import os
 import pickle
@@ -30,6 +31,11 @@ _PICKLE_NAMES = {
         ("numpy.{}.numeric", "_frombuffer"),
     )
 } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+
+# The longest name of a recording that its vector files have in full, in bytes: file systems take 255, and the longest
+# ending is `_emb_ba.txt`.
+LONGEST_STEM = 244
 
 
 class VectorError(UserError):
@@ -81,9 +87,13 @@ def read_vector(path: Path, kind: str) -> np.ndarray:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    if not path.exists():
-        raise VectorError(f"file not found: {path}")
-    if path.stat().st_size == 0:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise VectorError(f"file not found: {path}") from error
+    except (OSError, ValueError) as error:  # such as a name that is too long, or has the character NUL
+        raise VectorError(f"cannot be opened: {path} ({error})") from error
+    if size == 0:
         raise VectorError(f"empty file: {path.name}")
     try:
         if path.suffix == ".txt":
@@ -209,7 +219,18 @@ def vector_path(reference: Path, kind: str, extension: str) -> Path:
 def vector_file(reference: str, kind: str, extension: str) -> str:
     """Do what [`vector_path`] does, for and with texts, of which there can be millions."""
     folder, name = os.path.split(reference)
-    return os.path.join(folder, _recording_in(name) + SUFFIXES[kind][0] + extension)
+    return os.path.join(folder, _file_stem(_recording_in(name)) + SUFFIXES[kind][0] + extension)
+
+
+def _file_stem(stem: str) -> str:
+    """Return a recording's name as its vector files have it: cut where it is too long for the endings."""
+    if 4 * len(stem) <= LONGEST_STEM:  # no character takes more bytes
+        return stem
+    content = os.fsencode(stem)
+    if len(content) <= LONGEST_STEM:
+        return stem
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return f"{content[: LONGEST_STEM - 17].decode(errors='ignore')}-{digest}"
 
 
 class VectorFinder:
@@ -238,7 +259,7 @@ class VectorFinder:
         folder, name = os.path.split(reference)
         names, owners = self._list(folder)
         if names:
-            stem = self._stem(name, owners)
+            stem = _file_stem(self._stem(name, owners))
             for suffix in SUFFIXES[kind]:
                 if suffix == "_emb_ba" and f"{stem}_emb" in owners:
                     continue

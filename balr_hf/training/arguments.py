@@ -77,10 +77,27 @@ class SparsityLossArguments(Checked):
     weight: float = option(0.0001, "factor in the total loss")
 
 
+@dataclass
+class ConsistencyLossArguments(Checked):
+    """Agreement of a recording and its degraded copies (`trainer.losses.consistency.*`)."""
+
+    margin: float = option(0.5, "product of two latent values from which on an attribute costs nothing", above=0)
+    weight: float = option(1.0, "factor in the total loss")
+
+
+@dataclass
+class DecorrelationLossArguments(Checked):
+    """Correlation between different attributes (`trainer.losses.decorrelation.*`)."""
+
+    weight: float = option(1.0, "factor in the total loss")
+
+
 LOSS_ARGUMENTS = {
     "mse": MSELossArguments,
     "triplet": TripletMarginLossArguments,
     "arcface": ArcFaceLossArguments,
     "sparsity": SparsityLossArguments,
+    "consistency": ConsistencyLossArguments,
+    "decorrelation": DecorrelationLossArguments,
 }
 DEFAULT_LOSSES = ("mse", "triplet")

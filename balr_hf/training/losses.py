@@ -12,6 +12,9 @@ from balr_hf.errors import ConfigError
 
 TRIPLET_TYPES = ("all", "hard", "semihard", "easy")
 
+# The least sum of squares of an attribute about its mean in a batch that correlations are computed from.
+EPSILON = 1e-6
+
 
 class AutoEncoderLoss(nn.Module):
     """Base of the losses. The total loss of training is the sum of the losses, each multiplied by its `weight`.
@@ -28,6 +31,8 @@ class AutoEncoderLoss(nn.Module):
             others. Such a loss is not computed on the validation set.
         same_work (bool): whether a GPU does the same work for any values of the tensors, and none of them is read on
             the host, so that a step can be captured: see [`GraphedStep`].
+        uses_originals (bool): whether the loss compares recordings with their copies. Each batch then holds a copy of
+            each recording too, and `forward` gets one more keyword, `originals`: see [`ConsistencyLoss`].
 
     Example:
         >>> class MeanLatent(AutoEncoderLoss):
@@ -42,6 +47,7 @@ class AutoEncoderLoss(nn.Module):
     name: str = "loss"
     closed_set: bool = False
     same_work: bool = False
+    uses_originals: bool = False
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -348,11 +354,137 @@ class SparsityLoss(AutoEncoderLoss):
         return (sums - self.target).clamp(0, 1).square().sum() / len(sums)
 
 
+class ConsistencyLoss(AutoEncoderLoss):
+    """Makes the attributes of a recording and of its degraded copies agree.
+
+    Two recordings that were made from the same original are a pair. For each attribute, the latent values of a pair
+    are multiplied. The product is positive where both sides have the same attribute, and large where neither is near
+    the threshold. What it lacks to `margin` is the loss, averaged over the attributes and the pairs of the batch.
+
+    Args:
+        margin (float): the product of the two latent values from which on an attribute costs nothing, above 0 and
+            below 1. Latent values are between -1 and 1.
+        weight (float): factor in the total loss.
+
+    Inputs:
+        `latent` of shape `(batch, internal_dim)`, and `originals`, a `torch.LongTensor` of shape `(batch,)`: the
+        number of the original that a recording was made from, or -1 if there is nothing else from that original.
+
+    References:
+        The pairs are those of "stability training": S. Zheng, Y. Song, T. Leung and I. Goodfellow, "Improving the
+        robustness of deep neural networks via stability training", CVPR 2016. The hinge on the product of the two
+        sides, which stands for two equal bits, is our own.
+
+    Requirements:
+        Both sets hold several copies of each recording, with the column `source_id`, which names the original. `balr
+        degrade --condition "unchanged;snr=10;codec=opus:12k"` writes such a corpus. A batch then holds twice as many
+        recordings as `data.batch_size` says: with each recording one other copy of it, drawn at random.
+
+    Recommendations:
+        Use it with [`MSELoss`], and with copies in the conditions that the system is to work in. Alone it would make
+        all attributes constant. [`DecorrelationLoss`] works against that.
+
+    Example:
+        >>> loss = ConsistencyLoss(margin=0.5)
+        >>> latent = torch.tensor([[1.0, 1.0], [1.0, -0.5], [0.1, 0.1]])
+        >>> originals = torch.tensor([7, 7, -1])  # the first two are a pair, whose second attribute differs
+        >>> bits, embeddings, labels = (latent > 0).float(), torch.zeros(3, 8), torch.tensor([0, 0, 1])
+        >>> loss(embeddings, labels, bits, embeddings, latent, originals=originals).item()
+        0.5
+        >>> loss.get_config_dict()
+        {'weight': 1.0, 'margin': 0.5}
+    """
+
+    name = "consistency"
+    uses_originals = True
+
+    def __init__(self, margin: float = 0.5, weight: float = 1.0):
+        super().__init__(weight)
+        if not 0 < margin < 1:
+            raise ConfigError(f"consistency: margin={margin}: expected a value above 0 and below 1")
+        self.margin = margin
+
+    def get_config_dict(self) -> dict[str, Any]:
+        return super().get_config_dict() | {"margin": self.margin}
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        binary: torch.Tensor,
+        reconstruction: torch.Tensor,
+        latent: torch.Tensor,
+        *,
+        originals: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        if originals is None:
+            raise ConfigError("ConsistencyLoss: needs originals=..., the numbers of the recordings' originals")
+        alike = (originals[:, None] == originals) & (originals >= 0)
+        first, second = torch.triu(alike, diagonal=1).nonzero(as_tuple=True)
+        lacking = F.relu(self.margin - latent[first] * latent[second])
+        return lacking.sum() / max(1, lacking.numel())
+
+
+class DecorrelationLoss(AutoEncoderLoss):
+    """Makes attributes that repeat each other cost.
+
+    It is the mean square of the correlation of two different attributes, over the recordings of the batch and over all
+    pairs of attributes. It is 0 where no attribute tells anything about another, and 1 where all are the same or the
+    opposite. A score that adds up what the attributes say then counts less twice.
+
+    Args:
+        weight (float): factor in the total loss.
+
+    Inputs:
+        `binary` of shape `(batch, internal_dim)`.
+
+    References:
+        J. Zbontar, L. Jing, I. Misra, Y. LeCun and S. Deny, "Barlow Twins: Self-supervised learning via redundancy
+        reduction", ICML 2021: the redundancy reduction term, here within one batch, as in A. Bardes, J. Ponce and
+        Y. LeCun, "VICReg", ICLR 2022.
+
+    Requirements:
+        At least 2 recordings in a batch. An attribute that is the same in the whole batch counts as uncorrelated.
+
+    Recommendations:
+        Use it with [`MSELoss`] and large batches: the correlation of two independent attributes has a mean square of 1
+        / (B - 1) among B recordings, which nothing can train away.
+
+    Example:
+        >>> loss = DecorrelationLoss()
+        >>> bits = torch.tensor([[0.0, 0, 1], [0, 1, 0], [1, 0, 1], [1, 1, 0]])  # the third is the second's opposite
+        >>> embeddings, labels = torch.zeros(4, 8), torch.tensor([0, 0, 1, 1])
+        >>> round(loss(embeddings, labels, bits, embeddings, bits).item(), 3)  # one of the three pairs is correlated
+        0.333
+        >>> loss.get_config_dict()
+        {'weight': 1.0}
+    """
+
+    name = "decorrelation"
+    same_work = True
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        binary: torch.Tensor,
+        reconstruction: torch.Tensor,
+        latent: torch.Tensor,
+    ) -> torch.Tensor:
+        centred = binary - binary.mean(0)
+        scaled = centred / centred.square().sum(0).clamp(min=EPSILON).sqrt()
+        correlation = scaled.T @ scaled
+        number = correlation.shape[1]
+        return (correlation.square().sum() - correlation.diagonal().square().sum()) / max(1, number * (number - 1))
+
+
 LOSSES: dict[str, type[AutoEncoderLoss]] = {
     "mse": MSELoss,
     "triplet": TripletMarginLoss,
     "arcface": ArcFaceLoss,
     "sparsity": SparsityLoss,
+    "consistency": ConsistencyLoss,
+    "decorrelation": DecorrelationLoss,
 }
 
 

@@ -214,6 +214,56 @@ class ShuffledBatchSampler(Sampler[list[int]]):
             yield rows[start : min(start + self.batch_size, self.num_rows)].tolist()
 
 
+class CopiesSampler(Sampler[list[int]]):
+    """Adds to each batch of another sampler, for each of its rows, a row that was made from the same original.
+
+    The rows of the other sampler come first, then as many copies in the same order. A row that nothing else was made
+    from the original of is its own copy, so that a batch still holds every speaker in multiples of M.
+
+    Args:
+        sampler ([`BatchSampler`]): draws the recordings.
+        originals (`(rows,)` array or tensor of int): the number of the original that each row was made from, or -1.
+        seed (int): decides, with the epoch, which copy is drawn.
+
+    Example:
+        >>> plain = ShuffledBatchSampler(4, batch_size=2, shuffle=False)
+        >>> list(CopiesSampler(plain, [5, -1, 5, -1]))
+        [[0, 1, 2, 1], [2, 3, 0, 3]]
+    """
+
+    def __init__(self, sampler: BatchSampler, originals: np.ndarray | torch.Tensor | list[int], seed: int = 1234):
+        self.sampler, self.seed, self.epoch = sampler, seed, 0
+        self.drop_last = getattr(sampler, "drop_last", False)
+        size = getattr(sampler, "batch_size", None)
+        self.batch_size = None if size is None else 2 * size
+        originals = np.asarray(originals.cpu() if torch.is_tensor(originals) else originals)
+        codes = np.where(originals >= 0, originals, -1 - np.arange(len(originals)))  # those without copies are alone
+        _, codes, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+        self._order = np.argsort(codes, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self._starts, self._sizes = starts[codes], sizes[codes]
+        self._places = np.empty(len(codes), dtype=np.int64)
+        self._places[self._order] = np.arange(len(codes))
+        self._places -= self._starts
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the random order; the trainer calls this before each epoch."""
+        self.epoch = epoch
+        self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        for batch in self.sampler:
+            rows = np.asarray(batch)
+            others = self._sizes[rows] - 1
+            steps = np.where(others > 0, generator.integers(1, np.maximum(others, 1) + 1), 0)
+            places = (self._places[rows] + steps) % self._sizes[rows]
+            yield [*batch, *self._order[self._starts[rows] + places].tolist()]
+
+
 SAMPLERS: dict[str, SamplerClass] = {
     "RandomNxMSampler": RandomNxMSampler,
     "ExhaustiveNxMSampler": ExhaustiveNxMSampler,

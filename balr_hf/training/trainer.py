@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import accelerate
+import numpy as np
 import torch
 import transformers
 from accelerate import Accelerator
@@ -30,18 +31,28 @@ from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.origins import one_maker
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import ConfigError, UserError, name_some
-from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
+from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
+from balr_hf.training import state
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
-from balr_hf.training.samplers import SAMPLERS, BatchSampler, ShuffledBatchSampler, check_batches, sampler_class
+from balr_hf.training.samplers import (
+    SAMPLERS,
+    BatchSampler,
+    CopiesSampler,
+    ShuffledBatchSampler,
+    check_batches,
+    sampler_class,
+)
 
 if TYPE_CHECKING:
     import datasets
     from huggingface_hub import CommitInfo
 
 logger = logging.getLogger(__name__)
+
+SOURCE = "source_id"  # the column of `balr degrade` with the id of the recording that a copy was made from
 
 VERSIONS = {
     "balr_hf": __version__,
@@ -52,7 +63,7 @@ VERSIONS = {
 
 
 class SpeakerEmbeddings(torch.utils.data.Dataset):
-    """Embeddings and speaker numbers as two tensors; a whole batch is gathered at once.
+    """Embeddings, speaker numbers and numbers of originals as tensors; a whole batch is gathered at once.
 
     Args:
         corpus (`datasets.Dataset`): a corpus with `embedding` and `speaker`. Rows that lack one of them are skipped,
@@ -77,13 +88,14 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self.embeddings = torch.from_numpy(embeddings).to(device)
         self.labels = torch.from_numpy(labels).to(device)
+        self.originals = torch.from_numpy(_originals(corpus)[usable]).to(device)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         index = torch.tensor(rows, device=self.labels.device)
-        return self.embeddings[index], self.labels[index]
+        return self.embeddings[index], self.labels[index], self.originals[index]
 
 
 def process_state(device: str | torch.device | None = None) -> accelerate.PartialState:
@@ -232,22 +244,21 @@ class BinaryAttributeEncoderTrainer:
             logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
         if accelerator.log_with:
             accelerator.init_trackers("balr_hf", config=_flat(self.settings))
-        progress = self._progress_bar()
-        for epoch in range(self.epoch, self.epochs):
-            losses = self._run_epoch(epoch)
-            self.epoch = epoch + 1
-            done = self.epoch == self.epochs
-            if self._due(self.log_period) or (done and self.log_period):
-                self._log(losses, "train")
-            validation = self._validate() if done or self._due(self.val_period) else None
-            if self._due(self.save_period):
-                self._save_model(f"epoch{self.epoch}", validation)
-            if validation or self._due(self.state_period):
-                self._save_model("last", validation)
-                self._save_state()
-            progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
-            progress.update()
-        progress.close()
+        with self._progress_bar() as progress:
+            for epoch in range(self.epoch, self.epochs):
+                losses = self._run_epoch(epoch)
+                self.epoch = epoch + 1
+                done = self.epoch == self.epochs
+                if self._due(self.log_period) or (done and self.log_period):
+                    self._log(losses, "train")
+                validation = self._validate() if done or self._due(self.val_period) else None
+                if self._due(self.save_period):
+                    self._save_model(f"epoch{self.epoch}", validation)
+                if validation or self._due(self.state_period):
+                    self._save_model("last", validation)
+                    self._save_state()
+                progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
+                progress.update()
         if accelerator.is_main_process:
             logger.info("%d epochs in %.1f s; results in %s", self.epoch - first, time.time() - start, folder)
         accelerator.wait_for_everyone()
@@ -288,8 +299,8 @@ class BinaryAttributeEncoderTrainer:
         self.model.train()
         sums = torch.zeros(len(self.losses) + 1, device=self.accelerator.device)
         batches = 0
-        for embeddings, labels in self.train_loader:
-            sums += self._step(embeddings, labels)
+        for embeddings, labels, originals in self.train_loader:
+            sums += self._step(embeddings, labels, originals)
             batches += 1
         means = self.accelerator.reduce(sums / batches, reduction="mean").tolist()
         if not all(map(math.isfinite, means)):
@@ -298,10 +309,10 @@ class BinaryAttributeEncoderTrainer:
             )
         return dict(zip(["loss", *(loss.name for loss in self.loss_funcs)], means, strict=True))
 
-    def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
         """Learn from one batch; returns the weighted total and each loss."""
         with self.accelerator.accumulate(self.model, *self.losses):
-            losses = self._losses(self.model, self.losses, embeddings, labels)
+            losses = self._losses(self.model, self.losses, embeddings, labels, originals)
             self.accelerator.backward(losses[0])
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -335,15 +346,22 @@ class BinaryAttributeEncoderTrainer:
 
     @staticmethod
     def _losses(
-        model: torch.nn.Module, losses: Sequence[torch.nn.Module], embeddings: torch.Tensor, labels: torch.Tensor
+        model: torch.nn.Module,
+        losses: Sequence[torch.nn.Module],
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        originals: torch.Tensor,
     ) -> torch.Tensor:
         """The weighted total, then each loss, of one batch; without losses, the autoencoder's own as the total."""
         output = model(embeddings, return_loss=not losses)
         if not losses:
             return output.loss.float()[None]
         binary, reconstruction, latent = output.binary.float(), output.reconstruction.float(), output.latent.float()
-        values = [loss(embeddings, labels, binary, reconstruction, latent) for loss in losses]
-        weights = [getattr(loss, "module", loss).weight for loss in losses]
+        own = [getattr(loss, "module", loss) for loss in losses]  # without what several processes wrap it in
+        more = [{"originals": originals} if loss.uses_originals else {} for loss in own]
+        tensors = embeddings, labels, binary, reconstruction, latent
+        values = [loss(*tensors, **keywords) for loss, keywords in zip(losses, more, strict=True)]
+        weights = [loss.weight for loss in own]
         return torch.stack([sum(w * v for w, v in zip(weights, values, strict=True)), *values])
 
     # --- setting up ------------------------------------------------------------------------------
@@ -387,15 +405,22 @@ class BinaryAttributeEncoderTrainer:
         if closed and self.accelerator.is_main_process:
             instead = "; validated by the error of the reconstruction" * (len(closed) == len(self.loss_funcs))
             logger.info("Not validated, as it knows the training speakers only: %s%s", _names(closed), instead)
-        for loss in self.loss_funcs:
-            self.accelerator.register_for_checkpointing(_Buffers(loss))
         self._step = GraphedStep(self._train_step) if cuda_graph else self._train_step
         if self.save_dir is not None:
-            self.accelerator.load_state(str(self.save_dir / "state"))
-            for group in self.optimizer.param_groups:  # the saved ones are those of the run before
-                group["capturable"] = cuda_graph
+            self._load_state(self.save_dir / "state")
 
     def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
+        comparing = [loss for loss in self.loss_funcs if loss.uses_originals]
+        if not comparing:
+            return self._plain_sampler(dataset, name)
+        if not (dataset.originals >= 0).any():
+            raise UserError(
+                f"the {name} set has no copies of recordings for {_names(comparing)}: it needs the column source_id, "
+                "in which several rows name the same original; `balr degrade --condition 'unchanged;snr=10'` makes it"
+            )
+        return CopiesSampler(self._plain_sampler(dataset, name), dataset.originals, self.seed)
+
+    def _plain_sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
         data, kind = self.data_config, sampler_class(self.data_config.sampler)
         if kind is None:
             return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
@@ -436,21 +461,16 @@ class BinaryAttributeEncoderTrainer:
         if self.process.is_main_process:
             _recover_state(folder)
         self.process.wait_for_everyone()
-        progress = folder / "state" / "progress.json"
-        if not progress.is_file():
-            raise UserError(
-                f"{folder} is not a run that can be resumed: it has no state/, which is written after the first epoch"
-            )
-        progress = json.loads(progress.read_text())
-        known = json.loads((folder / "run.json").read_text())
+        progress = state.read_progress(folder / "state")
+        known = state.read_json(folder / "run.json")
         now = json.loads(json.dumps(self.settings))
         changed = [f"{key} was {known.get(key)}, now {now[key]}" for key in now if known.get(key) != now[key]]
         if changed:
             raise UserError(f"cannot resume {folder} with other settings: {name_some(changed)}")
-        if progress["epoch"] >= self.epochs:
-            raise UserError(f"{folder} has {progress['epoch']} epochs already: ask for more (trainer.epochs=...)")
-        self.epoch, self.history = progress["epoch"], progress["history"]
-        self.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]  # None: JSON's infinity
+        if progress.epoch >= self.epochs:
+            raise UserError(f"{folder} has {progress.epoch} epochs already: ask for more (trainer.epochs=...)")
+        self.epoch, self.history, self.best_loss = progress.epoch, progress.history, progress.best_loss
+        self._scaler = progress.scaler
         return folder
 
     # --- writing ---------------------------------------------------------------------------------
@@ -486,17 +506,32 @@ class BinaryAttributeEncoderTrainer:
     def _save_state(self) -> None:
         """Write everything that resuming needs beside the earlier state, then put it in its place."""
         assert self.save_dir is not None
-        temporary, final = self.save_dir / ".state.tmp", self.save_dir / "state"
-        if self.accelerator.is_main_process:
+        temporary, accelerator = self.save_dir / ".state.tmp", self.accelerator
+        if accelerator.is_main_process:
             shutil.rmtree(temporary, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(temporary))
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            progress = {"epoch": self.epoch, "best_loss": self.best_loss, "history": self.history}
-            write_json(temporary / "progress.json", progress)
-            replace_folder(temporary, final)
-        self.accelerator.wait_for_everyone()
+            temporary.mkdir()
+        accelerator.wait_for_everyone()
+        state.save_tensors(temporary / self._random_name(), state.random_tensors(accelerator.device))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            state.save_tensors(temporary / state.MODEL, accelerator.unwrap_model(self.model).state_dict())
+            state.save_tensors(temporary / state.LOSSES, state.loss_tensors(self.loss_funcs))
+            state.save_tensors(temporary / state.OPTIMIZER, state.optimizer_tensors(self.optimizer))
+            scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
+            state.write_progress(temporary, state.Progress(self.epoch, self.best_loss, self.history, scaler))
+            replace_folder(temporary, self.save_dir / "state")
+        accelerator.wait_for_everyone()
+
+    def _load_state(self, folder: Path) -> None:
+        state.load_model(folder / state.MODEL, self.accelerator.unwrap_model(self.model))
+        state.load_losses(folder / state.LOSSES, self.loss_funcs)
+        state.load_optimizer(folder / state.OPTIMIZER, self.optimizer)
+        if self.accelerator.scaler is not None and self._scaler:
+            self.accelerator.scaler.load_state_dict(self._scaler)
+        state.load_random(folder / self._random_name(), self.accelerator.device)
+
+    def _random_name(self) -> str:
+        return f"random_{self.process.process_index}.safetensors"
 
     def _progress_bar(self) -> tqdm:
         return tqdm(
@@ -520,20 +555,6 @@ def _no_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-class _Buffers:
-    """Lets Accelerate save what a loss drew at random (the sparsity targets) with the state."""
-
-    def __init__(self, loss: AutoEncoderLoss):
-        self.loss = loss
-
-    def state_dict(self) -> dict:
-        return dict(self.loss.named_buffers())
-
-    def load_state_dict(self, state: dict) -> None:
-        for name, value in state.items():
-            self.loss.get_buffer(name).copy_(value)
-
-
 def _embedder_of(train: "datasets.Dataset", val: "datasets.Dataset") -> str | None:
     """The identity of the embedder that made the embeddings of both sets; None if that is unknown.
 
@@ -547,6 +568,18 @@ def _embedder_of(train: "datasets.Dataset", val: "datasets.Dataset") -> str | No
     return None if None in found else found[0]
 
 
+def _originals(corpus: "datasets.Dataset") -> np.ndarray:
+    """Numbers of the originals that the rows were made from, `(rows,)`; -1 where no other row has the same one.
+
+    The column `source_id` names the original, and is empty for a recording that is one itself.
+    """
+    if SOURCE not in corpus.column_names or "id" not in corpus.column_names:
+        return np.full(len(corpus), -1)
+    names = [source or name for source, name in zip(corpus[SOURCE], corpus["id"], strict=True)]
+    _, codes, sizes = np.unique(np.array(names, dtype=str), return_inverse=True, return_counts=True)
+    return np.where(sizes[codes] > 1, codes, -1)
+
+
 def _names(losses: Sequence[AutoEncoderLoss]) -> str:
     return ", ".join(loss.name for loss in losses)
 
@@ -554,6 +587,8 @@ def _names(losses: Sequence[AutoEncoderLoss]) -> str:
 def _describe(dataset: SpeakerEmbeddings) -> dict:
     digest = hashlib.blake2b(dataset.embeddings.cpu().numpy().data, digest_size=8)
     digest.update(dataset.labels.cpu().numpy().data)
+    if (dataset.originals >= 0).any():
+        digest.update(dataset.originals.cpu().numpy().data)
     speakers = int(dataset.labels.unique().numel())
     return {"recordings": len(dataset), "speakers": speakers, "digest": digest.hexdigest()}
 
@@ -568,12 +603,11 @@ def _remove_earlier_run(folder: Path) -> None:
 
 
 def _recover_state(folder: Path) -> None:
-    """Put the state back in place if the run was killed between the two renames that replace it."""
-    if not (folder / "state").exists():
-        for path in (folder / ".state.tmp", *folder.glob(".state.*.old")):
-            if (path / "progress.json").exists():
-                path.rename(folder / "state")
-                return
+    """Put the state back in place if the run was killed while it was replaced, or before it was first put there."""
+    restore_folder(folder / "state")
+    whole = folder / ".state.tmp"
+    if not (folder / "state").exists() and (whole / state.PROGRESS).exists():
+        whole.rename(folder / "state")
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss, build_losses
-from balr_hf.training.samplers import ExhaustiveNxMSampler, RandomNxMSampler
+from balr_hf.training.samplers import CopiesSampler, ExhaustiveNxMSampler, RandomNxMSampler
 
 PARAGRAPHS = ("Args", "Inputs", "References", "Requirements", "Recommendations", "Example")
 
 
 @pytest.mark.parametrize(
     "documented",
-    [*LOSSES.values(), AutoEncoderLoss, build_losses, RandomNxMSampler, ExhaustiveNxMSampler],
+    [*LOSSES.values(), AutoEncoderLoss, build_losses, RandomNxMSampler, ExhaustiveNxMSampler, CopiesSampler],
     ids=lambda documented: documented.__name__,
 )
 def test_examples_of_losses_and_samplers_print_what_they_show(documented):

@@ -8,6 +8,8 @@ from balr_hf import (
     ArcFaceLoss,
     BinaryAttributeAutoEncoder,
     BinaryAttributeAutoEncoderConfig,
+    ConsistencyLoss,
+    DecorrelationLoss,
     MSELoss,
     SparsityLoss,
     TripletMarginLoss,
@@ -90,15 +92,109 @@ def test_loss_that_was_not_set_up_says_so(cls, batch):
         cls()(*batch)
 
 
+def of_latent(loss, latent, **more):
+    """The loss of these latent values; it looks at no embeddings and no speakers."""
+    nothing = torch.zeros(len(latent), 2)
+    return loss(nothing, torch.zeros(len(latent), dtype=torch.long), (latent > 0).float(), nothing, latent, **more)
+
+
+def test_consistency_looks_at_the_pairs_of_one_original_only():
+    latent = torch.tensor([[0.9, 0.2], [0.9, -0.2], [-0.9, 0.9], [0.9, 0.9], [-0.9, -0.9]])
+    originals = torch.tensor([3, 3, -1, 8, -1])  # rows 2 and 4 have no copies, though their number is the same
+    loss = of_latent(ConsistencyLoss(margin=0.5), latent, originals=originals)
+    assert loss.item() == pytest.approx((0 + 0.54) / 2)
+    three = of_latent(ConsistencyLoss(margin=0.5), latent[:3], originals=torch.tensor([1, 1, 1]))
+    assert three.item() == pytest.approx((0 + 0.54 + 1.31 + 0.32 + 1.31 + 0.68) / 6)
+    assert of_latent(ConsistencyLoss(), latent, originals=torch.full((5,), -1)).item() == 0
+
+
+def test_consistency_draws_the_two_sides_of_a_flipped_attribute_to_one_side():
+    latent = torch.tensor([[0.5], [-0.1]], requires_grad=True)
+    of_latent(ConsistencyLoss(), latent, originals=torch.tensor([0, 0])).backward()
+    assert latent.grad[1] < 0  # a step downhill makes the nearer side of the threshold positive
+    assert latent.grad[0].abs() < latent.grad[1].abs()
+
+
+def test_consistency_without_originals_or_with_an_impossible_margin_says_so():
+    with pytest.raises(ConfigError, match="needs originals"):
+        of_latent(ConsistencyLoss(), torch.zeros(2, 2))
+    with pytest.raises(ConfigError, match=r"margin=1: expected a value above 0 and below 1"):
+        ConsistencyLoss(margin=1)
+
+
+def test_decorrelation_is_the_mean_squared_correlation_of_different_attributes():
+    latent = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    correlation = torch.corrcoef((latent > 0).float().T)
+    expected = correlation[~torch.eye(6, dtype=torch.bool)].square().mean()
+    assert of_latent(DecorrelationLoss(), latent).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_decorrelation_takes_constant_attributes_for_uncorrelated_and_opposite_ones_for_repeated():
+    one = torch.tensor([1.0, -1, 1, -1])
+    assert of_latent(DecorrelationLoss(), torch.stack([one, -one], 1)).item() == pytest.approx(1)
+    assert of_latent(DecorrelationLoss(), torch.stack([one, torch.ones(4)], 1)).item() == 0
+    assert of_latent(DecorrelationLoss(), one[:, None]).item() == 0  # one attribute repeats nothing
+
+
+def test_decorrelations_gradient_reaches_the_encoder_and_stays_finite():
+    model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(8, 12))
+    embeddings = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    output = model(embeddings)
+    output.binary.retain_grad()
+    labels = torch.zeros(16, dtype=torch.long)
+    DecorrelationLoss()(embeddings, labels, output.binary, output.reconstruction, output.latent).backward()
+    assert output.binary.grad.isfinite().all()
+    assert model.encoder[0].weight.grad.abs().sum() > 0
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Trains an autoencoder, and gives the attributes of recordings and of their noisy copies."""
+
+    def train(**weights):
+        generator = torch.Generator().manual_seed(0)
+        originals = torch.arange(64).repeat(2)
+        embeddings = torch.randn(64, 16, generator=generator).repeat(2, 1)
+        embeddings[64:] += 0.5 * torch.randn(64, 16, generator=generator)
+        torch.manual_seed(0)
+        model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(16, 48)).train()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        losses = [cls(weight) for cls, weight in ((MSELoss, 1.0), (DecorrelationLoss, weights.get("decorrelation")))]
+        losses = [loss for loss in losses if loss.weight]
+        consistency = ConsistencyLoss(weight=weights.get("consistency", 0.0))
+        for _ in range(150):
+            output = model(embeddings)
+            tensors = embeddings, originals, output.binary, output.reconstruction, output.latent
+            total = sum(loss.weight * loss(*tensors) for loss in losses)
+            total = total + consistency.weight * consistency(*tensors, originals=originals)
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+        return model.eval().encode(embeddings).float()
+
+    return train
+
+
+def test_consistency_makes_recordings_and_copies_agree(trained):
+    plain, consistent = trained(), trained(consistency=3.0)
+    flipped = [(bits[:64] != bits[64:]).float().mean() for bits in (plain, consistent)]
+    assert flipped[1] < 0.7 * flipped[0]
+
+
+def test_decorrelation_makes_attributes_repeat_each_other_less(trained):
+    repeated = [of_latent(DecorrelationLoss(), 2 * bits - 1) for bits in (trained(), trained(decorrelation=100.0))]
+    assert repeated[1] < 0.8 * repeated[0]
+
+
 def test_losses_are_built_by_name():
     losses = build_losses({"mse": None, "arcface": ArcFaceLossArguments(margin=0.5, weight=1.0)})
     assert [(loss.name, loss.weight) for loss in losses] == [("mse", 1.0), ("arcface", 1.0)]
     assert losses[1].miner.margin == 0.5
-    assert set(LOSSES) == {"mse", "triplet", "arcface", "sparsity"}
+    assert set(LOSSES) == {"mse", "triplet", "arcface", "sparsity", "consistency", "decorrelation"}
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ConfigError, match="unknown loss 'mee': expected mse, triplet, arcface, sparsity"):
+    with pytest.raises(ConfigError, match="unknown loss 'mee': expected mse, triplet, arcface, sparsity, consistency"):
         build_losses({"mee": None})
     with pytest.raises(ConfigError, match="type_of_triplets='some': expected all"):
         TripletMarginLoss(type_of_triplets="some")

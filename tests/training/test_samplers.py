@@ -10,7 +10,7 @@ from accelerate.data_loader import BatchSamplerShard
 
 from balr_hf import ExhaustiveNxMSampler, RandomNxMSampler
 from balr_hf.errors import ConfigError
-from balr_hf.training.samplers import ShuffledBatchSampler, sampler_class
+from balr_hf.training.samplers import CopiesSampler, ShuffledBatchSampler, sampler_class
 
 TEN = [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]
 UNEVEN = np.repeat(np.arange(23), np.arange(1, 24))  # speakers with 1 to 23 recordings
@@ -188,3 +188,29 @@ def test_a_class_of_the_user_is_a_sampler_if_it_keeps_the_contract(as_module):
 def test_a_class_that_is_no_sampler_is_refused_with_the_reason(as_module, name, wrong):
     with pytest.raises(ConfigError, match=wrong):
         sampler_class(name)
+
+
+def test_each_row_comes_with_another_row_of_its_original():
+    originals = [4, -1, 4, 9, 4, 9, -1]
+    sampler = CopiesSampler(ShuffledBatchSampler(7, batch_size=3, shuffle=True, seed=0), originals, seed=0)
+    partners = {row: set() for row in range(7)}
+    for epoch in range(30):
+        sampler.set_epoch(epoch)
+        for batch in sampler:
+            rows, copies = batch[: len(batch) // 2], batch[len(batch) // 2 :]
+            assert len(rows) == len(copies)
+            for row, copy in zip(rows, copies, strict=True):
+                partners[row].add(copy)
+    assert partners == {0: {2, 4}, 1: {1}, 2: {0, 4}, 3: {5}, 4: {0, 2}, 5: {3}, 6: {6}}
+
+
+def test_copies_are_drawn_by_seed_and_epoch_and_counted_in_the_size_of_a_batch():
+    plain = ShuffledBatchSampler(12, batch_size=4, shuffle=False)
+    a, b = (CopiesSampler(plain, [0] * 12, seed=seed) for seed in (1, 2))
+    assert list(a) == list(a)
+    assert list(a) != list(b)
+    first = list(a)
+    a.set_epoch(1)
+    assert list(a) != first
+    assert [batch[:4] for batch in a] == list(plain)
+    assert (a.batch_size, len(a), a.drop_last) == (8, 3, False)

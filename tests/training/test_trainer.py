@@ -1,17 +1,24 @@
 import json
+import pickle
+import shutil
+from pathlib import Path
 
+import datasets
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from balr_hf import (
     ArcFaceLoss,
     BinaryAttributeAutoEncoder,
     BinaryAttributeEncoderTrainer,
+    ConsistencyLoss,
+    DecorrelationLoss,
     MSELoss,
     SparsityLoss,
     TripletMarginLoss,
+    files,
 )
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.training import graphed_step
@@ -122,10 +129,82 @@ def test_resuming_with_another_corpus_of_the_same_size_is_refused(sets, make_cor
         make(others, None, epochs=4, resume_from=tmp_path / "run")
 
 
-@pytest.mark.parametrize("left", [".state.tmp", ".state.123.old"])
+class Hostile:
+    """A pickle of this makes a file when it is read."""
+
+    def __init__(self, proof):
+        self.proof = proof
+
+    def __reduce__(self):
+        return Path.touch, (self.proof,)
+
+
+def test_resuming_executes_nothing_wherever_a_pickle_is_planted(sets, tmp_path):
+    run, proof = tmp_path / "run", tmp_path / "executed"
+    make(sets, run, [MSELoss(), ArcFaceLoss()], epochs=1).train()
+    hostile = pickle.dumps(Hostile(proof))
+    accelerates = ("optimizer.bin", "random_states_0.pkl", "custom_checkpoint_0.pkl", "scaler.pt", "sampler.bin")
+    files = [path for path in run.rglob("*") if path.is_file() and path.name != "history.json"]
+    assert len([path for path in files if path.parent.name == "state"]) == 5
+    for target in [*files, *(run / "state" / name for name in (*accelerates, "pytorch_model.bin"))]:
+        copy = tmp_path / "copy"
+        shutil.copytree(run, copy)
+        planted = copy / target.relative_to(run)
+        planted.write_bytes(hostile)
+        torch.save(Hostile(proof), copy / "state" / "scheduler.bin")
+        try:
+            make(sets, None, [MSELoss(), ArcFaceLoss()], epochs=2, resume_from=copy).train()
+        except UserError as error:
+            assert planted.name in str(error)
+        shutil.rmtree(copy)
+    assert not proof.exists()
+    pickle.loads(hostile)
+    assert proof.exists(), "the pickle would have shown that it was read"
+
+
+def test_a_state_of_pickles_is_refused(sets, tmp_path):
+    make(sets, tmp_path / "run", epochs=1).train()
+    for path in (tmp_path / "run" / "state").glob("[or]*.safetensors"):
+        path.rename(path.with_suffix(".bin"))
+    with pytest.raises(UserError, match="earlier version of balr_hf as pickles, which can execute any code"):
+        make(sets, None, epochs=2, resume_from=tmp_path / "run")
+
+
+def test_a_damaged_state_is_one_clear_error(sets, tmp_path):
+    run = tmp_path / "run"
+    make(sets, run, [MSELoss(), ArcFaceLoss()], epochs=1).train()
+    for path in [*(run / "state").iterdir(), run / "run.json"]:
+        whole = path.read_bytes()
+        for damaged in (b"", whole[:-3], whole[: len(whole) // 2], b"[1]", b"\xff\xfe", None):
+            path.unlink()
+            if damaged is not None:
+                path.write_bytes(damaged)
+            with pytest.raises(UserError, match=r"damaged|no state|other settings"):
+                make(sets, None, [MSELoss(), ArcFaceLoss()], epochs=2, resume_from=run)
+            path.write_bytes(whole)
+    make(sets, None, [MSELoss(), ArcFaceLoss()], epochs=2, resume_from=run).train()
+
+
+def test_moments_of_another_shape_or_not_finite_are_refused(sets, tmp_path):
+    run = tmp_path / "run"
+    make(sets, run, epochs=1).train()
+    path = run / "state" / "optimizer.safetensors"
+    whole = load_file(path)
+    for changed, wrong in (
+        ({"0.exp_avg": torch.zeros(3)}, "another shape"),
+        ({"99.step": torch.zeros(())}, "unknown"),
+        ({"0.exp_avg": torch.full_like(whole["0.exp_avg"], torch.nan)}, "not finite"),
+    ):
+        save_file(whole | changed, path)
+        with pytest.raises(UserError, match=wrong):
+            make(sets, None, epochs=2, resume_from=run)
+
+
+@pytest.mark.parametrize("left", [".state.tmp", f".state.{files._HOST}.99999999.01234567.old/state"])
 def test_state_is_found_after_a_kill_while_it_was_replaced(sets, tmp_path, left):
     make(sets, tmp_path / "whole", epochs=4).train()
     make(sets, tmp_path / "run", epochs=2).train()
+    (tmp_path / "run" / left).parent.mkdir(exist_ok=True)
     (tmp_path / "run" / "state").rename(tmp_path / "run" / left)
     make(sets, None, epochs=4, resume_from=tmp_path / "run").train()
     assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "run" / "last"))
@@ -373,3 +452,44 @@ def test_embeddings_of_another_size_are_refused(sets, tmp_path):
 def test_loss_that_is_not_finite_stops_the_run(sets, tmp_path):
     with pytest.raises(UserError, match="not finite after epoch"):
         make(sets, tmp_path / "run", learning_rate=1e30, epochs=5).train()
+
+
+def with_copies(corpus, noise=0.5):
+    """Add a noisy copy of each recording, as `balr degrade` names it."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.tensor(corpus["embedding"])
+    copies = {
+        "id": [f"{name}-copy" for name in corpus["id"]],
+        "speaker": corpus["speaker"],
+        "embedding": (embeddings + noise * torch.randn(embeddings.shape, generator=generator)).tolist(),
+        "source_id": corpus["id"],
+    }
+    originals = {name: corpus[name] for name in ("id", "speaker", "embedding")} | {"source_id": [None] * len(corpus)}
+    return datasets.Dataset.from_dict({name: [*originals[name], *copies[name]] for name in copies})
+
+
+def test_a_run_with_consistency_is_resumed_with_the_same_bits(sets, tmp_path):
+    pair, losses = tuple(map(with_copies, sets)), [MSELoss(), ConsistencyLoss(), DecorrelationLoss()]
+    make(pair, tmp_path / "whole", losses).train()
+    make(pair, tmp_path / "parts", losses, epochs=2).train()
+    make(pair, None, losses, resume_from=tmp_path / "parts").train()
+    assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "parts" / "last"))
+    history = json.loads((tmp_path / "whole" / "history.json").read_text())
+    assert {"train/consistency", "val/consistency", "val/decorrelation"} <= set().union(*history)
+
+
+def test_other_originals_are_another_training_set(sets, tmp_path):
+    pair, losses = list(map(with_copies, sets)), [MSELoss(), ConsistencyLoss()]
+    make(pair, tmp_path / "run", losses, epochs=2).train()
+    pair[0] = pair[0].remove_columns("source_id").add_column("source_id", ["t0000"] * len(pair[0]))
+    with pytest.raises(UserError, match="with other settings: training_set"):
+        make(pair, None, losses, resume_from=tmp_path / "run")
+
+
+def test_consistency_without_copies_is_refused(sets, tmp_path):
+    with pytest.raises(
+        UserError, match="training set has no copies of recordings for consistency: it needs the column"
+    ):
+        make(sets, tmp_path / "run", [MSELoss(), ConsistencyLoss()])
+    with pytest.raises(UserError, match="the validation set has no copies of recordings"):
+        make((with_copies(sets[0]), sets[1]), tmp_path / "run", [MSELoss(), ConsistencyLoss()])

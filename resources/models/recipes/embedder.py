@@ -1,0 +1,344 @@
+"""Train the embedder: a WeSpeaker ResNet18 of 16 channels, from the speakers' labels and from the teacher.
+
+Each step takes recordings from all sources in balance, and two views of each: one as it is, one degraded. Their
+embeddings are to
+
+- name the speaker (AAM-softmax with sub-centres; recordings at another speed are other speakers),
+- tell the teacher's embedding of the clean recording, through a linear layer that is left out of the model,
+- be alike among all recordings of the batch as the teacher's are (relational distillation), and
+- agree between the two views.
+
+The weights that are kept are a running average of those that are trained. Training goes on where it stopped; the state
+is written every ten minutes, and when the process is asked to end (SIGTERM). The last tenth of the steps trains on
+longer crops with a larger margin.
+
+Usage:
+    python -m recipes.embedder WORK_FOLDER RUN_FOLDER DATA_FOLDER [--steps 8000] [--minutes 60]
+
+One step takes about 1.5 s of one core (Xeon, AVX-512): 8,000 steps take 3.3 hours.
+"""
+
+import argparse
+import json
+import math
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+from balr_hf.embeddings.modeling_wespeaker import WespeakerConfig, WespeakerModel
+
+from .corpus import Recordings, recordings
+from .evaluation import read_trials, report
+from .features import EXTRACTOR, FRAME_SHIFT, VIEWS, VOICES_FROM, filter_banks
+
+SPEEDS = (1.0, 0.9, 1.1)
+SPEED_SHARES = (0.7, 0.15, 0.15)
+RECORDINGS = 32  # of a step, each in two views
+# Seconds of a step's crops, and in the last tenth. They are few, because each new shape costs memory and preparation.
+SECONDS, LONG = (1.0, 1.6, 2.2, 2.8, 3.6), (4.0, 5.0, 6.0)
+MARGIN, LONG_MARGIN, SCALE, SUBCENTRES = 0.2, 0.4, 30.0, 2
+RATE, LAST_RATE = 2e-3, 2e-5
+AVERAGING = 0.998
+FRAMES_A_SECOND = 1000 // FRAME_SHIFT
+WEIGHTS = {"label": 0.5, "teacher": 4.0, "relation": 10.0, "agreement": 2.0}
+
+
+class View:
+    """The filter banks of the training part in one state: float16 `(frames, 80)`, and where recordings start."""
+
+    def __init__(self, work: Path, name: str):
+        self.frames = np.load(work / f"{name}.frames.npy")
+        self.starts = np.concatenate([[0], np.cumsum(self.frames)[:-1]])
+        self.banks = np.memmap(work / f"{name}.f16", np.float16, "r").reshape(-1, EXTRACTOR.num_mel_bins)
+
+    def crop(self, row: int, length: int, generator: np.random.Generator) -> np.ndarray:
+        """Cut `length` frames anywhere; a shorter recording is repeated."""
+        have = int(self.frames[row])
+        first = int(self.starts[row])
+        if have >= length:
+            begin = first + int(generator.integers(have - length + 1))
+            return self.banks[begin : begin + length]
+        return np.resize(self.banks[first : first + have], (length, self.banks.shape[1]))
+
+
+class Noise:
+    """Adds noise and babble to crops, and narrows their band, in the mel domain: powers add up where sounds are mixed.
+
+    It costs next to nothing, so that no two steps hear the same noise, and stands beside the degraded views, which
+    have been through real codecs and rooms.
+    """
+
+    def __init__(self, work: Path, clean: View, voices: np.ndarray):
+        noise = recordings(work, "noise")
+        self.noises = [np.exp(filter_banks(noise.waveform(row)).astype(np.float32)) for row in range(len(noise))]
+        self.clean, self.voices = clean, voices
+
+    def __call__(self, crop: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Degrade a crop of log mel energies `(frames, 80)`."""
+        powers = np.exp(crop.astype(np.float32))
+        kind = generator.random()
+        if kind < 0.4:
+            recording = self.noises[int(generator.integers(len(self.noises)))]
+            noise = np.resize(np.roll(recording, int(generator.integers(len(recording))), 0), powers.shape)
+        elif kind < 0.75:
+            voices = generator.choice(self.voices, int(generator.integers(4, 9)))
+            noise = sum(np.exp(self.clean.crop(int(row), len(powers), generator).astype(np.float32)) for row in voices)
+        else:
+            slope = generator.uniform(-2.0, 2.0) * np.linspace(0, 4, powers.shape[1], dtype=np.float32)
+            noise = np.exp(slope) * generator.exponential(size=powers.shape).astype(np.float32)
+        ratio = 10 ** (-generator.uniform(0, 25) / 10)
+        powers = powers + noise * (ratio * powers.mean() / max(float(noise.mean()), 1e-20))
+        crop = np.log(np.maximum(powers, 1e-7))
+        if generator.random() < 0.35:  # what a narrow channel leaves of the bands above and below
+            edge, floor = int(generator.integers(50, 76)), float(generator.uniform(-3, 2)) + float(crop.min())
+            crop[:, edge:] = floor + generator.normal(size=crop[:, edge:].shape)
+            if generator.random() < 0.5:
+                crop[:, :6] = np.minimum(crop[:, :6], crop[:, :6] - generator.uniform(0, 4))
+        return crop
+
+
+class Heads(nn.Module):
+    """What only training needs: the centres of the speakers, and the layer that tells the teacher's embedding."""
+
+    def __init__(self, speakers: int, size: int):
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(speakers * SUBCENTRES, size) * 0.05)
+        self.to_teacher = nn.Linear(size, 256)
+
+    def label_loss(self, unit: torch.Tensor, labels: torch.Tensor, margin: float) -> torch.Tensor:
+        """AAM-softmax: the nearest sub-centre counts."""
+        cosine = (unit @ F.normalize(self.centres, dim=1).T).unflatten(1, (-1, SUBCENTRES)).amax(-1)
+        angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
+        own = F.one_hot(labels, cosine.shape[1]).bool()
+        logits = SCALE * torch.where(own & (angle < math.pi - margin), torch.cos(angle + margin), cosine)
+        return F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))
+
+
+class Batches:
+    """Draws the recordings of a step: sources by the root of their number of speakers, then speakers, then one."""
+
+    def __init__(self, work: Path, corpus: Recordings):
+        self.views = {name: View(work, name) for name in VIEWS if (work / f"{name}.f16").exists()}
+        self.by_speed = {
+            speed: (
+                [view for name, view in self.views.items() if VIEWS[name] == (speed, 0)],
+                [view for name, view in self.views.items() if VIEWS[name][0] == speed and VIEWS[name][1]],
+            )
+            for speed in SPEEDS
+        }
+        speakers, sources = corpus.columns["speaker"], corpus.columns["source"]
+        known = sorted({(str(source), str(name)) for source, name in zip(sources, speakers, strict=True) if name})
+        self.number = len(known)
+        label = {name: number for number, (_, name) in enumerate(known)}
+        self.labels = np.array([label.get(str(name), -1) for name in speakers])
+        self.groups: list[tuple[float, list[np.ndarray]]] = []
+        for source in sorted(set(sources)):
+            rows = np.flatnonzero(sources == source)
+            names = self.labels[rows]
+            if names[0] < 0:
+                self.groups.append((math.sqrt(60), [rows]))
+            else:
+                self.groups.append((math.sqrt(len(set(names))), [rows[names == name] for name in sorted(set(names))]))
+        shares = np.array([share for share, _ in self.groups])
+        self.shares = shares / shares.sum()
+        voices = np.flatnonzero(np.isin(corpus.columns["source"], VOICES_FROM))
+        self.noise = Noise(work, self.views["clean"], voices)
+        teacher = {1.0: np.load(work / "teacher.npz")}
+        for speed in SPEEDS[1:]:
+            if (work / f"teacher-{speed}.npz").exists():
+                teacher[speed] = np.load(work / f"teacher-{speed}.npz")
+        self.speeds = [speed for speed in SPEEDS if speed in teacher and self.by_speed[speed][0]]
+        chosen = {speed: found["embedding"][found["part"] == "train"] for speed, found in teacher.items()}
+        self.mean = chosen[1.0].mean(0)
+        self.targets = {speed: _unit(found - self.mean) for speed, found in chosen.items()}
+
+    def draw(self, generator: np.random.Generator, seconds: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Filter banks `(2 * RECORDINGS, frames, 80)`, labels (-1: unknown) and targets `(RECORDINGS, ...)`."""
+        length = round(seconds * FRAMES_A_SECOND)
+        clean, other, labels, targets = [], [], [], []
+        shares = np.array([SPEED_SHARES[SPEEDS.index(speed)] for speed in self.speeds])
+        taken: set[int] = set()
+        while len(labels) < RECORDINGS:
+            group = self.groups[int(generator.choice(len(self.groups), p=self.shares))][1]
+            row = int(generator.choice(group[int(generator.integers(len(group)))]))
+            if row in taken:
+                continue
+            taken.add(row)
+            number = int(generator.choice(len(self.speeds), p=shares / shares.sum()))
+            speed = self.speeds[number]
+            plain, degraded = self.by_speed[speed]
+            clean.append(plain[0].crop(row, length, generator))
+            choices = [plain[0], *degraded]
+            view = choices[int(generator.integers(len(choices)))]
+            crop = view.crop(row, length, generator)
+            noisy = view is plain[0] or generator.random() < 0.3
+            other.append(self.noise(crop, generator) if noisy else crop)
+            place = SPEEDS.index(speed)
+            labels.append(self.labels[row] + place * self.number if self.labels[row] >= 0 else -1)
+            targets.append(self.targets[speed][row])
+        banks = torch.from_numpy(np.stack(clean + other)).float()
+        banks = banks - banks.mean(1, keepdim=True)
+        return mask(banks, generator), torch.tensor(labels), torch.tensor(np.stack(targets))
+
+
+def mask(banks: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
+    """Set a stretch of bands, and one of frames, to the mean, in half of the crops."""
+    for crop in banks:
+        if generator.random() < 0.5:
+            width, begin = int(generator.integers(1, 12)), int(generator.integers(70))
+            crop[:, begin : begin + width] = 0
+        if generator.random() < 0.3:
+            width, begin = int(generator.integers(1, 12)), int(generator.integers(max(1, len(crop) - 12)))
+            crop[begin : begin + width] = 0
+    return banks
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Training:
+    """A run: models, optimizer and averages, which are read from its folder if they are there."""
+
+    def __init__(self, work: Path, run: Path, steps: int, seed: int):
+        self.work, self.run, self.steps, self.seed = work, run, steps, seed
+        torch.manual_seed(seed)
+        self.batches = Batches(work, recordings(work, "train"))
+        config = WespeakerConfig(num_blocks=[2, 2, 2, 2], m_channels=16)
+        extractor = WespeakerFeatureExtractor(frame_shift=FRAME_SHIFT)
+        self.model = WespeakerModel(config, extractor).to(memory_format=torch.channels_last)
+        self.average = WespeakerModel(config, extractor).to(memory_format=torch.channels_last).eval()
+        self.average.load_state_dict(self.model.state_dict())
+        self.heads = Heads(len(SPEEDS) * self.batches.number, config.embed_dim)
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": [*decayed, *self.heads.parameters()], "weight_decay": 0.02},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=RATE,
+        )
+        self.step, self.seconds = 0, 0.0
+        if (run / "state.pt").exists():
+            state = torch.load(run / "state.pt", weights_only=True)
+            for name in ("model", "average", "heads", "optimizer"):
+                getattr(self, name).load_state_dict(state[name])
+            self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write the state and the average, each put into place when it is complete."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        state = {name: getattr(self, name).state_dict() for name in ("model", "average", "heads", "optimizer")}
+        torch.save({**state, "step": self.step, "seconds": self.seconds}, self.run / "state.tmp")
+        (self.run / "state.tmp").rename(self.run / "state.pt")
+        self.average.save_pretrained(self.run / "embedder")
+
+    def rate(self) -> float:
+        """The learning rate: a linear rise over the first 5 %, then half a cosine."""
+        share = self.step / self.steps
+        if share < 0.05:
+            return RATE * max(share, 1e-3) / 0.05
+        return LAST_RATE + (RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * (share - 0.05) / 0.95))
+
+    def one_step(self) -> dict[str, float]:
+        """Draw a batch, by the seed and the number of the step, and learn from it."""
+        generator = np.random.default_rng([self.seed, self.step])
+        share = self.step / self.steps
+        long = share >= 0.9
+        seconds = float(generator.choice(LONG if long else SECONDS))
+        margin = LONG_MARGIN if long else MARGIN * min(1.0, max(0.0, share - 0.05) / 0.25)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        banks, labels, targets = self.batches.draw(generator, seconds)
+        embeddings = self.model(banks).embeddings
+        unit = F.normalize(embeddings, dim=1)
+        both, twice = torch.cat([targets, targets]), torch.cat([labels, labels])
+        known = twice >= 0
+        clean, degraded = unit.chunk(2)
+        told = F.normalize(self.heads.to_teacher(unit), dim=1)
+        losses = {
+            "label": self.heads.label_loss(unit[known], twice[known], margin),
+            "teacher": (1 - (told * both).sum(1)).mean(),
+            "relation": ((told @ told.T - both @ both.T) ** 2).mean(),
+            "agreement": (1 - (clean * degraded).sum(1)).mean(),
+        }
+        total = sum(WEIGHTS[name] * value for name, value in losses.items())
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[union-attr]
+        nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 5.0)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(AVERAGING, (1 + self.step) / (20 + self.step))
+        with torch.no_grad():
+            for kept, now in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+                if kept.dtype.is_floating_point:
+                    kept.lerp_(now, 1 - decay)
+                else:
+                    kept.copy_(now)
+        return {name: value.item() for name, value in losses.items()}
+
+    def evaluate(self, data: Path) -> dict[str, float]:
+        """Equal error rates by cosine on the trials of unseen speakers."""
+        dev = recordings(self.work, "dev", "test")
+        model = self.average.for_inference()
+        found = []
+        with torch.inference_mode():
+            for row in range(len(dev)):
+                features = model.feature_extractor([dev.waveform(row)], sampling_rate=EXTRACTOR.sampling_rate)
+                found.append(model(features["input_features"]).embeddings[0].numpy())
+        embeddings = np.stack(found)
+        rates: dict[str, float] = {}
+        for part, name in (("dev", "speech/dev/dev_trials.csv"), ("test", "librispeech/trials.csv")):
+            rows = np.flatnonzero(dev.columns["part"] == part)
+            trials = read_trials(data / name, dev.columns["id"][rows], dev.columns["speaker"][rows])
+            rates |= {f"{part}:{key}": value for key, value in trials.rates(trials.cosine(embeddings[rows])).items()}
+        return rates
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="folder that the other recipes have written")
+    parser.add_argument("run", type=Path, help="folder of the run, which goes on if it is there")
+    parser.add_argument("data", type=Path, help="folder with speech/ and librispeech/, for the trials")
+    parser.add_argument("--steps", type=int, default=8000, help="of the whole run")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, to go on another time")
+    parser.add_argument("--every", type=int, default=500, help="steps between two evaluations")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--seed", type=int, default=1234, help="of weights, batches and crops")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    training = Training(arguments.work, arguments.run, arguments.steps, arguments.seed)
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))  # stop after this step, and keep it
+    begun = saved = time.monotonic()
+    sums: dict[str, float] = {}
+    print(f"step {training.step}; {training.batches.number} speakers; {', '.join(training.batches.views)}", flush=True)
+    while training.step < training.steps and not asked and time.monotonic() - begun < 60 * arguments.minutes:
+        started = time.monotonic()
+        for name, value in training.one_step().items():
+            sums[name] = sums.get(name, 0.0) + value / 50
+        training.seconds += time.monotonic() - started
+        if training.step % 50 == 0:
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in sums.items())
+            print(f"step {training.step}  {shown}  {training.seconds / 60:.1f} min", flush=True)
+            sums = {}
+        if training.step % arguments.every == 0 or training.step == training.steps:
+            rates = training.evaluate(arguments.data)
+            print(f"step {training.step}: EER {report(rates)}", flush=True)
+            with (arguments.run.parent / f"{arguments.run.name}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": training.step, "seconds": training.seconds, "eer": rates}) + "\n")
+        if time.monotonic() - saved > 600 or training.step == training.steps:
+            training.save()
+            saved = time.monotonic()
+    training.save()
+
+
+if __name__ == "__main__":
+    main()
