@@ -287,15 +287,14 @@ def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
         dataset (`datasets.Dataset`): the corpus with the attributes, and with what made them, if that is known.
         scorer ([`Scorer`]): the scorer.
     """
-    from balr_hf.data.origins import makers_of, origins_of
+    from balr_hf.data.origins import attributes_made_by, origins_of
     from balr_hf.identity import model_identity
 
-    makers = [name for name in makers_of(dataset, "ba") if name]
-    origins = [origin for origin in origins_of(dataset, "ba") if origin is not None]
-    embedders = sorted({origin.embedder for origin in origins if origin.embedder})
-    precisions = sorted({origin.precision for origin in origins_of(dataset, "embedding") if origin is not None})
-    chain = {"embedder": embedders, "autoencoder": makers, "precision": precisions}
-    known = {role: found[0] for role, found in chain.items() if len(found) == 1}
+    autoencoder, embedder = attributes_made_by(dataset)
+    precisions = {origin.precision for origin in origins_of(dataset, "embedding") if origin is not None}
+    precision = precisions.pop() if len(precisions) == 1 else None
+    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
+    known = {role: found for role, found in chain.items() if found is not None}
     return {**known, "scorer": model_identity(scorer)}
 
 
