@@ -48,7 +48,7 @@ class Options(CorpusOptions):
         "recordings themselves, skipped.csv and pictures [default: nothing is saved]",
         type=str,
     )
-    save_format: str = option("csv", "format of the table of measures", type=str, choices=("csv", "parquet"))
+    save_format: str = option("csv", "format of the table of measures", type=str, among=("csv", "parquet"))
     plots: bool = option(
         False,
         "also save a picture of each recording: waveform, spectrogram, F0 and formants over time (needs --save-dir)",

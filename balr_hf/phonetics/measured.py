@@ -34,4 +34,5 @@ def load_voice(source: Any) -> MeasuredVoice:
         AudioError: it cannot be decoded.
     """
     recording = load_measured(source)
-    return MeasuredVoice(recording, *measure_voice(recording.whole(), recording.speech))
+    voice, tracks = measure_voice(recording.whole(), recording.speech, recording.quality.bandwidth)
+    return MeasuredVoice(recording, voice, tracks)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from balr_hf.audio import SAMPLING_RATE
 from balr_hf.phonetics.cepstrum import cpp_track
 from balr_hf.phonetics.dynamics import level_range, level_track
-from balr_hf.phonetics.formants import dispersion, formant_track
+from balr_hf.phonetics.formants import CEILING, dispersion, formant_track
 from balr_hf.phonetics.frames import STEP, within
 from balr_hf.phonetics.harmonicity import hnr_track
 from balr_hf.phonetics.periods import glottal_pulses, jitter, shimmer
@@ -17,9 +18,19 @@ from balr_hf.phonetics.pitch import PitchTrack, f0_range, f0_slope, pitch_track
 from balr_hf.phonetics.spectrum import alpha_ratio, band_levels, hammarberg_index, mean_spectrum, spectral_tilt
 from balr_hf.phonetics.syllables import syllable_nuclei
 from balr_hf.quality import speech_segments
+from balr_hf.quality.bandwidth import bandwidth as measure_bandwidth
 
 # Seconds of voiced speech below which nothing is told of the voice.
 LEAST_VOICED = 0.1
+# Hz: up to where measures look. If the recording's channel lets through less than this share of it, a telephone's for
+# one, they would describe the channel and not the voice, so there is no figure.
+LOOKS_UP_TO = {
+    **dict.fromkeys(("f1", "f2", "f3", "f4", "formant_dispersion"), float(CEILING)),
+    **dict.fromkeys(("spectral_tilt", "alpha_ratio", "hammarberg_index"), 5_000.0),
+    "band_2000_4000": 4_000.0,
+    "band_4000_8000": 8_000.0,
+}
+LEAST_OF_BAND = 0.95
 
 
 def _measure(unit: str, label: str) -> Any:
@@ -32,7 +43,8 @@ class VoiceMeasures:
     """What a phonetician would measure of a voice, in one recording.
 
     All but the first three rest on the voiced frames of 10 ms inside speech, and are None where those are less than
-    0.1 s, or too few for the measure. How each is computed stands in the module of its name, with its source.
+    0.1 s, or too few for the measure. Formants and spectral balance are None as well where the recording's bandwidth
+    is less than what they look at. How each is computed stands in the module of its name, with its source.
 
     Attributes:
         speech: seconds of speech.
@@ -114,19 +126,19 @@ class VoiceTracks:
 
 
 def measure_voice(
-    samples: np.ndarray, speech: list[tuple[float, float]] | None = None
+    samples: np.ndarray, speech: list[tuple[float, float]] | None = None, bandwidth: float | None = None
 ) -> tuple[VoiceMeasures, VoiceTracks]:
     """Measure one voice.
-
-    The sum of all work takes a small part of the recording's duration: see docs/measures.md.
 
     Args:
         samples (`(samples,)`): float32 at 16 kHz, finite; one speaker.
         speech (list of two float, *optional*): `(start, end)` of each stretch of speech in seconds, as
             [`speech_segments`] finds them where they are not given.
+        bandwidth (float, *optional*): of the recording, in Hz, see [`RecordingQuality`]; it is measured where it is
+            not given.
 
     Returns:
-        `(measures, tracks)`
+        `(measures, tracks)`; the tracks have the formants even where their medians are not given.
 
     Raises:
         ValueError: the samples are not one-dimensional, or not finite.
@@ -134,6 +146,8 @@ def measure_voice(
     if samples.ndim != 1 or not np.isfinite(samples).all():
         raise ValueError(f"expected finite samples of shape (samples,), got shape {samples.shape}")
     speech = speech_segments(samples) if speech is None else speech
+    if samples.size:
+        samples = samples - samples.dtype.type(np.mean(samples, dtype=np.float64))  # an offset is no part of the voice
     track = pitch_track(samples)
     spoken = within(track.times, speech)
     chosen = spoken & track.voiced
@@ -151,10 +165,20 @@ def measure_voice(
             | _spectral_measures(mean_spectrum(samples, times))
             | _dynamic_measures(level_track(samples, track.times), chosen, seconds)
         )
+        highest = bandwidth or measure_bandwidth(_joined(samples, speech)) or 0.0
+        for name, needed in LOOKS_UP_TO.items():
+            if highest < LEAST_OF_BAND * needed:
+                measures[name] = None
     share = float(chosen.sum() / spoken.sum()) if spoken.any() else None
     measures["voiced_share"] = share
     others = {item.name: measures.get(item.name) for item in fields(VoiceMeasures)[2:]}
     return VoiceMeasures(speech=seconds, voiced=voiced, **others), tracks
+
+
+def _joined(samples: np.ndarray, speech: list[tuple[float, float]]) -> np.ndarray:
+    """The samples inside the stretches of speech."""
+    parts = [samples[round(start * SAMPLING_RATE) : round(end * SAMPLING_RATE)] for start, end in speech]
+    return np.concatenate(parts)
 
 
 def _pitch_measures(track: PitchTrack, chosen: np.ndarray) -> dict[str, float | None]:
