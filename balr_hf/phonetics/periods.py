@@ -99,14 +99,15 @@ def _next(
     waves = padded[np.clip(places, 0, len(padded) - 1)]
     lags = np.arange(_SIZE)
     periods = np.where(lags < width[:, None], waves, 0)
-    products = scipy.fft.irfft(scipy.fft.rfft(waves, 2 * _SIZE) * scipy.fft.rfft(periods, 2 * _SIZE).conj(), 2 * _SIZE)
+    # circular, which does no harm: no lag that is looked at reaches beyond the stretch
+    products = scipy.fft.irfft(scipy.fft.rfft(waves) * scipy.fft.rfft(periods).conj(), _SIZE)
     squares = np.zeros((len(at), _SIZE + 1))
     np.cumsum(np.square(waves), axis=1, out=squares[:, 1:])
     rows = np.arange(len(at))
     ends = np.minimum(lags + width[:, None], _SIZE)
     powers = squares[rows[:, None], ends] - squares[:, :-1]
     scale = np.sqrt(np.maximum(powers * powers[:, :1], 0))
-    correlations = np.divide(products[:, :_SIZE], scale, out=np.zeros_like(scale), where=scale > 1e-20)
+    correlations = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 1e-20)
     exact = period[:, None] * SAMPLING_RATE
     within = (lags > NEAREST * exact) & (lags < FARTHEST * exact)
     maxima = np.zeros_like(within)
