@@ -16,7 +16,7 @@ PAGES = (
         for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export", "at-scale")
     ),
 )
-PAGES += ("docs/scoring-and-calibration.md", "docs/conditions.md", "docs/validation.md")
+PAGES += tuple(f"docs/{name}.md" for name in ("scoring-and-calibration", "conditions", "measures", "validation"))
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -86,7 +86,9 @@ def test_verbal_scale_of_the_page_is_the_programs(root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["conditions", "data-formats", "scoring-and-calibration", "systems", "validation"])
+@pytest.mark.parametrize(
+    "page", ["conditions", "data-formats", "measures", "scoring-and-calibration", "systems", "validation"]
+)
 def test_python_runs_and_prints_what_the_page_shows(root, page, tmp_path, monkeypatch, capsys, assert_shown):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks(root / "docs" / f"{page}.md", "python"))

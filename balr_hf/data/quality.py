@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 COLUMN, FILE = "recording_quality", "quality.csv"
 # Recordings that are measured together, for each core: so many are in memory at once.
 TOGETHER = 4
+
+# What a recording is loaded as: with the measures of the recording, or with those of the voice too.
+Loaded = TypeVar("Loaded")
 
 _TYPES = {field.name: str(field.type).removesuffix(" | None") for field in fields(RecordingQuality)}
 _PARSERS = {"float": float, "int": int, "str": str}
@@ -123,6 +126,22 @@ def measure_corpus(dataset: datasets.Dataset, progress: bool = False) -> Iterato
     Raises:
         UserError: the corpus has no audio.
     """
+    return each_recording(dataset, load_measured, progress)
+
+
+def each_recording(
+    dataset: datasets.Dataset, load: Callable[[Any], Loaded], progress: bool = False
+) -> Iterator[tuple[str, Loaded | Skipped]]:
+    """Load each recording of a corpus: `(id, loaded)`, or `(id, skipped)` where it cannot be decoded.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `audio`.
+        load: decodes and measures one recording, on one of several threads: [`load_measured`], or [`load_voice`].
+        progress (bool): show a progress bar.
+
+    Raises:
+        UserError: the corpus has no audio.
+    """
     from tqdm.auto import tqdm
 
     if "audio" not in dataset.column_names:
@@ -131,14 +150,15 @@ def measure_corpus(dataset: datasets.Dataset, progress: bool = False) -> Iterato
         together = TOGETHER * (os.cpu_count() or 1)
         for start in range(0, len(dataset), together):
             batch = dataset[start : start + together]
-            for name, found in zip(batch["id"], on_threads(_measured, batch["audio"]), strict=True):
+            measured = on_threads(lambda audio: _measured(audio, load), batch["audio"])
+            for name, found in zip(batch["id"], measured, strict=True):
                 bar.update()
                 yield name, Skipped(name, found) if isinstance(found, str) else found
 
 
-def _measured(audio: Any) -> Measured | str:
+def _measured(audio: Any, load: Callable[[Any], Loaded]) -> Loaded | str:
     try:
-        return load_measured(audio)
+        return load(audio)
     except Exception as error:
         return reason_not_decoded(error)
 

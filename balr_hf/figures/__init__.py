@@ -9,6 +9,7 @@ from balr_hf.figures.performance import det, ece, pav, tippett
 from balr_hf.figures.recording import recording
 from balr_hf.figures.spectrograms import spectrograms
 from balr_hf.figures.style import figure_svg, save_figure
+from balr_hf.figures.voice import voice
 
 __all__ = [
     "contributions",
@@ -22,4 +23,5 @@ __all__ = [
     "save_figure",
     "spectrograms",
     "tippett",
+    "voice",
 ]

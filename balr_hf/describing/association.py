@@ -1,0 +1,117 @@
+"""How measures go with attributes: the area under the ROC curve (AUC) of every measure for every attribute.
+
+With ranks, all areas are two products of matrices, which makes a thousand permutations affordable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+class Ranks:
+    """The ranks of measures over recordings, of those that have a figure.
+
+    Args:
+        measures (`(recordings, measures)`): float, NaN where there is no figure.
+    """
+
+    def __init__(self, measures: np.ndarray):
+        self.known = np.isfinite(measures)
+        self._counts = np.maximum(1, self.known.sum(0))
+        ranks = rankdata(measures, axis=0, nan_policy="omit")
+        self._ranks = np.where(self.known, ranks, 0.0)
+
+    def areas(self, active: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """The AUC of each measure for each attribute, above 0.5 where the measure is higher when active.
+
+        The area is 1/2 + (mean rank when active - mean rank when not) / recordings, which is the Mann-Whitney
+        statistic.
+
+        Args:
+            active (`(recordings, attributes)`): bool.
+            rows (int `(recordings,)`, *optional*): whose measures each recording takes over, for a permutation.
+
+        Returns:
+            float64 `(attributes, measures)`; NaN where all recordings with a figure are in one state.
+        """
+        ranks, known = self._ranks, self.known.astype(np.float64)
+        if rows is not None:
+            ranks, known = ranks[rows], known[rows]
+        states = active.T.astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            on = (states @ ranks) / (states @ known)
+            off = ((1 - states) @ ranks) / ((1 - states) @ known)
+            return 0.5 + (on - off) / self._counts
+
+
+def auc(scores: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """The AUC of one score per attribute.
+
+    Args:
+        scores (`(recordings, attributes)`): float.
+        active (`(recordings, attributes)`): bool.
+
+    Returns:
+        float64 `(attributes,)`; NaN where all recordings are in one state.
+    """
+    ranks = rankdata(scores, axis=0)
+    on = active.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (np.where(active, ranks, 0).sum(0) / on - (on + 1) / 2) / (len(active) - on)
+
+
+def permuted_rows(speakers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Give each speaker the recordings of another one, so that nothing but chance joins measures and attributes.
+
+    What the recordings of one speaker have in common is kept: they stay together. A speaker who has more recordings
+    than the other takes them over in turn, from one of them on that is drawn.
+
+    Args:
+        speakers (int `(recordings,)`): who speaks, numbered from 0 without gaps.
+        rng: what draws.
+
+    Returns:
+        int `(recordings,)`: the recording whose measures each recording takes over.
+    """
+    order = np.argsort(speakers, kind="stable")
+    counts = np.bincount(speakers)
+    starts = np.cumsum(counts) - counts
+    others = rng.permutation(len(counts))
+    first = rng.integers(0, counts)
+    taken = others[speakers[order]]
+    place = np.arange(len(order)) - starts[speakers[order]]
+    rows = np.empty(len(order), dtype=np.int64)
+    rows[order] = order[starts[taken] + (place + first[taken]) % counts[taken]]
+    return rows
+
+
+def chance(
+    areas: np.ndarray, ranks: Ranks, active: np.ndarray, speakers: np.ndarray, permutations: int, seed: int
+) -> np.ndarray:
+    """How probable it is that chance alone brings a measure so far from an AUC of 0.5, for each attribute.
+
+    The largest distance over all measures is compared with the largest over all measures in permutations of the
+    speakers, so many measures do not make an association more probable.
+
+    Args:
+        areas (`(attributes, measures)`): see [`Ranks.areas`].
+        ranks: of the measures.
+        active (`(recordings, attributes)`): bool.
+        speakers (int `(recordings,)`): numbered from 0 without gaps.
+        permutations (int): how many; the smallest probability is about one over it.
+        seed (int): of the permutations.
+
+    Returns:
+        float64 `(attributes,)`; 1 where there is no area.
+    """
+    found, rng = _farthest(areas), np.random.default_rng(seed)
+    exceeded = np.ones(len(found))
+    for _ in range(permutations):
+        exceeded += _farthest(ranks.areas(active, permuted_rows(speakers, rng))) >= found - 1e-12
+    return np.where(found > 0, exceeded / (permutations + 1), 1.0)
+
+
+def _farthest(areas: np.ndarray) -> np.ndarray:
+    """The largest distance from 0.5, over the measures; 0 where there is none."""
+    return np.nan_to_num(np.abs(areas - 0.5)).max(1, initial=0)

@@ -1,0 +1,205 @@
+"""What an attribute means, as far as measures tell: numbers, and the class that they put it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+from balr_hf.describing.association import Ranks, chance
+from balr_hf.describing.prediction import ceiling, singly, together
+
+# Areas on held-out speakers: from which an attribute counts as described, and as weakly described.
+DESCRIBED, WEAKLY = 0.70, 0.60
+# The false-discovery rate below which an association is taken for real.
+FALSE_DISCOVERIES = 0.05
+# Fewest recordings in either state that anything is told from.
+FEWEST = 10
+
+
+class Meaning(StrEnum):
+    """The class of an attribute."""
+
+    DESCRIBED = "described"
+    WEAKLY_DESCRIBED = "weakly described"
+    FOLLOWS_RECORDING = "follows the recording"
+    UNDESCRIBED = "undescribed"
+
+
+@dataclass(frozen=True)
+class Association:
+    """How one measure goes with one attribute.
+
+    Attributes:
+        measure: its name.
+        auc: on held-out speakers, from 0 to 1; below 0.5 where the direction does not hold for them.
+        higher: whether the measure is higher when the attribute is active.
+        active: quartiles (25, 50 and 75 %) of the measure in recordings where the attribute is active.
+        inactive: the same where it is not.
+    """
+
+    measure: str
+    auc: float
+    higher: bool
+    active: tuple[float, float, float]
+    inactive: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class AttributeDescription:
+    """What the measures tell of one attribute.
+
+    Attributes:
+        attribute: its number.
+        meaning: its class.
+        share: share of the recordings in which it is active.
+        q: the false-discovery rate at which the strongest association with any measure is found; 1 if there is none.
+        associations: all measures that have an area, best first.
+        voice_auc: of all measures of the voice together, on held-out speakers; None where it cannot be had.
+        recording_auc: of all measures of the recording together, likewise.
+        within: of all measures of the voice together among the speakers of each group, women and men for instance.
+        ceiling: of the same speaker's other recordings.
+    """
+
+    attribute: int
+    meaning: Meaning
+    share: float
+    q: float
+    associations: tuple[Association, ...]
+    voice_auc: float | None
+    recording_auc: float | None
+    within: dict[str, float | None]
+    ceiling: float | None
+
+
+def describe_attributes(
+    active: np.ndarray,
+    voice: np.ndarray,
+    recording: np.ndarray,
+    speakers: Sequence[str],
+    names: tuple[Sequence[str], Sequence[str]],
+    groups: Sequence[str] | None = None,
+    permutations: int = 1_000,
+    seed: int = 0,
+) -> list[AttributeDescription]:
+    """Describe each attribute by the measures that go with it on speakers who were not fitted on.
+
+    An attribute *follows the recording* if the measures of the recording tell at least 0.60 of it together, and more
+    than those of the voice. Otherwise it is *described* if those of the voice tell 0.70 or more, and *weakly
+    described* from 0.60 on. In each case, the strongest association with a measure must be real at a false-discovery
+    rate of 5 % over all attributes; whatever else is *undescribed*.
+
+    Args:
+        active (`(recordings, attributes)`): bool.
+        voice (`(recordings, voice measures)`): float, NaN where there is no figure; see [`VoiceMeasures`].
+        recording (`(recordings, recording measures)`): likewise, see [`RecordingQuality`].
+        speakers (`(recordings,)`): who speaks.
+        names: of the columns of `voice` and of `recording`.
+        groups (`(recordings,)`, *optional*): such as the speakers' sex, within which descriptions are checked.
+        permutations (int): of the speakers. The smallest probability is about one over it, so there should be at
+            least as many as attributes.
+        seed (int): of the permutations.
+
+    Returns:
+        one description per attribute, in their order.
+
+    Raises:
+        ValueError: the shapes do not fit, or there are fewer than two speakers.
+    """
+    _check(active, voice, recording, speakers, names, groups)
+    measures = np.concatenate([voice, recording], axis=1).astype(np.float64)
+    labels = [*names[0], *names[1]]
+    codes = np.unique(np.asarray(speakers), return_inverse=True)[1]
+    ranks = Ranks(measures)
+    areas = ranks.areas(active)
+    enough = np.minimum(active.sum(0), (~active).sum(0)) >= FEWEST
+    probabilities = np.ones(active.shape[1])
+    if enough.any():
+        probabilities[enough] = false_discovery_control(
+            chance(areas[enough], ranks, active[:, enough], codes, permutations, seed)
+        )
+    held_out = singly(measures, active, codes)
+    by_voice, by_recording = together(voice, active, codes), together(recording, active, codes)
+    within = {} if groups is None else _within(voice, active, codes, np.asarray(groups))
+    best = ceiling(active, codes)
+    return [
+        AttributeDescription(
+            attribute=n,
+            meaning=_meaning(by_voice[n], by_recording[n], probabilities[n]),
+            share=float(active[:, n].mean()),
+            q=float(probabilities[n]),
+            associations=_associations(measures, active[:, n], areas[n], held_out[n], labels) if enough[n] else (),
+            voice_auc=_known(by_voice[n]),
+            recording_auc=_known(by_recording[n]),
+            within={group: _known(found[n]) for group, found in within.items()},
+            ceiling=_known(best[n]),
+        )
+        for n in range(active.shape[1])
+    ]
+
+
+def _meaning(voice: float, recording: float, q: float) -> Meaning:
+    voice, recording = np.nan_to_num([voice, recording])
+    if q > FALSE_DISCOVERIES or max(voice, recording) < WEAKLY:
+        return Meaning.UNDESCRIBED
+    if recording > voice:
+        return Meaning.FOLLOWS_RECORDING
+    return Meaning.DESCRIBED if voice >= DESCRIBED else Meaning.WEAKLY_DESCRIBED
+
+
+def _within(voice: np.ndarray, active: np.ndarray, speakers: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """The areas of all measures of the voice together, fitted and tested within each group of two speakers or more."""
+    found = {}
+    for group in np.unique(groups):
+        rows = groups == group
+        if len(np.unique(speakers[rows])) > 1:
+            found[str(group)] = together(voice[rows], active[rows], speakers[rows])
+    return found
+
+
+def _associations(
+    measures: np.ndarray, active: np.ndarray, areas: np.ndarray, held_out: np.ndarray, labels: list[str]
+) -> tuple[Association, ...]:
+    """All measures of one attribute that have an area, best first."""
+    known = np.isfinite(measures)
+    found = []
+    for place in np.argsort(-np.nan_to_num(held_out), kind="stable"):
+        if not (np.isfinite(areas[place]) and np.isfinite(held_out[place])):
+            continue
+        column, has = measures[:, place], known[:, place]
+        on, off = _quartiles(column[has & active]), _quartiles(column[has & ~active])
+        found.append(Association(labels[place], float(held_out[place]), bool(areas[place] >= 0.5), on, off))
+    return tuple(found)
+
+
+def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    return float(low), float(middle), float(high)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _check(
+    active: np.ndarray,
+    voice: np.ndarray,
+    recording: np.ndarray,
+    speakers: Sequence[str],
+    names: tuple[Sequence[str], Sequence[str]],
+    groups: Sequence[str] | None,
+) -> None:
+    rows = {"active": len(active), "voice": len(voice), "recording": len(recording), "speakers": len(speakers)}
+    rows |= {} if groups is None else {"groups": len(groups)}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"expected one row per recording everywhere, got {rows}")
+    if (voice.shape[1], recording.shape[1]) != (len(names[0]), len(names[1])):
+        raise ValueError(
+            f"{voice.shape[1]} measures of the voice and {recording.shape[1]} of the recording, but "
+            f"{len(names[0])} and {len(names[1])} names"
+        )
+    if active.dtype != bool:
+        raise ValueError(f"expected attributes of type bool, got {active.dtype}")

@@ -1,0 +1,111 @@
+"""How well all measures together tell whether an attribute is active, on speakers who were not fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from balr_hf.describing.association import Ranks, auc
+
+# Folds of the speakers, and the weight of the penalty for large coefficients, for standardised measures.
+FOLDS, PENALTY = 5, 10.0
+
+
+def folds_of(speakers: np.ndarray, folds: int = FOLDS) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The recordings to fit on and those to test on, of each fold; no speaker is on both sides.
+
+    Args:
+        speakers (`(recordings,)`): who speaks.
+        folds (int): at most so many, and no more than there are speakers.
+
+    Raises:
+        ValueError: there are fewer than two speakers.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    count = len(np.unique(speakers))
+    if count < 2:
+        raise ValueError(f"{count} speakers: at least two are needed, to test on others than those fitted on")
+    return list(GroupKFold(min(folds, count)).split(np.zeros(len(speakers)), groups=speakers))
+
+
+def held_out_scores(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """A linear discriminant of all measures, fitted on the speakers of the other folds.
+
+    It is ridge regression of the states (1 and 0) on the standardised measures, which gives the direction of Fisher's
+    discriminant, for all attributes at once. A missing figure is replaced by the median of those fitted on.
+
+    Args:
+        measures (`(recordings, measures)`): float, NaN where there is no figure.
+        active (`(recordings, attributes)`): bool.
+        speakers (`(recordings,)`): who speaks.
+
+    Returns:
+        float64 `(recordings, attributes)`: higher where the attribute is rather active.
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scores = np.zeros(active.shape)
+    for fitted, tested in folds_of(speakers):
+        known = np.isfinite(measures[fitted]).any(0)
+        model = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), Ridge(PENALTY))
+        model.fit(measures[fitted][:, known], active[fitted].astype(np.float64))
+        found = model.predict(measures[tested][:, known])
+        scores[tested] = found.reshape(scores[tested].shape)
+    return scores
+
+
+def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """The AUC of all measures together on held-out speakers: the mean over the folds, `(attributes,)`.
+
+    Arguments as of [`held_out_scores`]. NaN where no fold has both states. The folds are not thrown together, since
+    their scores have different offsets.
+    """
+    if not np.isfinite(measures).any():
+        return np.full(active.shape[1], np.nan)
+    scores = held_out_scores(measures, active, speakers)
+    return _mean([auc(scores[tested], active[tested]) for _, tested in folds_of(speakers)])
+
+
+def singly(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """The AUC of each measure on held-out speakers, `(attributes, measures)`: the mean over the folds.
+
+    The direction (higher or lower when active) is that on the speakers of the other folds, so an area may be below
+    0.5: then the direction does not hold for others. Arguments as of [`held_out_scores`].
+    """
+    found = []
+    for fitted, tested in folds_of(speakers):
+        direction = Ranks(measures[fitted]).areas(active[fitted]) >= 0.5
+        area = Ranks(measures[tested]).areas(active[tested])
+        found.append(np.where(direction, area, 1 - area))
+    return _mean(found)
+
+
+def ceiling(active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """The AUC of how often the same speaker's other recordings are active: no description of the speaker does better.
+
+    Args:
+        active (`(recordings, attributes)`): bool.
+        speakers (int `(recordings,)`): numbered from 0 without gaps.
+
+    Returns:
+        float64 `(attributes,)`, of the speakers with two recordings or more; NaN where there are none.
+    """
+    counts = np.bincount(speakers)
+    sums = np.zeros((len(counts), active.shape[1]))
+    np.add.at(sums, speakers, active.astype(np.float64))
+    kept = counts[speakers] > 1
+    if not kept.any():
+        return np.full(active.shape[1], np.nan)
+    others = (sums[speakers[kept]] - active[kept]) / (counts[speakers[kept]] - 1)[:, None]
+    return auc(others, active[kept])
+
+
+def _mean(areas: list[np.ndarray]) -> np.ndarray:
+    """The mean over the folds that have an area."""
+    stacked = np.stack(areas)
+    known = np.isfinite(stacked)
+    counts = known.sum(0)
+    return np.where(counts, np.where(known, stacked, 0).sum(0) / np.maximum(counts, 1), np.nan)

@@ -1,0 +1,155 @@
+"""Attributes that are made from measures, and attributes that are not."""
+
+import numpy as np
+import pytest
+
+from balr_hf.describing import Meaning, describe_attributes
+from balr_hf.describing.association import Ranks, auc, permuted_rows
+from balr_hf.describing.prediction import ceiling, folds_of, singly, together
+
+SPEAKERS, EACH = 60, 5
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def corpus(rng) -> dict:
+    """Measures that belong to speakers (F0, formants), and some that belong to recordings (noise)."""
+    speakers = np.repeat(np.arange(SPEAKERS), EACH)
+    sex = np.where(speakers % 2, "F", "M")
+    own = rng.standard_normal((SPEAKERS, 3))[speakers]
+    voice = own + 0.2 * rng.standard_normal((len(speakers), 3))
+    voice[:, 0] += 3 * (sex == "F")
+    recording = rng.standard_normal((len(speakers), 2))
+    return {"voice": voice, "recording": recording, "speakers": [f"s{n}" for n in speakers], "groups": sex}
+
+
+NAMES = (("f0", "dispersion", "hnr"), ("snr", "level"))
+
+
+def described(corpus, active, **more):
+    return describe_attributes(active, **corpus, names=NAMES, permutations=100, **more)
+
+
+def test_areas_are_those_of_sklearn(rng):
+    from sklearn.metrics import roc_auc_score
+
+    measures = np.round(rng.standard_normal((80, 3)), 1)  # with ties
+    measures[::7, 1] = np.nan
+    active = rng.random((80, 4)) < 0.3
+    areas = Ranks(measures).areas(active)
+    for attribute in range(4):
+        for measure in range(3):
+            known = np.isfinite(measures[:, measure])
+            expected = roc_auc_score(active[known, attribute], measures[known, measure])
+            assert areas[attribute, measure] == pytest.approx(expected)
+    scores = np.round(rng.standard_normal((80, 4)), 1)
+    assert auc(scores, active) == pytest.approx([roc_auc_score(active[:, n], scores[:, n]) for n in range(4)])
+    assert np.isnan(auc(scores, np.ones((80, 4), bool))).all()
+
+
+def test_permutations_move_speakers_as_a_whole(rng):
+    speakers = rng.permutation(np.repeat(np.arange(8), (3, 1, 4, 2, 2, 5, 3, 1)))
+    for _ in range(20):
+        rows = permuted_rows(speakers, rng)
+        taken = {int(one): set(speakers[rows[speakers == one]]) for one in range(8)}
+        assert all(len(others) == 1 for others in taken.values())
+        assert len(set.union(*taken.values())) == 8
+        for one in range(8):
+            used = rows[speakers == one]
+            assert len(set(used)) == min(len(used), (speakers == speakers[used[0]]).sum())
+
+
+def test_no_speaker_is_fitted_and_tested(rng):
+    speakers = rng.integers(0, 12, 100)
+    tested = []
+    for fitted, held_out in folds_of(speakers):
+        assert not set(speakers[fitted]) & set(speakers[held_out])
+        tested += list(held_out)
+    assert sorted(tested) == list(range(100))
+    with pytest.raises(ValueError, match="at least two"):
+        folds_of(np.zeros(5, int))
+
+
+def test_each_attribute_gets_its_class(corpus, rng):
+    voice, recording = corpus["voice"], corpus["recording"]
+    count = len(voice)
+    active = np.stack(
+        [
+            voice[:, 0] > 1.5,
+            voice[:, 1] + 1.2 * rng.standard_normal(count) > 0,
+            voice[:, 2] + 3.5 * rng.standard_normal(count) > 0,
+            recording[:, 0] + 0.3 * rng.standard_normal(count) > 0.5,
+            rng.random(count) < 0.3,
+            np.arange(count) == 0,
+        ],
+        axis=1,
+    )
+    high, apart, weak, noisy, random, lonely = described(corpus, active)
+    assert high.meaning == apart.meaning == Meaning.DESCRIBED and high.q < 0.05
+    assert high.associations[0].measure == "f0" and high.associations[0].higher and high.associations[0].auc > 0.95
+    assert high.associations[0].active[1] == pytest.approx(np.median(voice[active[:, 0], 0]))
+    assert high.associations[0].inactive[0] == pytest.approx(np.percentile(voice[~active[:, 0], 0], 25))
+    assert apart.associations[0].measure == "dispersion"
+    assert weak.meaning in (Meaning.WEAKLY_DESCRIBED, Meaning.UNDESCRIBED) and weak.voice_auc < 0.7
+    assert noisy.meaning is Meaning.FOLLOWS_RECORDING and noisy.associations[0].measure == "snr"
+    assert random.meaning is Meaning.UNDESCRIBED and random.q > 0.05
+    assert lonely.meaning is Meaning.UNDESCRIBED and lonely.associations == () and lonely.q == 1
+
+
+def test_a_difference_of_the_sexes_alone_vanishes_within_each(corpus, rng):
+    """F0 tells the sexes apart, and the attribute is nothing but the sex with errors."""
+    women = corpus["groups"] == "F"
+    active = (women ^ (rng.random(len(women)) < 0.2))[:, None]
+    (found,) = described(corpus, active)
+    assert found.voice_auc > 0.7 and set(found.within) == {"F", "M"}
+    assert all(abs(value - 0.5) < 0.12 for value in found.within.values())
+
+
+def test_speakers_do_not_count_as_often_as_they_have_recordings(rng):
+    """Measures and attributes that belong to few speakers agree by chance; permuting recordings would not see it."""
+    speakers = np.repeat(np.arange(12), 40)
+    false = 0
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        voice = draw.standard_normal((12, 2))[speakers] + 0.01 * draw.standard_normal((480, 2))
+        active = (draw.random(12) < 0.5)[speakers][:, None]
+        (found,) = describe_attributes(
+            active, voice, np.zeros((480, 0)), list(speakers), (("a", "b"), ()), permutations=60
+        )
+        false += found.q <= 0.05
+    assert false <= 4
+
+
+def test_held_out_direction_and_ceiling(corpus, rng):
+    codes = np.array([int(name[1:]) for name in corpus["speakers"]])
+    fixed = (rng.random(SPEAKERS) < 0.5)[codes][:, None]
+    assert ceiling(fixed, codes) == pytest.approx([1.0])
+    fickle = rng.random((len(codes), 1)) < 0.5
+    assert ceiling(fickle, codes) == pytest.approx([0.5], abs=0.12)
+    assert np.isnan(ceiling(fickle[:5], np.arange(5))).all()
+    low = corpus["voice"][:, :1] < 1.5
+    assert singly(corpus["voice"], low, codes)[0, 0] > 0.95
+    assert together(corpus["voice"], low, codes)[0] > 0.9
+    assert np.isnan(together(np.full((len(codes), 2), np.nan), low, codes)).all()
+
+
+def test_missing_figures_are_left_out(corpus):
+    corpus["voice"][::4, 0] = np.nan
+    corpus["voice"][:, 1] = np.nan
+    active = np.nan_to_num(corpus["voice"][:, :1]) > 1.5
+    (found,) = described(corpus, active)
+    assert found.associations[0].measure == "f0" and "dispersion" not in {one.measure for one in found.associations}
+
+
+def test_inputs_that_do_not_fit_are_refused(corpus):
+    active = np.zeros((SPEAKERS * EACH, 2), dtype=bool)
+    with pytest.raises(ValueError, match="one row per recording"):
+        described(corpus, active[:-1])
+    with pytest.raises(ValueError, match="type bool"):
+        described(corpus, active.astype(float))
+    with pytest.raises(ValueError, match="names"):
+        described(corpus | {"recording": np.zeros((len(active), 3))}, active)
