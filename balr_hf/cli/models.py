@@ -233,7 +233,7 @@ def chain_of(dataset: "datasets.Dataset", scorer: "Scorer") -> dict[str, str]:
 
 
 def separator(arguments: Arguments) -> str:
-    """The character that separates the columns of the trial list; `\\t`, as typed, is a tab."""
+    r"""The character that separates the columns of the trial list; `\t`, as typed, is a tab."""
     return arguments.sep.replace("\\t", "\t")
 
 
