@@ -59,7 +59,7 @@ bench: install
 
 docs: $(VENV)/.docs-installed
 	$(BIN)/python docs/make_site.py build/docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 $(VENV)/.docs-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]" $(CONSTRAINTS)
