@@ -1,5 +1,7 @@
 """Links in docstrings: a name in brackets, [`Trials`], becomes a link to where the reference documents it.
 
+Sections that are headed `Example:` are shown as code and output, as griffe does with those headed `Examples:`.
+
 An extension of griffe, which reads the docstrings for mkdocs. `docs/make_site.py` writes which names are documented.
 """
 
@@ -20,7 +22,8 @@ class Names(Extension):
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
         """Rewrite the docstring of an object, if it has one."""
         if obj.docstring is not None:
-            obj.docstring.value = re.sub(r"\[`([\w.]+)`\](?![\[(])", self._link, obj.docstring.value)
+            text = re.sub(r"\[`([\w.]+)`\](?!\[)", self._link, obj.docstring.value)
+            obj.docstring.value = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
 
     def _link(self, match: re.Match[str]) -> str:
         full = self.names.get(match[1])
