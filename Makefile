@@ -60,6 +60,7 @@ bench: install
 docs: $(VENV)/.docs-installed
 	$(BIN)/python docs/make_site.py build/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html. Searching needs a server: $(BIN)/python -m http.server --directory build/site"
 
 $(VENV)/.docs-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]" $(CONSTRAINTS)

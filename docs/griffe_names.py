@@ -23,7 +23,9 @@ class Names(Extension):
         """Rewrite the docstring of an object, if it has one."""
         if obj.docstring is not None:
             text = re.sub(r"\[`([\w.]+)`\](?!\[)", self._link, obj.docstring.value)
-            obj.docstring.value = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
+            text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
+            typed = r"^ +[\w*, ]+ \(.*?\):"  # an argument with its type, which the reference shows as code anyway
+            obj.docstring.value = re.sub(typed, lambda found: found[0].replace("`", ""), text, flags=re.MULTILINE)
 
     def _link(self, match: re.Match[str]) -> str:
         full = self.names.get(match[1])

@@ -271,7 +271,9 @@ def cards() -> None:
 
     Path("card-embedder").mkdir()
     prepare_model(WespeakerModel.from_pretrained(resource(EMBEDDER)), Path("card-embedder"), "me/embedder")
-    card = dataset_card(load_corpus("metadata.csv"), "me/corpus", DatasetCard("---\nlicense: mit\n---\n"), license="mit")
+    card = dataset_card(
+        load_corpus("metadata.csv"), "me/corpus", DatasetCard("---\nlicense: mit\n---\n"), license="mit"
+    )
     Path("card-dataset.md").write_text(str(card), encoding="utf-8")
 
 

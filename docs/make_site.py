@@ -114,7 +114,8 @@ def relinked(text: str, source: str, pages: dict[str, Path]) -> str:
         if source.startswith("docs/site/") and not (ROOT / found).exists():
             return match[0]  # a page that is generated, such as gallery/index.md; mkdocs checks it
         if found in pages:
-            return f"{match['image']}[{words}]({pages[found].as_posix()}{'#' if anchor else ''}{anchor})"
+            shown = title(found) if words.endswith(".md") else words
+            return f"{match['image']}[{shown}]({pages[found].as_posix()}{'#' if anchor else ''}{anchor})"
         if found == "examples" or (found.startswith("examples/") and found.endswith(".py")):
             return f"[{words}](examples.md{'#' + slug(found) if found.endswith('.py') else ''})"
         if not (ROOT / found).exists():
@@ -124,6 +125,12 @@ def relinked(text: str, source: str, pages: dict[str, Path]) -> str:
     pieces = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)  # code is left as it is
     pattern = r"(?P<image>!?)\[(?P<words>[^\]]*)\]\((?P<target>[^)\s]+)\)"
     return "".join(piece if piece.startswith("```") else re.sub(pattern, link, piece) for piece in pieces)
+
+
+def title(source: str) -> str:
+    """The first heading of a page of the repository."""
+    text = (ROOT / source).read_text(encoding="utf-8")
+    return next(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
 
 
 def slug(heading: str) -> str:
@@ -163,7 +170,9 @@ def command(name: str, known: "Command") -> Iterator[str]:
         if group.description:
             yield group.description
         rows = [(invocation(action), formatter._expand_help(action)) for action in actions]
-        yield "| | |\n| --- | --- |\n" + "\n".join(f"| {flags} | {cell(text)} |" for flags, text in rows)
+        yield "| argument | what it does |\n| --- | --- |\n" + "\n".join(
+            f"| {flags} | {cell(text)} |" for flags, text in rows
+        )
     examples = known.epilog.removeprefix("examples:\n")
     if examples:
         lines = "\n".join(line.removeprefix("  ") for line in examples.splitlines())

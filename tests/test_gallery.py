@@ -83,6 +83,7 @@ def test_links_of_pages_lead_to_pages_of_the_site(site):
         "[a](hub.md#push) [b](examples.md#examplestrainpy) c [d](https://example.org)\n```\n[e](docs/hub.md)\n```\n"
     )
     assert site["relinked"]("[a](../README.md)", "docs/hub.md", pages) == "[a](index.md)"
+    assert site["relinked"]("[docs/hub.md](docs/hub.md)", "README.md", pages) == "[The Hugging Face Hub](hub.md)"
     with pytest.raises(SystemExit, match=r"docs/hub.md: the link gone.md leads nowhere"):
         site["relinked"]("[a](gone.md)", "docs/hub.md", pages)
 
