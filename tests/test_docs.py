@@ -12,7 +12,10 @@ import pytest
 
 PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export")),
+    *(
+        f"docs/{name}.md"
+        for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export", "at-scale")
+    ),
 )
 PAGES += ("docs/scoring-and-calibration.md", "docs/conditions.md")
 TUTORIALS = tuple(f"docs/tutorial-{name}.md" for name in ("compare", "system", "report"))

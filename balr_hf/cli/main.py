@@ -30,6 +30,10 @@ variable BALR_DEBUG is set to 1, the traceback is shown instead.
 The package ships with small demonstration models, so that this works at once: balr explain ONE.wav OTHER.wav"""
 
 
+# The commands whose work several processes share, where a launcher started them.
+SHARED = ("extract", "binarize", "train")
+
+
 def usage(group: str = "") -> str:
     """The help text, of all commands or of those that begin with `group`."""
     lines = [f"  {name:<15} {text}" for name, (_, text) in COMMANDS.items() if name.startswith(group)]
@@ -68,6 +72,8 @@ def _run(command: str, argv: list[str]) -> int:
     from balr_hf.errors import ConfigError, UserError
     from balr_hf.untrusted import one_line
 
+    if os.environ.get("RANK", "0") != "0" and command not in SHARED:
+        return 0  # the first process that a launcher started does it
     module = importlib.import_module(COMMANDS[command][0])
     try:
         _set_up_logging()

@@ -220,15 +220,14 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
 
 def chain_of(dataset: "datasets.Dataset", scorer: "Scorer") -> dict[str, str]:
     """The identities of the models that made scores, as far as they are known, and the precision of the embeddings."""
-    from balr_hf.data.origins import makers_of, origins_of
+    from balr_hf.data.origins import attributes_made_by, origins_of
     from balr_hf.identity import model_identity
 
-    makers = [name for name in makers_of(dataset, "ba") if name]
-    origins = [origin for origin in origins_of(dataset, "ba") if origin is not None]
-    embedders = sorted({origin.embedder for origin in origins if origin.embedder})
-    precisions = sorted({origin.precision for origin in origins_of(dataset, "embedding") if origin is not None})
-    chain = {"embedder": embedders, "autoencoder": makers, "precision": precisions}
-    known = {role: found[0] for role, found in chain.items() if len(found) == 1}
+    autoencoder, embedder = attributes_made_by(dataset)
+    precisions = {origin.precision for origin in origins_of(dataset, "embedding") if origin is not None}
+    precision = precisions.pop() if len(precisions) == 1 else None
+    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
+    known = {role: found for role, found in chain.items() if found is not None}
     return {**known, "scorer": model_identity(scorer)}
 
 

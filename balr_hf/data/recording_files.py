@@ -33,9 +33,12 @@ class RecordingFiles:
     save_dir: Path | None = None
     named: dict[str, list[str | None]] = field(default_factory=dict)
     _outside: Path | None = field(default=None, repr=False)
+    _inside: str = field(default="", repr=False)
+    _saved: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        inside = os.path.join(self.root, "")
+        self._inside = inside = os.path.join(self.root, "")
+        self._saved = "" if self.save_dir is None else os.path.join(self.save_dir, "")
         outside = {os.path.dirname(p) for p in map(self.reference, range(len(self))) if not p.startswith(inside)}
         if outside:
             self._outside = Path(os.path.commonpath(outside))
@@ -54,13 +57,11 @@ class RecordingFiles:
         reference = self.reference(row)
         if self.save_dir is None:
             return reference
-        start = os.path.join(self.root, "")
-        if reference.startswith(start):
-            relative = reference[len(start) :]
-        else:
+        start = self._inside
+        if not reference.startswith(start):
             assert self._outside is not None
-            relative = os.path.relpath(reference, self._outside)
-        return os.path.join(self.save_dir, printable(relative))  # a csv will name what is written there
+            start = os.path.join(self._outside, "")
+        return f"{self._saved}{printable(reference[len(start) :])}"  # a csv will name what is written there
 
     def output(self, row: int, kind: str, extension: str) -> Path:
         """Return the path of the recording's new vector file: the one that the csv names, else beside the reference.
@@ -79,8 +80,12 @@ class RecordingFiles:
             raise UserError(f"the csv names {named}, and only {', '.join(EXTENSIONS)} are written: use --save-dir")
         return named
 
-    def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:
-        """Raise a UserError if two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder)."""
+    def outputs(self, rows: Iterable[int], kind: str, extension: str) -> dict[str, int]:
+        """Return the paths of the recordings' new vector files, each with its row.
+
+        Raises:
+            UserError: two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder).
+        """
         first: dict[str, int] = {}
         for row in rows:
             path = self.output_name(row, kind, extension)
@@ -91,6 +96,7 @@ class RecordingFiles:
                     "rename one, restrict --audio-formats, or use --save-format dataset"
                 )
             first[path] = row
+        return first
 
 
 def paths_of_ids(ids: Sequence[str]) -> list[PurePosixPath]:

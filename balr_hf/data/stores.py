@@ -16,7 +16,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -61,7 +60,9 @@ from balr_hf.data.saving import (
     read_record,
     save_dataset,
 )
+from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped
+from balr_hf.data.streams import stream_vectors
 from balr_hf.data.vector_files import read_vectors, write_vectors
 from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file
 from balr_hf.errors import ConfigError, UserError
@@ -172,7 +173,7 @@ def open_store(
 
 
 def add_vectors(
-    source: "datasets.Dataset | Corpus | str | Path",
+    source: "datasets.Dataset | datasets.IterableDataset | Corpus | str | Path",
     kind: str,
     compute: ComputeVectors,
     needs: str,
@@ -185,7 +186,7 @@ def add_vectors(
     """Fill a store for whatever [`load_corpus`] reads, and log one warning for the recordings that were skipped.
 
     Args:
-        source: the corpus, or what [`load_corpus`] reads.
+        source: the corpus, or what [`load_corpus`] reads; an `IterableDataset` goes to parquet files in `save_dir`.
         kind, maker, save_dir, save_format: as for [`open_store`]. Nothing is saved if neither `save_dir` nor
             `save_format` is given.
         compute, needs, force: as for [`NoStore.fill`].
@@ -193,6 +194,16 @@ def add_vectors(
     Returns:
         the corpus with its vectors.
     """
+    import datasets
+
+    if isinstance(source, datasets.DatasetDict | datasets.IterableDatasetDict):
+        raise ConfigError(
+            f"this has the splits {', '.join(map(str, source))}: give one of them, such as corpus['test']"
+        )
+    if isinstance(source, datasets.IterableDataset):
+        if save_dir is None or save_format not in (None, "dataset") or force:
+            raise ConfigError("a corpus that is streamed is saved as parquet files: give save_dir alone")
+        return stream_vectors(source, kind, compute, needs, maker, save_dir)
     if isinstance(source, str | Path):
         source = read_corpus(source, save_dir=save_dir)
     elif not isinstance(source, Corpus):
@@ -226,10 +237,11 @@ class NoStore:
         self.quality = known_quality(corpus.dataset)
         self.origins = origins_of(corpus.dataset, kind)
         self.is_forced = False
+        self.shard: Shard | None = None
         self.valid = np.zeros(len(self.dataset), dtype=bool)  # which recordings have a vector of this model
         self._result: datasets.Dataset | None = None
 
-    def fill(self, compute: ComputeVectors, needs: str, force: bool = False) -> Filled:
+    def fill(self, compute: ComputeVectors, needs: str, force: bool = False, shard: Shard | None = None) -> Filled:
         """Compute the vectors that are missing, and keep each batch as soon as it is done.
 
         Vectors that are there already stay, if this model made them of what is there now. Those that it made of other
@@ -240,16 +252,19 @@ class NoStore:
                 `partial(compute_embeddings, model)`.
             needs (str): the column that the vectors are computed from: `audio` or `embedding`.
             force (bool): compute all vectors anew. A forced run that was stopped goes on where it was, too.
+            shard (*optional*): compute those of this share of the recordings alone. What is saved is put together by
+                a call without it, once all shares are done.
 
         Raises:
             UserError: the corpus lacks that column, or the vectors to be replaced were made by another model; the
                 store and `compute` may raise others.
         """
-        self.is_forced = force
+        self.is_forced, self.shard = force, shard
         before = self.forced() if force else self.existing(needs)
         self.valid = before.copy()
         self.dataset = dataset = keep_vectors(self.dataset, self.kind, before)
-        todo = np.flatnonzero(~before)
+        own = np.ones(len(dataset), dtype=bool) if shard is None else shard.rows(len(dataset))
+        todo = np.flatnonzero(~before & own)
         self.prepare(todo)
         done = 0
         skipped: list[Skipped] = []
@@ -266,7 +281,7 @@ class NoStore:
             for row, origin in zip(todo.tolist(), origins_of(result, self.kind), strict=True):
                 self.origins[row] = origin
             self.quality |= known_quality(result)
-        where = self.finish(int(before.sum()) + done)
+        where = self.finish(int(before.sum()) + done) if shard is None else None
         skipped = _all_skipped(dataset, before, self.corpus.skipped, skipped)
         return Filled(len(dataset), done, int(before.sum()), skipped, where)
 
@@ -397,6 +412,7 @@ class FileStore(NoStore):
         if self.save_dir == self.files.root and corpus.files is not None:
             self.save_dir = None  # the vectors go into the corpus itself
         self.path_of: dict[str, str] = {}
+        self.older: dict[str, list[str]] = {}  # by new vector files, those that they take the place of
         self.copied: list[int] = []  # rows whose vectors are taken along from elsewhere
         self.stale: list[int] = []  # rows whose vector files are those of other recordings
         if corpus.files is None or kind not in self.dataset.column_names:  # else they were read with the vectors
@@ -433,8 +449,9 @@ class FileStore(NoStore):
         lacking = ~vector_present(self.dataset, needs)
         elsewhere = present & ~own & (~standing.other & ~standing.unknown | standing.unknown & lacking)
         staying = self._staying(present & own | elsewhere, standing)
-        self.copied = np.flatnonzero(staying & ~own).tolist()
-        self.stale = np.flatnonzero(standing.stale & own).tolist()
+        mine = np.ones(len(own), dtype=bool) if self.shard is None else self.shard.rows(len(own))
+        self.copied = np.flatnonzero(staying & ~own & mine).tolist()
+        self.stale = np.flatnonzero(standing.stale & own & mine).tolist()
         return staying
 
     def forced(self) -> np.ndarray:
@@ -455,16 +472,33 @@ class FileStore(NoStore):
         return np.array([path is not None and path.startswith(start) for path in self.files.paths[self.kind]])
 
     def prepare(self, rows: np.ndarray) -> None:
-        self.files.check_outputs_distinct([*rows.tolist(), *self.copied], self.kind, self.extension)
-        ids = recording_ids(self.dataset)
-        self.path_of = {ids[row]: self.files.output_name(row, self.kind, self.extension) for row in rows.tolist()}
+        outputs = self.files.outputs([*rows.tolist(), *self.copied], self.kind, self.extension)
+        ids, copied = recording_ids(self.dataset), {*self.copied}
+        self.path_of = {ids[row]: path for path, row in outputs.items() if row not in copied}
+        self.older = self._older()
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
         if self.is_forced:
-            self._forced.start()
+            self._forced.start(self.shard)
         for row in self.stale:  # so that none is left behind if it cannot be computed anew
             Path(str(self.files.paths[self.kind][row])).unlink(missing_ok=True)
         self._copy()
+
+    def _older(self) -> dict[str, list[str]]:
+        """Find files of another format beside the new ones, which could be read in their place."""
+        folders: dict[str, set[str]] = {}
+        found: dict[str, list[str]] = {}
+        for path in self.path_of.values():
+            folder, name = os.path.split(path)
+            if folder not in folders:
+                listed = os.listdir(folder) if os.path.isdir(folder) else []
+                folders[folder] = {other for other in listed if is_vector_file(other)}
+            if folders[folder]:
+                stem = os.path.splitext(name)[0]
+                others = {stem + other for other in EXTENSIONS} - {name} if is_vector_file(name) else set()
+                if others & folders[folder]:
+                    found[path] = [os.path.join(folder, other) for other in sorted(others & folders[folder])]
+        return found
 
     def _copy(self) -> None:
         """Take along the vectors that stay, and lie elsewhere."""
@@ -493,22 +527,23 @@ class FileStore(NoStore):
         paths = [self.path_of[name] for name in ids]
         write_vectors(paths, vectors, self.balr_format)
         for path in paths:
-            if is_vector_file(os.path.basename(path)):  # an older file of another format could be read in its place
-                stem, extension = os.path.splitext(path)
-                for other in EXTENSIONS:
-                    if other != extension:
-                        with suppress(FileNotFoundError):
-                            os.unlink(stem + other)
+            for other in self.older.get(path, ()):
+                Path(other).unlink(missing_ok=True)
         append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
         if self.is_forced:
             self._forced.add(paths)
         append_quality(self.folder / QUALITY_FILE, quality or {})
 
     def finish(self, count: int) -> Path:
+        # Whichever processes shared the work, and in whatever order: what is written is the same.
+        ids, paths = recording_ids(self.dataset), self.files.paths[self.kind]
         if self.quality:
             path = self.folder / QUALITY_FILE
-            write_quality(path, read_quality(path) | self.quality)
-        compact_manifest(self.folder)
+            known, own = read_quality(path) | self.quality, {*ids}
+            names = [*(name for name in known if name not in own), *(name for name in ids if name in known)]
+            write_quality(path, {name: known[name] for name in names})
+        made = (self.path_of.get(name) or path for name, path in zip(ids, paths, strict=True))
+        compact_manifest(self.folder, [path for path in made if path is not None])
         self._forced.end()
         if self.save_dir is not None and count:
             self._write_csv(self.save_dir)
@@ -528,7 +563,7 @@ class FileStore(NoStore):
                 f"{save_dir} holds the vectors of another corpus ({known['source']}): choose another --save-dir "
                 "(save_dir=)"
             )
-        self.record = {"csv": [], **known}
+        self.record |= known
 
     def _write_csv(self, save_dir: Path) -> None:
         """Write a csv that names the vector files of the save folder, so that the folder is a corpus of its own."""
@@ -573,27 +608,37 @@ class _ForcedRun:
     """
 
     def __init__(self, path: Path, maker: Maker):
-        self.path = path
+        self.path = self._own = path
         self._heading = f"{digest_of(maker.model)} {maker.precision}"
 
     def read(self) -> set[str]:
         """The vector files that an earlier run of the same model has done; empty if there is none to go on with."""
-        if not self.path.is_file():
-            return set()
-        heading, *done = self.path.read_text(encoding="utf-8", errors="surrogateescape").split("\0")
-        return {*done[:-1]} if heading == self._heading else set()  # after the last \0 is what a kill cut off
+        return set().union(*(self._read(path) or () for path in self._files()))
 
-    def start(self) -> None:
-        if not self.read():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(f"{self._heading}\0", encoding="utf-8")
+    def start(self, shard: Shard | None) -> None:
+        """Begin a list of what is done; each share of a corpus has its own."""
+        if shard is not None:
+            self._own = self.path.with_name(f"{self.path.name}-{shard.index}-of-{shard.count}")
+        if self._read(self._own) is None:
+            self._own.parent.mkdir(parents=True, exist_ok=True)
+            self._own.write_text(f"{self._heading}\0", encoding="utf-8")
 
     def add(self, paths: Iterable[str]) -> None:
-        with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+        with self._own.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write("".join(f"{path}\0" for path in paths))
 
     def end(self) -> None:
-        self.path.unlink(missing_ok=True)
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return [self.path, *self.path.parent.glob(f"{self.path.name}-*-of-*")]
+
+    def _read(self, path: Path) -> set[str] | None:
+        if not path.is_file():
+            return None
+        heading, *done = path.read_text(encoding="utf-8", errors="surrogateescape").split("\0")
+        return {*done[:-1]} if heading == self._heading else None  # after the last \0 is what a kill cut off
 
 
 class DatasetStore(NoStore):

@@ -20,7 +20,7 @@ from balr_hf.files import write_file
 # How many files are read or written together, and on how many threads where the storage is slow: if the first files
 # of a block take longer than this many seconds each. A disk's cache answers sooner than one thread hands over to
 # another.
-BLOCK, FIRST, SLOW, THREADS = 2048, 64, 3e-4, 32
+BLOCK, FIRST, SLOW, THREADS = 2048, 64, 1e-3, 32
 
 # How many files of one size are looked at for where the numbers lie, before they are all read one by one.
 _TRIALS = 3

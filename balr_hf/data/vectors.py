@@ -248,16 +248,18 @@ class VectorFinder:
         self._folders: dict[str, tuple[set[str], set[str]]] = {}
         self._known: dict[str, set[str]] = {}
         for path in recordings:
-            stem = _recording_in(os.path.basename(path))
-            if stem.endswith("_emb"):
-                self._known.setdefault(os.path.dirname(path), set()).add(stem)
+            if "_emb" in str(path):
+                folder, name = os.path.split(path)
+                stem = _recording_in(name)
+                if stem.endswith("_emb"):
+                    self._known.setdefault(folder, set()).add(stem)
 
     def find(self, reference: str | Path, kind: str) -> str | None:
         """Return the path of the `kind` vector file beside `reference`, or None if there is none."""
-        folder = os.path.dirname(reference)
+        folder, name = os.path.split(reference)
         names, owners = self._list(folder)
         if names:
-            stem = _file_stem(self.stem(reference))
+            stem = _file_stem(self._stem(name, owners))
             for suffix in SUFFIXES[kind]:
                 if suffix == "_emb_ba" and f"{stem}_emb" in owners:
                     continue
@@ -268,12 +270,14 @@ class VectorFinder:
 
     def stem(self, path: str | Path) -> str:
         """Return the name of the recording to which a vector file or an audio file belongs; see [`vector_stem`]."""
-        name = os.path.basename(path)
+        folder, name = os.path.split(path)
+        return self._stem(name, self._list(folder)[1])
+
+    @staticmethod
+    def _stem(name: str, owners: set[str]) -> str:
         stem = _recording_in(name)
-        if len(name) > len(stem) + 8 and _split(name)[0] == f"{stem}_emb_ba":
-            _, owners = self._list(os.path.dirname(path))
-            if f"{stem}_emb" in owners:
-                return f"{stem}_emb"
+        if owners and f"{stem}_emb" in owners and _split(name)[0] == f"{stem}_emb_ba":
+            return f"{stem}_emb"
         return stem
 
     def _list(self, folder: str) -> tuple[set[str], set[str]]:

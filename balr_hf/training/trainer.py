@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import shutil
 import time
 import warnings
@@ -19,7 +20,13 @@ import torch
 import transformers
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
+from accelerate.utils import (
+    GradientAccumulationPlugin,
+    ProjectConfiguration,
+    broadcast_object_list,
+    parse_flag_from_env,
+    set_seed,
+)
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
@@ -34,7 +41,7 @@ from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
 from balr_hf.training import state
-from balr_hf.training.arguments import DataArguments
+from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
 from balr_hf.training.samplers import (
@@ -139,8 +146,9 @@ class BinaryAttributeEncoderTrainer:
         state_period (int): write `last/` and `state/` every so many epochs, and at each validation. That takes some
             25 ms with the default sizes; a larger period pays where epochs are as short as that.
         device (str, *optional*): `cpu` for training without GPUs; with any other value Accelerate chooses.
-        mixed_precision (str): `no`, `fp16` or `bf16`.
-        gradient_accumulation_steps (int): number of batches per step of the optimizer.
+        mixed_precision (str, *optional*): `no`, `fp16` or `bf16`; by default that of `accelerate launch`, or `no`.
+        gradient_accumulation_steps (int, *optional*): number of batches per step of the optimizer; by default that of
+            `accelerate launch`, or 1.
         cuda_graph (bool): capture a step as a CUDA graph and replay it, rather than launch its operations one by one.
             For one GPU, full precision, and losses that do the same work whatever the batch holds (`MSELoss`).
         log_with (str): name of an Accelerate tracker, or `none`.
@@ -173,8 +181,8 @@ class BinaryAttributeEncoderTrainer:
         val_period: int = 10,
         state_period: int = 1,
         device: str | torch.device | None = "cpu",
-        mixed_precision: str = "no",
-        gradient_accumulation_steps: int = 1,
+        mixed_precision: str | None = None,
+        gradient_accumulation_steps: int | None = None,
         cuda_graph: bool = False,
         log_with: str = "tensorboard",
         resume_from: Path | str | None = None,
@@ -189,6 +197,12 @@ class BinaryAttributeEncoderTrainer:
         if log_with not in (None, "none") and log_with not in map(str, get_available_trackers()):
             known = ", ".join(["none", *map(str, get_available_trackers())])
             raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
+        if mixed_precision is None:
+            mixed_precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+        if mixed_precision not in MIXED_PRECISIONS:
+            raise ConfigError(f"mixed precision {mixed_precision}: expected {', '.join(MIXED_PRECISIONS)}")
+        if gradient_accumulation_steps is None:
+            gradient_accumulation_steps = int(os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", 1))
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.seed = seed
@@ -225,7 +239,8 @@ class BinaryAttributeEncoderTrainer:
         self.accelerator = Accelerator(
             cpu=self.process.device.type == "cpu",
             mixed_precision=mixed_precision,
-            gradient_accumulation_steps=gradient_accumulation_steps,
+            # A plain number would be overruled by that of the launcher.
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=gradient_accumulation_steps),
             log_with=None if log_with in (None, "none") else log_with,
             project_config=ProjectConfiguration(logging_dir="logs"),  # a tracker wants one; train() says where it is
         )

@@ -299,6 +299,23 @@ def test_gradient_accumulation_takes_fewer_steps(sets, tmp_path):
     assert not same(weights(tmp_path / "a" / "last"), weights(tmp_path / "b" / "last"))
 
 
+def test_precision_and_accumulation_are_the_launchers_unless_told_otherwise(sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "2")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    for told, precision, steps in (
+        ({}, "bf16", 2),
+        ({"gradient_accumulation_steps": 3, "mixed_precision": "no"}, "no", 3),
+    ):
+        AcceleratorState._reset_state()
+        trainer = make(sets, tmp_path / precision, **told)
+        assert trainer.settings["mixed_precision"] == trainer.accelerator.mixed_precision == precision
+        assert trainer.settings["gradient_accumulation_steps"] == steps
+        assert trainer.accelerator.gradient_accumulation_steps == steps
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp8")
+    with pytest.raises(ConfigError, match="mixed precision fp8: expected no, fp16, bf16"):
+        make(sets, tmp_path / "c")
+
+
 def test_bf16_trains_and_saves_float32(sets, tmp_path):
     make(sets, tmp_path / "run", all_losses(), epochs=2, mixed_precision="bf16").train()
     assert {weight.dtype for name, weight in weights(tmp_path / "run" / "last").items() if "num_b" not in name} == {
@@ -488,7 +505,7 @@ def test_other_originals_are_another_training_set(sets, tmp_path):
 
 def test_consistency_without_copies_is_refused(sets, tmp_path):
     with pytest.raises(
-        UserError, match="the training set has no copies of recordings for consistency: it needs the column source_id"
+        UserError, match="training set has no copies of recordings for consistency: it needs the column"
     ):
         make(sets, tmp_path / "run", [MSELoss(), ConsistencyLoss()])
     with pytest.raises(UserError, match="the validation set has no copies of recordings"):

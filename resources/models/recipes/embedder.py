@@ -113,11 +113,11 @@ class Heads(nn.Module):
 
     def label_loss(self, unit: torch.Tensor, labels: torch.Tensor, margin: float) -> torch.Tensor:
         """AAM-softmax: the nearest sub-centre counts."""
-        cosine = (unit @ F.normalize(self.centres, dim=1).T).view(len(unit), -1, SUBCENTRES).amax(-1)
+        cosine = (unit @ F.normalize(self.centres, dim=1).T).unflatten(1, (-1, SUBCENTRES)).amax(-1)
         angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
         own = F.one_hot(labels, cosine.shape[1]).bool()
         logits = SCALE * torch.where(own & (angle < math.pi - margin), torch.cos(angle + margin), cosine)
-        return F.cross_entropy(logits, labels)
+        return F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))
 
 
 class Batches:
@@ -294,7 +294,6 @@ class Training:
                 features = model.feature_extractor([dev.waveform(row)], sampling_rate=EXTRACTOR.sampling_rate)
                 found.append(model(features["input_features"]).embeddings[0].numpy())
         embeddings = np.stack(found)
-        np.savez(self.run / "dev.npz", id=dev.columns["id"], embedding=embeddings)
         rates: dict[str, float] = {}
         for part, name in (("dev", "speech/dev/dev_trials.csv"), ("test", "librispeech/trials.csv")):
             rows = np.flatnonzero(dev.columns["part"] == part)

@@ -7,7 +7,8 @@ Each view is one file of float16 log mel energies before the removal of their me
 Usage:
     python -m recipes.features WORK_FOLDER VIEW...      (of VIEWS; without one, all that are not there yet)
 
-It takes about 2 core-minutes for a view as it is, 15 for a degraded one, and 220 MB each. Rooms need pyroomacoustics.
+It takes less than a core-minute for a view as it is, 6 for a degraded one, and 220 MB each. Rooms need the package
+pyroomacoustics.
 """
 
 import argparse
@@ -37,7 +38,6 @@ VIEWS = {
     "fast": (1.1, 0),
     "slow-degraded": (0.9, 3),
     "fast-degraded": (1.1, 4),
-    "degraded-3": (1.0, 5),
 }
 TELEPHONE_CODECS = ("mulaw", "alaw", "amr:4.75k", "amr:7.4k", "amr:12.2k")
 OTHER_CODECS = ("opus:6k", "opus:8k", "opus:12k", "opus:16k", "mp3:16k", "mp3:24k", "mp3:32k", "aac:16k", "aac:24k")

@@ -99,7 +99,8 @@ def calibrate(
         enrollment, test, same = calibration_trials(trials, present)
         scores.append(score_trials(scorer, counts, Trials.between(enrollment, test)))
         labels.append(same)
-        speakers = np.tile(corpus.columns["speaker"], len(views))
+        people = [str(name).removeprefix("ls_") for name in corpus.columns["speaker"]]  # some stand in both parts
+        speakers = np.tile(people, len(views))
         names.append((speakers[enrollment], speakers[test]))
         corpora.append(
             add_quality_column(
@@ -153,7 +154,9 @@ def main() -> None:
             content.pop("auto_map", None)
             path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     print(f"{len(population)} recordings of {len(speakers)} speakers; {scorer.config.num_uninformative} unused")
-    print(json.dumps({name: scorer.config.calibration["validation"][name] for name in ("cllr", "cllr_min")}))
+    calibration = scorer.config.calibration or {}
+    print({name: calibration.get(name) for name in ("num_speakers", "bounds")})
+    print({name: value for name, value in (calibration.get("validation") or {}).items() if name.startswith("cllr")})
 
 
 if __name__ == "__main__":

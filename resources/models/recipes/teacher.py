@@ -10,7 +10,7 @@ Usage:
     python -m recipes.teacher WORK_FOLDER teacher/resemblyzer/pretrained.pt
     python -m recipes.teacher WORK_FOLDER teacher/resemblyzer/pretrained.pt --speed 0.9
 
-It takes about 10 core-minutes for the recordings, and as long for each speed.
+It takes about 4 core-minutes for the recordings, and 3 for each speed.
 """
 
 import argparse
