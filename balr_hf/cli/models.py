@@ -219,7 +219,7 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
 
 
 def separator(arguments: Arguments) -> str:
-    """The character that separates the columns of the trial list; `\\t`, as typed, is a tab."""
+    r"""The character that separates the columns of the trial list; `\t`, as typed, is a tab."""
     return arguments.sep.replace("\\t", "\t")
 
 
