@@ -57,7 +57,8 @@ class AttributeDescription:
         meaning: its class.
         share: share of the recordings in which it is active.
         q: the false-discovery rate at which the strongest association with any measure is found; 1 if there is none.
-        associations: all measures that have an area, best first.
+        associations: all measures that have an area, best first. The first one's area is a little too good, since it
+            is the best of many; `q` is corrected for that.
         voice_auc: of all measures of the voice together, on held-out speakers; None where it cannot be had.
         recording_auc: of all measures of the recording together, likewise.
         within: of all measures of the voice together among the speakers of each group, women and men for instance.

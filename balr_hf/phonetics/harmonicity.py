@@ -31,8 +31,8 @@ def hnr_track(samples: np.ndarray, times: np.ndarray) -> np.ndarray:
         60; NaN where there is none.
     """
     found = np.full(len(times), np.nan)
-    autocorrelation = Autocorrelation(gaussian_window(_SIZE), finer=2)
-    for block in in_blocks(len(times), 250):
+    autocorrelation = Autocorrelation(gaussian_window(_SIZE), finer=4)
+    for block in in_blocks(len(times), 100):
         frames = windows_at(samples, times[block], _SIZE)
         frames -= frames.mean(1, keepdims=True)
         correlations = autocorrelation(frames)

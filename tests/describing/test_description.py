@@ -137,6 +137,13 @@ def test_held_out_direction_and_ceiling(corpus, rng):
     assert np.isnan(together(np.full((len(codes), 2), np.nan), low, codes)).all()
 
 
+def test_measures_of_no_meaning_are_at_one_half_on_held_out_speakers(rng):
+    """Not above: the direction comes from the other speakers."""
+    speakers = np.repeat(np.arange(20), 5)
+    areas = singly(rng.standard_normal((100, 4)), rng.random((100, 60)) < 0.5, speakers)
+    assert areas.mean() == pytest.approx(0.5, abs=0.03)
+
+
 def test_missing_figures_are_left_out(corpus):
     corpus["voice"][::4, 0] = np.nan
     corpus["voice"][:, 1] = np.nan

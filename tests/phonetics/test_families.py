@@ -109,6 +109,13 @@ def test_harmonics_to_noise_ratio(ratio, rng):
     assert hnr_track(samples, inner(samples)).mean() == pytest.approx(ratio, abs=1.0)
 
 
+@pytest.mark.parametrize("f0", [100.0, 287.3, 431.7])
+def test_a_period_between_samples_is_no_noise(f0):
+    time = np.arange(RATE) / RATE
+    clean = sum(np.sin(2 * np.pi * n * f0 * time + n) for n in range(1, int(7000 / f0)))
+    assert hnr_track(clean, inner(clean)).min() > 35
+
+
 def test_pulses_are_found_one_per_period():
     lengths = 1 / (150 + 30 * np.sin(np.arange(300) / 20))
     true = 0.02 + np.cumsum(lengths)
