@@ -1,6 +1,7 @@
 # make demo: goes from recordings to likelihood ratios with what the repository ships, offline
 # make test: runs all tests
 # make check: runs lint, types, layers of imports and tests, as continuous integration does
+# make torture: kills commands and damages files for 10 minutes, and counts what is lost (MINUTES=60 for longer)
 # make bench: measures how fast everything is on this machine, in tables (about 9 minutes)
 # make test-oldest: runs all tests with the oldest versions of the Hugging Face libraries that pyproject.toml allows
 # make transformers-tests: runs transformers' own tests of models over ours, which it downloads once
@@ -11,12 +12,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OLDEST_PYTHON ?= python3.11
 OLDEST_VENV ?= .venv-oldest
+MINUTES ?= 10
 # Without an NVIDIA GPU, install the set of versions that was tested, with the CPU build of torch.
 CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constraints-cpu.txt)
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test test-oldest transformers-tests check bench lint layers types format install clean
+.PHONY: demo torture test test-oldest transformers-tests check bench lint layers types format install clean
 
 install: $(VENV)/.installed
 
@@ -45,6 +47,9 @@ $(OLDEST_VENV)/.installed: pyproject.toml constraints-oldest.txt
 	$(OLDEST_PYTHON) -m venv $(OLDEST_VENV)
 	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints-oldest.txt
 	@touch $@
+
+torture: install
+	$(BIN)/python tests/torture/run.py --minutes $(MINUTES)
 
 bench: install
 	@for script in startup loading fbank extraction binarize training fitting scoring gpu; do \

@@ -5,8 +5,9 @@ PyAV decodes and resamples. Its wheels contain FFmpeg, so nothing has to be inst
 
 import io
 import math
-import struct
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from numbers import Real
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from balr_hf.containers import Contents, DamageError, refuse_damaged
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,12 +40,72 @@ RESAMPLING = (
 # amount of memory.
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 
-# The header of a wav that was written to a pipe states no length, or one from here on.
-_WAV_LENGTH_UNKNOWN = 0x7FFFF000
+# More channels than any recorder has; a header that states more is damaged.
+MOST_CHANNELS = 64
+# Seconds (a week): a longer recording is a damaged header, or a file that was made to fill disks and memory.
+LONGEST = 7 * 24 * 3600
+# Samples that `load_audio` holds in memory at most: 4 GiB, more than 18 hours at 16 kHz.
+MOST_SAMPLES = 2**30
+# Samples (64 MiB: 17 minutes at 16 kHz) beyond which a recording is not held in memory where it need not be.
+LONG_SAMPLES = 2**24
+# Samples that are decoded before they are passed on, since decoders give a thousand or so at a time.
+BLOCK_SAMPLES = 2**18
 
 
 class AudioError(UserError):
-    """A recording that cannot be used; the message is the reason, without the recording's name."""
+    """A recording that cannot be used; the message is the reason, without the recording's name.
+
+    Attributes:
+        starved: whether memory lacked, so that it is worth another try when more is free.
+    """
+
+    starved = False
+
+    @classmethod
+    def of(cls, error: Exception) -> "AudioError":
+        """The error that says why a recording could not be decoded, whatever its decoder raised."""
+        told = cls(reason_not_decoded(error))
+        told.starved = isinstance(error, MemoryError) or (isinstance(error, AudioError) and error.starved)
+        return told
+
+
+@dataclass(frozen=True)
+class LongAudio:
+    """A recording that is too long to be held in memory: it is decoded again each time that it is gone through.
+
+    Attributes:
+        source: as for [`load_audio`].
+        sampling_rate: of the recording, in Hz.
+    """
+
+    source: Any
+    sampling_rate: int
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Go through the samples: float32 `(samples,)` each, mono at the recording's own rate.
+
+        Raises:
+            AudioError: as for [`load_audio`]; what is wrong at the end of a file comes to light at the end.
+        """
+        try:
+            with closing(_blocks(self.source)) as blocks:
+                for samples, _ in blocks:
+                    yield samples
+        except AudioError:
+            raise
+        except Exception as error:
+            raise AudioError.of(error) from error
+
+    def resampled(self, sampling_rate: int) -> Iterator[np.ndarray]:
+        """Go through the samples at another rate in Hz: float32 `(samples,)` each.
+
+        Raises:
+            AudioError: as for [`load_audio`].
+        """
+        resampler = Resampler(self.sampling_rate, sampling_rate)
+        for samples in self.blocks():
+            yield resampler.add(samples)
+        yield resampler.finish()
 
 
 def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
@@ -64,9 +126,16 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
         `np.ndarray` of shape `(samples,)`, float32.
 
     Raises:
-        AudioError: the source is missing, empty, truncated or no audio, or its samples are not finite numbers.
+        AudioError: the source is missing, empty, truncated, damaged or no audio, its samples are not finite numbers,
+            or they do not fit into memory.
     """
-    return resample(*decode_audio(source), sampling_rate)
+    samples, rate = decode_audio(source)
+    try:
+        return resample(samples, rate, sampling_rate)
+    except AudioError:
+        raise
+    except Exception as error:
+        raise AudioError.of(error) from error
 
 
 def decode_audio(source: Any) -> tuple[np.ndarray, int]:
@@ -81,46 +150,93 @@ def decode_audio(source: Any) -> tuple[np.ndarray, int]:
     Raises:
         AudioError: as for [`load_audio`].
     """
+    whole = _decode_up_to(source, MOST_SAMPLES)
+    if isinstance(whole, LongAudio):
+        hours = MOST_SAMPLES / whole.sampling_rate / 3600
+        raise AudioError(f"longer than {hours:.0f} h at {whole.sampling_rate} Hz, which is not held in memory at once")
+    return whole
+
+
+def open_audio(source: Any) -> tuple[np.ndarray, int] | LongAudio:
+    """Decode one recording as [`decode_audio`] does, unless it is too long to be held in memory.
+
+    Args:
+        source: as for [`load_audio`].
+
+    Returns:
+        `(samples, sampling_rate)`, or [`LongAudio`] of more than `LONG_SAMPLES` samples (at 16 kHz, if it has a lower
+        rate).
+
+    Raises:
+        AudioError: as for [`load_audio`].
+    """
+    return _decode_up_to(source, LONG_SAMPLES)
+
+
+def _decode_up_to(source: Any, most: int) -> tuple[np.ndarray, int] | LongAudio:
+    """Decode a recording into memory, unless it has more than so many samples at its own rate or at 16 kHz."""
+    parts: list[np.ndarray] = []
+    rate = held = 0
     try:
-        return _decode_any(source)
+        with closing(_blocks(source)) as blocks:
+            for samples, rate in blocks:
+                parts.append(samples)
+                held += len(samples)
+                if held * max(1.0, SAMPLING_RATE / rate) > most:
+                    return LongAudio(source, rate)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0], rate
     except AudioError:
         raise
-    except (OSError, ValueError, OverflowError) as error:
-        raise AudioError(f"cannot be read ({type(error).__name__}: {error})") from error
+    except Exception as error:  # one odd recording must not stop a corpus, whatever its decoder raises
+        raise AudioError.of(error) from error
 
 
 def reason_not_decoded(error: Exception) -> str:
     """Why a recording could not be decoded, whatever its decoder raised: one odd recording must not stop a corpus."""
-    return str(error) if isinstance(error, AudioError) else f"cannot be decoded ({type(error).__name__}: {error})"
+    if isinstance(error, AudioError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "does not fit into the memory that is free (MemoryError)"
+    if isinstance(error, (OSError, ValueError, OverflowError)):
+        return f"cannot be read ({type(error).__name__}: {error})"
+    return f"cannot be decoded ({type(error).__name__}: {error})"
 
 
-def _decode_any(source: Any) -> tuple[np.ndarray, int]:
+def _blocks(source: Any) -> Generator[tuple[np.ndarray, int]]:
+    """Decode a recording: mono float32 samples `(samples,)` with their rate in Hz, at least one block of them."""
     if isinstance(source, (str, Path)):
-        return _decode_file(Path(source))
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _decode_bytes(source)
-    if isinstance(source, Mapping):
+        yield from _blocks_of_file(Path(source))
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        yield from _blocks_of_bytes(source)
+    elif isinstance(source, Mapping):
         if source.get("array") is not None:
             if not source.get("sampling_rate"):
                 raise AudioError("samples come without their sampling_rate")
-            return _from_samples(source["array"], source["sampling_rate"])
-        if source.get("bytes") is not None:
-            return _decode_bytes(source["bytes"])
-        if source.get("path") is not None:
-            return _decode_file(Path(source["path"]))
-        raise AudioError("no audio")
-    if hasattr(source, "get_all_samples"):
+            yield from _in_blocks(*_from_samples(source["array"], source["sampling_rate"]))
+        elif source.get("bytes") is not None:
+            yield from _blocks_of_bytes(source["bytes"])
+        elif source.get("path") is not None:
+            yield from _blocks_of_file(Path(source["path"]))
+        else:
+            raise AudioError("no audio")
+    elif hasattr(source, "get_all_samples"):
         samples = source.get_all_samples()
-        return _from_samples(samples.data, samples.sample_rate)
-    if source is None:
+        yield from _in_blocks(*_from_samples(samples.data, samples.sample_rate))
+    elif source is None:
         raise AudioError("no audio")
-    raise AudioError(
-        f"cannot read audio from a {type(source).__name__}: pass a path, bytes, a dict with array and sampling_rate, "
-        "or an AudioDecoder"
-    )
+    else:
+        raise AudioError(
+            f"cannot read audio from a {type(source).__name__}: pass a path, bytes, a dict with array and "
+            "sampling_rate, or an AudioDecoder"
+        )
 
 
-def _decode_file(path: Path) -> tuple[np.ndarray, int]:
+def _in_blocks(samples: np.ndarray, rate: int) -> Iterator[tuple[np.ndarray, int]]:
+    for start in range(0, len(samples), BLOCK_SAMPLES):
+        yield samples[start : start + BLOCK_SAMPLES], rate
+
+
+def _blocks_of_file(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     if not path.exists():
         raise AudioError(f"file not found: {path}")
     if path.is_dir():
@@ -128,22 +244,27 @@ def _decode_file(path: Path) -> tuple[np.ndarray, int]:
     if path.stat().st_size == 0:
         raise AudioError("empty file")
     with path.open("rb") as file:
-        return _decode(file)
+        yield from _decoded(file)
 
 
-def _decode_bytes(content: bytes | bytearray | memoryview) -> tuple[np.ndarray, int]:
+def _blocks_of_bytes(content: bytes | bytearray | memoryview) -> Iterator[tuple[np.ndarray, int]]:
     if not len(content):
         raise AudioError("empty file")
-    return _decode(io.BytesIO(content))
+    yield from _decoded(io.BytesIO(content))
 
 
-def _decode(file: BinaryIO) -> tuple[np.ndarray, int]:
+def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
+    """Decode a file in blocks of about `BLOCK_SAMPLES`."""
     import av
 
-    _refuse_cut_wav(file)
-    chunks: list[np.ndarray] = []
+    try:
+        refuse_damaged(file)
+    except DamageError as error:
+        raise AudioError(str(error)) from error
+    parts: list[np.ndarray] = []
     rate: int | None = None
     expected: float | None = None
+    decoded = waiting = 0
     try:
         with av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
             if not container.streams.audio:
@@ -151,42 +272,46 @@ def _decode(file: BinaryIO) -> tuple[np.ndarray, int]:
             stream = container.streams.audio[0]
             if getattr(stream, "rate", None):  # if not, there is no decoder, or the decoded frames state the rate
                 _check_rate(stream.rate)
-            if container.format.name == "flac" and stream.duration and stream.time_base:
-                expected = float(stream.duration * stream.time_base)
+                _check_channels(stream.codec_context.layout.nb_channels)
+            if stream.duration and stream.time_base:
+                stated = float(stream.duration * stream.time_base)
+                expected = stated if container.format.name == "flac" else None
+                _check_duration(stated)
+            contents = Contents.of(file, stream)
+            if contents.checks:
+                stream.codec_context.options = {"err_detect": "crccheck+explode"}
             for frame in container.decode(stream):
+                contents.add(frame)
                 if rate is None:
                     rate = _check_rate(frame.sample_rate)
                 elif frame.sample_rate != rate:
                     raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
-                chunks.append(_mono(frame))
+                _check_channels(frame.layout.nb_channels)
+                parts.append(_mono(frame))
+                decoded += len(parts[-1])
+                waiting += len(parts[-1])
+                if waiting >= BLOCK_SAMPLES:
+                    _check_duration(decoded / rate)
+                    yield _checked(np.concatenate(parts)), rate
+                    parts, waiting = [], 0
+    except DamageError as error:
+        raise AudioError(str(error)) from error
     except av.error.FFmpegError as error:
-        decoded = sum(map(len, chunks)) / rate if rate else 0
-        if decoded:
-            raise AudioError(f"truncated or damaged: decoding stopped after {decoded:.2f} s") from error
+        if isinstance(error, MemoryError):
+            raise AudioError.of(error) from error
+        if rate and decoded:
+            raise AudioError(f"truncated or damaged: decoding stopped after {decoded / rate:.2f} s") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
-    if rate is None:
+    if rate is None or not decoded:
         raise AudioError("has no audio samples")
-    samples = np.concatenate(chunks)
-    if expected is not None and len(samples) / rate < 0.999 * expected:
-        raise AudioError(f"truncated: {len(samples) / rate:.2f} s of {expected:.2f} s")
-    return _checked(samples), rate
-
-
-def _refuse_cut_wav(file: BinaryIO) -> None:
-    """Raise an AudioError if a wav has less data than its header states, since FFmpeg would take what there is."""
-    end = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        while len(chunk := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                held = end - file.tell()
-                if held < 0.999 * size and size < _WAV_LENGTH_UNKNOWN:
-                    raise AudioError(f"truncated: {held} of {size} bytes")
-                break
-            file.seek(size + size % 2, io.SEEK_CUR)
-    file.seek(0)
+    if expected is not None and decoded / rate < 0.999 * expected:
+        raise AudioError(f"truncated: {decoded / rate:.2f} s of {expected:.2f} s")
+    try:
+        contents.check(decoded)
+    except DamageError as error:
+        raise AudioError(str(error)) from error
+    if parts:
+        yield _checked(np.concatenate(parts)), rate
 
 
 def _mono(frame: "av.AudioFrame") -> np.ndarray:
@@ -210,12 +335,14 @@ def _fractions(samples: np.ndarray) -> np.ndarray:
 
 
 def _from_samples(samples: Any, rate: int) -> tuple[np.ndarray, int]:
+    rate = _check_rate(rate)
     samples = _fractions(np.asarray(samples))
     if samples.ndim == 2:
         samples = samples.mean(axis=0)
     if samples.ndim != 1 or not samples.size:
         raise AudioError(f"samples of shape {samples.shape}: expected (samples,) or (channels, samples), not empty")
-    return _checked(samples), _check_rate(rate)
+    _check_duration(len(samples) / rate)
+    return _checked(samples), rate
 
 
 def _check_rate(rate: Any) -> int:
@@ -223,6 +350,16 @@ def _check_rate(rate: Any) -> int:
     if not (LOWEST_RATE <= number <= HIGHEST_RATE and number.is_integer()):
         raise AudioError(f"a sampling rate of {rate} Hz: expected {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
     return int(number)
+
+
+def _check_channels(channels: int) -> None:
+    if channels > MOST_CHANNELS:
+        raise AudioError(f"{channels} channels: expected at most {MOST_CHANNELS}")
+
+
+def _check_duration(seconds: float) -> None:
+    if seconds > LONGEST:
+        raise AudioError(f"a duration of {seconds / 3600:,.0f} h: expected at most {LONGEST // 3600} h")
 
 
 def _checked(samples: np.ndarray) -> np.ndarray:
@@ -244,31 +381,76 @@ def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
     """
     if rate == sampling_rate:
         return samples
-    import av
+    resampler = Resampler(rate, sampling_rate)
+    return np.concatenate([resampler.add(samples), resampler.finish()])
 
-    graph = av.filter.Graph()
-    layout = f"sample_fmt=fltp:channel_layout=mono:time_base=1/{rate}"
-    chain = [
-        graph.add("abuffer", f"sample_rate={rate}:{layout}"),
-        graph.add("aresample", f"{sampling_rate}:{RESAMPLING}"),
-        graph.add("aformat", "sample_fmts=fltp:channel_layouts=mono"),
-        graph.add("abuffersink"),
-    ]
-    for one, following in pairwise(chain):
-        one.link_to(following)
-    graph.configure()
-    frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-    frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
-    chain[0].push(frame)
-    chain[0].push(None)
-    resampled = []
-    while True:
-        try:
-            pulled = chain[-1].pull()
-        except (av.error.EOFError, av.error.BlockingIOError):
-            break
-        assert isinstance(pulled, av.AudioFrame)
-        resampled.append(pulled.to_ndarray()[0])
-    if not resampled:
-        raise AudioError(f"too short to resample from {rate} to {sampling_rate} Hz ({len(samples)} samples)")
-    return np.concatenate(resampled)
+
+class Resampler:
+    """Resamples a recording that comes in blocks; together they become what [`resample`] makes of the whole.
+
+    Args:
+        rate (int): of the samples, in Hz.
+        sampling_rate (int): the wanted rate, in Hz.
+    """
+
+    def __init__(self, rate: int, sampling_rate: int):
+        self.rate, self.sampling_rate = rate, sampling_rate
+        self._taken = self._given = 0
+        if rate == sampling_rate:
+            return
+        import av
+
+        graph = av.filter.Graph()
+        layout = f"sample_fmt=fltp:channel_layout=mono:time_base=1/{rate}"
+        chain = [
+            graph.add("abuffer", f"sample_rate={rate}:{layout}"),
+            graph.add("aresample", f"{sampling_rate}:{RESAMPLING}"),
+            graph.add("aformat", "sample_fmts=fltp:channel_layouts=mono"),
+            graph.add("abuffersink"),
+        ]
+        for one, following in pairwise(chain):
+            one.link_to(following)
+        graph.configure()
+        self._graph, self._first, self._last = graph, chain[0], chain[-1]
+
+    def add(self, samples: np.ndarray) -> np.ndarray:
+        """Take the next samples, float32 `(samples,)`, and return those that are finished, `(samples,)`."""
+        if self.rate == self.sampling_rate or not len(samples):
+            return samples
+        import av
+
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = self.rate, Fraction(1, self.rate), self._taken
+        self._taken += len(samples)
+        self._first.push(frame)
+        return self._finished()
+
+    def finish(self) -> np.ndarray:
+        """Return the rest of the samples, `(samples,)`.
+
+        Raises:
+            AudioError: there were too few.
+        """
+        if self.rate == self.sampling_rate:
+            return np.zeros(0, dtype=np.float32)
+        self._first.push(None)
+        rest = self._finished()
+        if not self._given:
+            raise AudioError(
+                f"too short to resample from {self.rate} to {self.sampling_rate} Hz ({self._taken} samples)"
+            )
+        return rest
+
+    def _finished(self) -> np.ndarray:
+        import av
+
+        parts = [np.zeros(0, dtype=np.float32)]
+        while True:
+            try:
+                pulled = self._last.pull()
+            except (av.error.EOFError, av.error.BlockingIOError):
+                break
+            assert isinstance(pulled, av.AudioFrame)
+            parts.append(pulled.to_ndarray()[0])
+        self._given += sum(map(len, parts))
+        return np.concatenate(parts)

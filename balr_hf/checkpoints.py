@@ -3,16 +3,19 @@
 import hashlib
 import math
 import re
+import reprlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from types import UnionType
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
 
-from balr_hf.errors import ModelFilesError, UserError, WeightsError, name_some, reason_of
+from balr_hf.errors import ConfigError, ModelFilesError, UserError, WeightsError, name_some, reason_of
+from balr_hf.files import restore_folder
 
 # Endings of files that hold weights; WeSpeaker's `avg_model` has none.
 WEIGHTS = (".safetensors", ".bin", ".pt", "")
@@ -104,7 +107,8 @@ def load_whole(
         WeightsError: weights are missing, or have another shape and are not to be ignored.
         UserError: it is a model of another kind, or weights are not finite or out of their range.
     """
-    stored_kind(source, model_types, what, **kwargs)
+    if stored_kind(source, model_types, what, **kwargs) and not isinstance(kwargs.get("config"), PreTrainedConfig):
+        check_settings(source, what, **kwargs)
     try:
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
         # Weights of another shape are told below, by their names.
@@ -117,6 +121,13 @@ def load_whole(
         raise _cannot_load(what, source, error) from error
     except RuntimeError as error:
         raise WeightsError(f"cannot load {what} from {source}: {reason_of(error)}") from error
+    except UserError:
+        raise
+    except Exception as error:  # a damaged config.json can make transformers and torch raise almost anything
+        raise ModelFilesError(
+            f"cannot load {what} from {source}: its config.json or its weights are damaged "
+            f"({type(error).__name__}: {reason_of(error)})"
+        ) from error
     missing, unfit = set(report["missing_keys"]), {key for key, *_ in report.get("mismatched_keys", ())}
     wrong = missing - unfit if kwargs.get("ignore_mismatched_sizes") else missing | unfit
     if wrong:
@@ -145,6 +156,7 @@ def stored_kind(source: str | Path, model_types: Collection[str], what: str, **k
         ModelFilesError: there is no model.
         UserError: it is of another kind.
     """
+    restore_folder(Path(source))
     if not Path(source).exists() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
         raise ModelFilesError(f"no {what} at {source}: no such folder, and not the name of a Hub repository")
     try:
@@ -156,7 +168,9 @@ def stored_kind(source: str | Path, model_types: Collection[str], what: str, **k
             config = PreTrainedConfig.get_config_dict(source, **hub)[0]
         if config.get("model_type") is None:
             raise OSError("no config.json that names the kind of model")
-    except (OSError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # as above
         raise _cannot_load(what, source, error) from error
     part = config.get(what)
     for kind in (config.get("model_type"), part.get("model_type") if isinstance(part, dict) else None):
@@ -165,6 +179,68 @@ def stored_kind(source: str | Path, model_types: Collection[str], what: str, **k
     raise UserError(
         f"{source} holds a model of type {config.get('model_type')}, not {what} ({', '.join(model_types)})"
     )
+
+
+def check_settings(source: str | Path, what: str, **kwargs: Any) -> None:
+    """Check that the values in `config.json` have the types which the configuration's class states.
+
+    Python would take `"no"` for true, and 0.5 for a number of channels until PyTorch stumbles over it.
+
+    Args:
+        source: a local folder or a Hub repository.
+        what (str): what the model is called in messages, and in a system that has it as a part.
+        **kwargs: of `from_pretrained`; those that say where on the Hub something is count.
+
+    Raises:
+        ConfigError: a value is of another type, or no number that could be meant.
+    """
+    from transformers import CONFIG_MAPPING
+
+    config = PreTrainedConfig.get_config_dict(source, **{k: v for k, v in kwargs.items() if k in HUB_KEYWORDS})[0]
+    parts = {f"{name}.": part for name, part in config.items() if isinstance(part, dict) and "model_type" in part}
+    for prefix, settings in {"": config, **parts}.items():
+        kind = settings.get("model_type")
+        types = stated_types(CONFIG_MAPPING[kind]) if isinstance(kind, str) and kind in CONFIG_MAPPING else {}
+        for name, value in settings.items():
+            if name in types and not has_type(value, types[name]):
+                raise ConfigError(
+                    f"cannot load {what} from {source}: config.json has {prefix}{name}={reprlib.repr(value)}, "
+                    f"expected {type_text(types[name])}"
+                )
+
+
+def type_text(stated: Any) -> str:
+    """A type as messages name it: `list[int] or null`."""
+    text = stated.__name__ if isinstance(stated, type) and not get_args(stated) else str(stated)
+    return text.replace(" | None", " or null")
+
+
+def stated_types(kind: type) -> dict[str, Any]:
+    """The types of the arguments of a class and of its bases, outside transformers, by their names."""
+    types: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        if "__init__" in vars(base) and base is not object and not base.__module__.startswith("transformers."):
+            types |= get_type_hints(base.__init__)  # type: ignore[misc]  # of this very class
+    return {name: stated for name, stated in types.items() if name not in ("kwargs", "return")}
+
+
+def has_type(value: object, stated: Any) -> bool:
+    """Tell whether a value that JSON gave has a type; numbers must be finite, and whole ones no larger than sizes."""
+    origin, arguments = get_origin(stated), get_args(stated)
+    if origin in (Union, UnionType):
+        return any(has_type(value, one) for one in arguments)
+    if stated in (int, float):
+        is_number = isinstance(value, int | float if stated is float else int) and not isinstance(value, bool)
+        return is_number and (abs(value) < 2**31 if stated is int else abs(value) < math.inf)  # type: ignore[arg-type]
+    if origin is list:
+        return isinstance(value, list) and all(has_type(one, arguments[0]) for one in value)
+    if origin is dict:
+        return isinstance(value, dict)
+    if stated is None or stated is type(None):
+        return value is None
+    if isinstance(stated, type):
+        return isinstance(value, stated if not issubclass(stated, PreTrainedConfig) else dict)
+    return True
 
 
 def _cannot_load(what: str, source: str | Path, error: Exception) -> ModelFilesError:
@@ -217,6 +293,8 @@ def resolve_checkpoint(path: str | Path) -> Path:
         UserError: a `.pt` file does not exist, or a folder has no checkpoint.
     """
     path = Path(path)
+    for folder in (path, path / "best"):
+        restore_folder(folder)
     if not path.exists() and path.suffix != ".pt":
         return path
     candidates = [path]

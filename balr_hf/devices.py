@@ -1,5 +1,6 @@
 """Turning the names of devices, as users type them (`cpu`, `cuda`, `cuda:0,1`, `mps`), into torch devices."""
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ def resolve_devices(device: str = "cpu") -> "list[torch.device]":
     """Return the torch devices that a name stands for.
 
     Args:
-        device (str): `cpu`, `mps`, `cuda` (the first GPU), `cuda:1`, or several GPUs as `cuda:0,1`.
+        device (str): `cpu`, `mps`, `cuda` (the first GPU; where a launcher started several processes, one for
+            each), `cuda:1`, or several GPUs as `cuda:0,1`.
 
     Returns:
         `list[torch.device]`, at least one.
@@ -24,6 +26,8 @@ def resolve_devices(device: str = "cpu") -> "list[torch.device]":
     import torch
 
     name = str(device).strip().lower()
+    if name == "cuda" and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # a launcher started several processes
+        name = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(1, torch.cuda.device_count())}"
     if name == "cpu":
         return [torch.device("cpu")]
     if name == "mps":

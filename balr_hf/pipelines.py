@@ -26,12 +26,14 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.audio import SAMPLING_RATE, AudioError, resample
+from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, resample
+from balr_hf.data.reading import load_corpus
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.domain import Limits
-from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
+from balr_hf.embeddings.passes import Loaded, LongRecording, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.identity import wrong_parts
+from balr_hf.matching import CaseMatcher
 from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
 from balr_hf.quality import MIN_SPEECH
 from balr_hf.quality.copies import describe_copies
@@ -46,6 +48,8 @@ logger = logging.getLogger(__name__)
 ON_ERROR = ("raise", "skip", "return")
 
 if TYPE_CHECKING:
+    import datasets
+
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
@@ -338,6 +342,10 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             whose autoencoder is used, or the autoencoder is the package's own.
         limits ([`Limits`], *optional*): how far outside the calibration's own range of recordings a verbal verdict is
             still given.
+        match (corpus, *optional*): recordings with speakers, as [`load_corpus`] takes them, or a Dataset. For each
+            comparison they are brought to the conditions of its two sides, and the scorer is calibrated on them; see
+            [`CaseMatcher`].
+        match_cache (folder, *optional*): where what is computed of them is kept beyond this pipeline.
 
     Inputs:
         Two sides, or several pairs `(a, b)` of sides. A side is a recording, as for [`BinaryAttributesPipeline`], or
@@ -375,6 +383,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         >>> compare = pipeline("speaker-comparison", "me/embedder", autoencoder="me/attributes", scorer="me/scorer")
         >>> compare("questioned.wav", ["known-1.wav", "known-2.wav"], top_k=10)
         >>> compare([("a.wav", "b.wav"), ("a.wav", "c.wav")], batch_size=8)
+        >>> compare = pipeline("speaker-comparison", "me/system", match="calibration.csv")  # calibrated for each case
     """
 
     _RECORDINGS_OF_ROW = 2
@@ -386,6 +395,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         autoencoder: str | Path | BinaryAttributeAutoEncoder | None = None,
         scorer: str | Path | Scorer | None = None,
         limits: Limits | None = None,
+        match: "str | Path | datasets.Dataset | None" = None,
+        match_cache: str | Path | None = None,
         **kwargs: Any,
     ):
         super().__init__(model, autoencoder, **kwargs)
@@ -410,6 +421,15 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 module.training = mode
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
+        self.matcher = None if match is None else self._matcher(match, match_cache)
+
+    def _matcher(self, match: "str | Path | datasets.Dataset", cache: str | Path | None) -> CaseMatcher:
+        """What calibrates the scorer for each comparison."""
+        name = str(match) if isinstance(match, str | Path) else "the calibration corpus"
+        folder = None if cache is None else Path(cache)
+        corpus = load_corpus(match, vectors=())
+        embedder: Any = getattr(self.model, "embedder", self.model)
+        return CaseMatcher(embedder, self._encoder, self.scorer, corpus, name, cache=folder)
 
     def __call__(self, inputs: Any, test: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]  # a second side
         return super().__call__(inputs if test is None else (inputs, test), **kwargs)
@@ -452,9 +472,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "sizes": [[len(side) for side in sides]],
         }
 
-    def _heard(self, loaded: Loaded) -> np.ndarray:
-        """The samples at the rate at which recordings are compared."""
+    def _heard(self, loaded: Loaded) -> np.ndarray | LongAudio:
+        """The samples at the rate at which recordings are compared, or a recording that is not held in memory."""
         assert loaded.samples is not None  # else it would have been refused
+        if isinstance(loaded.samples, LongRecording):
+            return loaded.samples.audio
         return resample(loaded.samples, self.feature_extractor.sampling_rate, SAMPLING_RATE)
 
     def _result(  # type: ignore[override]  # with options of its own
@@ -467,14 +489,19 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         counts = recording_counts(outputs["ba"][0])
         first = np.ravel(outputs["sizes"])[0]
         measured = [quality.to_dict() for quality in _flat(outputs["quality"])]
-        explanation = self.scorer.explain(
+        sides = measured[:first], measured[first:]
+        matched = None if self.matcher is None else self.matcher.match(sides, (len(sides[0]), len(sides[1])))
+        scorer = self.scorer if matched is None else matched.scorer
+        remarks = () if matched is None else matched.remarks
+        explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),
             names=names,
-            quality=(measured[:first], measured[first:]),
+            quality=sides,
             copies=tuple(_flat(outputs["copies"])),
             limits=self.limits,
-            remarks=() if self._wrong is None else (f"{self._wrong}.",),
+            remarks=remarks if self._wrong is None else (f"{self._wrong}.", *remarks),
+            details=() if matched is None else matched.rows,
             demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
         )
         found = explanation.to_dict()

@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from balr_hf.untrusted import one_line
+
 # A line of a template that holds nothing but a statement leaves no empty line behind; the last line break stays.
 _OPTIONS: dict[str, Any] = {
     "autoescape": True,
@@ -67,14 +69,14 @@ def escape_markdown(value: object) -> Markup:
     """
     if isinstance(value, Markup):
         return value
-    text = _REFERENCE.sub("&amp;", " ".join(str(value).split()))
+    text = _REFERENCE.sub("&amp;", one_line(str(value)))
     text = text.replace("<", "&lt;").replace(">", "&gt;")
     return Markup(_MARKDOWN.sub(lambda match: f"\\{match[0]}", text))
 
 
 def code_span(value: object) -> Markup:
     """A value as a code span, between more backticks than there are in a row inside it."""
-    text = " ".join(str(value).split())
+    text = one_line(str(value))
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return Markup(f"{fence}{space}{text or ' '}{space}{fence}")

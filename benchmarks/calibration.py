@@ -21,7 +21,7 @@ from balr_hf.data.segmentation import segments
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, resource
 from balr_hf.metrics import bootstrap_intervals, compute_metrics
 from balr_hf.scoring.auto import build_scorer
-from balr_hf.scoring.calibration import METHODS, cross_calibrated
+from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_attribute_scores
 
 # Columns of the table: title, metric, format.
@@ -89,7 +89,7 @@ def main() -> None:
         systems[f"attributes, {name}"] = (terms.sum(1), terms, scorer.score_unit)
     for system, (scores, terms, unit) in systems.items():
         print(row(f"{system}: raw", scores, speakers, arguments.resamples), flush=True)
-        for method in METHODS:
+        for method in ("affine", "fusion"):
             evidence = terms if method == "fusion" else scores
             if evidence is None:
                 continue

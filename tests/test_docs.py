@@ -11,9 +11,12 @@ import pytest
 
 PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export")),
+    *(
+        f"docs/{name}.md"
+        for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export", "at-scale")
+    ),
 )
-PAGES += ("docs/scoring-and-calibration.md",)
+PAGES += ("docs/scoring-and-calibration.md", "docs/conditions.md")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -83,7 +86,7 @@ def test_verbal_scale_of_the_page_is_the_programs(root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["data-formats", "scoring-and-calibration", "systems"])
+@pytest.mark.parametrize("page", ["conditions", "data-formats", "scoring-and-calibration", "systems"])
 def test_python_runs_and_prints_what_the_page_shows(root, page, tmp_path, monkeypatch, capsys, assert_shown):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks(root / "docs" / f"{page}.md", "python"))

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -171,20 +172,115 @@ def test_what_a_killed_process_left_is_cleaned_by_the_next(run_python, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
 
 
-def test_folder_that_was_lost_in_the_middle_of_its_replacement_is_put_back(run_python, tmp_path):
+# Does one thing after the other to a folder, each in a child of its own that is killed before its first, second, ...
+# call that changes files, until it comes to its end. After each kill, one child reads and another one writes.
+KILLED_AT_EVERY_STEP = """
+import os, shutil, signal, sys, warnings
+from pathlib import Path
+from balr_hf import files
+warnings.simplefilter("ignore")
+root, way, exchanges = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "exchanged"
+CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "open", "shutil.rmtree"}
+folder = root / ("corpus" + "x" * (200 if way == "long" else 0))
+
+def content(path):
+    return {name: (path / name).read_text() for name in sorted(os.listdir(path))} if path.is_dir() else None
+
+def begin():
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    place = root / "elsewhere" if way == "link" else folder
+    if way != "new":
+        place.mkdir()
+        for name in ("config.json", "weights"):
+            (place / name).write_text("old")
+    if way == "link":
+        folder.symlink_to(place)
+
+def write():
+    swap = {"added": files.added_to_folder, "changed": files.changed_folder}.get(way, files.atomic_folder)
+    with swap(folder) as temporary:
+        for name in ("config.json", "weights"):
+            (temporary / name).write_text("new")
+
+def child(act, kill_at=None):
+    pid = os.fork()
+    if pid:
+        return os.WTERMSIG(os.waitpid(pid, 0)[1])
+    if not exchanges:
+        files.exchange = lambda one, other: False
+    seen = 0
+    def hook(event, arguments):
+        nonlocal seen
+        if event in CHANGES or event.startswith("ctypes."):
+            seen += 1
+            if seen == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+    if kill_at is not None:
+        sys.addaudithook(hook)
+    act()
+    os._exit(0)
+
+old = None if way == "new" else {"config.json": "old", "weights": "old"}
+new = {"config.json": "new", "weights": "new"}
+missing = 0
+for step in range(1, 200):
+    begin()
+    if child(write, step) == 0:
+        break
+    missing += not folder.exists() and old is not None
+    def read():
+        files.restore_folder(folder)
+        assert content(folder) in (old, new), (step, content(folder))
+    assert child(read) == 0 and content(folder) in (old, new), (step, content(folder))
+    begin()
+    child(write, step)
+    assert child(write) == 0 and content(folder) == new, (step, content(folder))
+    left = {path.name for path in root.iterdir()} - {folder.name, "elsewhere"}
+    assert not left, (step, left)
+print(step - 1, missing)
+"""
+
+
+@pytest.mark.parametrize("exchanged", ["exchanged", "renamed"])
+@pytest.mark.parametrize("way", ["new", "replaced", "link", "long", "added", "changed"])
+def test_killed_at_every_step_of_a_swap_the_old_or_the_new_folder_is_there(run_python, tmp_path, way, exchanged):
+    done = run_python("-c", KILLED_AT_EVERY_STEP, tmp_path / "root", way, exchanged)
+    steps, missing = map(int, done.stdout.split())
+    assert steps >= 4
+    if exchanged == "exchanged" and files.exchange(tmp_path, tmp_path / "root"):
+        assert missing == 0, "nothing was ever out of its place"
+    if way == "replaced" and exchanged == "renamed":
+        assert missing, "otherwise nothing was put back"
+
+
+def moved_aside(folder: Path, host: str, pid: int) -> Path:
+    """Moves a folder aside as its replacement does."""
+    old = folder.with_name(f".{folder.name}.{host}.{pid}.01234567.old")
+    old.mkdir()
+    folder.rename(old / folder.name)
+    return old
+
+
+def test_a_folder_that_a_living_process_replaces_is_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    old = moved_aside(tmp_path / "run", files._HOST, os.getpid())
+    monkeypatch.setattr(files, "_PATIENCE", 0.1)
+    files.restore_folder(tmp_path / "run")
+    assert not (tmp_path / "run").exists(), "it is the living process's"
+    monkeypatch.setattr(files, "_PATIENCE", 30)
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: (tmp_path / "run").mkdir())
+    files.restore_folder(tmp_path / "run")
+    assert old.exists()
+
+
+def test_a_folder_that_another_machine_lost_is_put_back_after_a_while(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
-    code = (
-        "rename = Path.rename\n"
-        f"def dying(self, target):\n    if Path(target).name == 'run': {KILL}\n    return rename(self, target)\n"
-        "Path.rename = dying\n"
-        "with files.atomic_folder(folder / 'run') as path: (path / 'new.txt').write_text('new')\n"
-    )
-    kill_while_writing(run_python, tmp_path, code)
-    assert not (tmp_path / "run").exists()
-    write_next_to(run_python, tmp_path)
-    assert (tmp_path / "run" / "mine.txt").read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.json", "run"]
+    moved_aside(tmp_path / "run", "another-machine", os.getpid())
+    monkeypatch.setattr(files, "_PATIENCE", 0.1)
+    files.restore_folder(tmp_path / "run")
+    assert content(tmp_path) == {"run/mine.txt": "mine"}
 
 
 def test_temporary_files_of_a_living_process_stay(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -245,3 +246,32 @@ def _trials(few):
     path = few.with_name("trials.tsv")
     path.write_text("\n".join(["a\tb", *(f"{a}\t{b}" for a in names for b in names if a < b)]) + "\n")
     return path
+
+
+def test_a_recording_without_attributes_hides_no_maker():
+    """A corpus with one recording that has no attributes still tells what made the others."""
+    from balr_hf.data.columns import add_vector_column, fixed_length_column
+    from balr_hf.data.origins import Origin, add_origins, attributes_made_by, vector_digests
+
+    bits = np.eye(3, 8, dtype=bool)
+    made = [Origin("encoder@a", "fp32", "", digest, "embedder@b") for digest in vector_digests(bits)]
+    corpus = datasets.Dataset.from_dict({"id": ["a", "b", "c"]})
+    corpus = add_vector_column(corpus, "ba", fixed_length_column(bits, np.array([True, True, False])))
+    assert attributes_made_by(add_origins(corpus, "ba", [made[0], made[1], None])) == ("encoder@a", "embedder@b")
+    assert attributes_made_by(add_origins(corpus, "ba", [made[0], None, None])) == (None, None)
+
+
+def test_manifest_lines_that_are_not_whole_are_left_out(tmp_path):
+    whole = '{"file": "a_emb.txt", "model": "m@1", "precision": 16, "vector": "v"}'
+    lines = [whole, '{"file": "b_emb.txt", "mod', "[1]", "1,2", '{"file": 3, "model": "m"}', whole.replace("a_", "c_")]
+    (tmp_path / MANIFEST).write_text("\n".join(lines))
+    found = read_manifest(tmp_path / MANIFEST)
+    assert found.keys() == {"a_emb.txt", "c_emb.txt"}
+    assert found["a_emb.txt"]._asdict() == {
+        "model": "m@1",
+        "precision": "fp32",
+        "source": "",
+        "vector": "v",
+        "embedder": "",
+        "mismatch": "",
+    }

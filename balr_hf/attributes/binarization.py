@@ -17,7 +17,6 @@ from balr_hf.data.origins import (
     Origin,
     add_origins,
     check_vectors,
-    origin_array,
     origins_of,
     vector_digests,
 )
@@ -108,7 +107,8 @@ def compute_binary_attributes(
         check_vectors(dataset, "ba", maker, "embedding")
     bits, present = known_vectors(dataset, "ba", model.config.internal_dim, force)
     origins: list[Origin | None] = [None] * len(dataset) if force else origins_of(dataset, "ba")
-    skipped = [Skipped(dataset[int(row)]["id"], "no embedding") for row in np.flatnonzero(~usable & ~present)]
+    ids = recording_ids(dataset)
+    skipped = [Skipped(ids[row], "no embedding") for row in np.flatnonzero(~usable & ~present).tolist()]
     todo = np.flatnonzero(usable & ~present)
     if len(todo):
         device = torch.device(device) if device is not None else model.device
@@ -119,8 +119,10 @@ def compute_binary_attributes(
             if not allow_mismatch:
                 raise MismatchError(wrong)
             logger.warning("%s: the attributes mean nothing", wrong)
-        named = zip(recording_ids(dataset), made_from, strict=True)
+        named = zip(ids, made_from, strict=True)
         embedders = {name: origin.model for name, origin in named if origin is not None}
+
+        made: list[Origin] = []
 
         def binarize(batch: pa.Table) -> pa.Table:
             rows = np.array(vector_matrix(datasets.Dataset(batch), "embedding")[0])  # a copy that torch may own
@@ -130,13 +132,14 @@ def compute_binary_attributes(
                 new = torch.cat(parts).cpu().numpy()
             names = batch["id"].to_pylist()
             digests = zip(names, vector_digests(rows), vector_digests(new), strict=True)
-            made = [
+            new_origins = [
                 Origin(maker.model, maker.precision, source, digest, embedders.get(name, ""), wrong or "")
                 for name, source, digest in digests
             ]
             if save is not None:
-                save(names, new, None, made)
-            return pa.table({"ba": fixed_length_column(new), "ba_origin": origin_array(made)})
+                save(names, new, None, new_origins)
+            made.extend(new_origins)
+            return pa.table({"ba": fixed_length_column(new)})
 
         with evaluation_mode(cast("torch.nn.Module", model)):  # a Protocol cannot say so
             computed = (
@@ -156,10 +159,10 @@ def compute_binary_attributes(
             )
         bits[todo], _ = vector_matrix(computed, "ba")
         present[todo] = True
-        for row, origin in zip(todo.tolist(), origins_of(computed, "ba"), strict=True):
+        for row, origin in zip(todo.tolist(), made, strict=True):
             origins[row] = origin
     dataset = add_vector_column(dataset, "ba", fixed_length_column(bits, present))
-    return add_origins(dataset, "ba", origins), skipped
+    return add_origins(dataset, "ba", origins, certain=True), skipped
 
 
 def mismatch(

@@ -1,7 +1,6 @@
 """`balr explain`: compares two recordings and explains the result."""
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from balr_hf.data.skipped import Skipped
+    from balr_hf.matching import Matched
     from balr_hf.scoring.modeling_scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,12 @@ class Options(CorpusOptions):
     )
     case: str | None = option(
         None, "YAML file with what the report is to say of the case: case, examiner, propositions, remarks", type=str
+    )
+    match: str | None = option(
+        None,
+        "corpus of calibration recordings with speakers: they are brought to the conditions of A and of B (net "
+        "speech, noise, bandwidth, recordings a side), and the scorer is calibrated on them for this case",
+        type=str,
     )
     min_speech: float = option(
         0.5,
@@ -90,6 +96,7 @@ COMMAND = Command(
   balr explain questioned.wav known.wav
   balr explain --system me/system questioned.wav known.wav
   balr explain --html report.html questioned.wav known1.wav,known2.wav
+  balr explain --match calibration.csv questioned.wav known.wav
   balr explain --corpus test.csv espeak17-01 espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
 )
 
@@ -97,6 +104,7 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
     from balr_hf.cli.models import check_attributes, load_named_scorer
+    from balr_hf.cli.printing import print_text
     from balr_hf.defaults import is_shipped
     from balr_hf.domain import Limits
     from balr_hf.explanation.case import computation, read_case
@@ -112,6 +120,10 @@ def run(arguments: Arguments) -> None:
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer)
+    matched: tuple[tuple[str, str], ...] = ()
+    if arguments.match is not None:
+        found = _matched(arguments, scorer, heard, dataset, sides, models)
+        scorer, matched, wrong = found.scorer, found.rows, (*wrong, *found.remarks)
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
     explanation = scorer.explain(
         *counts,
@@ -124,16 +136,19 @@ def run(arguments: Arguments) -> None:
         limits=limits,
         demonstration=any(map(is_shipped, (*models.values(), scorer))),
         case=case,
-        details=(*heard.files, *_made_earlier(dataset, models), *computation({**models, "Scorer's file": scorer})),
+        details=(
+            *matched,
+            *heard.files,
+            *_made_earlier(dataset, models),
+            *computation({**models, "Scorer's file": scorer}),
+        ),
     )
     if arguments.html is not None:
         path = Path(arguments.html)
         with atomic_path(path) as temporary:
             temporary.write_text(explanation.to_html(arguments.top), encoding="utf-8")
         logger.info("Wrote %s", path)
-    sys.stdout.write(
-        (json_text(explanation.to_dict()) if arguments.json else explanation.to_text(arguments.top)) + "\n"
-    )
+    print_text(json_text(explanation.to_dict()) if arguments.json else explanation.to_text(arguments.top))
 
 
 def _names(text: str) -> list[str]:
@@ -273,6 +288,66 @@ def _with_attributes(
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
     return dataset, models
+
+
+def _matched(
+    arguments: Arguments,
+    scorer: "Scorer",
+    heard: "_Heard",
+    dataset: "datasets.Dataset",
+    sides: list[list[str]],
+    models: "dict[str, PreTrainedModel]",
+) -> "Matched":
+    """The scorer calibrated on recordings like those of the case; adds the models that this takes to `models`.
+
+    Raises:
+        UserError: a calibration cannot be matched to the case.
+        ConfigError: the scorer is not to be calibrated.
+    """
+    from typing import Any
+
+    from balr_hf.cli.models import load_autoencoder, load_embedder
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
+    from balr_hf.errors import ConfigError, MismatchError
+    from balr_hf.identity import wrong_parts
+    from balr_hf.matching import CaseMatcher
+    from balr_hf.matching.copies import cache_folder
+
+    if not arguments.calibrated:
+        raise ConfigError("--match calibrates the scorer for the case, and --no-calibrated leaves it uncalibrated")
+    embedder: Any = models["Embedder"] if "Embedder" in models else load_embedder(arguments)
+    autoencoder: Any = models["Autoencoder"] if "Autoencoder" in models else load_autoencoder(arguments)
+    wrong = wrong_parts(embedder, autoencoder, scorer)
+    if wrong is not None and not arguments.allow_mismatch:
+        raise MismatchError(wrong)
+    corpus = read_corpus(
+        arguments.match, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
+    )
+    warn_skipped(corpus.skipped, f"Reading {arguments.match}")
+    matcher = CaseMatcher(
+        *(embedder, autoencoder, scorer, corpus.dataset, arguments.match), cache=cache_folder(), progress=True
+    )
+    without = _speakers_of_the_case(dataset, corpus.dataset)
+    if without:
+        logger.info("The calibration is matched without the speakers of the case: %s", ", ".join(sorted(without)))
+    return matcher.match(heard.quality, (len(sides[0]), len(sides[1])), without)
+
+
+def _speakers_of_the_case(case: "datasets.Dataset", corpus: "datasets.Dataset") -> set[str]:
+    """The speakers of a corpus who speak in a case, as far as names and files tell."""
+
+    def files(dataset: "datasets.Dataset") -> list[Path | None]:
+        if "audio" not in dataset.column_names:
+            return [None] * len(dataset)
+        paths = ((audio or {}).get("path") for audio in dataset["audio"])
+        return [None if path is None else Path(path).resolve() for path in paths]
+
+    names = {str(name) for name in case["speaker"] if name is not None} if "speaker" in case.column_names else set()
+    heard = set(files(case)) - {None}
+    speakers = corpus["speaker"] if "speaker" in corpus.column_names else [None] * len(corpus)
+    rows = zip(speakers, files(corpus), strict=True)
+    return {str(speaker) for speaker, file in rows if speaker is not None and (str(speaker) in names or file in heard)}
 
 
 def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "tuple[tuple[str, str], ...]":

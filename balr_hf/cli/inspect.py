@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.printing import print_json
+from balr_hf.cli.printing import print_json, print_text
 from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
 
@@ -86,7 +86,7 @@ def run(arguments: Arguments) -> int:
         rows = [{"id": name, **quality.to_dict(), "refused": refused.get(name)} for name, quality in found.items()]
         print_json(arguments, {"recordings": rows, "skipped": [vars(row) for row in skipped]})
     else:
-        print(_table(found, refused))
+        print_text(_table(found, refused))
     warn_skipped(skipped, "Measuring")
     logger.info(
         "%d recordings measured, %d of which extract and explain would refuse; %d could not be read",
@@ -134,13 +134,13 @@ def _table(found: "dict[str, RecordingQuality]", refused: dict[str, str]) -> str
 def _draw(folder: Path, name: str, measured: "Measured") -> None:
     """Save the picture of one recording, in folders like those of its id."""
     from balr_hf.audio import SAMPLING_RATE
+    from balr_hf.data.recording_files import paths_of_ids
     from balr_hf.figures import recording
     from balr_hf.files import atomic_path
 
-    parts = [part for part in Path(name).parts if part not in ("/", "..", ".")]
-    path = folder.joinpath("plots", *parts)
+    path = folder / "plots" / paths_of_ids([name])[0]
     path = path.with_name(f"{path.name}.png")
     title = f"{Path(name).name}: {measured.quality.describe()}"
-    figure = recording(measured.samples, SAMPLING_RATE, measured.speech, title)
+    figure = recording(measured.whole(), SAMPLING_RATE, measured.speech, title)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

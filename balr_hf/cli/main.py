@@ -6,6 +6,10 @@ import sys
 
 from balr_hf.cli.commands import COMMANDS
 
+TYPE_CHECKING = False  # as `typing` has it, which takes long to import
+if TYPE_CHECKING:
+    import threading
+
 DESCRIPTION = """Explainable speaker comparison: audio -> embedding -> binary attributes -> likelihood ratio.
 
 Commands:
@@ -24,6 +28,10 @@ balr COMMAND --help explains a command with all its settings, and shows examples
 variable BALR_DEBUG is set to 1, the traceback is shown instead.
 
 The package ships with small demonstration models, so that this works at once: balr explain ONE.wav OTHER.wav"""
+
+
+# The commands whose work several processes share, where a launcher started them.
+SHARED = ("extract", "binarize", "train")
 
 
 def usage(group: str = "") -> str:
@@ -62,7 +70,10 @@ def main(argv: list[str] | None = None) -> int:
 def _run(command: str, argv: list[str]) -> int:
     """Run one command; errors that a user can cause are printed in one line."""
     from balr_hf.errors import ConfigError, UserError
+    from balr_hf.untrusted import one_line
 
+    if os.environ.get("RANK", "0") != "0" and command not in SHARED:
+        return 0  # the first process that a launcher started does it
     module = importlib.import_module(COMMANDS[command][0])
     try:
         _set_up_logging()
@@ -72,7 +83,7 @@ def _run(command: str, argv: list[str]) -> int:
     except (UserError, OSError) as error:  # any other error is a fault of the package and keeps its traceback
         if os.environ.get("BALR_DEBUG"):
             raise
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = one_line(str(error)) or type(error).__name__
         print(f"balr {command}: error: {message}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
@@ -84,12 +95,25 @@ def _run(command: str, argv: list[str]) -> int:
 def _set_up_logging() -> None:
     """Messages go to standard error, of the main process only; other libraries report errors only."""
     import logging
+    import threading
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    from balr_hf.cli.printing import PrintableFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     main_process = os.environ.get("RANK", "0") == "0"
     logging.getLogger("balr_hf").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    threading.excepthook = _tell_of_thread
     logging.getLogger("huggingface_hub").propagate = False  # it prints its messages about retries itself
+
+
+def _tell_of_thread(failed: "threading.ExceptHookArgs") -> None:
+    """Report in one line what a thread of a library raised, such as that of a tracker where the disk is full."""
+    import logging
+
+    logging.getLogger("balr_hf").error("A thread failed (%s: %s)", failed.exc_type.__name__, failed.exc_value)
 
 
 def _load_libraries() -> None:

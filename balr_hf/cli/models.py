@@ -12,12 +12,11 @@ from balr_hf.cli.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import datasets
-    import numpy as np
 
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.scoring.modeling_scorer import Scorer
-    from balr_hf.scoring.trials import Trials
+    from balr_hf.scoring.trials import SideCounts, Trials
 
 logger = logging.getLogger(__name__)
 
@@ -168,15 +167,15 @@ def _check_fitted_with(arguments: Arguments, scorer: "Scorer", wanted: dict[str,
             )
 
 
-def read_trial_counts(arguments: Arguments, path: str, trials: "Trials") -> "tuple[datasets.Dataset, np.ndarray]":
-    """The corpus at `path`, and the attribute counts `(sides, attributes, 2)` of the sides of the trials."""
+def read_trial_counts(arguments: Arguments, path: str, trials: "Trials") -> "tuple[datasets.Dataset, SideCounts]":
+    """The corpus at `path`, and the attribute counts of the sides of the trials."""
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
-    from balr_hf.scoring.trials import side_counts
+    from balr_hf.scoring.trials import compact_side_counts
 
     corpus = read_corpus(path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {path}")
-    return corpus.dataset, side_counts(corpus.dataset, trials.sides)
+    return corpus.dataset, compact_side_counts(corpus.dataset, trials.sides)
 
 
 def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: "Scorer | None") -> tuple[str, ...]:
@@ -221,15 +220,14 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
 
 def chain_of(dataset: "datasets.Dataset", scorer: "Scorer") -> dict[str, str]:
     """The identities of the models that made scores, as far as they are known, and the precision of the embeddings."""
-    from balr_hf.data.origins import makers_of, origins_of
+    from balr_hf.data.origins import attributes_made_by, origins_of
     from balr_hf.identity import model_identity
 
-    makers = [name for name in makers_of(dataset, "ba") if name]
-    origins = [origin for origin in origins_of(dataset, "ba") if origin is not None]
-    embedders = sorted({origin.embedder for origin in origins if origin.embedder})
-    precisions = sorted({origin.precision for origin in origins_of(dataset, "embedding") if origin is not None})
-    chain = {"embedder": embedders, "autoencoder": makers, "precision": precisions}
-    known = {role: found[0] for role, found in chain.items() if len(found) == 1}
+    autoencoder, embedder = attributes_made_by(dataset)
+    precisions = {origin.precision for origin in origins_of(dataset, "embedding") if origin is not None}
+    precision = precisions.pop() if len(precisions) == 1 else None
+    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
+    known = {role: found for role, found in chain.items() if found is not None}
     return {**known, "scorer": model_identity(scorer)}
 
 

@@ -1,9 +1,24 @@
-"""What commands print for other programs: with `--json`, one JSON object on standard output."""
+"""What commands print: text without control characters and, with `--json`, one JSON object for other programs."""
 
+import logging
 import sys
 from typing import Any
 
 from balr_hf.cli.parsing import Arguments
+from balr_hf.untrusted import printable
+
+
+class PrintableFormatter(logging.Formatter):
+    """Writes messages without the control characters that names of files and ids may hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def print_text(text: str) -> None:
+    """Print a text, and a line break, without the control characters that names of files and ids may hold."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(printable(text).encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def print_json(arguments: Arguments, content: dict[str, Any]) -> None:

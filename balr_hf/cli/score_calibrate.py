@@ -12,7 +12,11 @@ from balr_hf.cli.sections import SCORER, TrialOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+
     from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +30,17 @@ class Options(TrialOptions):
     )
     trials: str = positional(
         "trials",
-        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas",
+        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas; or "
+        "NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus, in each pair of its "
+        "conditions (see balr degrade)",
     )
     method: str = option(
         "affine",
-        "affine (one factor and an offset), or fusion (one weight per attribute and an offset; needs many speakers)",
+        "affine (one factor and an offset), fusion (one weight per attribute and an offset; needs many speakers), or "
+        "quality (affine, and a term for each of speech, noise, bandwidth and recordings a side; for several "
+        "conditions)",
         type=str,
-        among=("affine", "fusion"),
+        among=("affine", "fusion", "quality"),
     )
     folds: int | None = option(
         None,
@@ -55,6 +63,7 @@ COMMAND = Command(
     epilog="""examples:
   balr score calibrate dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train
   balr score calibrate dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train --folds 5
+  balr score calibrate --method quality degraded.csv 1x1 scorer.checkpoint_path=runs/scorer/train
   balr score calibrate --method fusion --save-dir fused dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train""",
 )
 
@@ -65,10 +74,10 @@ def run(arguments: Arguments) -> None:
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
-    from balr_hf.scoring.trials import read_trials, side_speakers
+    from balr_hf.scoring.made_trials import trial_conditions
+    from balr_hf.scoring.trials import side_speakers
 
-    trials = read_trials(arguments.trials, separator(arguments))
-    dataset, counts = read_trial_counts(arguments, arguments.dev, trials)
+    dataset, trials, counts = _trials(arguments)
     names = side_speakers(dataset, trials.sides)
     if names is None:
         raise UserError(
@@ -85,13 +94,17 @@ def run(arguments: Arguments) -> None:
             "different people of the same name"
         )
     enroll, test = names[trials.enroll], names[trials.test]
+    quality = conditions = None
+    if arguments.method == "quality":
+        measured = _measured(dataset, trials)
+        quality, conditions = (measured, measured), trial_conditions(dataset, trials)
     evidence, labels, speakers = scorer.calibration_evidence(
-        counts, counts, enroll == test, arguments.method, (enroll, test), trials, progress=True
+        counts, counts, enroll == test, arguments.method, (enroll, test), trials, progress=True, quality=quality
     )
     assert speakers is not None  # since they were given
     unit = scorer.score_unit
-    calibration = fit_calibration(evidence, labels, arguments.method, speakers, unit=unit)
-    raw = evidence.sum(1) if evidence.ndim == 2 else evidence
+    calibration = fit_calibration(evidence, labels, arguments.method, speakers, unit=unit, conditions=conditions)
+    raw = evidence if evidence.ndim == 1 else evidence[:, 0] if arguments.method == "quality" else evidence.sum(1)
     report = {
         **calibration.describe(),
         "raw": compute_metrics(raw, labels),
@@ -103,7 +116,10 @@ def run(arguments: Arguments) -> None:
     )
     if arguments.folds is not None:
         crossed = cross_calibrated(
-            evidence, labels, speakers, arguments.method, arguments.folds, unit=unit, progress=True
+            *(evidence, labels, speakers, arguments.method, arguments.folds),
+            unit=unit,
+            progress=True,
+            conditions=conditions,
         )
         report["cross_validated"] = {"folds": arguments.folds, **compute_metrics(crossed, labels)}
         text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
@@ -116,6 +132,49 @@ def run(arguments: Arguments) -> None:
     folder = _save(arguments, scorer, report)
     print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)
+
+
+def _trials(arguments: Arguments) -> "tuple[datasets.Dataset, Trials, np.ndarray]":
+    """The corpus, the trials, which are read or made of it, and the counts of their sides."""
+    import numpy as np
+
+    from balr_hf.data.columns import vector_present
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
+    from balr_hf.scoring.made_trials import make_trials, parse_numbers
+    from balr_hf.scoring.trials import read_trials, side_counts
+
+    numbers = None if Path(arguments.trials).exists() else parse_numbers(arguments.trials)
+    if numbers is None:
+        trials = read_trials(arguments.trials, separator(arguments))
+        dataset, counts = read_trial_counts(arguments, arguments.dev, trials)
+        return dataset, trials, counts.of(slice(None))
+    corpus = read_corpus(arguments.dev, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
+    warn_skipped(corpus.skipped, f"Reading {arguments.dev}")
+    trials = make_trials(corpus.dataset.select(np.flatnonzero(vector_present(corpus.dataset, "ba"))), *numbers)
+    logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
+    return corpus.dataset, trials, side_counts(corpus.dataset, trials.sides)
+
+
+def _measured(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray":
+    """What was measured of the sides.
+
+    Raises:
+        UserError: that is not known of some.
+    """
+    from balr_hf.errors import UserError, name_some
+    from balr_hf.scoring.quality_measures import sides_quality, unknown_sides
+
+    quality = sides_quality(dataset, trials.sides)
+    unknown = [
+        name_some(side, 3) for side, missing in zip(trials.sides, unknown_sides(quality), strict=True) if missing
+    ]
+    if unknown:
+        raise UserError(
+            f"--method quality needs what is in every recording, and of {len(unknown)} of {len(trials.sides)} sides "
+            f"that is not known: {name_some(unknown)}. balr extract --force measures what it extracts"
+        )
+    return quality
 
 
 def _save(arguments: Arguments, scorer: "Scorer", report: dict[str, Any]) -> Path:

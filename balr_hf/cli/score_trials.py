@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from balr_hf.evaluation import Evaluation
     from balr_hf.scoring.breakdown import SidesOutside
     from balr_hf.scoring.modeling_scorer import Scorer
-    from balr_hf.scoring.trials import Trials
+    from balr_hf.scoring.trials import SideCounts, Trials
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import groups, side_values
+    from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
     sep = separator(arguments)
@@ -85,7 +86,10 @@ def run(arguments: Arguments) -> None:
         trials = _within(arguments, dataset, trials, speakers)
     calibrated = _applies_calibration(arguments, scorer, speakers)
     raw = score_trials(scorer, counts, trials, progress=True)
-    scores = score_trials(scorer, counts, trials, calibrated=True, progress=True) if calibrated else raw
+    quality = sides_quality(dataset, trials.sides) if calibrated and scorer.needs_quality else None
+    scores = (
+        score_trials(scorer, counts, trials, calibrated=True, progress=True, quality=quality) if calibrated else raw
+    )
 
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
@@ -93,7 +97,9 @@ def run(arguments: Arguments) -> None:
     measured = outside if outside is not None and outside.measured.any() else None
     codes = {} if measured is None else {"outside": measured.codes(trials)}
     write_scores(folder / "scores.csv", trials, columns | codes, sep)
-    sides = None if speakers is None else (speakers[trials.enroll], speakers[trials.test])
+    # Numbers in the order of the names stand for the speakers: of each trial, a number takes less memory than a name.
+    codes_of = None if speakers is None else np.unique(speakers, return_inverse=True)[1].astype(np.int32)
+    sides = None if codes_of is None else (codes_of[trials.enroll], codes_of[trials.test])
     labels = None if sides is None else sides[0] == sides[1]
     calibration = scorer.config.calibration if calibrated else None
     cosines = None if sides is None else _embedding_cosines(dataset, trials)
@@ -136,13 +142,14 @@ def run(arguments: Arguments) -> None:
         metrics["by"] = {"column": arguments.by, "groups": {name: part.to_dict() for name, (_, part) in parts.items()}}
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:
-        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels, sides)
+        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels, sides, quality)
         for name, (chosen, part) in parts.items():
             if part.note is None and labels is not None:
                 some = {title: values[chosen] for title, values in columns.items()}
                 place = folder / "plots" / arguments.by / re.sub(r"\W+", "-", name)
                 both = None if sides is None else (sides[0][chosen], sides[1][chosen])
-                _draw(place, part, scorer, counts, trials.select(np.flatnonzero(chosen)), some, labels[chosen], both)
+                chosen_trials = trials.select(np.flatnonzero(chosen))
+                _draw(place, part, scorer, counts, chosen_trials, some, labels[chosen], both, quality)
     print_json(arguments, {**metrics, "saved_in": str(folder)})
     texts = [
         evaluation.describe(),
@@ -196,17 +203,24 @@ def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.n
 
 
 def _sides_outside(
-    scorer: "Scorer", dataset: "datasets.Dataset", trials: "Trials", counts: "np.ndarray"
+    scorer: "Scorer", dataset: "datasets.Dataset", trials: "Trials", counts: "SideCounts"
 ) -> "SidesOutside | None":
     """Which sides lie outside what the scorer was fitted to and calibrated on; None if that was not described."""
+    import numpy as np
+
     from balr_hf.domain import log_probabilities
     from balr_hf.scoring.breakdown import sides_outside
 
     config, probabilities = scorer.config, None
     domain = (config.calibration or {}).get("domain")
     if domain is not None and config.reference is not None and config.num_reference_speakers is not None:
-        shares = counts[..., 0] / counts.sum(-1)
-        probabilities = log_probabilities(shares, scorer.activation.cpu().numpy(), config.num_reference_speakers)
+        activation = scorer.activation.cpu().numpy()
+        probabilities = np.concatenate(
+            [
+                log_probabilities(some[..., 0] / some.sum(-1), activation, config.num_reference_speakers)
+                for _, some in counts.parts()
+            ]
+        )
     return sides_outside(dataset, trials.sides, domain, config.reference, probabilities)
 
 
@@ -233,11 +247,12 @@ def _draw(
     folder: Path,
     evaluation: "Evaluation",
     scorer: "Scorer",
-    counts: "np.ndarray",
+    counts: "SideCounts",
     trials: "Trials",
     columns: "dict[str, np.ndarray]",
     labels: "np.ndarray | None",
     sides: "tuple[np.ndarray, np.ndarray] | None",
+    quality: "np.ndarray | None",
 ) -> None:
     """Draw the plots and save them in `folder`."""
     from balr_hf.figures import attributes, performance
@@ -259,7 +274,8 @@ def _draw(
         figures["det"] = performance.det({**system, **raw}, labels, note=note, speakers=sides)
         figures["ece"] = performance.ece(columns["scores"], labels, note, sides)
         figures["pav"] = performance.pav(columns["scores"], labels, note, sides)
-        means = mean_terms(scorer, counts, trials, labels, calibrated=calibration is not None, progress=True)
+        calibrated = calibration is not None
+        means = mean_terms(scorer, counts, trials, labels, calibrated, progress=True, quality=quality)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():
         save_figure(figure, folder, name)

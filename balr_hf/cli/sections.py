@@ -83,6 +83,12 @@ class StepOptions(CorpusOptions):
     exist_ok: bool = option(
         False, "without effect, since --save-dir may always exist; accepted because BALR 2.0 has it"
     )
+    shard: str | None = option(
+        None,
+        "compute one share of the recordings alone, I/N with I from 0 to N - 1, as one of N processes or machines "
+        "that save in one folder; afterwards, the command without it puts all together",
+        type=str,
+    )
     balr_format: bool = option(
         False, "write attribute files that BALR 2.0 can read: a pair of numbers (active, inactive) per attribute"
     )

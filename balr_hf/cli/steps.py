@@ -1,15 +1,17 @@
 """What `extract` and `binarize` share: computing the missing vectors of a corpus, and reporting what was done."""
 
-import csv
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from balr_hf.cli.parsing import Arguments
 from balr_hf.cli.printing import print_json
 from balr_hf.data.origins import Maker
 from balr_hf.data.reading import read_corpus
+from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_source, open_store
+from balr_hf.untrusted import safe_rows
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,32 @@ def run_step(arguments: Arguments, kind: str, needs: str, maker: Maker, compute:
     Returns:
         exit status: 1 if no recording has a vector afterwards, else 0.
     """
+    shard = Shard.parse(arguments.shard) if arguments.shard else Shard.launched()
+    filled = _fill(arguments, kind, needs, maker, compute, shard)
+    if shard is not None and shard.is_launched:
+        if not shard.wait_for_all():
+            return 0
+        if arguments.save_output:  # what the others computed is there now
+            whole = _fill(arguments, kind, needs, maker, compute, None)
+            now = whole.done + whole.before - filled.before
+            shard, filled = None, replace(whole, done=now, before=filled.before)
+    skipped = [vars(row) for row in filled.skipped]
+    where = None if filled.where is None else str(filled.where)
+    found = {"recordings": filled.total, "computed": filled.done, "there_already": filled.before}
+    print_json(arguments, {"kind": kind, **found, "skipped": skipped, "saved_in": where})
+    status = _close(kind, filled)
+    if shard is not None and arguments.save_output:
+        logger.info(
+            "This was share %d of 0 to %d. When all are done, the same command without --shard puts them together",
+            *(shard.index, shard.count - 1),
+        )
+    return status
+
+
+def _fill(
+    arguments: Arguments, kind: str, needs: str, maker: Maker, compute: ComputeVectors, shard: Shard | None
+) -> Filled:
+    """Compute the missing vectors of the corpus, or of a share of it, and keep them."""
     vectors: tuple[str, ...] = ("embedding",) if needs == "embedding" else ()
     if arguments.save_format == "dataset" or not arguments.save_output or is_dataset_source(arguments.input):
         vectors = ("embedding", "ba")
@@ -48,12 +76,7 @@ def run_step(arguments: Arguments, kind: str, needs: str, maker: Maker, compute:
         )
     else:
         store = NoStore(corpus, kind, maker)
-    filled = store.fill(compute, needs, arguments.force)
-    skipped = [vars(row) for row in filled.skipped]
-    where = None if filled.where is None else str(filled.where)
-    found = {"recordings": filled.total, "computed": filled.done, "there_already": filled.before}
-    print_json(arguments, {"kind": kind, **found, "skipped": skipped, "saved_in": where})
-    return _close(kind, filled)
+    return store.fill(compute, needs, arguments.force, shard)
 
 
 def _close(kind: str, filled: Filled) -> int:
@@ -82,7 +105,7 @@ def _report(path: Path, skipped: list[Skipped]) -> list[Skipped]:
     earlier = None
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+            rows = list(safe_rows(file))
         if rows[:1] == [["id", "reason"]]:
             earlier = {row[0]: row[1] for row in rows[1:] if len(row) == 2}
     if earlier:

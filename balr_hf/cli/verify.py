@@ -1,7 +1,6 @@
 """`balr verify`: whether models, vectors and results still belong together."""
 
 import logging
-import sys
 from dataclasses import dataclass
 
 from balr_hf.cli.parsing import Arguments, Command, positional
@@ -44,7 +43,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> int:
     """Check, and print what was found; returns the exit status."""
-    from balr_hf.cli.printing import print_json
+    from balr_hf.cli.printing import print_json, print_text
     from balr_hf.system.modeling_system import SpeakerComparisonModel
     from balr_hf.verification import verify
 
@@ -55,7 +54,7 @@ def run(arguments: Arguments) -> int:
     print_json(arguments, {"checks": [check.to_dict() for check in checks], "wrong": wrong, "unknown": unknown})
     if not arguments.json:
         words = {True: "holds", False: "WRONG", None: "unknown"}
-        sys.stdout.write("".join(f"{words[check.holds]:8} {check.text}\n" for check in checks))
+        print_text("\n".join(f"{words[check.holds]:8} {check.text}" for check in checks))
     logger.info(
         "%d of %d checks hold, %d are wrong, %d unknown", len(checks) - wrong - unknown, len(checks), wrong, unknown
     )

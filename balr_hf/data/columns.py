@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from balr_hf.errors import UserError
+from balr_hf.untrusted import csv_value, printable
 
 if TYPE_CHECKING:
     import datasets
@@ -19,9 +20,10 @@ VECTOR_KINDS = ("embedding", "ba")
 def comparable_name(name: object) -> str:
     """Return a recording's id as ids are compared: without surrounding white space, in Unicode's normal form C.
 
-    An accented letter may be one character or two, depending on the system that wrote the name.
+    An accented letter may be one character or two, depending on the system that wrote the name. Control characters
+    count as they are written out, and so does the quote that a csv of ours puts before what could be a formula.
     """
-    return unicodedata.normalize("NFC", str(name)).strip()
+    return csv_value(printable(unicodedata.normalize("NFC", str(name)).strip()))
 
 
 def fixed_length_column(matrix: np.ndarray, present: np.ndarray | None = None) -> pa.FixedSizeListArray:

@@ -17,6 +17,7 @@ from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.vectors import VectorError, as_bits, as_embedding
 from balr_hf.errors import UserError, name_some
+from balr_hf.untrusted import printable
 
 if TYPE_CHECKING:
     import datasets
@@ -83,7 +84,11 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(name).add_column(name, names)
         elif feature != datasets.Value("string"):
             dataset = dataset.cast_column(name, datasets.Value("string"))
-    ids = list(dataset["id"])
+    _check_texts(dataset)
+    given: list[Any] = recording_ids(dataset)
+    ids: list[Any] = [name if name is None else printable(name) for name in given]
+    if ids != given:
+        dataset = dataset.remove_columns("id").add_column("id", ids)
     check_unique(ids)
     skipped: list[Skipped] = []
     for kind in VECTOR_KINDS:
@@ -102,6 +107,17 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(kind)
             dataset = dataset if column is None else add_vector_column(dataset, kind, column)
     return Corpus(dataset, None, skipped, fingerprint)
+
+
+def _check_texts(dataset: datasets.Dataset) -> None:
+    """Raise a UserError if ids or speakers are not text in UTF-8, as a damaged file may have them."""
+    import pyarrow as pa
+
+    for name in {"id", "speaker"} & set(dataset.column_names):
+        try:
+            dataset.data.column(name).validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise UserError(f"the column {name} of the Dataset is damaged: {error}") from error
 
 
 def _all_finite(dataset: datasets.Dataset) -> bool:

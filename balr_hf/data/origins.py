@@ -100,20 +100,27 @@ def origin_array(origins: Sequence[Origin | None]) -> pa.Array:
     return pa.StructArray.from_arrays(arrays, list(Origin._fields), mask=missing)
 
 
-def add_origins(dataset: datasets.Dataset, kind: str, origins: Sequence[Origin | None]) -> datasets.Dataset:
+def add_origins(
+    dataset: datasets.Dataset, kind: str, origins: Sequence[Origin | None], certain: bool = False
+) -> datasets.Dataset:
     """Add the origins of a corpus's vectors to it, in place of earlier ones; no column where all are unknown.
 
     Args:
         dataset (`datasets.Dataset`): a corpus.
         kind (str): `embedding` or `ba`.
         origins: one for each row; None where it is unknown.
+        certain (bool): the vectors were made now, or compared with their origins: [`origins_of`] need not digest them
+            again.
     """
     column = origin_column(kind)
     if column in dataset.column_names:
         dataset = dataset.remove_columns(column)
     if not any(origins):
         return dataset
-    return dataset.add_column(column, origin_array(origins), feature=origin_feature())
+    dataset = dataset.add_column(column, origin_array(origins), feature=origin_feature())
+    if certain:
+        _remember((dataset._fingerprint, kind), list(origins))
+    return dataset
 
 
 def origins_of(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
@@ -124,12 +131,17 @@ def origins_of(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
     if kind not in dataset.column_names or not _has_origins(dataset, origin_column(kind)):
         return [None] * len(dataset)
     key = (dataset._fingerprint, kind)  # as the documentation of datasets names it; there is no public name
+    found = _RECENT.get(key) or _compared_origins(dataset, kind)
+    _remember(key, found)
+    return list(found)
+
+
+def _remember(key: tuple[str, str], origins: list[Origin | None]) -> None:
     with _LOCK:
-        found = _RECENT.pop(key, None) or _compared_origins(dataset, kind)
-        _RECENT[key] = found
+        _RECENT.pop(key, None)
+        _RECENT[key] = origins
         while len(_RECENT) > _MOST_RECENT:
             _RECENT.pop(next(iter(_RECENT)))
-    return list(found)
 
 
 # A step asks several times for the origins of one corpus, each of whose vectors is digested. The last ones are kept.
@@ -202,7 +214,8 @@ def one_maker(dataset: datasets.Dataset, kind: str, maker: str) -> str | None:
 def attributes_made_by(dataset: datasets.Dataset) -> tuple[str | None, str | None]:
     """Name the autoencoder and the embedder behind all attributes of a corpus, each None where it is unknown."""
     makers = makers_of(dataset, "ba")
-    embedders = {origin.embedder if origin is not None else "" for origin in origins_of(dataset, "ba")}
+    there = zip(origins_of(dataset, "ba"), vector_present(dataset, "ba"), strict=True)
+    embedders = {"" if origin is None else origin.embedder for origin, has_vector in there if has_vector}
     autoencoder = next(iter(makers)) if len(makers) == 1 else None
     embedder = next(iter(embedders)) if len(embedders) == 1 else None
     return autoencoder or None, embedder or None
@@ -233,7 +246,12 @@ def mismatches(dataset: datasets.Dataset) -> list[str]:
 def vector_digests(matrix: np.ndarray) -> list[str]:
     """Digest each vector of a matrix `(rows, values)`: 16 hexadecimal digits of its bytes, float32 or bits."""
     matrix = np.packbits(matrix, axis=1) if matrix.dtype == bool else matrix.astype("<f4", copy=False)
-    return [hashlib.blake2b(row.data, digest_size=8).hexdigest() for row in np.ascontiguousarray(matrix)]
+    if not matrix.size:
+        return [hashlib.blake2b(digest_size=8).hexdigest()] * len(matrix)
+    rows = np.ascontiguousarray(matrix).reshape(-1).view(np.uint8).data
+    size = rows.nbytes // len(matrix)
+    starts = range(0, rows.nbytes, size)
+    return [hashlib.blake2b(rows[start : start + size], digest_size=8).hexdigest() for start in starts]
 
 
 def audio_source(audio: Any, quick: bool = False) -> str:
@@ -368,26 +386,30 @@ class Manifests:
 
     def __init__(self) -> None:
         self._read: dict[str, dict[str, Origin]] = {}
-        self._above: dict[str, list[str]] = {}
+        self._near: dict[tuple[str, tuple[Path | None, ...]], list[tuple[dict[str, Origin], str]]] = {}
 
-    def origin(self, path: str | Path, folders: Iterable[Path | None] = ()) -> Origin | None:
+    def origin(self, path: str | Path, folders: tuple[Path | None, ...] = ()) -> Origin | None:
         """Return where the vector in a file comes from; None if no manifest names it.
 
         Args:
             path: the vector file.
             folders: where else to look for a manifest that names it.
         """
-        path = os.path.abspath(path)
-        parent = os.path.dirname(path)
-        if parent not in self._above:
-            self._above[parent] = list(_upward(parent))
-        for folder in (*self._above[parent], *(os.path.abspath(other) for other in folders if other is not None)):
-            lines = self.lines(folder)
-            if lines:
-                origin = lines.get(_key(path, folder))
-                if origin is not None:
-                    return origin
+        parent, name = os.path.split(path)
+        near = self._near.get((parent, folders))
+        if near is None:
+            near = self._near[parent, folders] = self._manifests(parent, folders)
+        for lines, start in near:
+            origin = lines.get(start + name)
+            if origin is not None:
+                return origin
         return None
+
+    def _manifests(self, parent: str, folders: tuple[Path | None, ...]) -> list[tuple[dict[str, Origin], str]]:
+        """List the manifests that may name the files of a folder, each with how it names the folder."""
+        parent = os.path.abspath(parent)
+        places = [*_upward(parent), *(os.path.abspath(other) for other in folders if other is not None)]
+        return [(lines, _start(parent, place)) for place in places if (lines := self.lines(place))]
 
     def lines(self, folder: str) -> dict[str, Origin]:
         """The origins that the manifest of a folder names, by the vector files' relative paths."""
@@ -411,11 +433,13 @@ def _upward(folder: str) -> Iterable[str]:
         folder = parent
 
 
-def _key(path: str, folder: str) -> str:
-    """How a manifest names a vector file: its path relative to the manifest's folder, with slashes."""
+def _start(parent: str, folder: str) -> str:
+    """How the names of a folder's files begin in a manifest: with its path relative to that of the manifest."""
+    if parent == folder:
+        return ""
     start = os.path.join(folder, "")
-    relative = path[len(start) :] if path.startswith(start) else os.path.relpath(path, folder)
-    return relative.replace(os.sep, "/")
+    relative = parent[len(start) :] if parent.startswith(start) else os.path.relpath(parent, folder)
+    return relative.replace(os.sep, "/") + "/"
 
 
 def read_manifest(path: Path) -> dict[str, Origin]:
@@ -426,21 +450,43 @@ def read_manifest(path: Path) -> dict[str, Origin]:
     """
     if not path.is_file():
         return {}
-    names = {*Origin._fields}
     found: dict[str, Origin] = {}
     with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(entry, dict) and isinstance(entry.get("file"), str) and isinstance(entry.get("model"), str):
-                known = {name: value for name, value in entry.items() if name in names and isinstance(value, str)}
-                found[entry["file"]] = Origin(**known)
+        while lines := file.readlines(_MANIFEST_BLOCK):
+            for entry in _entries(lines):
+                if not isinstance(entry, dict):
+                    continue
+                name, model = entry.get("file"), entry.get("model")
+                if isinstance(name, str) and isinstance(model, str):
+                    others = [(entry.get(field), default) for field, default in _DEFAULTS]
+                    found[name] = Origin(model, *(v if isinstance(v, str) else default for v, default in others))
     return found
 
 
-def append_manifest(folder: Path, origins: Mapping[Path, Origin]) -> None:
+# What a line of a manifest may say besides the model, and what it means if it does not; how much is read at once.
+_DEFAULTS = [(name, Origin._field_defaults[name]) for name in Origin._fields[1:]]
+_MANIFEST_BLOCK = 1 << 20
+
+
+def _entries(lines: list[str]) -> Iterable[Any]:
+    """Read lines of JSON, in one piece if all are whole; those that are not are left out."""
+    try:
+        entries = json.loads(f"[{','.join(lines)}]")
+        if len(entries) == len(lines):
+            return entries if isinstance(entries, list) else []
+    except ValueError:
+        pass
+    return map(_entry, lines)
+
+
+def _entry(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def append_manifest(folder: Path, origins: Mapping[str, Origin]) -> None:
     """Add lines to the manifest of a folder in one piece, so that several processes may do so.
 
     Args:
@@ -450,7 +496,12 @@ def append_manifest(folder: Path, origins: Mapping[Path, Origin]) -> None:
     if not origins:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [_line(_key(os.path.abspath(path), os.path.abspath(folder)), origin) for path, origin in origins.items()]
+    root, starts, lines = os.path.abspath(folder), dict[str, str](), []
+    for path, origin in origins.items():
+        parent, name = os.path.split(path)
+        if parent not in starts:
+            starts[parent] = _start(os.path.abspath(parent), root)
+        lines.append(_line(starts[parent] + name, origin))
     with (folder / MANIFEST).open("a+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
@@ -458,18 +509,35 @@ def append_manifest(folder: Path, origins: Mapping[Path, Origin]) -> None:
         file.write((("\n" if broken else "") + "".join(lines)).encode())
 
 
-def compact_manifest(folder: Path) -> None:
-    """Write a manifest anew with the last line of each file alone: complete or not at all."""
+def compact_manifest(folder: Path, order: Sequence[str] = ()) -> None:
+    """Write a manifest anew with the last line of each file alone: complete or not at all.
+
+    Args:
+        folder: where the manifest lies.
+        order: paths of vector files, whose lines come in this order after those of other files.
+    """
     path = folder / MANIFEST
     origins = read_manifest(path)
-    if origins:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            count = sum(1 for _ in file)
-        if count > len(origins):
-            with atomic_path(path) as temporary:
-                temporary.write_text("".join(_line(*entry) for entry in origins.items()), encoding="utf-8")
+    if not origins:
+        return
+    root, starts, named = os.path.abspath(folder), dict[str, str](), list[str]()
+    for file_path in order:
+        parent, name = os.path.split(file_path)
+        if parent not in starts:
+            starts[parent] = _start(os.path.abspath(parent), root)
+        named.append(starts[parent] + name)
+    ordered = {*named}
+    names = [*(name for name in origins if name not in ordered), *(name for name in named if name in origins)]
+    text = "".join(_line(name, origins[name]) for name in names)
+    if path.read_bytes() != text.encode():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _line(name: str, origin: Origin) -> str:
-    known = {key: value for key, value in origin._asdict().items() if value}
-    return json.dumps({"file": name, **known}, ensure_ascii=False) + "\n"
+    known = [f'"{key}": {_text(value)}' for key, value in zip(Origin._fields, origin, strict=True) if value]
+    return "{" + ", ".join([f'"file": {_text(name)}', *known]) + "}\n"
+
+
+# A text in JSON. `json.dumps` would make an encoder for each.
+_text = json.JSONEncoder(ensure_ascii=False).encode

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import os
@@ -11,12 +10,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from balr_hf.audio import reason_not_decoded
+from balr_hf.data.columns import arrow_column, recording_ids
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path
 from balr_hf.quality import RecordingQuality, load_measured
 from balr_hf.threads import on_threads
+from balr_hf.untrusted import SafeWriter, safe_rows
 
 if TYPE_CHECKING:
     import datasets
@@ -46,7 +49,7 @@ def add_quality_column(dataset: datasets.Dataset, known: Mapping[str, Mapping[st
         return dataset
     if COLUMN in dataset.column_names:
         dataset = dataset.remove_columns(COLUMN)
-    return dataset.add_column(COLUMN, [known.get(name) for name in dataset["id"]], feature=quality_feature())
+    return dataset.add_column(COLUMN, [known.get(name) for name in recording_ids(dataset)], feature=quality_feature())
 
 
 def quality_feature() -> dict[str, Any]:
@@ -59,12 +62,16 @@ def quality_feature() -> dict[str, Any]:
 
 def known_quality(dataset: datasets.Dataset) -> dict[str, dict[str, Any]]:
     """The measures by recording, of those that have any; none if the Dataset lacks the column."""
+    import pyarrow.compute as pc
+
     if COLUMN not in dataset.column_names or not isinstance(dataset.features[COLUMN], dict):
         return {}
     if not _TYPES.keys() <= dataset.features[COLUMN].keys():
         return {}
-    named = zip(dataset["id"], dataset[COLUMN], strict=True)
-    return {name: row for name, row in named if row is not None and row["duration"] is not None}
+    measured = arrow_column(dataset, COLUMN)
+    rows = np.flatnonzero(pc.is_valid(pc.struct_field(measured, "duration")).to_numpy(zero_copy_only=False))
+    ids = arrow_column(dataset, "id").take(rows).to_pylist()
+    return dict(zip(ids, measured.take(rows).to_pylist(), strict=True))
 
 
 def read_quality(path: Path) -> dict[str, dict[str, Any]]:
@@ -77,7 +84,7 @@ def read_quality(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     found = {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = csv.reader(file)
+        rows = safe_rows(file)
         if next(rows, None) != ["id", *_TYPES]:
             return {}
         for name, *texts in rows:
@@ -144,7 +151,7 @@ def _lines(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    SafeWriter(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

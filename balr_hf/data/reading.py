@@ -10,7 +10,6 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,13 @@ from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
-from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, read_record
+from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, load_saved, read_record
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.vectors import VectorError, VectorFinder, is_vector_file, read_vector
+from balr_hf.data.vector_files import read_vectors
+from balr_hf.data.vectors import VectorFinder, is_vector_file
 from balr_hf.errors import UserError, name_some
+from balr_hf.files import restore_folder
+from balr_hf.untrusted import csv_value, printable
 
 if TYPE_CHECKING:
     import datasets
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+
+# The longest name and the longest path that file systems take, in bytes; temporary names need some more.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096 - 256
+
+# How much of a csv is read at once, in bytes. No row may be longer.
+_CSV_BLOCK = 1 << 24
 
 _CSV_FILE_COLUMNS = {"audio": "audio", "embedding": "embedding", "binary_attributes": "ba"}
 
@@ -138,15 +146,14 @@ def _read(
     vectors: Sequence[str],
 ) -> Corpus:
     local = Path(path)
+    restore_folder(local)
     if not local.exists() and split is None and Path(str(path).rpartition(":")[0] or "/nothing").exists():
         name, _, split = str(path).rpartition(":")
         local = Path(name)
     if not local.exists():
         return from_dataset(load_hub_dataset(str(path), split, hub), vectors)
     if local.is_dir() and is_saved_dataset(local):
-        import datasets
-
-        return from_dataset(one_split(datasets.load_from_disk(str(local)), path, split), vectors)
+        return from_dataset(one_split(load_saved(local), path, split), vectors)
     if local.suffix == ".parquet":
         import datasets
         import pyarrow
@@ -241,7 +248,9 @@ def _from_files(
 
 
 def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, vectors: Sequence[str]) -> Corpus:
-    table = _read_csv(path)
+    table, garbled = _read_csv(path)
+    if garbled and not len(table):
+        raise UserError(f"no row of {path} is text in UTF-8: save it in that encoding")
     if not len(table):
         raise UserError(f"{path} has a header but no rows: it names no recording")
     columns = {name: table[name] for name in table.column_names}
@@ -260,6 +269,8 @@ def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, ve
         columns = {"id": columns["audio"], **columns}
     for name in {"id", *present} & columns.keys():
         columns[name] = columns[name].to_pylist()
+    if path.name in (read_record(path.parent, FILES_RECORD) or {}).get("csv", []):
+        columns = {name: _as_given(values) for name, values in columns.items()}
     if "audio" in columns:
         columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]
     root = Path(os.path.normpath(path.parent if root_dir is None else Path(root_dir).absolute()))
@@ -274,14 +285,27 @@ def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, ve
     ]
     if skipped:
         keep = np.flatnonzero(usable)
-        columns = {
-            name: [values[row] for row in keep] if isinstance(values, list) else values.take(keep)
-            for name, values in columns.items()
-        }
-        paths = {kind: [values[row] for row in keep] for kind, values in paths.items()}
+        columns, paths = _rows(columns, keep), _rows(paths, keep)
     corpus = _assemble(columns, RecordingFiles(paths, root, save_dir), vectors)
-    corpus.skipped[:0] = skipped
+    corpus.skipped[:0] = [*garbled, *skipped]
     return corpus
+
+
+def _rows(columns: dict[str, Any], keep: np.ndarray) -> dict[str, Any]:
+    """Take some rows of columns, which are lists or Arrow arrays."""
+    return {
+        name: [values[row] for row in keep] if isinstance(values, list) else values.take(keep)
+        for name, values in columns.items()
+    }
+
+
+def _as_given(values: "list[str | None] | pa.ChunkedArray") -> "list[str | None] | pa.Array":
+    """Undo in a column of a csv that this package wrote what [`csv_cell`] did to the texts."""
+    import pyarrow as pa
+
+    if isinstance(values, list):
+        return [None if value is None else csv_value(value) for value in values]
+    return pa.array(_as_given(values.to_pylist()), pa.string()) if pa.types.is_string(values.type) else values
 
 
 def _under(start: str, value: str | None) -> str | None:
@@ -297,31 +321,69 @@ def _under(start: str, value: str | None) -> str | None:
     return os.path.normpath(os.path.join(start, value))
 
 
-def _read_csv(path: Path) -> "pa.Table":
+def _read_csv(path: Path) -> "tuple[pa.Table, list[Skipped]]":
+    """Read a csv, and tell which of its rows are not text in UTF-8, and are therefore not in the table."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             header = next(csv.reader(file), None)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text in UTF-8: {error}") from error
+    except (OSError, csv.Error) as error:
+        raise UserError(f"cannot read the header of {path}: {error}") from error
     if not header:
         raise UserError(f"{path} is empty: expected a header with id, audio, speaker, embedding or binary_attributes")
+    if "".join(header).encode(errors="ignore").decode() != "".join(header):
+        raise UserError(f"the header of {path} is not text in UTF-8: {', '.join(header)}")
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {', '.join(repeated)}")
-    text = {name: pa.string() for name in ("id", "speaker", "file_name", "ba", *_CSV_FILE_COLUMNS)}
-    options = arrow_csv.ConvertOptions(column_types=text, null_values=[""], strings_can_be_null=True)
-    try:
+    texts = ("id", "speaker", "file_name", "ba", *_CSV_FILE_COLUMNS)
+
+    def read(kind: "pa.DataType") -> "pa.Table":
         return arrow_csv.read_csv(
             path,
-            read_options=arrow_csv.ReadOptions(column_names=header, skip_rows=1),
+            read_options=arrow_csv.ReadOptions(column_names=header, skip_rows=1, block_size=_CSV_BLOCK),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-            convert_options=options,
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(texts, kind), null_values=[""], strings_can_be_null=True
+            ),
         )
-    except pa.ArrowInvalid as error:
+
+    try:
+        try:
+            return read(pa.string()), []
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):
+                raise
+            return _only_utf8(read(pa.binary()))
+    except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} is not a proper csv: {error}") from error
+
+
+def _only_utf8(table: "pa.Table") -> "tuple[pa.Table, list[Skipped]]":
+    """Turn the bytes of a table into texts, and leave out the rows where they are not UTF-8."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    usable = np.ones(len(table), dtype=bool)
+    for name in table.column_names:
+        columns[name] = table[name]
+        if pa.types.is_binary(columns[name].type):
+            values = [None if v is None else v.decode(errors="surrogateescape") for v in columns[name].to_pylist()]
+            usable &= [value is None or _is_utf8(value) for value in values]
+            columns[name] = values
+    names = columns.get("id") or next((values for values in columns.values() if isinstance(values, list)), [])
+    skipped = [
+        Skipped(printable(names[row] or f"row {row + 2}"), "its row of the csv is not text in UTF-8")
+        for row in np.flatnonzero(~usable)
+    ]
+    return pa.table(_rows(columns, np.flatnonzero(usable))), skipped
+
+
+def _is_utf8(text: str) -> bool:
+    """Tell whether a text has no stand-in for a byte that is not UTF-8."""
+    return text.isascii() or text.encode(errors="ignore").decode() == text
 
 
 def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence[str]) -> Corpus:
@@ -330,8 +392,16 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
     import pyarrow as pa
 
     ids = columns["id"] = [
-        str(name) if name is not None else str(files.reference(row)) for row, name in enumerate(columns["id"])
+        printable(str(files.reference(row) if name is None else name)) for row, name in enumerate(columns["id"])
     ]
+    reasons = [_cannot_be_named(files, row) for row in range(len(ids))]
+    skipped = [Skipped(name, reason) for name, reason in zip(ids, reasons, strict=True) if reason is not None]
+    if skipped and len(skipped) == len(ids):
+        raise UserError(f"no recording can be read; the first, {ids[0]}: {skipped[0].reason}")
+    if skipped:
+        keep = np.array([row for row, reason in enumerate(reasons) if reason is None])
+        columns, files = _rows(columns, keep), RecordingFiles(_rows(files.paths, keep), files.root, files.save_dir)
+        ids = columns["id"]
     check_unique(ids)
     places: list[Callable[[int], str | Path]] = [files.reference]
     if files.save_dir is not None:
@@ -349,7 +419,6 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
         audio = pa.array(files.paths["audio"], pa.string())
         parts = [pa.nulls(len(audio), pa.binary()), audio]
         arrays["audio"] = pa.StructArray.from_arrays(parts, ["bytes", "path"], mask=audio.is_null())
-    skipped: list[Skipped] = []
     for kind in vectors:
         if any(files.paths[kind]):
             column = read_vector_files(files.paths[kind], kind, ids, skipped)
@@ -359,6 +428,25 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
     if "audio" in arrays:
         dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
     return Corpus(dataset, files, skipped)
+
+
+def _cannot_be_named(files: RecordingFiles, row: int) -> str | None:
+    """Tell why a recording's file cannot be opened, or cannot be named in a Dataset; None if it can."""
+    for kind in ("audio", *VECTOR_KINDS):
+        path = files.paths[kind][row]
+        if path is None or (len(path) < _LONGEST_NAME and path.isascii() and "\0" not in path):
+            continue
+        if "\0" in path:
+            return f"the name of its {kind} file has the character NUL"
+        if not _is_utf8(path):
+            return f"the name of its {kind} file is not UTF-8: rename it or its folder"
+        longer = 0 if files.save_dir is None else len(os.fsencode(files.save_dir)) - len(os.fsencode(files.root))
+        whole = len(os.fsencode(path))
+        if max(len(os.fsencode(name)) for name in path.split(os.sep)) > _LONGEST_NAME or (
+            whole + max(0, longer) > _LONGEST_PATH
+        ):
+            return f"the name of its {kind} file is too long ({whole} bytes)"
+    return None
 
 
 def _find_vector(finder: VectorFinder, files: RecordingFiles, row: int, kind: str) -> str | None:
@@ -384,14 +472,13 @@ def read_vector_files(
     """
     from tqdm import tqdm
 
-    def read(path: str | None) -> np.ndarray | str | None:
-        try:
-            return None if path is None else read_vector(Path(path), kind)
-        except VectorError as error:
-            return str(error)
-
-    with ThreadPoolExecutor() as pool:
-        rows = tqdm(pool.map(read, paths), total=len(paths), desc=f"Reading {kind} files", disable=len(paths) < 5000)
-        vectors = list(rows)
+    vectors: list[np.ndarray | str | None] = [None] * len(paths)
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    left = iter(rows)
+    with tqdm(total=len(rows), desc=f"Reading {kind} files", disable=len(rows) < 5000) as bar:
+        for block in read_vectors([path for path in paths if path is not None], kind):
+            for vector in block:
+                vectors[next(left)] = vector
+            bar.update(len(block))
     skipped += [Skipped(ids[row], vector) for row, vector in enumerate(vectors) if isinstance(vector, str)]
     return fixed_length(vectors, ids, kind, skipped)

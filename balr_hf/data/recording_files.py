@@ -1,12 +1,18 @@
 """The files of a corpus that was read from files, and where its new vector files go."""
 
+import hashlib
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from balr_hf.data.vectors import EXTENSIONS, vector_path
+from balr_hf.data.vectors import EXTENSIONS, vector_file
 from balr_hf.errors import UserError
+from balr_hf.untrusted import printable
+
+# The longest name of a file or a folder that is made from an id, in bytes: endings come after it.
+_LONGEST = 200
 
 
 @dataclass
@@ -27,9 +33,12 @@ class RecordingFiles:
     save_dir: Path | None = None
     named: dict[str, list[str | None]] = field(default_factory=dict)
     _outside: Path | None = field(default=None, repr=False)
+    _inside: str = field(default="", repr=False)
+    _saved: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        inside = os.path.join(self.root, "")
+        self._inside = inside = os.path.join(self.root, "")
+        self._saved = "" if self.save_dir is None else os.path.join(self.save_dir, "")
         outside = {os.path.dirname(p) for p in map(self.reference, range(len(self))) if not p.startswith(inside)}
         if outside:
             self._outside = Path(os.path.commonpath(outside))
@@ -43,14 +52,16 @@ class RecordingFiles:
         assert found is not None  # a row without any file is left out when a corpus is read
         return found
 
-    def mirrored(self, row: int) -> Path:
+    def mirrored(self, row: int) -> str:
         """Return where the recording's reference file would be under `save_dir`; its own path without `save_dir`."""
-        reference = Path(self.reference(row))
+        reference = self.reference(row)
         if self.save_dir is None:
             return reference
-        root = self.root if reference.is_relative_to(self.root) else self._outside
-        assert root is not None
-        return self.save_dir / reference.relative_to(root)
+        start = self._inside
+        if not reference.startswith(start):
+            assert self._outside is not None
+            start = os.path.join(self._outside, "")
+        return f"{self._saved}{printable(reference[len(start) :])}"  # a csv will name what is written there
 
     def output(self, row: int, kind: str, extension: str) -> Path:
         """Return the path of the recording's new vector file: the one that the csv names, else beside the reference.
@@ -58,21 +69,57 @@ class RecordingFiles:
         Raises:
             UserError: the csv names a file of a format that is not written.
         """
+        return Path(self.output_name(row, kind, extension))
+
+    def output_name(self, row: int, kind: str, extension: str) -> str:
+        """Do what [`output`] does, with a text."""
         named = self.named[kind][row] if kind in self.named and self.save_dir is None else None
         if named is None:
-            return vector_path(self.mirrored(row), kind, extension)
+            return vector_file(self.mirrored(row), kind, extension)
         if not named.endswith(EXTENSIONS):
             raise UserError(f"the csv names {named}, and only {', '.join(EXTENSIONS)} are written: use --save-dir")
-        return Path(named)
+        return named
 
-    def check_outputs_distinct(self, rows: Iterable[int], kind: str, extension: str) -> None:
-        """Raise a UserError if two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder)."""
-        first: dict[Path, int] = {}
+    def outputs(self, rows: Iterable[int], kind: str, extension: str) -> dict[str, int]:
+        """Return the paths of the recordings' new vector files, each with its row.
+
+        Raises:
+            UserError: two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder).
+        """
+        first: dict[str, int] = {}
         for row in rows:
-            path = self.output(row, kind, extension)
+            path = self.output_name(row, kind, extension)
             if path in first:
                 raise UserError(
-                    f"{self.reference(first[path])} and {self.reference(row)} would both write {path.name}: "
+                    f"{self.reference(first[path])} and {self.reference(row)} would both write "
+                    f"{os.path.basename(path)}: "
                     "rename one, restrict --audio-formats, or use --save-format dataset"
                 )
             first[path] = row
+        return first
+
+
+def paths_of_ids(ids: Sequence[str]) -> list[PurePosixPath]:
+    """Make a relative path of each id, whatever characters it has and however long it is.
+
+    A path never leads out of its folder, and no two ids get the same one. An id that is a proper path stays as it is,
+    but for a `/` before it. Others (`..`, or one with control characters) end in a digest.
+    """
+    found = [_path_of_id(name) for name in ids]
+    count = Counter(found)
+    return [
+        path.with_name(f"{path.name}-{_digest(name)}") if count[path] > 1 and str(path) != name else path
+        for path, name in zip(found, ids, strict=True)
+    ]
+
+
+def _path_of_id(name: str) -> PurePosixPath:
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+    plain = [os.fsencode(printable(part))[:_LONGEST].decode(errors="ignore") for part in parts]
+    if parts and "/".join(plain) == name.lstrip("/"):
+        return PurePosixPath(*plain)
+    return PurePosixPath(*plain[:-1], "-".join([*plain[-1:], _digest(name)]))
+
+
+def _digest(name: str) -> str:
+    return hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).hexdigest()

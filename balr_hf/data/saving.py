@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.errors import UserError
-from balr_hf.files import atomic_folder, write_json
+from balr_hf.errors import UserError, reason_of
+from balr_hf.files import atomic_folder, restore_folder, write_json
 
 if TYPE_CHECKING:
     import datasets
@@ -31,18 +31,43 @@ def read_record(folder: Path, name: str) -> dict[str, Any] | None:
             continue
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} is damaged ({error}): delete it, or choose another folder") from error
         if isinstance(record, dict) and _FIRST_KEYS[name] in record:
+            if not isinstance(record[_FIRST_KEYS[name]], str) or not _is_names(record.get("csv", [])):
+                raise UserError(f"{path} is damaged (a value of the wrong type): delete it, or choose another folder")
             return record
         if path.name == name:
             raise UserError(f"{path} is damaged (it lacks {_FIRST_KEYS[name]}): delete it, or choose another folder")
     return None
 
 
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
 def is_saved_dataset(folder: Path) -> bool:
     """Tell whether `Dataset.save_to_disk` wrote the folder."""
     return (folder / "state.json").exists() or (folder / "dataset_dict.json").exists()
+
+
+def load_saved(folder: Path) -> "datasets.Dataset | datasets.DatasetDict":
+    """Load what `Dataset.save_to_disk` wrote.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+        for dataset in loaded.values() if isinstance(loaded, datasets.DatasetDict) else (loaded,):
+            dataset.data.table.validate()  # what is damaged here could end the process where it is used
+    except Exception as error:  # a damaged folder can make datasets and pyarrow raise almost anything
+        raise UserError(
+            f"{folder} is damaged, or no saved Dataset ({type(error).__name__}: {reason_of(error)[:300]})"
+        ) from error
+    return loaded
 
 
 def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict[str, Any] | None = None) -> None:
@@ -65,5 +90,6 @@ def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict[str, An
 
 def check_replaceable(folder: Path) -> None:
     """Raise a UserError for a folder that holds anything but a saved Dataset, since saving there would delete it."""
+    restore_folder(folder)
     if folder.exists() and not (folder.is_dir() and (is_saved_dataset(folder) or not any(folder.iterdir()))):
         raise UserError(f"{folder} holds other things than a saved Dataset: save to a folder of its own")

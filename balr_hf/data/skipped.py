@@ -1,6 +1,5 @@
 """Recordings that a step left out: a warning that counts and names them, and a csv with the reasons."""
 
-import csv
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from balr_hf.errors import name_some
 from balr_hf.files import atomic_path
+from balr_hf.untrusted import SafeWriter
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,6 @@ def warn_skipped(skipped: Sequence[Skipped], step: str) -> None:
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
     """Write a csv with the columns `id` and `reason`, complete or not at all."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = SafeWriter(file)
         writer.writerow(["id", "reason"])
         writer.writerows((row.id, row.reason) for row in skipped)

@@ -9,7 +9,6 @@
 `BinaryAttributeAutoEncoder.get_binary_attributes(corpus, save_dir=...)` do the same in one call.
 """
 
-import csv
 import hashlib
 import json
 import logging
@@ -19,7 +18,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -51,20 +50,25 @@ from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, append_quality, known_quality, read_quality, write_quality
 from balr_hf.data.reading import read_corpus, read_vector_files
-from balr_hf.data.recording_files import RecordingFiles
+from balr_hf.data.recording_files import RecordingFiles, paths_of_ids
 from balr_hf.data.saving import (
     DATASET_RECORD,
     FILES_RECORD,
     check_replaceable,
     is_saved_dataset,
+    load_saved,
     read_record,
     save_dataset,
 )
+from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.data.vectors import EXTENSIONS, VectorError, VectorFinder, is_vector_file, read_vector, write_vector
+from balr_hf.data.streams import stream_vectors
+from balr_hf.data.vector_files import read_vectors, write_vectors
+from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import digest_of, shown
+from balr_hf.untrusted import SafeWriter
 
 if TYPE_CHECKING:
     import datasets
@@ -169,7 +173,7 @@ def open_store(
 
 
 def add_vectors(
-    source: "datasets.Dataset | Corpus | str | Path",
+    source: "datasets.Dataset | datasets.IterableDataset | Corpus | str | Path",
     kind: str,
     compute: ComputeVectors,
     needs: str,
@@ -182,7 +186,7 @@ def add_vectors(
     """Fill a store for whatever [`load_corpus`] reads, and log one warning for the recordings that were skipped.
 
     Args:
-        source: the corpus, or what [`load_corpus`] reads.
+        source: the corpus, or what [`load_corpus`] reads; an `IterableDataset` goes to parquet files in `save_dir`.
         kind, maker, save_dir, save_format: as for [`open_store`]. Nothing is saved if neither `save_dir` nor
             `save_format` is given.
         compute, needs, force: as for [`NoStore.fill`].
@@ -190,6 +194,16 @@ def add_vectors(
     Returns:
         the corpus with its vectors.
     """
+    import datasets
+
+    if isinstance(source, datasets.DatasetDict | datasets.IterableDatasetDict):
+        raise ConfigError(
+            f"this has the splits {', '.join(map(str, source))}: give one of them, such as corpus['test']"
+        )
+    if isinstance(source, datasets.IterableDataset):
+        if save_dir is None or save_format not in (None, "dataset") or force:
+            raise ConfigError("a corpus that is streamed is saved as parquet files: give save_dir alone")
+        return stream_vectors(source, kind, compute, needs, maker, save_dir)
     if isinstance(source, str | Path):
         source = read_corpus(source, save_dir=save_dir)
     elif not isinstance(source, Corpus):
@@ -223,10 +237,11 @@ class NoStore:
         self.quality = known_quality(corpus.dataset)
         self.origins = origins_of(corpus.dataset, kind)
         self.is_forced = False
+        self.shard: Shard | None = None
         self.valid = np.zeros(len(self.dataset), dtype=bool)  # which recordings have a vector of this model
         self._result: datasets.Dataset | None = None
 
-    def fill(self, compute: ComputeVectors, needs: str, force: bool = False) -> Filled:
+    def fill(self, compute: ComputeVectors, needs: str, force: bool = False, shard: Shard | None = None) -> Filled:
         """Compute the vectors that are missing, and keep each batch as soon as it is done.
 
         Vectors that are there already stay, if this model made them of what is there now. Those that it made of other
@@ -237,16 +252,19 @@ class NoStore:
                 `partial(compute_embeddings, model)`.
             needs (str): the column that the vectors are computed from: `audio` or `embedding`.
             force (bool): compute all vectors anew. A forced run that was stopped goes on where it was, too.
+            shard (*optional*): compute those of this share of the recordings alone. What is saved is put together by
+                a call without it, once all shares are done.
 
         Raises:
             UserError: the corpus lacks that column, or the vectors to be replaced were made by another model; the
                 store and `compute` may raise others.
         """
-        self.is_forced = force
+        self.is_forced, self.shard = force, shard
         before = self.forced() if force else self.existing(needs)
         self.valid = before.copy()
         self.dataset = dataset = keep_vectors(self.dataset, self.kind, before)
-        todo = np.flatnonzero(~before)
+        own = np.ones(len(dataset), dtype=bool) if shard is None else shard.rows(len(dataset))
+        todo = np.flatnonzero(~before & own)
         self.prepare(todo)
         done = 0
         skipped: list[Skipped] = []
@@ -263,7 +281,7 @@ class NoStore:
             for row, origin in zip(todo.tolist(), origins_of(result, self.kind), strict=True):
                 self.origins[row] = origin
             self.quality |= known_quality(result)
-        where = self.finish(int(before.sum()) + done)
+        where = self.finish(int(before.sum()) + done) if shard is None else None
         skipped = _all_skipped(dataset, before, self.corpus.skipped, skipped)
         return Filled(len(dataset), done, int(before.sum()), skipped, where)
 
@@ -388,12 +406,13 @@ class FileStore(NoStore):
         self.save_dir = None if save_dir is None else Path(save_dir).absolute()
         if corpus.files is None:
             assert self.save_dir is not None  # open_store asks for it
-            self.files = _files_by_id(list(self.dataset["id"]), self.save_dir, kind)
+            self.files = _files_by_id(recording_ids(self.dataset), self.save_dir, kind)
         else:
             self.files = corpus.files
         if self.save_dir == self.files.root and corpus.files is not None:
             self.save_dir = None  # the vectors go into the corpus itself
-        self.path_of: dict[str, Path] = {}
+        self.path_of: dict[str, str] = {}
+        self.older: dict[str, list[str]] = {}  # by new vector files, those that they take the place of
         self.copied: list[int] = []  # rows whose vectors are taken along from elsewhere
         self.stale: list[int] = []  # rows whose vector files are those of other recordings
         if corpus.files is None or kind not in self.dataset.column_names:  # else they were read with the vectors
@@ -407,9 +426,9 @@ class FileStore(NoStore):
             self._check_record(self.save_dir)
 
     def load(self) -> "datasets.Dataset":
-        ids = list(self.dataset["id"])
+        ids = recording_ids(self.dataset)
         known = self.files.paths[self.kind]
-        paths = [str(self.path_of[name]) if name in self.path_of else known[row] for row, name in enumerate(ids)]
+        paths = [self.path_of.get(name, known[row]) for row, name in enumerate(ids)]
         paths = [path if valid else None for path, valid in zip(paths, self.valid, strict=True)]
         column = read_vector_files(paths, self.kind, ids, skipped=[])
         dataset = self.dataset if column is None else add_vector_column(self.dataset, self.kind, column)
@@ -430,8 +449,9 @@ class FileStore(NoStore):
         lacking = ~vector_present(self.dataset, needs)
         elsewhere = present & ~own & (~standing.other & ~standing.unknown | standing.unknown & lacking)
         staying = self._staying(present & own | elsewhere, standing)
-        self.copied = np.flatnonzero(staying & ~own).tolist()
-        self.stale = np.flatnonzero(standing.stale & own).tolist()
+        mine = np.ones(len(own), dtype=bool) if self.shard is None else self.shard.rows(len(own))
+        self.copied = np.flatnonzero(staying & ~own & mine).tolist()
+        self.stale = np.flatnonzero(standing.stale & own & mine).tolist()
         return staying
 
     def forced(self) -> np.ndarray:
@@ -452,33 +472,49 @@ class FileStore(NoStore):
         return np.array([path is not None and path.startswith(start) for path in self.files.paths[self.kind]])
 
     def prepare(self, rows: np.ndarray) -> None:
-        self.files.check_outputs_distinct([*rows, *self.copied], self.kind, self.extension)
-        ids = recording_ids(self.dataset)
-        self.path_of = {ids[int(row)]: self.files.output(int(row), self.kind, self.extension) for row in rows}
+        outputs = self.files.outputs([*rows.tolist(), *self.copied], self.kind, self.extension)
+        ids, copied = recording_ids(self.dataset), {*self.copied}
+        self.path_of = {ids[row]: path for path, row in outputs.items() if row not in copied}
+        self.older = self._older()
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
         if self.is_forced:
-            self._forced.start()
+            self._forced.start(self.shard)
         for row in self.stale:  # so that none is left behind if it cannot be computed anew
             Path(str(self.files.paths[self.kind][row])).unlink(missing_ok=True)
         self._copy()
 
+    def _older(self) -> dict[str, list[str]]:
+        """Find files of another format beside the new ones, which could be read in their place."""
+        folders: dict[str, set[str]] = {}
+        found: dict[str, list[str]] = {}
+        for path in self.path_of.values():
+            folder, name = os.path.split(path)
+            if folder not in folders:
+                listed = os.listdir(folder) if os.path.isdir(folder) else []
+                folders[folder] = {other for other in listed if is_vector_file(other)}
+            if folders[folder]:
+                stem = os.path.splitext(name)[0]
+                others = {stem + other for other in EXTENSIONS} - {name} if is_vector_file(name) else set()
+                if others & folders[folder]:
+                    found[path] = [os.path.join(folder, other) for other in sorted(others & folders[folder])]
+        return found
+
     def _copy(self) -> None:
         """Take along the vectors that stay, and lie elsewhere."""
-        paths, ids = self.files.paths[self.kind], recording_ids(self.dataset)
-        known: dict[Path, Origin] = {}
-        for row in self.copied:
-            source, target = paths[row], self.files.output(row, self.kind, self.extension)
-            assert source is not None  # as `existing` found
-            try:
-                vector = read_vector(Path(source), self.kind)
-            except VectorError:  # which reading the corpus has told
-                continue
-            write_vector(target, vector, self.balr_format)
-            self.path_of[ids[row]] = target
-            origin = self.origins[row]
-            if origin is not None:
-                known[target] = origin
+        ids = recording_ids(self.dataset)
+        known: dict[str, Origin] = {}
+        rows = iter(self.copied)
+        for block in read_vectors([str(self.files.paths[self.kind][row]) for row in self.copied], self.kind):
+            for vector, row in zip(block, rows, strict=False):
+                if isinstance(vector, str):  # why it cannot be used, which reading the corpus has told
+                    continue
+                target = self.files.output_name(row, self.kind, self.extension)
+                write_vectors([target], vector[None], self.balr_format)
+                self.path_of[ids[row]] = target
+                origin = self.origins[row]
+                if origin is not None:
+                    known[target] = origin
         append_manifest(self.folder, known)
 
     def save(
@@ -489,21 +525,25 @@ class FileStore(NoStore):
         origins: Sequence[Origin] | None = None,
     ) -> None:
         paths = [self.path_of[name] for name in ids]
-        for path, vector in zip(paths, vectors, strict=True):
-            write_vector(path, vector, self.balr_format)
-            if is_vector_file(path.name):  # an older file of another format could be read in place of the new one
-                for other in set(EXTENSIONS) - {path.suffix}:
-                    path.with_suffix(other).unlink(missing_ok=True)
+        write_vectors(paths, vectors, self.balr_format)
+        for path in paths:
+            for other in self.older.get(path, ()):
+                Path(other).unlink(missing_ok=True)
         append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
         if self.is_forced:
             self._forced.add(paths)
         append_quality(self.folder / QUALITY_FILE, quality or {})
 
     def finish(self, count: int) -> Path:
+        # Whichever processes shared the work, and in whatever order: what is written is the same.
+        ids, paths = recording_ids(self.dataset), self.files.paths[self.kind]
         if self.quality:
             path = self.folder / QUALITY_FILE
-            write_quality(path, read_quality(path) | self.quality)
-        compact_manifest(self.folder)
+            known, own = read_quality(path) | self.quality, {*ids}
+            names = [*(name for name in known if name not in own), *(name for name in ids if name in known)]
+            write_quality(path, {name: known[name] for name in names})
+        made = (self.path_of.get(name) or path for name, path in zip(ids, paths, strict=True))
+        compact_manifest(self.folder, [path for path in made if path is not None])
         self._forced.end()
         if self.save_dir is not None and count:
             self._write_csv(self.save_dir)
@@ -523,7 +563,7 @@ class FileStore(NoStore):
                 f"{save_dir} holds the vectors of another corpus ({known['source']}): choose another --save-dir "
                 "(save_dir=)"
             )
-        self.record = {"csv": [], **known}
+        self.record |= known
 
     def _write_csv(self, save_dir: Path) -> None:
         """Write a csv that names the vector files of the save folder, so that the folder is a corpus of its own."""
@@ -532,28 +572,27 @@ class FileStore(NoStore):
         if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):
             logger.warning("Left %s as it is: it was not written by balr", target)
             return
-        ids = list(dataset["id"])
-        finder = VectorFinder(map(self.files.mirrored, range(len(ids))))
+        ids, mirrored = recording_ids(dataset), [self.files.mirrored(row) for row in range(len(dataset))]
+        finder, start = VectorFinder(mirrored), os.path.join(save_dir, "")
         own = {"id", "audio", *VECTOR_KINDS, *map(origin_column, VECTOR_KINDS), QUALITY_COLUMN}
         others = [name for name in dataset.column_names if name not in own]
-        columns = [dataset[n] for n in others]
+        columns = [dataset[n][:] for n in others]
         self.record["csv"] = sorted({*self.record["csv"], name})
         write_json(save_dir / FILES_RECORD, self.record)
         with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
+            writer = SafeWriter(file)
             writer.writerow([*self.CSV_COLUMNS, *others])
             for row, recording in enumerate(ids):
-                paths = [finder.find(self.files.mirrored(row), k) for k in ("embedding", "ba")]
+                paths = [finder.find(mirrored[row], kind) for kind in VECTOR_KINDS]
                 if any(paths):
-                    names = ["" if path is None else os.path.relpath(path, save_dir) for path in paths]
+                    names = ["" if path is None else path.removeprefix(start) for path in paths]
                     rest = ["" if column[row] is None else column[row] for column in columns]
                     writer.writerow([recording, *names, *rest])
 
 
 def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:
     """Give a Dataset's recordings files that are named by their ids, and never lie outside the save folder."""
-    safe = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in ids]
-    audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in safe]
+    audio = [str(save_dir / path.with_name(f"{path.name}.audio")) for path in paths_of_ids(ids)]
     finder = VectorFinder(audio)
     paths: dict[str, list[str | None]] = {"audio": [*audio], "embedding": [None] * len(ids), "ba": [None] * len(ids)}
     paths[kind] = [finder.find(path, kind) for path in audio]
@@ -569,27 +608,37 @@ class _ForcedRun:
     """
 
     def __init__(self, path: Path, maker: Maker):
-        self.path = path
+        self.path = self._own = path
         self._heading = f"{digest_of(maker.model)} {maker.precision}"
 
     def read(self) -> set[str]:
         """The vector files that an earlier run of the same model has done; empty if there is none to go on with."""
-        if not self.path.is_file():
-            return set()
-        heading, *done = self.path.read_text(encoding="utf-8", errors="surrogateescape").split("\0")
-        return {*done[:-1]} if heading == self._heading else set()  # after the last \0 is what a kill cut off
+        return set().union(*(self._read(path) or () for path in self._files()))
 
-    def start(self) -> None:
-        if not self.read():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(f"{self._heading}\0", encoding="utf-8")
+    def start(self, shard: Shard | None) -> None:
+        """Begin a list of what is done; each share of a corpus has its own."""
+        if shard is not None:
+            self._own = self.path.with_name(f"{self.path.name}-{shard.index}-of-{shard.count}")
+        if self._read(self._own) is None:
+            self._own.parent.mkdir(parents=True, exist_ok=True)
+            self._own.write_text(f"{self._heading}\0", encoding="utf-8")
 
-    def add(self, paths: Iterable[Path]) -> None:
-        with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+    def add(self, paths: Iterable[str]) -> None:
+        with self._own.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write("".join(f"{path}\0" for path in paths))
 
     def end(self) -> None:
-        self.path.unlink(missing_ok=True)
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return [self.path, *self.path.parent.glob(f"{self.path.name}-*-of-*")]
+
+    def _read(self, path: Path) -> set[str] | None:
+        if not path.is_file():
+            return None
+        heading, *done = path.read_text(encoding="utf-8", errors="surrogateescape").split("\0")
+        return {*done[:-1]} if heading == self._heading else None  # after the last \0 is what a kill cut off
 
 
 class DatasetStore(NoStore):
@@ -612,21 +661,23 @@ class DatasetStore(NoStore):
         made_by = f"{digest_of(maker.model)} {maker.precision}"
         key = hashlib.sha256(f"{kind} {made_by} {corpus.fingerprint()}".encode()).hexdigest()
         self.record = {"kind": kind, "key": key}
+        self._earlier = read_record(self.save_dir, DATASET_RECORD)
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their vectors
         self.is_whole = False
 
     @property
     def parts(self) -> Path:
         """The folder of the batches that are done; a run that computes all vectors anew has its own."""
-        forced = ".forced" if self.is_forced else ""
-        return self.save_dir.with_name(f".{self.save_dir.name}.{self.record['key'][:12]}{forced}.parts")
+        return self._parts_of(self.record, self.is_forced)
+
+    def _parts_of(self, record: Mapping[str, str], is_forced: bool) -> Path:
+        forced = ".forced" if is_forced else ""
+        return self.save_dir.with_name(f".{self.save_dir.name}.{record['key'][:12]}{forced}.parts")
 
     def load(self) -> "datasets.Dataset":
-        import datasets
-
         if read_record(self.save_dir, DATASET_RECORD) != self.record:  # nothing could be computed
             return self._described(self.dataset)
-        return one_split(datasets.load_from_disk(str(self.save_dir)), self.save_dir, None)
+        return one_split(load_saved(self.save_dir), self.save_dir, None)
 
     def existing(self, needs: str) -> np.ndarray:
         present = super().existing(needs)
@@ -634,9 +685,7 @@ class DatasetStore(NoStore):
             kept = keep_vectors(self.dataset, self.kind, present)
             self.pieces.append((np.flatnonzero(present), vector_matrix(kept, self.kind)[0]))
         if read_record(self.save_dir, DATASET_RECORD) == self.record:
-            import datasets
-
-            saved = datasets.Dataset.load_from_disk(str(self.save_dir))
+            saved = one_split(load_saved(self.save_dir), self.save_dir, None)
             found = vector_present(saved, self.kind)  # its rows are the same recordings
             if found.any():
                 self.pieces.append((np.flatnonzero(found), vector_matrix(saved, self.kind)[0]))
@@ -653,14 +702,18 @@ class DatasetStore(NoStore):
     def _read_parts(self, present: np.ndarray) -> np.ndarray:
         row_of = {name: row for row, name in enumerate(recording_ids(self.dataset))}
         for path in sorted(self.parts.glob("*.npz")):
-            with np.load(path, allow_pickle=False) as part:
-                rows = np.array([row_of[name] for name in part["ids"].tolist()])
-                if len(rows):
-                    self.pieces.append((rows, part["vectors"]))
-                    present[rows] = True
-                for row, origin in zip(rows.tolist(), json.loads(part["origins"].item()), strict=False):
-                    self.origins[row] = Origin(**origin)
-                self.quality |= json.loads(part["quality"].item())
+            part = _read_part(path, self.kind, row_of)
+            if part is None:
+                logger.warning("Left out %s, which is damaged: what it held is computed anew", path)
+                path.unlink()
+                continue
+            rows, vectors, origins, quality = part
+            if len(rows):
+                self.pieces.append((rows, vectors))
+                present[rows] = True
+            for row, origin in zip(rows.tolist(), origins, strict=False):
+                self.origins[row] = origin
+            self.quality |= quality
         if self.parts.exists():
             logger.info("Going on with an interrupted run: %d recordings are done already", present.sum())
         return present
@@ -675,7 +728,7 @@ class DatasetStore(NoStore):
         with atomic_path(self.parts / f"{uuid.uuid4().hex}.npz") as temporary, temporary.open("wb") as file:
             made = np.array(json.dumps([origin._asdict() for origin in origins or ()]))
             measured = np.array(json.dumps(quality or {}))
-            np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, origins=made, quality=measured)
+            np.savez(file, ids=np.array(json.dumps(ids)), vectors=vectors, origins=made, quality=measured)
 
     def add(self, rows: np.ndarray, result: "datasets.Dataset") -> None:
         if len(rows):
@@ -695,14 +748,36 @@ class DatasetStore(NoStore):
             dataset = self._described(add_vector_column(self.dataset, self.kind, column))
             save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)
+        if self._earlier is not None:  # a kill may have left the parts of the Dataset that was here before
+            for is_forced in (False, True):
+                shutil.rmtree(self._parts_of(self._earlier, is_forced), ignore_errors=True)
         return self.save_dir
+
+
+def _read_part(
+    path: Path, kind: str, row_of: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray, list[Origin], dict[str, Any]] | None:
+    """Read the rows, the vectors, their origins and the measures that a [`DatasetStore`] kept; None if damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as part:
+            rows = np.array([row_of[name] for name in json.loads(part["ids"].item())], dtype=np.int64)
+            vectors = part["vectors"]
+            origins = [Origin(**origin) for origin in json.loads(part["origins"].item())]
+            quality = dict(json.loads(part["quality"].item()))
+    except Exception:  # a damaged file can make zipfile and numpy raise almost anything
+        return None
+    proper = vectors.dtype == (np.float32 if kind == "embedding" else bool) and vectors.ndim == 2
+    if not proper or len(vectors) != len(rows) or (kind == "embedding" and not np.isfinite(vectors).all()):
+        return None
+    return rows, vectors, origins, quality
 
 
 def _all_skipped(
     dataset: "datasets.Dataset", before: np.ndarray, reading: Sequence[Skipped], computing: Sequence[Skipped]
 ) -> list[Skipped]:
     """List what reading and computing left out: each recording once, and none that had its vector before."""
-    had = {dataset[int(row)]["id"] for row in np.flatnonzero(before)} if reading else set()
+    ids = recording_ids(dataset) if reading else []
+    had = {ids[row] for row in np.flatnonzero(before).tolist()} if reading else set()
     reading = [row for row in reading if row.id not in had]
     known = {row.id for row in reading}  # the bad vector file is reason enough
     return [*reading, *(row for row in computing if row.id not in known)]

@@ -4,6 +4,8 @@ Files that BALR wrote (pickled arrays, attributes as `(attributes, 2)` pairs) ar
 a pickle.
 """
 
+import hashlib
+import io
 import os
 import pickle
 from collections.abc import Callable, Iterable
@@ -29,6 +31,11 @@ _PICKLE_NAMES = {
         ("numpy.{}.numeric", "_frombuffer"),
     )
 } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+
+# The longest name of a recording that its vector files have in full, in bytes: file systems take 255, and the longest
+# ending is `_emb_ba.txt`.
+LONGEST_STEM = 244
 
 
 class VectorError(UserError):
@@ -80,18 +87,19 @@ def read_vector(path: Path, kind: str) -> np.ndarray:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    if not path.exists():
-        raise VectorError(f"file not found: {path}")
-    if path.stat().st_size == 0:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise VectorError(f"file not found: {path}") from error
+    except (OSError, ValueError) as error:  # such as a name that is too long, or has the character NUL
+        raise VectorError(f"cannot be opened: {path} ({error})") from error
+    if size == 0:
         raise VectorError(f"empty file: {path.name}")
     try:
         if path.suffix == ".txt":
             array = np.loadtxt(path, dtype=np.float64, ndmin=1)
-        elif path.suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
-        elif path.suffix == ".pkl":
-            with path.open("rb") as file:
-                array = _ArrayUnpickler(file).load()
+        elif path.suffix in (".npy", ".pkl"):
+            array = array_in(path.read_bytes(), path.suffix)
         else:
             raise VectorError(f"unknown kind of vector file {path.name}: expected one of {', '.join(EXTENSIONS)}")
     except VectorError:
@@ -100,6 +108,13 @@ def _read_array(path: Path) -> np.ndarray:
         raise VectorError(f"damaged vector file {path.name} ({error})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
         raise VectorError(f"{path.name} holds no array of numbers")
+    return array
+
+
+def array_in(content: bytes, extension: str) -> np.ndarray:
+    """Return what the content of a `.npy` or `.pkl` file holds; it may raise almost anything if that is damaged."""
+    file = io.BytesIO(content)
+    array: np.ndarray = np.load(file, allow_pickle=False) if extension == ".npy" else _ArrayUnpickler(file).load()
     return array
 
 
@@ -150,13 +165,20 @@ def write_vector(path: Path, vector: np.ndarray, pairs: bool = False) -> None:
     """
     if pairs and vector.dtype == bool:
         vector = np.stack([vector, ~vector], -1).astype(np.int64)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        if path.suffix == ".npy":
-            np.save(file, vector)
-        elif path.suffix == ".pkl":
-            file.write(_portable_pickle(vector))
-        else:
-            np.savetxt(file, vector, fmt="%d" if vector.dtype.kind in "bi" else "%.9g")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content_of(vector, path.suffix))
+
+
+def content_of(vector: np.ndarray, extension: str) -> bytes:
+    """Return what a vector file of this ending (`.txt`, `.npy`, `.pkl`) holds."""
+    if extension == ".pkl":
+        return _portable_pickle(vector)
+    file = io.BytesIO()
+    if extension == ".npy":
+        np.save(file, vector)
+    else:
+        np.savetxt(file, vector, fmt="%d" if vector.dtype.kind in "bi" else "%.9g")
+    return file.getvalue()
 
 
 def _portable_pickle(array: np.ndarray) -> bytes:
@@ -166,17 +188,49 @@ def _portable_pickle(array: np.ndarray) -> bytes:
 
 def vector_stem(path: Path) -> str:
     """Return the recording's name in that of a vector file: `NAME` of `NAME_emb.txt` or `NAME_emb_ba.pkl`."""
-    stem = path.stem
-    if path.suffix in EXTENSIONS:
+    return _recording_in(os.path.basename(path))
+
+
+def _recording_in(name: str) -> str:
+    stem, extension = _split(name)
+    if extension in EXTENSIONS:
         for suffix in ("_emb_ba", "_emb", "_ba"):
             if stem.endswith(suffix):
                 return stem.removesuffix(suffix)
     return stem
 
 
+def _split(name: str) -> tuple[str, str]:
+    """Split a file name into the stem and the ending, as pathlib does, but in a tenth of the time."""
+    dot = name.rfind(".")
+    return (name[:dot], name[dot:]) if 0 < dot < len(name) - 1 else (name, "")
+
+
+def extension_of(path: str) -> str:
+    """Return the ending of a file's name, with its dot."""
+    return _split(os.path.basename(path))[1]
+
+
 def vector_path(reference: Path, kind: str, extension: str) -> Path:
     """Return where the `kind` vector is written of the recording at `reference`, its audio or another vector file."""
-    return reference.with_name(vector_stem(reference) + SUFFIXES[kind][0] + extension)
+    return Path(vector_file(str(reference), kind, extension))
+
+
+def vector_file(reference: str, kind: str, extension: str) -> str:
+    """Do what [`vector_path`] does, for and with texts, of which there can be millions."""
+    folder, name = os.path.split(reference)
+    return os.path.join(folder, _file_stem(_recording_in(name)) + SUFFIXES[kind][0] + extension)
+
+
+def _file_stem(stem: str) -> str:
+    """Return a recording's name as its vector files have it: cut where it is too long for the endings."""
+    if 4 * len(stem) <= LONGEST_STEM:  # no character takes more bytes
+        return stem
+    content = os.fsencode(stem)
+    if len(content) <= LONGEST_STEM:
+        return stem
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return f"{content[: LONGEST_STEM - 17].decode(errors='ignore')}-{digest}"
 
 
 class VectorFinder:
@@ -194,16 +248,18 @@ class VectorFinder:
         self._folders: dict[str, tuple[set[str], set[str]]] = {}
         self._known: dict[str, set[str]] = {}
         for path in recordings:
-            stem = vector_stem(Path(path))
-            if stem.endswith("_emb"):
-                self._known.setdefault(os.path.dirname(path), set()).add(stem)
+            if "_emb" in str(path):
+                folder, name = os.path.split(path)
+                stem = _recording_in(name)
+                if stem.endswith("_emb"):
+                    self._known.setdefault(folder, set()).add(stem)
 
     def find(self, reference: str | Path, kind: str) -> str | None:
         """Return the path of the `kind` vector file beside `reference`, or None if there is none."""
-        folder = os.path.dirname(reference)
+        folder, name = os.path.split(reference)
         names, owners = self._list(folder)
         if names:
-            stem = self.stem(reference)
+            stem = _file_stem(self._stem(name, owners))
             for suffix in SUFFIXES[kind]:
                 if suffix == "_emb_ba" and f"{stem}_emb" in owners:
                     continue
@@ -214,11 +270,14 @@ class VectorFinder:
 
     def stem(self, path: str | Path) -> str:
         """Return the name of the recording to which a vector file or an audio file belongs; see [`vector_stem`]."""
-        stem, path = vector_stem(Path(path)), Path(path)
-        if path.suffix in EXTENSIONS and path.stem == f"{stem}_emb_ba":
-            _, owners = self._list(os.path.dirname(path))
-            if f"{stem}_emb" in owners:
-                return f"{stem}_emb"
+        folder, name = os.path.split(path)
+        return self._stem(name, self._list(folder)[1])
+
+    @staticmethod
+    def _stem(name: str, owners: set[str]) -> str:
+        stem = _recording_in(name)
+        if owners and f"{stem}_emb" in owners and _split(name)[0] == f"{stem}_emb_ba":
+            return f"{stem}_emb"
         return stem
 
     def _list(self, folder: str) -> tuple[set[str], set[str]]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,7 @@ import datasets
 import numpy as np
 import torch
 
+from balr_hf.audio import AudioError
 from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
 from balr_hf.data.origins import (
     Maker,
@@ -40,8 +42,7 @@ from balr_hf.embeddings.passes import (
     PRECISIONS,
     Embedder,
     Loaded,
-    embed_together,
-    embed_waveforms,
+    embed_each,
     load_usable,
 )
 from balr_hf.errors import ConfigError, UserError
@@ -289,7 +290,7 @@ class _BatchExtractor:
             start = time.perf_counter()
             decoded = self._decoded(rows, rank)
             waited = time.perf_counter() - start
-            loaded, found = decoded, self._together(decoded, device)
+            loaded, found = self._embedded(decoded, device)
         else:
             loaded, found = self._alone(batch["audio"], device)
         reasons = [one.reason for one in loaded]
@@ -316,17 +317,21 @@ class _BatchExtractor:
         return columns | {"reason": reasons, "waited": waiting}
 
     def _alone(self, recordings: list, device: torch.device) -> tuple[list[Loaded], list[np.ndarray | None]]:
-        """Take each recording from file to embedding on one thread, so that none waits for another."""
+        """Take each recording from file to embedding on one thread, so that none waits for another.
+
+        What finds no memory beside others is tried again on its own.
+        """
 
         def embed(audio: Any) -> tuple[Loaded, np.ndarray | None]:
             loaded = load_usable(audio, self.extractor, self.min_speech, self.maker.quick)
-            if loaded.samples is None:
-                return loaded, None
-            return loaded, embed_together(self.model, self.extractor, [loaded.samples], device, self.maker.precision)[
-                0
-            ]
+            (told,), (embedding,) = self._embedded([loaded], device)
+            return told, embedding
 
-        loaded, embeddings = zip(*on_threads(embed, recordings), strict=True)
+        results = on_threads(embed, recordings)
+        for row, (one, _) in enumerate(results):
+            if one.starved and len(results) > 1:
+                results[row] = embed(recordings[row])
+        loaded, embeddings = zip(*results, strict=True)
         return list(loaded), list(embeddings)
 
     def _decoded(self, rows: list[int], rank: int | None) -> list[Loaded]:
@@ -340,7 +345,12 @@ class _BatchExtractor:
         following = rows[-1] + 1
         if following < end:
             self._ahead[following] = self._decode(following, min(end, following + len(rows)))
-        return [future.result() for future in decoding]
+        loaded = [future.result() for future in decoding]
+        for row, one in enumerate(loaded):
+            if one.starved:
+                (audio,) = self.corpus[rows[row] : rows[row] + 1]["audio"]
+                loaded[row] = load_usable(audio, self.extractor, self.min_speech, self.maker.quick)
+        return loaded
 
     def _decode(self, start: int, end: int) -> list[Future]:
         assert self.corpus is not None
@@ -351,11 +361,18 @@ class _BatchExtractor:
             for audio in recordings
         ]
 
-    def _together(self, loaded: list[Loaded], device: torch.device) -> list[np.ndarray | None]:
-        """Embed all recordings that can be used, in passes."""
+    def _embedded(self, loaded: list[Loaded], device: torch.device) -> tuple[list[Loaded], list[np.ndarray | None]]:
+        """Embed all recordings that can be used; those that turn out not to be usable are told of."""
         waveforms = [one.samples for one in loaded if one.samples is not None]
-        computed = iter(embed_waveforms(self.model, self.extractor, waveforms, device, self.maker.precision))
-        return [None if one.samples is None else next(computed) for one in loaded]
+        computed = iter(embed_each(self.model, self.extractor, waveforms, device, self.maker.precision))
+        found = [None if one.samples is None else next(computed) for one in loaded]
+        told = [
+            replace(one, samples=None, reason=str(embedding), starved=embedding.starved)
+            if isinstance(embedding, AudioError)
+            else one
+            for one, embedding in zip(loaded, found, strict=True)
+        ]
+        return told, [None if isinstance(embedding, AudioError) else embedding for embedding in found]
 
     def _place(self, rank: int | None) -> torch.device:
         device = self.devices[(rank or 0) % len(self.devices)]

@@ -25,6 +25,9 @@ PREEMPHASIS = 0.97
 LOG_FLOOR = torch.finfo(torch.float32).eps
 LOWEST_FREQUENCY = 20.0
 
+# Samples that are multiplied by more than this, and then squared, may not be finite in float32.
+LARGEST_SCALE = 1e9
+
 # How many frames are computed at once, so that temporary results stay in a CPU's cache, and how many mel filters are
 # applied together.
 FRAMES_AT_ONCE, FILTERS_AT_ONCE = 1024, 16
@@ -77,16 +80,23 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         normalize_mean: bool = True,
         **kwargs: Any,
     ):
-        for name, value, least in (
-            ("num_mel_bins", num_mel_bins, 1),
-            ("frame_length", frame_length, 1),
-            ("frame_shift", frame_shift, 1),
-            ("sampling_rate", sampling_rate, 1000),
-            ("dither", dither, 0),
+        for name, value, kind, least, most in (
+            ("num_mel_bins", num_mel_bins, int, 1, 4096),
+            ("frame_length", frame_length, int, 1, 10_000),
+            ("frame_shift", frame_shift, int, 1, 10_000),
+            ("sampling_rate", sampling_rate, int, 1000, 10**6),
+            ("dither", dither, float, 0, LARGEST_SCALE),
+            ("waveform_scale", waveform_scale, float, -math.inf, LARGEST_SCALE),
+            ("padding_value", kwargs.get("padding_value", 0.0), float, -LARGEST_SCALE, LARGEST_SCALE),
         ):
-            if not least <= value < math.inf:
-                raise ConfigError(f"{name}={value}: expected at least {least}")
-        if not 0 < waveform_scale < math.inf:
+            if isinstance(value, bool) or not isinstance(value, kind if kind is int else (int, float)):
+                raise ConfigError(f"{name}={value!r:.60}: expected a {'whole ' if kind is int else ''}number")
+            if not least <= value <= most:
+                wrong = f"at most {most:g}" if value > most else f"at least {least:g}"
+                raise ConfigError(f"{name}={value}: expected {wrong}")
+        if not isinstance(normalize_mean, bool):
+            raise ConfigError(f"normalize_mean={normalize_mean!r:.60}: expected true or false")
+        if not waveform_scale > 0:
             raise ConfigError(
                 f"waveform_scale={waveform_scale}: expected a factor above 0 (32768 as in WeSpeaker, 1 as in BALR 2.0)"
             )
@@ -269,6 +279,10 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
             features = features.masked_fill(~mask.unsqueeze(-1), self.padding_value)
         return features, mask
 
+    def streamed(self, device: str | torch.device = "cpu") -> "FilterBankStream":
+        """Compute the features of a recording that comes in blocks; see [`FilterBankStream`]."""
+        return FilterBankStream(self, torch.device(device))
+
     @torch.no_grad()
     def _filter_banks(self, waveforms: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         """Write the log mel energies of `(..., samples)`, before mean removal, to `out (..., frames, mel)`.
@@ -340,6 +354,36 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
     def to_dict(self) -> dict[str, Any]:
         """Return what `save_pretrained` writes: the parameters, without the tables."""
         return {name: value for name, value in super().to_dict().items() if name != "_tables"}
+
+
+class FilterBankStream:
+    """Computes the features of a recording that comes in blocks, before `normalize_mean`.
+
+    Together they are those of the whole recording. The mean is known only at its end.
+
+    Args:
+        extractor: whose features.
+        device: where they are computed, and stay.
+    """
+
+    def __init__(self, extractor: WespeakerFeatureExtractor, device: torch.device):
+        self.extractor, self.device = extractor, device
+        self._rest = torch.zeros(0)
+
+    def add(self, samples: np.ndarray) -> torch.Tensor:
+        """Take the next samples in [-1, 1], float32 `(samples,)`, and return the frames that end in them.
+
+        Returns:
+            float32 `(frames, num_mel_bins)`, with as many frames as are complete, also none.
+        """
+        extractor = self.extractor
+        waveform = torch.cat([self._rest, torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))])
+        frames = extractor.num_frames(len(waveform))
+        features = torch.empty(frames, extractor.num_mel_bins, device=self.device)
+        if frames:
+            extractor._filter_banks(waveform.to(self.device), features)
+        self._rest = waveform[frames * extractor.shift_samples :].clone()
+        return features
 
 
 def _as_list(

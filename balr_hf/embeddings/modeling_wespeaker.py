@@ -39,6 +39,9 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
 # file must work without the package.
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
+# How many frames become one on their way through the four stages.
+SHRINKING = 8
+
 
 @dataclass
 class WespeakerOutput(ModelOutput):
@@ -152,6 +155,83 @@ class TemporalStatisticsPooling(nn.Module):
         return torch.cat([mean, torch.sqrt(variance + 1e-7)], 1).flatten(1)
 
 
+class EmbeddingStream:
+    """Embeds a recording of any length in memory that does not grow with it.
+
+    The frames go through the convolutions in overlapping pieces, each with as many frames on either side as the
+    network looks at, so that what is kept of a piece is what one pass over the recording gives. The means and the
+    sums of squared deviations of the pieces are merged in float64. A network of another architecture than a ResNet
+    has no such pieces: its frames are kept until the end.
+
+    Args:
+        model: the embedder.
+        frames_per_piece (int): how many frames go through the convolutions at once, without those on either side.
+
+    Reference:
+        T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", 1983, eq. 1.5.
+    """
+
+    def __init__(self, model: "WespeakerModel", frames_per_piece: int):
+        self.model = model
+        self.margin = -(-model.frames_looked_at // SHRINKING) * SHRINKING
+        self.frames_per_piece = max(1, frames_per_piece // SHRINKING) * SHRINKING
+        self._before = 0  # how many of the waiting frames are only context
+        self._waiting: list[torch.Tensor] = []
+        self._count = 0
+        self._mean: torch.Tensor | None = None
+        self._squares: torch.Tensor | None = None
+
+    @torch.no_grad()
+    def add(self, features: torch.Tensor) -> None:
+        """Take the next frames, float32 `(frames, feat_dim)` on the model's device."""
+        self._waiting.append(features)
+        if self.model.config.architecture is not None:
+            return
+        needed = self._before + self.frames_per_piece + self.margin
+        if sum(map(len, self._waiting)) <= needed:
+            return
+        frames = torch.cat(self._waiting)
+        while len(frames) > needed:
+            end = self._before + self.frames_per_piece
+            self._merge(frames[:needed], self._before, end)
+            kept = max(0, end - self.margin)
+            frames, self._before = frames[kept:], end - kept
+            needed = self._before + self.frames_per_piece + self.margin
+        self._waiting = [frames]
+
+    @torch.no_grad()
+    def finish(self) -> torch.Tensor:
+        """Return the embedding of all frames, `(embed_dim,)`; at least 9 frames must have come."""
+        frames = torch.cat(self._waiting)
+        if self.model.config.architecture is not None:
+            return self.model(frames[None]).embeddings[0]
+        self._merge(frames, self._before, None)
+        assert self._mean is not None and self._squares is not None
+        variance = self._squares / max(1, self._count - 1)
+        pooled = torch.cat([self._mean, torch.sqrt(variance + 1e-7)], 1).flatten(1)
+        return self.model._embedded(pooled.float())[0]
+
+    def _merge(self, frames: torch.Tensor, start: int, end: int | None) -> None:
+        """Add what the convolutions make of `frames[start:end]`, where the other frames are context."""
+        found, _ = self.model._feature_maps(frames[None], TimeMask(None), keep=False)
+        found = found[..., start // SHRINKING : None if end is None else end // SHRINKING].float()
+        count = found.shape[-1]
+        if not count:
+            return
+        wide = torch.float32 if found.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+        mean = found.mean(-1)
+        squares = (found - mean.unsqueeze(-1)).square().sum(-1).to(wide)
+        mean = mean.to(wide)
+        if self._mean is None or self._squares is None:
+            self._mean, self._squares, self._count = mean, squares, count
+            return
+        total = self._count + count
+        difference = mean - self._mean
+        self._squares = self._squares + squares + difference.square() * (self._count * count / total)
+        self._mean = self._mean + difference * (count / total)
+        self._count = total
+
+
 class WespeakerModel(HubModel):
     """A WeSpeaker speaker embedder: it turns the filter banks of each recording into one embedding.
 
@@ -251,9 +331,23 @@ class WespeakerModel(HubModel):
         if self.config.architecture is not None:
             return WespeakerOutput(embeddings=wespeaker_package.embed(self.backbone, input_features, attention_mask))
         mask = TimeMask(None if attention_mask is None else attention_mask.sum(-1))
+        keep = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        x, hidden_states = self._feature_maps(input_features, mask, bool(keep))
+        for _ in range(3):  # stages that halve the frames
+            mask = mask.halved()
+        embeddings = self._embedded(self.pool(mask(x), mask.lengths))
+        return WespeakerOutput(embeddings=embeddings, hidden_states=hidden_states if keep else None)
+
+    def _feature_maps(
+        self, input_features: torch.Tensor, mask: TimeMask, keep: bool
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """What the convolutions make of `(batch, frames, feat_dim)`: `(batch, channels, mel, frames / 8)`.
+
+        Returns:
+            `(x, hidden_states)`: the last feature map, and, if they are to be kept, those between the stages.
+        """
         x = input_features.transpose(1, 2).unsqueeze(1)
         x = F.relu(self.bn1(self.conv1(mask(x))))
-        keep = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         hidden_states: tuple[torch.Tensor, ...] = ()
         if keep:
             hidden_states += (x := mask(x),)
@@ -264,11 +358,29 @@ class WespeakerModel(HubModel):
                 mask = mask_after
             if keep:
                 hidden_states += (x := mask(x),)
-        pooled = self.pool(mask(x), mask.lengths)
+        return x, hidden_states
+
+    def _embedded(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Turn the statistics over time into embeddings `(batch, embed_dim)`."""
         embeddings = self.seg_1(pooled.to(self.seg_1.weight.dtype))
         if self.config.two_emb_layer:
             embeddings = self.seg_2(self.seg_bn_1(F.relu(embeddings)))
-        return WespeakerOutput(embeddings=embeddings, hidden_states=hidden_states if keep else None)
+        return embeddings
+
+    @property
+    def frames_looked_at(self) -> int:
+        """How many frames on either side of its own a value of the last feature map depends on."""
+        looked_at, width = 1, 1  # of the first convolution
+        for stage, count in enumerate(self.config.num_blocks):
+            convolutions = 2 * count if self.config.block == "basic" else count
+            if stage:  # whose first convolution halves the frames
+                looked_at, width, convolutions = looked_at + width, 2 * width, convolutions - 1
+            looked_at += convolutions * width
+        return looked_at
+
+    def streamed(self, frames_per_piece: int) -> EmbeddingStream:
+        """Embed a recording of any length, whose frames come in blocks; see [`EmbeddingStream`]."""
+        return EmbeddingStream(self, frames_per_piece)
 
     def for_inference(self) -> "WespeakerModel":
         """Make a copy with each batch norm folded into the convolution before it, and weights laid out channels last.
@@ -367,9 +479,20 @@ class WespeakerModel(HubModel):
 
         Raises:
             OSError: there is no such file.
+            ValueError: it is damaged; as `UserError` where this package is installed.
         """
         hub = {k: v for k, v in kwargs.items() if k in HUB_KEYWORDS}
-        self.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
+        try:
+            self.feature_extractor = WespeakerFeatureExtractor.from_pretrained(source, **hub)
+        except (OSError, UserError):
+            raise
+        except Exception as error:  # a damaged file can make transformers raise almost anything
+            raise UserError(f"{source}: preprocessor_config.json is damaged ({error})") from error
+        if self.feature_extractor.num_mel_bins != self.config.feat_dim:
+            raise UserError(
+                f"{source} does not fit together: preprocessor_config.json has "
+                f"num_mel_bins={self.feature_extractor.num_mel_bins}, config.json feat_dim={self.config.feat_dim}"
+            )
 
     def save_pretrained(  # type: ignore[override]  # as in HubModel
         self,

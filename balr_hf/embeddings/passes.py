@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import torch
 
-from balr_hf.audio import SAMPLING_RATE, decode_audio, reason_not_decoded, resample
+from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, Resampler, open_audio, reason_not_decoded, resample
 from balr_hf.data.origins import audio_source
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
-from balr_hf.quality import MIN_SPEECH, RecordingQuality, measure_recording, reason_to_refuse
+from balr_hf.errors import UserError
+from balr_hf.quality import MIN_SPEECH, RecordingQuality, measure_long, measure_recording, reason_to_refuse
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Stream(Protocol):
+    """What embeds one recording whose features come in blocks; an [`EmbeddingStream`] has all of it."""
+
+    def add(self, features: torch.Tensor) -> None: ...
+
+    def finish(self) -> torch.Tensor: ...
 
 
 class Embedder(Protocol):
@@ -35,6 +44,8 @@ class Embedder(Protocol):
 
     def for_inference(self) -> "Embedder": ...
 
+    def streamed(self, frames_per_piece: int) -> "Stream": ...
+
     @property
     def to(self) -> Callable[..., Any]: ...
 
@@ -44,6 +55,9 @@ class Embedder(Protocol):
 # How many frames (padding included) one forward pass on a GPU takes: many, so that the GPU is busy. On any other
 # device each recording has a pass of its own.
 FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
+# How many frames of one recording (a minute) go through the convolutions at once on other devices. A longer recording
+# takes no more memory: it goes through in pieces.
+FRAMES_PER_PIECE = 6_000
 # How much longer the longest recording of a pass, to which the others are padded, may be than the shortest.
 PADDING_RATIO = 1.25
 # What the convolutions compute in. tf32 concerns NVIDIA GPUs; elsewhere it is fp32.
@@ -51,20 +65,37 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 @dataclass(frozen=True)
+class LongRecording:
+    """A recording that can be embedded, but is too long to be held in memory.
+
+    Attributes:
+        audio: the recording, which is decoded again while it is embedded.
+        frames: how many frames of features it has.
+        mean: their mean `(num_mel_bins,)`, which is to be removed; 0 if the features keep it.
+    """
+
+    audio: LongAudio
+    frames: int
+    mean: torch.Tensor
+
+
+@dataclass(frozen=True)
 class Loaded:
     """A recording that is to be embedded, or why it cannot be.
 
     Attributes:
-        samples: float32 `(samples,)` at the embedder's rate; None if it cannot be used.
+        samples: float32 `(samples,)` at the embedder's rate, or [`LongRecording`]; None if it cannot be used.
         quality: its measures; None if it could not be decoded.
         reason: why it cannot be used; None if it can.
         source: what tells its audio apart from other audio; see [`balr_hf.data.origins.audio_source`].
+        starved: whether it could not be used because memory lacked, so that it is worth another try.
     """
 
-    samples: np.ndarray | None
+    samples: np.ndarray | LongRecording | None
     quality: RecordingQuality | None
     reason: str | None
     source: str = ""
+    starved: bool = False
 
 
 def load_usable(
@@ -79,10 +110,26 @@ def load_usable(
         quick (bool): tell its audio apart by the file's size and time of change.
     """
     try:
-        original, rate = decode_audio(audio)
-        samples = resample(original, rate, extractor.sampling_rate)
+        return _load_usable(audio, extractor, min_speech, quick)
+    except UserError as error:
+        if not isinstance(error, AudioError):  # it concerns every recording: a package is missing
+            raise
+        return Loaded(None, None, str(error), starved=error.starved)
     except Exception as error:
-        return Loaded(None, None, reason_not_decoded(error))
+        lacking = _tells_of_memory(error)
+        return Loaded(None, None, reason_not_decoded(MemoryError() if lacking else error), starved=lacking)
+
+
+def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: float, quick: bool) -> Loaded:
+    opened = open_audio(audio)
+    if isinstance(opened, LongAudio):
+        quality, recording = _measured_long(opened, extractor)
+        reason = reason_to_refuse(quality, min_speech)
+        if reason is not None:
+            return Loaded(None, quality, reason)
+        return Loaded(recording, quality, None, audio_source(audio, quick))
+    original, rate = opened
+    samples = resample(original, rate, extractor.sampling_rate)
     if extractor.num_frames(len(samples)) < MIN_FRAMES:
         milliseconds = extractor.frame_length + (MIN_FRAMES - 1) * extractor.frame_shift
         length = 1000 * len(samples) / extractor.sampling_rate
@@ -96,19 +143,38 @@ def load_usable(
     return Loaded(samples, quality, None, audio_source(audio, quick))
 
 
+def _measured_long(audio: LongAudio, extractor: "WespeakerFeatureExtractor") -> tuple[RecordingQuality, LongRecording]:
+    """Measure a recording that is not held in memory, and find the mean of its features."""
+    resampler, banks = Resampler(audio.sampling_rate, extractor.sampling_rate), extractor.streamed()
+    total, frames = torch.zeros(extractor.num_mel_bins, dtype=torch.float64), 0
+
+    def add(samples: np.ndarray) -> None:
+        nonlocal total, frames
+        features = banks.add(resampler.add(samples) if len(samples) else resampler.finish())
+        total, frames = total + features.sum(0, dtype=torch.float64), frames + len(features)
+
+    quality, _ = measure_long(audio, add)
+    mean = total / frames if extractor.normalize_mean else torch.zeros_like(total)
+    return quality, LongRecording(audio, frames, mean.float())
+
+
 def embed_waveforms(
     model: Embedder,
     extractor: "WespeakerFeatureExtractor",
-    waveforms: Sequence[np.ndarray],
+    waveforms: Sequence[np.ndarray | LongRecording],
     device: torch.device,
     precision: str = "fp32",
 ) -> np.ndarray:
     """Embed recordings: on a CPU each on a thread of its own, on a GPU those of similar length in one pass.
 
+    Recordings of more than a pass (on a CPU, of more than a minute) go through the convolutions in pieces, so that
+    memory does not grow with their length.
+
     Args:
         model: the embedder, on `device`. One that comes from [`WespeakerModel.for_inference`] is faster.
         extractor: makes the embedder's features.
-        waveforms (np.ndarray of shape `(samples,)` each): samples in [-1, 1] at the extractor's rate.
+        waveforms (np.ndarray of shape `(samples,)` each, or [`LongRecording`]): samples in [-1, 1] at the
+            extractor's rate.
         device: where to compute.
         precision (str): `fp32`, `tf32` or `bf16`.
 
@@ -116,24 +182,87 @@ def embed_waveforms(
         float32 of shape `(recordings, embed_dim)`, in the order of `waveforms`.
     """
     embeddings = np.empty((len(waveforms), model.config.embed_dim), dtype=np.float32)
-    if device.type not in FRAMES_PER_PASS:
-        alone = on_threads(lambda samples: embed_together(model, extractor, [samples], device, precision), waveforms)
-        return np.concatenate(alone) if alone else embeddings
-    frames = [extractor.num_frames(len(waveform)) for waveform in waveforms]
-    for rows in similar_lengths(frames, FRAMES_PER_PASS[device.type]):
-        embeddings[rows] = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
+    for row, found in enumerate(embed_each(model, extractor, waveforms, device, precision)):
+        if isinstance(found, AudioError):
+            raise found
+        embeddings[row] = found
     return embeddings
+
+
+def embed_each(
+    model: Embedder,
+    extractor: "WespeakerFeatureExtractor",
+    waveforms: Sequence[np.ndarray | LongRecording],
+    device: torch.device,
+    precision: str = "fp32",
+) -> list[np.ndarray | AudioError]:
+    """Do what [`embed_waveforms`] does, and tell of each recording that cannot be embedded why it cannot.
+
+    What finds no memory together with others is tried again on its own.
+    """
+    found: list[np.ndarray | AudioError | None] = [None] * len(waveforms)
+    if device.type in FRAMES_PER_PASS:
+        frames = [_frames(waveform, extractor) for waveform in waveforms]
+        for rows in similar_lengths(frames, FRAMES_PER_PASS[device.type]):
+            with _memory_may_lack():
+                together = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
+                for row, embedding in zip(rows, together, strict=True):
+                    found[row] = embedding
+    else:
+        alone = on_threads(lambda samples: _embed_alone(model, extractor, samples, device, precision), waveforms)
+        found = [None if isinstance(one, AudioError) else one for one in alone]
+    return [
+        _embed_alone(model, extractor, samples, device, precision) if one is None else one
+        for samples, one in zip(waveforms, found, strict=True)
+    ]
+
+
+def _embed_alone(
+    model: Embedder,
+    extractor: "WespeakerFeatureExtractor",
+    samples: np.ndarray | LongRecording,
+    device: torch.device,
+    precision: str,
+) -> np.ndarray | AudioError:
+    try:
+        return embed_together(model, extractor, [samples], device, precision)[0]
+    except AudioError as error:
+        return error
+    except (MemoryError, RuntimeError) as error:
+        if not _tells_of_memory(error):
+            raise
+        return AudioError.of(MemoryError())
+
+
+@contextmanager
+def _memory_may_lack() -> Iterator[None]:
+    """Stop the block, and go on after it, where memory lacks or a recording cannot be read."""
+    try:
+        yield
+    except AudioError:
+        pass
+    except (MemoryError, RuntimeError) as error:
+        if not _tells_of_memory(error):
+            raise
+
+
+def _tells_of_memory(error: BaseException) -> bool:
+    """Whether memory lacked; torch says so by a RuntimeError, on a CPU by its words only."""
+    words = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and ("allocate memory" in words or "not enough memory" in words)
+    )
 
 
 @torch.inference_mode()
 def embed_together(
     model: Embedder,
     extractor: "WespeakerFeatureExtractor",
-    waveforms: list[np.ndarray],
+    waveforms: list[np.ndarray | LongRecording],
     device: torch.device,
     precision: str,
 ) -> np.ndarray:
-    """Embed recordings in one pass, padded to the longest.
+    """Embed recordings in one pass, padded to the longest; one that is longer than a pass, in pieces.
 
     Args:
         model, extractor, waveforms, device, precision: as for [`embed_waveforms`].
@@ -141,12 +270,42 @@ def embed_together(
     Returns:
         float32 of shape `(recordings, embed_dim)`.
     """
-    features = extractor(waveforms, extractor.sampling_rate, device)
-    mask = features["attention_mask"]
-    mask = None if len(waveforms) == 1 or mask.all() else mask
+    most = FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE)
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    if len(waveforms) == 1 and _frames(waveforms[0], extractor) > most:
+        stream = model.streamed(most)
+        with half, _convolutions(device, precision):
+            for features in _features(waveforms[0], extractor, device):
+                stream.add(features)
+            return stream.finish()[None].float().cpu().numpy()
+    batch = extractor(
+        [samples for samples in waveforms if isinstance(samples, np.ndarray)], extractor.sampling_rate, device
+    )
+    mask = batch["attention_mask"]
+    mask = None if len(waveforms) == 1 or mask.all() else mask
     with half, _convolutions(device, precision):
-        return model(features["input_features"], mask).embeddings.float().cpu().numpy()
+        return model(batch["input_features"], mask).embeddings.float().cpu().numpy()
+
+
+def _frames(recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor") -> int:
+    """How many frames of features a recording has."""
+    return recording.frames if isinstance(recording, LongRecording) else extractor.num_frames(len(recording))
+
+
+def _features(
+    recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor", device: torch.device
+) -> Iterator[torch.Tensor]:
+    """The features of a recording, float32 `(frames, mel)`, in one block or in many."""
+    if not isinstance(recording, LongRecording):
+        yield extractor(recording, extractor.sampling_rate, device)["input_features"][0]
+        return
+    banks, mean, frames = extractor.streamed(device), recording.mean.to(device), 0
+    for samples in recording.audio.resampled(extractor.sampling_rate):
+        features = banks.add(samples).sub_(mean)
+        frames += len(features)
+        yield features
+    if frames != recording.frames:
+        raise AudioError(f"changed while it was read: it had {recording.frames} frames, and then {frames}")
 
 
 @contextmanager

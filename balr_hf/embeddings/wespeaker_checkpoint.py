@@ -1,6 +1,7 @@
 """Reading the checkpoints that WeSpeaker publishes: `avg_model.pt` (a state dict) and `config.yaml`."""
 
 import logging
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,10 +10,11 @@ import yaml
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 
-from balr_hf.checkpoints import HUB_KEYWORDS, check_download, load_state_dict
+from balr_hf.checkpoints import HUB_KEYWORDS, check_download, has_type, load_state_dict, stated_types, type_text
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-from balr_hf.errors import ModelFilesError, UserError, WeightsError, reason_of
+from balr_hf.errors import ConfigError, ModelFilesError, UserError, WeightsError, reason_of
+from balr_hf.files import restore_folder
 
 if TYPE_CHECKING:
     from balr_hf.pretrained import HubModel
@@ -41,6 +43,7 @@ def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str
     """
     names = _checkpoint_names(model_name)
     folder = Path(source)
+    restore_folder(folder)
     if folder.is_dir():
         folder = folder / kwargs.get("subfolder", "")
         if (folder / "config.json").exists():
@@ -105,22 +108,37 @@ def load(model_class: type[Model], checkpoint: Path, config_file: Path) -> Model
     """
     try:
         settings = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{config_file} is not proper YAML: {error}") from error
-    if not isinstance(settings, dict) or "model" not in settings:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates that do not exist raise a ValueError
+        raise UserError(f"{config_file} is not proper YAML: {reason_of(error)}") from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("model"), str):
         raise UserError(f"{config_file} names no model: expected the keys model and model_args of WeSpeaker")
+    try:
+        model = _build(model_class, settings)
+    except UserError as error:
+        raise UserError(f"{config_file}: {error}") from error
+    except Exception as error:  # wrong settings can make PyTorch and WeSpeaker raise almost anything
+        raise UserError(
+            f"{config_file} describes no embedder that can be built ({type(error).__name__}: {reason_of(error)})"
+        ) from error
+    target = model.get_submodule("backbone") if model.config.architecture is not None else model
+    fill(target, load_state_dict(checkpoint), checkpoint)
+    model.name_or_path = str(checkpoint.parent)
+    return model.eval()
+
+
+def _build(model_class: type[Model], settings: dict[str, Any]) -> Model:
+    """Build a model with the settings of WeSpeaker's `config.yaml`, and with random weights."""
     config = WespeakerConfig.from_wespeaker(settings["model"], settings.get("model_args") or {})
+    for name, stated in stated_types(WespeakerConfig).items():
+        if not has_type(getattr(config, name), stated):
+            raise ConfigError(f"{name}={reprlib.repr(getattr(config, name))}, expected {type_text(stated)}")
     fbank = (settings.get("dataset_args") or {}).get("fbank_args") or {}
     extractor = WespeakerFeatureExtractor(
         num_mel_bins=fbank.get("num_mel_bins", config.feat_dim),
         frame_length=fbank.get("frame_length", 25),
         frame_shift=fbank.get("frame_shift", 10),
     )
-    model = model_class(config, feature_extractor=extractor)
-    target = model.get_submodule("backbone") if config.architecture is not None else model
-    fill(target, load_state_dict(checkpoint), checkpoint)
-    model.name_or_path = str(checkpoint.parent)
-    return model.eval()
+    return model_class(config, feature_extractor=extractor)
 
 
 def fill(model: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:

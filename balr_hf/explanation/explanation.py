@@ -77,6 +77,10 @@ class ExplainableScorer(Protocol):
     @property
     def steadiness(self) -> torch.Tensor | None: ...
 
+    def quality_rows(
+        self, quality: tuple[Sequence[Mapping[str, Any]], ...], numbers: Sequence[int]
+    ) -> tuple[tuple[str, float], ...]: ...
+
     def llr_interval(self, llr: float) -> tuple[float, float] | None: ...
 
     def score(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
@@ -123,7 +127,8 @@ def explain_trial(
 
     Raises:
         ValueError: counts have another shape, or are negative or not finite.
-        UserError: the scorer is not fitted, or it is not calibrated though `calibrated` asks for that.
+        UserError: the scorer is not fitted, or it is not calibrated though `calibrated` asks for that; or its
+            calibration needs what was measured of the recordings, and that is not known.
     """
     counts = np.stack([np.asarray(side, dtype=np.float64).reshape(-1, scorer.num_values) for side in (enroll, test)])
     sides = counts[:1], counts[1:]
@@ -157,6 +162,7 @@ def explain_trial(
         demonstration=demonstration,
         details=details,
         case=case,
+        quality_terms=scorer.quality_rows(quality, counts.sum(-1).max(1).astype(int).tolist()) if calibrated else (),
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)

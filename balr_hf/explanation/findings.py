@@ -85,7 +85,7 @@ class AttributeEvidence:
 
 @dataclass
 class Findings:
-    """One trial taken apart: `llr` is the sum of `terms` and, if calibrated, `offset`.
+    """One trial taken apart: `llr` is the sum of `terms` and, if calibrated, `offset` and `quality_terms`.
 
     Attributes:
         names (two str): the names of the two sides.
@@ -115,6 +115,8 @@ class Findings:
         demonstration (bool): whether models of the package made the result, which are not for casework.
         details (rows of name and value): what else a report says of how the result was found.
         case (rows of name and value): what a report says of the case, see [`read_case`].
+        quality_terms (rows of words and float): what the quality measures of the recordings add, in natural-log units,
+            where the calibration has such.
     """
 
     names: tuple[str, str]
@@ -141,6 +143,7 @@ class Findings:
     demonstration: bool = False
     details: tuple[tuple[str, str], ...] = ()
     case: tuple[tuple[str, str], ...] = ()
+    quality_terms: tuple[tuple[str, float], ...] = ()
 
     @property
     def is_calibrated(self) -> bool:
@@ -166,8 +169,13 @@ class Findings:
 
     @property
     def unbounded_llr(self) -> float:
-        """The exact sum of the terms and the offset, in natural-log units."""
-        return float(self.terms.sum() + (self.offset or 0.0))
+        """The exact sum of the terms, the offset and the quality terms, in natural-log units."""
+        return float(self.terms.sum() + (self.constant or 0.0))
+
+    @property
+    def constant(self) -> float | None:
+        """What the calibration adds to the terms: the offset and the quality terms; None if there is none."""
+        return None if self.offset is None else self.offset + sum(term for _, term in self.quality_terms)
 
     @property
     def is_bounded(self) -> bool:
@@ -246,10 +254,11 @@ class Findings:
                 f"calibration vouch for {ratio(self.bounds[0])} to {ratio(self.bounds[1])} only."
             )
         attributes = float(self.terms.sum())
-        if self.offset is not None and attributes * self.unbounded_llr < 0:
+        if self.constant is not None and attributes * self.unbounded_llr < 0:
+            reverses = "offset and the quality of the recordings reverse" if self.quality_terms else "offset reverses"
             texts.append(
-                f"The offset reverses the attributes: they sum to {attributes:+.2f}, and the calibration adds "
-                f"{self.offset:+.2f}."
+                f"The {reverses} the attributes: they sum to {attributes:+.2f}, and the calibration adds "
+                f"{self.constant:+.2f}."
             )
         return texts
 
@@ -303,6 +312,7 @@ class Findings:
             "verbal_scale": verbal_scale.SOURCE if self.is_calibrated else None,
             "raw_llr": self.raw_llr,
             "offset": self.offset,
+            "quality_terms": [{"measure": words, "llr": term} for words, term in self.quality_terms],
             "sum_for": self.sum_for,
             "sum_against": self.sum_against,
             "num_attributes": len(self.terms),
@@ -339,6 +349,7 @@ class Findings:
             self.offset,
             self.unbounded_llr,
             self.term_unit,
+            sum(term for _, term in self.quality_terms) if self.quality_terms else None,
         )
 
     def tippett(self) -> Figure | None:
@@ -389,6 +400,7 @@ class Findings:
         ]
         if self.offset is not None:
             rows.append(("offset of the calibration", self.offset))
+        rows += [(f"quality: {words}", term) for words, term in self.quality_terms]
         rows.append(("sum", self.unbounded_llr))
         if self.is_bounded:
             rows.append((f"bound: at {'most' if self.llr > 0 else 'least'}", self.llr))
@@ -471,7 +483,8 @@ class Findings:
         if self.num_reference_speakers is not None:
             rows.append(("Reference population", f"{self.num_reference_speakers} speakers"))
         if self.calibration is not None:
-            rows.append(("Calibration", f"{self.calibration['method']}, on {describe_amount(self.calibration)}"))
+            method = self.calibration["method"] + (", matched to the case" if self.calibration.get("matched") else "")
+            rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}"))
             rows.append(("Raw sum", describe_sum(self.raw_llr, not self.similarity)))
         rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))
         if self.calibration is not None and self.calibration.get("domain"):

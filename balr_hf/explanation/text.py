@@ -28,7 +28,8 @@ def text(findings: Findings, top: int = 10) -> str:
         lines += [THE_RECORDINGS, *(f"  {side}  {what}" for side, what in findings.describe_quality()), ""]
     for title, evidence in findings.tables(top):
         lines += [title, *_table(findings, evidence), ""]
-    lines += [THE_SUM, *(f"  {name:<40}{value:>10}" for name, value in findings.sums()), ""]
+    width = max(40, *(len(name) + 2 for name, _ in findings.sums()))
+    lines += [THE_SUM, *(f"  {name:<{width}}{value:>10}" for name, value in findings.sums()), ""]
     lines += [THE_METHOD, *_pairs(findings.describe_method())]
     if findings.typicality is not None:
         lines += ["", TYPICALITY if findings.steadiness is None else RARITY]

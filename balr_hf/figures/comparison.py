@@ -35,6 +35,7 @@ def contributions(
     offset: float | None,
     total: float,
     unit: str = "ln LR",
+    quality: float | None = None,
 ) -> Figure:
     """Draw the contributions to the LLR of one comparison.
 
@@ -50,8 +51,9 @@ def contributions(
         rest (float): the sum of the contributions of all other attributes.
         num_rest (int): the number of the other attributes.
         offset (float, *optional*): the constant that calibration adds; None if the LLR is not calibrated.
-        total (float): the LLR, which is the sum of terms, rest and offset.
+        total (float): the LLR, which is the sum of terms, rest, offset and quality.
         unit (str): the unit of all these values, as the axes name it.
+        quality (float, *optional*): the sum of the terms of quality measures; None if the calibration has none.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -67,13 +69,13 @@ def contributions(
         )
     if not terms.size:
         raise ValueError("no attributes to show: expected at least one")
-    if not np.isfinite([*terms, rest, offset or 0.0, total]).all():
-        raise ValueError("terms, rest, offset and total must be finite")
-    parts = [*terms, rest, offset or 0.0]
+    parts = [*terms, rest, offset or 0.0, quality or 0.0]
+    if not np.isfinite([*parts, total]).all():
+        raise ValueError("terms, rest, offset, quality and total must be finite")
     if abs(sum(parts) - total) > 1e-3 * max(1.0, np.abs(parts).sum()):
         raise ValueError(f"total={total:g}, but terms, rest and offset sum to {sum(parts):g}")
     order = np.argsort(-terms, kind="stable")
-    summary = _summary(terms, rest, num_rest, offset, total)
+    summary = _summary(terms, rest, num_rest, offset, quality, total)
     heights = [ROW * terms.size + 0.1, ROW * len(summary) + 0.1]
     names = [f"{labels[row]}, {attributes[row]}" for row in order]
     width = WIDTH + CHARACTER * max(0, max(map(len, names)) - NAME)
@@ -99,7 +101,9 @@ def contributions(
     return figure
 
 
-def _summary(terms: np.ndarray, rest: float, num_rest: int, offset: float | None, total: float) -> dict[str, float]:
+def _summary(
+    terms: np.ndarray, rest: float, num_rest: int, offset: float | None, quality: float | None, total: float
+) -> dict[str, float]:
     parts: dict[str, float] = {}
     if (terms > 0).any():
         parts["shown, same speaker"] = terms[terms > 0].sum()
@@ -109,6 +113,8 @@ def _summary(terms: np.ndarray, rest: float, num_rest: int, offset: float | None
         parts[f"other {num_rest:,} attributes"] = rest
     if offset is not None:
         parts["calibration's offset"] = offset
+    if quality is not None:
+        parts["quality of recordings"] = quality
     return {**parts, "total": total}
 
 

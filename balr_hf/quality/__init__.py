@@ -2,8 +2,10 @@
 
 from balr_hf.quality.copies import Copy, find_copy
 from balr_hf.quality.gates import MIN_SPEECH, reason_to_refuse
+from balr_hf.quality.long_recordings import measure_long
+from balr_hf.quality.measured import Measured, load_measured
 from balr_hf.quality.net_speech import speech_probabilities, speech_segments
-from balr_hf.quality.recording_quality import Measured, RecordingQuality, load_measured, measure_recording
+from balr_hf.quality.recording_quality import RecordingQuality, measure_recording
 
 __all__ = [
     "MIN_SPEECH",
@@ -12,6 +14,7 @@ __all__ = [
     "RecordingQuality",
     "find_copy",
     "load_measured",
+    "measure_long",
     "measure_recording",
     "reason_to_refuse",
     "speech_probabilities",

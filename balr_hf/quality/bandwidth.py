@@ -3,6 +3,7 @@
 import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE
+from balr_hf.quality.windows import Windows
 
 # The long-term spectrum is looked at in bands of so many Hz, with windows of so many samples (64 ms).
 BAND, SIZE = 125.0, 1_024
@@ -55,9 +56,33 @@ def edge(levels: np.ndarray) -> float:
 
 def long_term_levels(samples: np.ndarray) -> np.ndarray:
     """Mean levels in bands of 125 Hz, in dB: float64 `(64,)`."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[:: SIZE // 2]
-    window, power = np.hanning(SIZE).astype(np.float32), np.zeros(SIZE // 2 + 1)
-    for start in range(0, len(frames), TOGETHER):
-        power += (np.abs(np.fft.rfft(frames[start : start + TOGETHER] * window)) ** 2).sum(0, dtype=np.float64)
-    bands = power[1:].reshape(-1, round(BAND * SIZE / SAMPLING_RATE)).mean(1) / len(frames)
-    return 10 * np.log10(bands + 1e-20)
+    spectrum = LongTermSpectrum()
+    spectrum.add(samples)
+    return spectrum.levels()
+
+
+class LongTermSpectrum:
+    """Sums up the power in bands of 125 Hz, of speech that comes in blocks."""
+
+    def __init__(self) -> None:
+        self._windows, self._count = Windows(SIZE, SIZE // 2), 0
+        self._shape, self._power = np.hanning(SIZE).astype(np.float32), np.zeros(SIZE // 2 + 1)
+        self._sounds = False
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take the next samples of speech, `(samples,)` at 16 kHz."""
+        frames = self._windows.add(samples)
+        self._sounds |= bool(samples.any())
+        for start in range(0, len(frames), TOGETHER):
+            powers = np.abs(np.fft.rfft(frames[start : start + TOGETHER] * self._shape)) ** 2
+            self._power += powers.sum(0, dtype=np.float64)
+        self._count += len(frames)
+
+    def levels(self) -> np.ndarray:
+        """Mean levels in bands of 125 Hz, in dB: float64 `(64,)`."""
+        bands = self._power[1:].reshape(-1, round(BAND * SIZE / SAMPLING_RATE)).mean(1) / self._count
+        return 10 * np.log10(bands + 1e-20)
+
+    def bandwidth(self) -> float | None:
+        """What [`bandwidth`] tells of all the speech."""
+        return edge(self.levels()) if self._count and self._sounds else None

@@ -35,6 +35,10 @@ FRAMES_TOGETHER = 2_048
 LEVEL = 10 ** (-40 / 20)
 
 
+# What the network's LSTM remembers: its two states.
+Memory = tuple[torch.Tensor, torch.Tensor]
+
+
 class VoiceActivityNetwork(nn.Module):
     """The network of silero-vad 6 for 16 kHz, for whole recordings.
 
@@ -70,10 +74,22 @@ class VoiceActivityNetwork(nn.Module):
         """
         frames = -(-len(samples) // FRAME)
         padded = nn.functional.pad(samples, (CONTEXT, frames * FRAME - len(samples)))
-        windows = padded.unfold(0, FRAME + CONTEXT, FRAME)
+        return self.following(padded)[0]
+
+    def following(self, samples: torch.Tensor, state: Memory | None = None) -> tuple[torch.Tensor, Memory]:
+        """The probability of speech in each frame of a part of a recording.
+
+        Args:
+            samples (`(64 + frames * 512,)`): float32 at 16 kHz: those of the part, after the 64 before it.
+            state: what the network remembers of the recording before the part; None at its start.
+
+        Returns:
+            `(probabilities, state)`: float32 `(frames,)`, and what it remembers after the part.
+        """
+        windows = samples.unfold(0, FRAME + CONTEXT, FRAME)
         encoded = torch.cat([self._encode(part) for part in windows.split(FRAMES_TOGETHER)])
-        remembered = self.memory(encoded[None])[0]
-        return torch.sigmoid(self.decision(remembered.relu().transpose(1, 2)))[0, 0]
+        remembered, state = self.memory(encoded[None], state)
+        return torch.sigmoid(self.decision(remembered.relu().transpose(1, 2)))[0, 0], state
 
     def _encode(self, windows: torch.Tensor) -> torch.Tensor:
         """Features of frames with their context, `(frames, 576)` -> `(frames, 128)`."""
@@ -104,10 +120,48 @@ def speech_probabilities(samples: np.ndarray) -> np.ndarray:
     """
     if not samples.size:
         return np.zeros(0, dtype=np.float32)
-    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    if 0 < level < LEVEL:
-        samples = samples * np.float32(LEVEL / level)
+    samples = samples * gain(float(np.mean(np.square(samples, dtype=np.float64))))
     return _network()(torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))).numpy()
+
+
+def gain(power: float) -> np.float32:
+    """The factor that raises a recording of this mean square to the least level that the network hears."""
+    level = float(np.sqrt(power))
+    return np.float32(LEVEL / level if 0 < level < LEVEL else 1)
+
+
+class SpeechProbabilities:
+    """Looks at a recording that comes in blocks; together, what [`speech_probabilities`] tells of the whole.
+
+    Args:
+        factor: by which the samples are raised; see [`gain`].
+    """
+
+    def __init__(self, factor: np.float32):
+        self.factor = factor
+        self._held = np.zeros(CONTEXT, dtype=np.float32)  # samples that wait, after those that only are context
+        self._state: Memory | None = None
+        self._found = [np.zeros(0, dtype=np.float32)]
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take the next samples, float32 `(samples,)` at 16 kHz."""
+        self._held = np.concatenate([self._held, samples * self.factor])
+        self._look((len(self._held) - CONTEXT) // FRAME)
+
+    def all(self) -> np.ndarray:
+        """The probabilities of all frames, float32 `(frames,)`; no sample may come after that."""
+        missing = -(len(self._held) - CONTEXT) % FRAME
+        if len(self._held) > CONTEXT:
+            self._held = np.concatenate([self._held, np.zeros(missing, dtype=np.float32)])
+            self._look(1)
+        return np.concatenate(self._found)
+
+    @torch.inference_mode()
+    def _look(self, frames: int) -> None:
+        if frames:
+            looked_at, self._held = self._held[: CONTEXT + frames * FRAME], self._held[frames * FRAME :].copy()
+            probabilities, self._state = _network().following(torch.from_numpy(looked_at), self._state)
+            self._found.append(probabilities.numpy())
 
 
 def speech_segments(samples: np.ndarray) -> list[tuple[float, float]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from balr_hf.audio import SAMPLING_RATE, decode_audio, resample
+from balr_hf.audio import SAMPLING_RATE
 from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import clipping
 from balr_hf.quality.level import dc_offset, level, peak
@@ -69,37 +69,6 @@ class RecordingQuality:
         return ", ".join(parts)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A recording with its measures.
-
-    Attributes:
-        samples: float32 `(samples,)` at 16 kHz.
-        original: float32 `(samples,)` at the recording's own rate.
-        quality: the measures.
-        speech: `(start, end)` of each stretch of speech, in seconds.
-    """
-
-    samples: np.ndarray
-    original: np.ndarray
-    quality: RecordingQuality
-    speech: list[tuple[float, float]]
-
-
-def load_measured(source: Any) -> Measured:
-    """Decode one recording once, and measure it.
-
-    Args:
-        source: as for [`load_audio`].
-
-    Raises:
-        AudioError: it cannot be decoded.
-    """
-    original, rate = decode_audio(source)
-    samples = resample(original, rate, SAMPLING_RATE)
-    return Measured(samples, original, *measure_recording(samples, original, rate))
-
-
 def measure_recording(
     samples: np.ndarray, original: np.ndarray | None = None, sampling_rate: int = SAMPLING_RATE
 ) -> tuple[RecordingQuality, list[tuple[float, float]]]:
@@ -119,7 +88,7 @@ def measure_recording(
     centred = samples - np.float32(np.mean(samples, dtype=np.float64))
     marked = _marked(segments, len(samples))
     powers = frame_powers(centred)
-    ratio, method = snr(centred, powers, _frames_of(marked, len(powers)))
+    ratio, method = snr(centred, powers, frames_of(segments, len(powers)))
     tone, share = dominant_tone(centred)
     quality = RecordingQuality(
         duration=len(original) / sampling_rate,
@@ -146,8 +115,11 @@ def _marked(segments: list[tuple[float, float]], num_samples: int) -> np.ndarray
     return marked
 
 
-def _frames_of(marked: np.ndarray, frames: int) -> np.ndarray:
-    """Which frames of 32 ms are speech: those of which a part is marked."""
-    padded = np.zeros(frames * FRAME, dtype=bool)
-    padded[: len(marked)] = marked
-    return np.any(padded.reshape(frames, FRAME), axis=1)
+def frames_of(segments: list[tuple[float, float]], frames: int) -> np.ndarray:
+    """Which frames of 32 ms are speech, bool `(frames,)`: those of which a part is in a segment."""
+    marked = np.zeros(frames, dtype=bool)
+    for start, end in segments:
+        first, last = round(start * SAMPLING_RATE), round(end * SAMPLING_RATE)
+        if last > first:
+            marked[first // FRAME : (last - 1) // FRAME + 1] = True
+    return marked

@@ -20,11 +20,11 @@ _WADA = (
 )
 
 
-def snr(samples: np.ndarray, powers: np.ndarray, speech: np.ndarray) -> tuple[float | None, str | None]:
+def snr(samples: "np.ndarray | Amplitudes", powers: np.ndarray, speech: np.ndarray) -> tuple[float | None, str | None]:
     """The signal-to-noise ratio in dB, and how it was measured.
 
     Args:
-        samples (`(samples,)`): at 16 kHz, without DC offset.
+        samples (`(samples,)`): at 16 kHz, without DC offset; or their amplitudes, if they are not in memory.
         powers (`(frames,)`): mean squares of the frames of 32 ms.
         speech (`(frames,)`): bool, whether a frame is speech.
 
@@ -36,7 +36,7 @@ def snr(samples: np.ndarray, powers: np.ndarray, speech: np.ndarray) -> tuple[fl
     pauses = _inner_pauses(speech)
     if pauses.any():
         return snr_from_pauses(powers[speech], powers[pauses]), "pauses"
-    return wada_snr(samples), "wada"
+    return (samples.snr() if isinstance(samples, Amplitudes) else wada_snr(samples)), "wada"
 
 
 def snr_from_pauses(speech: np.ndarray, noise: np.ndarray) -> float:
@@ -72,7 +72,32 @@ def wada_snr(samples: np.ndarray) -> float:
     amplitudes = amplitudes[amplitudes > 0]
     if not amplitudes.size:
         return LOWEST
-    statistic = np.log(amplitudes.mean()) - np.log(amplitudes).mean()
+    return _of_statistic(np.log(amplitudes.mean()) - np.log(amplitudes).mean())
+
+
+class Amplitudes:
+    """Sums up amplitudes and their logarithms, of a recording that comes in blocks."""
+
+    def __init__(self) -> None:
+        self._count, self._sum, self._logs = 0, 0.0, 0.0
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take the next samples `(samples,)`, without DC offset."""
+        amplitudes = np.abs(samples, dtype=np.float64)
+        amplitudes = amplitudes[amplitudes > 0]
+        self._count += len(amplitudes)
+        self._sum += float(amplitudes.sum())
+        self._logs += float(np.log(amplitudes).sum())
+
+    def snr(self) -> float:
+        """What [`wada_snr`] tells of the whole recording."""
+        if not self._count:
+            return LOWEST
+        return _of_statistic(np.log(self._sum / self._count) - self._logs / self._count)
+
+
+def _of_statistic(statistic: float) -> float:
+    """The signal-to-noise ratio in dB that goes with a WADA statistic."""
     return float(min(HIGHEST, np.interp(statistic, _WADA, np.linspace(LOWEST, 100.0, len(_WADA)))))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE
+from balr_hf.quality.windows import Windows
 
 # Samples: half a second, so that a line is told from its neighbours by 2 Hz.
 SIZE = 8_192
@@ -31,8 +32,43 @@ def dominant_tone(samples: np.ndarray) -> tuple[float | None, float]:
     if len(samples) < SHORTEST * SAMPLING_RATE:
         return None, 0.0
     frames = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[:: SIZE // 2]
-    frames = frames[:: -(-len(frames) // MOST_FRAMES)]
-    power = np.abs(np.fft.rfft(frames * np.hanning(SIZE).astype(np.float32))) ** 2
+    return _steady_line(_powers(frames[:: -(-len(frames) // MOST_FRAMES)]))
+
+
+class Spectra:
+    """Collects the spectra of at most `MOST_FRAMES` windows, of a recording that comes in blocks.
+
+    Args:
+        num_samples (int): of the whole recording, at 16 kHz.
+    """
+
+    def __init__(self, num_samples: int):
+        self._windows, self._seen = Windows(SIZE, SIZE // 2), 0
+        self._short = num_samples < SHORTEST * SAMPLING_RATE
+        count = max(1, 1 + (num_samples - SIZE) // (SIZE // 2))
+        self._every = -(-count // MOST_FRAMES)
+        self._powers = [np.zeros((0, SIZE // 2 + 1), dtype=np.float32)]
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take the next samples, `(samples,)` at 16 kHz, without DC offset."""
+        frames = self._windows.add(samples)
+        chosen = frames[-self._seen % self._every :: self._every]
+        if len(chosen) and not self._short:
+            self._powers.append(_powers(chosen))
+        self._seen += len(frames)
+
+    def dominant_tone(self) -> tuple[float | None, float]:
+        """What [`dominant_tone`] tells of the whole recording."""
+        return (None, 0.0) if self._short else _steady_line(np.concatenate(self._powers))
+
+
+def _powers(frames: np.ndarray) -> np.ndarray:
+    """The power spectra of windows `(windows, SIZE)`: float32 `(windows, SIZE / 2 + 1)`."""
+    return np.abs(np.fft.rfft(frames * np.hanning(SIZE).astype(np.float32))) ** 2
+
+
+def _steady_line(power: np.ndarray) -> tuple[float | None, float]:
+    """The strongest line that is steady in the spectra `(windows, frequencies)`, and its share of the power."""
     total = float(power.mean(0).sum())
     steady = np.quantile(power, WEAKER, axis=0)
     steady[: round(LOWEST * SIZE / SAMPLING_RATE)] = 0

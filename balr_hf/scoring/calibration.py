@@ -5,8 +5,9 @@ whom nothing else was fitted. Both calibrations are a weighted sum of the terms,
 
     LLR' = sum_i w_i LLR_i + b
 
-where affine calibration has the same weight for all attributes. So a calibrated LLR, too, can be read attribute by
-attribute. All LLRs are natural logarithms.
+where affine calibration has the same weight for all attributes. A calibration with quality measures adds a term for
+each measure of the recordings. So a calibrated LLR, too, can be read attribute by attribute. All LLRs are natural
+logarithms.
 """
 
 import logging
@@ -24,10 +25,12 @@ from balr_hf.scoring.calibration_draws import calibration_draws, sample_of_each_
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("affine", "fusion")
+METHODS = ("affine", "fusion", "quality")
 
 # The penalties that fusion chooses from: how strongly the weights are held to a common one, the strongest first.
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+# The penalties on the terms of quality measures that are chosen from, the strongest first.
+QUALITY_PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 # Fusion learns from at most this many trials of each kind: more would cost memory and change little.
 MAX_FUSION_TRIALS = 100_000
 
@@ -38,12 +41,16 @@ class Calibration:
 
         affine: LLR' = w LLR + b
         fusion: LLR' = sum_i w_i LLR_i + b, with every w_i >= 0
+        quality: LLR' = w LLR + b + sum_k c_k z_k, with the standardised quality measures z_k
 
     Args:
-        method (str): `affine` or `fusion`.
-        weights (float64 array `()` for affine, `(attributes,)` for fusion): factors of the attributes' LLRs.
+        method (str): `affine`, `fusion` or `quality`.
+        weights (float64 array `()` for affine and quality, `(attributes,)` for fusion): factors of the attributes'
+            LLRs.
         offset (float): what is added to their sum, in natural-log units.
-        penalty (float, *optional*): the penalty of fusion; None for affine.
+        penalty (float, *optional*): the penalty of fusion, or on the terms of quality measures; None for affine.
+        quality (float64 array `(3, measures)`, *optional*): the factor c_k of each quality measure, and the mean and
+            the standard deviation by which it is standardised; None but for `quality`.
         speakers (list[str]): names of the speakers in the trials; empty where they are unknown.
         num_same_speaker, num_different_speaker (int): numbers of trials that it was fitted on.
         bounds (tuple[float, float], *optional*): the lowest and the highest natural-log LR that these trials can vouch
@@ -54,19 +61,25 @@ class Calibration:
             speakers to tell.
 
     Inputs:
-        `apply` takes raw scores of shape `(trials,)` (affine), or terms of shape `(trials, attributes)`.
+        `apply` takes raw scores of shape `(trials,)` (affine), terms of shape `(trials, attributes)` (fusion), or raw
+        scores and the quality measures beside them, `(trials, 1 + measures)` (quality).
 
     References:
         N. Brummer and J. du Preez, "Application-independent evaluation of speaker detection", Computer Speech and
         Language, 2006 (affine).
         After I. Ben-Amor, J.-F. Bonastre and D. van der Vloed, Odyssey 2024 (non-negative, regularised fusion).
+        D. Garcia-Romero, J. Fierrez-Aguilar, J. Gonzalez-Rodriguez and J. Ortega-Garcia, "Using quality measures for
+        multilevel speaker recognition", Computer Speech and Language 20, 2006 (quality).
 
     Requirements:
         Trials of both kinds, of speakers who are neither in the scorer's reference population nor in the test. The
-        choice of fusion's penalty needs the speakers' names.
+        choice of a penalty needs the speakers' names. Quality needs what was measured of the recordings, and trials of
+        both kinds in every condition: if those of one speaker are mostly of clean recordings and those of two mostly
+        of noisy ones, noise itself passes for evidence.
 
     Recommendations:
-        Begin with affine: it has two parameters. Fusion has one weight per attribute, and so needs more speakers;
+        Begin with affine: it has two parameters. Quality has one more for each measure, and is for recordings of
+        several conditions. Fusion has one weight per attribute, and so needs more speakers;
         compare the two by [`cross_calibrated`]. Usually there is no need to make this class yourself: see
         [`Scorer.calibrate`].
 
@@ -92,16 +105,21 @@ class Calibration:
     bounds: tuple[float, float] | None = None
     draws: np.ndarray | None = None
     validation: dict[str, Any] | None = None
+    quality: np.ndarray | None = None
 
     def apply(self, evidence: np.ndarray) -> np.ndarray:
         """Calibrate.
 
         Args:
             evidence (`(trials,)` or `(trials, attributes)`): raw scores (affine only), or terms; natural logarithms.
+                For `quality`, raw scores and quality measures `(trials, 1 + measures)`.
 
         Returns:
             float64 `(trials,)`: calibrated natural-log likelihood ratios.
         """
+        if self.quality is not None:
+            factors, means, scales = self.quality
+            return evidence[:, 0] * self.weights + self.offset + (evidence[:, 1:] - means) / scales @ factors
         return evidence @ self.weights + self.offset if evidence.ndim == 2 else evidence * self.weights + self.offset
 
     def describe(self) -> dict:
@@ -115,6 +133,7 @@ class Calibration:
             "bounds": None if self.bounds is None else list(self.bounds),
             "num_draws": 0 if self.draws is None else len(self.draws),
             "validation": self.validation,
+            "num_quality": 0 if self.quality is None else self.quality.shape[1],
         }
 
 
@@ -125,38 +144,43 @@ def fit_calibration(
     speakers: tuple[np.ndarray, np.ndarray] | None = None,
     penalty: float | None = None,
     unit: float | None = math.log(10),
+    conditions: np.ndarray | None = None,
 ) -> Calibration:
     """Fit a calibration; if the speakers are known, also how far it can be trusted: its bounds, and draws of it.
 
     Args:
-        evidence: for `affine`, raw scores `(trials,)`; for `fusion`, terms `(trials, attributes)`; natural logarithms.
+        evidence: for `affine`, raw scores `(trials,)`; for `fusion`, terms `(trials, attributes)`; for `quality`, raw
+            scores and quality measures `(trials, 1 + measures)`; natural logarithms.
         labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
-        method (str): `affine` or `fusion`.
-        speakers (*optional*): the names of the two sides' speakers, each `(trials,)`. Fusion needs them to choose its
-            penalty.
-        penalty (float, *optional*): the penalty of fusion, if it is not to be chosen.
+        method (str): `affine`, `fusion` or `quality`.
+        speakers (*optional*): the names of the two sides' speakers, each `(trials,)`. Fusion and quality need them to
+            choose their penalty.
+        penalty (float, *optional*): that penalty, if it is not to be chosen.
         unit (float, *optional*): see [`fit_affine`].
+        conditions (`(trials,)`, *optional*): for `quality`, which condition each trial is in, see [`fit_quality`].
 
     Returns:
         a [`Calibration`].
 
     Raises:
-        ConfigError: the method is unknown, or fusion was given neither speakers nor a penalty.
+        ConfigError: the method is unknown, or one with a penalty was given neither speakers nor a penalty.
         UserError: all trials are of one kind, or the scores do not tell the kinds apart.
         ValueError: scores, labels and speakers are not equally many.
     """
-    calibration = _fit(evidence, labels, method, speakers, penalty, unit)
+    calibration = _fit(evidence, labels, method, speakers, penalty, unit, conditions)
     if speakers is not None:
         labels = checked_labels(np.asarray(labels).ravel())
         calibration.speakers = sorted({str(name) for side in speakers for name in np.unique(side)})
         try:
-            llrs = cross_calibrated(evidence, labels, speakers, method, penalty=calibration.penalty, unit=unit)
+            llrs = cross_calibrated(
+                evidence, labels, speakers, method, penalty=calibration.penalty, unit=unit, conditions=conditions
+            )
         except UserError as error:
             logger.warning("No bounds of the likelihood ratios: %s", error)
         else:
             calibration.bounds = elub(llrs, labels)
             calibration.validation = validated(llrs, labels)
-        calibration.draws = _draws(calibration, evidence, labels, speakers, unit)
+        calibration.draws = _draws(calibration, evidence, labels, speakers, unit, conditions)
     return calibration
 
 
@@ -187,6 +211,7 @@ def _fit(
     speakers: tuple[np.ndarray, np.ndarray] | None,
     penalty: float | None,
     unit: float | None,
+    conditions: np.ndarray | None = None,
 ) -> Calibration:
     """Do what [`fit_calibration`] does, without bounds and draws."""
     labels = np.asarray(labels).ravel()
@@ -204,9 +229,13 @@ def _fit(
     else:
         if penalty is None:
             if speakers is None:
-                raise ConfigError("fusion needs the trials' speakers to choose its penalty by, or a penalty")
-            penalty = choose_penalty(evidence, labels, speakers, unit)
-        calibration = Calibration(method, *fit_fusion(evidence, labels, penalty, unit), penalty)
+                raise ConfigError(f"{method} needs the trials' speakers to choose its penalty by, or a penalty")
+            penalty = choose_penalty(evidence, labels, speakers, unit, method=method, conditions=conditions)
+        if method == "fusion":
+            calibration = Calibration(method, *fit_fusion(evidence, labels, penalty, unit), penalty)
+        else:
+            weight, offset, quality = fit_quality(evidence, labels, penalty, unit, conditions)
+            calibration = Calibration(method, np.array(weight), offset, penalty, quality=quality)
     calibration.num_same_speaker = int(labels.sum())
     calibration.num_different_speaker = int((~labels).sum())
     return calibration
@@ -218,12 +247,17 @@ def _draws(
     labels: np.ndarray,
     speakers: tuple[np.ndarray, np.ndarray],
     unit: float | None,
+    conditions: np.ndarray | None,
 ) -> np.ndarray:
-    """Draws of a calibration. Fusion's weights are kept as they are, and their sum is calibrated anew in each draw."""
+    """Draws of a calibration.
+
+    Fusion's weights and the terms of quality measures are kept, and their sum is calibrated anew in each draw.
+    """
     if calibration.method == "affine":
         unit = float(np.std(evidence)) or 1.0 if unit is None else unit
         return calibration_draws(evidence, labels, speakers, float(calibration.weights), calibration.offset, unit)
-    return calibration_draws(calibration.apply(evidence), labels, speakers, 1.0, 0.0, math.log(10))
+    costs = trial_costs(labels, conditions) if calibration.method == "quality" else None
+    return calibration_draws(calibration.apply(evidence), labels, speakers, 1.0, 0.0, math.log(10), costs=costs)
 
 
 def fit_affine(scores: np.ndarray, labels: np.ndarray, unit: float | None = math.log(10)) -> tuple[float, float]:
@@ -308,6 +342,86 @@ def fit_fusion(
     return slope * found.x[:-1], float(found.x[-1])
 
 
+def fit_quality(
+    evidence: np.ndarray,
+    labels: np.ndarray,
+    penalty: float,
+    unit: float | None = math.log(10),
+    conditions: np.ndarray | None = None,
+) -> tuple[float, float, np.ndarray]:
+    """Logistic calibration with quality measures, `LLR' = w LLR + b + sum_k c_k z_k`.
+
+    The measures are standardised to mean 0 and standard deviation 1; one that is the same in all trials gets no term.
+    Minimises the mean log cost plus `penalty / 2 * sum_k c_k^2`, and the light penalty on w of [`fit_affine`]. The two
+    kinds of trials have the same weight, and if the conditions are known, they have it in each condition: else a
+    condition in which most trials are of one speaker would speak for the same speaker by itself.
+
+    Args:
+        evidence (`(trials, 1 + measures)`): raw natural-log LRs or similarities, then the measures.
+        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+        penalty (float): more than 0.
+        unit (float, *optional*): see [`fit_affine`].
+        conditions (`(trials,)`, *optional*): which condition each trial is in, any values. Conditions with trials of
+            one kind only are left out.
+
+    Returns:
+        `(w, b, quality)`: two floats, and float64 `(3, measures)`: the factors c_k, the means and the standard
+        deviations.
+
+    Raises:
+        ConfigError: the penalty is not more than 0.
+        UserError: the slope is not positive, a measure is not a number, or no condition has both kinds of trials.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if not penalty > 0:
+        raise ConfigError(f"penalty={penalty}: expected more than 0")
+    evidence, labels = np.asarray(evidence, dtype=np.float64), np.asarray(labels).astype(bool)
+    if not np.isfinite(evidence).all():
+        raise UserError("calibrating with quality measures needs all measures of all recordings in the trials")
+    costs = trial_costs(labels, conditions)
+    if not costs.any():
+        raise UserError("no condition has trials of both kinds, so that no calibration can be fitted")
+    scores, measures = evidence[:, 0], evidence[:, 1:]
+    unit = (scores.std() or 1.0) if unit is None else unit
+    means = np.average(measures, axis=0, weights=costs)
+    scales = np.sqrt(np.average((measures - means) ** 2, axis=0, weights=costs))
+    constant = scales < 1e-9
+    standardised = np.where(constant, 0.0, (measures - means) / np.where(constant, 1.0, scales))
+    strength = math.sqrt(penalty * len(labels))  # scikit-learn penalises the squares of what is fitted, all alike
+    columns = np.column_stack([scores / unit, standardised / strength])
+    model = LogisticRegression(max_iter=1_000).fit(columns, labels, sample_weight=costs * len(labels))
+    slope, offset = float(model.coef_[0, 0] / unit), float(model.intercept_[0])
+    if slope <= 0:
+        raise UserError(
+            "cannot calibrate: in these trials the scores of one speaker are no higher than those of two; are the "
+            "labels, the scorer and the attributes the right ones?"
+        )
+    factors = np.where(constant, 0.0, model.coef_[0, 1:] / strength)
+    return slope, offset, np.stack([factors, means, np.where(constant, 1.0, scales)])
+
+
+def trial_costs(labels: np.ndarray, conditions: np.ndarray | None = None) -> np.ndarray:
+    """How much each trial counts, so that both kinds count alike in every condition: float64 `(trials,)`, sum 1.
+
+    Args:
+        labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
+        conditions (`(trials,)`, *optional*): which condition each trial is in; all are in one by default.
+
+    Returns:
+        the costs; 0 in conditions with one kind only. A condition counts as much as it has trials of the rarer kind.
+    """
+    labels = np.asarray(labels).astype(bool)
+    which = np.zeros(len(labels), dtype=np.int64)
+    if conditions is not None:
+        which = np.unique(np.asarray(conditions), return_inverse=True)[1].ravel()
+    same, different = (np.bincount(which[kind], minlength=which.max(initial=0) + 1) for kind in (labels, ~labels))
+    rarer = np.minimum(same, different)
+    number = np.where(labels, same[which], different[which])
+    total = max(1, int(rarer.sum()))
+    return rarer[which] / (2 * total * np.maximum(number, 1))
+
+
 def choose_penalty(
     terms: np.ndarray,
     labels: np.ndarray,
@@ -315,19 +429,23 @@ def choose_penalty(
     unit: float | None = math.log(10),
     folds: int = 4,
     seed: int = 0,
+    method: str = "fusion",
+    conditions: np.ndarray | None = None,
 ) -> float:
-    """Choose the penalty of fusion that has the least Cllr on held-out speakers; among equals, the strongest.
+    """Choose the penalty that has the least Cllr on held-out speakers; among equals, the strongest.
 
     Args:
-        terms (`(trials, attributes)`): raw natural-log LRs of the attributes.
+        terms (`(trials, attributes)`): raw natural-log LRs of the attributes; for `quality`, raw scores and measures.
         labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
         speakers: the names of the two sides' speakers, each `(trials,)`.
         unit (float, *optional*): see [`fit_affine`].
         folds (int): at least 3; see [`cross_calibrated`].
         seed (int): decides how the speakers are dealt into folds.
+        method (str): `fusion` or `quality`.
+        conditions (`(trials,)`, *optional*): see [`fit_quality`].
 
     Returns:
-        one of `PENALTIES`.
+        one of `PENALTIES`, or of `QUALITY_PENALTIES`.
 
     Raises:
         UserError: there are too few speakers for the folds.
@@ -336,11 +454,16 @@ def choose_penalty(
 
     kept = sample_of_each_kind(labels, MAX_FUSION_TRIALS // 5)
     terms, labels, speakers = terms[kept], labels[kept], (speakers[0][kept], speakers[1][kept])
+    conditions = None if conditions is None else np.asarray(conditions)[kept]
+    penalties = PENALTIES if method == "fusion" else QUALITY_PENALTIES
     costs = [  # from the strongest penalty to the weakest
-        cllr(cross_calibrated(terms, labels, speakers, "fusion", folds, penalty, unit, seed), labels)
-        for penalty in PENALTIES
+        cllr(
+            cross_calibrated(terms, labels, speakers, method, folds, penalty, unit, seed, conditions=conditions),
+            labels,
+        )
+        for penalty in penalties
     ]
-    return PENALTIES[int(np.argmin(np.round(costs, 4)))]
+    return penalties[int(np.argmin(np.round(costs, 4)))]
 
 
 def cross_calibrated(
@@ -353,6 +476,7 @@ def cross_calibrated(
     unit: float | None = math.log(10),
     seed: int = 0,
     progress: bool = False,
+    conditions: np.ndarray | None = None,
 ) -> np.ndarray:
     """Calibrate every trial with a calibration that was fitted on other speakers.
 
@@ -361,7 +485,7 @@ def cross_calibrated(
     calibration that is measured on the very trials that it was fitted on looks better than it is.
 
     Args:
-        evidence, labels, method, penalty, unit: as for [`fit_calibration`].
+        evidence, labels, method, penalty, unit, conditions: as for [`fit_calibration`].
         speakers: the names of the two sides' speakers, each `(trials,)`.
         folds (int): at least 3.
         seed (int): decides how the speakers are dealt into folds.
@@ -381,7 +505,8 @@ def cross_calibrated(
     for fitted, held_out in tqdm(splits, "Cross-validating", disable=not progress, unit="split", delay=2):
         try:
             part = (speakers[0][fitted], speakers[1][fitted])
-            calibration = _fit(evidence[fitted], labels[fitted], method, part, penalty, unit)
+            some = None if conditions is None else np.asarray(conditions)[fitted]
+            calibration = _fit(evidence[fitted], labels[fitted], method, part, penalty, unit, some)
         except UserError as error:
             raise UserError(
                 f"too few speakers to cross-validate a calibration with {folds} folds (at least two must be left in "

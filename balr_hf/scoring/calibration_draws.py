@@ -27,6 +27,7 @@ def calibration_draws(
     unit: float,
     draws: int = 1_000,
     seed: int = 0,
+    costs: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fit the calibration again on speakers drawn with replacement.
 
@@ -42,6 +43,8 @@ def calibration_draws(
         unit (float): in which the scores are counted, as for [`fit_affine`].
         draws (int): how many.
         seed (int): of the draws.
+        costs (`(trials,)`, *optional*): how much each trial counts, beside how often it was drawn; all count alike by
+            default.
 
     Returns:
         float64 `(draws, 2)`: what a calibrated LLR is to be multiplied by, and what is then to be added, to have the
@@ -52,6 +55,9 @@ def calibration_draws(
     """
     labels = np.asarray(labels).astype(bool)
     kept = sample_of_each_kind(labels, MOST_TRIALS, seed)
+    if costs is not None:
+        kept = kept[costs[kept] > 0]
+        costs = costs[kept] * len(kept)
     scores, labels = np.asarray(scores, dtype=np.float64)[kept] / unit, labels[kept]
     names, codes = np.unique(np.concatenate([speakers[0][kept], speakers[1][kept]]), return_inverse=True)
     if len(names) < 2:
@@ -61,6 +67,8 @@ def calibration_draws(
     while batch := list(itertools.islice(made, TOGETHER)):
         weights = np.empty((len(batch), len(scores)))
         weights[:, labels], weights[:, ~labels] = (np.stack(kind) for kind in zip(*batch, strict=True))
+        if costs is not None:
+            weights *= costs
         fitted.append(_weighted_logistic(scores, labels, weights, slope * unit, offset))
     slopes, offsets = np.concatenate(fitted).T
     scales = slopes / (slope * unit)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
@@ -37,8 +38,8 @@ class ScorerConfig(PreTrainedConfig):
         embedder_identity (str, *optional*): likewise of the embedder.
 
     Raises:
-        ConfigError: bounds of the calibration between which an LR of 1 does not lie; or a subclass annotates a field
-            without a default.
+        ConfigError: bounds of the calibration between which an LR of 1 does not lie, or a record with values of the
+            wrong type; or a subclass annotates a field without a default.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class ScorerConfig(PreTrainedConfig):
         embedder_identity: str | None = None,
         **kwargs: Any,
     ):
+        _check_calibration(calibration)
+        _check_population(reference, "reference")
         bounds = (calibration or {}).get("bounds")
-        if bounds is not None and not (len(bounds) == 2 and bounds[0] <= 0 <= bounds[1]):
+        if bounds is not None and not (_are_numbers(bounds, 2) and bounds[0] <= 0 <= bounds[1]):
             raise ConfigError(
                 f"calibration bounds {bounds}: expected a natural-log LR of at most 0, and one of at least 0"
             )
@@ -71,6 +74,56 @@ class ScorerConfig(PreTrainedConfig):
         if "__init__" not in vars(cls):
             cls.__init__ = _init_with_fields(cls)  # type: ignore[method-assign]
         super().__init_subclass__(*args, **kwargs)
+
+
+def _check_calibration(found: Any) -> None:
+    """Raise a ConfigError for a record of a calibration with values that nothing could be said of."""
+    if found is None:
+        return
+    if not isinstance(found, dict):
+        raise ConfigError(f"calibration={found!r:.60}: expected the record of a calibration")
+    for name in ("num_speakers", "num_same_speaker", "num_different_speaker", "num_draws", "penalty"):
+        if not (found.get(name) is None or _is_number(found[name])):
+            raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a number")
+    for name in ("method", "scorer", "speech"):
+        if not (found.get(name) is None or isinstance(found[name], str)):
+            raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a text")
+    _check_population(found.get("domain"), "calibration.domain")
+    validation = found.get("validation")
+    lists = ("same_speaker", "different_speaker")
+    if validation is not None and not (
+        isinstance(validation, dict)
+        and {"eer", "cllr", *lists} <= validation.keys()
+        and all(_are_numbers(value) if name in lists else _is_number(value) for name, value in validation.items())
+    ):
+        raise ConfigError("calibration.validation is damaged: expected eer, cllr, same_speaker and different_speaker")
+
+
+def _check_population(found: Any, name: str) -> None:
+    """Raise a ConfigError for a description of a population that lacks something, or has values of the wrong type."""
+    if found is None:
+        return
+    measures, counts = (found.get(key, {}) if isinstance(found, dict) else None for key in ("measures", "counts"))
+    if not (
+        isinstance(measures, dict)
+        and "measures" in found
+        and isinstance(counts, dict)
+        and _is_number(found.get("recordings"))
+        and (found.get("speakers") is None or _is_number(found["speakers"]))
+        and _are_numbers(found.get("recordings_a_side"), 2)
+        and all(_are_numbers(quantiles) and len(quantiles) > 3 for quantiles in measures.values())
+        and (found.get("log_probability") is None or _are_numbers(found["log_probability"]))
+        and all(isinstance(values, dict) and all(map(_is_number, values.values())) for values in counts.values())
+    ):
+        raise ConfigError(f"{name} is damaged: expected recordings, recordings_a_side, measures and counts")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_numbers(value: Any, count: int | None = None) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_number, value)) and count in (None, len(value))
 
 
 def _init_with_fields(cls: type[ScorerConfig]) -> Callable[..., None]:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from .configuration_scorers import ScorerConfig
 from .counts import Counts, name_digests, sum_of_values
+from .quality_measures import WORDS, quality_functions, recordings_quality, trial_quality, unknown_sides
 from .term_tables import TermTable, term_table_of
 
 try:
@@ -42,6 +43,8 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
 logger = logging.getLogger(__name__)
 
 LOG10 = math.log(10)
+# What was measured of two sets of sides, `(sides, 4)` each; see [`balr_hf.scoring.quality_measures`].
+SidesQuality = tuple[np.ndarray, np.ndarray]
 # The range of a share or probability, with room for errors of rounding.
 SHARE = (-1e-9, 1 + 1e-9)
 
@@ -67,6 +70,8 @@ class Scorer(HubModel):
             are unknown. They reveal an overlap with other sets, although a published scorer names nobody.
         calibration_weights (float64 `(attributes,)`): factors of the attributes' LLRs; only of a calibrated scorer.
         calibration_offset (float64 `()`): what is added to their sum; only of a calibrated scorer.
+        calibration_quality (float64 `(3, measures)`): the factors, means and standard deviations of the quality
+            measures; only of a scorer that was calibrated with them.
     """
 
     config_class: type[ScorerConfig] = ScorerConfig
@@ -97,6 +102,7 @@ class Scorer(HubModel):
     calibration_offset: torch.Tensor
     calibration_speakers: torch.Tensor
     calibration_draws: torch.Tensor
+    calibration_quality: torch.Tensor
 
     def __init__(self, config: ScorerConfig):
         super().__init__(config)
@@ -116,7 +122,8 @@ class Scorer(HubModel):
         if calibration is None:
             return buffers
         weights = torch.ones(size, dtype=torch.float64)
-        return buffers | _calibration_buffers(weights, calibration["num_speakers"], calibration.get("num_draws", 0))
+        sizes = calibration["num_speakers"], calibration.get("num_draws", 0), calibration.get("num_quality", 0)
+        return buffers | _calibration_buffers(weights, *sizes)
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Fill buffers that were made without values, on the meta device; those from a file stay as they are."""
@@ -156,6 +163,11 @@ class Scorer(HubModel):
     def is_calibrated(self) -> bool:
         """Whether the scorer can give calibrated scores."""
         return self.config.calibration is not None
+
+    @property
+    def needs_quality(self) -> bool:
+        """Whether calibrated scores need what was measured of the recordings."""
+        return bool((self.config.calibration or {}).get("num_quality"))
 
     @property
     def num_values(self) -> int:
@@ -241,11 +253,14 @@ class Scorer(HubModel):
         penalty: float | None = None,
         trials: "Trials | None" = None,
         progress: bool = False,
+        quality: SidesQuality | None = None,
+        conditions: np.ndarray | None = None,
     ) -> "Scorer":
         """Fit a calibration, which turns raw scores into likelihood ratios that mean what they say.
 
             affine: LLR' = w LLR + b
             fusion: LLR' = sum_i w_i LLR_i + b, with every w_i >= 0
+            quality: LLR' = w LLR + b + sum_k c_k z_k, with measures z_k of what is in the recordings
 
         It replaces an earlier calibration, and is saved with the scorer. `score(..., calibrated=True)` applies it.
 
@@ -253,14 +268,18 @@ class Scorer(HubModel):
             enroll (`(sides, attributes, 2)`): counts of one side of the trials.
             test (`(sides, attributes, 2)`): counts of the other side.
             labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
-            method (str): `affine`, or `fusion` for one weight per attribute; see [`balr_hf.scoring.calibration`].
-            enroll_speakers, test_speakers (`(trials,)`, *optional*): the speakers' names. `fusion` needs them to
-                choose its penalty. The scorer remembers digests of them, so that it is noticed if they are also tested
-                on.
-            penalty (float, *optional*): the penalty of `fusion`, if it is not to be chosen.
+            method (str): `affine`, `fusion` for one weight per attribute, or `quality` for terms of quality measures;
+                see [`balr_hf.scoring.calibration`].
+            enroll_speakers, test_speakers (`(trials,)`, *optional*): the speakers' names. `fusion` and `quality` need
+                them to choose their penalty. The scorer remembers digests of them, so that it is noticed if they are
+                also tested on.
+            penalty (float, *optional*): that penalty, if it is not to be chosen.
             trials ([`Trials`], *optional*): says which side of `enroll` is compared with which side of `test`. By
                 default, the first is compared with the first, the second with the second, and so on.
             progress (bool): show progress bars.
+            quality (two `(sides, 4)`, *optional*): what was measured of the sides of `enroll` and of `test`, for
+                `quality`; see [`sides_quality`].
+            conditions (`(trials,)`, *optional*): which condition each trial is in, for `quality`; see [`fit_quality`].
 
         Inputs:
             Without `trials`, `enroll` and `test` have one row per trial. With `trials`, they have one row per side,
@@ -310,9 +329,11 @@ class Scorer(HubModel):
             raise ValueError("the speakers of one side only: expected both sides', or neither's")
         speakers = None if enroll_speakers is None else (np.asarray(enroll_speakers), np.asarray(test_speakers))
         evidence, labels, speakers = self.calibration_evidence(
-            enroll, test, labels, method, speakers, trials, progress
+            enroll, test, labels, method, speakers, trials, progress, quality
         )
-        return self.set_calibration(fit_calibration(evidence, labels, method, speakers, penalty, self.score_unit))
+        return self.set_calibration(
+            fit_calibration(evidence, labels, method, speakers, penalty, self.score_unit, conditions)
+        )
 
     def calibration_evidence(
         self,
@@ -323,13 +344,15 @@ class Scorer(HubModel):
         speakers: tuple[np.ndarray, np.ndarray] | None = None,
         trials: "Trials | None" = None,
         progress: bool = False,
+        quality: SidesQuality | None = None,
     ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
         """Compute what a calibration is fitted to.
 
-        For `affine`, these are the raw scores; for `fusion`, the terms of at most 100,000 trials of each kind.
+        For `affine`, these are the raw scores; for `fusion`, the terms of at most 100,000 trials of each kind; for
+        `quality`, the raw scores and the quality measures beside them.
 
         Args:
-            enroll, test, labels, method, trials, progress: as for `calibrate`.
+            enroll, test, labels, method, trials, progress, quality: as for `calibrate`.
             speakers: the names of the two sides' speakers, each `(trials,)`.
 
         Returns:
@@ -353,7 +376,12 @@ class Scorer(HubModel):
             numbers = [len(trials), len(labels), *map(len, speakers or ())]
             raise ValueError(f"trials, labels and speakers of different numbers: {numbers}")
         if method != "fusion":
-            return score_trials(self, enroll, trials, progress=progress, test_counts=test), labels, speakers
+            scores = score_trials(self, enroll, trials, progress=progress, test_counts=test)
+            if method != "quality":
+                return scores, labels, speakers
+            enrolled, tested = self._checked_quality(quality, len(enroll), len(test))
+            measures = quality_functions(trial_quality(enrolled[trials.enroll], tested[trials.test]))
+            return np.column_stack([scores, measures]), labels, speakers
         kept = fusion_sample(labels)
         if len(kept) < len(labels):
             trials, labels = trials.select(kept), labels[kept]
@@ -372,14 +400,17 @@ class Scorer(HubModel):
         names = name_digests(calibration.speakers)
         weights = torch.as_tensor(calibration.weights, dtype=torch.float64, device=self.device)
         num_draws = 0 if calibration.draws is None else len(calibration.draws)
+        num_quality = 0 if calibration.quality is None else calibration.quality.shape[1]
         self.remove_calibration()
         weights = weights.expand(self.config.num_attributes).clone()
-        for name, value in _calibration_buffers(weights, len(names), num_draws).items():
+        for name, value in _calibration_buffers(weights, len(names), num_draws, num_quality).items():
             self.register_buffer(name, value)
         self.calibration_offset += calibration.offset
         self.calibration_speakers += names.to(self.device)
         if calibration.draws is not None:
             self.calibration_draws += torch.from_numpy(calibration.draws).to(self.device)
+        if calibration.quality is not None:
+            self.calibration_quality += torch.from_numpy(calibration.quality).to(self.device)
         self.config.calibration = {**calibration.describe(), "scorer": uncalibrated_digest(self)}
         return self
 
@@ -398,9 +429,9 @@ class Scorer(HubModel):
 
     def remove_calibration(self) -> "Scorer":
         """Forget the calibration, if there is one; returns the scorer itself."""
-        for name in ("calibration_weights", "calibration_offset", "calibration_speakers", "calibration_draws"):
-            if hasattr(self, name):
-                delattr(self, name)
+        for name in ("weights", "offset", "speakers", "draws", "quality"):
+            if hasattr(self, f"calibration_{name}"):
+                delattr(self, f"calibration_{name}")
         self.config.calibration = None
         return self
 
@@ -480,13 +511,87 @@ class Scorer(HubModel):
         names = sorted(set(names))
         return [name for name, digest in zip(names, name_digests(names).tolist(), strict=True) if digest in known]
 
-    def score(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
+    def quality_terms(self, quality: SidesQuality) -> torch.Tensor:
+        """What the quality measures of trials add to their calibrated scores.
+
+        Args:
+            quality (two `(trials, 4)`): what was measured of the two sides, see [`recordings_quality`].
+
+        Returns:
+            `torch.DoubleTensor` of shape `(trials, measures)`: natural-log units, in the order of
+            [`balr_hf.scoring.quality_measures.NAMES`]; no measures if the calibration takes none.
+
+        Raises:
+            UserError: something is not known of a side.
+        """
+        enroll, test = (np.asarray(side, dtype=np.float64) for side in quality)
+        if not self.needs_quality:
+            return torch.zeros(len(enroll), 0, dtype=self.dtype, device=self.device)
+        enroll, test = self._checked_quality((enroll, test), len(enroll), len(test))
+        factors, means, scales = self.calibration_quality
+        measures = torch.from_numpy(quality_functions(trial_quality(enroll, test))).to(self.device)
+        return (measures - means) / scales * factors
+
+    def quality_rows(
+        self, quality: Sequence[Sequence[Mapping[str, Any] | None]], numbers: Sequence[int]
+    ) -> tuple[tuple[str, float], ...]:
+        """What each quality measure adds to the calibrated score of one trial, in words.
+
+        Args:
+            quality (two sequences): what was measured of each recording of the two sides, as
+                [`RecordingQuality.to_dict`] gives it.
+            numbers (two int): how many recordings the sides have.
+
+        Returns:
+            rows of words and natural-log units; none if the calibration has no quality measures.
+
+        Raises:
+            UserError: something is not known of a side.
+        """
+        if not self.needs_quality:
+            return ()
+        enroll, test = (recordings_quality(side, number)[None] for side, number in zip(quality, numbers, strict=True))
+        terms = self.quality_terms((enroll, test))[0].tolist()
+        values = trial_quality(enroll, test)[0].tolist()
+        words = [words.format(value) for words, value in zip(WORDS, values, strict=True)]
+        return tuple(zip(words, terms, strict=True))
+
+    def _checked_quality(self, quality: SidesQuality | None, enroll: int, test: int) -> SidesQuality:
+        """What was measured of two sets of sides, if it is known of all of them.
+
+        Raises:
+            UserError: it is not.
+            ValueError: it is of other numbers of sides.
+        """
+        if quality is None:
+            raise UserError(
+                "this calibration takes what is in the recordings (speech, noise, bandwidth) into account, and "
+                "nothing was measured of them: pass quality=, or extract the corpus again, which measures it"
+            )
+        sides = np.asarray(quality[0], dtype=np.float64), np.asarray(quality[1], dtype=np.float64)
+        for found, number in zip(sides, (enroll, test), strict=True):
+            if found.shape != (number, 4):
+                raise ValueError(f"quality of shape {found.shape}: expected ({number}, 4), one row per side")
+        unknown = sum(int(unknown_sides(side).sum()) for side in sides)
+        if unknown:
+            raise UserError(
+                "this calibration takes what is in the recordings (speech, noise, bandwidth) into account, and of "
+                f"{unknown} sides that is not known: balr extract measures recordings, and balr inspect shows what is "
+                "in them"
+            )
+        return sides
+
+    def score(
+        self, enroll: Counts, test: Counts, calibrated: bool = False, quality: SidesQuality | None = None
+    ) -> torch.Tensor:
         """Score trials.
 
         Args:
             enroll (`(trials, attributes, 2)`): counts of one side.
             test (`(trials, attributes, 2)`): counts of the other.
             calibrated (bool): apply the calibration.
+            quality (two `(trials, 4)`, *optional*): what was measured of the two sides, see [`recordings_quality`]; a
+                calibration with quality measures needs it.
 
         Returns:
             `torch.DoubleTensor` of shape `(trials,)`: natural-log likelihood ratios. Without calibration they are sums
@@ -494,18 +599,20 @@ class Scorer(HubModel):
 
         Raises:
             ValueError: counts have another shape, are negative or not finite; or the two sides are not equally many.
-            UserError: the scorer is not fitted, or calibrated scores are asked of one that is not calibrated.
+            UserError: the scorer is not fitted, or calibrated scores are asked of one that is not calibrated; or the
+                calibration needs what was measured of the sides, and that is not known.
         """
         enroll, test = self._sides(enroll, test)
         weights, offset = self._calibration(calibrated)
         trials = torch.arange(len(enroll), device=self.device)
-        return TermTable(partial(self._weighted_terms, weights), enroll, test, offset).scores(trials, trials)
+        table = TermTable(partial(self._weighted_terms, weights), enroll, test, offset)
+        return self._with_quality(table, calibrated, quality).scores(trials, trials)
 
     def attribute_scores(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
         """Compute the terms of trials, one per attribute.
 
         The sum of a trial's terms is its score; if they are calibrated, the score is their sum plus
-        `calibration_offset`.
+        `calibration_offset`, and plus `quality_terms` if the calibration has quality measures.
 
         Args:
             enroll (`(trials, attributes, 2)`): counts of one side.
@@ -521,13 +628,16 @@ class Scorer(HubModel):
         enroll, test = self._sides(enroll, test)
         return self._weighted_terms(self._calibration(calibrated)[0], enroll, test)
 
-    def score_matrix(self, enroll: Counts, test: Counts, calibrated: bool = False) -> torch.Tensor:
+    def score_matrix(
+        self, enroll: Counts, test: Counts, calibrated: bool = False, quality: SidesQuality | None = None
+    ) -> torch.Tensor:
         """Score every enrollment against every test, in blocks, so that little memory is needed besides the result.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.
             test (`(tests, attributes, 2)`): counts.
             calibrated (bool): apply the calibration.
+            quality (two arrays, `(enrollments, 4)` and `(tests, 4)`, *optional*): as for `score`.
 
         Returns:
             `torch.DoubleTensor` of shape `(enrollments, tests)`: natural-log likelihood ratios.
@@ -535,17 +645,21 @@ class Scorer(HubModel):
         Raises:
             ValueError, UserError: as for `score`.
         """
-        return self.term_table(enroll, test, calibrated).matrix()
+        return self.term_table(enroll, test, calibrated, quality).matrix()
 
     forward = score
 
-    def term_table(self, enroll: Counts, test: Counts, calibrated: bool = False) -> TermTable:
+    def term_table(
+        self, enroll: Counts, test: Counts, calibrated: bool = False, quality: SidesQuality | None = None
+    ) -> TermTable:
         """Prepare the scoring of many trials between two sets of sides.
 
         Args:
             enroll (`(enrollments, attributes, 2)`): counts.
             test (`(tests, attributes, 2)`): counts.
             calibrated (bool): apply the calibration, whose offset the table then adds to each score.
+            quality (two arrays, `(enrollments, 4)` and `(tests, 4)`, *optional*): as for `score`; the table then adds
+                the terms of the quality measures to each score, too.
 
         Returns:
             a [`TermTable`].
@@ -556,7 +670,19 @@ class Scorer(HubModel):
         self._check_fitted()
         checked = self._checked(enroll, "enroll")
         other = checked if test is enroll else self._checked(test, "test")
-        return self._term_table(*self._calibration(calibrated), checked, other)
+        table = self._term_table(*self._calibration(calibrated), checked, other)
+        return self._with_quality(table, calibrated, quality)
+
+    def _with_quality(self, table: TermTable, calibrated: bool, quality: SidesQuality | None) -> TermTable:
+        """Let a table add the terms of quality measures, if the calibration has some."""
+        if calibrated and self.needs_quality:
+            enroll, test = self._checked_quality(quality, len(table.enroll), len(table.test))
+
+            def addition(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+                return self.quality_terms((enroll[rows.cpu().numpy()], test[columns.cpu().numpy()])).sum(-1)
+
+            table.addition = addition
+        return table
 
     def explain(self, enroll: Counts, test: Counts, **details: Any) -> "Explanation":
         """Explain one trial: its LLR, and what each attribute adds to it.
@@ -628,11 +754,17 @@ class Scorer(HubModel):
         return counts
 
 
-def _calibration_buffers(weights: torch.Tensor, num_speakers: int, num_draws: int) -> dict[str, torch.Tensor]:
+def _calibration_buffers(
+    weights: torch.Tensor, num_speakers: int, num_draws: int, num_quality: int
+) -> dict[str, torch.Tensor]:
     """Make the buffers of a calibration with these weights, the others filled with zeros."""
     buffers = {
         "calibration_weights": weights,
         "calibration_offset": weights.new_zeros(()),
         "calibration_speakers": torch.zeros(num_speakers, dtype=torch.int64, device=weights.device),
     }
-    return buffers | ({"calibration_draws": weights.new_zeros(num_draws, 2)} if num_draws else {})
+    if num_draws:
+        buffers["calibration_draws"] = weights.new_zeros(num_draws, 2)
+    if num_quality:
+        buffers["calibration_quality"] = weights.new_zeros(3, num_quality)
+    return buffers

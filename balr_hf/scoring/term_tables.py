@@ -41,6 +41,8 @@ class TermTable:
 
     # How many matrix products the scores of all pairs take; None if they are not computed by matrix products.
     products: int | None = None
+    # What is added to the scores of pairs besides the offset, by the numbers of their sides: quality measures' terms.
+    addition: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
     def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset: float = 0.0):
         self._terms, self.enroll, self.test, self.offset = terms, enroll, test, offset
@@ -67,7 +69,8 @@ class TermTable:
         Returns:
             `(n,)`: natural-log likelihood ratios.
         """
-        return self._sums(rows, columns).add_(self.offset)
+        sums = self._sums(rows, columns).add_(self.offset)
+        return sums if self.addition is None else sums.add_(self.addition(rows, columns).to(sums))
 
     def _sums(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """Sums of the trials' terms, `(n,)`: as matrix products where these cost less than the trials one by one."""
@@ -95,6 +98,9 @@ class TermTable:
         if matrix.numel():
             for block, some in zip(matrix.split(MATRIX_ROWS), rows.split(MATRIX_ROWS), strict=True):
                 self._write(block, some, columns)
+                if self.addition is not None:
+                    for row, number in zip(block, some, strict=True):
+                        row.add_(self.addition(number.expand(len(columns)), columns).to(row))
         return matrix.add_(self.offset)
 
     def _write(self, out: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> None:

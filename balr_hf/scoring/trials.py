@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from balr_hf.data.columns import comparable_name, vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
+from balr_hf.untrusted import SafeWriter
 
 if TYPE_CHECKING:
     import datasets
@@ -33,13 +34,67 @@ class TrialScorer(Protocol):
 
     config: "ScorerConfig"
 
-    def term_table(self, enroll: "Counts", test: "Counts", calibrated: bool = False) -> "TermTable": ...
+    def term_table(
+        self,
+        enroll: "Counts",
+        test: "Counts",
+        calibrated: bool = False,
+        quality: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "TermTable": ...
 
 
 # How many trials are scored together, and of how many the terms are computed together.
 SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
 # How many recordings of one side are looked up together on the other side.
 LOOKUPS_AT_ONCE = 2**22
+
+
+# The most bytes that the counts of all sides may take (1 GiB, which is 131,072 sides of 512 attributes) to be prepared
+# together. Of more sides, so many trials are scored together that their sides take this at most.
+COUNTS_AT_ONCE = 2**30
+# How many sides are counted together.
+SIDES_AT_ONCE = 2**14
+
+
+class SideCounts:
+    """The counts of many sides in an eighth of the memory that counts in float64 take, or less.
+
+    Attributes:
+        active (int `(sides, attributes)`): numbers of activations, in the smallest type that holds them.
+        totals (int `(sides,)`): numbers of recordings.
+    """
+
+    def __init__(self, active: np.ndarray, totals: np.ndarray):
+        self.active, self.totals = active, totals
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """What the shape of all counts in float64 would be: `(sides, attributes, 2)`."""
+        return (*self.active.shape, 2)
+
+    def of(self, sides: np.ndarray | slice) -> np.ndarray:
+        """The counts of some sides: float64 `(sides, attributes, 2)`, activations and non-activations."""
+        active, totals = self.active[sides].astype(np.float64), self.totals[sides]
+        return np.stack([active, totals[:, None] - active], -1)
+
+    def whole(self) -> np.ndarray | None:
+        """The counts of all sides, float64 `(sides, attributes, 2)`; None if that is too much memory."""
+        return self.of(slice(None)) if self._bytes <= COUNTS_AT_ONCE else None
+
+    def parts(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Go through the sides in blocks, with their counts."""
+        for start in range(0, len(self.active), SIDES_AT_ONCE):
+            part = slice(start, start + SIDES_AT_ONCE)
+            yield part, self.of(part)
+
+    @property
+    def trials_at_once(self) -> int:
+        """Of how many trials, with two sides each, the counts and what is made of them may be in memory together."""
+        return max(1, COUNTS_AT_ONCE // (64 * max(1, self.active.shape[1])))
+
+    @property
+    def _bytes(self) -> int:
+        return 16 * self.active.size
 
 
 @dataclass
@@ -109,7 +164,10 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     csv.field_size_limit(2**31 - 1)  # a side may list thousands of recordings
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = [row for row in csv.reader(file, delimiter=sep) if row]
+            known: dict[str, str] = {}  # a text that many rows have is held once
+            header, *rows = [
+                [known.setdefault(cell, cell) for cell in row] for row in csv.reader(file, delimiter=sep) if row
+            ]
     except (ValueError, csv.Error) as error:
         raise UserError(f"the trial list {path} is empty or not text") from error
     names = [name.strip().lower() for name in header]
@@ -238,12 +296,31 @@ def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarr
     Raises:
         UserError: recordings are not in the corpus, or have no attributes; the message names them.
     """
+    return compact_side_counts(dataset, sides).of(slice(None))
+
+
+def compact_side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> SideCounts:
+    """Do what [`side_counts`] does, for as many sides as memory holds a byte for each of their attributes.
+
+    Args:
+        dataset, sides: as for [`side_counts`].
+
+    Returns:
+        [`SideCounts`].
+
+    Raises:
+        UserError: as for [`side_counts`].
+    """
     bits, present = vector_matrix(dataset, "ba")
-    rows = _rows(dataset, sides, present, "attributes (run balr binarize first)")
-    position = np.cumsum(present) - 1
-    active = _sums(bits, position[np.concatenate(rows)], rows)
-    totals = np.array([len(side) for side in rows])
-    return np.stack([active, totals[:, None] - active], -1).astype(np.float64)
+    rows, totals = _rows(dataset, sides, present, "attributes (run balr binarize first)")
+    positions = (np.cumsum(present) - 1)[rows]
+    starts = np.cumsum(totals) - totals
+    active = np.empty((len(sides), bits.shape[1]), dtype=np.min_scalar_type(int(totals.max(initial=0))))
+    for first in range(0, len(sides), SIDES_AT_ONCE):
+        last = min(first + SIDES_AT_ONCE, len(sides))
+        some = positions[starts[first] : starts[last - 1] + totals[last - 1]]
+        active[first:last] = np.add.reduceat(bits[some], starts[first:last] - starts[first], axis=0, dtype=np.int64)
+    return SideCounts(active, totals)
 
 
 def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray:
@@ -260,10 +337,10 @@ def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.n
         UserError: recordings are not in the corpus, or have no embedding; the message names them.
     """
     embeddings, present = vector_matrix(dataset, "embedding")
-    rows = _rows(dataset, sides, present, "an embedding")
+    rows, totals = _rows(dataset, sides, present, "an embedding")
     embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-12)
     position = np.cumsum(present) - 1
-    return _sums(embeddings, position[np.concatenate(rows)], rows) / np.array([[len(side)] for side in rows])
+    return np.add.reduceat(embeddings[position[rows]], np.cumsum(totals) - totals, axis=0) / totals[:, None]
 
 
 def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray | None:
@@ -310,28 +387,45 @@ def trial_labels(dataset: "datasets.Dataset", trials: Trials) -> np.ndarray | No
 
 def score_trials(
     scorer: TrialScorer,
-    counts: "Counts",
+    counts: "Counts | SideCounts",
     trials: Trials,
     calibrated: bool = False,
     progress: bool = False,
     test_counts: "Counts | None" = None,
+    quality: np.ndarray | None = None,
+    test_quality: np.ndarray | None = None,
 ) -> np.ndarray:
     """Score a trial list.
 
+    Of so many sides that their counts do not fit into memory, blocks of trials are scored with the counts of their own
+    sides; then the scores are the same up to rounding.
+
     Args:
         scorer ([`Scorer`]): a fitted scorer.
-        counts (`(sides, attributes, 2)`): counts of `trials.sides`; see [`side_counts`].
+        counts (`(sides, attributes, 2)`): counts of `trials.sides`; see [`side_counts`] and [`compact_side_counts`].
         trials ([`Trials`]): the trial list.
         calibrated (bool): apply the scorer's calibration.
         progress (bool): show a progress bar.
         test_counts (`(sides, attributes, 2)`, *optional*): counts of the sides to which the numbers in `trials.test`
             refer, if these are not the sides of `counts`.
+        quality (`(sides, 4)`, *optional*): what was measured of the sides of `counts`, see [`sides_quality`]; a
+            calibration with quality measures needs it.
+        test_quality (`(sides, 4)`, *optional*): that of the sides of `test_counts`, if these are others.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
     """
-    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated)
     scores = np.empty(len(trials))
+    if isinstance(counts, SideCounts):
+        whole = counts.whole()
+        if whole is None:
+            for part, used, local in _parts(counts, trials, progress, "Scoring"):
+                measured = None if quality is None else quality[used]
+                scores[part] = score_trials(scorer, counts.of(used), local, calibrated, quality=measured)
+            return scores
+        counts = whole
+    both = None if quality is None else (quality, quality if test_quality is None else test_quality)
+    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
     for part, rows, columns in _blocks(trials, SCORES_AT_ONCE, progress, "Scoring"):
         scores[part] = table.scores(rows, columns).cpu().numpy()
     return scores
@@ -361,27 +455,61 @@ def trial_attribute_scores(
 
 def mean_terms(
     scorer: TrialScorer,
-    counts: "Counts",
+    counts: "Counts | SideCounts",
     trials: Trials,
     labels: np.ndarray,
     calibrated: bool = False,
     progress: bool = False,
+    quality: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average the terms of each attribute over the trials of one speaker, and over those of two.
 
     Args:
-        scorer, counts, trials, calibrated, progress: as for [`score_trials`].
+        scorer, counts, trials, calibrated, progress, quality: as for [`score_trials`].
         labels (bool `(trials,)`): whether a trial is of one speaker.
 
     Returns:
         `(same, different)`: float64 `(attributes,)` each, natural-log likelihood ratios; 0 if no trial is such.
     """
-    table = scorer.term_table(counts, counts, calibrated)
+    whole = counts.whole() if isinstance(counts, SideCounts) else counts
     sums = np.zeros((2, scorer.config.num_attributes))
+    if whole is None:
+        assert isinstance(counts, SideCounts)
+        for chosen, used, local in _parts(counts, trials, progress, "Averaging terms"):
+            some, measured = counts.of(used), None if quality is None else (quality[used],) * 2
+            sums += _sums_of_terms(scorer.term_table(some, some, calibrated, measured), local, labels[chosen], False)
+    else:
+        table = scorer.term_table(whole, whole, calibrated, None if quality is None else (quality, quality))
+        sums += _sums_of_terms(table, trials, labels, progress)
+    return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
+
+
+def _sums_of_terms(table: "TermTable", trials: Trials, labels: np.ndarray, progress: bool) -> np.ndarray:
+    """Sums of terms over the trials of one speaker, and over those of two, float64 `(2, attributes)`."""
+    sums = np.zeros(())
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Averaging terms"):
         terms = table.terms(rows, columns).cpu().numpy()
-        sums += np.stack([terms[labels[part]].sum(0), terms[~labels[part]].sum(0)])
-    return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
+        sums = sums + np.stack([terms[labels[part]].sum(0), terms[~labels[part]].sum(0)])
+    return sums
+
+
+def _parts(
+    counts: SideCounts, trials: Trials, progress: bool, what: str
+) -> Iterator[tuple[np.ndarray, np.ndarray, Trials]]:
+    """Go through the trials in the order of their enrollments, a part at a time, with its own sides only.
+
+    Yields:
+        `(part, sides, trials)`: the positions of some trials, the numbers of their sides, and these trials with
+        numbers that refer to these sides.
+    """
+    order = np.argsort(trials.enroll, kind="stable")
+    with tqdm(total=len(trials), desc=what, disable=not progress, unit="trial", delay=2) as bar:
+        for start in range(0, len(trials), counts.trials_at_once):
+            part = order[start : start + counts.trials_at_once]
+            pairs = np.stack([trials.enroll[part], trials.test[part]])
+            used, numbers = np.unique(pairs, return_inverse=True)
+            yield part, used, Trials.between(*numbers.reshape(2, -1))
+            bar.update(len(part))
 
 
 def _blocks(
@@ -413,14 +541,20 @@ def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep
         sep (str): the character that separates the columns.
     """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter=sep, lineterminator="\n")
+        writer = SafeWriter(file, delimiter=sep, lineterminator="\n")
         writer.writerow([*trials.header, *columns])
         texts = [column if column.dtype == object else map("{:.9g}".format, column) for column in columns.values()]
         writer.writerows([*row, *values] for row, values in zip(trials.rows, zip(*texts, strict=True), strict=True))
 
 
-def _rows(dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str) -> list[np.ndarray]:
-    """Find the rows of each side's recordings; an error names those that are not there or are not `present`."""
+def _rows(
+    dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the rows of the sides' recordings; an error names those that are not there or are not `present`.
+
+    Returns:
+        `(rows, totals)`: the rows of all sides' recordings, one side after the other, and how many each side has.
+    """
     sides = [[comparable_name(name) for name in side] for side in sides]
     ids = [comparable_name(name) for name in dataset["id"]]
     row_of = {name: row for row, name in enumerate(ids)}
@@ -438,11 +572,5 @@ def _rows(dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarr
         parts = [f"not in the corpus: {name_some(unknown, 20)}"] if unknown else []
         parts += [f"without {what}: {name_some(lacking, 20)}"] if lacking else []
         raise UserError("the trial list names recordings that cannot be scored; " + "; ".join(parts))
-    return [np.array([row_of[name] for name in side]) for side in sides]
-
-
-def _sums(values: np.ndarray, positions: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
-    """Add up `values[positions]` over consecutive runs, each as long as the entry of `rows` for it."""
-    starts = np.cumsum([0, *(len(side) for side in rows[:-1])])
-    dtype = np.int64 if values.dtype == bool else values.dtype
-    return np.add.reduceat(values[positions], starts, axis=0, dtype=dtype)
+    totals = np.fromiter(map(len, sides), np.int64, len(sides))
+    return np.fromiter((row_of[name] for side in sides for name in side), np.int64, int(totals.sum())), totals

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -23,12 +23,14 @@ try:
     from balr_hf.errors import MismatchError, UserError
     from balr_hf.identity import wrong_parts
     from balr_hf.pretrained import HubModel
+    from balr_hf.quality import measure_recording
     from balr_hf.scoring.counts import recording_counts
     from balr_hf.scoring.modeling_beta import DirichletMultinomialScorer
     from balr_hf.scoring.modeling_cosine import CosineSimilarityScorer
     from balr_hf.scoring.modeling_maxllr import MaxLLRScorer
     from balr_hf.scoring.modeling_profile import DNALLRScorer, SpeechLLRScorer
     from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.quality_measures import recordings_quality
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
@@ -44,7 +46,9 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         from .modeling_profile import DNALLRScorer, SpeechLLRScorer
         from .modeling_scorer import Scorer
         from .modeling_wespeaker import WespeakerModel
+        from .quality_measures import recordings_quality
 
+        measure_recording = None
         UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
 
         def wrong_parts(*_):
@@ -67,8 +71,9 @@ class SpeakerComparisonOutput(ModelOutput):
         calibrated_llr (`torch.DoubleTensor` of shape `(comparisons,)`, *optional*): the natural-log likelihood ratios,
             within the bounds that the calibration vouches for; None if the scorer is not calibrated.
         attribute_llrs (`torch.DoubleTensor` of shape `(comparisons, attributes)`): what each attribute adds. The terms
-            are calibrated if the scorer is; their sum plus `scorer.calibration_offset` is then the calibrated LLR
-            before it is bounded. If it is not, their sum is `llr`.
+            are calibrated if the scorer is; their sum plus `scorer.calibration_offset`, and plus
+            `scorer.quality_terms` if the calibration has quality measures, is then the calibrated LLR before it is
+            bounded. If it is not, their sum is `llr`.
     """
 
     llr: torch.Tensor | None = None
@@ -288,6 +293,7 @@ class SpeakerComparisonModel(HubModel):
         recordings_a: Waveform | Sequence[Waveform],
         recordings_b: Waveform | Sequence[Waveform],
         sampling_rate: int | None = None,
+        quality: Sequence[Sequence[Mapping[str, Any]]] | None = None,
     ) -> SpeakerComparisonOutput:
         """Compare the recordings of one speaker with those of one other, or of the same.
 
@@ -295,15 +301,39 @@ class SpeakerComparisonModel(HubModel):
             recordings_a: the recordings of one side: a waveform `(samples,)` in [-1, 1], or several of any lengths.
             recordings_b: those of the other side.
             sampling_rate (int, *optional*): the waveforms' rate in Hz, which is checked against the embedder's.
+            quality (two sequences of dict, *optional*): what was measured of each recording of the two sides, as
+                [`RecordingQuality.to_dict`] gives it. A calibration with quality measures needs it; with the package,
+                and at 16 kHz, it is measured here.
 
         Returns:
             [`SpeakerComparisonOutput`] of one comparison.
 
         Raises:
-            ValueError, UserError: as for `embed`; or the scorer cannot compare several recordings.
+            ValueError, UserError: as for `embed`; or the scorer cannot compare several recordings, or needs what was
+                measured of them.
         """
         sides = [self.attributes(self.embed(side, sampling_rate)) for side in (recordings_a, recordings_b)]
-        return self._score(*(recording_counts(bits.cpu().numpy()).sum(0)[None] for bits in sides))
+        enroll, test = (recording_counts(bits.cpu().numpy()).sum(0)[None] for bits in sides)
+        if not self.scorer.needs_quality:
+            return self._score(enroll, test)
+        if quality is None:
+            quality = [self._measured(_as_list(side)) for side in (recordings_a, recordings_b)]
+        known = [recordings_quality(side, len(bits))[None] for side, bits in zip(quality, sides, strict=True)]
+        return self._score(enroll, test, (known[0], known[1]))
+
+    def _measured(self, recordings: list[Waveform]) -> list[Mapping[str, Any]]:
+        """What is in recordings at 16 kHz.
+
+        Raises:
+            UserError: it cannot be measured here.
+        """
+        if measure_recording is None or self.feature_extractor.sampling_rate != 16_000:
+            raise UserError(
+                "this calibration takes what is in the recordings (speech, noise, bandwidth) into account: pass "
+                "quality=, what was measured of them; the package balr_hf measures recordings at 16 kHz"
+            )
+        samples = [torch.as_tensor(recording, dtype=torch.float32).cpu().numpy() for recording in recordings]
+        return [measure_recording(one)[0].to_dict() for one in samples]
 
     @torch.no_grad()
     def forward(
@@ -312,6 +342,7 @@ class SpeakerComparisonModel(HubModel):
         test_features: torch.Tensor,
         enroll_mask: torch.Tensor | None = None,
         test_mask: torch.Tensor | None = None,
+        quality: tuple[np.ndarray, np.ndarray] | None = None,
         **kwargs: Any,
     ) -> SpeakerComparisonOutput:
         """Compare pairs of recordings by their features: the first with the first, and so on.
@@ -323,22 +354,27 @@ class SpeakerComparisonModel(HubModel):
             enroll_mask (`torch.LongTensor` of shape `(comparisons, frames)`, *optional*): 1 for real frames, 0 for the
                 padding at the end.
             test_mask (`torch.LongTensor` of shape `(comparisons, frames)`, *optional*): that of the other side.
+            quality (two `np.ndarray` of shape `(comparisons, 4)`, *optional*): what was measured of the two sides, see
+                [`recordings_quality`]; a calibration with quality measures needs it.
 
         Returns:
             [`SpeakerComparisonOutput`]
         """
         both = (enroll_features, enroll_mask), (test_features, test_mask)
         bits = [self.attributes(self.embedder(features, mask).embeddings) for features, mask in both]
-        return self._score(*(recording_counts(side.cpu().numpy()) for side in bits))
+        enroll, test = (recording_counts(side.cpu().numpy()) for side in bits)
+        return self._score(enroll, test, quality)
 
-    def _score(self, enroll: np.ndarray, test: np.ndarray) -> SpeakerComparisonOutput:
+    def _score(
+        self, enroll: np.ndarray, test: np.ndarray, quality: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> SpeakerComparisonOutput:
         """Compare counts, each `(comparisons, attributes, 2)`."""
         calibrated = self.scorer.is_calibrated
         llr = self.scorer.score(enroll, test)
         terms = self.scorer.attribute_scores(enroll, test, calibrated)
         if not calibrated:
             return SpeakerComparisonOutput(llr=llr, attribute_llrs=terms)
-        ratios = self.scorer.score(enroll, test, calibrated=True)
+        ratios = self.scorer.score(enroll, test, calibrated=True, quality=quality)
         if self.scorer.bounds is not None:
             ratios = ratios.clamp(*self.scorer.bounds)
         return SpeakerComparisonOutput(llr=llr, calibrated_llr=ratios, attribute_llrs=terms)

@@ -24,6 +24,10 @@ class DataArguments(Checked):
     )
 
 
+# How Accelerate names the precisions that training may have.
+MIXED_PRECISIONS = ("no", "fp16", "bf16")
+
+
 @dataclass
 class TrainerArguments(Checked):
     """How long and how to train (`trainer.*`)."""
@@ -39,8 +43,15 @@ class TrainerArguments(Checked):
     state_period: int = option(
         1, "write last/, and the state to resume from, every so many epochs and at each validation", least=1
     )
-    mixed_precision: str = option("no", "no, fp16 or bf16", among=("no", "fp16", "bf16"))
-    gradient_accumulation_steps: int = option(1, "number of batches per step of the optimizer", least=1)
+    mixed_precision: str | None = option(
+        None, "no, fp16 or bf16 [default: that of accelerate launch, or no]", type=str, among=MIXED_PRECISIONS
+    )
+    gradient_accumulation_steps: int | None = option(
+        None,
+        "batches per step of the optimizer [default: that of accelerate launch, or 1]",
+        type=int,
+        least=1,
+    )
     cuda_graph: bool = option(False, "with the mse loss alone, on one GPU: capture a step once, and replay it")
     log_with: str = option("tensorboard", "tracker: tensorboard, wandb, trackio, ... or none")
 

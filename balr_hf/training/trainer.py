@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import shutil
 import time
 import warnings
@@ -19,7 +20,13 @@ import torch
 import transformers
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env, set_seed
+from accelerate.utils import (
+    GradientAccumulationPlugin,
+    ProjectConfiguration,
+    broadcast_object_list,
+    parse_flag_from_env,
+    set_seed,
+)
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
@@ -31,9 +38,10 @@ from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.origins import one_maker
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import ConfigError, UserError, name_some
-from balr_hf.files import atomic_folder, new_run_folder, replace_folder, write_json
+from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
-from balr_hf.training.arguments import DataArguments
+from balr_hf.training import state
+from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
 from balr_hf.training.samplers import (
@@ -138,8 +146,9 @@ class BinaryAttributeEncoderTrainer:
         state_period (int): write `last/` and `state/` every so many epochs, and at each validation. That takes some
             25 ms with the default sizes; a larger period pays where epochs are as short as that.
         device (str, *optional*): `cpu` for training without GPUs; with any other value Accelerate chooses.
-        mixed_precision (str): `no`, `fp16` or `bf16`.
-        gradient_accumulation_steps (int): number of batches per step of the optimizer.
+        mixed_precision (str, *optional*): `no`, `fp16` or `bf16`; by default that of `accelerate launch`, or `no`.
+        gradient_accumulation_steps (int, *optional*): number of batches per step of the optimizer; by default that of
+            `accelerate launch`, or 1.
         cuda_graph (bool): capture a step as a CUDA graph and replay it, rather than launch its operations one by one.
             For one GPU, full precision, and losses that do the same work whatever the batch holds (`MSELoss`).
         log_with (str): name of an Accelerate tracker, or `none`.
@@ -172,8 +181,8 @@ class BinaryAttributeEncoderTrainer:
         val_period: int = 10,
         state_period: int = 1,
         device: str | torch.device | None = "cpu",
-        mixed_precision: str = "no",
-        gradient_accumulation_steps: int = 1,
+        mixed_precision: str | None = None,
+        gradient_accumulation_steps: int | None = None,
         cuda_graph: bool = False,
         log_with: str = "tensorboard",
         resume_from: Path | str | None = None,
@@ -188,6 +197,12 @@ class BinaryAttributeEncoderTrainer:
         if log_with not in (None, "none") and log_with not in map(str, get_available_trackers()):
             known = ", ".join(["none", *map(str, get_available_trackers())])
             raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
+        if mixed_precision is None:
+            mixed_precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+        if mixed_precision not in MIXED_PRECISIONS:
+            raise ConfigError(f"mixed precision {mixed_precision}: expected {', '.join(MIXED_PRECISIONS)}")
+        if gradient_accumulation_steps is None:
+            gradient_accumulation_steps = int(os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", 1))
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.seed = seed
@@ -224,7 +239,8 @@ class BinaryAttributeEncoderTrainer:
         self.accelerator = Accelerator(
             cpu=self.process.device.type == "cpu",
             mixed_precision=mixed_precision,
-            gradient_accumulation_steps=gradient_accumulation_steps,
+            # A plain number would be overruled by that of the launcher.
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=gradient_accumulation_steps),
             log_with=None if log_with in (None, "none") else log_with,
             project_config=ProjectConfiguration(logging_dir="logs"),  # a tracker wants one; train() says where it is
         )
@@ -243,22 +259,21 @@ class BinaryAttributeEncoderTrainer:
             logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
         if accelerator.log_with:
             accelerator.init_trackers("balr_hf", config=_flat(self.settings))
-        progress = self._progress_bar()
-        for epoch in range(self.epoch, self.epochs):
-            losses = self._run_epoch(epoch)
-            self.epoch = epoch + 1
-            done = self.epoch == self.epochs
-            if self._due(self.log_period) or (done and self.log_period):
-                self._log(losses, "train")
-            validation = self._validate() if done or self._due(self.val_period) else None
-            if self._due(self.save_period):
-                self._save_model(f"epoch{self.epoch}", validation)
-            if validation or self._due(self.state_period):
-                self._save_model("last", validation)
-                self._save_state()
-            progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
-            progress.update()
-        progress.close()
+        with self._progress_bar() as progress:
+            for epoch in range(self.epoch, self.epochs):
+                losses = self._run_epoch(epoch)
+                self.epoch = epoch + 1
+                done = self.epoch == self.epochs
+                if self._due(self.log_period) or (done and self.log_period):
+                    self._log(losses, "train")
+                validation = self._validate() if done or self._due(self.val_period) else None
+                if self._due(self.save_period):
+                    self._save_model(f"epoch{self.epoch}", validation)
+                if validation or self._due(self.state_period):
+                    self._save_model("last", validation)
+                    self._save_state()
+                progress.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
+                progress.update()
         if accelerator.is_main_process:
             logger.info("%d epochs in %.1f s; results in %s", self.epoch - first, time.time() - start, folder)
         accelerator.wait_for_everyone()
@@ -405,13 +420,9 @@ class BinaryAttributeEncoderTrainer:
         if closed and self.accelerator.is_main_process:
             instead = "; validated by the error of the reconstruction" * (len(closed) == len(self.loss_funcs))
             logger.info("Not validated, as it knows the training speakers only: %s%s", _names(closed), instead)
-        for loss in self.loss_funcs:
-            self.accelerator.register_for_checkpointing(_Buffers(loss))
         self._step = GraphedStep(self._train_step) if cuda_graph else self._train_step
         if self.save_dir is not None:
-            self.accelerator.load_state(str(self.save_dir / "state"))
-            for group in self.optimizer.param_groups:  # the saved ones are those of the run before
-                group["capturable"] = cuda_graph
+            self._load_state(self.save_dir / "state")
 
     def _sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
         comparing = [loss for loss in self.loss_funcs if loss.uses_originals]
@@ -465,21 +476,16 @@ class BinaryAttributeEncoderTrainer:
         if self.process.is_main_process:
             _recover_state(folder)
         self.process.wait_for_everyone()
-        progress = folder / "state" / "progress.json"
-        if not progress.is_file():
-            raise UserError(
-                f"{folder} is not a run that can be resumed: it has no state/, which is written after the first epoch"
-            )
-        progress = json.loads(progress.read_text())
-        known = json.loads((folder / "run.json").read_text())
+        progress = state.read_progress(folder / "state")
+        known = state.read_json(folder / "run.json")
         now = json.loads(json.dumps(self.settings))
         changed = [f"{key} was {known.get(key)}, now {now[key]}" for key in now if known.get(key) != now[key]]
         if changed:
             raise UserError(f"cannot resume {folder} with other settings: {name_some(changed)}")
-        if progress["epoch"] >= self.epochs:
-            raise UserError(f"{folder} has {progress['epoch']} epochs already: ask for more (trainer.epochs=...)")
-        self.epoch, self.history = progress["epoch"], progress["history"]
-        self.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]  # None: JSON's infinity
+        if progress.epoch >= self.epochs:
+            raise UserError(f"{folder} has {progress.epoch} epochs already: ask for more (trainer.epochs=...)")
+        self.epoch, self.history, self.best_loss = progress.epoch, progress.history, progress.best_loss
+        self._scaler = progress.scaler
         return folder
 
     # --- writing ---------------------------------------------------------------------------------
@@ -515,17 +521,32 @@ class BinaryAttributeEncoderTrainer:
     def _save_state(self) -> None:
         """Write everything that resuming needs beside the earlier state, then put it in its place."""
         assert self.save_dir is not None
-        temporary, final = self.save_dir / ".state.tmp", self.save_dir / "state"
-        if self.accelerator.is_main_process:
+        temporary, accelerator = self.save_dir / ".state.tmp", self.accelerator
+        if accelerator.is_main_process:
             shutil.rmtree(temporary, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(temporary))
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            progress = {"epoch": self.epoch, "best_loss": self.best_loss, "history": self.history}
-            write_json(temporary / "progress.json", progress)
-            replace_folder(temporary, final)
-        self.accelerator.wait_for_everyone()
+            temporary.mkdir()
+        accelerator.wait_for_everyone()
+        state.save_tensors(temporary / self._random_name(), state.random_tensors(accelerator.device))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            state.save_tensors(temporary / state.MODEL, accelerator.unwrap_model(self.model).state_dict())
+            state.save_tensors(temporary / state.LOSSES, state.loss_tensors(self.loss_funcs))
+            state.save_tensors(temporary / state.OPTIMIZER, state.optimizer_tensors(self.optimizer))
+            scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
+            state.write_progress(temporary, state.Progress(self.epoch, self.best_loss, self.history, scaler))
+            replace_folder(temporary, self.save_dir / "state")
+        accelerator.wait_for_everyone()
+
+    def _load_state(self, folder: Path) -> None:
+        state.load_model(folder / state.MODEL, self.accelerator.unwrap_model(self.model))
+        state.load_losses(folder / state.LOSSES, self.loss_funcs)
+        state.load_optimizer(folder / state.OPTIMIZER, self.optimizer)
+        if self.accelerator.scaler is not None and self._scaler:
+            self.accelerator.scaler.load_state_dict(self._scaler)
+        state.load_random(folder / self._random_name(), self.accelerator.device)
+
+    def _random_name(self) -> str:
+        return f"random_{self.process.process_index}.safetensors"
 
     def _progress_bar(self) -> tqdm:
         return tqdm(
@@ -547,20 +568,6 @@ def _no_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
-
-
-class _Buffers:
-    """Lets Accelerate save what a loss drew at random (the sparsity targets) with the state."""
-
-    def __init__(self, loss: AutoEncoderLoss):
-        self.loss = loss
-
-    def state_dict(self) -> dict:
-        return dict(self.loss.named_buffers())
-
-    def load_state_dict(self, state: dict) -> None:
-        for name, value in state.items():
-            self.loss.get_buffer(name).copy_(value)
 
 
 def _embedder_of(train: "datasets.Dataset", val: "datasets.Dataset") -> str | None:
@@ -611,12 +618,11 @@ def _remove_earlier_run(folder: Path) -> None:
 
 
 def _recover_state(folder: Path) -> None:
-    """Put the state back in place if the run was killed between the two renames that replace it."""
-    if not (folder / "state").exists():
-        for path in (folder / ".state.tmp", *folder.glob(".state.*.old")):
-            if (path / "progress.json").exists():
-                path.rename(folder / "state")
-                return
+    """Put the state back in place if the run was killed while it was replaced, or before it was first put there."""
+    restore_folder(folder / "state")
+    whole = folder / ".state.tmp"
+    if not (folder / "state").exists() and (whole / state.PROGRESS).exists():
+        whole.rename(folder / "state")
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

@@ -83,3 +83,28 @@ def test_killed_extraction_to_a_dataset_goes_on(balr, forty, killed, tmp_path):
         vector_matrix(datasets.load_from_disk(str(f)), "embedding")[0] for f in (out, tmp_path / "whole")
     )
     np.testing.assert_allclose(resumed, whole, atol=1e-4)
+
+
+FULL = """
+import resource, signal, sys
+from balr_hf.cli.main import main
+import balr_hf.training.trainer, balr_hf.embeddings.modeling_wespeaker
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), -1))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "convert"])
+def test_a_file_that_cannot_be_written_is_one_clear_error(run_python, make_corpus, root, tmp_path, command):
+    """As on a full disk: no file may become larger."""
+    make_corpus(4, 4).save_to_disk(str(tmp_path / "corpus"))
+    corpus, made = tmp_path / "corpus", tmp_path / "made"
+    words = {
+        "train": ["train", corpus, corpus, "trainer.input_dim=16", "trainer.internal_dim=4096", "--save-dir", made],
+        "convert": ["convert", root / "resources" / "models" / "system-tiny", made],
+    }
+    done = run_python("-c", FULL, 100_000, *words[command], check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"balr {command}: error: " in done.stderr and "File too large" in done.stderr

@@ -18,6 +18,7 @@ from balr_hf.hub.cards import CardFacts, model_card
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.scoring.quality_measures import sides_quality
 from balr_hf.scoring.trials import read_trials, side_counts
 
 PLOTS = ("parameters", "tippett", "det", "ece", "pav", "evidence")
@@ -670,3 +671,55 @@ def test_description_of_the_calibration_is_told_with_every_explanation(world):
     told = "The calibration is of telephone, German: it holds for such speech only."
     assert told in scorer.explain(*counts).cautions
     assert "| telephone, German |" in str(model_card(scorer.config, CardFacts("me/scorer")))
+
+
+# calibration with quality measures, and trials made on demand
+
+
+def measured_corpus(corpus, condition=None):
+    """The corpus with measures that differ from recording to recording."""
+    rng = np.random.default_rng(len(corpus))
+    usual = {"duration": 9.0, "level": -25.0, "peak": -6.0, "snr_method": "pauses", "clipping": 0.0, "tone": None}
+    usual |= {"tone_share": 0.0, "dc_offset": 0.0, "sampling_rate": 16000, "bandwidth": 8000.0}
+    found = {name: {**usual, "net_speech": rng.uniform(1, 8), "snr": rng.uniform(5, 30)} for name in corpus["id"]}
+    if condition is not None:
+        corpus = corpus.add_column("condition", [condition] * len(corpus))
+    return add_quality_column(corpus, found)
+
+
+def test_quality_is_learnt_from_made_trials_and_applied_to_tests(world, balr):
+    dev, _ = save_corpus(world.tmp_path / "measured-dev", measured_corpus(load_corpus(world.dev), "unchanged"))
+    status, said = balr("score", "calibrate", "--method", "quality", dev, "1x1", world.checkpoint, "--folds", "5")
+    assert status == 0 and "Made " in said and "Calibrated (quality)" in said and "cross-validated" in said
+    report = strict_json((world.scorer / "calibration.json").read_text())
+    assert report["num_quality"] == 7 and report["bounds"] and report["num_draws"] == 1_000
+
+    corpus, trials = save_corpus(world.tmp_path / "measured-test", measured_corpus(load_corpus(world.test)))
+    words = ["--bootstrap", "0", "--plots", "--save-dir", "run", corpus, trials, world.checkpoint]
+    status, said = balr("score", "test", *words)
+    assert status == 0
+    scorer, rows = load_scorer(world.scorer), read_trials(trials)
+    counts = side_counts(load_corpus(corpus), rows.sides)
+    measures = sides_quality(load_corpus(corpus), rows.sides)
+    both = measures[rows.enroll], measures[rows.test]
+    expected = scorer.score(counts[rows.enroll], counts[rows.test], True, both)
+    np.testing.assert_allclose(column(world.tmp_path / "run" / "scores.csv", "scores"), expected, rtol=1e-5)
+    assert scorer.quality_terms(both).abs().sum() > 0
+
+
+def test_recordings_that_were_not_measured_are_refused_where_quality_counts(world, balr):
+    status, said = world.calibrate("--method", "quality")
+    assert status == 1 and "sides that is not known" in only_error(said)
+    dev, trials = save_corpus(world.tmp_path / "measured-dev", measured_corpus(load_corpus(world.dev)))
+    assert balr("score", "calibrate", "--method", "quality", dev, trials, world.checkpoint)[0] == 0
+    status, said = world.score()
+    assert status == 1 and "balr extract measures recordings" in only_error(said)
+    assert world.score("--no-calibrated")[0] == 0
+
+
+def test_calibration_of_several_recordings_against_one(world, balr):
+    status, said = balr("score", "calibrate", world.dev, "3x1", world.checkpoint)
+    assert status == 0 and "recordings a side: 3 and 1" in said
+    assert load_scorer(world.scorer).config.calibration["domain"]["recordings_a_side"] == [1, 3]
+    status, said = balr("score", "calibrate", world.dev, "9x1", world.checkpoint)
+    assert status == 1 and "at least 10 recordings" in only_error(said)

@@ -483,7 +483,7 @@ def test_new_vectors_never_leave_the_save_folder(tmp_path):
     for row in range(3):
         output = files.output(row, "embedding", ".txt")
         assert output.resolve().is_relative_to(tmp_path / "out"), output
-    files.check_outputs_distinct(range(2), "embedding", ".txt")
+    files.outputs(range(2), "embedding", ".txt")
 
 
 def test_vectors_in_the_save_folder_are_found_first(tmp_path):
@@ -498,14 +498,14 @@ def test_vectors_in_the_save_folder_are_found_first(tmp_path):
 
 def test_recordings_that_would_write_one_file_are_named(tmp_path):
     touch(tmp_path, "x/a.wav", "y/a.wav", "x/b.flac")
-    read_corpus(tmp_path).files.check_outputs_distinct(range(2), "embedding", ".txt")
+    read_corpus(tmp_path).files.outputs(range(2), "embedding", ".txt")
     touch(tmp_path, "x/a.flac")
     files = read_corpus(tmp_path).files
     with pytest.raises(UserError) as error:
-        files.check_outputs_distinct(range(2), "embedding", ".txt")
+        files.outputs(range(2), "embedding", ".txt")
     for word in (f"{tmp_path}/x/a.flac", f"{tmp_path}/x/a.wav", "a_emb", "--audio-formats"):
         assert word in str(error.value)
-    read_corpus(tmp_path, audio_formats=["wav"]).files.check_outputs_distinct(range(2), "embedding", ".txt")
+    read_corpus(tmp_path, audio_formats=["wav"]).files.outputs(range(2), "embedding", ".txt")
 
 
 # --- Datasets ---

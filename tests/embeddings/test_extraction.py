@@ -60,15 +60,15 @@ def test_the_next_batch_is_decoded_while_one_is_embedded(tiny_embedder, corpus, 
         decoded.append(audio["path"])
         return load_usable(audio, *options)
 
-    def embed(model, extractor, waveforms, *options, embed_waveforms=extraction.embed_waveforms):
+    def embed(model, extractor, waveforms, *options, embed_each=extraction.embed_each):
         deadline = time.time() + 30
         while len(decoded) < min(12, 5 * len(decoded_before) + 10) and time.time() < deadline:
             time.sleep(0.01)  # nothing else happens meanwhile
         decoded_before.append(len(decoded))
-        return embed_waveforms(model, extractor, waveforms, *options)
+        return embed_each(model, extractor, waveforms, *options)
 
     monkeypatch.setattr(extraction, "load_usable", load)
-    monkeypatch.setattr(extraction, "embed_waveforms", embed)
+    monkeypatch.setattr(extraction, "embed_each", embed)
     tiny_embedder.extract_embeddings(corpus, batch_size=5)
     assert len(corpus) == 12
     assert decoded_before == [10, 12, 12]

@@ -1,4 +1,4 @@
-"""A system gives the same likelihood ratios wherever it is loaded: here, from the Hub, without the package, as ONNX."""
+"""A system gives the same likelihood ratios here, from the Hub, without the package, and as ONNX."""
 
 import json
 

@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
 
+from balr_hf import build_scorer
 from balr_hf.domain import describe_population
 from balr_hf.errors import UserError
+from balr_hf.scoring import trials as trials_module
 from balr_hf.scoring.breakdown import side_values
 from balr_hf.scoring.trials import (
+    Trials,
     read_trials,
+    score_trials,
     side_counts,
     side_embeddings,
     trial_labels,
@@ -163,3 +167,28 @@ def test_scores_are_written_beside_the_trials_in_float32_precision(tmp_path):
     assert lines[1].startswith("a,b\tc\tfirst\t3.14159")
     written = np.array([line.split("\t")[-1] for line in lines[1:]], dtype=np.float32)
     assert np.array_equal(written, scores.astype(np.float32))
+
+
+def test_blocks_of_trials_score_as_all_together(monkeypatch):
+    bits, draws = 16, np.random.default_rng(0)
+    scorer = build_scorer("beta", num_attributes=bits).fit(draws.integers(1, 6, (9, bits, 2)).astype(float))
+    found = trials_module.SideCounts(draws.integers(0, 4, (60, bits)).astype(np.uint8), np.full(60, 3))
+    listed = Trials.between(draws.integers(0, 60, 500), draws.integers(0, 60, 500))
+    labels = draws.integers(0, 2, 500).astype(bool)
+    whole = score_trials(scorer, found.of(slice(None)), listed)
+    np.testing.assert_array_equal(score_trials(scorer, found, listed), whole)
+    means = trials_module.mean_terms(scorer, found, listed, labels)
+    monkeypatch.setattr(trials_module, "COUNTS_AT_ONCE", 64 * bits * 7)  # 7 trials at a time
+    assert found.whole() is None and found.trials_at_once == 7
+    np.testing.assert_allclose(score_trials(scorer, found, listed), whole, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(trials_module.mean_terms(scorer, found, listed, labels), means, rtol=1e-5, atol=1e-6)
+
+
+def test_sides_are_counted_in_blocks(corpus, monkeypatch):
+    sides = [["s4"], ["s0", "s3", "s5"], ["s1"], ["s2", "s1"], ["s5"]]
+    expected = side_counts(corpus, sides)
+    monkeypatch.setattr(trials_module, "SIDES_AT_ONCE", 2)
+    found = trials_module.compact_side_counts(corpus, sides)
+    assert found.active.dtype == np.uint8 and found.shape == expected.shape
+    np.testing.assert_array_equal(found.of(slice(None)), expected)
+    np.testing.assert_array_equal(np.concatenate([counts for _, counts in found.parts()]), expected)

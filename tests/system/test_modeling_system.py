@@ -248,3 +248,25 @@ def test_recordings_that_cannot_be_embedded_are_refused(recording, wrong):
         system.compare(recording, waveforms(1))
     with pytest.raises(ValueError, match="8000 Hz"):
         system.compare(*waveforms(2), sampling_rate=8000)
+
+
+def test_a_system_whose_calibration_counts_quality_measures_or_is_told(monkeypatch):
+    fitted = scorer()
+    fitted.config.calibration["num_quality"] = 7
+    fitted.register_buffer("calibration_quality", torch.ones(3, 7, dtype=torch.float64))
+    fitted.config.calibration["bounds"] = None
+    system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), fitted)
+    known = {"net_speech": 3.0, "snr": 12.0, "bandwidth": 8_000.0}
+    output = system.compare(*waveforms(), quality=([known], [known]))
+    sides = (np.array([[3.0, 12.0, 8.0, 1.0]]),) * 2
+    expected = output.attribute_llrs.sum(1) + fitted.calibration_offset + fitted.quality_terms(sides).sum(1)
+    assert torch.allclose(output.calibrated_llr, expected)
+    with pytest.raises(UserError, match="is not known"):  # noise has no speech
+        system.compare(*waveforms())
+    features = [system.feature_extractor([one])["input_features"] for one in waveforms()]
+    assert torch.allclose(system(*features, quality=sides).calibrated_llr, expected)
+    with pytest.raises(UserError, match="nothing was measured"):
+        system(*features)
+    monkeypatch.setattr("balr_hf.system.modeling_system.measure_recording", None)
+    with pytest.raises(UserError, match="pass quality="):
+        system.compare(*waveforms())

@@ -1,10 +1,13 @@
 import json
+import pickle
+import shutil
+from pathlib import Path
 
 import datasets
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from balr_hf import (
     ArcFaceLoss,
@@ -15,6 +18,7 @@ from balr_hf import (
     MSELoss,
     SparsityLoss,
     TripletMarginLoss,
+    files,
 )
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.training import graphed_step
@@ -125,10 +129,82 @@ def test_resuming_with_another_corpus_of_the_same_size_is_refused(sets, make_cor
         make(others, None, epochs=4, resume_from=tmp_path / "run")
 
 
-@pytest.mark.parametrize("left", [".state.tmp", ".state.123.old"])
+class Hostile:
+    """A pickle of this makes a file when it is read."""
+
+    def __init__(self, proof):
+        self.proof = proof
+
+    def __reduce__(self):
+        return Path.touch, (self.proof,)
+
+
+def test_resuming_executes_nothing_wherever_a_pickle_is_planted(sets, tmp_path):
+    run, proof = tmp_path / "run", tmp_path / "executed"
+    make(sets, run, [MSELoss(), ArcFaceLoss()], epochs=1).train()
+    hostile = pickle.dumps(Hostile(proof))
+    accelerates = ("optimizer.bin", "random_states_0.pkl", "custom_checkpoint_0.pkl", "scaler.pt", "sampler.bin")
+    files = [path for path in run.rglob("*") if path.is_file() and path.name != "history.json"]
+    assert len([path for path in files if path.parent.name == "state"]) == 5
+    for target in [*files, *(run / "state" / name for name in (*accelerates, "pytorch_model.bin"))]:
+        copy = tmp_path / "copy"
+        shutil.copytree(run, copy)
+        planted = copy / target.relative_to(run)
+        planted.write_bytes(hostile)
+        torch.save(Hostile(proof), copy / "state" / "scheduler.bin")
+        try:
+            make(sets, None, [MSELoss(), ArcFaceLoss()], epochs=2, resume_from=copy).train()
+        except UserError as error:
+            assert planted.name in str(error)
+        shutil.rmtree(copy)
+    assert not proof.exists()
+    pickle.loads(hostile)
+    assert proof.exists(), "the pickle would have shown that it was read"
+
+
+def test_a_state_of_pickles_is_refused(sets, tmp_path):
+    make(sets, tmp_path / "run", epochs=1).train()
+    for path in (tmp_path / "run" / "state").glob("[or]*.safetensors"):
+        path.rename(path.with_suffix(".bin"))
+    with pytest.raises(UserError, match="earlier version of balr_hf as pickles, which can execute any code"):
+        make(sets, None, epochs=2, resume_from=tmp_path / "run")
+
+
+def test_a_damaged_state_is_one_clear_error(sets, tmp_path):
+    run = tmp_path / "run"
+    make(sets, run, [MSELoss(), ArcFaceLoss()], epochs=1).train()
+    for path in [*(run / "state").iterdir(), run / "run.json"]:
+        whole = path.read_bytes()
+        for damaged in (b"", whole[:-3], whole[: len(whole) // 2], b"[1]", b"\xff\xfe", None):
+            path.unlink()
+            if damaged is not None:
+                path.write_bytes(damaged)
+            with pytest.raises(UserError, match=r"damaged|no state|other settings"):
+                make(sets, None, [MSELoss(), ArcFaceLoss()], epochs=2, resume_from=run)
+            path.write_bytes(whole)
+    make(sets, None, [MSELoss(), ArcFaceLoss()], epochs=2, resume_from=run).train()
+
+
+def test_moments_of_another_shape_or_not_finite_are_refused(sets, tmp_path):
+    run = tmp_path / "run"
+    make(sets, run, epochs=1).train()
+    path = run / "state" / "optimizer.safetensors"
+    whole = load_file(path)
+    for changed, wrong in (
+        ({"0.exp_avg": torch.zeros(3)}, "another shape"),
+        ({"99.step": torch.zeros(())}, "unknown"),
+        ({"0.exp_avg": torch.full_like(whole["0.exp_avg"], torch.nan)}, "not finite"),
+    ):
+        save_file(whole | changed, path)
+        with pytest.raises(UserError, match=wrong):
+            make(sets, None, epochs=2, resume_from=run)
+
+
+@pytest.mark.parametrize("left", [".state.tmp", f".state.{files._HOST}.99999999.01234567.old/state"])
 def test_state_is_found_after_a_kill_while_it_was_replaced(sets, tmp_path, left):
     make(sets, tmp_path / "whole", epochs=4).train()
     make(sets, tmp_path / "run", epochs=2).train()
+    (tmp_path / "run" / left).parent.mkdir(exist_ok=True)
     (tmp_path / "run" / "state").rename(tmp_path / "run" / left)
     make(sets, None, epochs=4, resume_from=tmp_path / "run").train()
     assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "run" / "last"))
@@ -221,6 +297,23 @@ def test_gradient_accumulation_takes_fewer_steps(sets, tmp_path):
     assert len(accumulating.train_loader) == 3
     assert steps == {1}
     assert not same(weights(tmp_path / "a" / "last"), weights(tmp_path / "b" / "last"))
+
+
+def test_precision_and_accumulation_are_the_launchers_unless_told_otherwise(sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "2")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    for told, precision, steps in (
+        ({}, "bf16", 2),
+        ({"gradient_accumulation_steps": 3, "mixed_precision": "no"}, "no", 3),
+    ):
+        AcceleratorState._reset_state()
+        trainer = make(sets, tmp_path / precision, **told)
+        assert trainer.settings["mixed_precision"] == trainer.accelerator.mixed_precision == precision
+        assert trainer.settings["gradient_accumulation_steps"] == steps
+        assert trainer.accelerator.gradient_accumulation_steps == steps
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp8")
+    with pytest.raises(ConfigError, match="mixed precision fp8: expected no, fp16, bf16"):
+        make(sets, tmp_path / "c")
 
 
 def test_bf16_trains_and_saves_float32(sets, tmp_path):

@@ -1,0 +1,335 @@
+"""Whether a file of sound is whole, as far as its container tells: stated lengths, and checksums.
+
+FFmpeg plays what there is. A file that was cut, or changed by a faulty disk, would pass for a shorter or another
+recording. What each container tells is in docs/data-formats.md.
+"""
+
+import hashlib
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from av import AudioFrame
+    from av.audio.stream import AudioStream
+
+# The header of a wav that was written to a pipe states no length, or one from here on.
+LENGTH_UNKNOWN = 0x7FFFF000
+# What lengths of chunks of 64 bits and of EBML elements say if they are not known.
+_UNKNOWN_64 = {2**64 - 1, 2**63 - 1}
+# The share of the samples that may lack: programs differ in how they count headers and the last block.
+TOLERANCE = 0.001
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_GUIDS = {
+    "riff": bytes.fromhex("726966662E91CF11A5D628DB04C10000"),
+    "data": bytes.fromhex("64617461F3ACD3118CD100C04F8EDB8A"),
+}
+
+
+class DamageError(ValueError):
+    """A file is not whole; the message says why."""
+
+
+def refuse_damaged(file: BinaryIO) -> None:
+    """Raise an error if a container states more than there is, or a checksum does not fit; the file is rewound.
+
+    Args:
+        file: at its start.
+
+    Raises:
+        DamageError: it is cut or damaged.
+    """
+    end = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(40)
+    file.seek(0)
+    check = _check_for(head)
+    if check is not None:
+        check(file, end)
+        file.seek(0)
+
+
+def _check_for(head: bytes) -> Callable[[BinaryIO, int], None] | None:
+    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        return _check_wav
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return _check_aiff
+    if head[:4] == b".snd":
+        return _check_au
+    if head[:4] == b"caff":
+        return _check_caf
+    if head[:16] == _GUIDS["riff"]:
+        return _check_w64
+    if head[:4] == b"OggS":
+        return _check_ogg
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return _check_matroska
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return _check_mp4
+    if head[:7] == b"NIST_1A":
+        return _check_sphere
+    return None
+
+
+def _refuse_cut(held: int, stated: int) -> None:
+    if held < (1 - TOLERANCE) * stated:
+        raise DamageError(f"truncated: {max(0, held)} of {stated} bytes")
+
+
+def _check_wav(file: BinaryIO, end: int) -> None:
+    file.seek(12)
+    stated: int | None = None  # in the chunk ds64, which files of more than 4 GiB have
+    while len(chunk := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", chunk)
+        if name == b"ds64":
+            stated = struct.unpack("<8xQ", file.read(16))[0]
+            file.seek(size - 16 + size % 2, io.SEEK_CUR)
+            continue
+        if name == b"data":
+            known = size if size < LENGTH_UNKNOWN else stated if size == 0xFFFFFFFF else None
+            if known is not None and known not in _UNKNOWN_64:
+                _refuse_cut(end - file.tell(), known)
+            return
+        file.seek(size + size % 2, io.SEEK_CUR)
+
+
+def _check_aiff(file: BinaryIO, end: int) -> None:
+    file.seek(12)
+    while len(chunk := file.read(8)) == 8:
+        name, size = struct.unpack(">4sI", chunk)
+        if name == b"SSND":
+            if 0 < size < LENGTH_UNKNOWN:
+                _refuse_cut(end - file.tell(), size)
+            return
+        file.seek(size + size % 2, io.SEEK_CUR)
+
+
+def _check_au(file: BinaryIO, end: int) -> None:
+    offset, size = struct.unpack(">II", file.read(12)[4:].ljust(8, b"\0"))
+    if size < LENGTH_UNKNOWN:
+        _refuse_cut(end - offset, size)
+
+
+def _check_caf(file: BinaryIO, end: int) -> None:
+    file.seek(8)
+    while len(chunk := file.read(12)) == 12:
+        name, size = struct.unpack(">4sq", chunk)
+        if name == b"data" and size < 0:  # it goes on to the end
+            return
+        if size < 0 or (name == b"data" and size > end - file.tell()):
+            _refuse_cut(end - file.tell(), size)
+            return
+        file.seek(size, io.SEEK_CUR)
+
+
+def _check_w64(file: BinaryIO, end: int) -> None:
+    file.seek(40)
+    while len(chunk := file.read(24)) == 24:
+        size = struct.unpack("<16xQ", chunk)[0]
+        if chunk[:16] == _GUIDS["data"]:
+            if 24 <= size < 2**62:
+                _refuse_cut(end - file.tell(), size - 24)
+            return
+        file.seek(max(0, (size + 7) // 8 * 8 - 24), io.SEEK_CUR)
+
+
+def _check_sphere(file: BinaryIO, end: int) -> None:
+    lines = file.read(1024).split(b"\n")
+    try:
+        start = int(lines[1])
+        values = dict(line.split(maxsplit=2)[::2] for line in lines[2:] if len(line.split(maxsplit=2)) == 3)
+        size = int(values[b"sample_count"]) * int(values[b"channel_count"]) * int(values[b"sample_n_bytes"])
+    except (IndexError, KeyError, ValueError):
+        return
+    if b"," not in values.get(b"sample_coding", b""):  # pcm,embedded-shorten-v2.00 and the like are compressed
+        _refuse_cut(end - start, size)
+
+
+def _check_ogg(file: BinaryIO, end: int) -> None:
+    """Each page has a checksum and a number; a page that ends a stream may lack where a recorder was switched off."""
+    following: dict[int, int] = {}
+    unfinished: dict[int, bool] = {}
+    place = 0
+    while len(head := file.read(27)) == 27 and head[:4] == b"OggS":
+        serial, number, crc, count = struct.unpack("<14xIIIB", head)
+        lacing = file.read(count)
+        size = sum(lacing)
+        body = file.read(size)
+        if len(lacing) < count or len(body) < size:
+            raise DamageError(
+                f"truncated: the last page of the Ogg stream lacks {count + size - len(lacing + body)} bytes"
+            )
+        if _ogg_crc(head[:22] + bytes(4) + head[26:] + lacing + body) != crc:
+            raise DamageError(f"damaged: the checksum of the Ogg page at byte {place:,} does not fit")
+        if head[5] & 2:  # the first page of a stream
+            following[serial] = number
+        if number != following.setdefault(serial, number):
+            raise DamageError(f"damaged: Ogg pages lack before the one at byte {place:,}")
+        following[serial] = (number + 1) % 2**32
+        unfinished[serial] = bool(lacing) and lacing[-1] == 255
+        place += 27 + count + size
+    if head and not head.startswith(b"OggS"[: len(head)]) and head.strip(b"\0"):
+        raise DamageError(f"damaged: no Ogg page at byte {place:,}")
+    if head and head.startswith(b"OggS"[: len(head)]):
+        raise DamageError("truncated: the file ends within the header of an Ogg page")
+    if any(unfinished.values()):
+        raise DamageError("truncated: the last packet of the Ogg stream goes on in a page that lacks")
+
+
+def _ogg_crc(content: bytes) -> int:
+    """CRC-32 with the polynomial 0x04C11DB7 from the highest bit on, as zlib computes it from the lowest bit on."""
+    low = zlib.crc32(content.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int.from_bytes(low.to_bytes(4, "little").translate(_REVERSED), "big")
+
+
+def _check_matroska(file: BinaryIO, end: int) -> None:
+    """The segment and the clusters in it state their lengths, unless they were streamed; some have a CRC-32."""
+    while True:
+        place = file.tell()
+        element, size = _ebml_number(file, False), _ebml_number(file, True)
+        if element is None or size is None:
+            return
+        if size < 0:
+            if element not in (0x18538067, 0x1F43B675):  # only a segment and a cluster can be of unknown length
+                return
+            continue
+        if file.tell() + size > end:
+            raise DamageError(f"truncated: an element of {size} bytes, of which {end - file.tell()} are there")
+        if element in (0x18538067,):  # the segment: its children are checked
+            continue
+        start = file.tell()
+        head = file.read(min(6, size))
+        if head[:2] == b"\xbf\x84" and len(head) == 6 and element != 0x1A45DFA3:
+            crc = 0
+            left = size - 6
+            while left:
+                part = file.read(min(left, 2**20))
+                crc, left = zlib.crc32(part, crc), left - len(part)
+            if crc != int.from_bytes(head[2:], "little"):
+                raise DamageError(f"damaged: the checksum of the element at byte {place:,} does not fit")
+        file.seek(start + size)
+
+
+def _ebml_number(file: BinaryIO, is_size: bool) -> int | None:
+    """An EBML id or size; -1 for a size that is not known, and None where there is none."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    length = 9 - first[0].bit_length()
+    content = first + file.read(length - 1)
+    if len(content) < length:
+        return None
+    value = int.from_bytes(content, "big")
+    if not is_size:
+        return value
+    value &= (1 << 7 * length) - 1
+    return -1 if value == (1 << 7 * length) - 1 else value
+
+
+def _check_mp4(file: BinaryIO, end: int) -> None:
+    while len(head := file.read(8)) == 8:
+        size, name = struct.unpack(">I4s", head)
+        start = file.tell() - 8
+        if size == 1:
+            size = struct.unpack(">Q", file.read(8).ljust(8, b"\0"))[0]
+        if size == 0 or not name.isascii():  # it goes on to the end, or it is no box
+            return
+        if start + size > end and name in (b"mdat", b"moov", b"moof"):
+            raise DamageError(f"truncated: a box {name.decode()} of {size} bytes, of which {end - start} are there")
+        file.seek(start + max(8, size))
+
+
+class Contents:
+    """Compares what was decoded with what a FLAC or MP3 file tells of it.
+
+    A FLAC file has the MD5 sum of its samples, and each of its frames a checksum, as some MP3 frames have. The header
+    that encoders write into the first MP3 frame (Xing, Info) counts the frames.
+
+    Args:
+        digest: the MD5 sum that a FLAC file states.
+        bits: its bits per sample.
+        frames: how many frames an MP3 file states, and of how many samples each is.
+
+    Attributes:
+        checks: whether the decoder is to look at the checksums of the frames.
+    """
+
+    def __init__(self, checks: bool = False, digest: bytes = b"", bits: int = 0, frames: tuple[int, int] = (0, 0)):
+        self.checks, self.digest, self.bits, self.frames = checks, digest, bits, frames
+        self._end: int | None = None
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    @classmethod
+    def of(cls, file: BinaryIO, stream: "AudioStream") -> "Contents":
+        """What a file tells; its place stays as it is."""
+        place = file.tell()
+        file.seek(0)
+        head = file.read(10)
+        if head[:3] == b"ID3" and len(head) == 10:
+            file.seek(10 + sum((byte & 127) << 7 * shift for shift, byte in enumerate(reversed(head[6:]))))
+            start = file.tell()
+        else:
+            start = 0
+        file.seek(start)
+        head = file.read(4096)
+        file.seek(place)
+        name = stream.codec_context.name
+        if name == "flac" and head[:4] == b"fLaC" and len(head) >= 42:
+            bits = ((head[20] & 1) << 4 | head[21] >> 4) + 1
+            return cls(True, head[26:42].strip(b"\0") and head[26:42], bits)
+        if name.startswith("mp3"):
+            return cls(True, frames=_stated_frames(head))
+        return cls(name in ("wavpack", "tta"))
+
+    def add(self, frame: "AudioFrame") -> None:
+        """Take the next samples that were decoded."""
+        if not self.bits:
+            return
+        # FFmpeg leaves out a frame of FLAC whose checksum does not fit, and goes on after it.
+        if frame.pts is not None and frame.time_base is not None:
+            start = round(frame.pts * frame.time_base * frame.sample_rate)
+            if self._end is not None and start > self._end + 1:
+                seconds = self._end / frame.sample_rate
+                raise DamageError(f"damaged: the checksum of a FLAC frame after {seconds:.2f} s does not fit")
+            self._end = start + frame.samples
+        if not self.digest:
+            return
+        samples = frame.to_ndarray()
+        if frame.format.is_planar:
+            samples = samples.T
+        width = -(-self.bits // 8)
+        samples = np.right_shift(samples, 8 * samples.itemsize - self.bits)
+        content = samples.astype(samples.dtype.newbyteorder("<")).reshape(-1)
+        if width < content.itemsize:
+            content = content.view(np.uint8).reshape(-1, content.itemsize)[:, :width]
+        self._md5.update(np.ascontiguousarray(content).data)
+
+    def check(self, decoded: int) -> None:
+        """Compare, after the last of `decoded` samples.
+
+        Raises:
+            DamageError: the samples are not those that the file was made of, or some lack.
+        """
+        if self.digest and self._md5.digest() != self.digest:
+            raise DamageError("damaged: the samples are not those of which the FLAC file states the MD5 sum")
+        count, samples = self.frames
+        # Decoders leave out the samples that encoders add, of less than three frames.
+        if count and decoded < (count - 4) * samples:
+            raise DamageError(f"truncated or damaged: {decoded // samples} of {count} frames of MP3")
+
+
+def _stated_frames(head: bytes) -> tuple[int, int]:
+    """How many frames follow the first one of an MP3 file, by its Xing or Info header, and of how many samples."""
+    for start in range(len(head) - 200):
+        if head[start] == 0xFF and head[start + 1] & 0xE6 == 0xE2:  # layer III
+            newest, mono = head[start + 1] & 0x18 == 0x18, head[start + 3] >> 6 == 3
+            place = start + 4 + ((17 if mono else 32) if newest else (9 if mono else 17))
+            if head[place : place + 4] in (b"Xing", b"Info") and head[place + 7] & 1:
+                return int.from_bytes(head[place + 8 : place + 12], "big"), 1152 if newest else 576
+            return 0, 0
+    return 0, 0

@@ -1,0 +1,284 @@
+"""Refits a scorer's calibration on recordings that are like those of a case."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from balr_hf.conditions import recording_seed
+from balr_hf.data.columns import add_vector_column, fixed_length_column
+from balr_hf.errors import UserError
+from balr_hf.identity import model_identity, shown
+from balr_hf.matching.copies import Copies, CopyOf
+from balr_hf.matching.wanted import Wanted
+from balr_hf.scoring.calibration import fit_calibration
+from balr_hf.scoring.made_trials import make_trials
+from balr_hf.scoring.trials import side_counts, side_speakers
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+    from balr_hf.scoring.modeling_scorer import Scorer
+
+logger = logging.getLogger(__name__)
+
+# Speakers that a calibration is matched on at most, and recordings of each beyond those that one trial takes.
+MOST_SPEAKERS, MORE_RECORDINGS = 100, 2
+# With fewer speakers there is no calibration worth its name.
+FEWEST_SPEAKERS = 5
+# The share of a side's speech that the median copy needs, or a remark says that it has less.
+LESS_SPEECH = 0.75
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A scorer whose calibration is matched to a case.
+
+    Attributes:
+        scorer ([`Scorer`]): a copy of the scorer, calibrated anew.
+        rows (rows of name and value): the conditions of the case and of the calibration, side by side.
+        remarks (tuple of str): what could not be matched, and other cautions, a sentence each.
+    """
+
+    scorer: Scorer
+    rows: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+
+
+class CaseMatcher:
+    """Brings recordings of a calibration corpus to the conditions of cases, and calibrates a scorer on them.
+
+    For each side of a case, recordings are cut to its net speech, noise is added down to its signal-to-noise ratio,
+    and they are filtered to its bandwidth. Trials compare as many recordings a side as the case does, one side in the
+    condition of A, the other in that of B. What is computed of the copies is kept by condition.
+
+    Args:
+        embedder ([`WespeakerModel`]): the embedder of the system.
+        autoencoder ([`BinaryAttributeAutoEncoder`]): its autoencoder.
+        scorer ([`Scorer`]): its fitted scorer; it stays as it is.
+        corpus (`datasets.Dataset`): a corpus with `id`, `audio` and `speaker`, of speakers whom the scorer was not
+            fitted to, at best clean, wide-band and with much speech.
+        name (str): how reports name the corpus.
+        cache: folder to keep copies in; nothing is kept by default.
+        seed (int): of what is drawn: speakers, stretches, noise, trials.
+        progress (bool): show progress bars.
+
+    Raises:
+        UserError: the corpus has no audio or no speakers.
+    """
+
+    def __init__(
+        self,
+        embedder: WespeakerModel,
+        autoencoder: BinaryAttributeAutoEncoder,
+        scorer: Scorer,
+        corpus: datasets.Dataset,
+        name: str = "the calibration corpus",
+        cache: Path | None = None,
+        seed: int = 0,
+        progress: bool = False,
+    ):
+        missing = [column for column in ("audio", "speaker") if column not in corpus.column_names]
+        if missing:
+            raise UserError(f"a calibration cannot be matched on {name}: it has no column {' and no '.join(missing)}")
+        self.autoencoder, self.scorer, self.name, self.seed, self.progress = autoencoder, scorer, name, seed, progress
+        self.identity = model_identity(embedder)
+        self.copies = Copies(embedder, self.identity, cache, seed)
+        names = [str(speaker) for speaker in corpus["speaker"] if speaker is not None]
+        known = set(scorer.known_speakers(names, "reference"))
+        self.known_speakers = len(known)
+        speakers = corpus["speaker"]
+        usable = [row for row, speaker in enumerate(speakers) if speaker is not None and str(speaker) not in known]
+        self.corpus = corpus.select(usable).select_columns(["id", "audio", "speaker"])
+        self._found: dict[tuple[Any, ...], Matched] = {}
+
+    def match(
+        self,
+        quality: Sequence[Sequence[Mapping[str, Any]]],
+        numbers: tuple[int, int],
+        without: Collection[str] = (),
+    ) -> Matched:
+        """Calibrate the scorer for a case.
+
+        Args:
+            quality (two sequences of dict): what was measured of each recording of A and of B, as
+                [`RecordingQuality.to_dict`] gives it.
+            numbers (two int): how many recordings A and B have.
+            without: speakers of the corpus to leave out, since they are those of the case.
+
+        Returns:
+            [`Matched`]
+
+        Raises:
+            UserError: the recordings of the case were not measured, or the corpus has too few speakers or recordings
+                that could be brought to the conditions.
+        """
+        a, b = (Wanted.of(side, of, number) for side, of, number in zip("AB", quality, numbers, strict=True))
+        corpus = self._drawn(a.recordings + b.recordings + MORE_RECORDINGS, without)
+        conditions = a.condition, b.condition
+        sides = self.copies.of(corpus, list(dict.fromkeys(conditions)), self.progress)
+        key = (*conditions, *numbers, frozenset(without))
+        if key not in self._found:
+            self._found[key] = self._calibrated(corpus, (a, b), (sides[0], sides[-1]))
+        found = self._found[key]
+        both = sides[0], sides[-1]
+        remarks = (*found.remarks, *_less_speech((a, b), both), *_limits(a, b))
+        return Matched(found.scorer, self._rows((a, b), both, found), remarks)
+
+    def _drawn(self, recordings: int, without: Collection[str]) -> datasets.Dataset:
+        """Some recordings of some speakers, decided by their names and the seed."""
+        rows_of: dict[str, list[int]] = {}
+        for row, speaker in enumerate(self.corpus["speaker"]):
+            if str(speaker) not in without:
+                rows_of.setdefault(str(speaker), []).append(row)
+        names = self.corpus["id"]
+        chosen = sorted(rows_of, key=lambda speaker: recording_seed(speaker, self.seed))[:MOST_SPEAKERS]
+        rows = [
+            row
+            for speaker in chosen
+            for row in sorted(rows_of[speaker], key=lambda row: recording_seed(names[row], self.seed))[:recordings]
+        ]
+        return self.corpus.select(sorted(rows))
+
+    def _calibrated(
+        self, corpus: datasets.Dataset, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]]
+    ) -> Matched:
+        """The scorer calibrated on trials between copies for A and copies for B."""
+        alike = wanted[0].condition == wanted[1].condition
+        made = [self._with_attributes(corpus, of, name) for of, name in zip(sides, "AB", strict=True)]
+        dataset = made[0] if alike else _joined(*made)
+        speakers = [set(part["speaker"]) for part in made]
+        if min(len(speakers[0]), len(speakers[1])) < FEWEST_SPEAKERS:
+            side = int(len(speakers[1]) < len(speakers[0]))
+            reasons = Counter(_plain(copy.reason) for copy in sides[side] if copy.reason)
+            why = "; ".join(f"{count} left out: {reason}" for reason, count in reasons.most_common(3))
+            raise UserError(
+                f"the calibration cannot be matched to {'AB'[side]} ({wanted[side].describe()}): of at least "
+                f"{FEWEST_SPEAKERS} speakers, only {len(speakers[side])} of {self.name} have recordings that can be "
+                f"brought to its conditions ({why or 'it has no more'})"
+            )
+        pair = ("A", "A") if alike else ("A", "B")
+        numbers = wanted[0].recordings, wanted[1].recordings
+        trials = make_trials(dataset, numbers[0], numbers[1], seed=self.seed, pairs=[pair])
+        counts, names = side_counts(dataset, trials.sides), side_speakers(dataset, trials.sides)
+        assert names is not None  # recordings without a speaker were left out
+        enroll, test = names[trials.enroll], names[trials.test]
+        evidence, labels, both = self.scorer.calibration_evidence(
+            counts, counts, enroll == test, "affine", (enroll, test), trials
+        )
+        scorer = copy.deepcopy(self.scorer)
+        scorer.set_calibration(fit_calibration(evidence, labels, "affine", both, unit=scorer.score_unit))
+        scorer.describe_calibration(dataset, trials.sides)
+        calibration: dict[str, Any] = scorer.config.calibration or {}
+        scorer.config.calibration = {**calibration, "matched": [str(side.condition) for side in wanted]}
+        left_out = sum(bool(copy.reason) for side in sides[: 1 if alike else 2] for copy in side)
+        total = len(corpus) * (1 if alike else 2)
+        remarks = []
+        if left_out > total / 4:
+            remarks.append(
+                f"{left_out} of {total} calibration recordings could not be brought to the conditions of the case: "
+                "those that could may differ from it in other ways."
+            )
+        if self.known_speakers:
+            remarks.append(
+                f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
+                f"{self.known_speakers}."
+            )
+        return Matched(scorer, (), tuple(remarks))
+
+    @torch.inference_mode()
+    def _with_attributes(self, corpus: datasets.Dataset, copies: list[CopyOf], side: str) -> datasets.Dataset:
+        """The copies for a side as a corpus of their own."""
+        import datasets
+
+        from balr_hf.data.quality import add_quality_column
+
+        kept = [number for number, copy in enumerate(copies) if not copy.reason]
+        names = [corpus[number]["id"] for number in kept]
+        ids = [f"{name}@{side}" for name in names]
+        dataset = datasets.Dataset.from_dict(
+            {
+                "id": ids,
+                "source_id": names,
+                "speaker": [str(corpus[number]["speaker"]) for number in kept],
+                "condition": [side] * len(kept),
+            }
+        )
+        if not kept:
+            return dataset
+        embeddings = np.stack([copies[number].embedding for number in kept])
+        bits = self.autoencoder.encode(torch.from_numpy(embeddings).to(self.autoencoder.device)).cpu().numpy()
+        dataset = add_vector_column(dataset, "ba", fixed_length_column(bits))
+        known = {name: copies[number].quality or {} for name, number in zip(ids, kept, strict=True)}
+        return add_quality_column(dataset, known)
+
+    def _rows(
+        self, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]], found: Matched
+    ) -> tuple[tuple[str, str], ...]:
+        calibration: dict[str, Any] = found.scorer.config.calibration or {}
+        rows = [
+            (
+                "Matched calibration",
+                f"{calibration['num_speakers']} speakers of {self.name}, {wanted[0].recordings} recording(s) against "
+                f"{wanted[1].recordings}, copies embedded by {shown(self.identity)}",
+            )
+        ]
+        for name, side, copies in zip("AB", wanted, sides, strict=True):
+            rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {_range(copies)}"))
+            reasons = Counter(_plain(copy.reason) for copy in copies if copy.reason)
+            notes = Counter(copy.note for copy in copies if copy.note)
+            told = [f"brought to {side.condition}"]
+            told += [f"{count} left out ({reason})" for reason, count in reasons.most_common(4)]
+            told += [f"{count} only as near as they can be ({note})" for note, count in notes.most_common(3)]
+            rows.append((f"Copies for {name}", "; ".join(told)))
+        return tuple(rows)
+
+
+def _joined(one: datasets.Dataset, other: datasets.Dataset) -> datasets.Dataset:
+    import datasets
+
+    return datasets.concatenate_datasets([part for part in (one, other) if len(part)])
+
+
+def _range(copies: list[CopyOf]) -> str:
+    """The conditions of copies in words: from the 5th to the 95th percentile."""
+    known = [copy.quality for copy in copies if copy.quality is not None]
+    values = np.array([[row["net_speech"], row["snr"], row["bandwidth"]] for row in known], dtype=np.float64)
+    low, high = np.nanpercentile(values, [5, 95], axis=0)
+    return (
+        f"{low[0]:.1f} to {high[0]:.1f} s of speech, SNR {low[1]:.0f} to {high[1]:.0f} dB, {low[2] / 1000:.1f} to "
+        f"{high[2] / 1000:.1f} kHz (90 % of {len(values)} copies)"
+    )
+
+
+def _less_speech(wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]]) -> tuple[str, ...]:
+    """What is to be said of sides that have much more speech than the copies."""
+    told = []
+    for name, side, copies in zip("AB", wanted, sides, strict=True):
+        held = float(np.median([copy.quality["net_speech"] for copy in copies if copy.quality is not None]))
+        if held < LESS_SPEECH * side.net_speech:
+            told.append(
+                f"The recordings of the matched calibration have less speech than {name} ({held:.1f} s against "
+                f"{side.net_speech:.1f} s): the likelihood ratio is calibrated for less speech than there is."
+            )
+    return tuple(told)
+
+
+def _plain(reason: str) -> str:
+    """A reason without the figures of one recording."""
+    return "cannot be used" if any(character.isdigit() for character in reason) else reason
+
+
+def _limits(*sides: Wanted) -> tuple[str, ...]:
+    told = [what for side in sides for what in side.unmatched]
+    return (f"The matched calibration leaves aside that {'; that '.join(told)}.",) if told else ()

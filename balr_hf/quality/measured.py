@@ -1,0 +1,50 @@
+"""From a recording to its measures, whether it fits into memory or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from balr_hf.audio import SAMPLING_RATE, LongAudio, open_audio, resample
+from balr_hf.quality.long_recordings import measure_long
+from balr_hf.quality.recording_quality import RecordingQuality, measure_recording
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A recording with its measures.
+
+    Attributes:
+        samples: float32 `(samples,)` at 16 kHz; or [`LongAudio`], which is not held in memory.
+        quality: the measures.
+        speech: `(start, end)` of each stretch of speech, in seconds.
+    """
+
+    samples: np.ndarray | LongAudio
+    quality: RecordingQuality
+    speech: list[tuple[float, float]]
+
+    def whole(self) -> np.ndarray:
+        """All samples at 16 kHz, float32 `(samples,)`, in memory."""
+        if isinstance(self.samples, LongAudio):
+            return np.concatenate(list(self.samples.resampled(SAMPLING_RATE)))
+        return self.samples
+
+
+def load_measured(source: Any) -> Measured:
+    """Decode and measure one recording: once, unless it is too long to be held in memory.
+
+    Args:
+        source: as for [`load_audio`].
+
+    Raises:
+        AudioError: it cannot be decoded.
+    """
+    opened = open_audio(source)
+    if isinstance(opened, LongAudio):
+        return Measured(opened, *measure_long(opened))
+    original, rate = opened
+    samples = resample(original, rate, SAMPLING_RATE)
+    return Measured(samples, *measure_recording(samples, original, rate))

@@ -1,0 +1,150 @@
+"""Trials made of a corpus on demand: so many recordings against so many, in each pair of its conditions."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from balr_hf.data.columns import comparable_name
+from balr_hf.errors import UserError
+from balr_hf.scoring.trials import Trials
+
+if TYPE_CHECKING:
+    import datasets
+
+# Trials of one speaker that are drawn for each speaker and pair of conditions, and trials of two speakers for each
+# speaker and pair: more of the same recordings tell little more.
+OF_ONE, OF_TWO = 10, 40
+# Trials of all pairs of conditions together, at most about so many.
+MOST = 200_000
+# How often sides of one speaker without a common recording are drawn before that is given up.
+TRIES = 10
+# The columns in which balr degrade says what became of a recording, and which recording it was.
+CONDITION, SOURCE = "condition", "source_id"
+
+_NUMBERS = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
+
+
+def parse_numbers(text: str) -> tuple[int, int] | None:
+    """The numbers of recordings of `3x1`; None if the text is something else."""
+    found = _NUMBERS.fullmatch(text)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def make_trials(
+    dataset: datasets.Dataset,
+    enroll: int = 1,
+    test: int = 1,
+    seed: int = 0,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> Trials:
+    """Make trials between sides of so many recordings, of one speaker and of two.
+
+    No recording is on both sides, and no two copies of one recording (`source_id`) are. Where the corpus has copies in
+    several conditions, a side's recordings are in one condition, and there are trials for every pair of conditions,
+    equally many.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id` and `speaker`; recordings without a speaker are left out.
+        enroll, test (int): recordings of the sides.
+        seed (int): decides which recordings are drawn.
+        pairs (*optional*): the conditions of the two sides; every pair of conditions of the corpus by default.
+
+    Returns:
+        [`Trials`], with the ids of the recordings as rows.
+
+    Raises:
+        UserError: the corpus names no speakers, or has fewer than two with so many recordings, or none with enough for
+            trials of one speaker.
+    """
+    if "speaker" not in dataset.column_names:
+        raise UserError("trials can be made only of a corpus that names the speakers")
+    recordings = _by_speaker_and_condition(dataset)
+    if pairs is None:
+        conditions = sorted({condition for of in recordings.values() for condition in of})
+        pairs = list(itertools.combinations_with_replacement(conditions, 2))
+    speakers = sorted(recordings)
+    share = min(1.0, MOST / max(1, len(pairs) * len(speakers) * (OF_ONE + OF_TWO)))
+    of_one, of_two = max(1, round(OF_ONE * share)), max(1, round(OF_TWO * share))
+    rng = np.random.default_rng(seed)
+    drawn: dict[tuple[tuple[str, ...], tuple[str, ...]], None] = {}
+    same = 0
+    for first, second in pairs:
+        for speaker in speakers:
+            own = recordings[speaker]
+            before = len(drawn)
+            for _ in range(of_one):
+                sides = _two_sides(own.get(first, {}), own.get(second, {}), enroll, test, rng)
+                if sides is None:
+                    break
+                drawn[sides] = None
+            same += len(drawn) - before
+            others = [name for name in speakers if name != speaker and len(recordings[name].get(second, {})) >= test]
+            if len(own.get(first, {})) < enroll or not others:
+                continue
+            for _ in range(of_two):
+                other = recordings[others[int(rng.integers(len(others)))]][second]
+                drawn[_side(own[first], enroll, rng), _side(other, test, rng)] = None
+    if not same or len(drawn) == same:
+        raise UserError(
+            f"the corpus has too few recordings for trials of {enroll} against {test}: one speaker needs at least "
+            f"{enroll + test} recordings, two speakers at least {max(enroll, test)} each; it has "
+            f"{max((len(set().union(*of.values())) for of in recordings.values()), default=0)} at most"
+        )
+    return _as_trials(list(drawn))
+
+
+def trial_conditions(dataset: datasets.Dataset, trials: Trials) -> np.ndarray | None:
+    """Which pair of conditions each trial is in: str `(trials,)`; None if the corpus tells no conditions."""
+    if CONDITION not in dataset.column_names:
+        return None
+    names = map(comparable_name, dataset["id"])
+    condition_of = dict(zip(names, dataset[CONDITION], strict=True))
+    sides = [" + ".join(sorted({str(condition_of.get(comparable_name(n))) for n in side})) for side in trials.sides]
+    return np.array(
+        [" / ".join(sorted((sides[a], sides[b]))) for a, b in zip(trials.enroll, trials.test, strict=True)]
+    )
+
+
+def _by_speaker_and_condition(dataset: datasets.Dataset) -> dict[str, dict[str, dict[str, str]]]:
+    """The recordings of each speaker in each condition: the id of each by its source, in order of the sources."""
+    ids = dataset["id"]
+    sources = dataset[SOURCE] if SOURCE in dataset.column_names else ids
+    known = CONDITION in dataset.column_names
+    conditions: Sequence[str | None] = dataset[CONDITION] if known else [""] * len(dataset)
+    rows = zip(ids, sources, dataset["speaker"], conditions, strict=True)
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for name, source, speaker, condition in sorted(rows, key=lambda row: (str(row[1]), str(row[0]))):
+        if speaker is not None:
+            found.setdefault(str(speaker), {}).setdefault(str(condition), {})[str(source or name)] = name
+    return found
+
+
+def _two_sides(
+    first: dict[str, str], second: dict[str, str], enroll: int, test: int, rng: np.random.Generator
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Two sides of one speaker without a common source; None if none were found."""
+    if len(first) < enroll or len(second) < test or len(first.keys() | second.keys()) < enroll + test:
+        return None
+    for _ in range(TRIES):
+        chosen = _side({source: source for source in first}, enroll, rng)
+        left = {source: name for source, name in second.items() if source not in chosen}
+        if len(left) >= test:
+            return tuple(first[source] for source in chosen), _side(left, test, rng)
+    return None
+
+
+def _side(recordings: dict[str, str], number: int, rng: np.random.Generator) -> tuple[str, ...]:
+    names = list(recordings.values())
+    return tuple(names[row] for row in sorted(rng.choice(len(names), number, replace=False).tolist()))
+
+
+def _as_trials(pairs: list[tuple[tuple[str, ...], tuple[str, ...]]]) -> Trials:
+    number_of: dict[tuple[str, ...], int] = {}
+    numbers = np.array([[number_of.setdefault(side, len(number_of)) for side in pair] for pair in pairs])
+    rows = [[",".join(side) for side in pair] for pair in pairs]
+    return Trials(["enrollment", "test"], rows, [list(side) for side in number_of], numbers[:, 0], numbers[:, 1])

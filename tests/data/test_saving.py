@@ -1,0 +1,55 @@
+"""Damaged saved Datasets, records and parts of interrupted runs are named, or computed anew."""
+
+import json
+
+import pytest
+
+from balr_hf import load_corpus
+from balr_hf.data.saving import DATASET_RECORD, FILES_RECORD, read_record
+from balr_hf.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"_data_files": 1, "features": 3}'])
+def test_a_damaged_dataset_is_one_clear_error(make_corpus, tmp_path, name, content):
+    make_corpus(2, 2).save_to_disk(str(tmp_path / "corpus"))
+    (tmp_path / "corpus" / name).write_bytes(content)
+    with pytest.raises(UserError, match="corpus is damaged, or no saved Dataset"):
+        load_corpus(tmp_path / "corpus")
+
+
+@pytest.mark.parametrize(
+    "record", ["", "[", "3", '{"source": 3}', '{"source": "x", "csv": 3}', '{"source": "x", "csv": [1]}']
+)
+def test_a_damaged_record_is_one_clear_error(tmp_path, record):
+    (tmp_path / FILES_RECORD).write_text(record)
+    with pytest.raises(UserError, match=r"balr-files\.json is damaged"):
+        read_record(tmp_path, FILES_RECORD)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda whole: b"", lambda whole: whole[: len(whole) // 2], lambda whole: b"x" * 99]
+)
+def test_a_damaged_part_is_computed_anew(balr, few, tmp_path, damage):
+    words = ["extract", few, "--save-dir", tmp_path / "out", "--save-format", "dataset", "data.batch_size=4"]
+    from balr_hf.data import stores
+
+    original, kept = stores.save_dataset, []
+
+    def stopped(*arguments):
+        kept.extend(tmp_path.glob(".out.*.parts/*.npz"))
+        raise OSError("the disk is full")
+
+    stores.save_dataset = stopped
+    try:
+        status, said = balr(*words)
+        assert status == 1 and "the disk is full" in said
+    finally:
+        stores.save_dataset = original
+    kept[0].write_bytes(damage(kept[0].read_bytes()))
+    status, said = balr(*words)
+    assert status == 0
+    assert "is damaged: what it held is computed anew" in said
+    assert "4 embeddings computed, 8 there already" in said
+    record = json.loads((tmp_path / "out" / DATASET_RECORD).read_text())
+    assert record["kind"] == "embedding" and len(load_corpus(tmp_path / "out")) == 12

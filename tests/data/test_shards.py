@@ -1,0 +1,90 @@
+"""Several processes share a corpus: what they save is what one process would have saved."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import datasets
+import numpy as np
+import pytest
+
+from balr_hf.data.shards import Shard
+from balr_hf.errors import ConfigError
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_shares_are_apart_and_whole():
+    shares = [Shard.parse(f"{index}/3").rows(10) for index in range(3)]
+    assert np.array_equal(np.sum(shares, axis=0), np.ones(10))
+
+
+@pytest.mark.parametrize("text", ["3/3", "1", "-1/2", "a/b", "0/0"])
+def test_a_share_that_cannot_be_says_what_is_expected(text):
+    with pytest.raises(ConfigError, match="from 0 to N - 1"):
+        Shard.parse(text)
+
+
+def test_shares_of_files_are_one_corpus(balr, few, tmp_path):
+    one, shared = tmp_path / "one", tmp_path / "shared"
+    assert balr("extract", few, "--save-dir", one)[0] == 0
+    said = [balr("extract", few, "--save-dir", shared, "--shard", f"{index}/3")[1] for index in (2, 0, 1)]
+    assert "4 embeddings computed" in said[0] and "without --shard" in said[0]
+    assert not (shared / "few.csv").exists()
+    status, told = balr("extract", few, "--save-dir", shared)
+    assert status == 0 and "0 embeddings computed, 12 there already" in told
+    assert contents(shared) == contents(one)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_shares_of_a_dataset_are_one_dataset(balr, few, tmp_path, force):
+    from balr_hf import load_corpus
+
+    balr("extract", few)
+    load_corpus(few).save_to_disk(str(tmp_path / "corpus"))
+    words = ["binarize", tmp_path / "corpus", *(["--force"] if force else [])]
+    assert balr(*words, "--save-dir", tmp_path / "one")[0] == 0
+    for share in ("0/2", "1/2"):
+        assert balr(*words, "--save-dir", tmp_path / "shared", "--shard", share)[0] == 0
+        assert not (tmp_path / "shared").exists()
+    assert balr(*words, "--save-dir", tmp_path / "shared")[0] == 0
+    one, shared = (datasets.load_from_disk(str(tmp_path / name)) for name in ("one", "shared"))
+    assert one.data.table.equals(shared.data.table)
+    assert not list(tmp_path.glob(".*.parts"))
+
+
+def test_a_forced_share_that_was_stopped_goes_on(balr, few, tmp_path):
+    out = tmp_path / "out"
+    balr("extract", few, "--save-dir", out)
+    before = contents(out)
+    for share in ("0/2", "0/2", "1/2"):  # the first share twice: the second time, nothing is left to do
+        said = balr("extract", few, "--save-dir", out, "--force", "--shard", share)[1]
+    assert "6 embeddings computed, 6 there already" in said
+    assert "0 embeddings computed, 12 there already" in balr("extract", few, "--save-dir", out, "--force")[1]
+    assert contents(out) == before
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_launched_processes_share_the_work_and_one_may_be_killed(balr, sample, tmp_path, free_port):
+    one, shared = tmp_path / "one", tmp_path / "shared"
+    balr("extract", sample / "test.csv", "--save-dir", one)
+    words = ["-m", "balr_hf.cli.main", "extract", sample / "test.csv", "--save-dir", shared, "data.batch_size=2"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+    process = subprocess.Popen([*launch, str(free_port()), *words], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(list(shared.rglob("*_emb.txt"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+    os.kill(int(workers.stdout.split()[0]), signal.SIGKILL)  # the launcher then ends the other one
+    assert process.wait() != 0
+    done = {path: path.stat().st_mtime_ns for path in shared.rglob("*_emb.txt")}
+    assert 4 <= len(done) < 64
+    again = subprocess.run([*launch, str(free_port()), *words], capture_output=True, text=True, check=True)
+    assert f"{64 - len(done)} embeddings computed, {len(done)} there already" in again.stderr
+    assert all(path.stat().st_mtime_ns == when for path, when in done.items())
+    assert contents(shared) == contents(one)

@@ -1,0 +1,77 @@
+"""A corpus that is streamed gets the vectors that it would get as a Dataset, in parquet files without audio."""
+
+import datasets
+import numpy as np
+import pytest
+
+from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus
+from balr_hf.data import streams, vector_matrix
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, resource
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.files import atomic_path
+
+
+@pytest.fixture
+def corpus(few):
+    """Twelve recordings, with the bytes of their audio; one of them is damaged."""
+    from pathlib import Path
+
+    rows = [
+        {
+            "id": row["id"],
+            "speaker": row["speaker"],
+            "audio": {"path": None, "bytes": Path(row["audio"]["path"]).read_bytes()},
+        }
+        for row in load_corpus(few)
+    ]
+    rows[10]["audio"]["bytes"] = rows[11]["audio"]["bytes"] = b"damaged"  # a block without any vector
+    return datasets.Dataset.from_list(rows).cast_column("audio", datasets.Audio(decode=False))
+
+
+def test_a_stream_gets_the_vectors_of_a_dataset_and_goes_on(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(streams.stream_vectors, "__defaults__", (5,))
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    whole = embedder.extract_embeddings(corpus)
+    out = tmp_path / "out"
+
+    written = []
+
+    def stopping(path):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        return atomic_path(path)
+
+    monkeypatch.setattr(streams, "atomic_path", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        embedder.extract_embeddings(corpus.to_iterable_dataset(), save_dir=out)
+    monkeypatch.setattr(streams, "atomic_path", atomic_path)
+    (first,) = out.glob("*.parquet")
+    when = first.stat().st_mtime_ns
+    streamed = embedder.extract_embeddings(corpus.to_iterable_dataset(), save_dir=out)
+    assert first.stat().st_mtime_ns == when and len(list(out.glob("*.parquet"))) == 3
+    assert "audio" not in streamed.column_names and streamed["id"][:] == corpus["id"][:]
+    for one, other in zip(vector_matrix(streamed, "embedding"), vector_matrix(whole, "embedding"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert streamed["embedding_origin"][:] == whole["embedding_origin"][:]
+
+    read = datasets.load_dataset("parquet", data_files=str(out / "*.parquet"), split="train", streaming=True)
+    encoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    attributes = encoder.get_binary_attributes(read, save_dir=tmp_path / "attributes")
+    np.testing.assert_array_equal(
+        vector_matrix(attributes, "ba")[0], vector_matrix(encoder.get_binary_attributes(whole), "ba")[0]
+    )
+    with pytest.raises(UserError, match="other recordings"):
+        embedder.extract_embeddings(corpus.select(range(1, 12)).to_iterable_dataset(), save_dir=out)
+    with pytest.raises(UserError, match="another kind or model"):
+        encoder.get_binary_attributes(read, save_dir=out)
+
+
+def test_what_cannot_be_streamed_says_what_to_do(corpus, tmp_path):
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    with pytest.raises(ConfigError, match="give one of them"):
+        embedder.extract_embeddings(datasets.DatasetDict(test=corpus))
+    with pytest.raises(ConfigError, match="give save_dir"):
+        embedder.extract_embeddings(corpus.to_iterable_dataset())
+    with pytest.raises(UserError, match="column id"):
+        embedder.extract_embeddings(corpus.remove_columns("id").to_iterable_dataset(), save_dir=tmp_path / "out")

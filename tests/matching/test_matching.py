@@ -1,0 +1,174 @@
+"""Calibration matched to a case: calibration recordings brought to its conditions, and what is said of that."""
+
+import numpy as np
+import pytest
+
+from balr_hf import BinaryAttributeAutoEncoder, load_corpus
+from balr_hf.conditions import Condition
+from balr_hf.defaults import AUTOENCODER, SCORER, resource
+from balr_hf.errors import UserError
+from balr_hf.matching import CaseMatcher, Wanted, copies
+from balr_hf.scoring.auto import load_scorer
+
+SPEAKERS, RECORDINGS = 6, 3
+
+
+def measured(net_speech=1.4, snr=12.0, bandwidth=3_550.0, clipping=0.0, tone_share=0.0):
+    return dict(zip(("net_speech", "snr", "bandwidth", "clipping", "tone_share"), locals().values(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def corpus(root):
+    """A few recordings of some voices of the sample corpus, which the shipped scorer was not fitted to."""
+    whole = load_corpus(root / "resources" / "data" / "sample", vectors=())
+    chosen = sorted(set(whole["speaker"]))[:SPEAKERS]
+    rows = [[row for row, name in enumerate(whole["speaker"]) if name == one][:RECORDINGS] for one in chosen]
+    return whole.select(np.concatenate(rows))
+
+
+@pytest.fixture(scope="module")
+def matcher(corpus, tiny_embedder, tmp_path_factory):
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    folder = tmp_path_factory.mktemp("copies")
+    return CaseMatcher(tiny_embedder, autoencoder, load_scorer(resource(SCORER)), corpus, "sample", cache=folder)
+
+
+@pytest.fixture(scope="module")
+def matched(matcher):
+    return matcher.match(([measured()], [measured()]), (1, 1))
+
+
+@pytest.mark.parametrize(
+    "quality, condition",
+    [
+        (measured(), "band=telephone,duration=1.4,snr=12,noise=pink"),
+        (measured(12.34, 45.0, 8_000.0), "duration=12"),
+        (measured(3.0, 30.4, 3_900.0), "band=3900,duration=3"),
+        (measured(3.0, 19.6, 5_480.0), "band=5500,duration=3,snr=20,noise=pink"),
+    ],
+)
+def test_condition_of_a_side_follows_from_its_measures(quality, condition):
+    assert Wanted.of("A", [quality], 1).condition == Condition.parse(condition)
+
+
+def test_what_cannot_be_matched_is_told():
+    wanted = Wanted.of("A", [measured(clipping=0.03), measured(snr=30.0, tone_share=0.2)], 2)
+    assert [word in told for told, word in zip(wanted.unmatched, ("clipped", "tone", "differ"), strict=True)] == [
+        True
+    ] * 3
+    with pytest.raises(UserError, match="conditions of B are not known"):
+        Wanted.of("B", [measured()], 2)
+    with pytest.raises(UserError, match="conditions of B are not known"):
+        Wanted.of("B", [measured(snr=None)], 1)
+
+
+def test_calibration_is_of_recordings_like_those_of_the_case(matched, matcher):
+    calibration = matched.scorer.config.calibration
+    domain = calibration["domain"]
+    assert domain["recordings_a_side"] == [1, 1] and domain["speakers"] == calibration["num_speakers"] == SPEAKERS
+    middle = {name: quantiles[4] for name, quantiles in domain["measures"].items()}
+    assert middle["bandwidth"] == pytest.approx(3.55, abs=0.2)
+    assert middle["snr"] == pytest.approx(12, abs=5) and middle["net_speech"] == pytest.approx(1.4, abs=0.4)
+    assert calibration["matched"] == ["band=telephone,duration=1.4,snr=12,noise=pink"] * 2
+    assert calibration["validation"] and calibration["bounds"]
+    original = load_scorer(resource(SCORER)).config.calibration
+    assert matcher.scorer.config.calibration["num_speakers"] == original["num_speakers"]
+    assert matched.scorer.calibration_offset != matcher.scorer.calibration_offset
+
+
+def test_case_and_calibration_stand_side_by_side(matched):
+    rows = dict(matched.rows)
+    assert rows["Matched calibration"].startswith(f"{SPEAKERS} speakers of sample, 1 recording(s) against 1")
+    for side in "AB":
+        assert "case: 1 recording, 1.4 s of speech, SNR 12 dB, 3.5 kHz" in rows[f"Conditions of {side}"].replace(
+            "3.6", "3.5"
+        )
+        assert "calibration: " in rows[f"Conditions of {side}"]
+        assert "brought to band=telephone,duration=1.4" in rows[f"Copies for {side}"]
+
+
+def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch):
+    def never(*_):
+        raise AssertionError("computed again")
+
+    again = CaseMatcher(
+        matcher.copies.embedder, matcher.autoencoder, matcher.scorer, matcher.corpus, cache=matcher.copies.folder
+    )
+    monkeypatch.setattr(copies, "measure_recording", never)
+    found = again.match(([measured(1.42, 11.7)], [measured(1.38, 12.3)]), (1, 1))
+    assert found.scorer.calibration_offset == matched.scorer.calibration_offset
+    several = again.match(([measured()] * 2, [measured()]), (2, 1))
+    assert several.scorer.config.calibration["domain"]["recordings_a_side"] == [1, 2]
+
+
+def test_a_damaged_cache_is_computed_anew(tmp_path, caplog):
+    (tmp_path / "copies.npz").write_bytes(b"PK nothing")
+    assert copies._read(tmp_path / "copies.npz") == {} and "damaged" in caplog.text
+
+
+def test_what_a_corpus_cannot_give_is_refused_with_the_reason(corpus, matcher, monkeypatch):
+    few = CaseMatcher(matcher.copies.embedder, matcher.autoencoder, matcher.scorer, corpus.select(range(6)), "few")
+    with pytest.raises(UserError, match=r"of at least 5 speakers, only 2 of few have recordings"):
+        few.match(([measured()], [measured()]), (1, 1))
+    with pytest.raises(UserError, match="no column speaker"):
+        CaseMatcher(few.copies.embedder, few.autoencoder, few.scorer, corpus.remove_columns("speaker"))
+    monkeypatch.setattr(
+        matcher.copies, "of", lambda *_: [[copies.CopyOf("noisier", "", np.zeros(256), None)] * len(corpus)]
+    )
+    with pytest.raises(UserError, match=r"18 left out: noisier"):
+        matcher.match(([measured(snr=25.0)], [measured(snr=25.0)]), (1, 1))
+
+
+def test_speakers_of_the_reference_population_are_left_out(corpus, matcher):
+    scorer = load_scorer(resource(SCORER))
+    scorer.known_speakers = lambda names, role: sorted(set(names))[:1] if role == "reference" else []
+    found = CaseMatcher(
+        matcher.copies.embedder, matcher.autoencoder, scorer, corpus, "sample", cache=matcher.copies.folder
+    ).match(([measured()], [measured()]), (1, 1))
+    assert found.scorer.config.calibration["num_speakers"] == SPEAKERS - 1
+    assert any(remark.endswith("who are in the reference population: 1.") for remark in found.remarks)
+
+
+@pytest.fixture
+def case(corpus, tmp_path):
+    """Two recordings of a voice outside the calibration corpus, as noisy telephone calls; and that corpus as a csv."""
+    from balr_hf.audio import load_audio
+    from balr_hf.cli.degrade import _write_flac
+
+    paths = [tmp_path / "a.flac", tmp_path / "b.flac"]
+    whole = load_corpus(resource("data/sample"), vectors=())
+    last = [row for row, name in enumerate(whole["speaker"]) if name == sorted(set(whole["speaker"]))[-1]]
+    for path, number in zip(paths, (0, 1), strict=True):
+        samples = load_audio(whole[last[number]]["audio"])
+        _write_flac(path, Condition.parse("snr=12,band=telephone").apply(samples, number))
+    rows = [f"{row['id']},{row['audio']['path']},{row['speaker']}" for row in corpus]
+    rows.append(f"known,{paths[1]},somebody")  # who is of the case, and is to be left out
+    (tmp_path / "calibration.csv").write_text("\n".join(["id,audio,speaker", *rows]) + "\n")
+    return paths, tmp_path / "calibration.csv"
+
+
+def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path):
+    import json
+
+    from transformers import pipeline
+
+    import balr_hf  # noqa: F401  # registers the task
+
+    monkeypatch.setattr(copies, "cache_folder", lambda: tmp_path / "cache")
+    (a, b), calibration = case
+    status, said = balr("explain", "--match", calibration, "--html", tmp_path / "page.html", "--json", a, b)
+    assert status == 0
+    found = json.loads(said[said.index("{\n") : said.rindex("\n}") + 2])
+    assert len(found["calibration"]["matched"]) == 2 and found["calibration"]["num_speakers"] == SPEAKERS
+    assert "matched without the speakers of the case: somebody" in said
+    details = dict(found["details"])
+    assert {"Matched calibration", "Conditions of A", "Conditions of B"} <= details.keys()
+    page = (tmp_path / "page.html").read_text()
+    assert "Matched calibration" in page and "Conditions of A" in page
+    lines = calibration.read_text().splitlines()
+    calibration.write_text("\n".join(lines[:-1]) + "\n")
+    compare = pipeline("speaker-comparison", match=calibration, match_cache=tmp_path / "cache")
+    result = compare(str(a), str(b))
+    assert result["calibrated_llr"] == pytest.approx(found["llr"])
+    status, said = balr("explain", "--match", calibration, "--no-calibrated", a, b)
+    assert status == 2 and "--match calibrates the scorer" in said
