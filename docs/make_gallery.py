@@ -45,6 +45,8 @@ COMMANDS = (
     "push --prepare card-system system me/system --license mit --results calibrated",
     "push --prepare card-scorer scorer me/scorer --license mit --results calibrated",
     "export {system} onnx",
+    f"measure --save-dir measured --plots {QUESTIONED}",
+    "validate system test.csv trials.csv --adequate cllr=0.5,eer=0.1 --bootstrap 200 --save-dir validated",
     f"explain --html report.html --case case.yaml {QUESTIONED} {KNOWN} scorer.checkpoint_path=scorer",
 )
 
@@ -74,6 +76,12 @@ FIGURES = {
         "the measures that decide whether the recording can be used.",
         "balr inspect --save-dir inspected --plots RECORDING",
         {"recording.png": "inspected/plots/espeak17-01.png"},
+    ),
+    "balr_hf.figures.voice.voice": Shown(
+        "A voice over time",
+        "The waveform, the wide-band spectrogram with the formants, and F0 below it, as `balr measure` finds them.",
+        "balr measure --save-dir measured --plots RECORDING",
+        {"voice.png": "measured/plots/espeak17-01.png"},
     ),
     "balr_hf.figures.spectrograms.spectrograms": Shown(
         "Recordings side by side",
@@ -118,6 +126,13 @@ FIGURES = {
         "balr score test --plots TEST TRIALS",
         {"det.png": "calibrated/plots/det.png"},
     ),
+    "balr_hf.figures.validation.zoo": Shown(
+        "The menagerie of speakers",
+        "Each speaker by the mean log-likelihood ratio of the own trials and of those against others. Speakers in the "
+        "corners are those on whom the system does unusually well or badly. The report of `balr validate` has it.",
+        "balr validate SYSTEM CORPUS TRIALS",
+        {"zoo.png": "zoo.png"},
+    ),
     "balr_hf.figures.attributes.evidence": Shown(
         "Which attributes carry the evidence",
         "The mean terms of the attributes that separate most, and how many attributes make up which share of the "
@@ -153,6 +168,13 @@ PAGES = {
         "for paper. This one is marked as a demonstration, because the small models of the package made it.",
         "balr explain --html report.html --case case.yaml QUESTIONED KNOWN",
         {"report.html": "report.html"},
+    ),
+    "report.html.jinja": Shown(
+        "The validation report of a system",
+        "Metrics with their intervals, the threshold that the user stated, plots, tables by condition and by speaker, "
+        "and the most misleading trials by name.",
+        "balr validate SYSTEM CORPUS TRIALS --adequate cllr=0.5,eer=0.1",
+        {"validation.html": "validated/report.html"},
     ),
     "autoencoder.md.jinja": Shown(
         "The card of an autoencoder",
@@ -206,7 +228,7 @@ def make(target: Path) -> None:
             Path("case.yaml").write_text(CASE, encoding="utf-8")
             for command in COMMANDS:
                 run(shlex.split(command.format(system=resource(SYSTEM))))
-            for make_more in (spectrograms, contributions, cards):
+            for make_more in (spectrograms, contributions, menagerie, cards):
                 make_more()
         for shown in [*FIGURES.values(), *PAGES.values()]:
             for name, source in shown.files.items():
@@ -258,6 +280,18 @@ def contributions() -> None:
     compare = pipeline("speaker-comparison", "system", device="cpu")
     explanation = compare(QUESTIONED, KNOWN, return_explanation=True)["explanation"]
     explanation.figure().savefig("contributions.png", dpi=150)
+
+
+def menagerie() -> None:
+    """The zoo plot of the system that the commands assembled, which the report has as a part of its page."""
+    from balr_hf import SpeakerComparisonModel, load_corpus
+    from balr_hf.scoring.trials import read_trials
+    from balr_hf.validation import validate
+    from balr_hf.validation.page import figures
+
+    system = SpeakerComparisonModel.from_pretrained("system")
+    found = validate(system, load_corpus("test.csv"), read_trials("trials.csv"), draws=0)
+    figures(found)["zoo"].savefig("zoo.png", dpi=150)
 
 
 def cards() -> None:
