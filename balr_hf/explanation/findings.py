@@ -449,7 +449,7 @@ class Findings:
         if not self.is_llr:
             return [f"Similarity {self.llr:+.4f}"]
         name = "LLR" if self.is_calibrated else "Sum of LLRs"
-        logarithms = [f"{name} {self.llr:+.2f} (ln)", f"{self.log10_llr:+.2f} (log10)"]
+        logarithms = [f"{name} {self.llr:+z.2f} (ln)", f"{self.log10_llr:+z.2f} (log10)"]
         return [self.describe_ratio(), *logarithms] if self.is_calibrated else logarithms
 
     def describe_doubtful(self) -> str:

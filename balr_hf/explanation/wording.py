@@ -127,7 +127,8 @@ def rounded_times(llr: float) -> str:
 
 def ratio(llr: float) -> str:
     """A likelihood ratio with two significant digits: `8,700` or `1/8,700`."""
-    return f"{'' if llr >= 0 else '1/'}{rounded_times(llr)}"
+    value = rounded_times(llr)
+    return value if llr >= 0 or value == "1.0" else f"1/{value}"
 
 
 def describe_term(term: float, is_llr: bool) -> str:

@@ -287,6 +287,11 @@ def test_what_was_not_measured_or_not_described_is_told(explained):
     assert any("keeps no bounds" in caution for caution in replace(explained, bounds=None).cautions)
 
 
+def test_a_ratio_just_below_one_is_said_as_one(explained):
+    figures = with_llr(explained, -0.001).describe_figures()
+    assert figures == ["LR 1.0", "LLR +0.00 (ln)", "+0.00 (log10)"]
+
+
 def test_demonstration_models_are_named_in_the_report(explained):
     shown = replace(explained, demonstration=True)
     assert shown.to_text().startswith(wording.DEMONSTRATION) and 'class="banner"' in shown.to_html()
