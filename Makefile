@@ -2,6 +2,7 @@
 # make test: runs all tests
 # make check: runs lint, types, layers of imports and tests, as continuous integration does
 # make torture: kills commands and damages files for 10 minutes, and counts what is lost (MINUTES=60 for longer)
+# make docs: builds the documentation site in build/site; a warning or a dead link fails the build
 # make bench: measures how fast everything is on this machine, in tables (about 9 minutes)
 # make test-oldest: runs all tests with the oldest versions of the Hugging Face libraries that pyproject.toml allows
 # make transformers-tests: runs transformers' own tests of models over ours, which it downloads once
@@ -18,7 +19,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo torture test test-oldest transformers-tests check bench lint layers types format install clean
+.PHONY: demo docs torture test test-oldest transformers-tests check bench lint layers types format install clean
 
 install: $(VENV)/.installed
 
@@ -56,9 +57,20 @@ bench: install
 		$(BIN)/python benchmarks/$$script.py || exit 1; \
 	done
 
+docs: $(VENV)/.docs-installed
+	$(BIN)/python docs/make_site.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html. Searching needs a server: $(BIN)/python -m http.server --directory build/site"
+
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]" $(CONSTRAINTS)
+	@touch $@
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/vulture
 
 layers: install
 	$(BIN)/lint-imports

@@ -8,8 +8,7 @@ class UserError(ValueError):
 
 
 class ModelFilesError(UserError, OSError):
-    """The files of a model are missing, out of reach or damaged. Like transformers' error for this, it is an
-    `OSError`."""
+    """The files of a model are missing, out of reach or damaged; an `OSError`, like transformers' error for this."""
 
 
 class WeightsError(UserError, RuntimeError):

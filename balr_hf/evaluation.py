@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
 from balr_hf.metrics.tally import checked_labels
+
+if TYPE_CHECKING:
+    import datasets
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
 PRIORS = (0.5, 0.1, 0.01, 0.001)
@@ -275,6 +278,24 @@ class Evaluation:
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}
         return cls(**known, metrics=metrics, intervals=intervals, confidence=confidence, draws_of_speakers=draws)
+
+
+def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
+    """The identities of the models that made scores, as far as they are known, and the precision of the embeddings.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus with the attributes, and with what made them, if that is known.
+        scorer ([`Scorer`]): the scorer.
+    """
+    from balr_hf.data.origins import attributes_made_by, origins_of
+    from balr_hf.identity import model_identity
+
+    autoencoder, embedder = attributes_made_by(dataset)
+    precisions = {origin.precision for origin in origins_of(dataset, "embedding") if origin is not None}
+    precision = precisions.pop() if len(precisions) == 1 else None
+    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
+    known = {role: found for role, found in chain.items() if found is not None}
+    return {**known, "scorer": model_identity(scorer)}
 
 
 def _metrics_of_some(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

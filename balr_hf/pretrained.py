@@ -94,7 +94,7 @@ class HubModel(PreTrainedModel):
             save_directory (str or path): the folder, which is made if it does not exist.
             is_main_process (bool): whether this is the process that uploads, among several that train together.
             state_dict (dict, *optional*): weights to save instead of the model's own.
-            push_to_hub (bool): also make the upload that the method [`push_to_hub`](HubModel.push_to_hub) makes, with
+            push_to_hub (bool): also make the upload that the method [`HubModel.push_to_hub`] makes, with
                 the card, to the repository `repo_id`, by default the name of the folder under the user's name.
             **kwargs: `max_shard_size`, `variant`, ..., as for `PreTrainedModel.save_pretrained`; with
                 `push_to_hub=True` also the keywords of the method of that name.

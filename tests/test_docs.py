@@ -5,6 +5,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ PAGES = (
         for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export", "at-scale")
     ),
 )
-PAGES += ("docs/scoring-and-calibration.md", "docs/conditions.md", "docs/measures.md")
+PAGES += tuple(f"docs/{name}.md" for name in ("scoring-and-calibration", "conditions", "measures", "validation"))
+TUTORIALS = tuple(f"docs/tutorial-{name}.md" for name in ("compare", "system", "report"))
+PAGES += TUTORIALS
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -86,7 +89,9 @@ def test_verbal_scale_of_the_page_is_the_programs(root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["conditions", "data-formats", "measures", "scoring-and-calibration", "systems"])
+@pytest.mark.parametrize(
+    "page", ["conditions", "data-formats", "measures", "scoring-and-calibration", "systems", "validation"]
+)
 def test_python_runs_and_prints_what_the_page_shows(root, page, tmp_path, monkeypatch, capsys, assert_shown):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks(root / "docs" / f"{page}.md", "python"))
@@ -96,6 +101,35 @@ def test_python_runs_and_prints_what_the_page_shows(root, page, tmp_path, monkey
     if page == "scoring-and-calibration":
         metrics = found["evaluation"].metrics
         assert metrics["cllr_min"] < metrics["cllr"] < 0.5
+
+
+@pytest.mark.slow
+def test_tutorials_print_what_they_show(root, sample, tmp_path, monkeypatch, balr, capfd, assert_shown):
+    """Each goes on in the folder of the one before. A command must print the lines that stand below it."""
+    from balr_hf.defaults import SYSTEM, resource
+
+    monkeypatch.chdir(sample)
+    shown = 0
+    for page in TUTORIALS:
+        for case in blocks(root / page, "yaml"):
+            Path("case.yaml").write_text(case, encoding="utf-8")
+        text = "\n".join(block.replace("\\\n", " ") for block in blocks(root / page, "console"))
+        for step in re.split(r"^(?!#)", text, flags=re.MULTILINE)[1:]:
+            words = shlex.split(step.splitlines()[0]) if step.strip() else []
+            if words[:1] == ["grep"]:
+                subprocess.run(["bash", "-c", step], check=True)
+            elif words[:1] == ["balr"]:
+                status, said = balr(*(str(resource(SYSTEM)) if word == "SYSTEM" else word for word in words[1:]))
+                assert status == 0, f"{words}\n{said}"
+                assert_shown(step, said)
+                shown += step.count("# => ")
+        code = "\n".join(blocks(root / page, "python"))
+        if code:
+            (tmp_path / "page.py").write_text(code, encoding="utf-8")
+            runpy.run_path(str(tmp_path / "page.py"))
+            assert_shown(code, capfd.readouterr().out)
+    assert shown > 40
+    assert "Example 2026-01" in Path("report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -47,8 +47,7 @@ class BinaryAttributeOutput(ModelOutput):
 
 
 class StraightThroughBinarization(torch.autograd.Function):
-    """Gives 1 where the input is positive and 0 elsewhere; on the way back, clips the gradient to [-1, 1]
-    (hardtanh)."""
+    """Gives 1 where the input is positive and 0 elsewhere; on the way back, hardtanh clips the gradient to [-1, 1]."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, latent: torch.Tensor) -> torch.Tensor:

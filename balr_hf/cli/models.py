@@ -218,21 +218,8 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
     return tuple(f"{sentence}." for sentence in wrong)
 
 
-def chain_of(dataset: "datasets.Dataset", scorer: "Scorer") -> dict[str, str]:
-    """The identities of the models that made scores, as far as they are known, and the precision of the embeddings."""
-    from balr_hf.data.origins import attributes_made_by, origins_of
-    from balr_hf.identity import model_identity
-
-    autoencoder, embedder = attributes_made_by(dataset)
-    precisions = {origin.precision for origin in origins_of(dataset, "embedding") if origin is not None}
-    precision = precisions.pop() if len(precisions) == 1 else None
-    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
-    known = {role: found for role, found in chain.items() if found is not None}
-    return {**known, "scorer": model_identity(scorer)}
-
-
 def separator(arguments: Arguments) -> str:
-    """The character that separates the columns of the trial list; `\\t`, as typed, is a tab."""
+    r"""The character that separates the columns of the trial list; `\t`, as typed, is a tab."""
     return arguments.sep.replace("\\t", "\t")
 
 

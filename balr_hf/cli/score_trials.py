@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balr_hf.cli.models import chain_of, check_attributes, load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import check_attributes, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TrialOptions, system_option
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from balr_hf.evaluation import Evaluation
-    from balr_hf.scoring.breakdown import SidesOutside
     from balr_hf.scoring.modeling_scorer import Scorer
     from balr_hf.scoring.trials import SideCounts, Trials
 
@@ -68,11 +67,11 @@ def run(arguments: Arguments) -> None:
     """Score the trials, evaluate the scores, and save both."""
     import numpy as np
 
-    from balr_hf.evaluation import Evaluation
+    from balr_hf.evaluation import Evaluation, chain_of
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
-    from balr_hf.scoring.breakdown import groups, side_values
+    from balr_hf.scoring.breakdown import groups, outside_calibration, side_values
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
@@ -93,7 +92,8 @@ def run(arguments: Arguments) -> None:
 
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
-    outside = _sides_outside(scorer, dataset, trials, counts) if calibrated else None
+    activation = scorer.activation.cpu().numpy()
+    outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts) if calibrated else None
     measured = outside if outside is not None and outside.measured.any() else None
     codes = {} if measured is None else {"outside": measured.codes(trials)}
     write_scores(folder / "scores.csv", trials, columns | codes, sep)
@@ -200,28 +200,6 @@ def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.n
             name_some(known),
         )
     return arguments.calibrated and scorer.is_calibrated and not known
-
-
-def _sides_outside(
-    scorer: "Scorer", dataset: "datasets.Dataset", trials: "Trials", counts: "SideCounts"
-) -> "SidesOutside | None":
-    """Which sides lie outside what the scorer was fitted to and calibrated on; None if that was not described."""
-    import numpy as np
-
-    from balr_hf.domain import log_probabilities
-    from balr_hf.scoring.breakdown import sides_outside
-
-    config, probabilities = scorer.config, None
-    domain = (config.calibration or {}).get("domain")
-    if domain is not None and config.reference is not None and config.num_reference_speakers is not None:
-        activation = scorer.activation.cpu().numpy()
-        probabilities = np.concatenate(
-            [
-                log_probabilities(some[..., 0] / some.sum(-1), activation, config.num_reference_speakers)
-                for _, some in counts.parts()
-            ]
-        )
-    return sides_outside(dataset, trials.sides, domain, config.reference, probabilities)
 
 
 def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray | None":

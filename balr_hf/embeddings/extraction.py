@@ -233,6 +233,13 @@ _SPAWNING = threading.Lock()
 
 
 def warn_of_waiting(waited: float, took: float, threads: int) -> None:
+    """Say what would help, if the GPU waited for audio for a large part of the time.
+
+    Args:
+        waited (float): for how many seconds it waited.
+        took (float): how many seconds the whole extraction took.
+        threads (int): the number of threads that decoded audio.
+    """
     if waited > WAIT_SECONDS and waited > WAIT_SHARE * took:
         logger.warning(
             "For %.0f %% of the time (%.0f s) the GPU waited for audio to be decoded, by %d threads: more cores and "

@@ -10,7 +10,13 @@ import numpy as np
 
 from balr_hf.data.columns import comparable_name
 from balr_hf.data.quality import known_quality
-from balr_hf.domain import MEASURES, measure_beyond_limits, probability_beyond_limits, recordings_beyond_limits
+from balr_hf.domain import (
+    MEASURES,
+    log_probabilities,
+    measure_beyond_limits,
+    probability_beyond_limits,
+    recordings_beyond_limits,
+)
 from balr_hf.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +25,8 @@ if TYPE_CHECKING:
 
     import datasets
 
-    from balr_hf.scoring.trials import Trials
+    from balr_hf.scoring.configuration_scorers import ScorerConfig
+    from balr_hf.scoring.trials import SideCounts, Trials
 
 
 def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], column: str) -> np.ndarray:
@@ -160,3 +167,33 @@ def sides_outside(
     if reference is not None and log_probability is not None:
         measures["probability"] = probability_beyond_limits(log_probability, reference)
     return SidesOutside(measures, np.logical_and.reduceat(measured, starts))
+
+
+def outside_calibration(
+    config: ScorerConfig,
+    activation: np.ndarray,
+    dataset: datasets.Dataset,
+    sides: Sequence[Sequence[str]],
+    counts: SideCounts,
+) -> SidesOutside | None:
+    """Find the sides that lie beyond the limits of what a scorer was fitted to and calibrated on.
+
+    Args:
+        config ([`ScorerConfig`]): the scorer's configuration, with the descriptions of its two populations.
+        activation (`np.ndarray` of shape `(attributes,)`): how often the reference speakers show each attribute.
+        dataset (`datasets.Dataset`): the corpus, with what was measured of its recordings.
+        sides: the ids of the recordings of each side.
+        counts ([`SideCounts`]): the counts of the sides' attributes.
+
+    Returns:
+        [`SidesOutside`]; None if the calibration keeps no description.
+    """
+    domain, probabilities = (config.calibration or {}).get("domain"), None
+    if domain is not None and config.reference is not None and config.num_reference_speakers is not None:
+        probabilities = np.concatenate(
+            [
+                log_probabilities(some[..., 0] / some.sum(-1), activation, config.num_reference_speakers)
+                for _, some in counts.parts()
+            ]
+        )
+    return sides_outside(dataset, sides, domain, config.reference, probabilities)

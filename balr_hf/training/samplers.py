@@ -336,8 +336,7 @@ def check_batches(sampler: BatchSampler, name: str) -> None:
 
 
 def _choose(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` offsets below each of `sizes`: distinct ones if there are enough, else all of them in turn,
-    shuffled.
+    """Draw `count` offsets below each of `sizes`: distinct ones if there are enough, else all in turn, shuffled.
 
     Returns:
         int array `(len(sizes), count)`.

@@ -5,7 +5,7 @@ consistency loss. Batches are of speakers; recordings without a speaker are deal
 Every tenth speaker is held out to choose the best epoch.
 
 Usage:
-    python -m recipes.autoencoder RUN_FOLDER WORK_FOLDER OUTPUT_FOLDER [--consistency 1] [--decorrelation 10]
+    python -m recipes.autoencoder RUN_FOLDER WORK_FOLDER OUTPUT_FOLDER [--consistency 0.3] [--decorrelation 0]
 
 It takes about 15 core-minutes.
 """
@@ -77,8 +77,8 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder that recipes.audio has written")
     parser.add_argument("output", type=Path, help="folder for the run of the autoencoder; its best model is in best/")
     parser.add_argument("--attributes", type=int, default=512, help="number of binary attributes")
-    parser.add_argument("--consistency", type=float, default=1.0, help="weight; 0: without")
-    parser.add_argument("--decorrelation", type=float, default=10.0, help="weight; 0: without")
+    parser.add_argument("--consistency", type=float, default=0.3, help="weight; 0: without")
+    parser.add_argument("--decorrelation", type=float, default=0.0, help="weight; 0: without")
     parser.add_argument("--epochs", type=int, default=200, help="each takes every speaker once")
     parser.add_argument("--seed", type=int, default=1234, help="of weights and batches")
     arguments = parser.parse_args()

@@ -1,0 +1,106 @@
+"""Thresholds of adequacy: what a user demands of a system, and whether the system meets it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from balr_hf.errors import ConfigError
+
+# The metrics that can be demanded, how they are called, and how a value is written. Of all of them less is better.
+METRICS = {
+    "cllr": ("Cllr", "{:.3f}"),
+    "cllr_min": ("Cllr_min", "{:.3f}"),
+    "cllr_cal": ("Cllr_cal", "{:.3f}"),
+    "eer": ("EER", "{:.2%}"),
+    "devpav": ("devPAV", "{:.3f}"),
+    "misleading_same": ("misleading same-speaker trials", "{:.2%}"),
+    "misleading_different": ("misleading different-speaker trials", "{:.2%}"),
+}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One threshold, and how the system compares with it.
+
+    Attributes:
+        metric: a key of [`METRICS`].
+        at_most: the largest value that the user accepts.
+        value: the system's; NaN if it has none.
+        upper: the upper end of the value's interval; None if there is no interval.
+    """
+
+    metric: str
+    at_most: float
+    value: float
+    upper: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the value is at most the threshold. A metric without a value meets nothing."""
+        return self.value <= self.at_most
+
+    @property
+    def is_met_surely(self) -> bool:
+        """Whether the whole interval of the value is at most the threshold; False if there is no interval."""
+        return self.is_met and self.upper is not None and self.upper <= self.at_most
+
+    def describe(self) -> str:
+        """The threshold and whether it is met, in a sentence."""
+        name, form = METRICS[self.metric]
+        text = f"{name} at most {self.at_most:g}: "
+        if math.isnan(self.value):
+            return text + "not met, since it has no value on these trials."
+        text += f"{'met' if self.is_met else 'not met'}, it is {form.format(self.value)}"
+        if self.upper is None:
+            return f"{text}, without an interval."
+        upper = form.format(self.upper)
+        if not self.is_met:
+            return f"{text} (its interval ends at {upper})."
+        if self.is_met_surely:
+            return f"{text}, and its whole interval, which ends at {upper}, lies within the threshold."
+        return f"{text}, but its interval ends at {upper}, beyond the threshold: more speakers are needed to be sure."
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"met": self.is_met, "interval_met": None if self.upper is None else self.is_met_surely}
+
+
+def parse_thresholds(text: str) -> dict[str, float]:
+    """Read `cllr=0.5,eer=0.1`: the largest value of each metric that is accepted.
+
+    Raises:
+        ConfigError: an unknown metric, a metric that is named twice, or no number of at least 0.
+    """
+    found: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (word.strip() for word in part.partition("="))
+        if name not in METRICS:
+            raise ConfigError(f"adequate: unknown metric {name!r}: expected {', '.join(METRICS)}")
+        if name in found:
+            raise ConfigError(f"adequate: {name} is named twice")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = math.nan
+        if not 0 <= found[name] < math.inf:
+            raise ConfigError(f"adequate: {part!r}: expected {name}=NUMBER of at least 0 (0.1 is 10 %)")
+    return found
+
+
+def judge(
+    thresholds: Mapping[str, float], values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]
+) -> tuple[Criterion, ...]:
+    """Compare a system with thresholds.
+
+    Args:
+        thresholds: of [`parse_thresholds`].
+        values: the metrics, by the names in [`METRICS`].
+        intervals: the ends of the intervals of those that have one.
+    """
+    return tuple(
+        Criterion(name, at_most, values.get(name, math.nan), intervals[name][1] if name in intervals else None)
+        for name, at_most in thresholds.items()
+    )

@@ -1,0 +1,334 @@
+"""How well a whole system does on a test corpus, with all that a laboratory files of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balr_hf.defaults import is_shipped
+from balr_hf.domain import describe_in_words, describe_population
+from balr_hf.errors import MismatchError, UserError, name_some
+from balr_hf.evaluation import Evaluation, chain_of
+from balr_hf.explanation.case import identity_in_full, run_facts
+from balr_hf.explanation.wording import describe_amount, ratio
+from balr_hf.identity import model_digest, model_identity, other_makers
+from balr_hf.metrics import compute_metrics
+from balr_hf.validation.adequacy import judge
+from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
+from balr_hf.validation.findings import Findings, WorstTrial
+from balr_hf.validation.zoo import menagerie
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.trials import Trials
+    from balr_hf.system.modeling_system import SpeakerComparisonModel
+
+# The most misleading trials of each kind that are listed, unless the user asks for more or fewer.
+WORST = 10
+
+
+class Validation(Findings):
+    """The validation of a system: all that [`Findings`] has, and the forms that people read."""
+
+    def to_text(self) -> str:
+        """The report as plain text."""
+        from balr_hf.validation.text import text
+
+        return text(self)
+
+    def to_html(self) -> str:
+        """The report as one self-contained HTML page, with its figures. Only explanations are linked to."""
+        from balr_hf.validation.page import page  # needs matplotlib
+
+        return page(self)
+
+
+def validate(
+    system: SpeakerComparisonModel,
+    dataset: datasets.Dataset,
+    trials: Trials,
+    *,
+    corpus: str = "a corpus",
+    corpus_sha256: str | None = None,
+    hub_id: str | None = None,
+    trial_list: str | None = None,
+    trial_list_sha256: str | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    by: Sequence[str] = (),
+    worst: int = WORST,
+    draws: int = 1000,
+    allow_overlap: bool = False,
+    allow_mismatch: bool = False,
+    progress: bool = False,
+) -> Validation:
+    """Validate a system on the trials of a corpus.
+
+    Args:
+        system ([`SpeakerComparisonModel`]): a calibrated system.
+        dataset (`datasets.Dataset`): a corpus with `id`, `speaker` and binary attributes (`ba`) that the system's
+            autoencoder made, and what was measured of its recordings, if that is known.
+        trials ([`Trials`]): the trials, of one speaker and of two.
+        corpus (str): what the report calls the corpus: its path, or its id on the Hub.
+        corpus_sha256 (str, *optional*): the digest of its file, if it is one.
+        hub_id (str, *optional*): its id on the Hub, if it is there.
+        trial_list (str, *optional*): the file of the trials.
+        trial_list_sha256 (str, *optional*): its digest.
+        thresholds (dict, *optional*): what is demanded of the system, see [`parse_thresholds`].
+        by: columns of the corpus by which the trials are broken down, beside sex, session, channel, language and
+            condition.
+        worst (int): how many of the most misleading trials of each kind are listed.
+        draws (int): of the speakers, for the intervals; 0 for no intervals.
+        allow_overlap (bool): accept speakers whom the scorer was fitted to or calibrated on; the report says so.
+        allow_mismatch (bool): accept attributes that other models made; the report says so.
+        progress (bool): whether to show progress bars.
+
+    Returns:
+        [`Validation`]
+
+    Raises:
+        UserError: the system is not calibrated, speakers are not known or are those of the scorer's own populations,
+            recordings are not in the corpus or lack attributes, or all trials are of one kind.
+        MismatchError: other models than the system's made the attributes.
+    """
+    from balr_hf.scoring.breakdown import outside_calibration
+    from balr_hf.scoring.quality_measures import sides_quality
+    from balr_hf.scoring.trials import compact_side_counts, score_trials, side_speakers
+
+    scorer = system.scorer
+    if not scorer.is_calibrated:
+        raise UserError(
+            "the system is not calibrated, so that its scores are no likelihood ratios, and there is nothing to "
+            "validate: run balr score calibrate first, then balr assemble"
+        )
+    names_of_sides = side_speakers(dataset, trials.sides)
+    if names_of_sides is None:
+        raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
+    overlap = _overlap(scorer, names_of_sides, allow_overlap)
+    wrong, unknown = _other_makers(system, dataset, allow_mismatch)
+    counts = compact_side_counts(dataset, trials.sides)
+    quality = sides_quality(dataset, trials.sides)
+    raw = score_trials(scorer, counts, trials, progress=progress)
+    llrs = score_trials(
+        *(scorer, counts, trials),
+        calibrated=True,
+        progress=progress,
+        quality=quality if scorer.needs_quality else None,
+    )
+    names, codes = np.unique(names_of_sides, return_inverse=True)
+    speakers = codes[trials.enroll], codes[trials.test]
+    labels = speakers[0] == speakers[1]
+    if labels.all() or not labels.any():
+        raise UserError(
+            f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}: a validation needs "
+            "both kinds"
+        )
+    unbounded, exact = None, llrs
+    if scorer.bounds is not None:
+        unbounded = compute_metrics(exact, labels)
+        llrs = exact.clip(*scorer.bounds)
+    activation = scorer.activation.cpu().numpy()
+    outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts)
+    measured = outside if outside is not None and outside.measured.any() else None
+    facts, chain = run_facts(), chain_of(dataset, scorer)
+    evaluation = Evaluation.of(
+        *(llrs, labels, speakers),
+        raw=raw,
+        resamples=draws,
+        progress=progress,
+        within=None if measured is None else measured.within(trials),
+        domain=None if outside is None else outside.count(trials),
+        corpus={"name": corpus, "hub_id": hub_id},
+        trial_list=trial_list,
+        scorer=type(scorer).__name__,
+        scorer_digest=model_digest(scorer),
+        chain=chain,
+        mismatch=wrong,
+        computation=facts,
+        calibration=scorer.config.calibration,
+    )
+    misleading = Misleading.among(llrs, labels)
+    values = {**evaluation.metrics, **misleading.rates}
+    codes_outside = None if measured is None else measured.codes(trials)
+    return Validation(
+        evaluation=evaluation,
+        misleading=misleading,
+        unbounded=unbounded,
+        factors=find_factors(
+            *(dataset, trials, quality, llrs, labels, speakers), columns=by, draws=min(draws, DRAWS_OF_PARTS)
+        ),
+        zoo=menagerie(llrs, labels, speakers, names.tolist()),
+        worst=_worst(
+            trials, (llrs, exact), labels, names_of_sides, worst, _conditions(dataset, trials, quality), codes_outside
+        ),
+        adequacy=judge(thresholds or {}, values, evaluation.intervals),
+        system=_system_rows(system, facts, chain),
+        data=_data_rows(dataset, trials, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
+        remarks=(*wrong, *unknown, *overlap),
+        demonstration=any(map(is_shipped, (system, system.embedder, system.autoencoder, scorer))),
+        llrs=llrs,
+        raw=raw,
+        labels=labels,
+        speakers=speakers,
+        outside=codes_outside,
+    )
+
+
+def _overlap(scorer: Scorer, speakers: np.ndarray, allowed: bool) -> list[str]:
+    """Cautions that speakers of the test are those of the scorer's own populations.
+
+    Raises:
+        UserError: they are, and this was not allowed.
+    """
+    found = []
+    for role, what in (
+        ("reference", "in the scorer's reference population"),
+        ("calibration", "those it was calibrated on"),
+    ):
+        known = scorer.known_speakers(set(speakers.tolist()), role)
+        if known:
+            found.append(f"{len(known)} speakers of the test are {what} ({name_some(known)}): the figures flatter it.")
+    if found and not allowed:
+        raise UserError(
+            f"{' '.join(found)} Validate on other speakers, or say --allow-overlap (allow_overlap=True) if they are "
+            "different people with the same names: the report will say so"
+        )
+    return found
+
+
+def _other_makers(
+    system: SpeakerComparisonModel, dataset: datasets.Dataset, allowed: bool
+) -> tuple[list[str], list[str]]:
+    """Whether the system's own models made the attributes.
+
+    Returns:
+        `(wrong, unknown)`: cautions that other models made them, and that it is not known what did.
+
+    Raises:
+        MismatchError: other models made them, and this was not allowed.
+    """
+    from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes
+
+    makers = makers_of(dataset, "ba")
+    embedders = sorted({origin.embedder for origin in origins_of(dataset, "ba") if origin and origin.embedder})
+    known = [name for name in makers if name]
+    found = [
+        other_makers(known, model_identity(system.autoencoder), "attributes", "autoencoder", "system"),
+        other_makers(
+            embedders, model_identity(system.embedder), "embeddings behind the attributes", "embedder", "system"
+        ),
+        outdated_attributes(dataset),
+    ]
+    wrong = [sentence for sentence in found if sentence is not None]
+    if wrong and not allowed:
+        raise MismatchError("; ".join(wrong))
+    wrong += [sentence for sentence in mismatches(dataset) if sentence not in wrong]
+    unknown = makers.get("", 0)
+    text = (
+        f"Of {unknown} of the attributes it is not known which models made them: that they are this system's was not "
+        "checked."
+    )
+    return [f"{sentence}." for sentence in wrong], [text] if unknown else []
+
+
+def _conditions(dataset: datasets.Dataset, trials: Trials, quality: np.ndarray) -> list[str]:
+    """What is known of each side, in words."""
+    from balr_hf.scoring.breakdown import side_values
+    from balr_hf.validation.factors import COLUMNS
+
+    columns = {name: side_values(dataset, trials.sides, name) for name in COLUMNS if name in dataset.column_names}
+    texts = []
+    for row, (speech, snr, bandwidth, recordings) in enumerate(quality):
+        parts = [f"{recordings:.0f} recordings"] if recordings > 1 else []
+        for value, form in ((speech, "{:.1f} s of speech"), (snr, "SNR {:.0f} dB"), (bandwidth, "{:.1f} kHz")):
+            if not np.isnan(value):
+                parts.append(form.format(value))
+        parts += [f"{name} {values[row]}" for name, values in columns.items() if values[row] is not None]
+        texts.append(", ".join(parts) or "not measured")
+    return texts
+
+
+def _worst(
+    trials: Trials,
+    ratios: tuple[np.ndarray, np.ndarray],
+    labels: np.ndarray,
+    speakers: np.ndarray,
+    number: int,
+    conditions: Sequence[str],
+    outside: np.ndarray | None,
+) -> tuple[WorstTrial, ...]:
+    """The trials that mislead most: so many of one speaker, then so many of two.
+
+    The ratios are those within the bounds, and those without, by which trials at the bounds are put in order.
+    """
+    found = []
+    llrs, exact = ratios
+    for same in (True, False):
+        wrong = np.flatnonzero((labels == same) & ((llrs < 0) if same else (llrs > 0)))
+        for row in wrong[np.argsort(-np.abs(exact[wrong]), kind="stable")][:number].tolist():
+            a, b = int(trials.enroll[row]), int(trials.test[row])
+            found.append(
+                WorstTrial(
+                    number=row,
+                    sides=(", ".join(trials.sides[a]), ", ".join(trials.sides[b])),
+                    speakers=(str(speakers[a]), str(speakers[b])),
+                    same=same,
+                    llr=float(llrs[row]),
+                    is_bounded=bool(llrs[row] != exact[row]),
+                    conditions=(conditions[a], conditions[b]),
+                    outside="" if outside is None else str(outside[row]),
+                )
+            )
+    return tuple(found)
+
+
+def _system_rows(
+    system: SpeakerComparisonModel, facts: Mapping[str, Any], chain: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """What was validated, and with what: rows of a name and a value."""
+    scorer = system.scorer
+    config, calibration = scorer.config, scorer.config.calibration or {}
+    rows = [("Embedder", identity_in_full(system.embedder)), ("Autoencoder", identity_in_full(system.autoencoder))]
+    rows.append(("Scorer", f"{type(scorer).__name__}: {identity_in_full(scorer)}"))
+    rows.append(("Precision", f"{chain['precision']} embeddings" if "precision" in chain else "embeddings: unknown"))
+    rows.append(("Training of the autoencoder", _training(system.autoencoder.config.training)))
+    if config.num_reference_speakers is None:
+        rows.append(("Reference population", "none: this scorer has none"))
+    elif config.reference is None:
+        rows.append(("Reference population", f"{config.num_reference_speakers} speakers; not described any further"))
+    else:
+        rows.append(("Reference population", describe_in_words(config.reference)))
+    rows.append(("Calibration", f"{calibration['method']}, on {describe_amount(calibration)}"))
+    if calibration.get("speech"):
+        rows.append(("Kind of speech", str(calibration["speech"])))
+    domain = calibration.get("domain")
+    rows.append(("Calibrated on", "not described" if domain is None else describe_in_words(domain)))
+    if scorer.bounds is not None:
+        low, high = map(ratio, scorer.bounds)
+        rows.append(("Bounds", f"LR {low} to {high} (ELUB, Vergeer et al., 2016)"))
+    rows += [("Date", facts["date"]), ("Command", facts["command"])]
+    rows.append(("Software", ", ".join(f"{name} {found}" for name, found in facts["software"].items())))
+    return tuple(rows)
+
+
+def _training(record: Mapping[str, Any] | None) -> str:
+    """What is known of the recordings that the autoencoder was trained on."""
+    unchecked = "whether speakers of this corpus are among them is not known here"
+    if record is None or "training_set" not in record:
+        return f"no record of its recordings; {unchecked}"
+    found = record["training_set"]
+    return f"{found['recordings']:,} recordings of {found['speakers']:,} speakers; {unchecked}"
+
+
+def _data_rows(
+    dataset: datasets.Dataset, trials: Trials, *files: tuple[str | None, str | None]
+) -> tuple[tuple[str, str], ...]:
+    """What the system was validated on: rows of a name and a value, from the name and the digest of each file."""
+    named = [(name or "made in Python") + ("" if digest is None else f", SHA-256 {digest}") for name, digest in files]
+    return (
+        *zip(("Corpus", "Trial list"), named, strict=True),
+        ("Recordings of the trials", describe_in_words(describe_population(dataset, trials.sides))),
+    )

@@ -1,0 +1,66 @@
+"""`balr validate` in this process, on recordings of the sample corpus."""
+
+import json
+
+import pytest
+
+from balr_hf.defaults import SYSTEM, resource
+from balr_hf.identity import file_digest
+
+
+@pytest.mark.slow
+def test_report_of_a_corpus_without_vectors(few, balr, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    system = resource(SYSTEM)
+    words = ["--bootstrap", "20", "--explanations", "1", "--adequate", "cllr=0.0001,eer=1", "--by", "text"]
+    status, said = balr("validate", system, few, "1x1", *words)
+    assert status == 0, said
+    folder = tmp_path / "runs" / "validate"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    found = metrics["validation"]
+    assert metrics["trials"] == len((folder / "scores.csv").read_text().splitlines()) - 1
+    assert (metrics["speakers"], found["adequate"]) == (4, False)
+    assert [one["met"] for one in found["adequacy"]] == [False, True]
+    verdict = "1 of 2 stated thresholds is not met."
+    assert verdict in said and verdict in (folder / "report.txt").read_text()
+    assert {factor["name"] for factor in found["factors"]} >= {"net_speech", "snr", "sex", "text"}
+    assert metrics["chain"]["precision"] == "fp32" and set(metrics["chain"]) > {"embedder", "autoencoder", "scorer"}
+    assert found["data"][0] == ["Corpus", f"{few}, SHA-256 {file_digest(few)}"]
+    page = (folder / "report.html").read_text()
+    explained = [trial for trial in found["worst"] if trial["explanation"]]
+    assert {trial["same"] for trial in found["worst"]} == {trial["same"] for trial in explained}
+    for trial in explained:
+        assert f'href="{trial["explanation"]}"' in page
+        explanation = (folder / trial["explanation"]).read_text()
+        assert trial["sides"][0] in explanation and "In truth the recordings are" in explanation
+
+    status, said = balr("push", "--prepare", "look", system, "me/system", "--results", folder)
+    assert status == 0, said
+    card = (tmp_path / "look" / "README.md").read_text()
+    assert f"value: {round(metrics['eer'], 6)}" in card
+    status, said = balr("verify", folder)
+    assert status == 0, said
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["nowhere", "1x1"], 1, "nowhere"),
+        (["--adequate", "cllr"], 2, "cllr=NUMBER"),
+        (["--adequate", "speed=1"], 2, "unknown metric 'speed'"),
+        (["--explanations", "3", "--worst", "2"], 2, "give --worst as many"),
+    ],
+)
+def test_what_cannot_be_validated_is_refused(few, balr, tmp_path, monkeypatch, words, status, message):
+    monkeypatch.chdir(tmp_path)
+    corpus = [] if words[0] == "nowhere" else [few, "1x1"]
+    found, said = balr("validate", resource(SYSTEM), *corpus, *words)
+    (line,) = [line for line in said.splitlines() if "error:" in line]
+    assert found == status and message in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_something_else_than_a_system_is_refused(few, balr, tmp_path):
+    status, said = balr("validate", tmp_path, few, "1x1")
+    (line,) = [line for line in said.splitlines() if "error:" in line]
+    assert status == 1 and str(tmp_path) in line

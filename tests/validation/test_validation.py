@@ -1,0 +1,312 @@
+"""The validation of the shipped system on synthetic corpora: numbers, breakdowns, thresholds, text and page."""
+
+import html
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from balr_hf import SpeakerComparisonModel
+from balr_hf.data import add_vector_column, fixed_length_column
+from balr_hf.data.origins import Origin, add_origins
+from balr_hf.data.quality import add_quality_column
+from balr_hf.defaults import SYSTEM, resource
+from balr_hf.errors import ConfigError, MismatchError, UserError
+from balr_hf.evaluation import Evaluation
+from balr_hf.files import json_text
+from balr_hf.metrics import compute_metrics
+from balr_hf.quality import RecordingQuality
+from balr_hf.scoring.made_trials import make_trials
+from balr_hf.scoring.trials import side_counts, side_speakers
+from balr_hf.validation import validate
+from balr_hf.validation.adequacy import Criterion, judge, parse_thresholds
+from balr_hf.validation.tables import heat_map
+from balr_hf.validation.zoo import menagerie
+
+EVIL = '<script>alert(1)</script>&"'
+SPEAKERS = 12
+
+
+@pytest.fixture(scope="module")
+def system():
+    return SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+
+
+def quality(speech, snr, bandwidth):
+    return RecordingQuality(
+        **{"duration": 2 * speech, "net_speech": speech, "level": -25.0, "peak": -6.0, "snr": snr},
+        **{"snr_method": "pauses", "bandwidth": bandwidth, "clipping": 0.0, "tone": None, "tone_share": 0.0},
+        **{"dc_offset": 0.0, "sampling_rate": 16000},
+    ).to_dict()
+
+
+@pytest.fixture
+def corpus(make_corpus, system):
+    """Twelve speakers of either sex, with four recordings each, of which some are short, noisy or of a telephone."""
+    found = make_corpus(SPEAKERS, 4, name="v")
+    rng = np.random.default_rng(0)
+    usual = 0.5 * system.scorer.activation.numpy() + 0.5 * rng.random(512) ** 2
+    rates = np.clip(usual + 0.15 * rng.normal(size=(SPEAKERS, 512)), 0.01, 0.99).repeat(4, axis=0)
+    found = add_vector_column(found, "ba", fixed_length_column(rng.random(rates.shape) < rates))
+    speech, snr = rng.uniform(1, 12, len(found)), rng.uniform(5, 40, len(found))
+    rows = np.stack([speech, snr, rng.choice([3600.0, 8000.0], len(found))], 1).tolist()
+    found = add_quality_column(found, {name: quality(*row) for name, row in zip(found["id"], rows, strict=True)})
+    return found.add_column("sex", [("female", "male")[int(name[1:]) % 2] for name in found["speaker"]])
+
+
+@pytest.fixture
+def trials(corpus):
+    return make_trials(corpus)
+
+
+@pytest.fixture
+def found(system, corpus, trials):
+    return validate(system, corpus, trials, draws=20, thresholds={"cllr": 0.5, "eer": 0.6})
+
+
+def expected(system, corpus, trials):
+    """The ratios that `compare` and a case report give, and the labels."""
+    counts = side_counts(corpus, trials.sides)
+    llrs = system.scorer.score(counts[trials.enroll], counts[trials.test], calibrated=True).numpy()
+    speakers = side_speakers(corpus, trials.sides)
+    return llrs, speakers[trials.enroll], speakers[trials.test]
+
+
+def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus, trials, found):
+    exact, enroll, test = expected(system, corpus, trials)
+    llrs = exact.clip(*system.scorer.bounds)
+    assert (llrs != exact).any()
+    np.testing.assert_allclose(found.llrs, llrs, rtol=1e-6)
+    evaluation = Evaluation.of(found.llrs, enroll == test, (enroll, test), resamples=20)
+    assert found.evaluation.metrics == pytest.approx(evaluation.metrics, nan_ok=True)
+    assert 0.02 < evaluation.metrics["eer"] < 0.4 and min(found.misleading.same, found.misleading.different) > 0
+    assert found.evaluation.intervals == evaluation.intervals
+    assert found.unbounded["cllr"] == pytest.approx(compute_metrics(exact, enroll == test)["cllr"])
+    same, different = llrs[enroll == test], llrs[enroll != test]
+    assert (found.misleading.same, found.misleading.different) == ((same < 0).sum(), (different > 0).sum())
+    rows = {row[0]: row[1:3] for row in found.figures_of_merit()}
+    low, high = evaluation.intervals["cllr"]
+    assert rows["Cllr"] == (f"{evaluation.metrics['cllr']:.3f}", f"{low:.3f} to {high:.3f}")
+    assert rows["devPAV"][1] == "-" and rows["Misleading, different-speaker"][0] == f"{(different > 0).mean():.2%}"
+
+
+def test_cells_add_up_to_all_trials(found, trials):
+    assert {factor.name for factor in found.varying} == {"net_speech", "snr", "bandwidth", "sex"}
+    for factor in found.factors:
+        parts = factor.parts
+        assert sum(part.evaluation.trials for part in parts) == len(trials)
+        assert sum(part.misleading.same for part in parts) == found.misleading.same
+        assert sum(part.misleading.different for part in parts) == found.misleading.different
+        cells = [cell for row in heat_map(factor) for cell in row if cell is not None]
+        assert len(cells) == len(factor.classes) * (len(factor.classes) + 1) / 2
+        numbers = [
+            int(n.replace(",", "")) for cell in cells for n in re.findall(r"% of ([\d,]+)", " ".join(cell.lines))
+        ]
+        assert sum(numbers) == len(trials)
+    assert "Recordings a side: 1" in found.describe_alike()
+
+
+def test_parts_have_the_trials_of_their_conditions(found, corpus, trials):
+    sex = next(factor for factor in found.factors if factor.name == "sex")
+    value = dict(zip(corpus["id"], corpus["sex"], strict=True))
+    pairs = [
+        {value[trials.sides[a][0]], value[trials.sides[b][0]]} for a, b in zip(trials.enroll, trials.test, strict=True)
+    ]
+    for part in sex.parts:
+        chosen = np.array([pair == {sex.classes[number] for number in part.classes} for pair in pairs])
+        assert part.evaluation.trials == chosen.sum()
+        if found.labels[chosen].any():
+            assert part.cllr == pytest.approx(compute_metrics(found.llrs[chosen], found.labels[chosen])["cllr"])
+    telephone = next(factor for factor in found.factors if factor.name == "bandwidth")
+    assert telephone.classes == ("up to 4 kHz (telephone)", "above 6 kHz")
+
+
+def test_sides_of_several_recordings_and_unmeasured_ones_have_their_classes(system, corpus):
+    corpus = corpus.remove_columns("recording_quality")
+    found = validate(system, corpus, make_trials(corpus, 2, 1), draws=0)
+    factors = {factor.name: factor for factor in found.factors}
+    assert factors["recordings"].classes == ("1", "2")
+    assert factors["net_speech"].classes == ("not known",)
+    assert any("were not measured" in caution for caution in found.cautions)
+    assert "No intervals" in found.to_text()
+
+
+def test_rare_values_of_a_column_are_taken_together(system, corpus, trials):
+    corpus = corpus.add_column("place", [f"p{number // 2}" for number in range(len(corpus))])
+    found = validate(system, corpus, trials, draws=0, by=("place",))
+    (place,) = [factor for factor in found.factors if factor.name == "place"]
+    assert len(place.classes) == 8 and place.classes[-1] == "other values"
+    with pytest.raises(UserError, match="no column town"):
+        validate(system, corpus, trials, draws=0, by=("town",))
+
+
+def test_every_trial_counts_for_its_speakers(found):
+    speakers = found.zoo.speakers
+    assert len(speakers) == SPEAKERS
+    assert sum(one.same for one in speakers) == found.misleading.of_same
+    assert sum(one.different for one in speakers) == 2 * found.misleading.of_different
+    assert sum(one.misleading_same for one in speakers) == found.misleading.same
+    assert sum(one.misleading_different for one in speakers) == 2 * found.misleading.different
+
+
+def test_animals_are_in_their_corners():
+    names = [f"s{number}" for number in range(8)]
+    enroll, test = np.divmod(np.arange(64), 8)
+    kept = enroll <= test
+    enroll, test = enroll[kept], test[kept]
+    own = np.array([9.0, 8.0, 5.0, 5.1, 5.2, 5.3, 1.0, 0.5])
+    other = np.array([-9.0, 4.0, -3.0, -3.1, -3.2, -3.3, 5.0, -8.0])
+    llrs = np.where(enroll == test, own[enroll], other[enroll] + other[test])
+    zoo = menagerie(llrs, enroll == test, (enroll, test), names)
+    animals = {animal: [one.name for one in some] for animal, some in zoo.animals.items()}
+    assert animals == {"doves": ["s0"], "chameleons": ["s1"], "phantoms": ["s7"], "worms": ["s6"]}
+    few = menagerie(llrs[:8], (enroll == test)[:8], (enroll[:8], test[:8]), names)
+    assert few.quarters is None and len(few.placed) == 1
+    assert few.speakers[1].mean_same is None
+
+
+def test_worst_trials_are_those_furthest_on_the_wrong_side(found, trials, system, corpus):
+    exact, *_ = expected(system, corpus, trials)
+    for same in (True, False):
+        worst = [trial for trial in found.worst if trial.same == same]
+        distance = np.where(found.labels == same, exact * (-1 if same else 1), -np.inf)
+        assert len(worst) == min(10, (distance > 0).sum())
+        furthest = sorted(distance[distance > 0], reverse=True)[:10]
+        assert [abs(exact[trial.number]) for trial in worst] == pytest.approx(furthest)
+        for trial in worst:
+            assert trial.sides == tuple(trials.sides[of[trial.number]][0] for of in (trials.enroll, trials.test))
+            assert (trial.speakers[0] == trial.speakers[1]) == same
+            low, high = system.scorer.bounds
+            assert trial.is_bounded == (not low <= exact[trial.number] <= high)
+            assert "s of speech, SNR" in trial.conditions[0] and "sex" in trial.conditions[1]
+            assert trial.describe_ratio().endswith(("or more", "or less")) == trial.is_bounded
+
+
+def test_trials_outside_of_the_calibration_are_counted(found, trials):
+    domain = found.evaluation.domain
+    assert 0 < domain["trials_beyond_limits"] <= len(trials)
+    assert (found.outside != "").sum() == domain["trials_beyond_limits"]
+    assert f"{domain['trials_beyond_limits']:,} of {len(trials):,} trials have a side beyond" in found.to_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "upper", "met", "words"),
+    [
+        (0.4, 0.45, True, "met, it is 0.400, and its whole interval, which ends at 0.450, lies within"),
+        (0.4, 0.6, True, "met, it is 0.400, but its interval ends at 0.600, beyond the threshold"),
+        (0.5, None, True, "met, it is 0.500, without an interval"),
+        (0.51, 0.6, False, "not met, it is 0.510 (its interval ends at 0.600)"),
+        (np.nan, None, False, "not met, since it has no value"),
+    ],
+)
+def test_a_threshold_is_met_or_not(value, upper, met, words):
+    criterion = Criterion("cllr", 0.5, value, upper)
+    assert criterion.is_met == met and words in criterion.describe()
+    assert criterion.to_dict()["met"] == met
+
+
+def test_thresholds_are_read_and_judged(found):
+    assert parse_thresholds("cllr=0.5, misleading_different=0.1") == {"cllr": 0.5, "misleading_different": 0.1}
+    for text, message in (("cllx=1", "unknown metric 'cllx'"), ("eer=", "eer=NUMBER"), ("eer=-1", "at least 0")):
+        with pytest.raises(ConfigError, match=message):
+            parse_thresholds(text)
+    with pytest.raises(ConfigError, match="named twice"):
+        parse_thresholds("eer=0.1,eer=0.2")
+    by_name = {criterion.metric: criterion for criterion in found.adequacy}
+    assert by_name["eer"].value == found.evaluation.metrics["eer"]
+    assert by_name["cllr"].upper == found.evaluation.intervals["cllr"][1]
+    assert found.is_adequate == all(criterion.is_met for criterion in found.adequacy)
+    (wrong,) = judge({"misleading_different": 0.0}, found.misleading.rates, {})
+    assert wrong.value == found.misleading.different / found.misleading.of_different
+
+
+def test_what_does_not_belong_together_is_refused(system, corpus, trials, make_corpus):
+    alien = [Origin(model=f"other@{'0' * 64}")] * len(corpus)
+    corpus = add_origins(corpus, "ba", alien)
+    with pytest.raises(MismatchError, match="made by the autoencoder other"):
+        validate(system, corpus, trials, draws=0)
+    found = validate(system, corpus, trials, draws=0, allow_mismatch=True)
+    assert found.cautions[0].startswith("The attributes were made by the autoencoder other")
+
+
+def test_conditions_in_which_the_system_does_harm_are_named(found):
+    sex = next(factor for factor in found.factors if factor.name == "sex")
+    evaluation = replace(
+        sex.parts[0].evaluation, speakers=20, metrics={**sex.parts[0].evaluation.metrics, "cllr": 1.5}
+    )
+    misleading = replace(sex.parts[0].misleading, of_same=40, of_different=40)
+    parts = (replace(sex.parts[0], evaluation=evaluation, misleading=misleading), *sex.parts[1:])
+    assert found.evaluation.metrics["cllr"] < 1
+    harmful = replace(found, factors=(replace(sex, parts=parts),))
+    assert (
+        "Cllr is 1 or more, which is worse than no system, in some conditions: Sex female (1.50)." in harmful.cautions
+    )
+    few = replace(parts[0], misleading=replace(misleading, of_same=29))
+    assert few.is_few and not parts[0].is_few
+    ignored = replace(found, factors=(replace(sex, parts=(few, *sex.parts[1:])),))
+    assert not any("in some conditions" in caution for caution in ignored.cautions)
+
+
+def test_unknown_makers_few_speakers_and_the_demonstration_are_cautions(found):
+    assert any(
+        caution.startswith("Of 48 of the attributes it is not known which models") for caution in found.cautions
+    )
+    assert any("rest on 12 speakers, which is few" in caution for caution in found.cautions)
+    assert found.demonstration and found.to_text().startswith("DEMONSTRATION")
+
+
+def test_text_and_page_and_json_say_the_same(found):
+    text, page = found.to_text(), html.unescape(found.to_html())
+    sentences = [*found.cautions, *(c.describe() for c in found.adequacy), found.describe_adequacy()]
+    sentences += [found.describe_outside(), found.describe_trials(), *found.describe_coverage()]
+    sentences += [word for row in (*found.system, *found.data) for word in row]
+    sentences += [word for row in found.figures_of_merit() for word in row[:3]]
+    for sentence in sentences:
+        assert sentence in text and sentence in page, sentence
+    assert page.count("<svg") == page.count("</svg>") == 5
+    data = json.loads(json_text(found.to_dict()))
+    assert data["cllr"] == found.evaluation.metrics["cllr"]
+    assert data["validation"]["adequate"] == found.is_adequate
+    assert Evaluation.from_dict(data).metrics == found.evaluation.metrics
+    names = {"Embedder", "Autoencoder", "Scorer", "Precision", "Reference population", "Calibration", "Calibrated on"}
+    assert names | {"Bounds", "Date", "Command", "Software"} <= {name for name, _ in found.system}
+    assert sum("SHA-256" in value for _, value in found.system) == 3
+
+
+def test_page_escapes_texts_and_loads_nothing(system, corpus, trials):
+    columns = corpus.to_dict()
+    columns["sex"] = [EVIL if sex == "male" else sex for sex in columns["sex"]]
+    corpus = corpus.remove_columns(["sex", "speaker"]).add_column("sex", columns["sex"])
+    corpus = corpus.add_column("speaker", [f"{name}{EVIL}" for name in columns["speaker"]])
+    page = validate(system, corpus, trials, draws=0, corpus=EVIL, trial_list=EVIL).to_html()
+    assert "<script" not in page and page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 6
+    assert re.findall(r"https?:", re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)) == []
+    assert all(link.startswith("#") for link in re.findall(r"(?:src|href)\s*=\s*[\"']?([^\"'\s>]+)", page))
+    assert not re.search(r"<(link|script|iframe|object|embed|base)\b|@import|\son\w+\s*=", page)
+
+
+def test_systems_and_trials_that_cannot_be_validated_are_refused(corpus, trials, system):
+    kinds = np.flatnonzero(
+        side_speakers(corpus, trials.sides)[trials.enroll] != side_speakers(corpus, trials.sides)[trials.test]
+    )
+    with pytest.raises(UserError, match="are of two speakers: a validation needs both kinds"):
+        validate(system, corpus, trials.select(kinds), draws=0)
+    with pytest.raises(UserError, match="names the speaker of every recording"):
+        validate(system, corpus.remove_columns("speaker"), trials, draws=0)
+    raw = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    raw.scorer.remove_calibration()
+    with pytest.raises(UserError, match="the system is not calibrated"):
+        validate(raw, corpus, trials, draws=0)
+
+
+def test_speakers_of_the_scorers_own_populations_are_refused(corpus, trials, monkeypatch):
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    monkeypatch.setattr(
+        type(system.scorer), "known_speakers", lambda self, names, role: ["v1"] if role == "calibration" else []
+    )
+    with pytest.raises(UserError, match=r"1 speakers of the test are those it was calibrated on \(v1\)"):
+        validate(system, corpus, trials, draws=0)
+    found = validate(system, corpus, trials, draws=0, allow_overlap=True)
+    assert any("calibrated on (v1): the figures flatter it" in caution for caution in found.cautions)
