@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from balr_hf.audio import AudioError
 from balr_hf.phonetics.voice_measures import VoiceMeasures, VoiceTracks, measure_voice
 from balr_hf.quality import Measured, load_measured
+
+# Seconds of the longest recording whose voice is measured.
+LONGEST = 2 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -25,14 +29,21 @@ class MeasuredVoice:
 
 
 def load_voice(source: Any) -> MeasuredVoice:
-    """Decode and measure one recording, which is held in memory as a whole: 230 MB an hour.
+    """Decode and measure one recording.
+
+    It is held in memory as a whole, with what is computed of it: about 0.35 GB for ten minutes, 2 GB for an hour.
 
     Args:
         source: as for [`load_audio`].
 
     Raises:
-        AudioError: it cannot be decoded.
+        AudioError: it cannot be decoded, or is longer than two hours.
     """
     recording = load_measured(source)
+    if recording.quality.duration > LONGEST:
+        raise AudioError(
+            f"{recording.quality.duration / 3600:.1f} h long, but a voice is measured in at most "
+            f"{LONGEST / 3600:.0f} h, since the recording is held in memory: cut it"
+        )
     voice, tracks = measure_voice(recording.whole(), recording.speech, recording.quality.bandwidth)
     return MeasuredVoice(recording, voice, tracks)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from balr_hf.audio import load_audio
+from balr_hf.audio import AudioError, load_audio
 from balr_hf.conditions.band import limit_band
 from balr_hf.phonetics import VoiceMeasures, load_voice, measure_voice
 from balr_hf.phonetics.pitch import pitch_track
@@ -126,6 +126,12 @@ def test_files_are_measured_with_their_recordings_quality(root):
     measured = load_voice(root / "resources/data/sample/espeak02/espeak02-01.opus")
     assert measured.voice.speech == pytest.approx(measured.recording.quality.net_speech)
     assert measured.voice.f0_median == pytest.approx(185, abs=5)
+
+
+def test_recordings_that_memory_would_not_hold_are_refused(root, monkeypatch):
+    monkeypatch.setattr("balr_hf.phonetics.measured.LONGEST", 1.0)
+    with pytest.raises(AudioError, match="cut it"):
+        load_voice(root / "resources/data/sample/espeak02/espeak02-01.opus")
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 100)), np.array([0.0, np.nan])])
