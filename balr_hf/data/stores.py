@@ -261,6 +261,8 @@ class NoStore:
         """
         self.is_forced, self.shard = force, shard
         before = self.forced() if force else self.existing(needs)
+        if shard is not None and shard.is_launched:
+            shard.wait_for_all()  # before any of them saves what a slower one would take for what was there already
         self.valid = before.copy()
         self.dataset = dataset = keep_vectors(self.dataset, self.kind, before)
         own = np.ones(len(dataset), dtype=bool) if shard is None else shard.rows(len(dataset))
