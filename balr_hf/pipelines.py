@@ -27,13 +27,11 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, resample
-from balr_hf.data.reading import load_corpus
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, LongRecording, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.identity import wrong_parts
-from balr_hf.matching import CaseMatcher
 from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
 from balr_hf.quality import MIN_SPEECH
 from balr_hf.quality.copies import describe_copies
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
 
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+    from balr_hf.matching import CaseMatcher
 
 
 class BinaryAttributesPipeline(Pipeline):
@@ -423,8 +422,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
         self.matcher = None if match is None else self._matcher(match, match_cache)
 
-    def _matcher(self, match: "str | Path | datasets.Dataset", cache: str | Path | None) -> CaseMatcher:
+    def _matcher(self, match: "str | Path | datasets.Dataset", cache: str | Path | None) -> "CaseMatcher":
         """What calibrates the scorer for each comparison."""
+        from balr_hf.data.reading import load_corpus
+        from balr_hf.matching import CaseMatcher
+
         name = str(match) if isinstance(match, str | Path) else "the calibration corpus"
         folder = None if cache is None else Path(cache)
         corpus = load_corpus(match, vectors=())

@@ -198,16 +198,17 @@ def _plain_columns(dataset: "datasets.Dataset") -> list[str]:
 
 
 def _places(names: list[str]) -> list[Path]:
-    """A relative path for each recording, in folders like those of its id; no two are the same."""
+    """A relative path for each recording; no two are the same, even where capitals make no difference."""
     import hashlib
 
+    from balr_hf.data.recording_files import paths_of_ids
+
     places, taken = [], set()
-    for name in names:
-        parts = [part for part in Path(name).parts if part not in ("/", "..", ".")] or ["recording"]
-        place = Path(*parts[:-1]) / f"{parts[-1]}.flac"
+    for name, path in zip(names, paths_of_ids(names), strict=True):
+        place = Path(path.with_name(f"{path.name}.flac"))
         if place.as_posix().lower() in taken:
             digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-            place = Path(*parts[:-1]) / f"{parts[-1]}-{digest}.flac"
+            place = Path(path.with_name(f"{path.name}-{digest}.flac"))
         taken.add(place.as_posix().lower())
         places.append(place)
     return places

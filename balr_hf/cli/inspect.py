@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.printing import print_json, print_text
+from balr_hf.cli.printing import aligned, print_json, print_text
 from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
 
@@ -116,14 +116,7 @@ def _table(found: "dict[str, RecordingQuality]", refused: dict[str, str]) -> str
                 refused.get(name, ""),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            text.ljust(width) if number in (0, len(row) - 1) else text.rjust(width)
-            for number, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = aligned(rows, words=(0, len(heading) - 1))
     if len(found) > SHOWN:
         lines.append(f"... and {len(found) - SHOWN} more (--save-dir saves all of them, --json prints them)")
     if any(quality.snr_method == "wada" for quality in found.values()):
@@ -134,13 +127,11 @@ def _table(found: "dict[str, RecordingQuality]", refused: dict[str, str]) -> str
 def _draw(folder: Path, name: str, measured: "Measured") -> None:
     """Save the picture of one recording, in folders like those of its id."""
     from balr_hf.audio import SAMPLING_RATE
-    from balr_hf.data.recording_files import paths_of_ids
+    from balr_hf.data.recording_files import picture_path
     from balr_hf.figures import recording
     from balr_hf.files import atomic_path
 
-    path = folder / "plots" / paths_of_ids([name])[0]
-    path = path.with_name(f"{path.name}.png")
     title = f"{Path(name).name}: {measured.quality.describe()}"
     figure = recording(measured.whole(), SAMPLING_RATE, measured.speech, title)
-    with atomic_path(path) as temporary:
+    with atomic_path(picture_path(folder, name)) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

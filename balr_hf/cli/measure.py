@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.printing import print_json, print_text
+from balr_hf.cli.printing import aligned, print_json, print_text
 from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
 
@@ -121,14 +121,7 @@ def _table(voices: "dict[str, VoiceMeasures]") -> str:
     for name, voice in list(voices.items())[:SHOWN]:
         values = [(getattr(voice, measure), decimals) for measure, _, _, decimals in COLUMNS]
         rows.append((name, *("-" if value is None else f"{value:.{decimals}f}" for value, decimals in values)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            text.rjust(width) if number else text.ljust(width)
-            for number, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = aligned(rows)
     if len(voices) > SHOWN:
         lines.append(f"... and {len(voices) - SHOWN} more (--save-dir saves all of them, --json prints them)")
     return "\n".join(lines)
@@ -137,14 +130,12 @@ def _table(voices: "dict[str, VoiceMeasures]") -> str:
 def _draw(folder: Path, name: str, measured: "MeasuredVoice") -> None:
     """Save the picture of one recording, in folders like those of its id."""
     from balr_hf.audio import SAMPLING_RATE
-    from balr_hf.data.recording_files import paths_of_ids
+    from balr_hf.data.recording_files import picture_path
     from balr_hf.figures import voice
     from balr_hf.files import atomic_path
 
-    path = folder / "plots" / paths_of_ids([name])[0]
-    path = path.with_name(f"{path.name}.png")
     tracks = measured.tracks
     title = f"{Path(name).name}: {measured.voice.describe()}"
     figure = voice(measured.recording.whole(), SAMPLING_RATE, tracks.times, tracks.f0, tracks.formants, title)
-    with atomic_path(path) as temporary:
+    with atomic_path(picture_path(folder, name)) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

@@ -113,6 +113,12 @@ def paths_of_ids(ids: Sequence[str]) -> list[PurePosixPath]:
     ]
 
 
+def picture_path(folder: Path, name: str) -> Path:
+    """Return where the picture of a recording goes: in folders like those of its id."""
+    path = folder / "plots" / paths_of_ids([name])[0]
+    return path.with_name(f"{path.name}.png")
+
+
 def _path_of_id(name: str) -> PurePosixPath:
     parts = [part for part in name.split("/") if part not in ("", ".", "..")]
     plain = [os.fsencode(printable(part))[:_LONGEST].decode(errors="ignore") for part in parts]

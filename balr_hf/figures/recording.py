@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from balr_hf.figures.spectrograms import RANGE, STEP, levels
+from balr_hf.figures.spectrograms import draw_levels, levels
 from balr_hf.figures.style import DARK, SAME, look, new_figure
 
 # Inches, and characters of a line of the title.
@@ -40,23 +39,13 @@ def recording(
     length = len(samples) / sampling_rate
     shown = levels(samples, sampling_rate)
     figure, ax = new_figure(width=WIDTH, height=HEIGHT)
-    image = ax.imshow(
-        (shown - shown.max()).T,
-        cmap="Greys",
-        vmin=-RANGE,
-        vmax=0,
-        origin="lower",
-        aspect="auto",
-        extent=(0, len(shown) * STEP, 0, sampling_rate / 2000),
-    )
+    image = draw_levels(ax, shown - shown.max(), sampling_rate)
     for start, end in speech:
         start, end = min(start, length), min(end, length)
         ax.plot([start, end], [1.03, 1.03], color=SAME, linewidth=3, transform=ax.get_xaxis_transform(), clip_on=False)
     title += "; bars: speech" + (f"; first {seconds:g} s shown" if length < whole else "")
     ax.set_title("\n".join(textwrap.wrap(title, LINE)), fontsize=7, loc="left", pad=9)
     ax.set(xlim=(0, length), ylim=(0, sampling_rate / 2000), xlabel="Time (s)", ylabel="Frequency (kHz)")
-    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    ax.grid(visible=False)
     bar = figure.colorbar(image, ax=ax, pad=0.02, aspect=15, label="Level (dB)")
     bar.outline.set(linewidth=0.6, edgecolor=DARK)
     return figure

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -53,23 +54,26 @@ def spectrograms(
     figure, panels = new_panels(height=ROW * len(shown) + 0.35, rows=len(shown), sharex=True, sharey=True)
     axes: list[Axes] = list(panels[:, 0])
     for ax, name, recording, samples, level in zip(axes, names, recordings, shown, shown_levels, strict=True):
-        extent = (0, len(level) * STEP, 0, sampling_rate / 2000)
-        image = ax.imshow(
-            (level - top).T, cmap="Greys", vmin=-RANGE, vmax=0, origin="lower", aspect="auto", extent=extent
-        )
+        image = draw_levels(ax, level - top, sampling_rate)
         if samples.size < longest:
             ax.axvline(samples.size / sampling_rate, color=GREY, linewidth=0.8, linestyle="--")
         if samples.size < len(recording):
             name += f" (first {seconds:g} s of {len(recording) / sampling_rate:.0f} s)"
         ax.set_title(name, fontsize=7, loc="left")
         ax.set_ylabel("Frequency (kHz)")
-        ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        ax.grid(visible=False)
     ax.set(xlim=(0, longest / sampling_rate), ylim=(0, sampling_rate / 2000))
     ax.set_xlabel("Time (s)")
     bar = figure.colorbar(image, ax=panels, fraction=0.05, pad=0.02, aspect=15 * len(shown), label="Level (dB)")
     bar.outline.set(linewidth=0.6, edgecolor=DARK)
     return figure
+
+
+def draw_levels(ax: Axes, shown: np.ndarray, sampling_rate: int) -> AxesImage:
+    """Draw levels as [`levels`] gives them, in dB below the strongest, over time in s and frequency in kHz."""
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.grid(visible=False)
+    extent = (0, len(shown) * STEP, 0, sampling_rate / 2000)
+    return ax.imshow(shown.T, cmap="Greys", vmin=-RANGE, vmax=0, origin="lower", aspect="auto", extent=extent)
 
 
 def levels(samples: np.ndarray, sampling_rate: int) -> np.ndarray:

@@ -5,9 +5,8 @@ import textwrap
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from balr_hf.figures.spectrograms import RANGE, STEP, levels
+from balr_hf.figures.spectrograms import draw_levels, levels
 from balr_hf.figures.style import BLUE, DARK, GREY, VERMILION, look, new_panels
 
 # Inches, and characters of a line of the title.
@@ -60,20 +59,10 @@ def voice(
     axes[0].plot(np.arange(len(samples)) / sampling_rate, samples, color=GREY, linewidth=0.4)
     axes[0].set_ylabel("Amplitude")
     shown = levels(samples, sampling_rate)
-    image = axes[1].imshow(
-        (shown - shown.max()).T,
-        cmap="Greys",
-        vmin=-RANGE,
-        vmax=0,
-        origin="lower",
-        aspect="auto",
-        extent=(0, len(shown) * STEP, 0, sampling_rate / 2000),
-    )
+    image = draw_levels(axes[1], shown - shown.max(), sampling_rate)
     for track in formants.T:
         axes[1].plot(times, track / 1000, ".", color=VERMILION, markersize=2)
     axes[1].set(ylim=(0, min(TOP, sampling_rate / 2) / 1000), ylabel="Frequency (kHz)")
-    axes[1].yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes[1].grid(visible=False)
     axes[2].plot(times, f0, ".", color=BLUE, markersize=3)
     axes[2].set_yscale("log", base=2)
     axes[2].set(ylim=F0_AXIS, xlim=(0, length), xlabel="Time (s)", ylabel="F0 (Hz)")
