@@ -134,17 +134,19 @@ def describe_population(
         sides: the ids of the recordings of each side of the trials; every recording alone by default.
         log_probabilities (np.ndarray of shape `(recordings,)`, *optional*): see [`log_probabilities`].
     """
-    from balr_hf.data.columns import comparable_name
+    from balr_hf.data.columns import arrow_column, comparable_name, recording_ids
     from balr_hf.data.quality import known_quality
 
     if sides is not None:
         wanted = {comparable_name(name) for side in sides for name in side}
-        dataset = dataset.select([row for row, name in enumerate(dataset["id"]) if comparable_name(name) in wanted])
+        names = map(comparable_name, recording_ids(dataset))
+        dataset = dataset.select([row for row, name in enumerate(names) if name in wanted])
     known = list(known_quality(dataset).values())
+    has_speakers = "speaker" in dataset.column_names
     counts = [1] if sides is None else [len(side) for side in sides]
     described: dict[str, Any] = {
         "recordings": len(dataset),
-        "speakers": len(set(dataset["speaker"]) - {None}) if "speaker" in dataset.column_names else None,
+        "speakers": len(arrow_column(dataset, "speaker").unique().drop_null()) if has_speakers else None,
         "recordings_a_side": [min(counts), max(counts)],
         "counts": {name: _counts(dataset, name) for name in COUNTED if name in dataset.column_names},
         "date": datetime.date.today().isoformat(),
@@ -173,8 +175,12 @@ def log_probabilities(bits: np.ndarray, activation: np.ndarray, num_speakers: in
         float64 `(recordings,)`, natural logarithms.
     """
     rates = (activation * num_speakers + 0.5) / (num_speakers + 1)
-    bits = bits.astype(np.float64)
-    return bits @ np.log(rates) + (1 - bits) @ np.log1p(-rates)
+    active, inactive = np.log(rates), np.log1p(-rates)
+    found = np.empty(len(bits))
+    for start in range(0, len(bits), 1024):  # which stay in the processor's cache
+        some = bits[start : start + 1024].astype(np.float64)
+        found[start : start + 1024] = some @ active + (1 - some) @ inactive
+    return found
 
 
 def deviations(

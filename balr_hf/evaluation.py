@@ -287,12 +287,12 @@ def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
         dataset (`datasets.Dataset`): the corpus with the attributes, and with what made them, if that is known.
         scorer ([`Scorer`]): the scorer.
     """
-    from balr_hf.data.origins import attributes_made_by, origins_of
+    from balr_hf.data.origins import attributes_made_by, vector_origins
     from balr_hf.identity import model_identity
 
     autoencoder, embedder = attributes_made_by(dataset)
-    precisions = {origin.precision for origin in origins_of(dataset, "embedding") if origin is not None}
-    precision = precisions.pop() if len(precisions) == 1 else None
+    precisions = vector_origins(dataset, "embedding").counts("precision")
+    precision = next(iter(precisions)) if len(precisions) == 1 else None
     chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
     known = {role: found for role, found in chain.items() if found is not None}
     return {**known, "scorer": model_identity(scorer)}

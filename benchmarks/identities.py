@@ -1,26 +1,28 @@
-"""What it costs to know where vectors come from: steps on many vectors, with their origins and without.
+"""What it costs to know where vectors come from: whole commands on many vectors, with their origins and without.
 
 Usage:
     python benchmarks/identities.py [--vectors 100000]
 """
 
 import argparse
+import resource as system_resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import datasets
 import numpy as np
 
 from balr_hf import BinaryAttributeAutoEncoder, load_corpus
-from balr_hf.cli.main import main as balr
 from balr_hf.data.columns import add_vector_column, fixed_length_column
 from balr_hf.data.origins import Origin, add_origins, vector_digests
 from balr_hf.defaults import SYSTEM, resource
 
 DIM, ATTRIBUTES, PER_SPEAKER = 256, 512, 10
+REPEATS = 5
 
 
 def corpus(count: int, autoencoder: BinaryAttributeAutoEncoder, known: bool) -> datasets.Dataset:
@@ -44,11 +46,12 @@ def corpus(count: int, autoencoder: BinaryAttributeAutoEncoder, known: bool) -> 
     return add_origins(dataset, "ba", [Origin(own, "fp32", source, digest, embedder) for source, digest in pairs])
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that an action takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+def timed(words: list[str]) -> tuple[float, float]:
+    """Seconds that a command takes: of the wall clock, and of the processor."""
+    before, start = system_resource.getrusage(system_resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, "-m", "balr_hf.cli.main", *words], check=True, capture_output=True)
+    took, after = time.perf_counter() - start, system_resource.getrusage(system_resource.RUSAGE_CHILDREN)
+    return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -65,30 +68,30 @@ def main() -> None:
         for name in ("known", "unknown"):
             corpus(count, autoencoder, name == "known").save_to_disk(str(place / name))
             load_corpus(place / name).remove_columns("ba").save_to_disk(str(place / f"{name}-embeddings"))
-        steps: dict[str, Callable[[str], object]] = {
-            "binarize": lambda name: balr(
-                ["binarize", str(place / f"{name}-embeddings"), "--save-dir", str(place / "out"), "--allow-mismatch"]
-            ),
-            "score train": lambda name: balr(
-                ["score", "train", str(place / name), "--save-dir", str(place / "scorer"), "--exist-ok"]
-            ),
-            "score test": lambda name: balr(
-                [
-                    *("score", "test", str(place / name), str(place / "trials.tsv"), "--bootstrap", "0"),
-                    *("--no-calibrated", "--save-dir", str(place / "scores"), "--exist-ok", "--allow-overlap"),
-                ]
-            ),
+        steps = {
+            "binarize": lambda name: [
+                *("binarize", str(place / f"{name}-embeddings"), "--save-dir", str(place / "out"), "--allow-mismatch")
+            ],
+            "score train": lambda name: [
+                *("score", "train", str(place / name), "--save-dir", str(place / "scorer"), "--exist-ok")
+            ],
+            "score test": lambda name: [
+                *("score", "test", str(place / name), str(place / "trials.tsv"), "--bootstrap", "0"),
+                *("--no-calibrated", "--save-dir", str(place / "scores"), "--exist-ok", "--allow-overlap"),
+            ],
         }
-        print(f"{count:,} vectors of each kind, in a Dataset; seconds, the least of three in turn")
-        print(f"{'step':12} {'unknown':>8} {'known':>8} {'ratio':>6}")
-        for step, run in steps.items():
-            took: dict[str, list[float]] = {"unknown": [], "known": []}
-            for _ in range(3):
+        print(f"{count:,} vectors of each kind, in a Dataset; the least of {REPEATS} whole commands in turn")
+        print(f"{'':12} {'wall clock, s':^24}   {'processor, s':^24}")
+        print(f"{'command':12} " + "   ".join([f"{'unknown':>8} {'known':>8} {'ratio':>6}"] * 2))
+        for step, words in steps.items():
+            took: dict[str, list[tuple[float, float]]] = {"unknown": [], "known": []}
+            for _ in range(REPEATS):
                 for name, times in took.items():
                     shutil.rmtree(place / "out", ignore_errors=True)
-                    times.append(timed(lambda run=run, name=name: run(name)))
-            unknown, known = min(took["unknown"]), min(took["known"])
-            print(f"{step:12} {unknown:8.2f} {known:8.2f} {known / unknown:6.2f}")
+                    times.append(timed(words(name)))
+            least = {name: np.min(times, axis=0) for name, times in took.items()}
+            figures = zip(least["unknown"], least["known"], strict=True)
+            print(f"{step:12} " + "   ".join(f"{a:8.2f} {b:8.2f} {b / a:6.2f}" for a, b in figures), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """`balr degrade`: copies of a corpus, brought to given recording conditions."""
 
-import csv
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The columns of a copy's csv that say where each recording came from, and its record of what it is a copy of.
-SOURCE, CONDITION, SEED, RECORD = "source_id", "condition", "seed", "degraded.json"
+# The columns of a copy's csv that say where each recording came from, and the name of that csv.
+SOURCE, CONDITION, SEED = "source_id", "condition", "seed"
+CSV = "metadata.csv"
 
 
 @dataclass(kw_only=True)
@@ -120,8 +120,7 @@ def _claim(folder: Path, arguments: Arguments, corpus: "Corpus", conditions: "li
     Raises:
         UserError: it holds other things, or a copy of another corpus or to other conditions.
     """
-    import json
-
+    from balr_hf.data.saving import COPY_RECORD, read_json
     from balr_hf.errors import UserError
     from balr_hf.files import write_json
 
@@ -132,18 +131,17 @@ def _claim(folder: Path, arguments: Arguments, corpus: "Corpus", conditions: "li
         "noise": arguments.noise,
         "seed": arguments.seed,
     }
-    path = folder / RECORD
+    path = folder / COPY_RECORD
     if path.is_file():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        different = [name for name in record if record[name] != earlier.get(name)]
+        earlier = read_json(path)
+        different = [n for n in record if not isinstance(earlier, dict) or record[n] != earlier.get(n)]
         if different:
             raise UserError(
                 f"{folder} holds another copy ({', '.join(different)} differ): choose another --save-dir, or delete it"
             )
-        return
-    if folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds other things: choose another --save-dir")
-    write_json(path, record)
+    write_json(path, {**record, "csv": [CSV]})
 
 
 @dataclass
@@ -155,7 +153,9 @@ class _Copies:
 
     @classmethod
     def of(cls, folder: Path, dataset: "datasets.Dataset", conditions: "list[Condition]") -> "_Copies":
-        names, several = list(dataset["id"]), len(conditions) > 1
+        from balr_hf.data.columns import recording_ids
+
+        names, several = recording_ids(dataset), len(conditions) > 1
         ids = [[f"{name}@{number}" if several else name for name in names] for number in range(1, len(conditions) + 1)]
         places = _places(names)
         roots = [folder / "audio" / str(number) if several else folder / "audio" for number in range(1, len(ids) + 1)]
@@ -164,17 +164,19 @@ class _Copies:
     def write_csv(self, folder: Path, dataset: "datasets.Dataset", conditions: "list[Condition]", seed: int) -> int:
         """Write metadata.csv with the recordings that there are, and return their number."""
         from balr_hf.conditions import recording_seed
+        from balr_hf.data.columns import recording_ids
         from balr_hf.files import atomic_path
+        from balr_hf.untrusted import SafeWriter
 
         kept = _plain_columns(dataset)
         columns: dict[str, Any] = {name: dataset[name] for name in kept}
-        made = 0
-        path = folder / "metadata.csv"
+        sources, made = recording_ids(dataset), 0
+        path = folder / CSV
         with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
+            writer = SafeWriter(file)
             writer.writerow(["id", "audio", *kept, SOURCE, CONDITION, SEED])
             for ids, paths, condition in zip(self.ids, self.paths, conditions, strict=True):
-                for row, (name, audio, source) in enumerate(zip(ids, paths, dataset["id"], strict=True)):
+                for row, (name, audio, source) in enumerate(zip(ids, paths, sources, strict=True)):
                     if not audio.is_file():
                         continue
                     values = ["" if columns[column][row] is None else columns[column][row] for column in kept]

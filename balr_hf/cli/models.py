@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+    from balr_hf.scoring.counts import SideCounts
     from balr_hf.scoring.modeling_scorer import Scorer
-    from balr_hf.scoring.trials import SideCounts, Trials
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -192,14 +193,14 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
     Raises:
         MismatchError: something is wrong, and that was not allowed.
     """
-    from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes
+    from balr_hf.data.origins import embedders_of, makers_of, mismatches, outdated_attributes
     from balr_hf.errors import MismatchError
     from balr_hf.identity import other_makers, shown
 
     makers = makers_of(dataset, "ba")
     known = [name for name in makers if name]
     expected = None if scorer is None else scorer.config.autoencoder_identity
-    embedders = sorted({origin.embedder for origin in origins_of(dataset, "ba") if origin and origin.embedder})
+    embedders = embedders_of(dataset)
     found = [
         other_makers(known, expected, "attributes", "autoencoder", "scorer"),
         other_makers(embedders, None, "embeddings behind the attributes", "embedder"),

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from balr_hf.evaluation import Evaluation
+    from balr_hf.scoring.counts import SideCounts
     from balr_hf.scoring.modeling_scorer import Scorer
-    from balr_hf.scoring.trials import SideCounts, Trials
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -204,21 +205,15 @@ def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.n
 
 def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray | None":
     """Cosine of the mean embeddings of the two sides, `(trials,)`; None if embeddings are missing."""
-    import numpy as np
-
     from balr_hf.errors import UserError
-    from balr_hf.scoring.trials import side_embeddings
+    from balr_hf.scoring.trials import embedding_cosines
 
     if "embedding" not in dataset.column_names:
         return None
     try:
-        sides = side_embeddings(dataset, trials.sides)
+        return embedding_cosines(dataset, trials)
     except UserError:  # some recording has no embedding, which scoring does not need
         return None
-    sides /= np.linalg.norm(sides, axis=1, keepdims=True).clip(min=1e-12)
-    starts = range(0, len(trials), 65536)
-    parts = [slice(start, start + 65536) for start in starts]
-    return np.concatenate([(sides[trials.enroll[p]] * sides[trials.test[p]]).sum(1) for p in parts])
 
 
 def _draw(

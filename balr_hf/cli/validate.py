@@ -137,7 +137,7 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
     """The trials, and the recordings of the corpus that are in them."""
     import numpy as np
 
-    from balr_hf.data.columns import comparable_name
+    from balr_hf.data.columns import comparable_name, recording_ids
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.scoring.made_trials import make_trials, parse_numbers
@@ -152,7 +152,7 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
         trials = make_trials(corpus.dataset, *numbers)
         logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
     wanted = {comparable_name(name) for side in trials.sides for name in side}
-    rows = [row for row, name in enumerate(corpus.dataset["id"]) if comparable_name(name) in wanted]
+    rows = [row for row, name in enumerate(recording_ids(corpus.dataset)) if comparable_name(name) in wanted]
     return corpus.dataset.select(np.array(rows, dtype=np.int64)), trials
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VECTOR_KINDS = ("embedding", "ba")
+# Names that are compared as they are: most names are such, and nothing needs to be done to them.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*").fullmatch
 
 
 def comparable_name(name: object) -> str:
@@ -23,6 +26,8 @@ def comparable_name(name: object) -> str:
     An accented letter may be one character or two, depending on the system that wrote the name. Control characters
     count as they are written out, and so does the quote that a csv of ours puts before what could be a formula.
     """
+    if type(name) is str and _PLAIN_NAME(name):
+        return name
     return csv_value(printable(unicodedata.normalize("NFC", str(name)).strip()))
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from balr_hf.data.columns import arrow_column, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
@@ -29,7 +31,6 @@ from balr_hf.identity import file_digest, is_same, other_makers, shown
 
 if TYPE_CHECKING:
     import datasets
-    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +92,6 @@ def origin_feature() -> dict[str, Any]:
 
 def origin_array(origins: Sequence[Origin | None]) -> pa.Array:
     """Turn origins into an Arrow column, as Datasets keep them."""
-    import pyarrow as pa
-
     nothing = (None,) * len(Origin._fields)
     columns = zip(*(nothing if origin is None else origin for origin in origins), strict=True)
     arrays = [pa.array(column, pa.string()) for column in columns] or [pa.nulls(0, pa.string())] * len(nothing)
@@ -117,10 +116,41 @@ def add_origins(
         dataset = dataset.remove_columns(column)
     if not any(origins):
         return dataset
-    dataset = dataset.add_column(column, origin_array(origins), feature=origin_feature())
+    entries = origin_array(origins)
+    dataset = dataset.add_column(column, entries, feature=origin_feature())
     if certain:
-        _remember((dataset._fingerprint, kind), list(origins))
+        _remember((dataset._fingerprint, kind), VectorOrigins(entries))
     return dataset
+
+
+class VectorOrigins:
+    """Where the vectors of a corpus come from, by columns: of many vectors, this is much less work than one by one.
+
+    Args:
+        entries (`pyarrow.StructArray` of shape `(rows,)`): the fields of [`Origin`]; null where it is unknown.
+    """
+
+    def __init__(self, entries: pa.StructArray):
+        self._entries = entries
+        self.known: np.ndarray = entries.is_valid().to_numpy(zero_copy_only=False)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Origin | None]:
+        """Go through the rows: their origins; None where it is unknown."""
+        fields = zip(*(self.field(name).to_pylist() for name in Origin._fields), strict=True)
+        for values, known in zip(fields, self.known.tolist(), strict=True):
+            yield Origin(*values) if known else None
+
+    def field(self, name: str) -> pa.StringArray:
+        """One field of all rows; an empty text where it is unknown."""
+        return pc.fill_null(pc.struct_field(self._entries, name), "")
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Count the values of a field among the rows whose origin is known, in the order in which they appear."""
+        counted = self.field(name).filter(pa.array(self.known)).value_counts()
+        return {entry["values"]: entry["counts"] for entry in counted.to_pylist()}
 
 
 def origins_of(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
@@ -128,15 +158,20 @@ def origins_of(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
 
     An origin that a vector has, but which is that of another vector, is unknown: something else changed the vector.
     """
+    return list(vector_origins(dataset, kind))
+
+
+def vector_origins(dataset: datasets.Dataset, kind: str) -> VectorOrigins:
+    """The same as [`origins_of`], by columns."""
     if kind not in dataset.column_names or not _has_origins(dataset, origin_column(kind)):
-        return [None] * len(dataset)
+        return VectorOrigins(pa.nulls(len(dataset), pa.struct([(name, pa.string()) for name in Origin._fields])))
     key = (dataset._fingerprint, kind)  # as the documentation of datasets names it; there is no public name
     found = _RECENT.get(key) or _compared_origins(dataset, kind)
     _remember(key, found)
-    return list(found)
+    return found
 
 
-def _remember(key: tuple[str, str], origins: list[Origin | None]) -> None:
+def _remember(key: tuple[str, str], origins: VectorOrigins) -> None:
     with _LOCK:
         _RECENT.pop(key, None)
         _RECENT[key] = origins
@@ -145,26 +180,33 @@ def _remember(key: tuple[str, str], origins: list[Origin | None]) -> None:
 
 
 # A step asks several times for the origins of one corpus, each of whose vectors is digested. The last ones are kept.
-_RECENT: dict[tuple[str, str], list[Origin | None]] = {}
+_RECENT: dict[tuple[str, str], VectorOrigins] = {}
 _MOST_RECENT = 4
 _LOCK = threading.Lock()
 
 
-def _compared_origins(dataset: datasets.Dataset, kind: str) -> list[Origin | None]:
+def _compared_origins(dataset: datasets.Dataset, kind: str) -> VectorOrigins:
     """Read the origins of vectors, and leave out those that are of other vectors."""
-    present = np.flatnonzero(vector_present(dataset, kind))
-    found: list[Origin | None] = [None] * len(dataset)
-    if not len(present):
+    entries = arrow_column(dataset, origin_column(kind)).combine_chunks()
+    found = VectorOrigins(entries)
+    digests = _digests(dataset, kind)
+    noted = found.field("vector")
+    same = pc.or_(pc.equal(noted, ""), pc.fill_null(pc.equal(noted, digests), False))
+    named = pc.not_equal(found.field("model"), "")
+    known = pc.and_(pc.and_(same, named), pc.and_(entries.is_valid(), digests.is_valid()))
+    if pc.all(known).as_py():
         return found
-    entries = arrow_column(dataset, origin_column(kind)).combine_chunks().take(present)
-    columns = [entries.field(name).fill_null("").to_pylist() for name in Origin._fields]
-    origins = map(Origin, *columns)
-    known = entries.is_valid().to_pylist()
-    digests = vector_digests(vector_matrix(dataset, kind)[0])
-    for row, origin, is_known, digest in zip(present.tolist(), origins, known, digests, strict=True):
-        if is_known and origin.model and origin.vector in ("", digest):
-            found[row] = origin
-    return found
+    fields = [found.field(name) for name in Origin._fields]
+    return VectorOrigins(pa.StructArray.from_arrays(fields, list(Origin._fields), mask=pc.invert(known)))
+
+
+def _digests(dataset: datasets.Dataset, kind: str) -> pa.StringArray:
+    """The digests of a corpus's vectors; null where there is no vector."""
+    present = vector_present(dataset, kind)
+    found = np.full(len(dataset), None, dtype=object)
+    if present.any():
+        found[present] = vector_digests(vector_matrix(dataset, kind)[0])
+    return pa.array(found, pa.string())
 
 
 def _has_origins(dataset: datasets.Dataset, column: str) -> bool:
@@ -175,13 +217,14 @@ def _has_origins(dataset: datasets.Dataset, column: str) -> bool:
 
 def makers_of(dataset: datasets.Dataset, kind: str) -> dict[str, int]:
     """Count the vectors that each model made: identities and numbers; under `""` those of unknown origin."""
-    counts: dict[str, int] = {}
-    present = vector_present(dataset, kind)
-    for origin, has_vector in zip(origins_of(dataset, kind), present, strict=True):
-        if has_vector:
-            name = "" if origin is None else origin.model
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+    origins = vector_origins(dataset, kind)
+    unknown = int((vector_present(dataset, kind) & ~origins.known).sum())
+    return origins.counts("model") | ({"": unknown} if unknown else {})
+
+
+def embedders_of(dataset: datasets.Dataset) -> list[str]:
+    """Name the embedders behind the attributes of a corpus, as far as they are known, in the order of their names."""
+    return sorted(filter(None, vector_origins(dataset, "ba").counts("embedder")))
 
 
 def one_maker(dataset: datasets.Dataset, kind: str, maker: str) -> str | None:
@@ -214,10 +257,9 @@ def one_maker(dataset: datasets.Dataset, kind: str, maker: str) -> str | None:
 def attributes_made_by(dataset: datasets.Dataset) -> tuple[str | None, str | None]:
     """Name the autoencoder and the embedder behind all attributes of a corpus, each None where it is unknown."""
     makers = makers_of(dataset, "ba")
-    there = zip(origins_of(dataset, "ba"), vector_present(dataset, "ba"), strict=True)
-    embedders = {"" if origin is None else origin.embedder for origin, has_vector in there if has_vector}
+    embedders = vector_origins(dataset, "ba").counts("embedder")
     autoencoder = next(iter(makers)) if len(makers) == 1 else None
-    embedder = next(iter(embedders)) if len(embedders) == 1 else None
+    embedder = next(iter(embedders)) if len(embedders) == 1 and "" not in makers else None
     return autoencoder or None, embedder or None
 
 
@@ -227,11 +269,16 @@ def outdated_attributes(dataset: datasets.Dataset) -> str | None:
     Returns:
         a sentence that counts and names them; None if nothing is known to be wrong.
     """
-    present = vector_present(dataset, "ba")
-    origins = origins_of(dataset, "ba")
-    rows = [row for row in np.flatnonzero(present).tolist() if origins[row] is not None]
-    sources = sources_of(dataset, "embedding", rows, False) if rows else []
-    wrong = [row for row, now in zip(rows, sources, strict=True) if now not in ("", origins[row].source)]  # type: ignore[union-attr]
+    origins = vector_origins(dataset, "ba")
+    if "embedding" not in dataset.column_names or not origins.known.any():
+        return None
+    embeddings = vector_origins(dataset, "embedding")
+    # What an embedding's origin says of it was compared with it; only of the others a digest is yet to be made.
+    now = embeddings.field("vector") if embeddings.known.all() else _digests(dataset, "embedding")
+    if pc.any(pc.equal(now, "")).as_py():
+        now = _digests(dataset, "embedding")
+    differs = pc.fill_null(pc.not_equal(now, origins.field("source")), False).to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(origins.known & differs).tolist()
     if not wrong:
         return None
     names = name_some([dataset[row]["id"] for row in wrong[:4]], 3)
@@ -240,7 +287,7 @@ def outdated_attributes(dataset: datasets.Dataset) -> str | None:
 
 def mismatches(dataset: datasets.Dataset) -> list[str]:
     """What was wrong with the models that made a corpus's attributes, where the user allowed it: a sentence each."""
-    return sorted({origin.mismatch for origin in origins_of(dataset, "ba") if origin is not None and origin.mismatch})
+    return sorted(filter(None, vector_origins(dataset, "ba").counts("mismatch")))
 
 
 def vector_digests(matrix: np.ndarray) -> list[str]:

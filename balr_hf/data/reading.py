@@ -23,7 +23,7 @@ from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
-from balr_hf.data.saving import FILES_RECORD, is_saved_dataset, load_saved, read_record
+from balr_hf.data.saving import is_saved_dataset, load_saved, written_csvs
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vector_files import read_vectors
 from balr_hf.data.vectors import VectorFinder, is_vector_file
@@ -222,7 +222,7 @@ def _files_in(folder: Path, audio_formats: Sequence[str]) -> tuple[list[Path], l
 def _metadata_of(folder: Path) -> Path | None:
     """Find the folder's `metadata.csv`, or in a folder that `--save-dir` made, the only csv that was written there."""
     candidates = [folder / "metadata.csv"]
-    written = (read_record(folder, FILES_RECORD) or {}).get("csv", [])
+    written = written_csvs(folder)
     candidates += [folder / name for name in written] if len(written) == 1 else []
     return next((path for path in candidates if path.exists()), None)
 
@@ -269,7 +269,7 @@ def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, ve
         columns = {"id": columns["audio"], **columns}
     for name in {"id", *present} & columns.keys():
         columns[name] = columns[name].to_pylist()
-    if path.name in (read_record(path.parent, FILES_RECORD) or {}).get("csv", []):
+    if path.name in written_csvs(path.parent):
         columns = {name: _as_given(values) for name, values in columns.items()}
     if "audio" in columns:
         columns["id"] = [name or audio for name, audio in zip(columns["id"], columns["audio"], strict=True)]

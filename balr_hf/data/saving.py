@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # corpus they belong to (`source`) and which csvs were written there (`csv`). `DATASET_RECORD` lies in a saved Dataset,
 # and says which kind of vectors was added last (`kind`); its `key` is a digest of the recordings and the model.
 FILES_RECORD, DATASET_RECORD = "balr-files.json", "balr-dataset.json"
+# The record of a copy that `balr degrade` makes: of what (`source`), how, and which csvs it wrote there (`csv`).
+COPY_RECORD = "degraded.json"
 
 # The name of both records before each had its own.
 _EARLIER_RECORD = "balr.json"
@@ -29,10 +31,7 @@ def read_record(folder: Path, name: str) -> dict[str, Any] | None:
     for path in (folder / name, folder / _EARLIER_RECORD):
         if not path.is_file():
             continue
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path} is damaged ({error}): delete it, or choose another folder") from error
+        record = read_json(path)
         if isinstance(record, dict) and _FIRST_KEYS[name] in record:
             if not isinstance(record[_FIRST_KEYS[name]], str) or not _is_names(record.get("csv", [])):
                 raise UserError(f"{path} is damaged (a value of the wrong type): delete it, or choose another folder")
@@ -40,6 +39,35 @@ def read_record(folder: Path, name: str) -> dict[str, Any] | None:
         if path.name == name:
             raise UserError(f"{path} is damaged (it lacks {_FIRST_KEYS[name]}): delete it, or choose another folder")
     return None
+
+
+def read_json(path: Path) -> Any:
+    """Read a record.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it, or choose another folder") from error
+
+
+def written_csvs(folder: Path) -> list[str]:
+    """Name the csvs in a folder that this package wrote, whose texts are those of [`balr_hf.untrusted.csv_cell`].
+
+    Raises:
+        UserError: a record of the folder is damaged.
+    """
+    names = list((read_record(folder, FILES_RECORD) or {}).get("csv", []))
+    path = folder / COPY_RECORD
+    if path.is_file():
+        record = read_json(path)
+        copied = record.get("csv", []) if isinstance(record, dict) else None
+        if not _is_names(copied):
+            raise UserError(f"{path} is damaged (a value of the wrong type): delete it, or choose another folder")
+        names += copied
+    return names
 
 
 def _is_names(value: object) -> bool:

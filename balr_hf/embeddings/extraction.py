@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from balr_hf.audio import AudioError
-from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, vector_matrix
+from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, recording_ids, vector_matrix
 from balr_hf.data.origins import (
     Maker,
     Origin,
@@ -142,9 +142,10 @@ def compute_embeddings(
             present[todo[done]] = True
             for row, origin in zip(todo.tolist(), origins_of(computed, "embedding"), strict=True):
                 origins[row] = origin
-        named = zip(corpus["id"], reasons, strict=True)
+        ids = recording_ids(corpus)
+        named = zip(ids, reasons, strict=True)
         skipped = [Skipped(name, reason) for name, reason in named if reason is not None]
-        measured |= {name: row for name, row in zip(corpus["id"], computed["quality"], strict=True) if row is not None}
+        measured |= {name: row for name, row in zip(ids, computed["quality"], strict=True) if row is not None}
     dataset = add_vector_column(dataset, "embedding", fixed_length_column(matrix, present))
     return add_quality_column(add_origins(dataset, "embedding", origins), measured), skipped
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.data.columns import comparable_name
+from balr_hf.data.columns import comparable_name, recording_ids
 from balr_hf.data.quality import known_quality
 from balr_hf.domain import (
     MEASURES,
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import datasets
 
     from balr_hf.scoring.configuration_scorers import ScorerConfig
-    from balr_hf.scoring.trials import SideCounts, Trials
+    from balr_hf.scoring.counts import SideCounts
+    from balr_hf.scoring.trials import Trials
 
 
 def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], column: str) -> np.ndarray:
@@ -42,7 +43,7 @@ def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], colum
     """
     if column not in dataset.column_names:
         raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
-    value_of = dict(zip(map(comparable_name, dataset["id"]), dataset[column], strict=True))
+    value_of = dict(zip(map(comparable_name, recording_ids(dataset)), dataset[column], strict=True))
     found = np.empty(len(sides), dtype=object)
     for row, side in enumerate(sides):
         values = {value_of.get(comparable_name(name)) for name in side}

@@ -1,7 +1,7 @@
 """Counts of activations and non-activations, which scorers are fitted on and compare."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,92 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
 
 # Numbers of activations and of non-activations, `(..., attributes, 2)`.
 Counts = torch.Tensor | np.ndarray
+
+
+# The most bytes that the counts of all sides may take in float64 (1 GiB, which is 131,072 sides of 512 attributes) for
+# a scorer that needs them so. Of more sides, so many trials are scored together that their sides take this at most.
+COUNTS_AT_ONCE = 2**30
+# How many sides are counted, or numbered, together.
+SIDES_AT_ONCE = 2**14
+
+
+class SideCounts:
+    """The counts of many sides in an eighth of the memory that counts in float64 take, or less.
+
+    Attributes:
+        active (int `(sides, attributes)`): numbers of activations, in the smallest type that holds them.
+        totals (int `(sides,)`): numbers of recordings.
+    """
+
+    def __init__(self, active: np.ndarray, totals: np.ndarray):
+        self.active, self.totals = active, totals
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """What the shape of all counts in float64 would be: `(sides, attributes, 2)`."""
+        return (*self.active.shape, 2)
+
+    def of(self, sides: np.ndarray | slice) -> np.ndarray:
+        """The counts of some sides: float64 `(sides, attributes, 2)`, activations and non-activations."""
+        active = self.active[sides]
+        counts = np.empty((*active.shape, 2))
+        counts[..., 0] = active
+        np.subtract(self.totals[sides][:, None], active, out=counts[..., 1])
+        return counts
+
+    def whole(self) -> np.ndarray | None:
+        """The counts of all sides, float64 `(sides, attributes, 2)`; None if that is too much memory."""
+        return self.of(slice(None)) if self._bytes <= COUNTS_AT_ONCE else None
+
+    def parts(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Go through the sides in blocks, with their counts."""
+        for start in range(0, len(self.active), SIDES_AT_ONCE):
+            part = slice(start, start + SIDES_AT_ONCE)
+            yield part, self.of(part)
+
+    @property
+    def trials_at_once(self) -> int:
+        """Of how many trials, with two sides each, the counts and what is made of them may be in memory together."""
+        return max(1, COUNTS_AT_ONCE // (64 * max(1, self.active.shape[1])))
+
+    @property
+    def _bytes(self) -> int:
+        return 16 * self.active.size
+
+    def states(self, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Number the distinct counts that an attribute has.
+
+        Args:
+            most (int): how many may be possible.
+
+        Returns:
+            `(codes, states)`: the number of each count, integers `(sides, attributes)`, by activations and
+            then by non-activations; and the counts that the numbers stand for, int64 `(states, 2)`. None if there may
+            be too many, or if there is nothing to number.
+        """
+        size = int(self.totals.max(initial=0)) + 1
+        if size * size > most or not self.active.size:
+            return None
+        used = np.zeros(size * size, dtype=bool)
+        for part in self._blocks():
+            used[self._numbers(part, size)] = True
+        found = np.flatnonzero(used)
+        states = np.stack(np.divmod(found, size), -1)
+        if (self.totals == size - 1).all() and len(found) == size:
+            return self.active, states  # every number of activations occurs, and is its own number
+        rank = (np.cumsum(used) - 1).astype(np.min_scalar_type(len(found)))
+        codes = np.empty(self.active.shape, dtype=rank.dtype)
+        for part in self._blocks():
+            codes[part] = rank[self._numbers(part, size)]
+        return codes, states
+
+    def _numbers(self, part: slice, size: int) -> np.ndarray:
+        active = self.active[part].astype(np.int32)
+        return active * size + (self.totals[part, None] - active)
+
+    def _blocks(self) -> Iterator[slice]:
+        for start in range(0, len(self.active), 1024):  # which stay in the processor's cache
+            yield slice(start, start + 1024)
 
 
 def recording_counts(bits: np.ndarray) -> np.ndarray:

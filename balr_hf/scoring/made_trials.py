@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.data.columns import comparable_name
+from balr_hf.data.columns import comparable_name, recording_ids
 from balr_hf.errors import UserError
 from balr_hf.scoring.trials import Trials
 
@@ -102,7 +102,7 @@ def trial_conditions(dataset: datasets.Dataset, trials: Trials) -> np.ndarray | 
     """Which pair of conditions each trial is in: str `(trials,)`; None if the corpus tells no conditions."""
     if CONDITION not in dataset.column_names:
         return None
-    names = map(comparable_name, dataset["id"])
+    names = map(comparable_name, recording_ids(dataset))
     condition_of = dict(zip(names, dataset[CONDITION], strict=True))
     sides = [" + ".join(sorted({str(condition_of.get(comparable_name(n))) for n in side})) for side in trials.sides]
     return np.array(
@@ -112,7 +112,7 @@ def trial_conditions(dataset: datasets.Dataset, trials: Trials) -> np.ndarray | 
 
 def _by_speaker_and_condition(dataset: datasets.Dataset) -> dict[str, dict[str, dict[str, str]]]:
     """The recordings of each speaker in each condition: the id of each by its source, in order of the sources."""
-    ids = dataset["id"]
+    ids = recording_ids(dataset)
     sources = dataset[SOURCE] if SOURCE in dataset.column_names else ids
     known = CONDITION in dataset.column_names
     conditions: Sequence[str | None] = dataset[CONDITION] if known else [""] * len(dataset)

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from .configuration_scorers import CosineSimilarityScorerConfig
+from .counts import SideCounts
 from .modeling_scorer import Scorer
 from .term_tables import Terms, TermTable
 
@@ -68,6 +69,10 @@ class CosineSimilarityScorer(Scorer):
         if weights is not None:
             return TermTable(terms, enroll, test, offset)
         return _CosineTable(terms, enroll, test, self.config.eps)
+
+    def _side_table(self, weights: torch.Tensor | None, offset: float, counts: SideCounts) -> None:
+        """None, since the norms of the sides need the counts themselves."""
+        return None
 
 
 class _CosineTable(TermTable):

@@ -11,9 +11,9 @@ import torch
 from transformers import PreTrainedModel
 
 from .configuration_scorers import ScorerConfig
-from .counts import Counts, name_digests, sum_of_values
+from .counts import Counts, SideCounts, name_digests, sum_of_values
 from .quality_measures import WORDS, quality_functions, recordings_quality, trial_quality, unknown_sides
-from .term_tables import TermTable, term_table_of
+from .term_tables import TermTable, side_table_of, term_table_of
 
 try:
     from balr_hf.data.columns import vector_matrix
@@ -673,6 +673,31 @@ class Scorer(HubModel):
         table = self._term_table(*self._calibration(calibrated), checked, other)
         return self._with_quality(table, calibrated, quality)
 
+    def side_table(
+        self, counts: SideCounts, calibrated: bool = False, quality: np.ndarray | None = None
+    ) -> TermTable | None:
+        """Do what `term_table` does for trials between many sides, without their counts in float64.
+
+        Args:
+            counts ([`SideCounts`]): of the sides, of which each may be an enrollment and a test.
+            calibrated (bool): as for `term_table`.
+            quality (`(sides, 4)`, *optional*): what was measured of the sides.
+
+        Returns:
+            a [`TermTable`]; None if the counts take too many distinct values, or the scorer needs them in float64.
+
+        Raises:
+            ValueError, UserError: as for `score`.
+        """
+        self._check_fitted()
+        expected = (self.config.num_attributes, self.num_values)
+        if counts.shape[1:] != expected:
+            raise ValueError(f"counts of {counts.shape[1]} attributes: the scorer expects {expected[0]}")
+        table = self._side_table(*self._calibration(calibrated), counts)
+        if table is None:
+            return None
+        return self._with_quality(table, calibrated, None if quality is None else (quality, quality))
+
     def _with_quality(self, table: TermTable, calibrated: bool, quality: SidesQuality | None) -> TermTable:
         """Let a table add the terms of quality measures, if the calibration has some."""
         if calibrated and self.needs_quality:
@@ -715,6 +740,9 @@ class Scorer(HubModel):
     ) -> TermTable:
         """Make a table of states, since a term depends only on the two sides' counts of its attribute."""
         return term_table_of(partial(self._weighted_terms, weights), enroll, test, offset)
+
+    def _side_table(self, weights: torch.Tensor | None, offset: float, counts: SideCounts) -> TermTable | None:
+        return side_table_of(partial(self._weighted_terms, weights), counts, self.activation, offset)
 
     @torch.no_grad()
     def _weighted_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import torch
 
+from .counts import SideCounts
+
 Terms = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 States = tuple[torch.Tensor, torch.Tensor]
 
@@ -29,6 +31,29 @@ MOST_STATES = 2**16
 PAIR_COST = 100
 
 
+class StoredCounts:
+    """What a table needs of a tensor of counts, without its memory: counts are made of those that are asked for.
+
+    Args:
+        counts ([`SideCounts`]): of the sides.
+        like (torch.Tensor): whose type and device the counts get.
+    """
+
+    def __init__(self, counts: SideCounts, like: torch.Tensor):
+        self._counts, self._like = counts, like
+        self.shape, self.device = torch.Size(counts.shape), like.device
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, sides: torch.Tensor | slice) -> torch.Tensor:
+        some = sides if isinstance(sides, slice) else sides.cpu().numpy()
+        return torch.from_numpy(self._counts.of(some)).to(self._like)
+
+    def new_empty(self, *size: int) -> torch.Tensor:
+        return self._like.new_empty(*size)
+
+
 class TermTable:
     """Terms of trials between two sets of sides, each computed from the counts, which works for every scorer.
 
@@ -44,7 +69,13 @@ class TermTable:
     # What is added to the scores of pairs besides the offset, by the numbers of their sides: quality measures' terms.
     addition: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
-    def __init__(self, terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset: float = 0.0):
+    def __init__(
+        self,
+        terms: Terms,
+        enroll: torch.Tensor | StoredCounts,
+        test: torch.Tensor | StoredCounts,
+        offset: float = 0.0,
+    ):
         self._terms, self.enroll, self.test, self.offset = terms, enroll, test, offset
 
     def terms(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
@@ -116,7 +147,7 @@ class TermTable:
     def _one_by_one(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         block = max(1, BLOCK_ELEMENTS // max(1, self.enroll[:1].numel()))
         parts = [self.terms(r, c).sum(-1) for r, c in zip(rows.split(block), columns.split(block), strict=True)]
-        return torch.cat(parts) if parts else self.enroll.new_zeros(0)
+        return torch.cat(parts) if parts else self.enroll.new_empty(0)
 
 
 class StateTable(TermTable):
@@ -130,8 +161,8 @@ class StateTable(TermTable):
     def __init__(
         self,
         terms: Terms,
-        enroll: torch.Tensor,
-        test: torch.Tensor,
+        enroll: torch.Tensor | StoredCounts,
+        test: torch.Tensor | StoredCounts,
         enroll_states: States,
         test_states: States,
         offset: float = 0.0,
@@ -209,6 +240,22 @@ def term_table_of(terms: Terms, enroll: torch.Tensor, test: torch.Tensor, offset
     if states is None or other is None or not len(enroll) or not len(test):
         return TermTable(terms, enroll, test, offset)
     return StateTable(terms, enroll, test, states, other, offset)
+
+
+def side_table_of(terms: Terms, counts: SideCounts, like: torch.Tensor, offset: float = 0.0) -> StateTable | None:
+    """Make a [`StateTable`] between all sides, if their counts take few distinct values.
+
+    Args:
+        terms, offset: as for [`TermTable`].
+        counts ([`SideCounts`]): of the sides.
+        like (torch.Tensor): whose type and device the terms get.
+    """
+    found = counts.states(MOST_STATES)
+    if found is None:
+        return None
+    states = torch.from_numpy(found[0]).to(like.device), torch.from_numpy(found[1]).to(like)
+    rows = StoredCounts(counts, like)
+    return StateTable(terms, rows, rows, states, states, offset)
 
 
 def count_states(counts: torch.Tensor) -> States | None:

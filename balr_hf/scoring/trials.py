@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data.columns import comparable_name, vector_matrix
+from balr_hf.data.columns import arrow_column, comparable_name, recording_ids, vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
+from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
 from balr_hf.untrusted import SafeWriter
 
 if TYPE_CHECKING:
@@ -42,59 +43,17 @@ class TrialScorer(Protocol):
         quality: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> "TermTable": ...
 
+    def side_table(
+        self, counts: SideCounts, calibrated: bool = False, quality: np.ndarray | None = None
+    ) -> "TermTable | None": ...
+
 
 # How many trials are scored together, and of how many the terms are computed together.
 SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
 # How many recordings of one side are looked up together on the other side.
 LOOKUPS_AT_ONCE = 2**22
-
-
-# The most bytes that the counts of all sides may take (1 GiB, which is 131,072 sides of 512 attributes) to be prepared
-# together. Of more sides, so many trials are scored together that their sides take this at most.
-COUNTS_AT_ONCE = 2**30
-# How many sides are counted together.
-SIDES_AT_ONCE = 2**14
-
-
-class SideCounts:
-    """The counts of many sides in an eighth of the memory that counts in float64 take, or less.
-
-    Attributes:
-        active (int `(sides, attributes)`): numbers of activations, in the smallest type that holds them.
-        totals (int `(sides,)`): numbers of recordings.
-    """
-
-    def __init__(self, active: np.ndarray, totals: np.ndarray):
-        self.active, self.totals = active, totals
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """What the shape of all counts in float64 would be: `(sides, attributes, 2)`."""
-        return (*self.active.shape, 2)
-
-    def of(self, sides: np.ndarray | slice) -> np.ndarray:
-        """The counts of some sides: float64 `(sides, attributes, 2)`, activations and non-activations."""
-        active, totals = self.active[sides].astype(np.float64), self.totals[sides]
-        return np.stack([active, totals[:, None] - active], -1)
-
-    def whole(self) -> np.ndarray | None:
-        """The counts of all sides, float64 `(sides, attributes, 2)`; None if that is too much memory."""
-        return self.of(slice(None)) if self._bytes <= COUNTS_AT_ONCE else None
-
-    def parts(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Go through the sides in blocks, with their counts."""
-        for start in range(0, len(self.active), SIDES_AT_ONCE):
-            part = slice(start, start + SIDES_AT_ONCE)
-            yield part, self.of(part)
-
-    @property
-    def trials_at_once(self) -> int:
-        """Of how many trials, with two sides each, the counts and what is made of them may be in memory together."""
-        return max(1, COUNTS_AT_ONCE // (64 * max(1, self.active.shape[1])))
-
-    @property
-    def _bytes(self) -> int:
-        return 16 * self.active.size
+# Of how many sides or trials the embeddings are averaged and compared together, which stay in the processor's cache.
+COSINES_AT_ONCE = 2048
 
 
 @dataclass
@@ -314,6 +273,8 @@ def compact_side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> 
     bits, present = vector_matrix(dataset, "ba")
     rows, totals = _rows(dataset, sides, present, "attributes (run balr binarize first)")
     positions = (np.cumsum(present) - 1)[rows]
+    if (totals == 1).all():
+        return SideCounts(bits[positions].view(np.uint8), totals)
     starts = np.cumsum(totals) - totals
     active = np.empty((len(sides), bits.shape[1]), dtype=np.min_scalar_type(int(totals.max(initial=0))))
     for first in range(0, len(sides), SIDES_AT_ONCE):
@@ -336,11 +297,47 @@ def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.n
     Raises:
         UserError: recordings are not in the corpus, or have no embedding; the message names them.
     """
+    return np.concatenate([part for _, part in _embeddings_of(dataset, sides)])
+
+
+def embedding_cosines(dataset: "datasets.Dataset", trials: Trials) -> np.ndarray:
+    """Compare the mean embeddings of the two sides of each trial; see [`side_embeddings`].
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id` and `embedding`.
+        trials ([`Trials`]): the trial list.
+
+    Returns:
+        float64 `(trials,)`: cosines, computed from directions in float32.
+
+    Raises:
+        UserError: as for [`side_embeddings`].
+    """
+    directions = np.empty((len(trials.sides), 0), dtype=np.float32)
+    for part, means in _embeddings_of(dataset, trials.sides):
+        if not directions.size:
+            directions = np.empty((len(trials.sides), means.shape[1]), dtype=np.float32)
+        directions[part] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(min=1e-12)
+    cosines = np.empty(len(trials))
+    for start in range(0, len(trials), COSINES_AT_ONCE):
+        part = slice(start, start + COSINES_AT_ONCE)
+        np.einsum("tv,tv->t", directions[trials.enroll[part]], directions[trials.test[part]], out=cosines[part])
+    return cosines
+
+
+def _embeddings_of(dataset: "datasets.Dataset", sides: list[list[str]]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Go through the sides in blocks, with the means of their recordings' directions, float64."""
     embeddings, present = vector_matrix(dataset, "embedding")
     rows, totals = _rows(dataset, sides, present, "an embedding")
-    embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-12)
-    position = np.cumsum(present) - 1
-    return np.add.reduceat(embeddings[position[rows]], np.cumsum(totals) - totals, axis=0) / totals[:, None]
+    positions = (np.cumsum(present) - 1)[rows]
+    starts = np.cumsum(totals) - totals
+    for first in range(0, len(sides), COSINES_AT_ONCE):
+        part = slice(first, min(first + COSINES_AT_ONCE, len(sides)))
+        some = embeddings[positions[starts[first] : starts[part.stop - 1] + totals[part.stop - 1]]]
+        some /= np.linalg.norm(some, axis=1, keepdims=True).clip(min=1e-12)
+        if len(some) > part.stop - first:
+            some = np.add.reduceat(some, starts[part] - starts[first], axis=0)
+        yield part, some / totals[part, None]
 
 
 def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray | None:
@@ -358,9 +355,14 @@ def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.nda
     """
     if "speaker" not in dataset.column_names:
         return None
-    speaker_of = dict(zip(map(comparable_name, dataset["id"]), dataset["speaker"], strict=True))
+    ids, names_of_all = recording_ids(dataset), arrow_column(dataset, "speaker").to_pylist()
+    speaker_of = dict(zip(map(comparable_name, ids), names_of_all, strict=True))
     speakers = []
     for side in sides:
+        if len(side) == 1:
+            speaker = speaker_of.get(comparable_name(side[0]))
+            speakers.append(None if speaker is None else str(speaker))
+            continue
         names = {speaker_of.get(comparable_name(name)) for name in side}
         if len(names - {None}) > 1:
             raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
@@ -397,8 +399,8 @@ def score_trials(
 ) -> np.ndarray:
     """Score a trial list.
 
-    Of so many sides that their counts do not fit into memory, blocks of trials are scored with the counts of their own
-    sides; then the scores are the same up to rounding.
+    A scorer that needs the counts in float64 (see [`Scorer.side_table`]), of so many sides that these do not fit into
+    memory, scores blocks of trials with the counts of their own sides; then the scores are the same up to rounding.
 
     Args:
         scorer ([`Scorer`]): a fitted scorer.
@@ -417,15 +419,15 @@ def score_trials(
     """
     scores = np.empty(len(trials))
     if isinstance(counts, SideCounts):
-        whole = counts.whole()
-        if whole is None:
+        table = _side_table(scorer, counts, calibrated, quality)
+        if table is None:
             for part, used, local in _parts(counts, trials, progress, "Scoring"):
                 measured = None if quality is None else quality[used]
                 scores[part] = score_trials(scorer, counts.of(used), local, calibrated, quality=measured)
             return scores
-        counts = whole
-    both = None if quality is None else (quality, quality if test_quality is None else test_quality)
-    table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
+    else:
+        both = None if quality is None else (quality, quality if test_quality is None else test_quality)
+        table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
     for part, rows, columns in _blocks(trials, SCORES_AT_ONCE, progress, "Scoring"):
         scores[part] = table.scores(rows, columns).cpu().numpy()
     return scores
@@ -471,17 +473,30 @@ def mean_terms(
     Returns:
         `(same, different)`: float64 `(attributes,)` each, natural-log likelihood ratios; 0 if no trial is such.
     """
-    whole = counts.whole() if isinstance(counts, SideCounts) else counts
     sums = np.zeros((2, scorer.config.num_attributes))
-    if whole is None:
+    if isinstance(counts, SideCounts):
+        table = _side_table(scorer, counts, calibrated, quality)
+    else:
+        table = scorer.term_table(counts, counts, calibrated, None if quality is None else (quality, quality))
+    if table is None:
         assert isinstance(counts, SideCounts)
         for chosen, used, local in _parts(counts, trials, progress, "Averaging terms"):
             some, measured = counts.of(used), None if quality is None else (quality[used],) * 2
             sums += _sums_of_terms(scorer.term_table(some, some, calibrated, measured), local, labels[chosen], False)
     else:
-        table = scorer.term_table(whole, whole, calibrated, None if quality is None else (quality, quality))
         sums += _sums_of_terms(table, trials, labels, progress)
     return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
+
+
+def _side_table(
+    scorer: TrialScorer, counts: SideCounts, calibrated: bool, quality: np.ndarray | None
+) -> "TermTable | None":
+    """A table for trials between all sides; None if what it takes is too much memory."""
+    table = scorer.side_table(counts, calibrated, quality)
+    whole = counts.whole() if table is None else None
+    if whole is None:
+        return table
+    return scorer.term_table(whole, whole, calibrated, None if quality is None else (quality, quality))
 
 
 def _sums_of_terms(table: "TermTable", trials: Trials, labels: np.ndarray, progress: bool) -> np.ndarray:
@@ -556,7 +571,7 @@ def _rows(
         `(rows, totals)`: the rows of all sides' recordings, one side after the other, and how many each side has.
     """
     sides = [[comparable_name(name) for name in side] for side in sides]
-    ids = [comparable_name(name) for name in dataset["id"]]
+    ids = [comparable_name(name) for name in recording_ids(dataset)]
     row_of = {name: row for row, name in enumerate(ids)}
     names = dict.fromkeys(name for side in sides for name in side)
     if len(row_of) < len(ids):

@@ -210,10 +210,10 @@ def _other_makers(
     Raises:
         MismatchError: other models made them, and this was not allowed.
     """
-    from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes
+    from balr_hf.data.origins import embedders_of, makers_of, mismatches, outdated_attributes
 
     makers = makers_of(dataset, "ba")
-    embedders = sorted({origin.embedder for origin in origins_of(dataset, "ba") if origin and origin.embedder})
+    embedders = embedders_of(dataset)
     known = [name for name in makers if name]
     found = [
         other_makers(known, model_identity(system.autoencoder), "attributes", "autoencoder", "system"),

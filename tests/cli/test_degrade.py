@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from balr_hf import load_corpus
 from balr_hf.audio import load_audio
+from balr_hf.errors import UserError
 
 
 def rows_of(folder):
@@ -41,6 +43,27 @@ def test_labels_and_provenance_are_kept(copy, four):
         assert row["source_id"] == row["id"] and row["condition"] == "band=telephone,snr=10,noise=pink"
         assert all(row[name] == originals[row["id"]][name] for name in ("speaker", "sex", "text"))
     assert len({row["seed"] for row in rows}) == len(rows)
+
+
+def test_a_label_that_could_be_a_formula_is_written_as_a_text_and_read_as_it_was(four, balr, tmp_path):
+    lines = four.read_text().splitlines()
+    names = next(csv.reader(lines[:1]))
+    rows = list(csv.DictReader(lines))
+    rows[0]["text"], rows[1]["text"] = "=cmd|' /C calc'!A0", "\x1b[31mred"
+    with four.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    folder = tmp_path / "copy"
+    assert balr("degrade", four, "--condition", "snr=10", "--save-dir", folder)[0] == 0
+    written = rows_of(folder)
+    assert written[0]["text"] == "'=cmd|' /C calc'!A0" and written[1]["text"] == "\\x1b[31mred"
+    assert load_corpus(folder)["text"][0] == "=cmd|' /C calc'!A0"
+    (folder / "degraded.json").write_text("[")
+    with pytest.raises(UserError, match=r"degraded\.json is damaged"):
+        load_corpus(folder)
+    status, said = balr("degrade", four, "--condition", "snr=10", "--save-dir", folder)
+    assert status == 1 and "degraded.json is damaged" in said
 
 
 def test_inspect_confirms_the_conditions(copy, balr, tmp_path):

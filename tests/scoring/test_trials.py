@@ -4,6 +4,7 @@ import pytest
 from balr_hf import build_scorer
 from balr_hf.domain import describe_population
 from balr_hf.errors import UserError
+from balr_hf.scoring import counts as counts_module
 from balr_hf.scoring import trials as trials_module
 from balr_hf.scoring.breakdown import side_values
 from balr_hf.scoring.trials import (
@@ -169,19 +170,36 @@ def test_scores_are_written_beside_the_trials_in_float32_precision(tmp_path):
     assert np.array_equal(written, scores.astype(np.float32))
 
 
-def test_blocks_of_trials_score_as_all_together(monkeypatch):
+@pytest.mark.parametrize("totals", [3, "several"])
+@pytest.mark.parametrize("name", ["beta", "cosine"])
+def test_stored_counts_score_as_counts_in_float64(name, totals, monkeypatch):
     bits, draws = 16, np.random.default_rng(0)
-    scorer = build_scorer("beta", num_attributes=bits).fit(draws.integers(1, 6, (9, bits, 2)).astype(float))
-    found = trials_module.SideCounts(draws.integers(0, 4, (60, bits)).astype(np.uint8), np.full(60, 3))
+    scorer = build_scorer(name, num_attributes=bits)
+    if name == "beta":
+        scorer.fit(draws.integers(1, 6, (9, bits, 2)).astype(float))
+    numbers = np.full(60, 3) if totals == 3 else draws.integers(1, 9, 60)
+    found = counts_module.SideCounts(draws.integers(0, numbers[:, None] + 1, (60, bits)).astype(np.uint8), numbers)
+    assert (scorer.side_table(found) is None) == (name == "cosine")
     listed = Trials.between(draws.integers(0, 60, 500), draws.integers(0, 60, 500))
     labels = draws.integers(0, 2, 500).astype(bool)
-    whole = score_trials(scorer, found.of(slice(None)), listed)
-    np.testing.assert_array_equal(score_trials(scorer, found, listed), whole)
-    means = trials_module.mean_terms(scorer, found, listed, labels)
-    monkeypatch.setattr(trials_module, "COUNTS_AT_ONCE", 64 * bits * 7)  # 7 trials at a time
+    whole = found.of(slice(None))
+    scores, means = score_trials(scorer, whole, listed), trials_module.mean_terms(scorer, whole, listed, labels)
+    np.testing.assert_array_equal(score_trials(scorer, found, listed), scores)
+    np.testing.assert_array_equal(trials_module.mean_terms(scorer, found, listed, labels), means)
+    monkeypatch.setattr(counts_module, "COUNTS_AT_ONCE", 64 * bits * 7)  # 7 trials at a time
     assert found.whole() is None and found.trials_at_once == 7
-    np.testing.assert_allclose(score_trials(scorer, found, listed), whole, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(score_trials(scorer, found, listed), scores, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(trials_module.mean_terms(scorer, found, listed, labels), means, rtol=1e-5, atol=1e-6)
+
+
+def test_distinct_counts_are_numbered():
+    found = counts_module.SideCounts(np.array([[0, 2, 2], [1, 0, 1]], np.uint8), np.array([2, 1]))
+    codes, states = found.states(most=100)
+    assert states.tolist() == [[0, 1], [0, 2], [1, 0], [2, 0]]
+    np.testing.assert_array_equal(states[codes], found.of(slice(None)))
+    assert found.states(most=8) is None
+    bits = np.array([[0, 1], [1, 1]], np.uint8)
+    assert counts_module.SideCounts(bits, np.array([1, 1])).states(most=100)[0] is bits  # no copy of millions of sides
 
 
 def test_sides_are_counted_in_blocks(corpus, monkeypatch):
