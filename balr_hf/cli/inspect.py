@@ -53,8 +53,13 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> int:
     """Measure and print; returns the exit status, 1 if no recording could be measured."""
+    from itertools import zip_longest
+
+    import numpy as np
+
     from balr_hf.data.quality import FILE, measure_corpus, write_quality
     from balr_hf.data.reading import read_corpus
+    from balr_hf.data.shards import Shard
     from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
     from balr_hf.errors import ConfigError
     from balr_hf.quality import reason_to_refuse
@@ -65,19 +70,24 @@ def run(arguments: Arguments) -> int:
         arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
     )
     folder = None if arguments.save_dir is None else Path(arguments.save_dir)
-    found: dict[str, RecordingQuality] = {}
-    refused: dict[str, str] = {}
-    skipped: list[Skipped] = list(corpus.skipped)
-    for name, measured in measure_corpus(corpus.dataset, progress=True):
-        if isinstance(measured, Skipped):
-            skipped.append(measured)
-            continue
-        found[name] = measured.quality
-        reason = reason_to_refuse(measured.quality, arguments.min_speech)
-        if reason is not None:
-            refused[name] = reason
-        if arguments.plots and folder is not None:
-            _draw(folder, name, measured)
+    shard = Shard.launched()
+    dataset = corpus.dataset
+    if shard is not None:
+        dataset = dataset.select(np.flatnonzero(shard.rows(len(dataset))))
+    measured: list[tuple[str, RecordingQuality | Skipped]] = []
+    for name, recording in measure_corpus(dataset, progress=shard is None or shard.index == 0):
+        measured.append((name, recording if isinstance(recording, Skipped) else recording.quality))
+        if arguments.plots and folder is not None and not isinstance(recording, Skipped):
+            _draw(folder, name, recording)
+    if shard is not None:
+        shares = shard.gather(measured)
+        if shares is None:  # the first process goes on with what all have measured
+            return 0
+        measured = [row for together in zip_longest(*shares) for row in together if row is not None]
+    found = {name: quality for name, quality in measured if not isinstance(quality, Skipped)}
+    skipped = [*corpus.skipped, *(quality for _, quality in measured if isinstance(quality, Skipped))]
+    reasons = {name: reason_to_refuse(quality, arguments.min_speech) for name, quality in found.items()}
+    refused = {name: reason for name, reason in reasons.items() if reason is not None}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         write_quality(folder / FILE, {name: quality.to_dict() for name, quality in found.items()})

@@ -31,7 +31,7 @@ The package ships with small demonstration models, so that this works at once: b
 
 
 # The commands whose work several processes share, where a launcher started them.
-SHARED = ("extract", "binarize", "train")
+SHARED = ("extract", "binarize", "inspect", "score test", "train")
 
 
 def usage(group: str = "") -> str:

@@ -68,6 +68,7 @@ def run(arguments: Arguments) -> None:
     """Score the trials, evaluate the scores, and save both."""
     import numpy as np
 
+    from balr_hf.data.shards import Shard
     from balr_hf.evaluation import Evaluation, chain_of
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
@@ -85,11 +86,17 @@ def run(arguments: Arguments) -> None:
     if arguments.within is not None:
         trials = _within(arguments, dataset, trials, speakers)
     calibrated = _applies_calibration(arguments, scorer, speakers)
-    raw = score_trials(scorer, counts, trials, progress=True)
+    shard = Shard.launched()
+    raw = score_trials(scorer, counts, trials, progress=True, shard=shard)
     quality = sides_quality(dataset, trials.sides) if calibrated and scorer.needs_quality else None
-    scores = (
-        score_trials(scorer, counts, trials, calibrated=True, progress=True, quality=quality) if calibrated else raw
-    )
+    scores = raw
+    if calibrated:
+        scores = score_trials(scorer, counts, trials, calibrated=True, progress=True, quality=quality, shard=shard)
+    if shard is not None:
+        shares = shard.gather(np.stack([raw, scores]))
+        if shares is None:  # the first process goes on with what all have scored
+            return
+        raw, scores = np.nansum(shares, axis=0)
 
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
     columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}

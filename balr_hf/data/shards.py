@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,21 @@ class Shard:
     def rows(self, number: int) -> np.ndarray:
         """Tell which rows of a corpus are in it: bool of shape `(number,)`."""
         return np.arange(number) % self.count == self.index
+
+    def gather(self, own: Any) -> list[Any] | None:
+        """Bring together what the processes that a launcher started found, in the order of their numbers.
+
+        Args:
+            own: what this process found, which can be pickled.
+
+        Returns:
+            what each of them found, in the first of them; None in the others.
+        """
+        from accelerate.utils import gather_object
+
+        is_first = self.wait_for_all()
+        found: list[Any] = gather_object([own])
+        return found if is_first else None
 
     def wait_for_all(self) -> bool:
         """Wait until all processes that a launcher started are here; tells whether this is the first of them."""

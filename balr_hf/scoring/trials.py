@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     import datasets
     import torch
 
+    from balr_hf.data.shards import Shard
     from balr_hf.scoring.configuration_scorers import ScorerConfig
     from balr_hf.scoring.counts import Counts
     from balr_hf.scoring.term_tables import TermTable
 
 logger = logging.getLogger(__name__)
+
+Block = TypeVar("Block")
 
 
 class TrialScorer(Protocol):
@@ -396,6 +399,7 @@ def score_trials(
     test_counts: "Counts | None" = None,
     quality: np.ndarray | None = None,
     test_quality: np.ndarray | None = None,
+    shard: "Shard | None" = None,
 ) -> np.ndarray:
     """Score a trial list.
 
@@ -413,22 +417,24 @@ def score_trials(
         quality (`(sides, 4)`, *optional*): what was measured of the sides of `counts`, see [`sides_quality`]; a
             calibration with quality measures needs it.
         test_quality (`(sides, 4)`, *optional*): that of the sides of `test_counts`, if these are others.
+        shard ([`Shard`], *optional*): score every so manieth block of trials only, the same blocks that one process
+            would score. The scores of the other trials are NaN.
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
     """
-    scores = np.empty(len(trials))
+    scores = np.full(len(trials), np.nan)
     if isinstance(counts, SideCounts):
         table = _side_table(scorer, counts, calibrated, quality)
         if table is None:
-            for part, used, local in _parts(counts, trials, progress, "Scoring"):
+            for part, used, local in _own(_parts(counts, trials, progress, "Scoring"), shard):
                 measured = None if quality is None else quality[used]
                 scores[part] = score_trials(scorer, counts.of(used), local, calibrated, quality=measured)
             return scores
     else:
         both = None if quality is None else (quality, quality if test_quality is None else test_quality)
         table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
-    for part, rows, columns in _blocks(trials, SCORES_AT_ONCE, progress, "Scoring"):
+    for part, rows, columns in _own(_blocks(trials, SCORES_AT_ONCE, progress, "Scoring"), shard):
         scores[part] = table.scores(rows, columns).cpu().numpy()
     return scores
 
@@ -506,6 +512,13 @@ def _sums_of_terms(table: "TermTable", trials: Trials, labels: np.ndarray, progr
         terms = table.terms(rows, columns).cpu().numpy()
         sums = sums + np.stack([terms[labels[part]].sum(0), terms[~labels[part]].sum(0)])
     return sums
+
+
+def _own(blocks: "Iterator[Block]", shard: "Shard | None") -> "Iterator[Block]":
+    """Of blocks of trials, those of a share."""
+    for number, block in enumerate(blocks):
+        if shard is None or number % shard.count == shard.index:
+            yield block
 
 
 def _parts(

@@ -88,3 +88,31 @@ def test_launched_processes_share_the_work_and_one_may_be_killed(balr, sample, t
     assert f"{64 - len(done)} embeddings computed, {len(done)} there already" in again.stderr
     assert all(path.stat().st_mtime_ns == when for path, when in done.items())
     assert contents(shared) == contents(one)
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, free_port):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+    corpus = tmp_path / "corpus.csv"
+    lines = (sample / "test.csv").read_text().splitlines()
+    corpus.write_text("\n".join([*lines[:6], f"gone{lines[6]}", *lines[7:9]]) + "\n")
+    inspect = ["inspect", str(corpus), "--root-dir", str(sample), "--plots"]
+    balr(*inspect, "--save-dir", tmp_path / "one")
+    words = [*launch, str(free_port()), "-m", "balr_hf.cli.main", *inspect, "--save-dir", str(tmp_path / "two")]
+    subprocess.run(words, check=True, capture_output=True)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one") and contents(tmp_path / "one")
+
+    corpus.write_text("\n".join(lines[:9]) + "\n")
+    made = tmp_path / "made"
+    balr("extract", corpus, "--root-dir", sample, "--save-dir", made)
+    balr("binarize", made / "corpus.csv")
+    names = [line.split(",")[0] for line in lines[1:9]]
+    trials = tmp_path / "trials.csv"
+    trials.write_text("\n".join(["enrollment\ttest", *(f"{a}\t{b}" for a in names[:4] for b in names[4:])]) + "\n")
+    score = ["score", "test", str(made / "corpus.csv"), str(trials), "--bootstrap", "0"]
+    balr(*score, "--save-dir", tmp_path / "scores-1")
+    words = [*launch, str(free_port()), "-m", "balr_hf.cli.main", *score, "--save-dir", str(tmp_path / "scores-2")]
+    subprocess.run(words, check=True, capture_output=True)
+    scores = [(tmp_path / f"scores-{number}" / "scores.csv").read_bytes() for number in (1, 2)]
+    assert scores[0] == scores[1] and scores[0].count(b"\n") == 17

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from balr_hf import build_scorer
+from balr_hf.data.shards import Shard
 from balr_hf.domain import describe_population
 from balr_hf.errors import UserError
 from balr_hf.scoring import counts as counts_module
@@ -190,6 +191,22 @@ def test_stored_counts_score_as_counts_in_float64(name, totals, monkeypatch):
     assert found.whole() is None and found.trials_at_once == 7
     np.testing.assert_allclose(score_trials(scorer, found, listed), scores, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(trials_module.mean_terms(scorer, found, listed, labels), means, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["beta", "cosine"])
+def test_shares_of_a_trial_list_are_scored_as_the_whole(name, monkeypatch):
+    bits, draws = 16, np.random.default_rng(0)
+    scorer = build_scorer(name, num_attributes=bits)
+    if name == "beta":
+        scorer.fit(draws.integers(1, 6, (9, bits, 2)).astype(float))
+    else:
+        monkeypatch.setattr(counts_module, "COUNTS_AT_ONCE", 64 * bits * 7)
+    monkeypatch.setattr(trials_module, "SCORES_AT_ONCE", 7)
+    found = counts_module.SideCounts(draws.integers(0, 2, (60, bits)).astype(np.uint8), np.ones(60, int))
+    listed = Trials.between(draws.integers(0, 60, 50), draws.integers(0, 60, 50))
+    shares = [score_trials(scorer, found, listed, shard=Shard(index, 3)) for index in range(3)]
+    assert [np.isfinite(share).sum() for share in shares] == [21, 15, 14]
+    np.testing.assert_array_equal(np.nansum(shares, axis=0), score_trials(scorer, found, listed))
 
 
 def test_distinct_counts_are_numbered():
