@@ -116,3 +116,25 @@ def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, fre
     subprocess.run(words, check=True, capture_output=True)
     scores = [(tmp_path / f"scores-{number}" / "scores.csv").read_bytes() for number in (1, 2)]
     assert scores[0] == scores[1] and scores[0].count(b"\n") == 17
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_four_processes_of_two_launchers_extract_as_one(balr, few, tmp_path, free_port):
+    """Two machines are two launchers that meet at one address; each starts two processes."""
+    one, shared = tmp_path / "one", tmp_path / "shared"
+    balr("extract", few, "--save-dir", one)
+    address = ["--master_addr", "127.0.0.1", "--master_port", str(free_port())]
+    meeting = [*address, "--nnodes", "2", "--nproc_per_node", "2"]
+    words = ["-m", "balr_hf.cli.main", "extract", str(few), "--save-dir", str(shared)]
+    launchers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", *meeting, "--node_rank", node, *words],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in ("0", "1")
+    ]
+    said = [launcher.communicate()[1] for launcher in launchers]
+    assert [launcher.returncode for launcher in launchers] == [0, 0], said
+    assert "12 embeddings computed" in said[0] and contents(shared) == contents(one)
