@@ -124,9 +124,9 @@ def widening(num_speakers: int) -> float:
     References:
         T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit  # of scipy.stats' distributions, without its second of imports
 
-    return float(np.sqrt(num_speakers / (num_speakers - 1)) * t.ppf(0.975, num_speakers - 1) / norm.ppf(0.975))
+    return float(np.sqrt(num_speakers / (num_speakers - 1)) * stdtrit(num_speakers - 1, 0.975) / ndtri(0.975))
 
 
 def resampled(
