@@ -71,10 +71,18 @@ from balr_hf.errors import UserError, name_some
 from balr_hf.files import added_to_folder, restore_folder, write_json
 from balr_hf.hub.publishing import publish_model
 from balr_hf.identity import digest_of, file_digest, model_identity
+from balr_hf.metrics import eer
 from balr_hf.scoring.auto import build_scorer
 from balr_hf.scoring.made_trials import make_trials, trial_conditions
 from balr_hf.scoring.quality_measures import sides_quality
-from balr_hf.scoring.trials import read_trials, side_counts, side_speakers, write_scores
+from balr_hf.scoring.trials import (
+    read_trials,
+    side_counts,
+    side_embeddings,
+    side_speakers,
+    trial_labels,
+    write_scores,
+)
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.losses import build_losses
 from balr_hf.training.state import read_progress
@@ -327,11 +335,18 @@ def report(job: Job) -> str:
         progress=True,
     )
     write_scores(folder / "scores.csv", trials, {"scores": found.llrs, "raw_scores": found.raw})
-    write_json(folder / "metrics.json", found.to_dict() | {"scores_sha256": file_digest(folder / "scores.csv")})
+    sides = side_embeddings(load_corpus(job.part("embeddings", "test")), trials.sides)
+    cosines = (sides[trials.enroll] * sides[trials.test]).sum(1)
+    extra = {"embedding_cosine_eer": eer(cosines, trial_labels(corpus, trials))[0]}
+    extra["scores_sha256"] = file_digest(folder / "scores.csv")
+    write_json(folder / "metrics.json", found.to_dict() | extra)
     (folder / "report.txt").write_text(found.to_text() + "\n", encoding="utf-8")
     (folder / "report.html").write_text(found.to_html(), encoding="utf-8")
     adequacy = "".join(f"\n  {criterion.describe()}" for criterion in found.adequacy)
-    return f"{folder / 'report.html'}\n{found.evaluation.describe()}{adequacy}"
+    return (
+        f"{folder / 'report.html'}\n{found.evaluation.describe()}{adequacy}\n"
+        f"  Cosine of the embeddings themselves: EER {extra['embedding_cosine_eer']:.2%}"
+    )
 
 
 def push(job: Job) -> None:
