@@ -58,6 +58,7 @@ from balr_hf import (
 )
 from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.cli.main import main as balr
+from balr_hf.conditions import Condition
 from balr_hf.data.columns import vector_present
 from balr_hf.data.origins import Maker
 from balr_hf.data.reading import read_corpus
@@ -72,7 +73,7 @@ from balr_hf.files import added_to_folder, restore_folder, write_json
 from balr_hf.hub.publishing import publish_model
 from balr_hf.identity import digest_of, file_digest, model_identity
 from balr_hf.metrics import eer
-from balr_hf.scoring.auto import build_scorer
+from balr_hf.scoring.auto import build_scorer, scorer_class
 from balr_hf.scoring.made_trials import make_trials, trial_conditions
 from balr_hf.scoring.quality_measures import sides_quality
 from balr_hf.scoring.trials import (
@@ -83,11 +84,14 @@ from balr_hf.scoring.trials import (
     trial_labels,
     write_scores,
 )
-from balr_hf.training.arguments import DataArguments
-from balr_hf.training.losses import build_losses
+from balr_hf.training.arguments import DataArguments, TrainerArguments
+from balr_hf.training.losses import AutoEncoderLoss, build_losses
+from balr_hf.training.samplers import sampler_class
 from balr_hf.training.state import read_progress
 from balr_hf.validation import validate
 from balr_hf.validation.adequacy import parse_thresholds
+
+logger = logging.getLogger("balr_hf")
 
 # The parts, and the fewest speakers with which the stage that uses each can work at all. Real work takes hundreds.
 LEAST = {"train": 4, "validation": 2, "reference": 4, "calibration": 6, "test": 2}
@@ -246,13 +250,8 @@ def train(job: Job) -> str:
     if not finished:
         BinaryAttributeEncoderTrainer(
             *(load_corpus(job.part("embeddings", name)) for name in ("train", "validation")),
-            DataArguments(
-                batch_size=given.speakers * given.recordings,
-                sampler=given.sampler,
-                N_classes_per_batch=given.speakers,
-                M_samples_per_class=given.recordings,
-            ),
-            build_losses(dict.fromkeys(name.strip() for name in given.losses.split(","))),
+            batches(given),
+            make_losses(given),
             input_dim=job.embedder.config.embed_dim,
             internal_dim=given.attributes,
             learning_rate=given.learning_rate,
@@ -350,26 +349,32 @@ def report(job: Job) -> str:
 
 
 def push(job: Job) -> None:
-    """Upload the system, and the attributes without any audio, each with its card; done once for each repository."""
+    """Upload the system, and the attributes without any audio, each with its card; once to each repository."""
     given, path = job.given, job.folder / "published.json"
+    if not given.push_to and not given.push_corpus_to:
+        return
+    system = job.folder / "system"
+    version = file_digest(system / "model.safetensors")  # a system that was made anew is uploaded anew
     done = json.loads(path.read_text()) if path.exists() else {}
     options = {"private": given.private or None, "license": given.license or None}
-    if given.push_to and given.push_to not in done:
+
+    def needed(repository: str) -> bool:
+        return bool(repository) and done.get(repository, {}).get("system") != version
+
+    def published(repository: str, address: str) -> None:
+        done[repository] = {"system": version, "address": address}
+        write_json(path, done)
+
+    if needed(given.push_to):
         results = [json.loads((job.folder / "validation" / "metrics.json").read_text())]
-        done[given.push_to] = publish_model(
-            job.folder / "system", given.push_to, results=results, **options
-        ).commit_url
-        write_json(path, done)
-    if given.push_corpus_to and given.push_corpus_to not in done:
+        published(given.push_to, publish_model(system, given.push_to, results=results, **options).commit_url)
+    if needed(given.push_corpus_to):
         for name in ("reference", "calibration", "test"):
-            corpus = with_attributes(load_corpus(job.part("attributes", name)))
-            columns = corpus.select_columns(["id", "speaker", "ba"])
-            done[given.push_corpus_to] = publish_corpus(
-                columns, given.push_corpus_to, split=name, **options
-            ).commit_url
-        write_json(path, done)
+            corpus = with_attributes(load_corpus(job.part("attributes", name))).select_columns(["id", "speaker", "ba"])
+            address = publish_corpus(corpus, given.push_corpus_to, split=name, **options).commit_url
+        published(given.push_corpus_to, address)
     for repository in filter(None, (given.push_to, given.push_corpus_to)):
-        print(f"published: {repository} ({done[repository]})")
+        print(f"published: {repository} ({done[repository]['address']})")
 
 
 @dataclass(frozen=True)
@@ -469,6 +474,45 @@ def check_settings(job: Job) -> None:
 # --- what the stages are made of ---------------------------------------------------------------------------------
 
 
+def check(given: Arguments) -> None:
+    """Refuse at once what a stage would refuse only after hours."""
+    parse_shares(given.shares)
+    parse_thresholds(given.adequate)
+    batches(given)
+    sampler_class(given.sampler)
+    TrainerArguments(internal_dim=given.attributes, learning_rate=given.learning_rate, epochs=given.epochs)
+    comparing = [loss.name for loss in make_losses(given) if loss.uses_originals]
+    if comparing:
+        raise UserError(
+            f"--losses {given.losses}: {', '.join(comparing)} compares copies of the training recordings, which are "
+            "not made here: see balr degrade and balr train"
+        )
+    if scorer_class(given.scorer) is scorer_class("cosine"):
+        raise UserError("--scorer cosine has no reference population: choose beta, maxllr, speech or dna")
+    if given.calibration not in ("affine", "fusion", "quality"):
+        raise UserError(f"--calibration {given.calibration}: expected affine, fusion or quality")
+    if given.conditions != "none":
+        for condition in given.conditions.split(";"):
+            Condition.parse(condition)
+    if given.trials and not Path(given.trials).is_file():
+        raise UserError(f"--trials {given.trials}: there is no such file")
+
+
+def batches(given: Arguments) -> DataArguments:
+    """How training draws its batches."""
+    return DataArguments(
+        batch_size=given.speakers * given.recordings,
+        sampler=given.sampler,
+        N_classes_per_batch=given.speakers,
+        M_samples_per_class=given.recordings,
+    )
+
+
+def make_losses(given: Arguments) -> list[AutoEncoderLoss]:
+    """The losses of the autoencoder, with their default settings."""
+    return build_losses(dict.fromkeys(name.strip() for name in given.losses.split(",")))
+
+
 def read_recordings(source: str) -> list[dict[str, str]]:
     """The recordings of a corpus: id, audio (a path), speaker, part where it is stated, and columns that describe."""
     if Path(source).is_dir() and not (Path(source) / "metadata.csv").exists():
@@ -518,8 +562,6 @@ def voxceleb_recordings(folder: Path) -> list[dict[str, str]]:
 
 def write_trial_list(source: Path, target: Path) -> None:
     """Copy a trial list; one of VoxCeleb's, `label enrollment test` without a header, becomes one with a header."""
-    if not source.is_file():
-        raise UserError(f"--trials {source}: there is no such file")
     lines = source.read_text(encoding="utf-8").splitlines()
     if re.match(r"[01]\s+\S+\s+\S+\s*$", lines[0] if lines else ""):
         lines = ["enrollment\ttest", *("\t".join(line.split()[1:3]) for line in lines if line.strip())]
@@ -651,11 +693,12 @@ def save(model: Any, folder: Path) -> None:
 def main() -> None:
     parser = ArgumentParser(Arguments, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given = parser.parse_args()
+    if given.device not in ("", "cpu", "cuda"):
+        parser.error(f"--device {given.device}: expected cpu or cuda; CUDA_VISIBLE_DEVICES chooses among GPUs")
     device = given.device or ("cuda" if torch.cuda.is_available() else "cpu")
     logging.basicConfig(format="%(message)s")
     try:
-        parse_shares(given.shares)
-        parse_thresholds(given.adequate)
+        check(given)
         given = dataclasses.replace(
             given,
             corpus=given.corpus or str(resource(SAMPLE_CORPUS) / "metadata.csv"),
@@ -663,7 +706,9 @@ def main() -> None:
         )
         # One process may work for longer than others would wait for it by default.
         state = PartialState(cpu=device == "cpu", timeout=timedelta(days=30))
-        logging.getLogger("balr_hf").setLevel(logging.INFO if state.is_main_process else logging.ERROR)
+        logger.setLevel(logging.INFO if state.is_main_process else logging.ERROR)
+        if device == "cuda" and torch.cuda.device_count() > state.num_processes == 1:
+            logger.warning("One of %d GPUs is used: accelerate launch --multi_gpu uses all", torch.cuda.device_count())
         embedder = WespeakerModel.from_pretrained(given.embedder)
         run_stages(Job(given, Path(given.save_dir), embedder, state, resolve_devices(device)[0]))
     except (UserError, OSError) as error:

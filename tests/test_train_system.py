@@ -191,6 +191,32 @@ def test_shares_that_are_none_are_refused(example, text):
         example["parse_shares"](text)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"losses": "mse,consistency"}, "--losses mse,consistency: consistency compares copies of the training"),
+        ({"losses": "mes"}, "mes"),
+        ({"sampler": "NxM"}, "NxM"),
+        ({"epochs": 0}, "epochs"),
+        ({"speakers": 0}, "batch_size|N_classes"),
+        ({"scorer": "cosine"}, "--scorer cosine has no reference population"),
+        ({"calibration": "isotonic"}, "--calibration isotonic: expected affine, fusion or quality"),
+        ({"conditions": "unchanged;snr=loud"}, "snr=loud: expected dB"),
+        ({"trials": "nowhere.txt"}, "--trials nowhere.txt: there is no such file"),
+        ({"adequate": "cllr"}, "cllr"),
+    ],
+)
+def test_settings_that_a_later_stage_would_refuse_are_refused_at_once(example, given, message):
+    from balr_hf.errors import UserError
+
+    with pytest.raises(UserError, match=message):
+        example["check"](example["Arguments"](**given))
+
+
+def test_default_settings_are_accepted(example):
+    example["check"](example["Arguments"]())
+
+
 def test_voxceleb_is_read_as_its_makers_lay_it_out(example, tmp_path):
     for name in (
         "voxceleb2/dev/aac/id00012/21Uxsk56VDQ/00001.m4a",
