@@ -99,52 +99,47 @@ LEAST = {"train": 4, "validation": 2, "reference": 4, "calibration": 6, "test": 
 DESCRIBING = ("sex", "session", "channel", "language")
 
 
+def setting(default: Any, help: str) -> Any:
+    """A flag of the script, whose help says what it is by default."""
+    return field(default=default, metadata={"help": f"{help} [default: {default}]" if default else help})
+
+
 @dataclass
 class Arguments:
-    corpus: str = field(default="", metadata={"help": "csv, folder, or VoxCeleb's folder; the sample by default"})
-    embedder: str = field(default="", metadata={"help": "folder or Hub repository; the shipped one by default"})
-    save_dir: str = field(default="runs/system", metadata={"help": "folder of the run, with one folder per stage"})
-    device: str = field(default="", metadata={"help": "cpu or cuda (each process its own GPU); cuda if there is one"})
-    seed: int = field(default=0, metadata={"help": "decides parts, copies, weights, batches and trials"})
-    shares: str = field(
-        default="train=8,validation=2,reference=4,calibration=6,test=4",
-        metadata={"help": "how speakers without a part are shared among the parts that nobody was assigned to"},
+    corpus: str = setting("", "csv, folder, or VoxCeleb's folder; the sample by default")
+    embedder: str = setting("", "folder or Hub repository; the shipped one by default")
+    save_dir: str = setting("runs/system", "folder of the run, with one folder per stage")
+    device: str = setting("", "cpu, or cuda: each process its own GPU; cuda by default if there is one")
+    seed: int = setting(0, "decides parts, copies, weights, batches and trials")
+    shares: str = setting(
+        "train=8,validation=2,reference=4,calibration=6,test=4",
+        "how speakers without a part are shared among the parts that nobody was assigned to",
     )
-    trials: str = field(
-        default="",
-        metadata={
-            "help": "test trials: a list as balr validate takes it, or one of VoxCeleb's; its speakers are the test "
-            "part. Made of the test part by default"
-        },
+    trials: str = setting(
+        "", "test trials, whose speakers are the test part: a list of VoxCeleb, or as balr validate takes it"
     )
-    calibration_recordings: int = field(
-        default=10, metadata={"help": "at most so many recordings of each calibration speaker; 0: all"}
+    calibration_recordings: int = setting(10, "at most so many recordings of each calibration speaker; 0: all")
+    conditions: str = setting(
+        "unchanged;snr=10;band=telephone,codec=mulaw;codec=opus:12k",
+        "conditions of the copies to calibrate on, as in balr degrade; none: recordings as they are",
     )
-    conditions: str = field(
-        default="unchanged;snr=10;band=telephone,codec=mulaw;codec=opus:12k",
-        metadata={"help": "conditions of the copies to calibrate on (see balr degrade); none: recordings as they are"},
+    attributes: int = setting(512, "number of binary attributes")
+    losses: str = setting("mse", "losses of the autoencoder, separated by commas, as in balr train")
+    epochs: int = setting(100, "passes over the training part")
+    learning_rate: float = setting(1e-3, "learning rate of Adam")
+    sampler: str = setting("RandomNxMSampler", "how batches are drawn, as in balr train")
+    speakers: int = setting(32, "speakers per batch")
+    recordings: int = setting(16, "recordings of each speaker per batch")
+    scorer: str = setting("beta", "beta, maxllr, speech or dna, as in balr score train")
+    calibration: str = setting("quality", "quality, affine or fusion, as in balr score calibrate")
+    speech: str = setting("", "kind of speech, e.g. 'interviews, English', which reports state")
+    adequate: str = setting("", "largest values that you accept, stated before you see any: cllr=0.5,eer=0.1")
+    push_to: str = setting("", "NAME/REPOSITORY on the Hub to upload the system to")
+    push_corpus_to: str = setting(
+        "", "NAME/REPOSITORY for ids, speakers and attributes of reference, calibration and test, without audio"
     )
-    attributes: int = field(default=512, metadata={"help": "number of binary attributes"})
-    losses: str = field(default="mse", metadata={"help": "losses of the autoencoder, separated by commas"})
-    epochs: int = field(default=100, metadata={"help": "passes over the training part"})
-    learning_rate: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
-    sampler: str = field(default="RandomNxMSampler", metadata={"help": "or ExhaustiveNxMSampler: see balr train"})
-    speakers: int = field(default=32, metadata={"help": "speakers per batch"})
-    recordings: int = field(default=16, metadata={"help": "recordings of each speaker per batch"})
-    scorer: str = field(default="beta", metadata={"help": "beta, maxllr, speech or dna"})
-    calibration: str = field(
-        default="quality", metadata={"help": "quality, affine or fusion: see balr score calibrate"}
-    )
-    speech: str = field(default="", metadata={"help": "kind of speech, e.g. 'interviews, English'; reports state it"})
-    adequate: str = field(
-        default="", metadata={"help": "largest values that you accept, stated before you see any: cllr=0.5,eer=0.1"}
-    )
-    push_to: str = field(default="", metadata={"help": "NAME/REPOSITORY on the Hub to upload the system to"})
-    push_corpus_to: str = field(
-        default="", metadata={"help": "NAME/REPOSITORY for ids, speakers and attributes of the last three parts"}
-    )
-    private: bool = field(default=False, metadata={"help": "make new repositories private"})
-    license: str = field(default="", metadata={"help": "the Hub's name of the system's licence, for the cards"})
+    private: bool = setting(False, "make new repositories private")
+    license: str = setting("", "the Hub's name of the licence, for the cards")
 
 
 @dataclass
