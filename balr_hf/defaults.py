@@ -1,4 +1,4 @@
-"""The small models and the sample corpus that ship with the package, so that everything can be tried offline."""
+"""The small models and the recordings that ship with the package, so that everything can be tried offline."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from balr_hf.errors import UserError
 SYSTEM = "models/system-tiny"
 # The system's parts, which are loaded from its folder.
 EMBEDDER = AUTOENCODER = SCORER = SYSTEM
-SAMPLE_CORPUS = "data/sample"
+SAMPLE_CORPUS = "data/sample"  # synthetic voices
+VOICES = "data/voices"  # recordings of people
 
 
 def resource(name: str) -> Path:

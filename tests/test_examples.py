@@ -105,12 +105,20 @@ def test_corpus_of_others_has_the_same_embeddings_from_files_and_samples(run_exa
     assert files[2] == samples[2]
 
 
-def test_demo_ends_in_a_result(root, tmp_path, run_python):
+def test_demo_ends_in_verdicts_of_real_voices_with_their_limits(root, tmp_path, run_python):
     said = run_python(root / "examples" / "demo.py", cwd=tmp_path).stdout
-    assert "of the pairs, 224 are of one voice and 1792 of two" in said
+    assert "36 recordings of 12 people" in said and "Of the pairs, 36 are of one speaker and 162 of two" in said
     one, two = (float(value) for value in re.findall(r"median LLR.*?([+-][\d.]+)\n", said))
     assert one > 0 > two
-    assert not list(tmp_path.iterdir())
+    _, same, different = said.split("\n--- ")
+    for part, direction, page in ((same, "same", "one-speaker"), (different, "different", "two-speakers")):
+        assert re.search(
+            rf"^\w.* support for the proposition that the recordings are of (the )?{direction} sp", part, re.M
+        )
+        assert re.search(r"^  LR .* LLR [+-][\d.]+ \(ln\)", part, re.M) and "  95 % interval" in part
+        assert "  Limit: " in part and f"  Report: {tmp_path / 'demo' / page}.html" in part
+        assert "<svg" in (tmp_path / "demo" / f"{page}.html").read_text(encoding="utf-8")
+    assert "not for casework" in said.splitlines()[-1]
 
 
 def test_python_of_the_readme_prints_what_it_shows(root, tmp_path, run_python, assert_shown):

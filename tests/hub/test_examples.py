@@ -34,6 +34,59 @@ def test_push_makes_private_repositories_that_work_together(hub, root):
     hub.run(use)
 
 
+def test_train_system_uploads_system_and_attributes_once(hub, root, tmp_path):
+    """A finished run of the shipped system: both repositories have cards, and nothing is uploaded twice."""
+    import json
+    import shutil
+
+    import numpy as np
+
+    from balr_hf.defaults import SYSTEM, resource
+    from balr_hf.evaluation import Evaluation
+
+    run = tmp_path / "run"
+    shutil.copytree(resource(SYSTEM), run / "system")
+    llrs, labels = np.array([2.0, 1.0, -1.0, -3.0]), np.array([True, True, False, False])
+    found = Evaluation.of(
+        llrs, labels, resamples=0, scorer="DirichletMultinomialScorer", corpus={"name": "my test part"}
+    )
+    (run / "validation").mkdir()
+    (run / "validation" / "metrics.json").write_text(json.dumps(found.to_dict()))
+    for part in ("reference", "calibration", "test"):
+        folder = run / "attributes" / part
+        folder.mkdir(parents=True)
+        for number in range(2):
+            np.save(folder / f"{number}_ba.npy", np.arange(512) % 2 == number)
+        lines = ["id,binary_attributes,speaker", *(f"{part}{n},{n}_ba.npy,voice {n}" for n in range(2))]
+        (folder / f"{part}.csv").write_text("\n".join(lines) + "\n")
+    push = """
+        import runpy, sys
+        from pathlib import Path
+
+        example = runpy.run_path(sys.argv[1] + "/examples/train_system.py")
+        given = example["Arguments"](
+            push_to="me/system", push_corpus_to="me/ba", private=True, license="mit", conditions="none"
+        )
+        for _ in range(2):
+            example["push"](example["Job"](given, Path(sys.argv[2]), None, None, None))
+    """
+    first, second = hub.run(push, root, run).stdout.strip().split("\npublished: me/system ")
+    assert first.startswith("published: me/system ") and "published: me/ba (" in second
+    system, attributes = hub.server.repository("me/system"), hub.server.repository("me/ba", "datasets")
+    assert system.private and attributes.private
+    card = system.read("README.md").decode()
+    assert "my test part" in card and "license: mit" in card
+    assert "license: mit" in attributes.read("README.md").decode()
+    assert not [name for name in attributes.at("main").files if "audio" in name]
+    use = """
+        from balr_hf import load_corpus
+
+        assert load_corpus("me/ba:calibration").column_names == ["id", "speaker", "ba"]
+    """
+    hub.run(use)
+    assert len([commit for commit in system.history() if commit.title == "Upload model"]) == 1
+
+
 def test_load_wespeaker_downloads(hub, root):
     """By its default name, from a repository as WeSpeaker's."""
     import io
