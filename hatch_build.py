@@ -1,4 +1,4 @@
-"""Makes the readme that PyPI shows from README.md, whose links between files of the repository lead nowhere on PyPI."""
+"""Makes the readme that PyPI shows from README.md: links between files of the repository lead nowhere there."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ class ReadmeHook(MetadataHookInterface):
     """What hatchling calls for the metadata of wheel and sdist."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set the readme. Its links lead to the files of the version's tag if `[project.urls]` names their `Source`."""
+        """Set the readme: its links lead to the files of the tag if `[project.urls]` names their `Source`."""
         source = metadata.get("urls", {}).get("Source")
         files = f"{source}/blob/v{metadata['version']}/" if source else None
         text = (Path(self.root) / "README.md").read_text(encoding="utf-8")

@@ -82,7 +82,11 @@ def collect(target: Path, gallery: Path | None) -> None:
     pages = {path: Path(page) for path, page in PAGES.items()}
     pages |= {f"docs/{path.name}": Path(path.name) for path in sorted((ROOT / "docs").glob("*.md"))}
     pages |= {f"docs/site/{path.name}": Path(path.name) for path in sorted((ROOT / "docs" / "site").glob("*.md"))}
-    assets = [*(ROOT / "docs").glob("*.svg"), *(ROOT / "docs" / "site").glob("*.[cj]s*")]
+    assets = [
+        *(ROOT / "docs").glob("*.svg"),
+        *(ROOT / "docs").glob("*.png"),
+        *(ROOT / "docs" / "site").glob("*.[cj]s*"),
+    ]
     pages |= {path.relative_to(ROOT).as_posix(): Path(path.name) for path in assets}
     for source, page in pages.items():
         if page.suffix == ".md":
