@@ -1,6 +1,7 @@
 # make demo: goes from recordings to likelihood ratios with what the repository ships, offline
 # make test: runs all tests
 # make check: runs lint, types, layers of imports and tests, as continuous integration does
+# make coverage: runs all tests, and prints the lines and branches of the package that none of them reaches
 # make torture: kills commands and damages files for 10 minutes, and counts what is lost (MINUTES=60 for longer)
 # make docs: builds the documentation site in build/site; a warning or a dead link fails the build
 # make notebooks: runs the scripts in examples/notebooks, and writes the notebooks beside them with what they print
@@ -20,7 +21,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo docs notebooks torture test test-oldest transformers-tests check bench lint layers types format install clean
+.PHONY: coverage demo docs notebooks torture test test-oldest transformers-tests check bench lint layers types format install clean
 
 install: $(VENV)/.installed
 
@@ -37,6 +38,12 @@ test: install
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types layers test
+
+coverage: install
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 test-oldest: $(OLDEST_VENV)/.installed
 	$(OLDEST_VENV)/bin/python -m pytest -n auto --dist worksteal
