@@ -63,9 +63,7 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
     import balr_hf
 
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-    monkeypatch.setenv(
-        "PYTHONPATH", str(Path(balr_hf.__file__).parent.parent)
-    )  # as it was found: a checkout or a wheel
+    monkeypatch.setenv("PYTHONPATH", str(Path(balr_hf.__file__).parent.parent))
 
     def types(step: str) -> bool:
         words = shlex.split(step.splitlines()[0], comments=True)
