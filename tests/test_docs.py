@@ -65,6 +65,15 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     monkeypatch.setenv("PYTHONPATH", str(Path(balr_hf.__file__).parent.parent))
 
+    wrong: list[str] = []
+
+    def compare(code: str, printed: str) -> None:
+        for shown in re.findall(r"^# => .*$", code, re.MULTILINE):
+            try:
+                assert_shown(shown, printed)
+            except AssertionError as error:
+                wrong.append("\n".join(str(error).splitlines()[:2]))
+
     def types(step: str) -> bool:
         words = shlex.split(step.splitlines()[0], comments=True)
         if words[0] == "balr":
@@ -72,7 +81,7 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
 
             status, said = balr(*(str(resource(SYSTEM)) if word == "$SYSTEM" else word for word in words[1:]))
             assert status == 0, f"{words}\n{said}"
-            assert_shown(step, said)
+            compare(step, said)
         elif words[0] in ("cp", "grep"):
             subprocess.run(["bash", "-c", step], check=True)
             if words[-2:] == ["cd", "sample"]:
@@ -92,7 +101,8 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
             elif language == "python":
                 capfd.readouterr()
                 exec(compile(block, page, "exec"), defined)
-                assert_shown(block, capfd.readouterr().out)
+                compare(block, capfd.readouterr().out)
+        assert not wrong, f"{page}, all lines that differ:\n" + "\n".join(wrong)
         return typed, defined
 
     monkeypatch.chdir(tmp_path)
