@@ -1,8 +1,10 @@
 # make demo: goes from recordings to likelihood ratios with what the repository ships, offline
 # make test: runs all tests
 # make check: runs lint, types, layers of imports and tests, as continuous integration does
+# make coverage: runs all tests, and prints the lines and branches of the package that none of them reaches
 # make torture: kills commands and damages files for 10 minutes, and counts what is lost (MINUTES=60 for longer)
 # make docs: builds the documentation site in build/site; a warning or a dead link fails the build
+# make notebooks: runs the scripts in examples/notebooks, and writes the notebooks beside them with what they print
 # make bench: measures how fast everything is on this machine, in tables (about 9 minutes)
 # make test-oldest: runs all tests with the oldest versions of the Hugging Face libraries that pyproject.toml allows
 # make transformers-tests: runs transformers' own tests of models over ours, which it downloads once
@@ -19,7 +21,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo docs torture test test-oldest transformers-tests check bench lint layers types format install clean
+.PHONY: coverage demo docs notebooks torture test test-oldest transformers-tests check bench lint layers types format install clean
 
 install: $(VENV)/.installed
 
@@ -36,6 +38,12 @@ test: install
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types layers test
+
+coverage: install
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 test-oldest: $(OLDEST_VENV)/.installed
 	$(OLDEST_VENV)/bin/python -m pytest -n auto --dist worksteal
@@ -61,6 +69,10 @@ docs: $(VENV)/.docs-installed
 	$(BIN)/python docs/make_site.py build/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open build/site/index.html. Searching needs a server: $(BIN)/python -m http.server --directory build/site"
+
+notebooks: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[notebooks]" $(CONSTRAINTS)
+	$(BIN)/python docs/make_notebooks.py
 
 $(VENV)/.docs-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]" $(CONSTRAINTS)

@@ -4,13 +4,14 @@
     python docs/make_site.py build/docs --gallery build/gallery
 
 The pages are README.md, the pages in `docs/`, those in `docs/site/` that are for the site only, the guides of the
-repository, and what is generated: the gallery, one page of the API reference per part of the package, the reference of
-the command line, and the examples. Links between files of the repository become links between pages; a link to a file
-that has no page becomes plain text. With `--gallery`, a gallery that was made before is taken.
+repository, the notebooks, and what is generated: the gallery, one page of the API reference per part of the package,
+the reference of the command line, and the examples. Links between files of the repository become links between pages,
+and a link to a file that has no page becomes plain text. With `--gallery`, a gallery that was made before is taken.
 """
 
 import argparse
 import ast
+import base64
 import importlib
 import json
 import re
@@ -18,7 +19,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from balr_hf.cli.parsing import Command
@@ -82,12 +83,20 @@ def collect(target: Path, gallery: Path | None) -> None:
     pages = {path: Path(page) for path, page in PAGES.items()}
     pages |= {f"docs/{path.name}": Path(path.name) for path in sorted((ROOT / "docs").glob("*.md"))}
     pages |= {f"docs/site/{path.name}": Path(path.name) for path in sorted((ROOT / "docs" / "site").glob("*.md"))}
-    assets = [*(ROOT / "docs").glob("*.svg"), *(ROOT / "docs" / "site").glob("*.[cj]s*")]
+    assets = [
+        *(ROOT / "docs").glob("*.svg"),
+        *(ROOT / "docs").glob("*.png"),
+        *(ROOT / "docs" / "site").glob("*.[cj]s*"),
+    ]
     pages |= {path.relative_to(ROOT).as_posix(): Path(path.name) for path in assets}
+    notebooks = sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))
+    pages |= {path.relative_to(ROOT).as_posix(): notebook_page(path) for path in notebooks}
     for source, page in pages.items():
         if page.suffix == ".md":
-            text = (ROOT / source).read_text(encoding="utf-8")
-            (target / page).write_text(relinked(text, source, pages), encoding="utf-8")
+            text = relinked((ROOT / source).read_text(encoding="utf-8"), source, pages)
+            if source.endswith(".ipynb"):
+                text = notebook(json.loads(text), target, page.stem)
+            (target / page).write_text(text, encoding="utf-8")
         else:
             shutil.copy(ROOT / source, target / page)
     if gallery is None:
@@ -128,6 +137,27 @@ def relinked(text: str, source: str, pages: dict[str, Path]) -> str:
     pieces = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)  # code is left as it is
     pattern = r"(?P<image>!?)\[(?P<words>[^\]]*)\]\((?P<target>[^)\s]+)\)"
     return "".join(piece if piece.startswith("```") else re.sub(pattern, link, piece) for piece in pieces)
+
+
+def notebook_page(path: Path) -> Path:
+    """The page of a notebook."""
+    return Path(f"notebook-{path.stem.replace('_', '-')}.md")
+
+
+def notebook(content: dict[str, Any], target: Path, name: str) -> str:
+    """A notebook as a page: its text, its code, and what the code prints. Its pictures go to the folder `target`."""
+    parts = []
+    for number, cell in enumerate(content["cells"]):
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", ()):
+            if "text" in output:
+                parts.append(f"```text\n{''.join(output['text']).rstrip()}\n```")
+            else:
+                picture = f"{name}-{number}.png"
+                (target / picture).write_bytes(base64.b64decode("".join(output["data"]["image/png"])))
+                parts.append(f"![What the code above draws]({picture})")
+    return "\n\n".join(parts) + "\n"
 
 
 def title(source: str) -> str:

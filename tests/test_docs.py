@@ -1,24 +1,39 @@
-"""What README.md and docs/ show: commands parse, links lead somewhere, Python runs (VoxCeleb: test_train_system)."""
+"""What README.md and docs/ show: commands parse, links lead somewhere, code prints what stands below it.
+
+The page on VoxCeleb is run by tests/test_train_system.py.
+"""
 
 import importlib
+import json
 import re
 import runpy
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-PAGES = (
-    "README.md",
-    *(
-        f"docs/{name}.md"
-        for name in ("moving-from-balr", "data-formats", "voxceleb", "hub", "systems", "export", "at-scale")
-    ),
-)
-PAGES += tuple(f"docs/{name}.md" for name in ("scoring-and-calibration", "conditions", "measures", "validation"))
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")), "docs/site/method.md"]
+GUIDES = ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "GOVERNANCE.md", "SECURITY.md"]
+GUIDES += ["benchmarks/README.md", "tests/README.md", "resources/models/recipes/README.md", "examples/space/README.md"]
+
+# Page -> how many of its commands are typed as they stand there. Those after them name files of the reader's own.
+RUN = {
+    "README.md": 2,
+    "docs/command-line.md": 14,
+    "docs/conditions.md": 5,
+    "docs/data-formats.md": 0,
+    "docs/measures.md": 1,
+    "docs/python.md": 0,
+    "docs/scoring-and-calibration.md": 0,
+    "docs/systems.md": 0,
+    "docs/validation.md": 0,
+}
 TUTORIALS = tuple(f"docs/tutorial-{name}.md" for name in ("compare", "system", "report"))
-PAGES += TUTORIALS
+# Pages whose code needs a test of its own: those below, and that of the Hub in tests/hub/test_examples.py.
+OTHERS = ("docs/export.md", "docs/hub.md", "docs/voxceleb.md")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -27,17 +42,82 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[list[str]]:
     """The words after `balr`, or after `-m balr_hf.cli.main`, of each command of a page."""
-    lines = "\n".join(blocks(page, "console")).replace("\\\n", " ").splitlines()
+    text = "\n".join([*blocks(page, "console"), *blocks(page, "bash")]).replace("\\\n", " ")
+    lines = re.sub(r"\$\w+", "1", text).splitlines()
     split = [shlex.split(line, comments=True) for line in lines]
     starts = [[words.index(name) for name in ("balr", "balr_hf.cli.main") if name in words] for words in split]
     return [words[start[0] + 1 :] for words, start in zip(split, starts, strict=True) if start]
 
 
-def test_every_page_is_checked_here(root):
-    assert {f"docs/{path.name}" for path in (root / "docs").glob("*.md")} == set(PAGES[1:])
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.fixture
+def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
+    """Does what a page says, block after block: types commands, runs Python, and compares what both show.
+
+    Gives how many commands were typed and what Python has defined.
+    """
+    import balr_hf
+
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(Path(balr_hf.__file__).parent.parent))
+
+    wrong: list[str] = []
+
+    def compare(code: str, printed: str) -> None:
+        for shown in re.findall(r"^# => .*$", code, re.MULTILINE):
+            try:
+                assert_shown(shown, printed)
+            except AssertionError as error:
+                wrong.append("\n".join(str(error).splitlines()[:2]))
+
+    def types(step: str) -> bool:
+        words = shlex.split(step.splitlines()[0], comments=True)
+        if words[0] == "balr":
+            from balr_hf.defaults import SYSTEM, resource
+
+            status, said = balr(*(str(resource(SYSTEM)) if word == "$SYSTEM" else word for word in words[1:]))
+            assert status == 0, f"{words}\n{said}"
+            compare(step, said)
+        elif words[0] in ("cp", "grep"):
+            subprocess.run(["bash", "-c", step], check=True)
+            if words[-2:] == ["cd", "sample"]:
+                monkeypatch.chdir("sample")
+        return words[0] == "balr"
+
+    def do_it(page: str, limit: int | None = None) -> tuple[int, dict]:
+        typed, defined = 0, {"__name__": "page"}
+        text = (root / page).read_text(encoding="utf-8")
+        for language, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            if language == "yaml":
+                Path("case.yaml").write_text(block, encoding="utf-8")
+            elif language == "console":
+                for step in re.split(r"^(?!#)", block.replace("\\\n", " "), flags=re.MULTILINE):
+                    if step.strip() and step[0] != "#" and (limit is None or typed < limit):
+                        typed += types(step)
+            elif language == "python":
+                capfd.readouterr()
+                exec(compile(block, page, "exec"), defined)
+                compare(block, capfd.readouterr().out)
+        assert not wrong, f"{page}, all lines that differ:\n" + "\n".join(wrong)
+        return typed, defined
+
+    monkeypatch.chdir(tmp_path)
+    return do_it
+
+
+def test_code_of_every_page_is_run(root):
+    with_code = {page for page in PAGES + GUIDES if blocks(root / page, "python")}
+    with_code |= {page for page in PAGES + GUIDES if re.search(r"^# => ", (root / page).read_text(), re.MULTILINE)}
+    assert with_code - {*RUN, *TUTORIALS, *OTHERS} == set()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES + GUIDES if commands(ROOT / page)])
 def test_every_command_parses(root, page, monkeypatch, tmp_path):
     from balr_hf.cli.main import COMMANDS
 
@@ -46,22 +126,45 @@ def test_every_command_parses(root, page, monkeypatch, tmp_path):
         (tmp_path / "balr2").mkdir()
         (tmp_path / "balr2" / "config.yaml").write_text(settings)
     monkeypatch.chdir(tmp_path)
-    found = commands(root / page)
-    assert len(found) >= 3
-    for words in found:
+    for words in commands(root / page):
         name = next(" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS)
         importlib.import_module(COMMANDS[name][0]).COMMAND.parse(words[len(name.split()) :])
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + GUIDES)
 def test_every_link_leads_somewhere(root, page):
-    text = (root / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```", "", (root / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         path, _, anchor = target.partition("#")
-        if "://" not in target:
-            assert not path or ((root / page).parent / path).exists(), target
-            headings = [line.lstrip("# ").lower().replace(" ", "-") for line in text.splitlines() if line[:1] == "#"]
-            assert not anchor or anchor in headings, target
+        if "://" in target or target.startswith(("mailto:", "gallery/")):
+            continue  # the gallery is made when the site is built
+        found = (root / page).parent / path if path else root / page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def test_figures_of_the_readme_are_those_of_the_benchmark(root):
+    """Each row stands in the benchmark's table, which has more columns."""
+    table = re.findall(r"^\| (.*) \|$", (root / "benchmarks" / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    measured = {row.split(" | ")[0]: row.split(" | ") for row in table}
+    section = (root / "README.md").read_text(encoding="utf-8").split("## How well it works")[1].split("\n## ")[0]
+    rows = [row.split(" | ") for row in re.findall(r"^\| (.*) \|$", section, re.MULTILINE)[2:]]
+    assert len(rows) >= 2
+    for system, eer, cllr, cllr_min in rows:
+        assert (measured[system][1], measured[system][4], measured[system][5]) == (eer, cllr, cllr_min)
+
+
+@pytest.mark.slow
+def test_picture_of_the_readme_shows_what_a_report_says(root, assert_shown):
+    """If this fails, run docs/make_report_picture.py, and look at what it made."""
+    from PIL import Image
+
+    maker = runpy.run_path(str(root / "docs" / "make_report_picture.py"))
+    with Image.open(root / "docs" / "report.png") as picture:
+        pictured = picture.text["Description"]
+    said = maker["shown"](maker["explained"]())
+    assert len(pictured.splitlines()) == len(said.splitlines()) > 15
+    assert_shown("\n".join(f"# => {line}" for line in pictured.splitlines()), said)
 
 
 def test_settings_of_balr_reach_the_commands_that_have_them(root, tmp_path, monkeypatch):
@@ -88,44 +191,45 @@ def test_verbal_scale_of_the_page_is_the_programs(root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", ["conditions", "data-formats", "measures", "scoring-and-calibration", "systems", "validation"]
-)
-def test_python_runs_and_prints_what_the_page_shows(root, page, tmp_path, monkeypatch, capsys, assert_shown):
-    monkeypatch.chdir(tmp_path)
-    code = "\n".join(blocks(root / "docs" / f"{page}.md", "python"))
-    (tmp_path / "page.py").write_text(code)
-    found = runpy.run_path("page.py")
-    assert_shown(code, capsys.readouterr().out)
-    if page == "scoring-and-calibration":
-        metrics = found["evaluation"].metrics
+@pytest.mark.parametrize("page", RUN)
+def test_page_does_what_it_shows(root, page, do):
+    typed, defined = do(page, RUN[page])
+    assert typed == RUN[page]
+    if page == "docs/command-line.md":
+        for name, figure, limit in (("calibrated", "cllr", 0.3), ("own/scores", "eer", 0.15)):
+            assert json.loads(Path(name, "metrics.json").read_text())[figure] < limit
+        assert Path("calibrated/plots/tippett.svg").exists()
+    if page in ("README.md", "docs/command-line.md"):
+        assert "<svg" in Path("report.html").read_text(encoding="utf-8")
+    if page == "docs/python.md":
+        total = float(defined["terms"].sum() + defined["scorer"].calibration_offset)
+        assert defined["llr"].item() == pytest.approx(total) and defined["terms"].shape == (1, 512)
+    if page == "docs/scoring-and-calibration.md":
+        metrics = defined["evaluation"].metrics
         assert metrics["cllr_min"] < metrics["cllr"] < 0.5
 
 
 @pytest.mark.slow
-def test_tutorials_print_what_they_show(root, sample, tmp_path, monkeypatch, balr, capfd, assert_shown):
-    """Each goes on in the folder of the one before. A command must print the lines that stand below it."""
-    from balr_hf.defaults import SYSTEM, resource
-
-    monkeypatch.chdir(sample)
-    shown = 0
-    for page in TUTORIALS:
-        for case in blocks(root / page, "yaml"):
-            Path("case.yaml").write_text(case, encoding="utf-8")
-        text = "\n".join(block.replace("\\\n", " ") for block in blocks(root / page, "console"))
-        for step in re.split(r"^(?!#)", text, flags=re.MULTILINE)[1:]:
-            words = shlex.split(step.splitlines()[0]) if step.strip() else []
-            if words[:1] == ["grep"]:
-                subprocess.run(["bash", "-c", step], check=True)
-            elif words[:1] == ["balr"]:
-                status, said = balr(*(str(resource(SYSTEM)) if word == "SYSTEM" else word for word in words[1:]))
-                assert status == 0, f"{words}\n{said}"
-                assert_shown(step, said)
-                shown += step.count("# => ")
-        code = "\n".join(blocks(root / page, "python"))
-        if code:
-            (tmp_path / "page.py").write_text(code, encoding="utf-8")
-            runpy.run_path(str(tmp_path / "page.py"))
-            assert_shown(code, capfd.readouterr().out)
-    assert shown > 40
+def test_tutorials_print_what_they_show(root, do):
+    """The last goes on in the folder of the one before."""
+    typed = [do(page)[0] for page in TUTORIALS]
+    assert typed == [len(commands(root / page)) for page in TUTORIALS]
     assert "Example 2026-01" in Path("report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_python_of_the_page_on_onnx_runs(root, sample, tmp_path, monkeypatch, tiny_embedder):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    from balr_hf import BinaryAttributeAutoEncoder, load_audio
+    from balr_hf.defaults import AUTOENCODER, SCORER, resource
+
+    monkeypatch.chdir(tmp_path)
+    run, compare, export, torch_export = blocks(root / "docs" / "export.md", "python")
+    first, second = (load_audio(sample / "espeak17" / f"espeak17-0{number}.opus") for number in (1, 2))
+    defined = {"embedder": tiny_embedder, "first": first, "second": second}
+    defined["autoencoder"] = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    for code in (export, run, compare.replace("me/scorer", str(resource(SCORER))), torch_export):
+        exec(code, defined)
+    assert defined["attributes"].shape == (2, 512) and defined["llr"].item() > 0
+    assert defined["program"].graph

@@ -93,5 +93,17 @@ def test_navigation_names_every_page_of_the_site(root, site):
     settings = (root / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [*site["PAGES"].values(), *(path.name for path in (root / "docs").glob("*.md"))]
     pages += [*(path.name for path in (root / "docs" / "site").glob("*.md")), "commands.md", "examples.md"]
+    pages += [site["notebook_page"](path).name for path in (root / "examples" / "notebooks").glob("*.ipynb")]
     pages += [f"api/{area}.md" for area in site["AREAS"]]
     assert [page for page in pages if f": {page}\n" not in settings and f"- {page}\n" not in settings] == []
+
+
+def test_page_of_a_notebook_has_its_code_and_what_it_shows(root, site, tmp_path):
+    import json
+
+    path = root / "examples" / "notebooks" / "exploring_attributes.ipynb"
+    page = site["notebook"](json.loads(path.read_text(encoding="utf-8")), tmp_path, "name")
+    assert page.startswith("# Exploring attributes\n") and "```python\nimport matplotlib" in page
+    assert re.search(r"^```text\n32 recordings of 8 voices, 512 attributes each\n", page, re.MULTILINE)
+    (picture,) = tmp_path.iterdir()
+    assert picture.read_bytes().startswith(b"\x89PNG") and f"]({picture.name})" in page

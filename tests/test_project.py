@@ -1,6 +1,7 @@
 """The files about the project agree with each other and with the package."""
 
 import re
+import runpy
 import tomllib
 
 import pytest
@@ -54,3 +55,33 @@ def test_files_of_the_package_that_the_guide_names_exist(root):
     named = [path for path in paths if not re.search(r"[A-Z]{3}", path.rpartition("/")[2].removesuffix(".md"))]
     assert len(named) > 15
     assert [path for path in named if "NAME" not in path and not (root / path).exists()] == []
+
+
+def test_readme_on_pypi_has_no_link_that_leads_nowhere(root, settings):
+    """PyPI knows no files of the repository."""
+    for_pypi = runpy.run_path(str(root / "hatch_build.py"))["for_pypi"]
+    text = "![a\npicture](docs/a.png) [b](docs/b.md#c) [d](https://example.org) [e](#here)\n```\n[f](g)\n```\n"
+    assert for_pypi(text, None) == " b [d](https://example.org) [e](#here)\n```\n[f](g)\n```\n"
+    assert for_pypi(text, "https://example.org/blob/v1/") == (
+        "![a\npicture](https://example.org/blob/v1/docs/a.png?raw=true) [b](https://example.org/blob/v1/docs/b.md#c) "
+        "[d](https://example.org) [e](#here)\n```\n[f](g)\n```\n"
+    )
+
+
+@pytest.mark.parametrize("source", [None, "https://example.org/me/balr_hf"])
+def test_metadata_have_the_readme_for_pypi(root, tmp_path, source):
+    from hatchling.metadata.core import ProjectMetadata
+    from hatchling.plugin.manager import PluginManager
+
+    for name in ("README.md", "LICENSE", "hatch_build.py", "balr_hf/_version.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    stated = (root / "pyproject.toml").read_text(encoding="utf-8")
+    if source is not None:
+        assert "[project.urls]" not in stated  # where they are known, this test has to change
+        stated = stated.replace("[project.scripts]", f'[project.urls]\nSource = "{source}"\n\n[project.scripts]')
+    (tmp_path / "pyproject.toml").write_text(stated, encoding="utf-8")
+    core = ProjectMetadata(str(tmp_path), PluginManager()).core
+    relative = re.findall(r"\]\((?!https?://)([^)]*)\)", core.readme)
+    assert core.readme.startswith("# balr_hf\n") and core.readme_content_type == "text/markdown" and not relative
+    assert (f"]({source}/blob/v{__version__}/docs/tutorial-compare.md)" in core.readme) == (source is not None)

@@ -1,10 +1,13 @@
 // What scrolls can be reached by keyboard, and the search says what it is. The theme makes some of these after loading.
 function reachable() {
-  for (const part of document.querySelectorAll(".md-typeset__scrollwrap, .highlight code")) {
+  for (const part of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) {
     if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
   }
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
 }
 
-window.addEventListener("load", () => requestAnimationFrame(reachable));
+window.addEventListener("load", () => {
+  reachable();
+  setTimeout(reachable, 500);
+});
 window.addEventListener("resize", reachable);

@@ -1,4 +1,4 @@
-"""A user's script with the steps of README, and what a type checker must know of each value.
+"""A user's script with the steps of docs/python.md, and what a type checker must know of each value.
 
 `make types` checks it, together with the package.
 """
