@@ -118,7 +118,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
-    from balr_hf.cli.explain_timeline import compared_timelines, save_figures
+    from balr_hf.cli.explain_timeline import compared_timelines, page_sections, save_figures
     from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.cli.printing import print_text
     from balr_hf.defaults import is_shipped
@@ -166,7 +166,7 @@ def run(arguments: Arguments) -> None:
     if over_time is not None and arguments.save_dir is not None:
         save_figures(over_time, Path(arguments.save_dir))
     if arguments.html is not None:
-        path, sections = Path(arguments.html), [] if over_time is None else [over_time.to_section()]
+        path, sections = Path(arguments.html), page_sections(over_time)
         with atomic_path(path) as temporary:
             temporary.write_text(explanation.to_html(arguments.top, sections), encoding="utf-8")
         logger.info("Wrote %s", path)

@@ -72,6 +72,15 @@ def compared_timelines(
     return found
 
 
+def page_sections(found: "ComparedTimelines | None") -> list[str]:
+    """What is added to the page of the comparison: nothing, if nothing was asked for."""
+    if found is None:
+        return []
+    from balr_hf.timeline.section import timeline_section  # needs matplotlib
+
+    return [timeline_section(found)]
+
+
 def save_figures(found: "ComparedTimelines", folder: Path) -> None:
     """Write the figures to a folder, as PNG and SVG."""
     from balr_hf.figures.style import save_figure

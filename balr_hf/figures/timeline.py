@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from balr_hf.figures.style import DARK, DIFFERENT, GREY, MINUS, SAME, look, new_panels, percent
+from balr_hf.figures.style import DARK, DIFFERENT, GREY, MINUS, SAME, look, new_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +78,9 @@ class ChangesWithHoles(Protocol):
     @property
     def stretches(self) -> np.ndarray: ...
 
+    @property
+    def activations(self) -> np.ndarray: ...
+
     def relative(self, attribute: int) -> np.ndarray: ...
 
 
@@ -139,7 +142,7 @@ def timeline(
         for axes in (above, below):
             axes.set_xlim(0, longest or recording.duration)
         above.tick_params(axis="x", labelbottom=False)
-        below.set_xlabel("Time (s)")
+        below.set_xlabel("Time (s); windows are drawn at their centres")
         _annotate(below, f"attribute, {unit}", 0, (-3, 1), "right")
         _annotate(below, "whole, windows that agree", 1, (3, 1), "left")
     return figure
@@ -159,17 +162,14 @@ def _draw_waveform(axes: Axes, recording: TracksOverTime, title: str) -> None:
     axes.set_yticks([])
     axes.set_title(title, fontsize=7, loc="left", pad=6)
     for start, end in recording.speech:
-        axes.plot(
-            *([start, end], [1.06, 1.06]),
-            **{"color": DARK, "linewidth": 2, "transform": axes.get_xaxis_transform(), "clip_on": False},
-            solid_capstyle="butt",
-        )
+        (bar,) = axes.plot([start, end], [1.06, 1.06], color=DARK, linewidth=2, solid_capstyle="butt", clip_on=False)
+        bar.set_transform(axes.get_xaxis_transform())
 
 
 def _draw_tracks(
     axes: Axes, recording: TracksOverTime, attributes: Sequence[int], terms: np.ndarray, link: str | None
 ) -> None:
-    rows = np.arange(len(attributes))
+    rows = range(len(attributes))
     colours = [SAME if term >= 0 else DIFFERENT for term in terms]
     centres = (recording.starts + recording.ends) / 2
     between = (centres[1:] + centres[:-1]) / 2
@@ -197,13 +197,12 @@ def _draw_tracks(
     axes.grid(axis="y", visible=False)
     if not recording.heard.any():
         axes.text(0.5, 0.5, "no window has enough speech", transform=axes.transAxes, ha="center", color=GREY)
-    change = np.flatnonzero(np.diff(terms < 0))
-    for row in change:
-        axes.axhline(row + 0.5, color=DARK, linewidth=0.5)
+    for boundary in np.flatnonzero(np.diff(terms < 0)):
+        axes.axhline(boundary + 0.5, color=DARK, linewidth=0.5)
     stability = recording.stability
     for row, attribute in zip(rows, attributes, strict=True):
         words = "active" if recording.whole[attribute] else "inactive"
-        share = "" if np.isnan(stability[attribute]) else f", {percent(float(stability[attribute]))}"
+        share = "" if np.isnan(stability[attribute]) else f", {100 * stability[attribute]:.0f} %"
         axes.annotate(
             words + share,
             (1, row),
@@ -261,15 +260,16 @@ def occlusion(
         for column, found in enumerate(maps):
             axes: Axes = panels[row, column]
             image = _draw_map(axes, found, found.relative(attribute))
-            title = f"attribute {attribute}, {term:+.2f}".replace("-", MINUS)
+            state = "active" if found.activations[attribute] > 0 else "inactive"
+            title = f"attribute {attribute}, {term:+.2f}: {state}".replace("-", MINUS)
             if not row:
                 title = "\n".join([*textwrap.wrap(names[column], 48), title])
             axes.set_title(title, fontsize=7, loc="left")
             axes.set_ylabel("kHz" if not column else "")
             axes.set_xlabel("Time (s)" if row == len(attributes) - 1 else "")
     bar = figure.colorbar(image, ax=panels, fraction=0.05, pad=0.02, aspect=12 * len(attributes))
-    bar.set_ticks([-1, -0.5, 0, 0.5, 1], labels=[f"{MINUS}1: at the threshold", f"{MINUS}0.5", "0", "0.5", "1"])
-    bar.set_label("Change relative to the activation")
+    bar.set_ticks([-1, -0.5, 0, 0.5, 1], labels=[f"{MINUS}1", f"{MINUS}0.5", "0", "0.5", "1"])
+    bar.set_label(f"Change relative to the activation ({MINUS}1: it is at the threshold)")
     bar.outline.set(linewidth=0.6, edgecolor=DARK)
     return figure
 
@@ -291,7 +291,8 @@ def _draw_map(axes: Axes, found: ChangesWithHoles, changed: np.ndarray) -> Any:
             for y, x in zip(*np.nonzero((values < -1) | (values >= GAIN)), strict=True):
                 mark = "\N{MULTIPLICATION SIGN}" if values[y, x] < -1 else "+"
                 place = (xs[x] + xs[x + 1]) / 2, (ys[y] + ys[y + 1]) / 2
-                axes.text(*place, mark, ha="center", va="center_baseline", fontsize=6, clip_on=True)
+                dark = abs(values[y, x]) > 0.6
+                axes.text(*place, mark, color="white" if dark else DARK, ha="center", va="center_baseline", fontsize=7)
     labels = [f"{edge / 1000:.2g}" for edge in found.bands]
     axes.set_yticks([*range(0, bands + 1, 2), bands + 0.9], [*labels[::2], "all"])
     axes.set(xlim=(found.stretches[0], apart[1]), ylim=(0, bands + 1.4))

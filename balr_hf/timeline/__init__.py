@@ -1,7 +1,7 @@
 """Attributes over time: in which windows of a recording they are active, and what they change with.
 
 `windows` cuts a recording, `tracks` finds the attributes of its windows, `occlusion` replaces bands and stretches of
-time, and `compared` puts the recordings of a comparison side by side, as text, figures and a section of its page.
+time, `compared` puts the recordings of a comparison side by side, and `section` adds them to its page.
 """
 
 from balr_hf.timeline.activations import System, SystemParts

@@ -1,4 +1,4 @@
-"""The attributes over time of all recordings of a comparison, as text, JSON, figures and a section of its page."""
+"""The attributes over time of all recordings of a comparison, as text, JSON and figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from balr_hf.timeline.sound import wav
 from balr_hf.timeline.tracks import AttributeTimeline, timeline_of
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
     from matplotlib.figure import Figure
 
     from balr_hf.timeline.activations import System
@@ -188,9 +187,15 @@ class ComparedTimelines:
 
     def figure(self) -> Figure | None:
         """The waveforms of the recordings with the tracks of the attributes; None if no attribute weighs anything."""
-        return self._figure(self.drawn, [None] * len(self.drawn)) if self.evidence else None
+        return self.figure_of(self.drawn) if self.evidence else None
 
-    def _figure(self, recordings: Sequence[RecordingTimeline], links: Sequence[str | None]) -> Figure:
+    def figure_of(self, recordings: Sequence[RecordingTimeline], links: Sequence[str | None] | None = None) -> Figure:
+        """The waveforms of some of the recordings with the tracks of the attributes.
+
+        Args:
+            recordings (sequence of [`RecordingTimeline`]): from top to bottom.
+            links (sequence of str, *optional*): as for [`balr_hf.figures.timeline.timeline`].
+        """
         from balr_hf.figures.timeline import timeline
 
         return timeline(
@@ -253,17 +258,13 @@ class ComparedTimelines:
             "notes": self.notes(),
         }
 
-    def to_section(self) -> Markup:
-        """A section for the page of the comparison, with the figures, and players where the sound was kept."""
-        from balr_hf.timeline.section import section  # needs matplotlib
-
-        return section(self)
-
 
 def _title(recording: RecordingTimeline) -> str:
     timeline = recording.timeline
     title = f"{recording.side}: {recording.name}; {timeline.num_heard} of {len(timeline.starts)} windows have speech"
-    return title + ("" if timeline.agreement is None else f", agreement {100 * timeline.agreement:.0f} %")
+    if timeline.agreement is None:
+        return title
+    return f"{title}, and agree with the whole recording in {100 * timeline.agreement:.0f} % of all attributes"
 
 
 def _wav_of(recording: Recording) -> bytes | None:

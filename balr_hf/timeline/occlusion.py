@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,10 +140,8 @@ def map_of(
     features = extractor(samples, rate, activations.device)["input_features"]
     frames, filters = features.shape[1:]
     columns = min(MOST_STRETCHES, max(1, round(len(samples) / rate / STRETCH)))
-    rows_at, columns_at = (
-        np.linspace(0, n, k + 1).round().astype(int) for n, k in ((filters, bands), (frames, columns))
-    )
-    slices = [[slice(*pair) for pair in zip(at[:-1], at[1:], strict=True)] for at in (rows_at, columns_at)]
+    rows_at, columns_at = _divided(filters, bands), _divided(frames, columns)
+    slices = [[slice(first, last) for first, last in pairwise(at.tolist())] for at in (rows_at, columns_at)]
     everything = [slice(None)]
     holes = [
         *((band, stretch) for band in slices[0] for stretch in slices[1]),
@@ -173,6 +171,11 @@ def _with_most_speech(recording: Recording, seconds: float) -> tuple[float, floa
         return 0.0, recording.duration
     starts = np.arange(0, recording.duration - seconds, 1.0)
     return float(starts[speech_shares(starts, seconds, recording.speech).argmax()]), seconds
+
+
+def _divided(number: int, parts: int) -> np.ndarray:
+    """Where equal parts of so many rows begin, and the end: int `(parts + 1,)`."""
+    return np.linspace(0, number, parts + 1).round().astype(int)
 
 
 def _replaced(features: torch.Tensor, holes: list[tuple[slice, slice]]) -> Iterator[torch.Tensor]:

@@ -209,7 +209,9 @@ def timeline_of(
     length, step = round(window * rate), round(hop * rate)
     outline = Outline(round(recording.duration * rate), PARTS)
     windows = cut(map(outline.add, recording.blocks()), length, step)
-    starts, heard, found = [np.zeros(0)], [np.zeros(0, dtype=bool)], []
+    starts: list[np.ndarray] = []
+    heard: list[np.ndarray] = []
+    found: list[np.ndarray] = []
     while batch := list(islice(windows, WINDOWS_TOGETHER)):
         seconds = np.array([start for start, _ in batch]) / rate
         enough = speech_shares(seconds, min(window, recording.duration), recording.speech) >= LEAST_SPEECH
@@ -217,7 +219,9 @@ def timeline_of(
         chosen = [samples for (_, samples), keep in zip(batch, enough, strict=True) if keep]
         if chosen:
             rows[enough] = activations.of_waveforms(chosen)
-        starts, heard, found = [*starts, seconds], [*heard, enough], [*found, rows]
+        starts.append(seconds)
+        heard.append(enough)
+        found.append(rows)
     return AttributeTimeline(
         window=window,
         hop=hop,

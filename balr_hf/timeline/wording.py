@@ -13,9 +13,9 @@ TITLE = "Attributes over time"
 THE_MAP = "What the attributes change with"
 
 LIMITS = (
-    "What this does not show: what an attribute means, or where in a recording the evidence lies. The likelihood ratio "
-    "rests on the attributes of whole recordings, and in windows, which are shorter, attributes are less reliable. A "
-    "stretch in which an attribute is active is not a stretch that can be heard to have it."
+    "What the tracks do not show: what an attribute means, or where in a recording the evidence lies. The likelihood "
+    "ratio rests on the attributes of whole recordings. Windows are shorter, and their attributes less reliable. "
+    "Where an attribute is active, there need be nothing that can be heard."
 )
 
 HOW_TO_READ = (
@@ -26,8 +26,9 @@ HOW_TO_READ = (
 )
 
 HOW_TO_PLAY = (
-    "Click a stretch to hear it, from the start of its first window to the end of its last. By keyboard: Tab to the "
-    "tracks, arrow keys to move, Enter or Space to play, Escape to stop. This page holds the sound of the recordings."
+    "Click a stretch of a track to hear it, from the start of its first window to the end of its last, or the "
+    "waveform to hear the recording from there. By keyboard: Tab to the tracks, arrow keys to move, Enter or Space to "
+    "play, Escape to stop. This page holds the sound of the recordings."
 )
 
 HOW_TO_READ_THE_MAP = (
@@ -36,7 +37,7 @@ HOW_TO_READ_THE_MAP = (
 )
 
 LIMITS_OF_THE_MAP = (
-    "What this does not show: what an attribute means. The embedder never saw recordings with such holes, louder "
+    "What the map does not show: what an attribute means. The embedder never saw recordings with such holes, louder "
     "stretches change more than others, and a band may matter because of the channel. If an attribute changes most "
     "with a band that a telephone or a microphone removes, that is a warning."
 )
