@@ -27,8 +27,9 @@ def timeline_section(compared: ComparedTimelines) -> Markup:
         figure = compared.figure_of([recording], [None if recording.sound is None else f"#{name}"])
         sound = None if recording.sound is None else data_address(recording.sound)
         drawing = Markup(figure_svg(figure))
-        ends = figure.axes[0].get_position()  # as drawn: between them the player's place is shown
-        place = {"left": ends.x0, "right": ends.x1, "top": 1 - ends.y1, "seconds": figure.axes[0].get_xlim()[1]}
+        box = figure.axes[0].get_position()  # of the waveform, as drawn: the player's place is shown there
+        place = {"left": box.x0, "right": box.x1, "top": 1 - box.y1, "height": box.height}
+        place["seconds"] = figure.axes[0].get_xlim()[1]
         figures.append((f"{recording.side}: {recording.name}", drawing, sound, place))
     occlusion = compared.occlusion_figure()
     template = html_environment("balr_hf.timeline").get_template("timeline.html.jinja")

@@ -33,7 +33,8 @@ HOW_TO_PLAY = (
 
 HOW_TO_READ_THE_MAP = (
     "The features of one band in one stretch of time are replaced by their mean. A change of -1 brings the attribute "
-    "to its threshold, a cross marks where it flips, a plus where it becomes stronger by a quarter or more."
+    "to its threshold, a cross marks where it flips, a plus where it becomes stronger by a quarter or more. "
+    "Attributes that are close to their threshold change most."
 )
 
 LIMITS_OF_THE_MAP = (
