@@ -276,8 +276,8 @@ class _Heard:
         heard = [{name: samples[name] for name in side if name in samples} for side in sides]
         copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *describe_copies(*heard))
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
-        paths = {name: source["path"] for name, source in audio.items() if source and source.get("path")}
-        named = [[(name, paths[name]) for name in side if name in paths] for side in sides]
+        files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
+        named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
         return cls(quality, copies, recording_files(named))
 
 
