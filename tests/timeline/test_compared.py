@@ -132,8 +132,9 @@ def test_several_recordings_of_a_side_are_told_apart(system, explain, voice, oth
     assert [one.sound is not None for one in found.recordings] == [True, True, False, True]
     notes = " ".join(found.notes())
     assert "the first 2 recordings of a side; 1 are not drawn" in notes and "with most speech" in notes
-    assert all(html.escape(note) in timeline_section(found) for note in found.notes())
-    links = set(re.findall(r'xlink:href="#(\w+)=', timeline_section(found)))
+    section = timeline_section(found)
+    assert all(html.escape(note) in section for note in found.notes())
+    links = set(re.findall(r'xlink:href="#(\w+)=', section))
     assert links == {"a1", "a2", "b"}
     assert len(found.figure().axes) == 6
 
