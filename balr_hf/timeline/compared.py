@@ -143,8 +143,13 @@ class ComparedTimelines:
         ]
 
     def notes(self) -> list[str]:
-        """What is not shown, though it might be expected, one sentence each."""
+        """What must be known of what is shown, and what is not shown, one sentence each."""
         notes = []
+        for name, recording in zip(self.columns()[2:], self.drawn, strict=True):
+            stability = recording.timeline.stability  # NaN, which is not less than anything, if nothing is known
+            unsteady = [str(e.attribute) for e in self.evidence if stability[e.attribute] < 0.5]
+            if unsteady:
+                notes.append(f"In {name}, fewer than half of the windows agree in attribute {', '.join(unsteady)}.")
         hidden = len(self.recordings) - len(self.drawn)
         if hidden:
             notes.append(f"Figures show the first {MOST_DRAWN} recordings of a side; {hidden} are not drawn.")
@@ -237,6 +242,7 @@ class ComparedTimelines:
             table = [self.columns(), *self.rows()]
             widths = [max(map(len, column)) for column in zip(*table, strict=True)]
             aligned = [str.rjust, str.rjust, *[str.ljust] * (len(widths) - 2)]
+            lines += ["", wording.STATES]
             lines += [
                 "  " + "  ".join(put(text, n) for put, text, n in zip(aligned, row, widths, strict=True)).rstrip()
                 for row in table

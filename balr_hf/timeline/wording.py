@@ -25,6 +25,8 @@ HOW_TO_READ = (
     "are left out. At the right: the attribute in the whole recording, and the share of windows that agree."
 )
 
+STATES = "The attribute in the recording, as in how many of its windows with speech"
+
 HOW_TO_PLAY = (
     "Click a stretch of a track to hear it, from the start of its first window to the end of its last, or the "
     "waveform to hear the recording from there. By keyboard: Tab to the tracks, arrow keys to move, Enter or Space to "
@@ -62,7 +64,9 @@ def describe_agreement(timeline: AttributeTimeline, others: float | None, side: 
         side (str): the name of the other side, `A` or `B`.
     """
     if timeline.is_one_window:
-        return f"It has {timeline.duration:.1f} s, no more than one window of {timeline.window:g} s, {NOTHING_TO_SAY}."
+        return (
+            f"It has {timeline.duration:.1f} s: room for one window of {timeline.window:g} s only, {NOTHING_TO_SAY}."
+        )
     heard, windows = timeline.num_heard, len(timeline.starts)
     if not heard:
         return f"None of its {windows} windows is speech for half of its length or more, {NOTHING_TO_SAY}."

@@ -63,6 +63,10 @@ def test_agreement_is_told_with_both_sides(compared):
     (name, words), _ = compared.describe()
     assert name == "A: questioned.wav"
     assert f"{100 * own:.1f} % of the attributes, and with the other side (B) in {100 * others:.1f} %." in words
+    steady = [compared.recordings[1].timeline.stability[e.attribute] for e in compared.evidence]
+    unsteady = [str(e.attribute) for e, share in zip(compared.evidence, steady, strict=True) if share < 0.5]
+    told = [note.split("attribute ")[1] for note in compared.notes() if note.startswith("In B, fewer than half")]
+    assert told == ([f"{', '.join(unsteady)}."] if unsteady else [])
     assert words in compared.to_text() and "do not show: what an attribute means" in compared.to_text()
 
 
@@ -144,7 +148,7 @@ def test_recordings_of_which_nothing_can_be_said(system, explanation, voice, oth
     sides = [[("short", voice[RATE : RATE + RATE * 3 // 4])], [("long", other)]]
     found = ComparedTimelines.of(system, sides, explanation, tracks=2, sound=True)
     (_, short), (_, long) = found.describe()
-    assert short == "It has 0.8 s, no more than one window of 1 s, so that nothing can be said of its stretches."
+    assert short == "It has 0.8 s: room for one window of 1 s only, so that nothing can be said of its stretches."
     assert "windows have enough speech" in long
     assert found.rows()[0][2] in ("active", "inactive")
     assert json.dumps(found.to_dict(), allow_nan=False) and found.occlusion_figure() is None
