@@ -26,6 +26,8 @@ INACTIVE = "#E2E2E2"
 SAME_AXIS = 2.0
 # With more windows than this, an image shows in what share of successive windows an attribute is active.
 WINDOWS_DRAWN = 1_200
+# With more windows than this, no white line separates stretches, since it would hide short ones.
+SEPARATED = 200
 # Inches: a panel of an occlusion map, and what surrounds them.
 MAP_WIDTH, MAP_HEIGHT = 3.0, 1.25
 # From which share of an activation on a gain is marked, so that it can be told from a loss without colour.
@@ -186,7 +188,7 @@ def _draw_tracks(
                 continue
             left, right = edges[first], edges[last + 1]
             bar = Rectangle((left, row - 0.38), right - left, 0.76, facecolor=colour if states[first] else INACTIVE)
-            bar.set(edgecolor="white", linewidth=0.4)
+            bar.set(edgecolor="white", linewidth=0.4 if len(states) <= SEPARATED else 0)
             if link is not None:
                 times = f"{recording.starts[first]:.6g},{recording.ends[last]:.6g}"
                 bar.set_url(f"{link}={attribute},{states[first]},{times}")

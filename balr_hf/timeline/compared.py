@@ -149,7 +149,8 @@ class ComparedTimelines:
             stability = recording.timeline.stability  # NaN, which is not less than anything, if nothing is known
             unsteady = [str(e.attribute) for e in self.evidence if stability[e.attribute] < 0.5]
             if unsteady:
-                notes.append(f"In {name}, fewer than half of the windows agree in attribute {', '.join(unsteady)}.")
+                what = f"attribute{'s' if len(unsteady) > 1 else ''} {', '.join(unsteady)}"
+                notes.append(f"In {name}, fewer than half of the windows agree in {what}.")
         hidden = len(self.recordings) - len(self.drawn)
         if hidden:
             notes.append(f"Figures show the first {MOST_DRAWN} recordings of a side; {hidden} are not drawn.")

@@ -65,7 +65,7 @@ def test_agreement_is_told_with_both_sides(compared):
     assert f"{100 * own:.1f} % of the attributes, and with the other side (B) in {100 * others:.1f} %." in words
     steady = [compared.recordings[1].timeline.stability[e.attribute] for e in compared.evidence]
     unsteady = [str(e.attribute) for e, share in zip(compared.evidence, steady, strict=True) if share < 0.5]
-    told = [note.split("attribute ")[1] for note in compared.notes() if note.startswith("In B, fewer than half")]
+    told = [re.split("attributes? ", note)[1] for note in compared.notes() if note.startswith("In B, fewer than half")]
     assert told == ([f"{', '.join(unsteady)}."] if unsteady else [])
     assert words in compared.to_text() and "do not show: what an attribute means" in compared.to_text()
 
@@ -99,7 +99,9 @@ def test_page_plays_what_it_shows(compared, voice, explanation):
 
 
 def test_page_without_sound_has_no_script_and_no_links(compared, explanation):
-    silent = replace(compared, recordings=tuple(replace(one, sound=None) for one in compared.recordings))
+    silent = replace(
+        compared, recordings=tuple(replace(one, sound=None, occlusion=None) for one in compared.recordings)
+    )
     page = explanation.to_html(sections=[timeline_section(silent)])
     assert "<script" not in page and "<audio" not in page
     assert not re.search(r"xlink:href=\"#\w+=", page)
