@@ -55,6 +55,14 @@ NAMES = {
     "scoring.trials": ["Trials", "read_trials", "score_trials", "side_counts", "side_speakers", "trial_labels"],
     "system.configuration_system": ["SpeakerComparisonConfig"],
     "system.modeling_system": ["SpeakerComparisonModel", "SpeakerComparisonOutput"],
+    "timeline": [
+        "AttributeTimeline",
+        "ComparedTimelines",
+        "OcclusionMap",
+        "SystemParts",
+        "attribute_timeline",
+        "occlusion_map",
+    ],
     "training.losses": [
         "ArcFaceLoss",
         "ConsistencyLoss",

@@ -56,6 +56,12 @@ from .scoring.trials import trial_labels as trial_labels
 from .system.configuration_system import SpeakerComparisonConfig as SpeakerComparisonConfig
 from .system.modeling_system import SpeakerComparisonModel as SpeakerComparisonModel
 from .system.modeling_system import SpeakerComparisonOutput as SpeakerComparisonOutput
+from .timeline import AttributeTimeline as AttributeTimeline
+from .timeline import ComparedTimelines as ComparedTimelines
+from .timeline import OcclusionMap as OcclusionMap
+from .timeline import SystemParts as SystemParts
+from .timeline import attribute_timeline as attribute_timeline
+from .timeline import occlusion_map as occlusion_map
 from .training.losses import ArcFaceLoss as ArcFaceLoss
 from .training.losses import ConsistencyLoss as ConsistencyLoss
 from .training.losses import DecorrelationLoss as DecorrelationLoss

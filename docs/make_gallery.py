@@ -48,6 +48,7 @@ COMMANDS = (
     f"measure --save-dir measured --plots {QUESTIONED}",
     "validate system test.csv trials.csv --adequate cllr=0.5,eer=0.1 --bootstrap 200 --save-dir validated",
     f"explain --html report.html --case case.yaml {QUESTIONED} {KNOWN} scorer.checkpoint_path=scorer",
+    f"explain --occlusion --html timeline.html --save-dir times {QUESTIONED} {KNOWN} scorer.checkpoint_path=scorer",
 )
 
 
@@ -96,6 +97,21 @@ FIGURES = {
         "sum and the calibration's offset make up the log-likelihood ratio.",
         "compare(questioned, known, return_explanation=True)['explanation'].figure()",
         {"contributions.png": "contributions.png"},
+    ),
+    "balr_hf.figures.timeline.timeline": Shown(
+        "Attributes over time",
+        "The waveforms of a comparison, each with the tracks of the attributes that weigh most: coloured where a "
+        "window of 1 s has the attribute, grey where it does not. At the right stand the whole recording's attribute "
+        "and the share of windows that agree with it. It does not show what an attribute means.",
+        "balr explain --timeline --save-dir times QUESTIONED KNOWN",
+        {"timeline.png": "times/timeline.png"},
+    ),
+    "balr_hf.figures.timeline.occlusion": Shown(
+        "What attributes change with",
+        "How the activations of some attributes change where one band of one stretch of time is replaced by the mean. "
+        "Crosses mark where an attribute flips.",
+        "balr explain --occlusion --save-dir times QUESTIONED KNOWN",
+        {"occlusion.png": "times/occlusion.png"},
     ),
     "balr_hf.figures.performance.tippett": Shown(
         "Tippett plot",
@@ -168,6 +184,13 @@ PAGES = {
         "for paper. This one is marked as a demonstration, because the small models of the package made it.",
         "balr explain --html report.html --case case.yaml QUESTIONED KNOWN",
         {"report.html": "report.html"},
+    ),
+    "timeline.html.jinja": Shown(
+        "The report with attributes over time",
+        "The section that `--timeline` and `--occlusion` add to the report, with a script of its own: a click on a "
+        "stretch of a track plays it. The page holds the sound of the recordings.",
+        "balr explain --occlusion --html timeline.html QUESTIONED KNOWN",
+        {"timeline.html": "timeline.html"},
     ),
     "report.html.jinja": Shown(
         "The validation report of a system",

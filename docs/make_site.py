@@ -63,6 +63,7 @@ AREAS = {
     "identity": "What made a vector, and on whose vectors a model was trained.",
     "validation": "The validation report of a whole system: figures by condition, by speaker, thresholds of adequacy.",
     "phonetics": "What a phonetician measures of a voice: F0, formants, voice quality, spectral balance, rate.",
+    "timeline": "Attributes of windows of a recording, and what bands and stretches of time they change with.",
     "describing": "How attributes relate to what can be measured of a voice and of a recording.",
     "verification": "Whether models, vectors and results still belong together.",
     "pretrained": "What all models share.",

@@ -29,6 +29,7 @@ RUN = {
     "docs/python.md": 0,
     "docs/scoring-and-calibration.md": 0,
     "docs/systems.md": 0,
+    "docs/timeline.md": 0,
     "docs/validation.md": 0,
 }
 TUTORIALS = tuple(f"docs/tutorial-{name}.md" for name in ("compare", "system", "report"))

@@ -58,6 +58,20 @@ class Options(CorpusOptions):
     case: str | None = option(
         None, "YAML file with what the report is to say of the case: case, examiner, propositions, remarks", type=str
     )
+    timeline: bool = option(
+        False,
+        "also find the attributes of windows of 1 s of the recordings: how far they agree with those of the whole, in "
+        "the text, and the tracks of the strongest attributes, in --html (which then plays stretches, and holds the "
+        "sound of recordings of up to five minutes) and --save-dir",
+    )
+    occlusion: bool = option(
+        False,
+        "as --timeline, and find which bands and stretches of time the strongest attributes change with; this takes "
+        "about 150 times as long as one embedding of at most 20 s",
+    )
+    save_dir: str | None = option(
+        None, "write the figures of --timeline and --occlusion to this folder, as PNG and SVG", type=str
+    )
     match: str | None = option(
         None,
         "corpus of calibration recordings with speakers: they are brought to the conditions of A and of B (net "
@@ -97,20 +111,25 @@ COMMAND = Command(
   balr explain --system me/system questioned.wav known.wav
   balr explain --html report.html questioned.wav known1.wav,known2.wav
   balr explain --match calibration.csv questioned.wav known.wav
+  balr explain --timeline --html report.html questioned.wav known.wav
   balr explain --corpus test.csv espeak17-01 espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
 )
 
 
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
+    from balr_hf.cli.explain_timeline import compared_timelines, page_sections, save_figures
     from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.cli.printing import print_text
     from balr_hf.defaults import is_shipped
     from balr_hf.domain import Limits
+    from balr_hf.errors import ConfigError
     from balr_hf.explanation.case import computation, read_case
     from balr_hf.files import atomic_path, json_text
     from balr_hf.scoring.trials import side_counts
 
+    if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
+        raise ConfigError("--save-dir is for the figures of --timeline and --occlusion: add one of them")
     limits = Limits.parse(arguments.limits)
     case = () if arguments.case is None else read_case(arguments.case)
     sides = [_names(text) for text in (arguments.a, arguments.b)]
@@ -143,12 +162,20 @@ def run(arguments: Arguments) -> None:
             *computation({**models, "Scorer's file": scorer}),
         ),
     )
+    over_time = compared_timelines(arguments, dataset, sides, models, scorer, explanation)
+    if over_time is not None and arguments.save_dir is not None:
+        save_figures(over_time, Path(arguments.save_dir))
     if arguments.html is not None:
-        path = Path(arguments.html)
+        path, sections = Path(arguments.html), page_sections(over_time)
         with atomic_path(path) as temporary:
-            temporary.write_text(explanation.to_html(arguments.top), encoding="utf-8")
+            temporary.write_text(explanation.to_html(arguments.top, sections), encoding="utf-8")
         logger.info("Wrote %s", path)
-    print_text(json_text(explanation.to_dict()) if arguments.json else explanation.to_text(arguments.top))
+    if arguments.json:
+        shown = explanation.to_dict() | ({} if over_time is None else {"timeline": over_time.to_dict()})
+        print_text(json_text(shown))
+        return
+    text = explanation.to_text(arguments.top)
+    print_text(text if over_time is None else f"{text}\n\n{over_time.to_text()}")
 
 
 def _names(text: str) -> list[str]:
@@ -249,8 +276,8 @@ class _Heard:
         heard = [{name: samples[name] for name in side if name in samples} for side in sides]
         copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *describe_copies(*heard))
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
-        paths = {name: source["path"] for name, source in audio.items() if source and source.get("path")}
-        named = [[(name, paths[name]) for name in side if name in paths] for side in sides]
+        files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
+        named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
         return cls(quality, copies, recording_files(named))
 
 

@@ -283,8 +283,31 @@ def embed_together(
     )
     mask = batch["attention_mask"]
     mask = None if len(waveforms) == 1 or mask.all() else mask
-    with half, _convolutions(device, precision):
-        return model(batch["input_features"], mask).embeddings.float().cpu().numpy()
+    with half:
+        return embed_features(model, batch["input_features"], device, mask, precision)
+
+
+@torch.inference_mode()
+def embed_features(
+    model: Embedder,
+    features: torch.Tensor,
+    device: torch.device,
+    mask: torch.Tensor | None = None,
+    precision: str = "fp32",
+) -> np.ndarray:
+    """Embed recordings by their features, in one pass.
+
+    Args:
+        model, device, precision: as for [`embed_waveforms`].
+        features (`torch.FloatTensor` of shape `(recordings, frames, mel)`): on `device`.
+        mask (`torch.Tensor` of shape `(recordings, frames)`, *optional*): 1 for frames, 0 for padding; None if there
+            is no padding.
+
+    Returns:
+        float32 of shape `(recordings, embed_dim)`.
+    """
+    with _convolutions(device, precision):
+        return model(features, mask).embeddings.float().cpu().numpy()
 
 
 def _frames(recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor") -> int:

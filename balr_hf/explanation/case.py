@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import io
 import platform
 import shlex
 import sys
@@ -75,16 +77,20 @@ def run_facts() -> dict[str, Any]:
     }
 
 
-def recording_files(sides: Sequence[Sequence[tuple[str, str | Path]]]) -> tuple[tuple[str, str], ...]:
+def recording_files(sides: Sequence[Sequence[tuple[str, str | Path | bytes]]]) -> tuple[tuple[str, str], ...]:
     """Which files were compared: a row for each with its format and SHA-256.
 
     Args:
-        sides: of A and of B, the name of each recording and its file.
+        sides: of A and of B, the name of each recording and its file, or what is in it.
     """
     rows = []
     for side, recordings in zip("AB", sides, strict=True):
-        for name, path in recordings:
-            rows.append((f"Recording of {side}", f"{name}: {_format(Path(path))}, SHA-256 {file_digest(path)}"))
+        for name, file in recordings:
+            if isinstance(file, bytes):
+                told = f"{_format(io.BytesIO(file))}, SHA-256 {hashlib.sha256(file).hexdigest()}"
+            else:
+                told = f"{_format(str(file))}, SHA-256 {file_digest(file)}"
+            rows.append((f"Recording of {side}", f"{name}: {told}"))
     return tuple(rows)
 
 
@@ -99,12 +105,12 @@ def _version(package: str) -> str:
         return "(not installed)"
 
 
-def _format(path: Path) -> str:
+def _format(file: str | io.BytesIO) -> str:
     """Container, codec, sampling rate and channels of an audio file."""
     import av
 
     try:
-        with av.open(str(path), "r", metadata_errors="ignore") as container:
+        with av.open(file, "r", metadata_errors="ignore") as container:
             stream = container.streams.audio[0]
             codec = stream.codec_context
             return f"{container.format.name}/{codec.name}, {codec.sample_rate} Hz, {codec.channels} channel(s)"

@@ -28,16 +28,18 @@ class Explanation(Findings):
         """
         return text(self, top)
 
-    def to_html(self, top: int = 10) -> str:
+    def to_html(self, top: int = 10, sections: Sequence[str] = ()) -> str:
         """The explanation as one self-contained HTML page, with its figure.
 
         Args:
             top (int): how many attributes for the same speaker the tables and the figure show, and how many for
                 different speakers; a table that unfolds shows all of them.
+            sections (sequence of `Markup`): further sections, such as [`ComparedTimelines.to_section`]; plain strings
+                are shown as text.
         """
         from balr_hf.explanation.page import page  # needs matplotlib
 
-        return page(self, top)
+        return page(self, top, sections)
 
 
 class ExplainableConfig(Protocol):

@@ -1,5 +1,7 @@
 """An explanation as one HTML page. It loads nothing from elsewhere, so that it can be filed and printed as it is."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from balr_hf._version import __version__
@@ -9,19 +11,22 @@ from balr_hf.figures.style import figure_svg
 from balr_hf.templates import html_environment
 
 
-def page(findings: Findings, top: int = 10) -> str:
+def page(findings: Findings, top: int = 10, sections: Sequence[str] = ()) -> str:
     """The HTML of the page, made from `templates/page.html.jinja`.
 
     Args:
         findings ([`Findings`]): the findings to show.
         top (int): how many attributes for the same speaker the tables and the figure show, and how many for different
             speakers; a table that unfolds shows all of them.
+        sections (sequence of `Markup`): further sections, after the tables of attributes. Plain strings are shown as
+            text.
     """
     tippett = findings.tippett()
     template = html_environment("balr_hf.explanation").get_template("page.html.jinja")
     return template.render(
         findings=findings,
         top=top,
+        sections=sections,
         figure=Markup(figure_svg(findings.figure(top))),
         tippett=None if tippett is None else Markup(figure_svg(tippett)),
         wording=wording,

@@ -9,6 +9,7 @@ from balr_hf.figures.performance import det, ece, pav, tippett
 from balr_hf.figures.recording import recording
 from balr_hf.figures.spectrograms import spectrograms
 from balr_hf.figures.style import figure_svg, save_figure
+from balr_hf.figures.timeline import occlusion, timeline
 from balr_hf.figures.voice import voice
 
 __all__ = [
@@ -17,11 +18,13 @@ __all__ = [
     "ece",
     "evidence",
     "figure_svg",
+    "occlusion",
     "parameters",
     "pav",
     "recording",
     "save_figure",
     "spectrograms",
+    "timeline",
     "tippett",
     "voice",
 ]
