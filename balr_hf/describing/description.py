@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from balr_hf.describing.association import Ranks, chance
 from balr_hf.describing.prediction import ceiling, singly, together
@@ -16,7 +15,7 @@ from balr_hf.describing.prediction import ceiling, singly, together
 DESCRIBED, WEAKLY = 0.70, 0.60
 # The false-discovery rate below which an association is taken for real.
 FALSE_DISCOVERIES = 0.05
-# Fewest recordings in either state that anything is told from.
+# Fewest recordings in either state that anything is told from, and fewest speakers of a group.
 FEWEST = 10
 
 
@@ -63,6 +62,7 @@ class AttributeDescription:
         recording_auc: of all measures of the recording together, likewise.
         within: of all measures of the voice together among the speakers of each group, women and men for instance.
         ceiling: of the same speaker's other recordings.
+        shares: share of the recordings of each group in which it is active.
     """
 
     attribute: int
@@ -74,6 +74,7 @@ class AttributeDescription:
     recording_auc: float | None
     within: dict[str, float | None]
     ceiling: float | None
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 def describe_attributes(
@@ -82,7 +83,7 @@ def describe_attributes(
     recording: np.ndarray,
     speakers: Sequence[str],
     names: tuple[Sequence[str], Sequence[str]],
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str | None] | None = None,
     permutations: int = 1_000,
     seed: int = 0,
 ) -> list[AttributeDescription]:
@@ -99,7 +100,8 @@ def describe_attributes(
         recording (`(recordings, recording measures)`): likewise, see [`RecordingQuality`].
         speakers (`(recordings,)`): who speaks.
         names: of the columns of `voice` and of `recording`.
-        groups (`(recordings,)`, *optional*): such as the speakers' sex, within which descriptions are checked.
+        groups (`(recordings,)`, *optional*): such as the speakers' sex, within which descriptions are checked; None
+            where it is not known. Groups of fewer than ten speakers are left out.
         permutations (int): of the speakers. The smallest probability is about one over it, so there should be at
             least as many as attributes.
         seed (int): of the permutations.
@@ -110,6 +112,8 @@ def describe_attributes(
     Raises:
         ValueError: the shapes do not fit, or there are fewer than two speakers.
     """
+    from scipy.stats import false_discovery_control
+
     _check(active, voice, recording, speakers, names, groups)
     measures = np.concatenate([voice, recording], axis=1).astype(np.float64)
     labels = [*names[0], *names[1]]
@@ -124,7 +128,8 @@ def describe_attributes(
         )
     held_out = singly(measures, active, codes)
     by_voice, by_recording = together(voice, active, codes), together(recording, active, codes)
-    within = {} if groups is None else _within(voice, active, codes, np.asarray(groups))
+    members = {} if groups is None else _members(codes, groups)
+    within = {group: together(voice[rows], active[rows], codes[rows]) for group, rows in members.items()}
     best = ceiling(active, codes)
     return [
         AttributeDescription(
@@ -137,6 +142,7 @@ def describe_attributes(
             recording_auc=_known(by_recording[n]),
             within={group: _known(found[n]) for group, found in within.items()},
             ceiling=_known(best[n]),
+            shares={group: float(active[rows, n].mean()) for group, rows in members.items()},
         )
         for n in range(active.shape[1])
     ]
@@ -151,14 +157,11 @@ def _meaning(voice: float, recording: float, q: float) -> Meaning:
     return Meaning.DESCRIBED if voice >= DESCRIBED else Meaning.WEAKLY_DESCRIBED
 
 
-def _within(voice: np.ndarray, active: np.ndarray, speakers: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
-    """The areas of all measures of the voice together, fitted and tested within each group of two speakers or more."""
-    found = {}
-    for group in np.unique(groups):
-        rows = groups == group
-        if len(np.unique(speakers[rows])) > 1:
-            found[str(group)] = together(voice[rows], active[rows], speakers[rows])
-    return found
+def _members(speakers: np.ndarray, groups: Sequence[str | None]) -> dict[str, np.ndarray]:
+    """Which recordings are of each group that has enough speakers."""
+    names = sorted({group for group in groups if group is not None})
+    rows = {name: np.array([group == name for group in groups]) for name in names}
+    return {name: mask for name, mask in rows.items() if len(np.unique(speakers[mask])) >= FEWEST}
 
 
 def _associations(
@@ -191,7 +194,7 @@ def _check(
     recording: np.ndarray,
     speakers: Sequence[str],
     names: tuple[Sequence[str], Sequence[str]],
-    groups: Sequence[str] | None,
+    groups: Sequence[str | None] | None,
 ) -> None:
     rows = {"active": len(active), "voice": len(voice), "recording": len(recording), "speakers": len(speakers)}
     rows |= {} if groups is None else {"groups": len(groups)}

@@ -21,7 +21,7 @@ try:
     from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.errors import MismatchError, UserError
-    from balr_hf.identity import wrong_parts
+    from balr_hf.identity import model_identity, wrong_parts
     from balr_hf.pretrained import HubModel
     from balr_hf.quality import measure_recording
     from balr_hf.scoring.counts import recording_counts
@@ -33,6 +33,7 @@ try:
     from balr_hf.scoring.quality_measures import recordings_quality
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
+        from balr_hf.describing import AttributeDescriptions
         from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
         from balr_hf.scoring.configuration_scorers import ScorerConfig
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
@@ -48,7 +49,7 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         from .modeling_wespeaker import WespeakerModel
         from .quality_measures import recordings_quality
 
-        measure_recording = None
+        measure_recording = model_identity = None
         UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
 
         def wrong_parts(*_):
@@ -86,7 +87,8 @@ class SpeakerComparisonModel(HubModel):
 
     A system is saved in one folder or repository: `config.json` with the configurations of the parts,
     `model.safetensors` with their weights under `embedder.`, `autoencoder.` and `scorer.`, and
-    `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too.
+    `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too. Where
+    the attributes have been described (see `balr describe`), `attributes.json` says what they go with.
 
     This model computes. For recordings of a case use `pipeline("speaker-comparison")`, which takes a system as well:
     it also measures the recordings, refuses those that cannot be used, and says what a reader of the result must know.
@@ -99,6 +101,8 @@ class SpeakerComparisonModel(HubModel):
         embedder ([`WespeakerModel`]): makes embeddings.
         autoencoder ([`BinaryAttributeAutoEncoder`]): makes attributes of embeddings.
         scorer ([`Scorer`]): compares attributes.
+        descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, as far as measures tell;
+            None where that is not known. They are saved and loaded with the system where the package is installed.
 
     Raises:
         UserError: the sizes of the parts do not fit.
@@ -134,6 +138,7 @@ class SpeakerComparisonModel(HubModel):
         self.embedder = embedder or WespeakerModel(config.embedder)
         self.autoencoder = autoencoder or BinaryAttributeAutoEncoder(config.autoencoder)
         self.scorer = scorer or _build_scorer(config.scorer)
+        self.descriptions: AttributeDescriptions | None = None
         config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
         self.post_init()
         self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
@@ -209,7 +214,8 @@ class SpeakerComparisonModel(HubModel):
         Raises:
             UserError: there is no system, weights are missing, of another shape or out of range, or its parts do not
                 fit.
-            MismatchError: its parts are known not to belong together, which was not allowed when they were joined.
+            MismatchError: its parts are known not to belong together, which was not allowed when they were joined; or
+                its `attributes.json` describes the attributes of another autoencoder.
         """
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
@@ -224,6 +230,7 @@ class SpeakerComparisonModel(HubModel):
         wrong = wrong_parts(model.embedder, model.autoencoder, model.scorer)
         if wrong is not None and model.config.mismatch is None:
             raise MismatchError(wrong)
+        model._load_descriptions(pretrained_model_name_or_path, **kwargs)
         for part in (model.embedder, model.autoencoder, model.scorer):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
@@ -246,6 +253,27 @@ class SpeakerComparisonModel(HubModel):
             custom_object_save(part, save_directory)
         for own in (SpeakerComparisonConfig, SpeakerComparisonModel):  # the files that they need are the parts'
             shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
+        if self.descriptions is not None:
+            self._check_descriptions()
+            self.descriptions.save(save_directory)
+
+    def _load_descriptions(self, source: str | Path, **kwargs: Any) -> None:
+        """Take the descriptions of the attributes that lie beside the system, if there are any.
+
+        Raises:
+            MismatchError: they are those of another autoencoder.
+            UserError: they are damaged.
+        """
+        if model_identity is None:  # the package has what reads them
+            return
+        from balr_hf.describing import load_descriptions
+
+        self.descriptions = load_descriptions(source, **kwargs)
+        self._check_descriptions()
+
+    def _check_descriptions(self) -> None:
+        if self.descriptions is not None:
+            self.descriptions.check(model_identity(self.autoencoder), self.config.autoencoder.internal_dim)
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:
