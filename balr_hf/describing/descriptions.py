@@ -313,7 +313,7 @@ def _entry(description: AttributeDescription, group: Group) -> dict[str, Any]:
 
 
 def shortened(description: AttributeDescription) -> AttributeDescription:
-    """A description with the associations that the file keeps: the best of the voice, and the best of the recording."""
+    """A description with the associations that the file keeps: the best of the voice and the best of the recording."""
     described = description.meaning is not Meaning.UNDESCRIBED
     left = {False: KEPT_OF_VOICE if described else KEPT_OF_UNDESCRIBED, True: KEPT_OF_RECORDING}
     found = []

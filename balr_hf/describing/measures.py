@@ -14,7 +14,7 @@ class Group(StrEnum):
     """What an attribute is mostly about, as far as measures tell."""
 
     F0_AND_SEX = "F0 and sex"
-    VOCAL_TRACT = "vocal-tract length"
+    VOCAL_TRACT = "vocal tract"
     VOICE_QUALITY = "voice quality"
     SPECTRAL_BALANCE = "spectral balance"
     RATE = "rate and dynamics"

@@ -199,13 +199,18 @@ class SpeakerComparisonModel(HubModel):
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # as in HubModel: a source is always named
-        cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *model_args: Any,
+        load_descriptions: bool = True,
+        **kwargs: Any,
     ) -> Self:
         """Load a system from a folder or from the Hub.
 
         Args:
             pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
             *model_args: as for `PreTrainedModel.from_pretrained`.
+            load_descriptions (bool): also load what is known of the attributes, from `attributes.json`.
             **kwargs: as for `PreTrainedModel.from_pretrained`.
 
         Returns:
@@ -230,7 +235,8 @@ class SpeakerComparisonModel(HubModel):
         wrong = wrong_parts(model.embedder, model.autoencoder, model.scorer)
         if wrong is not None and model.config.mismatch is None:
             raise MismatchError(wrong)
-        model._load_descriptions(pretrained_model_name_or_path, **kwargs)
+        if load_descriptions:
+            model._load_descriptions(pretrained_model_name_or_path, **kwargs)
         for part in (model.embedder, model.autoencoder, model.scorer):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
@@ -255,7 +261,7 @@ class SpeakerComparisonModel(HubModel):
             shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
         if self.descriptions is not None:
             self._check_descriptions()
-            self.descriptions.save(save_directory)
+            self.descriptions.save(Path(save_directory))
 
     def _load_descriptions(self, source: str | Path, **kwargs: Any) -> None:
         """Take the descriptions of the attributes that lie beside the system, if there are any.
