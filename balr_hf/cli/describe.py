@@ -133,6 +133,12 @@ def _folder(arguments: Arguments) -> Path:
     return Path(arguments.system)
 
 
+def _system_name(arguments: Arguments) -> str:
+    """What the page calls the system: its folder's name, or its repository on the Hub."""
+    path = Path(arguments.system)
+    return path.resolve().name if path.is_dir() else str(arguments.system)
+
+
 def _write_page(arguments: Arguments, descriptions: "AttributeDescriptions", dataset: "datasets.Dataset") -> None:
     from balr_hf.describing.clips import clips, examples
     from balr_hf.describing.page import page
@@ -142,7 +148,7 @@ def _write_page(arguments: Arguments, descriptions: "AttributeDescriptions", dat
     sounds = clips(dataset, [one.recording for row in chosen for one in row])
     path = Path(arguments.html)
     with atomic_path(path) as temporary:
-        temporary.write_text(page(descriptions, arguments.system, chosen, sounds), encoding="utf-8")
+        temporary.write_text(page(descriptions, _system_name(arguments), chosen, sounds), encoding="utf-8")
     logger.info("Wrote %s", path)
 
 

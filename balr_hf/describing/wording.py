@@ -75,19 +75,19 @@ def not_said(description: AttributeDescription) -> list[str]:
     if described and tells_sex_only(description):
         found.append(f"It tells little between voices of one sex ({_within(description)}).")
     elif described and len(description.within) > 1:
-        found.append(f"Within one sex, the measures of the voice tell {_within(description)}.")
+        found.append(f"Within one sex, the measures of the voice rank {_within(description)} rightly.")
     elif described:
         found.append("Whether it says anything between voices of one sex was not checked.")
     if description.meaning is Meaning.WEAKLY_DESCRIBED:
         found.append("It often does not hold: do not expect it of a single recording.")
     recording = description.recording_auc
     if described and recording is not None and recording >= WEAKLY:
-        found.append(f"The recording's conditions go with it too ({pairs(recording)}).")
+        found.append(f"The recording's conditions go with it too: they rank {pairs(recording)} rightly.")
     voice, ceiling = description.voice_auc, description.ceiling
     if described and voice is not None and ceiling is not None and ceiling - voice > FAR_FROM_CEILING:
         found.append(
-            f"It leaves much out: the same speaker's other recordings tell {pairs(ceiling)}, the measures of the "
-            f"voice {pairs(voice)}."
+            f"It leaves much out: the same speaker's other recordings rank {pairs(ceiling)} rightly, the measures of "
+            f"the voice {pairs(voice)}."
         )
     return found
 
@@ -126,9 +126,9 @@ def _undescribed(description: AttributeDescription) -> str:
     if description.q > FALSE_DISCOVERIES:
         return "No measure describes it: none goes with it more than chance would bring about."
     best = max((area for area in (description.voice_auc, description.recording_auc) if area is not None), default=0.5)
-    return f"No measures describe it: all together tell {pairs(best)}, where chance tells 50."
+    return f"No measures describe it: all together rank {pairs(best)} rightly, and chance ranks 50."
 
 
 def _within(description: AttributeDescription) -> str:
     areas = [(group, area) for group, area in description.within.items() if area is not None]
-    return ", ".join(f"{pairs(area)} among {group} speakers" for group, area in areas)
+    return " and ".join(f"{pairs(area)} of {group} speakers" for group, area in areas)
