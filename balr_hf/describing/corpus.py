@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import balr_hf
 from balr_hf._version import __version__
 from balr_hf.data.columns import vector_matrix
 from balr_hf.data.quality import each_recording
@@ -204,7 +203,7 @@ def _audio_digest(audio: Any) -> str:
 
 
 def _code_digest() -> str:
-    root = Path(str(balr_hf.__file__)).parent
+    root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for part in MEASURING:
         path = root / part

@@ -11,7 +11,7 @@ from balr_hf.describing.descriptions import Distribution
 from balr_hf.describing.measures import Measure
 
 # In pixels: the plot, the margin for words on its left and for figures on its right, and the height of a row.
-PLOT, LEFT, RIGHT, ROW = 220, 56, 74, 16
+PLOT, LEFT, RIGHT, ROW = 220, 48, 92, 16
 # How much the axis extends beyond what is drawn, as a share of it.
 MARGIN = 0.04
 

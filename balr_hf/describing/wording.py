@@ -61,11 +61,12 @@ def sentence(description: AttributeDescription) -> str:
         return _undescribed(description)
     words = _goes_with(best)
     if description.meaning is Meaning.FOLLOWS_RECORDING:
-        return f"Follows the recording rather than the voice: {words}. Do not take it for a trait of the voice."
+        return f"Follows the recording rather than the voice, and is no trait of it. Active with {words}."
     if best.auc < WEAKLY:
-        return f"Goes with several measures together, none of which tells much alone; most of all with {words}."
-    weakly = " weakly" if description.meaning is Meaning.WEAKLY_DESCRIBED else ""
-    return f"Goes{weakly} with {words}."
+        return (
+            f"Goes with several measures together, none of which tells much alone. Most of all, active with {words}."
+        )
+    return f"{'Rather active' if description.meaning is Meaning.WEAKLY_DESCRIBED else 'Active'} with {words}."
 
 
 def not_said(description: AttributeDescription) -> list[str]:

@@ -130,7 +130,7 @@ def recording_caution(groups: Sequence[GroupEvidence], is_llr: bool) -> str | No
 def measures_of_sides(
     descriptions: AttributeDescriptions, measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 ) -> list[MeasureOfSides]:
-    """The measures of both sides, of the voice first, where either side has a figure.
+    """The measures of both sides, of the voice first, where either side has a figure and not all figures are the same.
 
     Args:
         descriptions: with the distribution of each measure.
@@ -141,8 +141,9 @@ def measures_of_sides(
     found = []
     for name, measure in MEASURES.items():
         a, b = (tuple(float(one[name]) for one in side if one.get(name) is not None) for side in measures)
-        if a or b:
-            found.append(MeasureOfSides(measure, a, b, descriptions.population.measures.get(name)))
+        known = descriptions.population.measures.get(name)
+        if len({*a, *b, *(() if known is None else known.percentiles)}) > 1:
+            found.append(MeasureOfSides(measure, a, b, known))
     return found
 
 
