@@ -366,11 +366,13 @@ def _descriptions(
     from balr_hf.data.origins import attributes_made_by
     from balr_hf.identity import model_identity
 
+    autoencoder, embedder = attributes_made_by(dataset)
     if "Autoencoder" in models:
-        made_by: str | None = model_identity(models["Autoencoder"])
-    else:
-        made_by = attributes_made_by(dataset)[0] or scorer.config.autoencoder_identity
-    return load_attribute_descriptions(arguments, made_by, scorer.config.num_attributes)
+        autoencoder = model_identity(models["Autoencoder"])
+    if "Embedder" in models:
+        embedder = model_identity(models["Embedder"])
+    autoencoder = autoencoder or scorer.config.autoencoder_identity
+    return load_attribute_descriptions(arguments, autoencoder, embedder, scorer.config.num_attributes)
 
 
 def _measures(

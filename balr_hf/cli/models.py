@@ -220,13 +220,14 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
 
 
 def load_attribute_descriptions(
-    arguments: Arguments, autoencoder: str | None, attributes: int
+    arguments: Arguments, autoencoder: str | None, embedder: str | None, attributes: int
 ) -> "AttributeDescriptions | None":
     """What is known of the attributes: the descriptions beside the autoencoder that the settings name.
 
     Args:
         arguments: the command's arguments.
         autoencoder: the identity of what made the attributes that are compared; None if it is not known.
+        embedder: that of what made the embeddings.
         attributes (int): how many there are.
 
     Returns:
@@ -240,7 +241,7 @@ def load_attribute_descriptions(
     from balr_hf import defaults
     from balr_hf.checkpoints import resolve_checkpoint
     from balr_hf.describing import load_descriptions
-    from balr_hf.identity import is_same
+    from balr_hf.errors import MismatchError
 
     named = _system(arguments) or arguments.section("encoder.model").checkpoint_path
     source = str(defaults.resource(defaults.AUTOENCODER)) if named is None else named
@@ -252,9 +253,12 @@ def load_attribute_descriptions(
     if autoencoder is None:
         logger.warning("What made the attributes is unknown, so that the descriptions in %s are not shown", source)
         return None
-    if named is None and not is_same(found.autoencoder, autoencoder):
-        return None
-    found.check(autoencoder, attributes)
+    try:
+        found.check(autoencoder, attributes, embedder)
+    except MismatchError:
+        if named is None:
+            return None
+        raise
     return found
 
 

@@ -154,21 +154,27 @@ class AttributeDescriptions:
         """How they were made, in a line of words."""
         return f"described on {self.population.describe()}, {self.date}"
 
-    def check(self, autoencoder: str, attributes: int) -> None:
-        """Refuse descriptions of another autoencoder.
+    def check(self, autoencoder: str, attributes: int, embedder: str | None = None) -> None:
+        """Refuse descriptions of another autoencoder, or of this one behind another embedder.
 
         Args:
             autoencoder: the identity of the one that is to be described.
             attributes (int): how many it makes.
+            embedder: the identity of the embedder, if it is known.
 
         Raises:
             MismatchError: they are of another one.
         """
+        anew = "remove the file, or make it anew with balr describe SYSTEM CORPUS"
         if not is_same(self.autoencoder, autoencoder) or len(self.attributes) != attributes:
             raise MismatchError(
                 f"{FILE} describes the {len(self.attributes)} attributes of the autoencoder "
-                f"{shown(self.autoencoder)}, but this is {shown(autoencoder)} with {attributes}: remove the file, or "
-                "make it anew with balr describe SYSTEM CORPUS"
+                f"{shown(self.autoencoder)}, but this is {shown(autoencoder)} with {attributes}: {anew}"
+            )
+        if embedder and self.embedder and not is_same(self.embedder, embedder):
+            raise MismatchError(
+                f"{FILE} describes attributes of embeddings of {shown(self.embedder)}, but the embedder is "
+                f"{shown(embedder)}: {anew}"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A whole system for speaker comparison: embedder, autoencoder and scorer in one model."""
 
+import logging
 import os
 import shutil
 import sys
@@ -55,6 +56,8 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         def wrong_parts(*_):
             """Without the package, nothing is known of the models' identities."""
 
+
+logger = logging.getLogger(__name__)
 
 Waveform = np.ndarray | torch.Tensor
 
@@ -220,7 +223,7 @@ class SpeakerComparisonModel(HubModel):
             UserError: there is no system, weights are missing, of another shape or out of range, or its parts do not
                 fit.
             MismatchError: its parts are known not to belong together, which was not allowed when they were joined; or
-                its `attributes.json` describes the attributes of another autoencoder.
+                its `attributes.json` describes the attributes of other models.
         """
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
@@ -260,8 +263,12 @@ class SpeakerComparisonModel(HubModel):
         for own in (SpeakerComparisonConfig, SpeakerComparisonModel):  # the files that they need are the parts'
             shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
         if self.descriptions is not None:
-            self._check_descriptions()
-            self.descriptions.save(Path(save_directory))
+            try:
+                self._check_descriptions()
+            except MismatchError as error:  # after training, which must not be lost for this
+                logger.warning("The descriptions of the attributes are not saved: %s", error)
+            else:
+                self.descriptions.save(Path(save_directory))
 
     def _load_descriptions(self, source: str | Path, **kwargs: Any) -> None:
         """Take the descriptions of the attributes that lie beside the system, if there are any.
@@ -279,7 +286,8 @@ class SpeakerComparisonModel(HubModel):
 
     def _check_descriptions(self) -> None:
         if self.descriptions is not None:
-            self.descriptions.check(model_identity(self.autoencoder), self.config.autoencoder.internal_dim)
+            identities = model_identity(self.autoencoder), model_identity(self.embedder)
+            self.descriptions.check(identities[0], self.config.autoencoder.internal_dim, identities[1])
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:

@@ -79,3 +79,19 @@ def test_options_that_do_not_go_together_are_refused(few, system, balr):
     assert (status, "--audio needs --html" in said) == (2, True)
     status, said = balr("describe", "me/system", few)
     assert (status, "with --save-dir" in said) == (2, True)
+
+
+def test_descriptions_stay_with_the_autoencoder_when_a_system_is_assembled(system, balr, make_descriptions, tmp_path):
+    from balr_hf import BinaryAttributeAutoEncoder
+    from balr_hf.identity import model_identity
+
+    identity = model_identity(BinaryAttributeAutoEncoder.from_pretrained(system))
+    make_descriptions(512, identity).save(system)
+    status, said = balr("assemble", system, system, system, tmp_path / "again")
+    assert status == 0, said
+    assert (tmp_path / "again" / "attributes.json").read_bytes() == (system / "attributes.json").read_bytes()
+    make_descriptions(512, "other@1").save(system)
+    status, said = balr("assemble", system, system, system, tmp_path / "other")
+    assert status == 0, said
+    assert "descriptions of the attributes are left out" in said
+    assert not (tmp_path / "other" / "attributes.json").exists()
