@@ -18,6 +18,7 @@ PAGES = (
     ),
 )
 PAGES += tuple(f"docs/{name}.md" for name in ("scoring-and-calibration", "conditions", "measures", "validation"))
+PAGES += ("docs/attributes.md", "docs/limits.md")
 TUTORIALS = tuple(f"docs/tutorial-{name}.md" for name in ("compare", "system", "report"))
 PAGES += TUTORIALS
 
@@ -90,7 +91,8 @@ def test_verbal_scale_of_the_page_is_the_programs(root):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", ["conditions", "data-formats", "measures", "scoring-and-calibration", "systems", "validation"]
+    "page",
+    ["attributes", "conditions", "data-formats", "measures", "scoring-and-calibration", "systems", "validation"],
 )
 def test_python_runs_and_prints_what_the_page_shows(root, page, tmp_path, monkeypatch, capsys, assert_shown):
     monkeypatch.chdir(tmp_path)

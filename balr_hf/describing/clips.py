@@ -51,9 +51,10 @@ def examples(dataset: datasets.Dataset, count: int) -> list[list[Example]]:
         a list for each attribute, of at most `count` examples.
     """
     bits, present = vector_matrix(dataset, "ba")
-    rows = np.flatnonzero(present & np.array([speaker is not None for speaker in dataset["speaker"]]))
-    bits, ids = bits[rows].astype(bool), [dataset["id"][row] for row in rows]
-    names, codes = np.unique([str(dataset["speaker"][row]) for row in rows], return_inverse=True)
+    named = np.array([speaker is not None for speaker in dataset["speaker"]])
+    used = dataset.select(np.flatnonzero(present & named))
+    bits, ids = bits[named[present]].astype(bool), used["id"]  # `bits` has rows for those present only
+    names, codes = np.unique([str(speaker) for speaker in used["speaker"]], return_inverse=True)
     of = np.bincount(codes)
     sums = np.zeros((len(names), bits.shape[1]))
     np.add.at(sums, codes, bits.astype(np.float64))

@@ -76,7 +76,7 @@ def describe_corpus(
     bits, present = vector_matrix(dataset, "ba")
     named = np.array([speaker is not None for speaker in dataset["speaker"]])
     rows = np.flatnonzero(present & named)
-    used, bits = dataset.select(rows), bits[rows].astype(bool)
+    used, bits = dataset.select(rows), bits[named[present]].astype(bool)  # which has rows for those present only
     measured: list[Figures] = []
     found, skipped = [], []
     for row, (_, one) in enumerate(measure_recordings(used, cache, progress)):
