@@ -168,20 +168,37 @@ def _associations(
     measures: np.ndarray, active: np.ndarray, areas: np.ndarray, held_out: np.ndarray, labels: list[str]
 ) -> tuple[Association, ...]:
     """All measures of one attribute that have an area, best first."""
-    known = np.isfinite(measures)
-    found = []
-    for place in np.argsort(-np.nan_to_num(held_out), kind="stable"):
-        if not (np.isfinite(areas[place]) and np.isfinite(held_out[place])):
-            continue
-        column, has = measures[:, place], known[:, place]
-        on, off = _quartiles(column[has & active]), _quartiles(column[has & ~active])
-        found.append(Association(labels[place], float(held_out[place]), bool(areas[place] >= 0.5), on, off))
-    return tuple(found)
+    usable = np.flatnonzero(np.isfinite(areas) & np.isfinite(held_out))
+    on, off = quartiles(measures[active]), quartiles(measures[~active])
+    return tuple(
+        Association(
+            labels[place], float(held_out[place]), bool(areas[place] >= 0.5), _three(on[place]), _three(off[place])
+        )
+        for place in usable[np.argsort(-held_out[usable], kind="stable")].tolist()
+    )
 
 
-def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
-    low, middle, high = np.percentile(values, (25, 50, 75))
-    return float(low), float(middle), float(high)
+def quartiles(measures: np.ndarray) -> np.ndarray:
+    """The quartiles of each measure, linear between neighbours as those of `numpy.percentile`.
+
+    Args:
+        measures (`(recordings, measures)`): float, NaN where there is no figure.
+
+    Returns:
+        float64 `(measures, 3)`: 25, 50 and 75 %; NaN where no recording has a figure.
+    """
+    ordered = np.sort(measures, axis=0)  # those without a figure come last
+    last = np.isfinite(measures).sum(0) - 1
+    places = np.maximum(last, 0) * np.array([[0.25], [0.5], [0.75]])
+    below = np.floor(places).astype(int)
+    above, columns = np.minimum(below + 1, np.maximum(last, 0)), np.arange(measures.shape[1])
+    low, high = ordered[below, columns], ordered[above, columns]
+    return (low + (high - low) * (places - below)).T
+
+
+def _three(values: np.ndarray) -> tuple[float, float, float]:
+    low, middle, high = values.tolist()
+    return low, middle, high
 
 
 def _known(value: float) -> float | None:
