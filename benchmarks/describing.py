@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--permutations", type=int, default=1_000)
     arguments = parser.parse_args()
     cache = cache_folder()
-    system = SpeakerComparisonModel.from_pretrained(arguments.system, load_descriptions=False)
+    system = SpeakerComparisonModel.from_pretrained(arguments.system, with_descriptions=False)
     folder = Path(tempfile.mkdtemp())
     try:
         csv = cut(arguments.describe, folder)

@@ -61,7 +61,9 @@ def test_answer_is_that_of_the_pipeline(app, pipeline):
     assert f"A bound then limits the total to {explanation.llr:+.2f}." in words(html) and "relied on" not in html
 
 
-def test_groups_come_before_the_attributes_where_the_system_is_described(app, pipeline, make_descriptions, monkeypatch):
+def test_groups_come_before_the_attributes_where_the_system_is_described(
+    app, pipeline, make_descriptions, monkeypatch
+):
     monkeypatch.setattr(pipeline.model, "descriptions", make_descriptions(512))
     html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND)])
     shown = words(html)

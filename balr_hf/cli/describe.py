@@ -88,7 +88,7 @@ def run(arguments: Arguments) -> None:
     if arguments.audio and arguments.html is None:
         raise ConfigError("--audio needs --html, the page to put the recordings into")
     folder = _folder(arguments)
-    system = SpeakerComparisonModel.from_pretrained(arguments.system, load_descriptions=False)
+    system = SpeakerComparisonModel.from_pretrained(arguments.system, with_descriptions=False)
     system.to(resolve_devices(arguments.device)[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     corpus = read_corpus(
         arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()

@@ -19,6 +19,7 @@ from .configuration_system import SpeakerComparisonConfig
 
 try:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.describing.descriptions import load_descriptions
     from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.errors import MismatchError, UserError
@@ -34,7 +35,7 @@ try:
     from balr_hf.scoring.quality_measures import recordings_quality
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
-        from balr_hf.describing import AttributeDescriptions
+        from balr_hf.describing.descriptions import AttributeDescriptions
         from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
         from balr_hf.scoring.configuration_scorers import ScorerConfig
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
@@ -50,7 +51,7 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         from .modeling_wespeaker import WespeakerModel
         from .quality_measures import recordings_quality
 
-        measure_recording = model_identity = None
+        measure_recording = model_identity = load_descriptions = None
         UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
 
         def wrong_parts(*_):
@@ -205,7 +206,7 @@ class SpeakerComparisonModel(HubModel):
         cls,
         pretrained_model_name_or_path: str | Path,
         *model_args: Any,
-        load_descriptions: bool = True,
+        with_descriptions: bool = True,
         **kwargs: Any,
     ) -> Self:
         """Load a system from a folder or from the Hub.
@@ -213,7 +214,7 @@ class SpeakerComparisonModel(HubModel):
         Args:
             pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
             *model_args: as for `PreTrainedModel.from_pretrained`.
-            load_descriptions (bool): also load what is known of the attributes, from `attributes.json`.
+            with_descriptions (bool): also load what is known of the attributes, from `attributes.json`.
             **kwargs: as for `PreTrainedModel.from_pretrained`.
 
         Returns:
@@ -238,7 +239,7 @@ class SpeakerComparisonModel(HubModel):
         wrong = wrong_parts(model.embedder, model.autoencoder, model.scorer)
         if wrong is not None and model.config.mismatch is None:
             raise MismatchError(wrong)
-        if load_descriptions:
+        if with_descriptions:
             model._load_descriptions(pretrained_model_name_or_path, **kwargs)
         for part in (model.embedder, model.autoencoder, model.scorer):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
@@ -277,10 +278,8 @@ class SpeakerComparisonModel(HubModel):
             MismatchError: they are those of another autoencoder.
             UserError: they are damaged.
         """
-        if model_identity is None:  # the package has what reads them
+        if load_descriptions is None:  # the package has what reads them
             return
-        from balr_hf.describing import load_descriptions
-
         self.descriptions = load_descriptions(source, **kwargs)
         self._check_descriptions()
 

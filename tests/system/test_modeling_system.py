@@ -290,7 +290,7 @@ def test_descriptions_travel_with_the_system(described, tmp_path):
     loaded.save_pretrained(tmp_path / "two")
     one, two = ((tmp_path / name / "attributes.json").read_bytes() for name in ("one", "two"))
     assert one == two
-    assert SpeakerComparisonModel.from_pretrained(tmp_path / "one", load_descriptions=False).descriptions is None
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "one", with_descriptions=False).descriptions is None
     (tmp_path / "one" / "attributes.json").unlink()
     assert SpeakerComparisonModel.from_pretrained(tmp_path / "one").descriptions is None
 
