@@ -28,7 +28,7 @@ def cut(corpora: list[str], folder: Path) -> Path:
     rows, taken, length = ["id,audio,speaker,sex"], Counter(), int(SECONDS * SAMPLING_RATE)
     for corpus in corpora:
         for row in load_corpus(corpus, vectors=()):
-            if taken[row["speaker"]] >= EACH:
+            if row["speaker"] is None or taken[row["speaker"]] >= EACH:
                 continue
             samples = load_audio(row["audio"])
             for start in range(0, len(samples) - length + 1, length):
@@ -84,6 +84,8 @@ def main() -> None:
     parser.add_argument("--system", default=str(resource(SYSTEM)))
     parser.add_argument("--describe", nargs="+", required=True, help="corpora with speakers, and their sex")
     parser.add_argument("--check", required=True, help="a corpus of other speakers and conditions")
+    parser.add_argument("--name", default="segments of 3.5 s", help="what the corpora are called in descriptions")
+    parser.add_argument("--save", help="folder to write attributes.json to, such as that of the system")
     parser.add_argument("--permutations", type=int, default=1_000)
     arguments = parser.parse_args()
     cache = cache_folder()
@@ -92,12 +94,14 @@ def main() -> None:
     try:
         csv = cut(arguments.describe, folder)
         found, dataset, skipped = describe_system(
-            system, csv, permutations=arguments.permutations, cache=cache, progress=True
+            system, csv, arguments.name, arguments.permutations, cache=cache, progress=True
         )
         voice, bits = measured(dataset, cache)
     finally:
         shutil.rmtree(folder)
 
+    if arguments.save is not None:
+        print("Saved", found.save(Path(arguments.save)))
     all_of = found.attributes
     voices, recordings = [one.voice_auc for one in all_of], [one.recording_auc for one in all_of]
     single = [one.associations[0].auc if one.associations else None for one in all_of]
