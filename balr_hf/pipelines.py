@@ -11,6 +11,7 @@ import copy
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,9 +208,11 @@ class BinaryAttributesPipeline(Pipeline):
         return {"on_error": on_error}, {}, {"on_error": on_error}
 
     # Here and below: transformers declares that steps hand on tensors, but hands on whatever a pipeline makes.
-    def preprocess(self, inputs: Any, on_error: str = "raise") -> dict[str, list]:  # type: ignore[override]
+    def preprocess(  # type: ignore[override]
+        self, inputs: Any, on_error: str = "raise", **options: Any
+    ) -> dict[str, list]:
         try:
-            return self._prepare(inputs) | {"error": [None]}
+            return self._prepare(inputs, **options) | {"error": [None]}
         except AudioError as error:
             if on_error == "raise":
                 raise
@@ -371,7 +374,9 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 on;
             `cautions` (list[str]): what a reader must know before relying on the result;
             `attributes` (list[dict]): for each attribute its number `attribute`, its term `llr`, the states of both
-                sides, and its `typicality` among the reference speakers.
+                sides, and its `typicality` among the reference speakers; if the system has descriptions, also its
+                `class`, its `group` and a `sentence` on what it goes with;
+            `groups` (list[dict]): what the attributes of each group add, only if the system has descriptions.
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
@@ -386,7 +391,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     """
 
     _RECORDINGS_OF_ROW = 2
-    _NOTHING = {"recordings": [[]], "quality": [[]], "copies": [[]], "sizes": [[0, 0]]}
+    _NOTHING = {"recordings": [[]], "quality": [[]], "copies": [[]], "sizes": [[0, 0]], "measures": [[]]}
 
     def __init__(
         self,
@@ -413,9 +418,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
             embedder: Any = getattr(self.model, "embedder", self.model)
             modes = {module: module.training for part in (embedder, self.autoencoder) for module in part.modules()}
+            descriptions = getattr(self.model, "descriptions", None)
             self.model = SpeakerComparisonModel.from_parts(
                 embedder, self.autoencoder, scorer, allow_mismatch=self.allow_mismatch
             )
+            self.model.descriptions = descriptions  # of the autoencoder, which is that of the system before
             for module, mode in modes.items():  # which are now in evaluation mode
                 module.training = mode
         self.scorer = scorer
@@ -446,9 +453,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     ) -> tuple[dict, dict, dict]:
         before, within, after = super()._sanitize_parameters(on_error, **kwargs)
         given = {"top_k": top_k, "return_explanation": return_explanation, "names": names}
+        if return_explanation is not None:
+            before = before | {"measured": return_explanation}
         return before, within, after | {name: value for name, value in given.items() if value is not None}
 
-    def _prepare(self, pair: Sequence) -> dict[str, list]:
+    def _prepare(self, pair: Sequence, measured: bool = False) -> dict[str, list]:  # type: ignore[override]
         if isinstance(pair, str | bytes | Mapping) or not hasattr(pair, "__len__") or len(pair) != 2:
             raise UserError("a comparison is of two sides: compare(a, b), or a list of pairs (a, b)")
         sides = [_recordings(side) for side in pair]
@@ -472,7 +481,29 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "quality": [[one.quality for side in loaded for one in side]],
             "copies": [copies],
             "sizes": [[len(side) for side in sides]],
+            "measures": [self._measures(loaded, heard) if measured else []],
         }
+
+    def _measures(
+        self, loaded: list[list[Loaded]], heard: list[list[np.ndarray | LongAudio]]
+    ) -> list[dict[str, float | None] | None]:
+        """The measures of voice and recording of each recording; None of one that is not held in memory.
+
+        There are none if the system has no descriptions to show them with.
+        """
+        if getattr(self.model, "descriptions", None) is None:
+            return []
+        from balr_hf.describing.measures import figures
+        from balr_hf.phonetics import measure_voice
+
+        found: list[dict[str, float | None] | None] = []
+        for one, samples in zip(chain(*loaded), chain(*heard), strict=True):
+            if isinstance(samples, LongAudio) or one.quality is None:
+                found.append(None)
+                continue
+            voice, _ = measure_voice(samples, bandwidth=one.quality.bandwidth)
+            found.append(figures(voice.to_dict(), one.quality.to_dict()))
+        return found
 
     def _heard(self, loaded: Loaded) -> np.ndarray | LongAudio:
         """The samples at the rate at which recordings are compared, or a recording that is not held in memory."""
@@ -495,6 +526,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         matched = None if self.matcher is None else self.matcher.match(sides, (len(sides[0]), len(sides[1])))
         scorer = self.scorer if matched is None else matched.scorer
         remarks = () if matched is None else matched.remarks
+        voices = _flat(outputs["measures"])
+        voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
         explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),
@@ -505,6 +538,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             remarks=remarks if self._wrong is None else (f"{self._wrong}.", *remarks),
             details=() if matched is None else matched.rows,
             demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
+            descriptions=getattr(self.model, "descriptions", None),
+            measures=(voices[0], voices[1]),
         )
         found = explanation.to_dict()
         result = {
@@ -517,6 +552,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "cautions": found["cautions"],
             "attributes": found["attributes"][:top_k],
         }
+        if "groups" in found:
+            result["groups"] = found["groups"]
         return result | ({"explanation": explanation} if return_explanation else {})
 
 

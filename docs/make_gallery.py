@@ -47,8 +47,9 @@ COMMANDS = (
     "export {system} onnx",
     f"measure --save-dir measured --plots {QUESTIONED}",
     "validate system test.csv trials.csv --adequate cllr=0.5,eer=0.1 --bootstrap 200 --save-dir validated",
-    f"explain --html report.html --case case.yaml {QUESTIONED} {KNOWN} scorer.checkpoint_path=scorer",
-    f"explain --occlusion --html timeline.html --save-dir times {QUESTIONED} {KNOWN} scorer.checkpoint_path=scorer",
+    "describe system metadata.csv --name 'synthetic voices' --html attributes.html --audio 1 --cache measures",
+    f"explain --html report.html --case case.yaml --system system {QUESTIONED} {KNOWN}",
+    f"explain --occlusion --html timeline.html --save-dir times --system system {QUESTIONED} {KNOWN}",
 )
 
 
@@ -181,8 +182,9 @@ PAGES = {
     "page.html.jinja": Shown(
         "The report of a comparison",
         "A page of its own, without scripts and without anything that is loaded from elsewhere, for the screen and "
-        "for paper. This one is marked as a demonstration, because the small models of the package made it.",
-        "balr explain --html report.html --case case.yaml QUESTIONED KNOWN",
+        "for paper. This one is marked as a demonstration, because the small models of the package made it. Its "
+        "system is described, so that the page has groups, sentences and the measures of both sides.",
+        "balr explain --html report.html --case case.yaml --system SYSTEM QUESTIONED KNOWN",
         {"report.html": "report.html"},
     ),
     "timeline.html.jinja": Shown(
@@ -191,6 +193,13 @@ PAGES = {
         "stretch of a track plays it. The page holds the sound of the recordings.",
         "balr explain --occlusion --html timeline.html QUESTIONED KNOWN",
         {"timeline.html": "timeline.html"},
+    ),
+    "attributes.html.jinja": Shown(
+        "What attributes go with",
+        "Every attribute of a system with its class, its group, its sentence and the measures behind it, to filter "
+        "and to sort. Few synthetic voices made this one; with a hundred speakers and more there is more to see.",
+        "balr describe SYSTEM CORPUS --html attributes.html --audio 1",
+        {"attributes.html": "attributes.html"},
     ),
     "report.html.jinja": Shown(
         "The validation report of a system",

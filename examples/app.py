@@ -81,6 +81,9 @@ STYLE = """
 .dark .balr figure svg { filter: invert(.88) hue-rotate(180deg) saturate(1.35); }
 .balr figcaption, .balr .source { color: var(--muted); font-size: .85rem; margin-top: .5rem; overflow-wrap: anywhere; }
 .balr a { color: var(--same); text-decoration: underline; }
+.balr .groups { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
+.balr .groups th, .balr .groups td { text-align: right; padding: .15rem .5rem; border-bottom: 1px solid var(--edge); }
+.balr .groups th:first-child, .balr .groups td:first-child { text-align: left; }
 
 .balr .scale { display: grid; grid-template-columns: repeat(13, 1fr); position: relative; margin: 4.25rem 0 1.25rem;
   font-size: .75rem; line-height: 1.2; color: var(--muted); text-align: center; }
@@ -196,6 +199,7 @@ def answer(explanation: Explanation, spectrograms_svg: str, top: int = 6) -> str
 <p class="numbers">{numbers.replace("-", MINUS)}</p>
 {f'<p class="numbers">{escape(interval)}</p>' if interval else ""}{scale}</div>
 {"".join(f'<p class="note">{escape(text)}</p>' for text in explanation.cautions)}
+{groups_html(explanation)}
 <div class="pair">
 <section><h3>{wording.EACH_ATTRIBUTE}</h3><figure role="img" aria-label="Bars of the weightiest attributes">
 {figure_svg(explanation.figure(top))}
@@ -209,6 +213,23 @@ use them.</figcaption></figure></section>
 <p class="source"><a download="comparison.html" href="data:text/html;base64,{report}">Full report
 to file or print</a></p>
 </div>"""
+
+
+def groups_html(explanation: Explanation) -> str:
+    """What the attributes of each group add, as a table; nothing where the system is not described."""
+    groups = explanation.groups()
+    if not groups:
+        return ""
+    heading = "".join(f"<th>{name.format(unit=explanation.term_unit)}</th>" for name in wording.GROUP_COLUMNS)
+    rows = []
+    for one in groups:
+        terms = [wording.describe_term(value, explanation.is_llr) for value in (one.sum_for, one.sum_against, one.llr)]
+        cells = [escape(one.group), str(one.attributes), *(term.replace("-", MINUS) for term in terms)]
+        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    return (
+        f'<section><h3>{wording.THE_GROUPS}</h3><table class="groups"><thead><tr>{heading}</tr></thead>'
+        f'<tbody>{"".join(rows)}</tbody></table><p class="source">{wording.GROUPS}</p></section>'
+    )
 
 
 def verbal_scale_html(explanation: Explanation) -> str:

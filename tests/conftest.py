@@ -112,6 +112,41 @@ def make_corpus():
     return make
 
 
+@pytest.fixture(scope="session")
+def make_descriptions():
+    """Makes the descriptions of attributes whose measures are made up: one attribute of each class, in turns."""
+    from balr_hf.describing import Association, AttributeDescription, AttributeDescriptions, Meaning
+    from balr_hf.describing.descriptions import Distribution, Population
+
+    def one(number: int) -> AttributeDescription:
+        f0 = Association("f0_median", 0.9, True, (170.0, 190.0, 210.0), (100.0, 110.0, 120.0))
+        f4 = Association("f4", 0.66, False, (3500.0, 3600.0, 3700.0), (3800.0, 3900.0, 4000.0))
+        snr = Association("snr", 0.8, True, (30.0, 40.0, 50.0), (10.0, 15.0, 20.0))
+        kinds = [
+            (Meaning.DESCRIBED, (f0, f4, snr), 0.91, 0.55, {"female": 0.52, "male": 0.55}),
+            (Meaning.WEAKLY_DESCRIBED, (f4, snr), 0.66, 0.62, {"female": 0.66, "male": 0.55}),
+            (Meaning.FOLLOWS_RECORDING, (snr, f4), 0.55, 0.8, {"female": 0.5, "male": 0.5}),
+            (Meaning.UNDESCRIBED, (f4,), 0.54, 0.52, {"female": 0.5, "male": 0.5}),
+        ]
+        meaning, associations, voice, recording, within = kinds[number % len(kinds)]
+        return AttributeDescription(
+            number, meaning, 0.4, 0.01, associations, voice, recording, within, 0.84, {"female": 0.7, "male": 0.1}
+        )
+
+    def make(attributes: int, autoencoder: str = "made-up@0", corpus: str = "corpus.csv") -> AttributeDescriptions:
+        measures = {
+            "f0_median": Distribution(200, (90.0, 110.0, 150.0, 190.0, 230.0)),
+            "snr": Distribution(200, (10.0, 15.0, 25.0, 40.0, 50.0)),
+        }
+        sexes = {"female": 60, "male": 60}
+        population = Population(corpus, 200, 120, sexes, measures, {"female": measures, "male": measures})
+        made_with = {"balr_hf": "0", "permutations": 1000, "seed": 0}
+        entries = tuple(one(number) for number in range(attributes))
+        return AttributeDescriptions(autoencoder, "", population, "2026-01-01", made_with, entries)
+
+    return make
+
+
 @pytest.fixture
 def balr(capfd, caplog):
     """Runs the command line in this process; gives its exit status and what it said."""

@@ -61,6 +61,17 @@ def test_answer_is_that_of_the_pipeline(app, pipeline):
     assert f"A bound then limits the total to {explanation.llr:+.2f}." in words(html) and "relied on" not in html
 
 
+def test_groups_come_before_the_attributes_where_the_system_is_described(
+    app, pipeline, make_descriptions, monkeypatch
+):
+    monkeypatch.setattr(pipeline.model, "descriptions", make_descriptions(512))
+    html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND)])
+    shown = words(html)
+    assert shown.index(wording.THE_GROUPS) < shown.index("vocal tract") < shown.index(wording.EACH_ATTRIBUTE)
+    monkeypatch.setattr(pipeline.model, "descriptions", None)
+    assert wording.THE_GROUPS not in app.compare_voices(pipeline, [str(FIRST)], [str(SECOND)])
+
+
 def test_more_recordings_than_it_was_calibrated_for_get_no_verdict(app, pipeline):
     html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND), str(OTHER)])
     assert "2 recordings" in html and "B is 2 recordings; calibrated with 1 a side." in words(html)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from balr_hf.cli.parsing import Arguments, Command
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import mismatch_option
-from balr_hf.errors import ConfigError, UserError
+from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.options import Checked, option
 
 if TYPE_CHECKING:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.describing import AttributeDescriptions
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.system.modeling_system import SpeakerComparisonModel
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +130,7 @@ def run(arguments: Arguments) -> None:
     system = SpeakerComparisonModel.from_parts(embedder, autoencoder, scorer, allow_mismatch=arguments.allow_mismatch)
     if system.config.mismatch is not None:
         logger.warning("%s: what the system says means nothing", system.config.mismatch)
+    system.descriptions = _descriptions(files[1], system)
     with added_to_folder(target) as temporary:
         system.save_pretrained(temporary)
     what = {
@@ -142,6 +145,25 @@ def run(arguments: Arguments) -> None:
 
 def _scale(embedder: "WespeakerModel") -> float:
     return embedder.feature_extractor.waveform_scale
+
+
+def _descriptions(source: str, system: "SpeakerComparisonModel") -> "AttributeDescriptions | None":
+    """What is known of the attributes, if it lies beside the autoencoder and the embedder is the same."""
+    from balr_hf.checkpoints import resolve_checkpoint
+    from balr_hf.describing import load_descriptions
+    from balr_hf.identity import model_identity
+
+    folder = resolve_checkpoint(source)
+    found = None if folder.is_file() else load_descriptions(folder)
+    if found is None:
+        return None
+    try:
+        identities = model_identity(system.autoencoder), model_identity(system.embedder)
+        found.check(identities[0], system.config.autoencoder.internal_dim, identities[1])
+    except MismatchError as error:
+        logger.warning("The descriptions of the attributes are left out: %s", error)
+        return None
+    return found
 
 
 def _sources(arguments: Arguments, words: list[str]) -> tuple[list[str], float | None]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from balr_hf.data.skipped import Skipped
+    from balr_hf.describing import AttributeDescriptions
     from balr_hf.matching import Matched
     from balr_hf.scoring.modeling_scorer import Scorer
 
@@ -144,6 +145,7 @@ def run(arguments: Arguments) -> None:
         found = _matched(arguments, scorer, heard, dataset, sides, models)
         scorer, matched, wrong = found.scorer, found.rows, (*wrong, *found.remarks)
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
+    descriptions = _descriptions(arguments, dataset, scorer, models)
     explanation = scorer.explain(
         *counts,
         names=(", ".join(sides[0]), ", ".join(sides[1])),
@@ -161,6 +163,8 @@ def run(arguments: Arguments) -> None:
             *_made_earlier(dataset, models),
             *computation({**models, "Scorer's file": scorer}),
         ),
+        descriptions=descriptions,
+        measures=((), ()) if descriptions is None else _measures(dataset, sides),
     )
     over_time = compared_timelines(arguments, dataset, sides, models, scorer, explanation)
     if over_time is not None and arguments.save_dir is not None:
@@ -375,6 +379,46 @@ def _speakers_of_the_case(case: "datasets.Dataset", corpus: "datasets.Dataset") 
     speakers = corpus["speaker"] if "speaker" in corpus.column_names else [None] * len(corpus)
     rows = zip(speakers, files(corpus), strict=True)
     return {str(speaker) for speaker, file in rows if speaker is not None and (str(speaker) in names or file in heard)}
+
+
+def _descriptions(
+    arguments: Arguments, dataset: "datasets.Dataset", scorer: "Scorer", models: "Mapping[str, Any]"
+) -> "AttributeDescriptions | None":
+    """What the attributes that are compared go with; None where that is not known.
+
+    Raises:
+        MismatchError: what lies beside the models describes other attributes.
+    """
+    from balr_hf.cli.models import load_attribute_descriptions
+    from balr_hf.data.origins import attributes_made_by
+    from balr_hf.identity import model_identity
+
+    autoencoder, embedder = attributes_made_by(dataset)
+    if "Autoencoder" in models:
+        autoencoder = model_identity(models["Autoencoder"])
+    if "Embedder" in models:
+        embedder = model_identity(models["Embedder"])
+    autoencoder = autoencoder or scorer.config.autoencoder_identity
+    return load_attribute_descriptions(arguments, autoencoder, embedder, scorer.config.num_attributes)
+
+
+def _measures(
+    dataset: "datasets.Dataset", sides: list[list[str]]
+) -> "tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]":
+    """The measures of voice and recording of the two sides, of those recordings that have audio."""
+    from balr_hf.data.skipped import Skipped
+    from balr_hf.describing.corpus import measure_recordings
+
+    if "audio" not in dataset.column_names:
+        return [], []
+    there = [row for row, audio in enumerate(dataset["audio"]) if audio is not None]
+    known: dict[str, Mapping[str, Any]] = {}
+    for name, found in measure_recordings(dataset.select(there)):
+        if isinstance(found, Skipped):
+            logger.warning("%s: its voice is not measured: %s", name, found.reason)
+        else:
+            known[name] = found
+    return [known[name] for name in sides[0] if name in known], [known[name] for name in sides[1] if name in known]
 
 
 def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "tuple[tuple[str, str], ...]":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import datasets
 
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.describing import AttributeDescriptions
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.scoring.counts import SideCounts
     from balr_hf.scoring.modeling_scorer import Scorer
@@ -217,6 +218,49 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
     for sentence in wrong:
         logger.warning("%s: the results mean nothing", sentence)
     return tuple(f"{sentence}." for sentence in wrong)
+
+
+def load_attribute_descriptions(
+    arguments: Arguments, autoencoder: str | None, embedder: str | None, attributes: int
+) -> "AttributeDescriptions | None":
+    """What is known of the attributes: the descriptions beside the autoencoder that the settings name.
+
+    Args:
+        arguments: the command's arguments.
+        autoencoder: the identity of what made the attributes that are compared; None if it is not known.
+        embedder: that of what made the embeddings.
+        attributes (int): how many there are.
+
+    Returns:
+        the descriptions; None if there are none, or if they are those of the package's own system, which was not
+        asked for, and made other attributes.
+
+    Raises:
+        MismatchError: they describe the attributes of another autoencoder.
+        UserError: they are damaged.
+    """
+    from balr_hf import defaults
+    from balr_hf.checkpoints import resolve_checkpoint
+    from balr_hf.describing import load_descriptions
+    from balr_hf.errors import MismatchError
+
+    named = _system(arguments) or arguments.section("encoder.model").checkpoint_path
+    source = str(defaults.resource(defaults.AUTOENCODER)) if named is None else named
+    if Path(source).exists():
+        source = str(resolve_checkpoint(source))
+    found = None if Path(source).is_file() else load_descriptions(source)
+    if found is None:
+        return None
+    if autoencoder is None:
+        logger.warning("What made the attributes is unknown, so that the descriptions in %s are not shown", source)
+        return None
+    try:
+        found.check(autoencoder, attributes, embedder)
+    except MismatchError:
+        if named is None:
+            return None
+        raise
+    return found
 
 
 def separator(arguments: Arguments) -> str:

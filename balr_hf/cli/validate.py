@@ -222,6 +222,7 @@ def _explained(
                 quality=tuple([row for row in side if row is not None] for side in rows),
                 demonstration=found.demonstration,
                 details=details,
+                descriptions=system.descriptions,
             )
             address = f"explanations/{'same' if kind else 'different'}-{rank}.html"
             (folder / "explanations").mkdir(exist_ok=True)

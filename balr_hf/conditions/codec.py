@@ -90,6 +90,23 @@ def code(samples: np.ndarray, codec: str) -> np.ndarray:
     Raises:
         UserError: this build of FFmpeg cannot code so.
     """
+    how = CODECS[codec.partition(":")[0]]
+    decoded = load_audio(encoded(samples, codec))[how.delay * SAMPLING_RATE // how.rate :]
+    padded = np.zeros(len(samples), dtype=np.float32)
+    padded[: len(decoded)] = decoded[: len(samples)]
+    return padded
+
+
+def encoded(samples: np.ndarray, codec: str) -> bytes:
+    """The file that a codec makes of a recording, in the codec's usual container.
+
+    Args:
+        samples (`(samples,)`): float32 at 16 kHz.
+        codec (str): of [`parse_codec`].
+
+    Raises:
+        UserError: this build of FFmpeg cannot code so.
+    """
     import av
 
     name, _, rate = codec.partition(":")
@@ -107,10 +124,7 @@ def code(samples: np.ndarray, codec: str) -> np.ndarray:
         frame.sample_rate, frame.time_base, frame.pts = how.rate, Fraction(1, how.rate), 0
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)
-    decoded = load_audio(coded.getvalue())[how.delay * SAMPLING_RATE // how.rate :]
-    padded = np.zeros(len(samples), dtype=np.float32)
-    padded[: len(decoded)] = decoded[: len(samples)]
-    return padded
+    return coded.getvalue()
 
 
 def is_narrow(codec: str) -> bool:

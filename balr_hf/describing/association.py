@@ -6,7 +6,6 @@ With ranks, all areas are two products of matrices, which makes a thousand permu
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 class Ranks:
@@ -17,6 +16,8 @@ class Ranks:
     """
 
     def __init__(self, measures: np.ndarray):
+        from scipy.stats import rankdata
+
         self.known = np.isfinite(measures)
         self._counts = np.maximum(1, self.known.sum(0))
         ranks = rankdata(measures, axis=0, nan_policy="omit")
@@ -55,6 +56,8 @@ def auc(scores: np.ndarray, active: np.ndarray) -> np.ndarray:
     Returns:
         float64 `(attributes,)`; NaN where all recordings are in one state.
     """
+    from scipy.stats import rankdata
+
     ranks = rankdata(scores, axis=0)
     on = active.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):

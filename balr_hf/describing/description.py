@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from balr_hf.describing.association import Ranks, chance
 from balr_hf.describing.prediction import ceiling, singly, together
@@ -16,7 +15,7 @@ from balr_hf.describing.prediction import ceiling, singly, together
 DESCRIBED, WEAKLY = 0.70, 0.60
 # The false-discovery rate below which an association is taken for real.
 FALSE_DISCOVERIES = 0.05
-# Fewest recordings in either state that anything is told from.
+# Fewest recordings in either state that anything is told from, and fewest speakers of a group.
 FEWEST = 10
 
 
@@ -63,6 +62,7 @@ class AttributeDescription:
         recording_auc: of all measures of the recording together, likewise.
         within: of all measures of the voice together among the speakers of each group, women and men for instance.
         ceiling: of the same speaker's other recordings.
+        shares: share of the recordings of each group in which it is active.
     """
 
     attribute: int
@@ -74,6 +74,7 @@ class AttributeDescription:
     recording_auc: float | None
     within: dict[str, float | None]
     ceiling: float | None
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 def describe_attributes(
@@ -82,7 +83,7 @@ def describe_attributes(
     recording: np.ndarray,
     speakers: Sequence[str],
     names: tuple[Sequence[str], Sequence[str]],
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str | None] | None = None,
     permutations: int = 1_000,
     seed: int = 0,
 ) -> list[AttributeDescription]:
@@ -99,7 +100,8 @@ def describe_attributes(
         recording (`(recordings, recording measures)`): likewise, see [`RecordingQuality`].
         speakers (`(recordings,)`): who speaks.
         names: of the columns of `voice` and of `recording`.
-        groups (`(recordings,)`, *optional*): such as the speakers' sex, within which descriptions are checked.
+        groups (`(recordings,)`, *optional*): such as the speakers' sex, within which descriptions are checked; None
+            where it is not known. Groups of fewer than ten speakers are left out.
         permutations (int): of the speakers. The smallest probability is about one over it, so there should be at
             least as many as attributes.
         seed (int): of the permutations.
@@ -110,6 +112,8 @@ def describe_attributes(
     Raises:
         ValueError: the shapes do not fit, or there are fewer than two speakers.
     """
+    from scipy.stats import false_discovery_control
+
     _check(active, voice, recording, speakers, names, groups)
     measures = np.concatenate([voice, recording], axis=1).astype(np.float64)
     labels = [*names[0], *names[1]]
@@ -124,7 +128,8 @@ def describe_attributes(
         )
     held_out = singly(measures, active, codes)
     by_voice, by_recording = together(voice, active, codes), together(recording, active, codes)
-    within = {} if groups is None else _within(voice, active, codes, np.asarray(groups))
+    members = {} if groups is None else _members(codes, groups)
+    within = {group: together(voice[rows], active[rows], codes[rows]) for group, rows in members.items()}
     best = ceiling(active, codes)
     return [
         AttributeDescription(
@@ -137,6 +142,7 @@ def describe_attributes(
             recording_auc=_known(by_recording[n]),
             within={group: _known(found[n]) for group, found in within.items()},
             ceiling=_known(best[n]),
+            shares={group: float(active[rows, n].mean()) for group, rows in members.items()},
         )
         for n in range(active.shape[1])
     ]
@@ -151,34 +157,48 @@ def _meaning(voice: float, recording: float, q: float) -> Meaning:
     return Meaning.DESCRIBED if voice >= DESCRIBED else Meaning.WEAKLY_DESCRIBED
 
 
-def _within(voice: np.ndarray, active: np.ndarray, speakers: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
-    """The areas of all measures of the voice together, fitted and tested within each group of two speakers or more."""
-    found = {}
-    for group in np.unique(groups):
-        rows = groups == group
-        if len(np.unique(speakers[rows])) > 1:
-            found[str(group)] = together(voice[rows], active[rows], speakers[rows])
-    return found
+def _members(speakers: np.ndarray, groups: Sequence[str | None]) -> dict[str, np.ndarray]:
+    """Which recordings are of each group that has enough speakers."""
+    names = sorted({group for group in groups if group is not None})
+    rows = {name: np.array([group == name for group in groups]) for name in names}
+    return {name: mask for name, mask in rows.items() if len(np.unique(speakers[mask])) >= FEWEST}
 
 
 def _associations(
     measures: np.ndarray, active: np.ndarray, areas: np.ndarray, held_out: np.ndarray, labels: list[str]
 ) -> tuple[Association, ...]:
     """All measures of one attribute that have an area, best first."""
-    known = np.isfinite(measures)
-    found = []
-    for place in np.argsort(-np.nan_to_num(held_out), kind="stable"):
-        if not (np.isfinite(areas[place]) and np.isfinite(held_out[place])):
-            continue
-        column, has = measures[:, place], known[:, place]
-        on, off = _quartiles(column[has & active]), _quartiles(column[has & ~active])
-        found.append(Association(labels[place], float(held_out[place]), bool(areas[place] >= 0.5), on, off))
-    return tuple(found)
+    usable = np.flatnonzero(np.isfinite(areas) & np.isfinite(held_out))
+    on, off = quartiles(measures[active]), quartiles(measures[~active])
+    return tuple(
+        Association(
+            labels[place], float(held_out[place]), bool(areas[place] >= 0.5), _three(on[place]), _three(off[place])
+        )
+        for place in usable[np.argsort(-held_out[usable], kind="stable")].tolist()
+    )
 
 
-def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
-    low, middle, high = np.percentile(values, (25, 50, 75))
-    return float(low), float(middle), float(high)
+def quartiles(measures: np.ndarray) -> np.ndarray:
+    """The quartiles of each measure, linear between neighbours as those of `numpy.percentile`.
+
+    Args:
+        measures (`(recordings, measures)`): float, NaN where there is no figure.
+
+    Returns:
+        float64 `(measures, 3)`: 25, 50 and 75 %; NaN where no recording has a figure.
+    """
+    ordered = np.sort(measures, axis=0)  # those without a figure come last
+    last = np.isfinite(measures).sum(0) - 1
+    places = np.maximum(last, 0) * np.array([[0.25], [0.5], [0.75]])
+    below = np.floor(places).astype(int)
+    above, columns = np.minimum(below + 1, np.maximum(last, 0)), np.arange(measures.shape[1])
+    low, high = ordered[below, columns], ordered[above, columns]
+    return (low + (high - low) * (places - below)).T
+
+
+def _three(values: np.ndarray) -> tuple[float, float, float]:
+    low, middle, high = values.tolist()
+    return low, middle, high
 
 
 def _known(value: float) -> float | None:
@@ -191,7 +211,7 @@ def _check(
     recording: np.ndarray,
     speakers: Sequence[str],
     names: tuple[Sequence[str], Sequence[str]],
-    groups: Sequence[str] | None,
+    groups: Sequence[str | None] | None,
 ) -> None:
     rows = {"active": len(active), "voice": len(voice), "recording": len(recording), "speakers": len(speakers)}
     rows |= {} if groups is None else {"groups": len(groups)}

@@ -29,10 +29,7 @@ def folds_of(speakers: np.ndarray, folds: int = FOLDS) -> list[tuple[np.ndarray,
 
 
 def held_out_scores(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
-    """A linear discriminant of all measures, fitted on the speakers of the other folds.
-
-    It is ridge regression of the states (1 and 0) on the standardised measures, which gives the direction of Fisher's
-    discriminant, for all attributes at once. A missing figure is replaced by the median of those fitted on.
+    """The linear discriminant of all measures, fitted on the speakers of the other folds; see [`discriminant`].
 
     Args:
         measures (`(recordings, measures)`): float, NaN where there is no figure.
@@ -42,19 +39,36 @@ def held_out_scores(measures: np.ndarray, active: np.ndarray, speakers: np.ndarr
     Returns:
         float64 `(recordings, attributes)`: higher where the attribute is rather active.
     """
+    scores = np.zeros(active.shape)
+    for fitted, tested in folds_of(speakers):
+        scores[tested] = discriminant(measures[fitted], active[fitted], measures[tested])
+    return scores
+
+
+def discriminant(measures: np.ndarray, active: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """A linear discriminant of all measures, fitted on some recordings and applied to others.
+
+    It is ridge regression of the states (1 and 0) on the standardised measures, which gives the direction of Fisher's
+    discriminant, for all attributes at once. A missing figure is replaced by the median of those fitted on.
+
+    Args:
+        measures (`(recordings, measures)`): float, NaN where there is no figure.
+        active (`(recordings, attributes)`): bool.
+        others (`(others, measures)`): as `measures`.
+
+    Returns:
+        float64 `(others, attributes)`: higher where the attribute is rather active.
+    """
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    scores = np.zeros(active.shape)
-    for fitted, tested in folds_of(speakers):
-        known = np.isfinite(measures[fitted]).any(0)
-        model = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), Ridge(PENALTY))
-        model.fit(measures[fitted][:, known], active[fitted].astype(np.float64))
-        found = model.predict(measures[tested][:, known])
-        scores[tested] = found.reshape(scores[tested].shape)
-    return scores
+    known = np.isfinite(measures).any(0)
+    model = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), Ridge(PENALTY))
+    model.fit(measures[:, known], active.astype(np.float64))
+    found = model.predict(others[:, known])
+    return found.reshape(len(others), active.shape[1])
 
 
 def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:

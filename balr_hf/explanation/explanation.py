@@ -14,6 +14,8 @@ from balr_hf.explanation.text import text
 if TYPE_CHECKING:
     import torch
 
+    from balr_hf.describing.descriptions import AttributeDescriptions
+
 __all__ = ["AttributeEvidence", "Explanation", "Findings", "explain_trial"]
 
 
@@ -104,6 +106,8 @@ def explain_trial(
     demonstration: bool = False,
     details: tuple[tuple[str, str], ...] = (),
     case: tuple[tuple[str, str], ...] = (),
+    descriptions: AttributeDescriptions | None = None,
+    measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = ((), ()),
 ) -> Explanation:
     """Take one trial apart.
 
@@ -123,12 +127,16 @@ def explain_trial(
         demonstration (bool): whether models that are not for casework made the result.
         details (rows of name and value): what else a report says of how the result was found.
         case (rows of name and value): what a report says of the case, see [`read_case`].
+        descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, see `balr describe`.
+        measures (two sequences of dict): all measures of the recordings of either side by name, as
+            [`balr_hf.describing.corpus.measure_voice_and_recording`] gives them, to be shown beside the descriptions'.
 
     Returns:
         [`Explanation`]
 
     Raises:
-        ValueError: counts have another shape, or are negative or not finite.
+        ValueError: counts have another shape, or are negative or not finite; or there are descriptions of another
+            number of attributes.
         UserError: the scorer is not fitted, or it is not calibrated though `calibrated` asks for that; or its
             calibration needs what was measured of the recordings, and that is not known.
     """
@@ -136,6 +144,8 @@ def explain_trial(
     sides = counts[:1], counts[1:]
     calibrated = scorer.is_calibrated if calibrated is None else calibrated
     terms = scorer.attribute_scores(*sides, calibrated=calibrated)[0].cpu().numpy()
+    if descriptions is not None and len(descriptions.attributes) != len(terms):
+        raise ValueError(f"descriptions of {len(descriptions.attributes)} attributes, but there are {len(terms)}")
     has_reference = scorer.config.num_reference_speakers is not None
     config = scorer.config
     calibration = config.calibration if calibrated else None
@@ -165,6 +175,8 @@ def explain_trial(
         details=details,
         case=case,
         quality_terms=scorer.quality_rows(quality, counts.sum(-1).max(1).astype(int).tolist()) if calibrated else (),
+        descriptions=descriptions,
+        measures=(tuple(measures[0]), tuple(measures[1])),
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)

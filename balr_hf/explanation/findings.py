@@ -13,6 +13,13 @@ import numpy as np
 
 from balr_hf.domain import Deviation, describe_in_words
 from balr_hf.explanation import verbal_scale
+from balr_hf.explanation.described import (
+    GroupEvidence,
+    MeasureOfSides,
+    grouped,
+    measures_of_sides,
+    recording_caution,
+)
 from balr_hf.explanation.wording import (
     BETA_COLUMNS,
     COLUMNS,
@@ -22,6 +29,7 @@ from balr_hf.explanation.wording import (
     FOR_SAME,
     LOG10,
     MORE_COLUMNS,
+    NO_DESCRIPTIONS,
     NO_VERDICT,
     NO_VERDICT_COPIES,
     NOT_CALIBRATED,
@@ -40,6 +48,8 @@ from balr_hf.quality import RecordingQuality
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from balr_hf.describing.descriptions import AttributeDescriptions
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,9 @@ class Findings:
         case (rows of name and value): what a report says of the case, see [`read_case`].
         quality_terms (rows of words and float): what the quality measures of the recordings add, in natural-log units,
             where the calibration has such.
+        descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with; None where it is not known.
+        measures (two tuples of dict): what was measured of the voice and the recording of each of the recordings of
+            either side, by name.
     """
 
     names: tuple[str, str]
@@ -144,6 +157,8 @@ class Findings:
     details: tuple[tuple[str, str], ...] = ()
     case: tuple[tuple[str, str], ...] = ()
     quality_terms: tuple[tuple[str, float], ...] = ()
+    descriptions: AttributeDescriptions | None = None
+    measures: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]] = ((), ())
 
     @property
     def is_calibrated(self) -> bool:
@@ -232,6 +247,9 @@ class Findings:
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the result, one text per caution."""
         texts = [*self.copies, *(found.text for found in self.deviations), *self.remarks]
+        recording = recording_caution(self.groups(), self.is_llr)
+        if recording is not None:
+            texts.append(recording)
         if self.calibration is None:
             what = (
                 "a similarity, not a likelihood ratio"
@@ -294,8 +312,33 @@ class Findings:
         evidence = self.evidence()
         return [e for e in evidence if e.llr > 0][:top], [e for e in evidence if e.llr < 0][:top]
 
+    def groups(self) -> list[GroupEvidence]:
+        """What the attributes of each group add, which is `llr` without what the calibration adds; none if unknown."""
+        return [] if self.descriptions is None else grouped(self.terms, self.descriptions.groups)
+
+    def sentence(self, attribute: int) -> str | None:
+        """What an attribute goes with, in a sentence; None where that is not known."""
+        return None if self.descriptions is None else self.descriptions.sentence(attribute)
+
+    def side_measures(self) -> list[MeasureOfSides]:
+        """What was measured of both sides, beside the distribution in the recordings that were described on."""
+        if self.descriptions is None or not any(self.measures):
+            return []
+        return measures_of_sides(self.descriptions, self.measures)
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything in a form that JSON can hold: plain numbers and strings, and all attributes."""
+        """Everything in a form that JSON can hold: plain numbers and strings, and all attributes.
+
+        Where the attributes are described, there are three keys more: `groups`, `measures` and `descriptions`, and
+        each attribute has its `class`, `group` and `sentence`.
+        """
+        described: dict[str, Any] = {}
+        if self.descriptions is not None:
+            described = {
+                "groups": [asdict(group) for group in self.groups()],
+                "measures": [row.to_dict() for row in self.side_measures()],
+                "descriptions": self.descriptions.describe(),
+            }
         return {
             "a": {"name": self.names[0], "speaker": self.speakers[0]},
             "b": {"name": self.names[1], "speaker": self.speakers[1]},
@@ -326,8 +369,19 @@ class Findings:
             "case": dict(self.case),
             "cautions": self.cautions,
             "attributes": [
-                asdict(e) | dict(zip(("state_a", "state_b"), e.states, strict=True)) for e in self.evidence()
+                asdict(e) | dict(zip(("state_a", "state_b"), e.states, strict=True)) | self._described(e.attribute)
+                for e in self.evidence()
             ],
+            **described,
+        }
+
+    def _described(self, attribute: int) -> dict[str, str]:
+        if self.descriptions is None:
+            return {}
+        return {
+            "class": self.descriptions.attributes[attribute].meaning.value,
+            "group": self.descriptions.groups[attribute].value,
+            "sentence": self.descriptions.sentence(attribute),
         }
 
     def figure(self, top: int = 10) -> Figure:
@@ -492,8 +546,15 @@ class Findings:
         if self.validation is not None:
             figures = f"EER {self.validation['eer']:.1%}, Cllr {self.validation['cllr']:.2f}"
             rows.append(("Validation", f"{figures} on its own trials, cross-validated by speaker"))
+        rows.append(("Descriptions", self._describe_descriptions()))
         if self.bounds is not None:
             rows.append(
                 ("Bounds", f"LR {ratio(self.bounds[0])} to {ratio(self.bounds[1])} (ELUB, Vergeer et al., 2016)")
             )
         return [*rows, *self.details]
+
+    def _describe_descriptions(self) -> str:
+        if self.descriptions is None:
+            return NO_DESCRIPTIONS
+        text = self.descriptions.describe()
+        return f"{text[0].upper()}{text[1:]}"

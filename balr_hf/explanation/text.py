@@ -4,14 +4,21 @@ from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.findings import AttributeEvidence, Findings
 from balr_hf.explanation.wording import (
     DEMONSTRATION,
+    GROUP_COLUMNS,
+    GROUPS,
     LIMITS,
+    MEASURE_COLUMNS,
+    MEASURES,
     PROPOSITIONS,
     RARITY,
+    THE_GROUPS,
+    THE_MEASURES,
     THE_METHOD,
     THE_RECORDINGS,
     THE_SUM,
     TYPICALITY,
     WORD_COLUMNS,
+    describe_term,
     scale_in_a_line,
 )
 
@@ -26,10 +33,12 @@ def text(findings: Findings, top: int = 10) -> str:
     lines = [*_headline(findings), ""]
     if any(findings.quality):
         lines += [THE_RECORDINGS, *(f"  {side}  {what}" for side, what in findings.describe_quality()), ""]
+    lines += _groups(findings)
     for title, evidence in findings.tables(top):
         lines += [title, *_table(findings, evidence), ""]
     width = max(40, *(len(name) + 2 for name, _ in findings.sums()))
     lines += [THE_SUM, *(f"  {name:<{width}}{value:>10}" for name, value in findings.sums()), ""]
+    lines += _measures(findings)
     lines += [THE_METHOD, *_pairs(findings.describe_method())]
     if findings.typicality is not None:
         lines += ["", TYPICALITY if findings.steadiness is None else RARITY]
@@ -55,14 +64,48 @@ def _headline(findings: Findings) -> list[str]:
     return lines + [f"     Note: {text}" for text in findings.cautions]
 
 
+def _groups(findings: Findings) -> list[str]:
+    """What each group of attributes adds; nothing where attributes are not described."""
+    groups = findings.groups()
+    if not groups:
+        return []
+    rows = [[name.format(unit=findings.term_unit) for name in GROUP_COLUMNS]]
+    for one in groups:
+        sums = [describe_term(value, findings.is_llr) for value in (one.sum_for, one.sum_against, one.llr)]
+        rows.append([one.group, str(one.attributes), *sums])
+    return [THE_GROUPS, *_aligned(rows, words=(0,)), f"  {GROUPS}", ""]
+
+
+def _measures(findings: Findings) -> list[str]:
+    """The measures of both sides; nothing where they are not known."""
+    rows = [row.cells() for row in findings.side_measures()]
+    if not rows:
+        return []
+    return [THE_MEASURES, *_aligned([list(MEASURE_COLUMNS), *rows], words=(0, 4, 5)), f"  {MEASURES}", ""]
+
+
 def _table(findings: Findings, evidence: list[AttributeEvidence]) -> list[str]:
     if not evidence:
         return ["  no attribute"]
-    rows = [findings.columns(), *(findings.row(e) for e in evidence)]
+    columns = findings.columns()
+    words = tuple(number for number, name in enumerate(columns) if name in WORD_COLUMNS)
+    heading, *lines = _aligned([columns, *(findings.row(e) for e in evidence)], words)
+    found = [heading]
+    for line, e in zip(lines, evidence, strict=True):
+        sentence = findings.sentence(e.attribute)
+        found += [line] if sentence is None else [line, f"      {sentence}"]
+    return found
+
+
+def _aligned(rows: list[list[str]], words: tuple[int, ...]) -> list[str]:
+    """Lines of a table; columns of words are aligned to the left, those of numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [str.ljust if name in WORD_COLUMNS else str.rjust for name in rows[0]]
     return [
-        "  " + "  ".join(align(text, width) for align, text, width in zip(aligned, row, widths, strict=True)).rstrip()
+        "  "
+        + "  ".join(
+            text.ljust(width) if number in words else text.rjust(width)
+            for number, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
 

@@ -29,6 +29,21 @@ VALIDATION = (
     "The dashed line is this case."
 )
 
+# Of the groups of attributes, where these are described.
+THE_GROUPS = "What the evidence is about"
+GROUP_COLUMNS = ("group", "attributes", "for same", "for different", "{unit}")
+GROUPS = (
+    "Each attribute is in one group, by the measures that go with it; the groups' sums add up to that of all "
+    "attributes. What an attribute goes with is not what it is: the groups are a guide for listening, no finding."
+)
+THE_MEASURES = "The measures of both sides"
+MEASURE_COLUMNS = ("measure", "A", "B", "quartiles of others", "A lies", "B lies")
+MEASURES = (
+    "Medians over the recordings of a side, beside the quartiles of the recordings that the attributes were described "
+    "on. The likelihood ratio does not use these figures: they are here to be checked by ear and by eye."
+)
+NO_DESCRIPTIONS = "none: what the attributes go with is not known (balr describe SYSTEM CORPUS finds it out)"
+
 # Headings of the columns of a table of attributes. The second is the unit of the terms.
 COLUMNS = ("attribute", "{unit}", "A", "B")
 # What explains a term of the scorers of profiles, and of the beta-binomial scorer.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -13,6 +13,12 @@ from transformers import PreTrainedConfig
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.wording import describe_amount
 from balr_hf.templates import escape_markdown
+
+if TYPE_CHECKING:
+    from balr_hf.describing import AttributeDescriptions
+
+# Attributes that the card of a system shows of those that are described best.
+DESCRIBED_SHOWN = 10
 
 # The metrics of `balr score test`: the name of each on the Hub, and the name that readers of the card see.
 METRICS = {
@@ -49,6 +55,7 @@ class CardFacts:
             The Hub lists the model as their finetune, which an autoencoder is not of its embedder.
         tags (sequence of str): tags besides ours.
         figures (dict): the captions of image files beside the card, by their file names.
+        descriptions ([`AttributeDescriptions`], *optional*): of a system, what its attributes go with.
     """
 
     repo_id: str
@@ -61,6 +68,7 @@ class CardFacts:
     base_models: Sequence[str] = ()
     tags: Sequence[str] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
+    descriptions: AttributeDescriptions | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,7 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         values |= {
             "shape": config.embedder.architecture or _shape(config.embedder),
             "rows": _scorer_rows(config.scorer),
+            "described": None if facts.descriptions is None else _described(facts.descriptions),
         }
         config = config.autoencoder
     return values | {"training": _training(config.training) if config.training else None}
@@ -182,6 +191,25 @@ def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
         if config.calibration.get("speech"):
             rows.append(("speech that it was calibrated on, and holds for", config.calibration["speech"]))
     return rows + [(name, getattr(config, name)) for name in SCORER_SETTINGS if hasattr(config, name)]
+
+
+def _described(descriptions: AttributeDescriptions) -> dict[str, Any]:
+    """What attributes go with: how they were described, how many are of each class and group, and the best ones."""
+    from balr_hf.describing.wording import NOT_SAID, pairs
+
+    count = descriptions.count()
+    best = [one for one in descriptions.attributes if one.voice_auc is not None and one.meaning.value == "described"]
+    best.sort(key=lambda one: -(one.voice_auc or 0.0))
+    return {
+        "how": descriptions.describe(),
+        "classes": list(count["meaning"].items()),
+        "groups": list(count["group"].items()),
+        "best": [
+            (one.attribute, descriptions.sentence(one.attribute), pairs(one.voice_auc or 0.0))
+            for one in best[:DESCRIBED_SHOWN]
+        ],
+        "cautions": [*descriptions.cautions, *NOT_SAID],
+    }
 
 
 def _evaluation(found: Evaluation) -> dict[str, Any]:

@@ -158,6 +158,7 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
     history = target / "history.json"
     if history.is_file():
         facts["figures"] = _draw_curves(json.loads(history.read_text()), target)
+    facts["descriptions"] = getattr(model, "descriptions", None)
     card, path = model_card(model.config, CardFacts(repo_id, **facts)), target / "README.md"
     if path.is_file() and MARK not in path.read_text(encoding="utf-8"):
         card = _with_results(ModelCard.load(path), card)

@@ -1,5 +1,6 @@
 """A whole system for speaker comparison: embedder, autoencoder and scorer in one model."""
 
+import logging
 import os
 import shutil
 import sys
@@ -18,10 +19,11 @@ from .configuration_system import SpeakerComparisonConfig
 
 try:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.describing.descriptions import load_descriptions
     from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.errors import MismatchError, UserError
-    from balr_hf.identity import wrong_parts
+    from balr_hf.identity import model_identity, wrong_parts
     from balr_hf.pretrained import HubModel
     from balr_hf.quality import measure_recording
     from balr_hf.scoring.counts import recording_counts
@@ -33,6 +35,7 @@ try:
     from balr_hf.scoring.quality_measures import recordings_quality
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
+        from balr_hf.describing.descriptions import AttributeDescriptions
         from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
         from balr_hf.scoring.configuration_scorers import ScorerConfig
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
@@ -48,12 +51,14 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         from .modeling_wespeaker import WespeakerModel
         from .quality_measures import recordings_quality
 
-        measure_recording = None
+        measure_recording = model_identity = load_descriptions = None
         UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
 
         def wrong_parts(*_):
             """Without the package, nothing is known of the models' identities."""
 
+
+logger = logging.getLogger(__name__)
 
 Waveform = np.ndarray | torch.Tensor
 
@@ -86,7 +91,8 @@ class SpeakerComparisonModel(HubModel):
 
     A system is saved in one folder or repository: `config.json` with the configurations of the parts,
     `model.safetensors` with their weights under `embedder.`, `autoencoder.` and `scorer.`, and
-    `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too.
+    `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too. Where
+    the attributes have been described (see `balr describe`), `attributes.json` says what they go with.
 
     This model computes. For recordings of a case use `pipeline("speaker-comparison")`, which takes a system as well:
     it also measures the recordings, refuses those that cannot be used, and says what a reader of the result must know.
@@ -99,6 +105,8 @@ class SpeakerComparisonModel(HubModel):
         embedder ([`WespeakerModel`]): makes embeddings.
         autoencoder ([`BinaryAttributeAutoEncoder`]): makes attributes of embeddings.
         scorer ([`Scorer`]): compares attributes.
+        descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, as far as measures tell;
+            None where that is not known. They are saved and loaded with the system where the package is installed.
 
     Raises:
         UserError: the sizes of the parts do not fit.
@@ -134,6 +142,7 @@ class SpeakerComparisonModel(HubModel):
         self.embedder = embedder or WespeakerModel(config.embedder)
         self.autoencoder = autoencoder or BinaryAttributeAutoEncoder(config.autoencoder)
         self.scorer = scorer or _build_scorer(config.scorer)
+        self.descriptions: AttributeDescriptions | None = None
         config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
         self.post_init()
         self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
@@ -194,13 +203,18 @@ class SpeakerComparisonModel(HubModel):
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # as in HubModel: a source is always named
-        cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *model_args: Any,
+        with_descriptions: bool = True,
+        **kwargs: Any,
     ) -> Self:
         """Load a system from a folder or from the Hub.
 
         Args:
             pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
             *model_args: as for `PreTrainedModel.from_pretrained`.
+            with_descriptions (bool): also load what is known of the attributes, from `attributes.json`.
             **kwargs: as for `PreTrainedModel.from_pretrained`.
 
         Returns:
@@ -209,7 +223,8 @@ class SpeakerComparisonModel(HubModel):
         Raises:
             UserError: there is no system, weights are missing, of another shape or out of range, or its parts do not
                 fit.
-            MismatchError: its parts are known not to belong together, which was not allowed when they were joined.
+            MismatchError: its parts are known not to belong together, which was not allowed when they were joined; or
+                its `attributes.json` describes the attributes of other models.
         """
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
@@ -224,6 +239,8 @@ class SpeakerComparisonModel(HubModel):
         wrong = wrong_parts(model.embedder, model.autoencoder, model.scorer)
         if wrong is not None and model.config.mismatch is None:
             raise MismatchError(wrong)
+        if with_descriptions:
+            model._load_descriptions(pretrained_model_name_or_path, **kwargs)
         for part in (model.embedder, model.autoencoder, model.scorer):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
@@ -246,6 +263,30 @@ class SpeakerComparisonModel(HubModel):
             custom_object_save(part, save_directory)
         for own in (SpeakerComparisonConfig, SpeakerComparisonModel):  # the files that they need are the parts'
             shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
+        if self.descriptions is not None:
+            try:
+                self._check_descriptions()
+            except MismatchError as error:  # after training, which must not be lost for this
+                logger.warning("The descriptions of the attributes are not saved: %s", error)
+            else:
+                self.descriptions.save(Path(save_directory))
+
+    def _load_descriptions(self, source: str | Path, **kwargs: Any) -> None:
+        """Take the descriptions of the attributes that lie beside the system, if there are any.
+
+        Raises:
+            MismatchError: they are those of another autoencoder.
+            UserError: they are damaged.
+        """
+        if load_descriptions is None:  # the package has what reads them
+            return
+        self.descriptions = load_descriptions(source, **kwargs)
+        self._check_descriptions()
+
+    def _check_descriptions(self) -> None:
+        if self.descriptions is not None:
+            identities = model_identity(self.autoencoder), model_identity(self.embedder)
+            self.descriptions.check(identities[0], self.config.autoencoder.internal_dim, identities[1])
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:

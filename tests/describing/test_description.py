@@ -5,6 +5,7 @@ import pytest
 
 from balr_hf.describing import Meaning, describe_attributes
 from balr_hf.describing.association import Ranks, auc, permuted_rows
+from balr_hf.describing.description import quartiles
 from balr_hf.describing.prediction import ceiling, folds_of, singly, together
 
 SPEAKERS, EACH = 60, 5
@@ -160,3 +161,12 @@ def test_inputs_that_do_not_fit_are_refused(corpus):
         described(corpus, active.astype(float))
     with pytest.raises(ValueError, match="names"):
         described(corpus | {"recording": np.zeros((len(active), 3))}, active)
+
+
+def test_quartiles_are_those_of_numpy(rng):
+    measures = rng.standard_normal((23, 5))
+    measures[::3, 1], measures[1:, 2], measures[:, 3] = np.nan, np.nan, np.nan
+    found = quartiles(measures)
+    for column in (0, 1, 2, 4):
+        assert found[column] == pytest.approx(np.nanpercentile(measures[:, column], (25, 50, 75)))
+    assert np.isnan(found[3]).all()

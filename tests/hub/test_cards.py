@@ -58,7 +58,7 @@ def system(models, tmp_path_factory):
 
 
 @pytest.fixture
-def evil(models, system):
+def evil(models, system, make_descriptions):
     """Cards of each kind, with hostile text wherever a user has a say."""
     found = Evaluation.from_dict({**RESULTS, "scorer": EVIL, "corpus": {"name": EVIL, "hub_id": EVIL}})
     facts = {"repo_id": f"me/{EVIL}", "base_models": [EVIL], "datasets": [EVIL], "license": EVIL}
@@ -78,6 +78,7 @@ def evil(models, system):
                 **{"embedder.architecture": EVIL, "autoencoder.training": RECORD},
                 **{"scorer.calibration": speech, "scorer.architectures": [EVIL]},
             },
+            descriptions=make_descriptions(8, corpus=EVIL),
             **facts,
         ),
         "corpus": str(dataset_card(corpus, f"me/{EVIL}", DatasetCard("---\ntags: [a]\n---\n"), license=EVIL)),
@@ -149,9 +150,10 @@ def test_results_are_told(models):
 @pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny", "system"])
 @pytest.mark.parametrize("made_for", [{}, {"embedder": "me/embedder", "autoencoder": "me/attributes"}])
 @pytest.mark.parametrize("architecture", [None, "ECAPA"])
-def test_paragraphs_are_one_blank_line_apart(models, system, name, made_for, architecture):
+def test_paragraphs_are_one_blank_line_apart(models, system, name, made_for, architecture, make_descriptions):
     config = {"embedder.architecture" if name == "system" else "architecture": architecture}
-    card = card_of(system if name == "system" else models / name, config=config, **made_for)
+    described = {"descriptions": make_descriptions(8)} if name == "system" and made_for else {}
+    card = card_of(system if name == "system" else models / name, config=config, **made_for, **described)
     assert "\n\n\n" not in body(card) and card.endswith("cited above.\n")
     assert not re.search(r"[ \t]\n|\{%", card)
 

@@ -442,22 +442,35 @@ def test_bad_pushes_end_in_one_line(balr, sample, models, words, wrong):
 
 
 @slow
-def test_a_whole_system_is_pushed_and_its_cards_code_runs_with_and_without_the_package(hub, models, tmp_path, few):
+def test_a_whole_system_is_pushed_and_its_cards_code_runs_with_and_without_the_package(
+    hub, models, tmp_path, few, make_descriptions
+):
+    from balr_hf import BinaryAttributeAutoEncoder
+    from balr_hf.identity import model_identity
+
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(models / "autoencoder-tiny")
+    (tmp_path / "described").mkdir()
+    make_descriptions(512, model_identity(autoencoder)).save(tmp_path / "described")
     push = """
+        import shutil
         import sys
         from balr_hf.cli.main import main
 
-        parts, recordings = sys.argv[1:4], sys.argv[4:]
+        parts, descriptions, recordings = sys.argv[1:4], sys.argv[4], sys.argv[5:]
         assert main(["assemble", *parts, "system"]) == 0
+        shutil.copy(descriptions, "system")
         assert main(["push", "system", "me/system", "--license", "mit"]) == 0
         assert main(["explain", "--json", "--system", "me/system", *recordings]) == 0
     """
     parts = [models / name for name in ("wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny")]
     voices = [few.parent / "espeak01" / f"espeak01-0{number}.opus" for number in (1, 2)]
-    explained = json.loads(hub.run(push, *parts, *voices).stdout)
+    explained = json.loads(hub.run(push, *parts, tmp_path / "described" / "attributes.json", *voices).stdout)
+    assert [one["group"] for one in explained["groups"]] == ["F0 and sex", "vocal tract", "recording", "undescribed"]
     repository = hub.server.repository("me/system")
+    assert "attributes.json" in repository.at("main").files
     assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= repository.at("main").files.keys()
     card = repository.read("README.md").decode()
+    assert "## What the attributes go with" in card and "Active with a higher voice" in card
     assert "license: mit" in card and "243 speakers" in card and "ResNet of 2-2-2-2 basic blocks" in card
     with_package, without = code_blocks(card)
     assert "'attribute'" in hub.run(with_package).stdout

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -270,3 +271,51 @@ def test_a_system_whose_calibration_counts_quality_measures_or_is_told(monkeypat
     monkeypatch.setattr("balr_hf.system.modeling_system.measure_recording", None)
     with pytest.raises(UserError, match="pass quality="):
         system.compare(*waveforms())
+
+
+@pytest.fixture
+def described(make_descriptions):
+    """A system whose attributes are described."""
+    from balr_hf.identity import model_identity
+
+    system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
+    system.descriptions = make_descriptions(12, model_identity(system.autoencoder))
+    return system
+
+
+def test_descriptions_travel_with_the_system(described, tmp_path):
+    described.save_pretrained(tmp_path / "one")
+    loaded = SpeakerComparisonModel.from_pretrained(tmp_path / "one")
+    assert loaded.descriptions == described.descriptions
+    loaded.save_pretrained(tmp_path / "two")
+    one, two = ((tmp_path / name / "attributes.json").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "one", with_descriptions=False).descriptions is None
+    (tmp_path / "one" / "attributes.json").unlink()
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "one").descriptions is None
+
+
+def test_descriptions_of_other_models_are_refused(described, make_descriptions, tmp_path, caplog):
+    from balr_hf.errors import MismatchError
+    from balr_hf.identity import model_identity
+
+    described.save_pretrained(tmp_path)
+    make_descriptions(12, "other@1").save(tmp_path)
+    with pytest.raises(MismatchError, match="of the autoencoder other"):
+        SpeakerComparisonModel.from_pretrained(tmp_path)
+    own = make_descriptions(12, model_identity(described.autoencoder))
+    replace(own, embedder="other@2").save(tmp_path)
+    with pytest.raises(MismatchError, match=r"the embedder is"):
+        SpeakerComparisonModel.from_pretrained(tmp_path)
+    with torch.no_grad():
+        next(described.autoencoder.parameters()).add_(1)  # as training does
+    described.save_pretrained(tmp_path / "trained")
+    assert not (tmp_path / "trained" / "attributes.json").exists()
+    assert "The descriptions of the attributes are not saved" in caplog.text
+
+
+def test_damaged_descriptions_are_refused_by_name(described, tmp_path):
+    described.save_pretrained(tmp_path)
+    (tmp_path / "attributes.json").write_text("{")
+    with pytest.raises(UserError, match=r"attributes\.json is damaged"):
+        SpeakerComparisonModel.from_pretrained(tmp_path)

@@ -1,0 +1,168 @@
+"""`balr describe`: says what the attributes of a system go with, as far as measures tell."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import aligned, print_json, print_text
+from balr_hf.cli.sections import CorpusOptions
+from balr_hf.options import option
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.describing import AttributeDescriptions
+
+logger = logging.getLogger(__name__)
+
+# Attributes that the screen shows of those that are described best.
+SHOWN = 10
+
+
+@dataclass(kw_only=True)
+class Options(CorpusOptions):
+    """Options of `balr describe`."""
+
+    system: str = positional("system", "folder or Hub repository of a whole system (see balr assemble)")
+    input: str = positional(
+        "input",
+        "corpus of recordings with speakers, and with their sex if it is known (a column sex): a csv, a saved "
+        "Dataset, a parquet file or a Hub dataset; a hundred speakers or more",
+    )
+    save_dir: str | None = option(
+        None, "folder to write attributes.json to [default: the system's own folder]", type=str
+    )
+    name: str | None = option(
+        None, "what the corpus is called in descriptions [default: the name of its file or folder]", type=str
+    )
+    permutations: int = option(
+        1000, "permutations of the speakers, by which associations by chance are told", type=int, least=100
+    )
+    seed: int = option(0, "of the permutations", type=int)
+    cache: str | None = option(
+        None,
+        "folder in which measures are kept, so that a run that was broken off goes on [default: balr-describing, "
+        "beside the Hub's cache]",
+        type=str,
+    )
+    html: str | None = option(
+        None, "also write a page with every attribute, to filter and sort, to this file: self-contained HTML", type=str
+    )
+    audio: int = option(
+        0,
+        "put 4 s of so many speakers' recordings, of those who show an attribute most, into the page of --html; only "
+        "where the licence of the corpus and the speakers' consent allow it",
+        type=int,
+        least=0,
+    )
+    json: bool = option(False, "print the descriptions as one JSON object instead of a summary")
+
+
+COMMAND = Command(
+    "describe",
+    "Describe the attributes of a system: measure the voices and the recordings of a corpus, and find on speakers who "
+    "were not fitted on which measures go with which attribute. Each attribute gets a class (described, weakly "
+    "described, follows the recording, undescribed), a group, a sentence, and what that does not say. The results "
+    "are saved in the system's folder, and balr explain shows them.",
+    Options,
+    epilog="""examples:
+  balr describe me/system corpus.csv --save-dir described
+  balr describe runs/system corpus.csv --html attributes.html
+  balr describe runs/system corpus.csv --html attributes.html --audio 3
+  balr describe runs/system corpus.csv --json > attributes.json""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Describe, save and print."""
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
+    from balr_hf.describing.corpus import cache_folder
+    from balr_hf.devices import resolve_devices
+    from balr_hf.errors import ConfigError
+    from balr_hf.system.describing import describe_system
+    from balr_hf.system.modeling_system import SpeakerComparisonModel
+
+    if arguments.audio and arguments.html is None:
+        raise ConfigError("--audio needs --html, the page to put the recordings into")
+    folder = _folder(arguments)
+    system = SpeakerComparisonModel.from_pretrained(arguments.system, with_descriptions=False)
+    system.to(resolve_devices(arguments.device)[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
+    corpus = read_corpus(
+        arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
+    )
+    descriptions, dataset, skipped = describe_system(
+        system,
+        corpus.dataset,
+        name=arguments.name or Path(arguments.input).name,
+        permutations=arguments.permutations,
+        seed=arguments.seed,
+        cache=Path(arguments.cache) if arguments.cache else cache_folder(),
+        progress=True,
+    )
+    warn_skipped([*corpus.skipped, *skipped], "Describing")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = descriptions.save(folder)
+    if arguments.html is not None:
+        _write_page(arguments, descriptions, dataset)
+    if arguments.json:
+        print_json(arguments, descriptions.to_dict())
+    else:
+        print_text(_summary(descriptions))
+    for text in descriptions.cautions:
+        logger.warning("%s", text)
+    logger.info("Saved in %s", path)
+
+
+def _folder(arguments: Arguments) -> Path:
+    """Where the descriptions are written.
+
+    Raises:
+        ConfigError: the system has no folder on this machine, and none was named.
+    """
+    from balr_hf.errors import ConfigError
+
+    if arguments.save_dir is not None:
+        return Path(arguments.save_dir)
+    if not Path(arguments.system).is_dir():
+        raise ConfigError(
+            f"{arguments.system} is no folder on this machine: name one for attributes.json with --save-dir"
+        )
+    return Path(arguments.system)
+
+
+def _system_name(arguments: Arguments) -> str:
+    """What the page calls the system: its folder's name, or its repository on the Hub."""
+    path = Path(arguments.system)
+    return path.resolve().name if path.is_dir() else str(arguments.system)
+
+
+def _write_page(arguments: Arguments, descriptions: "AttributeDescriptions", dataset: "datasets.Dataset") -> None:
+    from balr_hf.describing.clips import clips, examples
+    from balr_hf.describing.page import page
+    from balr_hf.files import atomic_path
+
+    chosen = examples(dataset, arguments.audio) if arguments.audio else []
+    sounds = clips(dataset, [one.recording for row in chosen for one in row])
+    path = Path(arguments.html)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page(descriptions, _system_name(arguments), chosen, sounds), encoding="utf-8")
+    logger.info("Wrote %s", path)
+
+
+def _summary(descriptions: "AttributeDescriptions") -> str:
+    """How many attributes are of each class and group, and the sentences of those that are described best."""
+    from balr_hf.describing.wording import pairs
+
+    count = descriptions.count()
+    lines = [f"{len(descriptions.attributes)} attributes, {descriptions.describe()}.", ""]
+    for key, heading in (("meaning", "class"), ("group", "group")):
+        rows = [(heading, "attributes"), *((words, str(number)) for words, number in count[key].items())]
+        lines += [*aligned(rows), ""]
+    best = sorted(descriptions.attributes, key=lambda one: -(one.voice_auc or 0))[:SHOWN]
+    for one in best:
+        if one.voice_auc is not None and one.associations:
+            lines.append(f"{one.attribute}: {descriptions.sentence(one.attribute)} ({pairs(one.voice_auc)})")
+    return "\n".join(lines)

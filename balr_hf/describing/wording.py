@@ -1,0 +1,135 @@
+"""What a description says of an attribute, and what it does not say, in the words of a phonetician."""
+
+from __future__ import annotations
+
+from balr_hf.describing.description import FALSE_DISCOVERIES, WEAKLY, Association, AttributeDescription, Meaning
+from balr_hf.describing.measures import MEASURES, Group
+
+# From this distance to the ceiling on, a description says that it leaves much out.
+FAR_FROM_CEILING = 0.1
+
+# What no description says, whatever the attribute.
+NOT_SAID = (
+    "A description says what an attribute goes with in the recordings that it was described on. It does not say what "
+    "the attribute is, nor why it is active in a recording.",
+    "Attributes were not made to follow these measures. Two recordings can agree in an attribute and differ in the "
+    "measure, and the other way round.",
+    "Measures that were not taken (of accent, vowels, habits of speech) may describe what is undescribed here.",
+    "Speech of other languages, ages, styles and recording conditions than those described on may behave otherwise.",
+)
+# What an area under the ROC curve is, for somebody who has not met one.
+PAIRS = (
+    "Of 100 pairs of recordings, one with the attribute and one without, the measures rank so many rightly; chance "
+    "ranks 50. This is 100 times the area under the ROC curve (AUC), on speakers who were not fitted on."
+)
+
+
+def group_of(description: AttributeDescription) -> Group:
+    """The group that an attribute belongs to.
+
+    An attribute that follows the recording, or is undescribed, belongs to the group of that name. If all measures of
+    the voice together tell less than 0.60 of it within each sex, what they tell is mostly the sex. Otherwise the
+    group is that of its best measure of the voice.
+    """
+    if description.meaning is Meaning.FOLLOWS_RECORDING:
+        return Group.RECORDING
+    best = best_measure(description)
+    if description.meaning is Meaning.UNDESCRIBED or best is None:
+        return Group.UNDESCRIBED
+    return Group.F0_AND_SEX if tells_sex_only(description) else MEASURES[best.measure].group
+
+
+def best_measure(description: AttributeDescription) -> Association | None:
+    """The measure that tells most of an attribute: of the recording if it follows that, otherwise of the voice."""
+    of_recording = description.meaning is Meaning.FOLLOWS_RECORDING
+    for found in description.associations:
+        if MEASURES[found.measure].is_of_recording == of_recording:
+            return found
+    return None
+
+
+def tells_sex_only(description: AttributeDescription) -> bool:
+    """Whether the measures of the voice tell little within each sex that could be checked, and both could."""
+    within = list(description.within.values())
+    return len(within) > 1 and all(area is not None and area < WEAKLY for area in within)
+
+
+def sentence(description: AttributeDescription) -> str:
+    """What an attribute goes with, in one sentence."""
+    best = best_measure(description)
+    if description.meaning is Meaning.UNDESCRIBED or best is None:
+        return _undescribed(description)
+    words = _goes_with(best)
+    if description.meaning is Meaning.FOLLOWS_RECORDING:
+        return f"Follows the recording rather than the voice, and is no trait of it. Active with {words}."
+    if best.auc < WEAKLY:
+        return (
+            f"Goes with several measures together, none of which tells much alone. Most of all, active with {words}."
+        )
+    return f"{'Rather active' if description.meaning is Meaning.WEAKLY_DESCRIBED else 'Active'} with {words}."
+
+
+def not_said(description: AttributeDescription) -> list[str]:
+    """What the sentence does not say, one text each: how far it holds, and within which speakers."""
+    found = []
+    described = description.meaning in (Meaning.DESCRIBED, Meaning.WEAKLY_DESCRIBED)
+    if described and tells_sex_only(description):
+        found.append(f"It tells little between voices of one sex ({_within(description)}).")
+    elif described and len(description.within) > 1:
+        found.append(f"Within one sex, the measures of the voice rank {_within(description)} rightly.")
+    elif described:
+        found.append("Whether it says anything between voices of one sex was not checked.")
+    if description.meaning is Meaning.WEAKLY_DESCRIBED:
+        found.append("It often does not hold: do not expect it of a single recording.")
+    recording = description.recording_auc
+    if described and recording is not None and recording >= WEAKLY:
+        found.append(f"The recording's conditions go with it too: they rank {pairs(recording)} rightly.")
+    voice, ceiling = description.voice_auc, description.ceiling
+    if described and voice is not None and ceiling is not None and ceiling - voice > FAR_FROM_CEILING:
+        found.append(
+            f"It leaves much out: the same speaker's other recordings rank {pairs(ceiling)} rightly, the measures of "
+            f"the voice {pairs(voice)}."
+        )
+    return found
+
+
+def by_sex(description: AttributeDescription) -> str | None:
+    """In how many of each sex's recordings an attribute is active; None where that is not known."""
+    if len(description.shares) < 2:
+        return None
+    parts = [f"{100 * share:.0f} % of those of {sex} speakers" for sex, share in description.shares.items()]
+    return f"Active in {100 * description.share:.0f} % of the recordings: in {' and in '.join(parts)}."
+
+
+def pairs(area: float) -> str:
+    """An area under the ROC curve as pairs of recordings that are ranked rightly: `97 of 100 pairs`."""
+    return f"{100 * area:.0f} of 100 pairs"
+
+
+def _goes_with(found: Association) -> str:
+    """The side on which the measure lies when the attribute is active, with the quartiles of both states."""
+    measure = MEASURES[found.measure]
+    words = measure.higher if found.higher else measure.lower
+    (low, middle, high), (low_off, middle_off, high_off) = (
+        [measure.shown(value) for value in quartiles] for quartiles in (found.active, found.inactive)
+    )
+    unit = f" {measure.unit}" if measure.unit else ""
+    return (
+        f"{words}: {measure.label} {middle}{unit} ({low} to {high}) when active, {middle_off}{unit} "
+        f"({low_off} to {high_off}) when not"
+    )
+
+
+def _undescribed(description: AttributeDescription) -> str:
+    if not description.associations:
+        often = "nearly always" if description.share > 0.5 else "hardly ever"
+        return f"Cannot be described: it is {often} active (in {100 * description.share:.1f} % of the recordings)."
+    if description.q > FALSE_DISCOVERIES:
+        return "No measure describes it: none goes with it more than chance would bring about."
+    best = max((area for area in (description.voice_auc, description.recording_auc) if area is not None), default=0.5)
+    return f"No measures describe it: all together rank {pairs(best)} rightly, and chance ranks 50."
+
+
+def _within(description: AttributeDescription) -> str:
+    areas = [(group, area) for group, area in description.within.items() if area is not None]
+    return " and ".join(f"{pairs(area)} of {group} speakers" for group, area in areas)

@@ -1,0 +1,153 @@
+"""What descriptions of the attributes add to an explanation: groups, sentences, and the measures of both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from balr_hf.describing.descriptions import AttributeDescriptions, Distribution
+    from balr_hf.describing.measures import Measure
+
+# From this share of the evidence on, that of the recording's group is large enough for a caution.
+LARGE_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class GroupEvidence:
+    """What the attributes of one group add to a comparison.
+
+    Attributes:
+        group: its name.
+        attributes: how many attributes are in it.
+        llr: the sum of their terms, in natural-log units.
+        sum_for: of those that speak for the same speaker.
+        sum_against: of those that speak for different speakers, negative.
+        share: of the evidence: the size of `llr` over the sizes of all groups' sums, from 0 to 1.
+    """
+
+    group: str
+    attributes: int
+    llr: float
+    sum_for: float
+    sum_against: float
+    share: float
+
+
+@dataclass(frozen=True)
+class MeasureOfSides:
+    """One measure of the recordings of both sides.
+
+    Attributes:
+        measure: what is measured.
+        a: a value for each recording of A that has a figure.
+        b: of B, likewise.
+        population: the distribution in the recordings that the attributes were described on, if it is known.
+    """
+
+    measure: Measure
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    population: Distribution | None
+
+    @property
+    def middles(self) -> tuple[float | None, float | None]:
+        """The median of either side; None where no recording has a figure."""
+        a, b = (float(np.median(side)) if side else None for side in (self.a, self.b))
+        return a, b
+
+    def cells(self) -> list[str]:
+        """A row of a table: the measure, both sides, the population's quartiles, and where the sides lie in it."""
+        measure, known = self.measure, self.population
+        shown = ["-" if middle is None else measure.shown(middle) for middle in self.middles]
+        quartiles, places = "-", ["-", "-"]
+        if known is not None:
+            quartiles = " / ".join(measure.shown(value) for value in known.percentiles[1:4])
+            places = ["-" if middle is None else known.place(middle) for middle in self.middles]
+        unit = f" ({measure.unit})" if measure.unit else ""
+        return [f"{measure.label}{unit}", *shown, quartiles, *places]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row in a form that JSON can hold, in the units of [`VoiceMeasures`] and [`RecordingQuality`]."""
+        known = None if self.population is None else asdict(self.population)
+        return {"measure": self.measure.name, "a": list(self.a), "b": list(self.b), "population": known}
+
+
+def grouped(terms: np.ndarray, groups: Sequence[str]) -> list[GroupEvidence]:
+    """Sum the terms of each group. The sums of all groups add up to that of all terms.
+
+    Args:
+        terms (`(attributes,)`): float64, in natural-log units.
+        groups (`(attributes,)`): the group of each attribute.
+
+    Returns:
+        one for each group that has attributes, in the order of their enumeration where they have one.
+    """
+    names = [group for group in _order(groups) if group in set(groups)]
+    members = {name: np.array([group == name for group in groups]) for name in names}
+    sums = {name: float(terms[mask].sum()) for name, mask in members.items()}
+    whole = sum(abs(value) for value in sums.values()) or 1.0
+    return [
+        GroupEvidence(
+            str(name),
+            int(mask.sum()),
+            sums[name],
+            float(terms[mask & (terms > 0)].sum()),
+            float(terms[mask & (terms < 0)].sum()),
+            abs(sums[name]) / whole,
+        )
+        for name, mask in members.items()
+    ]
+
+
+def recording_caution(groups: Sequence[GroupEvidence], is_llr: bool) -> str | None:
+    """A caution where attributes that follow the recording bear a large share of the evidence; None where not.
+
+    Args:
+        groups: of [`grouped`].
+        is_llr (bool): whether the terms are log-likelihood ratios.
+    """
+    from balr_hf.describing.measures import Group
+
+    found = next((one for one in groups if one.group == Group.RECORDING), None)
+    if found is None:
+        return None
+    total = sum(one.llr for one in groups)
+    decides = total * (total - found.llr) < 0
+    if found.share < LARGE_SHARE and not decides:
+        return None
+    what = "log-likelihood ratio" if is_llr else "similarity"
+    text = (
+        f"Attributes that follow the recording rather than the voice bear {found.share:.0%} of the evidence: they add "
+        f"{found.llr:+.2f} to the {what}. So much may come from how the recordings were made, and not from who speaks."
+    )
+    return f"{text} Without them, the other attributes would point the other way." if decides else text
+
+
+def measures_of_sides(
+    descriptions: AttributeDescriptions, measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
+) -> list[MeasureOfSides]:
+    """The measures of both sides, of the voice first, where either side has a figure and not all figures are the same.
+
+    Args:
+        descriptions: with the distribution of each measure.
+        measures: of the recordings of either side, by name.
+    """
+    from balr_hf.describing.measures import MEASURES
+
+    found = []
+    for name, measure in MEASURES.items():
+        a, b = (tuple(float(one[name]) for one in side if one.get(name) is not None) for side in measures)
+        known = descriptions.population.measures.get(name)
+        if len({*a, *b, *(() if known is None else known.percentiles)}) > 1:
+            found.append(MeasureOfSides(measure, a, b, known))
+    return found
+
+
+def _order(groups: Sequence[str]) -> list[str]:
+    from balr_hf.describing.measures import Group
+
+    return [*Group, *sorted(set(groups) - set(Group))]
