@@ -4,8 +4,8 @@ Usage:
     python benchmarks/commands.py [--files 1000 20000] [--rounds 3] [--steps binarize "score train" "score test"]
 
 Each command runs in a process of its own, in turns with the stand-in, the obvious way: it loads the same model, reads
-one pickle after the other, and encodes, or scores, one vector or trial after the other. The time is that of the process
-from start to end, so that it contains the imports, which are also given alone.
+one pickle after the other, and encodes, or scores, one vector or trial after the other. The time is that of the whole
+process, so that it contains the imports, which are also given alone.
 """
 
 import argparse
