@@ -89,6 +89,11 @@ class StepOptions(CorpusOptions):
         "that save in one folder; afterwards, the command without it puts all together",
         type=str,
     )
+    stream: bool = option(
+        False,
+        "read the recordings one after the other from a dataset on the Hub or from parquet files, keep none of their "
+        "audio, and write parquet files of 1,000 recordings to --save-dir: for corpora larger than the disk",
+    )
     balr_format: bool = option(
         False, "write attribute files that BALR 2.0 can read: a pair of numbers (active, inactive) per attribute"
     )

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from balr_hf.cli.parsing import Arguments
 from balr_hf.cli.printing import print_json
+from balr_hf.data.columns import vector_present
 from balr_hf.data.origins import Maker
-from balr_hf.data.reading import read_corpus
+from balr_hf.data.reading import open_stream, read_corpus
 from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_source, open_store
+from balr_hf.data.streams import stream_vectors
+from balr_hf.errors import ConfigError
 from balr_hf.untrusted import safe_rows
 
 logger = logging.getLogger(__name__)
@@ -29,6 +32,8 @@ def run_step(arguments: Arguments, kind: str, needs: str, maker: Maker, compute:
     Returns:
         exit status: 1 if no recording has a vector afterwards, else 0.
     """
+    if arguments.stream:
+        return _stream(arguments, kind, needs, maker, compute)
     shard = Shard.parse(arguments.shard) if arguments.shard else Shard.launched()
     filled = _fill(arguments, kind, needs, maker, compute, shard)
     if shard is not None and shard.is_launched:
@@ -49,6 +54,25 @@ def run_step(arguments: Arguments, kind: str, needs: str, maker: Maker, compute:
             *(shard.index, shard.count - 1),
         )
     return status
+
+
+def _stream(arguments: Arguments, kind: str, needs: str, maker: Maker, compute: ComputeVectors) -> int:
+    """Compute the vectors of a corpus that is read row by row; returns the exit status."""
+    without = {"--force": arguments.force, "--shard": arguments.shard, "--balr-format": arguments.balr_format}
+    without |= {"--no-save-output": not arguments.save_output, "a launcher": Shard.launched()}
+    without |= {f"--save-format {arguments.save_format}": arguments.save_format not in (None, "dataset")}
+    given = [name for name, value in without.items() if value]
+    if given:
+        raise ConfigError(f"--stream goes without {', '.join(given)}: it writes parquet files, one after the other")
+    if arguments.save_dir is None:
+        raise ConfigError("--stream writes parquet files: say where with --save-dir")
+    found = stream_vectors(open_stream(arguments.input), kind, compute, needs, maker, arguments.save_dir)
+    present = int(vector_present(found, kind).sum())
+    counts = {"recordings": len(found), "with_vectors": present, "saved_in": arguments.save_dir}
+    print_json(arguments, {"kind": kind, **counts})
+    what = {"embedding": "embeddings", "ba": "binary attributes"}[kind]
+    logger.info("%d of %d recordings have %s\nSaved in %s", present, len(found), what, arguments.save_dir)
+    return 0 if present else 1
 
 
 def _fill(

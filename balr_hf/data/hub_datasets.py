@@ -23,19 +23,26 @@ _TRANSPORT = ("httpx", "httpx2", "requests", "aiohttp", "fsspec")
 _FORMATS = ("pyarrow", "yaml", "json", "zipfile", "tarfile", "zlib", "_lzma")
 
 
+# How huggingface_hub writes that a name is that of a dataset.
+HUB_PREFIX = "hf://datasets/"
+
+
 def load_hub_dataset(name: str, split: str | None, hub: dict[str, Any]) -> datasets.Dataset:
     """Load one split of a dataset from the Hub.
 
     Args:
-        name (str): `user/name`, `user/name/configuration`, and both with `@revision`, `:split` or both after it.
+        name (str): `user/name`, `user/name/configuration`, and both with `@revision`, `:split` or both after it;
+            `hf://datasets/` may stand before it.
         split (str, *optional*): the split, if the name does not say it.
-        hub (dict): keywords of `datasets.load_dataset`; those that are None are left out.
+        hub (dict): keywords of `datasets.load_dataset`; those that are None are left out. With `streaming=True`, the
+            result is a `datasets.IterableDataset`.
 
     Raises:
         UserError: the name can only be that of a local file, the Hub has no such dataset or cannot be reached, the
             dataset is damaged, or it has several splits and none is named.
     """
     asked, hub = name, {key: value for key, value in hub.items() if value is not None}
+    name = name.removeprefix(HUB_PREFIX)
     if split is None and ":" in name:
         name, split = name.rsplit(":", 1)
     if hub.get("revision") is None and "@" in name:
@@ -81,7 +88,7 @@ def _is_of_the_way(error: Exception) -> bool:
 def one_split(
     dataset: datasets.Dataset | datasets.DatasetDict, name: str | Path, split: str | None
 ) -> datasets.Dataset:
-    """Choose a split of a DatasetDict; a Dataset is returned as it is.
+    """Choose a split of a DatasetDict, or of an IterableDatasetDict; a Dataset is returned as it is.
 
     Args:
         dataset: one Dataset, or several by the names of their splits.
@@ -93,7 +100,7 @@ def one_split(
     """
     import datasets
 
-    if not isinstance(dataset, datasets.DatasetDict):
+    if not isinstance(dataset, datasets.DatasetDict | datasets.IterableDatasetDict):
         return dataset
     if split is None and len(dataset) == 1:
         return next(iter(dataset.values()))

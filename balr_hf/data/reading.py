@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -23,11 +23,11 @@ from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
-from balr_hf.data.saving import is_saved_dataset, load_saved, written_csvs
+from balr_hf.data.saving import STREAM_RECORD, is_saved_dataset, load_saved, written_csvs
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vector_files import read_vectors
 from balr_hf.data.vectors import VectorFinder, is_vector_file
-from balr_hf.errors import UserError, name_some
+from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import restore_folder
 from balr_hf.untrusted import csv_value, printable
 
@@ -47,6 +47,34 @@ _CSV_BLOCK = 1 << 24
 _CSV_FILE_COLUMNS = {"audio": "audio", "embedding": "embedding", "binary_attributes": "ba"}
 
 
+@overload
+def load_corpus(
+    path: "str | Path | datasets.Dataset | datasets.DatasetDict",
+    *,
+    audio_formats: Sequence[str] = ...,
+    root_dir: str | Path | None = ...,
+    split: str | None = ...,
+    revision: str | None = ...,
+    token: str | bool | None = ...,
+    vectors: Sequence[str] = ...,
+    streaming: Literal[False] = False,
+) -> "datasets.Dataset": ...
+
+
+@overload
+def load_corpus(
+    path: "str | Path | datasets.Dataset | datasets.DatasetDict",
+    *,
+    audio_formats: Sequence[str] = ...,
+    root_dir: str | Path | None = ...,
+    split: str | None = ...,
+    revision: str | None = ...,
+    token: str | bool | None = ...,
+    vectors: Sequence[str] = ...,
+    streaming: Literal[True],
+) -> "datasets.IterableDataset": ...
+
+
 def load_corpus(
     path: "str | Path | datasets.Dataset | datasets.DatasetDict",
     *,
@@ -56,7 +84,8 @@ def load_corpus(
     revision: str | None = None,
     token: str | bool | None = None,
     vectors: Sequence[str] = VECTOR_KINDS,
-) -> "datasets.Dataset":
+    streaming: bool = False,
+) -> "datasets.Dataset | datasets.IterableDataset":
     """Load a corpus as a `datasets.Dataset` with one row per recording.
 
     Vector files beside the audio (`NAME_emb.*`, `NAME_ba.*`, `NAME_emb_ba.*` with `.txt`, `.npy` or `.pkl`) are picked
@@ -66,19 +95,21 @@ def load_corpus(
         path: a metadata CSV (columns `id, audio, speaker, embedding, binary_attributes`, at least one of the file
             columns; `id` defaults to the audio path), a folder (its `metadata.csv`, else all audio in it), one audio
             file, a folder written by `Dataset.save_to_disk`, a parquet file, or the id of a dataset on the Hub
-            (`user/name`, or in full `user/name/configuration@revision:split`); or a `datasets.Dataset`, which is
-            brought to the data contract.
+            (`user/name`, or in full `user/name/configuration@revision:split`, also with `hf://datasets/` before it);
+            or a `datasets.Dataset`, which is brought to the data contract; or a folder of parquet files that
+            embeddings or attributes were streamed to.
         audio_formats: file extensions to look for in a folder.
         root_dir: what relative paths of a CSV start from; the CSV's own folder by default.
         split: which split to take of a dataset that has several.
         revision: commit, tag or branch of a dataset on the Hub.
         token: for the Hub; by default the one of `hf auth login` or `HF_TOKEN`.
         vectors: which of `embedding` and `ba` to read.
+        streaming (bool): read rows only when they are used; see [`open_stream`].
 
     Returns:
         `datasets.Dataset` with the columns `id` (string, unique), `audio` (`Audio(decode=False)`), `speaker` (string),
         `embedding` (fixed-length float32) and `ba` (fixed-length bool), as far as the corpus has them; all other
-        columns are as they were found.
+        columns are as they were found. With `streaming=True`, a `datasets.IterableDataset`, as it is found.
 
     Raises:
         UserError: there is nothing at this path, no column can be used, or several recordings have the same id.
@@ -87,6 +118,10 @@ def load_corpus(
         >>> corpus = load_corpus("resources/data/sample/test.csv")
         >>> corpus[0]["speaker"]
     """
+    if streaming:
+        if not isinstance(path, str | Path):
+            raise ConfigError("streaming=True: expected a name or a path; a Dataset has to_iterable_dataset()")
+        return open_stream(path, split, {"revision": revision, "token": token})
     if not isinstance(path, str | Path):
         corpus = from_dataset(one_split(path, "the Dataset", split), vectors)
         warn_skipped(corpus.skipped, "Reading the Dataset")
@@ -95,6 +130,33 @@ def load_corpus(
     corpus = read_corpus(path, audio_formats=audio_formats, root_dir=root_dir, split=split, hub=hub, vectors=vectors)
     warn_skipped(corpus.skipped, f"Reading {path}")
     return corpus.dataset
+
+
+def open_stream(path: str | Path, split: str | None = None, hub: dict[str, Any] | None = None) -> Any:
+    """Open a corpus whose rows are read only when they are used, so that it may be larger than the disk.
+
+    Args:
+        path: a dataset on the Hub, a parquet file or a folder of them, or a folder that `Dataset.save_to_disk` wrote.
+        split, hub: as for [`read_corpus`].
+
+    Returns:
+        `datasets.IterableDataset`.
+
+    Raises:
+        UserError: there is nothing at this path, or it is a corpus of files, whose audio stays on the disk anyway.
+    """
+    import datasets
+
+    local = Path(path)
+    restore_folder(local)
+    if not local.exists():
+        return load_hub_dataset(str(path), split, {**(hub or {}), "streaming": True})
+    if local.is_dir() and is_saved_dataset(local):
+        return one_split(load_saved(local), path, split).to_iterable_dataset()
+    files = [local] if local.suffix == ".parquet" else sorted(local.rglob("*.parquet")) if local.is_dir() else []
+    if not files:
+        raise UserError(f"{path} holds no parquet files to be streamed: read it as it is, its audio stays on the disk")
+    return datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train", streaming=True)
 
 
 def read_corpus(
@@ -154,12 +216,16 @@ def _read(
         return from_dataset(load_hub_dataset(str(path), split, hub), vectors)
     if local.is_dir() and is_saved_dataset(local):
         return from_dataset(one_split(load_saved(local), path, split), vectors)
-    if local.suffix == ".parquet":
+    streamed = local.is_dir() and (local / STREAM_RECORD).exists()
+    if local.suffix == ".parquet" or streamed:
         import datasets
         import pyarrow
 
+        parts: list[Any] = sorted(map(str, local.glob("part-*.parquet"))) if streamed else [str(local)]
+        if not parts:
+            raise UserError(f"{local} holds no parquet file yet: run the command that streams to it")
         try:
-            return from_dataset(datasets.Dataset.from_parquet(str(local)), vectors)
+            return from_dataset(datasets.Dataset.from_parquet(parts), vectors)
         except (OSError, pyarrow.ArrowException, datasets.exceptions.DatasetGenerationError) as error:
             raise UserError(f"{local} is not a proper parquet file: {error}") from error
     save_dir = None if save_dir is None else Path(save_dir).absolute()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FILES_RECORD, DATASET_RECORD = "balr-files.json", "balr-dataset.json"
 # The record of a copy that `balr degrade` makes: of what (`source`), how, and which csvs it wrote there (`csv`).
 COPY_RECORD = "degraded.json"
+# The record beside the parquet files of a corpus that was streamed: what they hold, and which model made it.
+STREAM_RECORD = "balr-stream.json"
 
 # The name of both records before each had its own.
 _EARLIER_RECORD = "balr.json"

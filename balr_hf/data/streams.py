@@ -14,6 +14,7 @@ from balr_hf.data.contract import from_dataset
 from balr_hf.data.origins import origin_array, origin_column, origin_feature
 from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import quality_feature
+from balr_hf.data.saving import STREAM_RECORD
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path, json_text, write_json
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 # How many recordings a parquet file holds, and are in memory together.
 BLOCK = 1000
-# The record beside the parquet files: what they hold, and which model made it.
-RECORD = "balr-stream.json"
 
 
 def stream_vectors(
@@ -64,12 +63,12 @@ def stream_vectors(
 
     folder = Path(save_dir)
     key = f"{kind} {digest_of(maker.model)} {maker.precision} {block}"
-    if (folder / RECORD).exists():
-        if (folder / RECORD).read_text(encoding="utf-8") != json_text({"key": key}) + "\n":
+    if (folder / STREAM_RECORD).exists():
+        if (folder / STREAM_RECORD).read_text(encoding="utf-8") != json_text({"key": key}) + "\n":
             raise UserError(f"{folder} holds vectors of another kind or model: choose another save_dir")
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds other things than streamed vectors: save to a folder of its own")
-    write_json(folder / RECORD, {"key": key})
+    write_json(folder / STREAM_RECORD, {"key": key})
     skipped: list[Skipped] = []
     size = 0  # how many values a vector has, once that is known
     features = None if source.features is None else source.features.copy()

@@ -75,3 +75,38 @@ def test_what_cannot_be_streamed_says_what_to_do(corpus, tmp_path):
         embedder.extract_embeddings(corpus.to_iterable_dataset())
     with pytest.raises(UserError, match="column id"):
         embedder.extract_embeddings(corpus.remove_columns("id").to_iterable_dataset(), save_dir=tmp_path / "out")
+
+
+def test_commands_stream_parquet_files_and_go_on(corpus, tmp_path, balr):
+    (tmp_path / "corpus").mkdir()
+    corpus.to_parquet(str(tmp_path / "corpus" / "a.parquet"))
+    words = ("extract", "--stream", tmp_path / "corpus", "--save-dir", tmp_path / "embeddings")
+    status, said = balr(*words)
+    assert status == 0 and "10 of 12 recordings have embeddings" in said
+    (part,) = (tmp_path / "embeddings").glob("*.parquet")
+    when = part.stat().st_mtime_ns
+    assert balr(*words)[0] == 0 and part.stat().st_mtime_ns == when
+    assert balr("binarize", "--stream", tmp_path / "embeddings", "--save-dir", tmp_path / "attributes")[0] == 0
+    attributes = load_corpus(tmp_path / "attributes")
+    assert len(attributes) == 12 and vector_matrix(attributes, "ba")[1].sum() == 10
+    stream = load_corpus(tmp_path / "corpus", streaming=True)
+    assert [row["id"] for row in stream] == corpus["id"][:]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--save-dir", "out", "--force"], "--stream goes without --force"),
+        (["--save-dir", "out", "--shard", "0/2"], "--stream goes without --shard"),
+        (["--save-dir", "out", "--save-format", "npy"], "--stream goes without --save-format npy"),
+        ([], "say where with --save-dir"),
+    ],
+)
+def test_a_stream_refuses_what_it_would_ignore(words, expected, tmp_path, balr):
+    status, said = balr("extract", "--stream", tmp_path, *words)
+    assert status == 2 and expected in said
+
+
+def test_a_corpus_of_files_is_not_streamed(few, balr, tmp_path):
+    status, said = balr("extract", "--stream", few, "--save-dir", tmp_path / "out")
+    assert status == 1 and "holds no parquet files to be streamed" in said
