@@ -150,13 +150,20 @@ def open_stream(path: str | Path, split: str | None = None, hub: dict[str, Any] 
     local = Path(path)
     restore_folder(local)
     if not local.exists():
-        return load_hub_dataset(str(path), split, {**(hub or {}), "streaming": True})
-    if local.is_dir() and is_saved_dataset(local):
-        return one_split(load_saved(local), path, split).to_iterable_dataset()
-    files = [local] if local.suffix == ".parquet" else sorted(local.rglob("*.parquet")) if local.is_dir() else []
-    if not files:
-        raise UserError(f"{path} holds no parquet files to be streamed: read it as it is, its audio stays on the disk")
-    return datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train", streaming=True)
+        stream: Any = load_hub_dataset(str(path), split, {**(hub or {}), "streaming": True})
+    elif local.is_dir() and is_saved_dataset(local):
+        stream = one_split(load_saved(local), path, split).to_iterable_dataset()
+    else:
+        files = [local] if local.suffix == ".parquet" else sorted(local.rglob("*.parquet")) if local.is_dir() else []
+        if not files:
+            raise UserError(
+                f"{path} holds no parquet files to be streamed: read it as it is, its audio stays on the disk"
+            )
+        names = [str(file) for file in files]
+        stream = datasets.load_dataset("parquet", data_files=names, split="train", streaming=True)
+    if isinstance((stream.features or {}).get("audio"), datasets.Audio):
+        stream = stream.cast_column("audio", datasets.Audio(decode=False))  # as in every corpus
+    return stream
 
 
 def read_corpus(

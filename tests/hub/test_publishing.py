@@ -299,6 +299,8 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
         from balr_hf import load_audio
         assert (load_audio(back[0]["audio"]) == load_audio(corpus[0]["audio"])).all()
         assert load_corpus("me/corpus@main:test").num_rows == len(corpus)
+        stream = load_corpus("hf://datasets/me/corpus", streaming=True)
+        assert [row["id"] for row in stream] == corpus["id"][:]
         from balr_hf import publish_corpus
         from huggingface_hub import HfApi
         HfApi().create_repo("me/own", repo_type="dataset")
