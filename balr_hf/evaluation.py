@@ -53,6 +53,7 @@ class Evaluation:
         within (dict, *optional*): the metrics of the trials within what the scorer was calibrated on, with their
             numbers `trials`, `same_speaker` and `different_speaker`, or a `note` why there are none; None if no trial
             lies outside, or nothing is known of that.
+        adequacy (sequence of str): of a validation, each threshold that was stated, and whether it is met.
     """
 
     trials: int
@@ -77,6 +78,7 @@ class Evaluation:
     calibration: dict[str, Any] | None = None
     domain: dict[str, Any] | None = None
     within: dict[str, Any] | None = None
+    adequacy: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -274,6 +276,11 @@ class Evaluation:
         )
         known = {name: found[name] for name in names if found.get(name) is not None}
         intervals = dict(found.get("intervals") or {})
+        validation = found.get("validation")
+        thresholds = validation.get("adequacy") if isinstance(validation, Mapping) else None
+        known["adequacy"] = [
+            str(one["text"]) for one in thresholds or () if isinstance(one, Mapping) and "text" in one
+        ]
         confidence, draws = intervals.pop("confidence", 0.95), intervals.pop("draws_of_speakers", 0)
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}

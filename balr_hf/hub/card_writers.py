@@ -232,6 +232,8 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
     notes = []
     if found.intervals:
         notes.append(f"Intervals: {found.draws_of_speakers} draws of the speakers.")
+    if found.adequacy:
+        notes.append(f"Thresholds of adequacy that were stated: {' '.join(found.adequacy)}")
     if found.embedding_cosine_eer is not None:
         notes.append(f"By the cosine of the embeddings themselves: EER {found.embedding_cosine_eer:.2%}.")
     trials = f"{found.trials:,} trials ({found.same_speaker:,} of one speaker, {found.different_speaker:,} of two)"

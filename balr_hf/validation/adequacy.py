@@ -65,7 +65,8 @@ class Criterion:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self) | {"met": self.is_met, "interval_met": None if self.upper is None else self.is_met_surely}
+        surely = None if self.upper is None else self.is_met_surely
+        return asdict(self) | {"met": self.is_met, "interval_met": surely, "text": self.describe()}
 
 
 def parse_thresholds(text: str) -> dict[str, float]:

@@ -14,6 +14,7 @@ from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import MARK, model_card
 from balr_hf.hub.dataset_card import dataset_card
+from balr_hf.validation.adequacy import judge
 
 EVIL = '<script>alert(1)</script> | cell "quote" `code` [link](javascript:x)\n\n# heading\n---\n```\n<img src=x>'
 RECORD = {
@@ -133,7 +134,10 @@ def test_training_is_told(models):
 
 
 def test_results_are_told(models):
-    found = Evaluation.from_dict({**RESULTS, "scorer": "BetaScorer", "corpus": {"name": "/home/me/test.csv"}})
+    validated = {"adequacy": [judge({"cllr": 0.5}, {"cllr": 0.43}, {})[0].to_dict()]}
+    found = Evaluation.from_dict(
+        {**RESULTS, "scorer": "BetaScorer", "corpus": {"name": "/home/me/test.csv"}, "validation": validated}
+    )
     bare = Evaluation.from_dict({"trials": 3, "note": "not evaluated"})
     card = card_of(models / "scorer-beta-tiny", results=[found, bare], figures={"curves 1.png": "Losses"})
     assert "`BetaScorer`, affine calibration, on test.csv: 1,000 trials (400 of one speaker, 600 of two), 5" in card
@@ -141,7 +145,8 @@ def test_results_are_told(models):
         "| metric | value | 95% interval | raw |\n| --- | --- | --- | --- |\n| EER | 3.12% | 1.00% to 5.00% |" in card
     )
     assert (
-        "\n\nIntervals: 100 draws of the speakers. By the cosine of the embeddings themselves: EER 2.00%.\n\n" in card
+        "\n\nIntervals: 100 draws of the speakers. Thresholds of adequacy that were stated: Cllr at most 0.5: met, it is "
+        "0.430, without an interval. By the cosine of the embeddings themselves: EER 2.00%.\n\n" in card
     )
     assert "![Losses](curves%201.png)\n\n*Losses*" in card
     assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")
