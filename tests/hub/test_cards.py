@@ -145,8 +145,8 @@ def test_results_are_told(models):
         "| metric | value | 95% interval | raw |\n| --- | --- | --- | --- |\n| EER | 3.12% | 1.00% to 5.00% |" in card
     )
     assert (
-        "\n\nIntervals: 100 draws of the speakers. Thresholds of adequacy that were stated: Cllr at most 0.5: met, it is "
-        "0.430, without an interval. By the cosine of the embeddings themselves: EER 2.00%.\n\n" in card
+        "\n\nIntervals: 100 draws of the speakers. Thresholds of adequacy that were stated: Cllr at most 0.5: met, "
+        "it is 0.430, without an interval. By the cosine of the embeddings themselves: EER 2.00%.\n\n" in card
     )
     assert "![Losses](curves%201.png)\n\n*Losses*" in card
     assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")
