@@ -233,7 +233,7 @@ def reconstruction_errors(model: AttributeEncoder, embeddings: np.ndarray) -> np
 
 def add_binary_attributes(
     model: AttributeEncoder,
-    corpus: "datasets.Dataset | Corpus | str | Path",
+    corpus: "datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | Corpus | str | Path",
     *,
     save_dir: str | Path | None = None,
     save_format: str | None = None,

@@ -200,7 +200,7 @@ class BinaryAttributeAutoEncoder(HubModel):
 
     def get_binary_attributes(
         self,
-        corpus: "datasets.Dataset | Corpus | str | Path",
+        corpus: "datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | Corpus | str | Path",
         *,
         save_dir: str | Path | None = None,
         save_format: str | None = None,
@@ -209,7 +209,9 @@ class BinaryAttributeAutoEncoder(HubModel):
         """Add a `ba` column to a corpus.
 
         Args:
-            corpus: a `datasets.Dataset` with an `embedding` column, or what [`load_corpus`] reads.
+            corpus: a `datasets.Dataset` with an `embedding` column, or what [`load_corpus`] reads; a `DatasetDict`,
+                each of whose splits is saved to a folder of its name in `save_dir`; or an `IterableDataset`, whose
+                attributes are saved as parquet files in `save_dir`.
             save_dir (str or Path, *optional*): a folder in which each batch is saved as soon as it is done, so that a
                 run that was stopped can go on where it was; see [`balr_hf.data.open_store`].
             save_format (str, *optional*): `txt`, `npy` or `dataset`. Without `save_dir`, attributes are saved beside
@@ -218,8 +220,8 @@ class BinaryAttributeAutoEncoder(HubModel):
                 [`balr_hf.attributes.binarization.compute_binary_attributes`].
 
         Returns:
-            `datasets.Dataset`: the corpus with `ba`. Recordings without an embedding keep their row, with `None`, and
-            one warning counts and names them.
+            `datasets.Dataset` (of a `DatasetDict`, a `DatasetDict`): the corpus with `ba`. Recordings without an
+            embedding keep their row, with `None`, and one warning counts and names them.
         """
         try:
             from balr_hf.attributes.binarization import add_binary_attributes

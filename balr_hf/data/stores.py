@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -173,7 +174,7 @@ def open_store(
 
 
 def add_vectors(
-    source: "datasets.Dataset | datasets.IterableDataset | Corpus | str | Path",
+    source: "datasets.Dataset | datasets.IterableDataset | datasets.DatasetDict | Corpus | str | Path",
     kind: str,
     compute: ComputeVectors,
     needs: str,
@@ -182,24 +183,30 @@ def add_vectors(
     save_dir: str | Path | None = None,
     save_format: str | None = None,
     force: bool = False,
-) -> "datasets.Dataset":
+) -> Any:
     """Fill a store for whatever [`load_corpus`] reads, and log one warning for the recordings that were skipped.
 
     Args:
-        source: the corpus, or what [`load_corpus`] reads; an `IterableDataset` goes to parquet files in `save_dir`.
+        source: the corpus, or what [`load_corpus`] reads; an `IterableDataset` goes to parquet files in `save_dir`,
+            each split of a `DatasetDict` to a folder of its name in `save_dir`.
         kind, maker, save_dir, save_format: as for [`open_store`]. Nothing is saved if neither `save_dir` nor
             `save_format` is given.
         compute, needs, force: as for [`NoStore.fill`].
 
     Returns:
-        the corpus with its vectors.
+        `datasets.Dataset`: the corpus with its vectors; of a `DatasetDict`, a `datasets.DatasetDict`.
     """
     import datasets
 
     if isinstance(source, datasets.DatasetDict | datasets.IterableDatasetDict):
-        raise ConfigError(
-            f"this has the splits {', '.join(map(str, source))}: give one of them, such as corpus['test']"
-        )
+        done = {}
+        for name, part in source.items():
+            if not re.fullmatch(r"\w[\w.-]*", str(name)):  # it names a folder
+                raise ConfigError(f"a split is called {name!r}: expected letters, digits, '_', '-' and '.'")
+            folder = None if save_dir is None else Path(save_dir) / str(name)
+            saving: dict[str, Any] = {"save_dir": folder, "save_format": save_format, "force": force}
+            done[name] = add_vectors(part, kind, compute, needs, maker, **saving)
+        return datasets.DatasetDict(done)
     if isinstance(source, datasets.IterableDataset):
         if save_dir is None or save_format not in (None, "dataset") or force:
             raise ConfigError("a corpus that is streamed is saved as parquet files: give save_dir alone")

@@ -152,7 +152,7 @@ def compute_embeddings(
 
 def add_embeddings(
     model: Embedder,
-    corpus: "datasets.Dataset | Corpus | str | Path",
+    corpus: "datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | Corpus | str | Path",
     *,
     save_dir: str | Path | None = None,
     save_format: str | None = None,

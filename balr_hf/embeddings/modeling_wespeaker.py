@@ -400,7 +400,7 @@ class WespeakerModel(HubModel):
 
     def extract_embeddings(
         self,
-        corpus: "datasets.Dataset | Corpus | str | Path",
+        corpus: "datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | Corpus | str | Path",
         *,
         save_dir: str | Path | None = None,
         save_format: str | None = None,
@@ -409,7 +409,9 @@ class WespeakerModel(HubModel):
         """Add an `embedding` column to a corpus.
 
         Args:
-            corpus: a `datasets.Dataset` with an `audio` column, or what [`load_corpus`] reads.
+            corpus: a `datasets.Dataset` with an `audio` column, or what [`load_corpus`] reads; a `DatasetDict`, each
+                of whose splits is saved to a folder of its name in `save_dir`; or an `IterableDataset`, whose
+                embeddings are saved as parquet files in `save_dir`, without audio.
             save_dir (*optional*): a folder where each batch is kept as soon as it is done, so that a run that was
                 stopped goes on where it was; see [`balr_hf.data.open_store`].
             save_format (str, *optional*): `txt`, `npy`, `pkl` or `dataset`. If it is given without `save_dir`, vector
@@ -418,8 +420,8 @@ class WespeakerModel(HubModel):
                 [`balr_hf.embeddings.extraction.compute_embeddings`].
 
         Returns:
-            `datasets.Dataset`: the corpus with `embedding`. Recordings that could not be used keep their row with
-            `None`, and one warning counts and names them.
+            `datasets.Dataset` (of a `DatasetDict`, a `DatasetDict`): the corpus with `embedding`. Recordings that could
+            not be used keep their row with `None`, and one warning counts and names them.
 
         Raises:
             UserError: the corpus has no audio, or `save_dir` holds other things.

@@ -67,10 +67,22 @@ def test_a_stream_gets_the_vectors_of_a_dataset_and_goes_on(corpus, tmp_path, mo
         encoder.get_binary_attributes(read, save_dir=out)
 
 
+def test_splits_get_their_vectors_each(corpus, tmp_path):
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    both = datasets.DatasetDict(train=corpus.select(range(3)), test=corpus.select(range(3, 5)))
+    made = embedder.extract_embeddings(both, save_dir=tmp_path / "out")
+    assert isinstance(made, datasets.DatasetDict) and {name: len(made[name]) for name in made} == {
+        "train": 3,
+        "test": 2,
+    }
+    saved = load_corpus(tmp_path / "out" / "test")
+    np.testing.assert_array_equal(vector_matrix(saved, "embedding")[0], vector_matrix(made["test"], "embedding")[0])
+
+
 def test_what_cannot_be_streamed_says_what_to_do(corpus, tmp_path):
     embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
-    with pytest.raises(ConfigError, match="give one of them"):
-        embedder.extract_embeddings(datasets.DatasetDict(test=corpus))
+    with pytest.raises(ConfigError, match="a split is called '../x'"):
+        embedder.extract_embeddings(datasets.DatasetDict({"../x": corpus}))
     with pytest.raises(ConfigError, match="give save_dir"):
         embedder.extract_embeddings(corpus.to_iterable_dataset())
     with pytest.raises(UserError, match="column id"):
