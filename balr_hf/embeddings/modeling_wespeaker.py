@@ -420,8 +420,8 @@ class WespeakerModel(HubModel):
                 [`balr_hf.embeddings.extraction.compute_embeddings`].
 
         Returns:
-            `datasets.Dataset` (of a `DatasetDict`, a `DatasetDict`): the corpus with `embedding`. Recordings that could
-            not be used keep their row with `None`, and one warning counts and names them.
+            `datasets.Dataset` (of a `DatasetDict`, a `DatasetDict`): the corpus with `embedding`. Recordings that
+            could not be used keep their row with `None`, and one warning counts and names them.
 
         Raises:
             UserError: the corpus has no audio, or `save_dir` holds other things.
