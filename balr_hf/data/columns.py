@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,6 +90,21 @@ def vector_matrix(dataset: datasets.Dataset, name: str) -> tuple[np.ndarray, np.
         length = lengths.pop()
     matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
     return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
+
+
+def vector_chunks(dataset: datasets.Dataset, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Go through a column of vectors chunk by chunk, as it lies in memory or in a file, without a copy of the whole.
+
+    Yields:
+        `(matrix, present)`: as of [`vector_matrix`], for the rows of one chunk.
+    """
+    for chunk in arrow_column(dataset, name).chunks:
+        length = getattr(chunk.type, "list_size", None)
+        if length is None:  # vectors whose length the type does not tell
+            yield vector_matrix(dataset, name)
+            return
+        matrix = chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
+        yield matrix, chunk.is_valid().to_numpy(zero_copy_only=False)
 
 
 def keep_vectors(dataset: datasets.Dataset, name: str, keep: np.ndarray) -> datasets.Dataset:

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from balr_hf.data.columns import arrow_column, vector_matrix, vector_present
+from balr_hf.data.columns import arrow_column, vector_chunks, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.errors import MismatchError, UserError, name_some
 from balr_hf.files import atomic_path
@@ -202,11 +202,12 @@ def _compared_origins(dataset: datasets.Dataset, kind: str) -> VectorOrigins:
 
 def _digests(dataset: datasets.Dataset, kind: str) -> pa.StringArray:
     """The digests of a corpus's vectors; null where there is no vector."""
-    present = vector_present(dataset, kind)
-    found = np.full(len(dataset), None, dtype=object)
-    if present.any():
-        found[present] = vector_digests(vector_matrix(dataset, kind)[0])
-    return pa.array(found, pa.string())
+    parts = []
+    for matrix, present in vector_chunks(dataset, kind):
+        found = np.full(len(present), None, dtype=object)
+        found[present] = vector_digests(matrix)
+        parts.append(pa.array(found, pa.string()))
+    return pa.concat_arrays(parts) if parts else pa.nulls(len(dataset), pa.string())
 
 
 def _has_origins(dataset: datasets.Dataset, column: str) -> bool:
