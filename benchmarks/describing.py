@@ -48,17 +48,19 @@ def cut(corpora: list[str], folder: Path) -> Path:
     return csv
 
 
-def measured(dataset, cache: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The measures of the voice and the attributes of the recordings that have both."""
+def measured(dataset, cache: Path) -> tuple:
+    """The recordings that have attributes and measures, with both: `(recordings, voice, recording, attributes)`."""
     from balr_hf import vector_matrix
     from balr_hf.data.skipped import Skipped
     from balr_hf.describing.corpus import measure_recordings
-    from balr_hf.describing.measures import VOICE, matrix
+    from balr_hf.describing.measures import RECORDING, VOICE, matrix
 
     bits, present = vector_matrix(dataset, "ba")
-    found = [figures for _, figures in measure_recordings(dataset.select(np.flatnonzero(present)), cache)]
+    dataset = dataset.select(np.flatnonzero(present))
+    found = [figures for _, figures in measure_recordings(dataset, cache)]
     rows = [row for row, one in enumerate(found) if not isinstance(one, Skipped)]
-    return matrix([found[row] for row in rows], VOICE), bits[rows].astype(bool)
+    figures = [found[row] for row in rows]
+    return dataset.select(rows), matrix(figures, VOICE), matrix(figures, RECORDING), bits[rows].astype(bool)
 
 
 def at_least(areas: list[float | None], least: float) -> int:
@@ -76,7 +78,7 @@ def main() -> None:
     from balr_hf.describing.corpus import cache_folder
     from balr_hf.describing.description import DESCRIBED, FALSE_DISCOVERIES, FEWEST, WEAKLY
     from balr_hf.describing.measures import VOICE
-    from balr_hf.describing.prediction import discriminant
+    from balr_hf.describing.prediction import discriminant, together
     from balr_hf.embeddings.extraction import compute_embeddings
     from balr_hf.system.describing import describe_system
 
@@ -96,7 +98,7 @@ def main() -> None:
         found, dataset, skipped = describe_system(
             system, csv, arguments.name, arguments.permutations, cache=cache, progress=True
         )
-        voice, bits = measured(dataset, cache)
+        used, voice, recording, bits = measured(dataset, cache)
     finally:
         shutil.rmtree(folder)
 
@@ -105,15 +107,17 @@ def main() -> None:
     all_of = found.attributes
     voices, recordings = [one.voice_auc for one in all_of], [one.recording_auc for one in all_of]
     single = [one.associations[0].auc if one.associations else None for one in all_of]
-    within = [[area for area in one.within.values() if area is not None] for one in all_of]
-    of_sex = [min(areas) if len(areas) > 1 else None for areas in within]
+    codes = np.unique(used["speaker"], return_inverse=True)[1]
+    female = np.array([str(sex).lower().startswith("f") for sex in used["sex"]], dtype=float)
+    whole = together(np.column_stack([voice, recording, female]), bits, codes).tolist()
     ceilings = [one.ceiling for one in all_of]
     rows = []
     for words, areas in (
         ("best single measure", single),
         ("measures of the voice together", voices),
-        ("the same within each sex, the worse one", of_sex),
+        *((f"the same, {sex} speakers alone", [one.within[sex] for one in all_of]) for sex in found.population.by_sex),
         ("measures of the recording together", recordings),
+        ("voice, recording and sex together", whole),
         ("the same speaker's other segments", ceilings),
     ):
         known = [area for area in areas if area is not None]
@@ -132,7 +136,7 @@ def main() -> None:
 
     others, _ = compute_embeddings(system.embedder, load_corpus(arguments.check, vectors=()))
     others, _ = compute_binary_attributes(system.autoencoder, others)
-    heard, states = measured(others, cache)
+    _, heard, _, states = measured(others, cache)
     enough = np.minimum(states.sum(0), (~states).sum(0)) >= FEWEST
     joint = auc(discriminant(voice, bits, heard), states)
     ranks = Ranks(heard).areas(states)
@@ -140,7 +144,7 @@ def main() -> None:
     rows = []
     for meaning in (Meaning.DESCRIBED, Meaning.WEAKLY_DESCRIBED):
         members = [one for one in all_of if one.meaning is meaning and enough[one.attribute]]
-        together = np.array([joint[one.attribute] for one in members])
+        areas = np.array([joint[one.attribute] for one in members])
         best = []
         for one in members:
             first = next(a for a in one.associations if a.measure in names)
@@ -148,14 +152,14 @@ def main() -> None:
             best.append(area if first.higher else 1 - area)
         if not members:
             continue
-        share = 100 * float((together > WEAKLY).mean())
+        share = 100 * float((areas > WEAKLY).mean())
         rows.append(
             [
                 meaning,
                 f"{len(members)} of {count['meaning'][meaning]}",
-                f"{np.median(together):.3f}",
+                f"{np.median(areas):.3f}",
                 against(share, 95, ".0f", " %") if meaning is Meaning.DESCRIBED else f"{share:.0f} %",
-                f"{100 * float((together > DESCRIBED).mean()):.0f} %",
+                f"{100 * float((areas > DESCRIBED).mean()):.0f} %",
                 f"{np.median(best):.3f}",
                 f"{100 * float((np.array(best) > 0.5).mean()):.0f} %",
             ]

@@ -63,7 +63,7 @@ def written_csvs(folder: Path) -> list[str]:
     path = folder / COPY_RECORD
     if path.is_file():
         record = read_json(path)
-        copied = record.get("csv", []) if isinstance(record, dict) else None
+        copied: Any = record.get("csv", []) if isinstance(record, dict) else None
         if not _is_names(copied):
             raise UserError(f"{path} is damaged (a value of the wrong type): delete it, or choose another folder")
         names += copied

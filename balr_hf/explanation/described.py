@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +72,12 @@ class MeasureOfSides:
 
     def to_dict(self) -> dict[str, Any]:
         """The row in a form that JSON can hold, in the units of [`VoiceMeasures`] and [`RecordingQuality`]."""
-        known = None if self.population is None else asdict(self.population)
+        known = None
+        if self.population is not None:
+            from balr_hf.describing.descriptions import PERCENTILES
+
+            percentiles = dict(zip(map(str, PERCENTILES), self.population.percentiles, strict=True))
+            known = {"recordings": self.population.recordings, "percentiles": percentiles}
         return {"measure": self.measure.name, "a": list(self.a), "b": list(self.b), "population": known}
 
 

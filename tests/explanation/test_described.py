@@ -79,7 +79,9 @@ def test_measures_of_both_sides_stand_beside_the_others(explained):
     assert snr[5] == "-"
     assert explained.to_html().count('<svg class="strip"') == 2
     assert "The measures of both sides" in explained.to_text()
-    assert explained.to_dict()["measures"][1]["b"] == []
+    content = explained.to_dict()["measures"]
+    assert content[1]["b"] == []
+    assert content[0]["population"]["percentiles"] == {"5": 90, "25": 110, "50": 150, "75": 190, "95": 230}
 
 
 def test_without_descriptions_nothing_changes_but_a_hint(scorer, counts, explained):
