@@ -51,10 +51,7 @@ SHARE = 0.15  # of the different-speaker trials of a pair of conditions, which a
 CALIBRATED = (AS_IT_IS, "codec=opus:12k", "duration=2")
 LEAST_SNR, LEAST_BANDWIDTH = 15.0, 6.0  # dB; kHz
 TWICE = "librispeech"  # the source of `dev` whose speakers are those of the LibriSpeech test part
-SPEECH = (
-    "wide-band speech with little noise, in English of several accents, Mandarin and Arabic, by phones, laptops and "
-    "browsers, as it is and through Opus at 12 kb/s"
-)
+SPEECH = "wide-band speech with little noise (English, Mandarin and Arabic; phones, laptops, browsers, audiobooks)"
 
 
 def corpus_of(part: Recordings, embeddings: np.ndarray, embedder: str, view: str) -> datasets.Dataset:
