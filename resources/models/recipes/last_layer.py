@@ -9,8 +9,9 @@ Usage:
     python -m recipes.last_layer WORK_FOLDER DATA_FOLDER RUN_FOLDER EMBEDDER_FOLDER
     python -m recipes.last_layer WORK_FOLDER DATA_FOLDER RUN_FOLDER EMBEDDER_FOLDER --held-out     (only measures)
 
-It takes about 15 core-minutes, most of them for the pooled statistics. With `--held-out`, every eighth speaker of the
-training part is left out and measured on, which is how the settings were chosen; nothing is written then.
+It takes about 6 core-minutes once the copies are there, most of them for the pooled statistics. With `--held-out`,
+every eighth speaker of the training part is left out and measured on, by which the settings were chosen; nothing is
+written then.
 """
 
 import argparse
