@@ -5,7 +5,7 @@ from typing import Any
 
 from balr_hf.errors import UserError
 
-SYSTEM = "models/system-tiny"
+SYSTEM = "models/system-small"
 # The system's parts, which are loaded from its folder.
 EMBEDDER = AUTOENCODER = SCORER = SYSTEM
 SAMPLE_CORPUS = "data/sample"  # synthetic voices

@@ -40,10 +40,11 @@ def row(system: str, llrs: np.ndarray, speakers: tuple[np.ndarray, np.ndarray], 
     labels = speakers[0] == speakers[1]
     metrics = compute_metrics(llrs, labels)
     intervals = bootstrap_intervals(llrs, labels, *speakers, resamples=resamples)
-    cells = [
-        f"{metrics[name]:{form}} ({intervals[name][0]:{form}} to {intervals[name][1]:{form}})"
-        for _, name, form in COLUMNS
-    ]
+    cells = []
+    for _, name, form in COLUMNS:
+        interval = intervals.get(name)  # none where it has no value in some of the draws
+        span = "no interval" if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
+        cells.append(f"{metrics[name]:{form}} ({span})")
     return f"| {system} | " + " | ".join(cells) + " |"
 
 

@@ -38,6 +38,7 @@ CONDITIONS = {
     "10 dB / 10 dB": ("snr=10,noise=white", "snr=10,noise=white"),
     "clean / telephone": ("unchanged", "band=telephone,codec=mulaw"),
     "clean / 20 dB": ("unchanged", "snr=20,noise=white"),
+    "20 dB / 20 dB": ("snr=20,noise=white", "snr=20,noise=white"),
     "clean / MP3 16 kbit/s": ("unchanged", "codec=mp3:16k"),
     "2 s / 2 s": ("duration=2", "duration=2"),
 }

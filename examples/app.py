@@ -43,8 +43,8 @@ LIMITS = """
 - **Not valid for any kind of speech.** The calibration holds for speech like that it was fitted on: language, channel,
   duration and speaking style. Of other speech the figure can be far too strong, for either side.
 - **Not a check of the recordings.** Synthetic, converted and replayed voices are not detected.
-- **Not for casework with the demonstration models.** They are small, were trained on read English, and are here to
-  show the method. An expert report needs models validated for the conditions of the case.
+- **Not for casework with the demonstration models.** They are small, know a few hundred people, and are here to show
+  the method. An expert report needs models validated for the conditions of the case.
 """
 
 # Of what is around gradio's blocks, where STYLE does not reach.

@@ -111,13 +111,13 @@ def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
         f"{first}\n"
         "import sys, balr_hf\n"
         "from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, pipeline\n"
-        "config, model = AutoConfig.from_pretrained('system-tiny'), AutoModel.from_pretrained('system-tiny')\n"
+        "config, model = AutoConfig.from_pretrained('system-small'), AutoModel.from_pretrained('system-small')\n"
         "for name in ('embedder', 'autoencoder', 'scorer'):\n"
         "    part, own = getattr(model, name), AutoConfig.for_model(getattr(config, name).model_type)\n"
         "    assert type(part).__module__.startswith('balr_hf.') and type(part.config) is type(own), name\n"
         "    assert type(AutoModel.from_config(own)) is type(part), name\n"
         "assert type(model) is balr_hf.SpeakerComparisonModel and type(config) is type(model.config)\n"
-        "assert type(AutoFeatureExtractor.from_pretrained('system-tiny')) is balr_hf.WespeakerFeatureExtractor\n"
+        "assert type(AutoFeatureExtractor.from_pretrained('system-small')) is balr_hf.WespeakerFeatureExtractor\n"
         "pipeline('speaker-comparison', device='cpu')\n"
     )
     run_python("-c", script, cwd=root / "resources" / "models")
@@ -128,10 +128,10 @@ def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
 @pytest.mark.parametrize(
     "script",
     [
-        "import balr_hf; from transformers import AutoConfig; AutoConfig.from_pretrained('system-tiny')",
-        "import balr_hf; from transformers import AutoModel; AutoModel.from_pretrained('system-tiny')",
-        "from transformers import AutoModel; import balr_hf; AutoModel.from_pretrained('system-tiny')",
-        "import balr_hf, transformers; transformers.AutoFeatureExtractor.from_pretrained('system-tiny')",
+        "import balr_hf; from transformers import AutoConfig; AutoConfig.from_pretrained('system-small')",
+        "import balr_hf; from transformers import AutoModel; AutoModel.from_pretrained('system-small')",
+        "from transformers import AutoModel; import balr_hf; AutoModel.from_pretrained('system-small')",
+        "import balr_hf, transformers; transformers.AutoFeatureExtractor.from_pretrained('system-small')",
         "import transformers, balr_hf; transformers.pipeline('binary-attributes', device='cpu')",
         "import balr_hf; from transformers import pipeline; pipeline('speaker-comparison', device='cpu')",
         "from transformers import pipeline; import balr_hf; pipeline('speaker-comparison', device='cpu')",

@@ -24,7 +24,7 @@ def told(checks):
 def test_models_are_verified(balr, system, tmp_path):
     status, said = balr("verify", resource(SYSTEM))
     assert status == 0 and "WRONG" not in said and "unknown" not in said.replace("0 unknown", "")
-    assert "the autoencoder was made for the embedder system-tiny (" in said
+    assert "the autoencoder was made for the embedder system-small (" in said
     system.autoencoder.save_pretrained(tmp_path / "autoencoder")
     assert told(verify(tmp_path / "autoencoder"))[None].endswith("which is not here to be compared with")
     assert "the autoencoder was made for the embedder" in told(verify(tmp_path / "autoencoder", system))[True]

@@ -88,7 +88,7 @@ def evaluate():
 # voices easier to tell apart, but they decide whether the numbers mean what they say.
 
 # %%
-found = {"shipped, read English": evaluate()}
+found = {"shipped, wide-band": evaluate()}
 calibrate(clean)
 found["synthetic voices, clean"] = evaluate()
 calibrate(noisy)

@@ -15,8 +15,8 @@
 # case, of speakers whom it does not know. `balr validate` writes the report as a page. This notebook makes the same
 # report in Python, and reads it from the top: the order in which to believe or doubt a system.
 #
-# The system and its calibration are those that ship with the package (read English), and the voices are synthetic. A
-# calibration of other speech is a good example of what a report must not hide.
+# The system and its calibration are those that ship with the package (speech of people), and the voices are synthetic.
+# A calibration of other speech is a good example of what a report must not hide.
 
 # %%
 import matplotlib.pyplot as plt

@@ -22,7 +22,7 @@ def system(balr, tmp_path):
 def test_a_system_is_written_once_and_what_was_joined_is_said(balr, tmp_path):
     words = ["assemble", *PARTS, tmp_path / "system", "--json", "--waveform-scale", "1"]
     status, said = balr(*words)
-    assert status == 1 and "The embeddings were made by the embedder system-tiny (" in said
+    assert status == 1 and "The embeddings were made by the embedder system-small (" in said
     assert not (tmp_path / "system").exists()
     status, said = balr(*words, "--allow-mismatch")
     assert "what the system says means nothing" in said

@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_written_is_one_clear_error(run_python, make_corpu
     corpus, made = tmp_path / "corpus", tmp_path / "made"
     words = {
         "train": ["train", corpus, corpus, "trainer.input_dim=16", "trainer.internal_dim=4096", "--save-dir", made],
-        "convert": ["convert", root / "resources" / "models" / "system-tiny", made],
+        "convert": ["convert", root / "resources" / "models" / "system-small", made],
     }
     done = run_python("-c", FULL, 100_000, *words[command], check=False)
     assert done.returncode == 1

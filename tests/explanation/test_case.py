@@ -45,6 +45,6 @@ def test_recordings_are_named_with_format_and_digest(sample):
 
 def test_computation_names_models_versions_and_the_time_with_its_zone(tiny_embedder):
     rows = dict(computation({"Embedder": tiny_embedder}))
-    assert "system-tiny, SHA-256 " in rows["Embedder"]
+    assert "system-small, SHA-256 " in rows["Embedder"]
     assert "balr_hf " in rows["Software"] and "silero-vad " in rows["Software"] and "Python 3" in rows["Software"]
     assert rows["Date"][10] == " " and rows["Date"].endswith(")") and rows["Command"]

@@ -248,7 +248,7 @@ def prepare(inputs: Path, sample: Path, recordings: int = 24) -> None:
         import balr_hf
         from balr_hf.defaults import resource
 
-        system = resource("models/system-tiny")
+        system = resource("models/system-small")
         status = 0
         status |= balr("extract", inputs / "few.csv", "--save-dir", inputs / "files")()
         status |= balr("extract", inputs / "few.csv", "--save-dir", inputs / "vectors", "--save-format", "dataset")()

@@ -122,6 +122,26 @@ class Heads(nn.Module):
         return F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))
 
 
+def source_groups(speakers: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray, list[list[np.ndarray]], np.ndarray]:
+    """Group recordings by source and, where that is known, by speaker.
+
+    Returns:
+        the number of each recording's speaker, -1 if unknown; for each source, the rows of each speaker, or all its
+        rows if the speakers are unknown; and the share of each source in what is drawn: as the root of its number of
+        speakers, which is taken to be 60 where they are unknown.
+    """
+    known = sorted({(str(source), str(name)) for source, name in zip(sources, speakers, strict=True) if name})
+    label = {name: number for number, (_, name) in enumerate(known)}
+    labels = np.array([label.get(str(name), -1) for name in speakers])
+    groups, weights = [], []
+    for source in sorted(set(sources)):
+        rows = np.flatnonzero(sources == source)
+        own = sorted(set(labels[rows]))
+        groups.append([rows] if own[0] < 0 else [rows[labels[rows] == name] for name in own])
+        weights.append(math.sqrt(60 if own[0] < 0 else len(own)))
+    return labels, groups, np.array(weights) / sum(weights)
+
+
 class Batches:
     """Draws the recordings of a step: sources by the root of their number of speakers, then speakers, then one."""
 
@@ -134,21 +154,8 @@ class Batches:
             )
             for speed in SPEEDS
         }
-        speakers, sources = corpus.columns["speaker"], corpus.columns["source"]
-        known = sorted({(str(source), str(name)) for source, name in zip(sources, speakers, strict=True) if name})
-        self.number = len(known)
-        label = {name: number for number, (_, name) in enumerate(known)}
-        self.labels = np.array([label.get(str(name), -1) for name in speakers])
-        self.groups: list[tuple[float, list[np.ndarray]]] = []
-        for source in sorted(set(sources)):
-            rows = np.flatnonzero(sources == source)
-            names = self.labels[rows]
-            if names[0] < 0:
-                self.groups.append((math.sqrt(60), [rows]))
-            else:
-                self.groups.append((math.sqrt(len(set(names))), [rows[names == name] for name in sorted(set(names))]))
-        shares = np.array([share for share, _ in self.groups])
-        self.shares = shares / shares.sum()
+        self.labels, self.groups, self.shares = source_groups(corpus.columns["speaker"], corpus.columns["source"])
+        self.number = int(self.labels.max()) + 1
         voices = np.flatnonzero(np.isin(corpus.columns["source"], VOICES_FROM))
         self.noise = Noise(work, self.views["clean"], voices)
         teacher = {1.0: np.load(work / "teacher.npz")}
@@ -167,7 +174,7 @@ class Batches:
         shares = np.array([SPEED_SHARES[SPEEDS.index(speed)] for speed in self.speeds])
         taken: set[int] = set()
         while len(labels) < RECORDINGS:
-            group = self.groups[int(generator.choice(len(self.groups), p=self.shares))][1]
+            group = self.groups[int(generator.choice(len(self.groups), p=self.shares))]
             row = int(generator.choice(group[int(generator.integers(len(group)))]))
             if row in taken:
                 continue

@@ -3,12 +3,12 @@
 The mean of the training embeddings is taken off in the embedder's last layer, so that cosines are those of centred
 embeddings, and their values are brought to a variance of 1. Then all views of the training part are embedded from
 their filter banks, and the other speakers (`dev`, the LibriSpeech test part) from their samples: as they are, and
-brought to the conditions of the calibration.
+the copies of `recipes.copies`.
 
 Usage:
     python -m recipes.embeddings WORK_FOLDER RUN_FOLDER
 
-It takes about 2 core-minutes for each view, and 10 for the others. Degraded recordings are kept for the next time.
+It takes about 2 core-minutes for each view, and 10 for the others.
 """
 
 import argparse
@@ -17,16 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from balr_hf.audio import AudioError
-from balr_hf.conditions import Condition, recording_seed
 from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
-from .corpus import Recordings, recordings
+from .copies import AS_IT_IS, CONDITIONS, copies
+from .corpus import recordings
 from .embedder import View
 from .features import VIEWS, filter_banks
-
-# The calibration's conditions: each recording of the other speakers is brought to all of them.
-CONDITIONS = ("snr=10", "band=telephone,codec=amr:12.2k", "codec=opus:12k")
 
 
 @torch.no_grad()
@@ -54,22 +50,6 @@ def centre(model: WespeakerModel, embeddings: np.ndarray, sources: np.ndarray) -
         model.seg_1.bias.sub_(torch.from_numpy(mean).float()).mul_(scale)
 
 
-def degraded_banks(work: Path, corpus: Recordings, part: str, number: int) -> list[np.ndarray | None]:
-    """Filter banks of recordings in a condition; None for one that is noisier already. They are kept in a file."""
-    path = work / f"{part}-condition-{number}.npz"
-    if not path.exists():
-        condition, made = Condition.parse(CONDITIONS[number]), {}
-        for row, name in enumerate(corpus.columns["id"]):
-            try:
-                made[str(name)] = filter_banks(condition.apply(corpus.waveform(row), recording_seed(str(name))))
-            except AudioError:
-                continue
-        np.savez(path.with_suffix(".part.npz"), **made)
-        path.with_suffix(".part.npz").rename(path)
-    with np.load(path) as kept:
-        return [kept.get(name) for name in map(str, corpus.columns["id"])]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder that the other recipes have written")
@@ -88,12 +68,13 @@ def main() -> None:
     np.savez(run / "train.npz", **made)
     for part in ("dev", "test"):
         corpus = recordings(work, part)
-        made = {"clean": embed(quick, [filter_banks(corpus.waveform(row)) for row in range(len(corpus))])}
-        for number, condition in enumerate(CONDITIONS):
-            banks = degraded_banks(work, corpus, part, number)
-            rows = [row for row, found in enumerate(banks) if found is not None]
-            made[condition] = np.full_like(made["clean"], np.nan)
-            made[condition][rows] = embed(quick, [found for found in banks if found is not None])
+        made = {AS_IT_IS: embed(quick, [filter_banks(corpus.waveform(row)) for row in range(len(corpus))])}
+        for condition in CONDITIONS:
+            degraded = copies(work, part, condition)
+            rows = [row for row, name in enumerate(corpus.columns["id"]) if str(name) in degraded.spans]
+            made[condition] = np.full_like(made[AS_IT_IS], np.nan)
+            waveforms = (degraded.waveform(str(corpus.columns["id"][row])) for row in rows)
+            made[condition][rows] = embed(quick, [filter_banks(waveform) for waveform in waveforms])
         np.savez(run / f"{part}.npz", **made)
 
 
