@@ -22,7 +22,8 @@ def recipes(root):
     sys.path.insert(0, str(root / "resources" / "models"))
     try:
         names = ("audio", "corpus", "teacher", "speed", "features", "embedder", "embeddings", "autoencoder", "system")
-        yield {name: importlib.import_module(f"recipes.{name}") for name in (*names, "evaluation", "report")}
+        names += ("evaluation", "report", "copies", "last_layer")
+        yield {name: importlib.import_module(f"recipes.{name}") for name in names}
     finally:
         sys.path.remove(str(root / "resources" / "models"))
 
@@ -140,6 +141,34 @@ def test_centring_takes_off_the_mean_in_which_each_source_counts_alike(recipes):
     centred = (raw - bias) * scale + model.seg_1.bias.detach().numpy()
     assert np.allclose(centred[:9].mean(0) + centred[9:].mean(0), 0, atol=1e-4)
     assert np.mean([np.square(centred[:9]).mean(), np.square(centred[9:]).mean()]) == pytest.approx(1, rel=1e-3)
+
+
+def test_only_the_last_layer_is_fitted_and_copies_are_embedded_as_recordings_are(
+    recipes, data, work, tmp_path, monkeypatch
+):
+    last = recipes["last_layer"]
+    for name, value in {"STEPS": 12, "RECORDINGS": 8, "WARM_UP": 2, "CONDITIONS": ("duration=1",)}.items():
+        monkeypatch.setattr(last, name, value)
+    torch.manual_seed(0)
+    WespeakerModel(WespeakerConfig(num_blocks=[1, 1, 1, 1], m_channels=4)).save_pretrained(tmp_path / "old")
+    run(last, work, data, tmp_path / "run", tmp_path / "old")
+    old, new = (WespeakerModel.from_pretrained(tmp_path / name) for name in ("old", "run/embedder-centred"))
+    pairs = zip(old.named_parameters(), new.parameters(), strict=True)
+    assert {name for (name, before), after in pairs if not torch.equal(before, after)} == {
+        "seg_1.weight",
+        "seg_1.bias",
+    }
+    with np.load(tmp_path / "run" / "train.npz") as kept, np.load(tmp_path / "run" / "dev.npz") as other:
+        corpus = recipes["corpus"].recordings(work, "train")
+        groups = [kept["clean"][corpus.columns["source"] == name] for name in set(corpus.columns["source"])]
+        assert np.allclose(np.mean([group.mean(0) for group in groups], 0), 0, atol=1e-3)
+        made = recipes["copies"].copies(work, "dev", "duration=1")
+        name = str(recipes["corpus"].recordings(work, "dev").columns["id"][0])
+        assert 0.9 < made.quality[name]["net_speech"] < 1.1
+        features = new.feature_extractor([made.waveform(name)], sampling_rate=16_000)["input_features"]
+        with torch.no_grad():
+            expected = new(features).embeddings[0].numpy()
+        assert np.allclose(other["duration=1"][0], expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_a_recording_at_another_speed_has_another_length_and_pitch(recipes):
