@@ -233,6 +233,8 @@ def _read(
             raise UserError(f"{local} holds no parquet file yet: run the command that streams to it")
         try:
             return from_dataset(datasets.Dataset.from_parquet(parts), vectors)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{local} has a name of a column that is not UTF-8: {error}") from error
         except (OSError, pyarrow.ArrowException, datasets.exceptions.DatasetGenerationError) as error:
             raise UserError(f"{local} is not a proper parquet file: {error}") from error
     save_dir = None if save_dir is None else Path(save_dir).absolute()

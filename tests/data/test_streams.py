@@ -122,3 +122,11 @@ def test_a_stream_refuses_what_it_would_ignore(words, expected, tmp_path, balr):
 def test_a_corpus_of_files_is_not_streamed(few, balr, tmp_path):
     status, said = balr("extract", "--stream", few, "--save-dir", tmp_path / "out")
     assert status == 1 and "holds no parquet files to be streamed" in said
+
+
+def test_a_parquet_file_whose_column_names_are_damaged_is_named(tmp_path):
+    path = tmp_path / "corpus.parquet"
+    datasets.Dataset.from_dict({"id": ["a"], "speaker": ["x"]}).to_parquet(str(path))
+    path.write_bytes(path.read_bytes().replace(b"speaker", b"spe\xcbker"))
+    with pytest.raises(UserError, match=r"corpus\.parquet has a name of a column that is not UTF-8"):
+        load_corpus(path)
