@@ -88,8 +88,7 @@ def vector_matrix(dataset: datasets.Dataset, name: str) -> tuple[np.ndarray, np.
         if len(lengths) > 1:
             raise UserError(f"the {name} column has vectors of several lengths: {sorted(map(int, lengths))}")
         length = lengths.pop()
-    matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
-    return matrix.astype(np.float32 if name == "embedding" else bool, copy=False), present
+    return _matrix(column, name, length), present
 
 
 def vector_chunks(dataset: datasets.Dataset, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -103,8 +102,13 @@ def vector_chunks(dataset: datasets.Dataset, name: str) -> Iterator[tuple[np.nda
         if length is None:  # vectors whose length the type does not tell
             yield vector_matrix(dataset, name)
             return
-        matrix = chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
-        yield matrix, chunk.is_valid().to_numpy(zero_copy_only=False)
+        yield _matrix(chunk, name, length), chunk.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _matrix(column: pa.Array, name: str, length: int) -> np.ndarray:
+    """The vectors of an Arrow column that are there, `(vectors, length)`, in the type of their kind."""
+    matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
+    return matrix.astype(np.float32 if name == "embedding" else bool, copy=False)
 
 
 def keep_vectors(dataset: datasets.Dataset, name: str, keep: np.ndarray) -> datasets.Dataset:

@@ -274,8 +274,8 @@ def outdated_attributes(dataset: datasets.Dataset) -> str | None:
     if "embedding" not in dataset.column_names or not origins.known.any():
         return None
     embeddings = vector_origins(dataset, "embedding")
-    # What an embedding's origin says of it was compared with it; only of the others a digest is yet to be made.
-    now = embeddings.field("vector") if embeddings.known.all() else _digests(dataset, "embedding")
+    # What an embedding's origin says of it was compared with it. Where one says nothing, digests are yet to be made.
+    now = embeddings.field("vector")
     if pc.any(pc.equal(now, "")).as_py():
         now = _digests(dataset, "embedding")
     differs = pc.fill_null(pc.not_equal(now, origins.field("source")), False).to_numpy(zero_copy_only=False)
