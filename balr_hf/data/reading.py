@@ -23,7 +23,7 @@ from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
-from balr_hf.data.saving import STREAM_RECORD, is_saved_dataset, load_saved, written_csvs
+from balr_hf.data.saving import STREAM_RECORD, is_saved_dataset, load_saved, streamed_files, written_csvs
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vector_files import read_vectors
 from balr_hf.data.vectors import VectorFinder, is_vector_file
@@ -160,6 +160,8 @@ def open_stream(path: str | Path, split: str | None = None, hub: dict[str, Any] 
                 f"{path} holds no parquet files to be streamed: read it as it is, its audio stays on the disk"
             )
         names = [str(file) for file in files]
+        if (local / STREAM_RECORD).exists():
+            names = streamed_files(local)
         stream = datasets.load_dataset("parquet", data_files=names, split="train", streaming=True)
     if isinstance((stream.features or {}).get("audio"), datasets.Audio):
         stream = stream.cast_column("audio", datasets.Audio(decode=False))  # as in every corpus
@@ -228,9 +230,7 @@ def _read(
         import datasets
         import pyarrow
 
-        parts: list[Any] = sorted(map(str, local.glob("part-*.parquet"))) if streamed else [str(local)]
-        if not parts:
-            raise UserError(f"{local} holds no parquet file yet: run the command that streams to it")
+        parts: list[Any] = streamed_files(local) if streamed else [str(local)]
         try:
             return from_dataset(datasets.Dataset.from_parquet(parts), vectors)
         except UnicodeDecodeError as error:

@@ -55,6 +55,24 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is damaged ({error}): delete it, or choose another folder") from error
 
 
+def streamed_files(folder: Path) -> list[str]:
+    """List the parquet files that a whole run streamed to a folder; see [`balr_hf.data.streams`].
+
+    Raises:
+        UserError: the run was stopped before its end, or files are missing.
+    """
+    record = read_json(folder / STREAM_RECORD)
+    count = record.get("files") if isinstance(record, dict) else None
+    if not isinstance(count, int):
+        raise UserError(f"{folder} is not whole: the command that streams to it was stopped; run it again")
+    files = sorted(map(str, folder.glob("part-*.parquet")))
+    if len(files) != count:
+        raise UserError(
+            f"{folder} has {len(files)} parquet files of {count}: run the command that streams to it again"
+        )
+    return files
+
+
 def written_csvs(folder: Path) -> list[str]:
     """Name the csvs in a folder that this package wrote, whose texts are those of [`balr_hf.untrusted.csv_cell`].
 

@@ -14,10 +14,10 @@ from balr_hf.data.contract import from_dataset
 from balr_hf.data.origins import origin_array, origin_column, origin_feature
 from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import quality_feature
-from balr_hf.data.saving import STREAM_RECORD
+from balr_hf.data.saving import STREAM_RECORD, read_json
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError
-from balr_hf.files import atomic_path, json_text, write_json
+from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import digest_of
 
 if TYPE_CHECKING:
@@ -64,11 +64,13 @@ def stream_vectors(
     folder = Path(save_dir)
     key = f"{kind} {digest_of(maker.model)} {maker.precision} {block}"
     if (folder / STREAM_RECORD).exists():
-        if (folder / STREAM_RECORD).read_text(encoding="utf-8") != json_text({"key": key}) + "\n":
+        known = read_json(folder / STREAM_RECORD)
+        if not isinstance(known, dict) or known.get("key") != key:
             raise UserError(f"{folder} holds vectors of another kind or model: choose another save_dir")
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds other things than streamed vectors: save to a folder of its own")
-    write_json(folder / STREAM_RECORD, {"key": key})
+    else:
+        write_json(folder / STREAM_RECORD, {"key": key})  # the number of files follows when the folder is whole
     skipped: list[Skipped] = []
     size = 0  # how many values a vector has, once that is known
     features = None if source.features is None else source.features.copy()
@@ -77,15 +79,17 @@ def stream_vectors(
         source = source.cast_column("audio", datasets.Audio(decode=False))
         features["audio"] = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
     stream = iter(source)
+    blocks = 0
     for number, rows in enumerate(iter(lambda: list(itertools.islice(stream, block)), [])):
+        blocks = number + 1
         path = folder / f"part-{number:06d}.parquet"
         ids = [row.get("id") for row in rows]
         if None in ids:
             raise UserError("a corpus that is streamed needs the column id, with a value in every row")
         if path.exists():
-            known = datasets.Dataset.from_parquet(str(path), columns=["id", kind], keep_in_memory=True)
-            size = known.features[kind].length
-            if known["id"][:] != [str(name) for name in ids]:
+            done = datasets.Dataset.from_parquet(str(path), columns=["id", kind], keep_in_memory=True)
+            size = done.features[kind].length
+            if done["id"][:] != [str(name) for name in ids]:
                 raise UserError(f"{path} has other recordings than the stream yields now: choose another save_dir")
             continue
         dataset = datasets.Dataset.from_list(rows, features=features)
@@ -108,6 +112,11 @@ def stream_vectors(
     parts: list[Any] = sorted(map(str, folder.glob("part-*.parquet")))
     if not parts:
         raise UserError("the stream yields no recording")
+    if len(parts) != blocks:
+        raise UserError(
+            f"{folder} has {len(parts)} parquet files, the stream yields {blocks}: choose another save_dir"
+        )
+    write_json(folder / STREAM_RECORD, {"key": key, "files": blocks})
     whole: datasets.Dataset = datasets.Dataset.from_parquet(parts)
     return from_dataset(whole, VECTOR_KINDS).dataset  # which also tells of ids that occur twice
 

@@ -47,6 +47,9 @@ def test_a_stream_gets_the_vectors_of_a_dataset_and_goes_on(corpus, tmp_path, mo
         embedder.extract_embeddings(corpus.to_iterable_dataset(), save_dir=out)
     monkeypatch.setattr(streams, "atomic_path", atomic_path)
     (first,) = out.glob("*.parquet")
+    for streaming in (False, True):  # what a stopped run has left is no corpus
+        with pytest.raises(UserError, match="is not whole"):
+            load_corpus(out, streaming=streaming)
     when = first.stat().st_mtime_ns
     streamed = embedder.extract_embeddings(corpus.to_iterable_dataset(), save_dir=out)
     assert first.stat().st_mtime_ns == when and len(list(out.glob("*.parquet"))) == 3
@@ -61,6 +64,13 @@ def test_a_stream_gets_the_vectors_of_a_dataset_and_goes_on(corpus, tmp_path, mo
     np.testing.assert_array_equal(
         vector_matrix(attributes, "ba")[0], vector_matrix(encoder.get_binary_attributes(whole), "ba")[0]
     )
+    with pytest.raises(UserError, match="3 parquet files, the stream yields 2"):
+        embedder.extract_embeddings(corpus.select(range(10)).to_iterable_dataset(), save_dir=out)
+    embedder.extract_embeddings(corpus.to_iterable_dataset(), save_dir=out)
+    first.rename(tmp_path / "first")
+    with pytest.raises(UserError, match="has 2 parquet files of 3"):
+        load_corpus(out)
+    (tmp_path / "first").rename(first)
     with pytest.raises(UserError, match="other recordings"):
         embedder.extract_embeddings(corpus.select(range(1, 12)).to_iterable_dataset(), save_dir=out)
     with pytest.raises(UserError, match="another kind or model"):
