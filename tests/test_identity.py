@@ -261,6 +261,25 @@ def test_a_recording_without_attributes_hides_no_maker():
     assert attributes_made_by(add_origins(corpus, "ba", [made[0], None, None])) == (None, None)
 
 
+def test_a_changed_vector_has_no_origin_any_more():
+    """Digests keep their places where vectors are missing, and each belongs to its own vector."""
+    from balr_hf.data.columns import add_vector_column, fixed_length_column
+    from balr_hf.data.origins import Origin, add_origins, origins_of, vector_digests
+
+    vectors = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    present = np.array([False, True, True, False, True])
+    made = [Origin("embedder@a", "fp32", "", digest) for digest in vector_digests(vectors)]
+    noted = [origin if there else None for origin, there in zip(made, present, strict=True)]
+    corpus = datasets.Dataset.from_dict({"id": list("abcde")})
+    corpus = add_origins(
+        add_vector_column(corpus, "embedding", fixed_length_column(vectors, present)), "embedding", noted
+    )
+    assert origins_of(corpus, "embedding") == noted
+    vectors[2, 1] = np.nextafter(vectors[2, 1], 2)
+    corpus = add_vector_column(corpus.remove_columns("embedding"), "embedding", fixed_length_column(vectors, present))
+    assert origins_of(corpus, "embedding") == [None, made[1], None, None, made[4]]
+
+
 def test_manifest_lines_that_are_not_whole_are_left_out(tmp_path):
     whole = '{"file": "a_emb.txt", "model": "m@1", "precision": 16, "vector": "v"}'
     lines = [whole, '{"file": "b_emb.txt", "mod', "[1]", "1,2", '{"file": 3, "model": "m"}', whole.replace("a_", "c_")]

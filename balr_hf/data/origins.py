@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from xxhash import xxh3_64_digest, xxh3_64_hexdigest
 
 from balr_hf.data.columns import arrow_column, vector_chunks, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
@@ -204,9 +205,11 @@ def _digests(dataset: datasets.Dataset, kind: str) -> pa.StringArray:
     """The digests of a corpus's vectors; null where there is no vector."""
     parts = []
     for matrix, present in vector_chunks(dataset, kind):
-        found = np.full(len(present), None, dtype=object)
-        found[present] = vector_digests(matrix)
-        parts.append(pa.array(found, pa.string()))
+        text = _digest_text(matrix).encode()
+        ends = np.concatenate([[0], np.cumsum(present) * _DIGITS]).astype(np.int32)
+        missing = None if present.all() else pa.array(present).buffers()[1]
+        buffers = (pa.py_buffer(ends), pa.py_buffer(text), missing)
+        parts.append(pa.StringArray.from_buffers(len(present), *buffers))
     return pa.concat_arrays(parts) if parts else pa.nulls(len(dataset), pa.string())
 
 
@@ -292,14 +295,26 @@ def mismatches(dataset: datasets.Dataset) -> list[str]:
 
 
 def vector_digests(matrix: np.ndarray) -> list[str]:
-    """Digest each vector of a matrix `(rows, values)`: 16 hexadecimal digits of its bytes, float32 or bits."""
+    """Digest each vector of a matrix `(rows, values)`: 16 hexadecimal digits (XXH3) of its bytes, float32 or bits.
+
+    A digest tells a vector that something changed by accident from the one that was written. It keeps nobody from
+    changing both.
+    """
+    text = _digest_text(matrix)
+    return [text[start : start + _DIGITS] for start in range(0, len(text), _DIGITS)]
+
+
+_DIGITS = 16
+
+
+def _digest_text(matrix: np.ndarray) -> str:
+    """The digests of a matrix's vectors, one after another."""
     matrix = np.packbits(matrix, axis=1) if matrix.dtype == bool else matrix.astype("<f4", copy=False)
     if not matrix.size:
-        return [hashlib.blake2b(digest_size=8).hexdigest()] * len(matrix)
+        return xxh3_64_hexdigest(b"") * len(matrix)
     rows = np.ascontiguousarray(matrix).reshape(-1).view(np.uint8).data
     size = rows.nbytes // len(matrix)
-    starts = range(0, rows.nbytes, size)
-    return [hashlib.blake2b(rows[start : start + size], digest_size=8).hexdigest() for start in starts]
+    return b"".join([xxh3_64_digest(rows[start : start + size]) for start in range(0, rows.nbytes, size)]).hex()
 
 
 def audio_source(audio: Any, quick: bool = False) -> str:

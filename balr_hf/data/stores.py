@@ -745,6 +745,11 @@ class DatasetStore(NoStore):
             self.is_whole = False
 
     def finish(self, count: int) -> Path:
+        # A kill may have left the parts of the Dataset that is here. They go before that Dataset does: nothing would
+        # name them any more if this process is killed in its turn.
+        if self._earlier is not None:
+            for parts in {self._parts_of(self._earlier, is_forced) for is_forced in (False, True)} - {self.parts}:
+                shutil.rmtree(parts, ignore_errors=True)
         if count and not self.is_whole:
             width = self.pieces[0][1].shape[1]
             if any(vectors.shape[1] != width for _, vectors in self.pieces):
@@ -757,9 +762,6 @@ class DatasetStore(NoStore):
             dataset = self._described(add_vector_column(self.dataset, self.kind, column))
             save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)
-        if self._earlier is not None:  # a kill may have left the parts of the Dataset that was here before
-            for is_forced in (False, True):
-                shutil.rmtree(self._parts_of(self._earlier, is_forced), ignore_errors=True)
         return self.save_dir
 
 

@@ -257,6 +257,8 @@ class BinaryAttributeEncoderTrainer:
         accelerator.project_configuration = ProjectConfiguration(str(folder), logging_dir=str(folder / "logs"))
         if accelerator.is_main_process:
             logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
+            if first == self.epochs:
+                logger.info("%s has all %d epochs already: nothing is left to train", folder, first)
         if accelerator.log_with:
             accelerator.init_trackers("balr_hf", config=_flat(self.settings))
         with self._progress_bar() as progress:
@@ -482,7 +484,7 @@ class BinaryAttributeEncoderTrainer:
         changed = [f"{key} was {known.get(key)}, now {now[key]}" for key in now if known.get(key) != now[key]]
         if changed:
             raise UserError(f"cannot resume {folder} with other settings: {name_some(changed)}")
-        if progress.epoch >= self.epochs:
+        if progress.epoch > self.epochs:
             raise UserError(f"{folder} has {progress.epoch} epochs already: ask for more (trainer.epochs=...)")
         self.epoch, self.history, self.best_loss = progress.epoch, progress.history, progress.best_loss
         self._scaler = progress.scaler

@@ -53,3 +53,25 @@ def test_a_damaged_part_is_computed_anew(balr, few, tmp_path, damage):
     assert "4 embeddings computed, 8 there already" in said
     record = json.loads((tmp_path / "out" / DATASET_RECORD).read_text())
     assert record["kind"] == "embedding" and len(load_corpus(tmp_path / "out")) == 12
+
+
+def test_two_kills_after_a_dataset_was_replaced_leave_no_parts_behind(balr, few, tmp_path, monkeypatch):
+    """A run whose process dies before it has cleaned up leaves parts, which the next one removes, even if it dies."""
+    from balr_hf.data import stores
+
+    folder = tmp_path / "out"
+    assert balr("extract", few, "--save-dir", folder, "--save-format", "dataset")[0] == 0
+    save_dataset = stores.save_dataset
+
+    def killed(*arguments):
+        save_dataset(*arguments)
+        raise OSError("the process is gone")
+
+    words = ["binarize", folder, "--save-dir", folder, "--force"]
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(stores, "save_dataset", killed)
+            assert "the process is gone" in balr(*words)[1]
+        assert len([*tmp_path.glob(".out.*.parts")]) == 1
+    assert balr(*words)[0] == 0
+    assert not [*tmp_path.glob(".out.*.parts")]

@@ -112,12 +112,22 @@ def test_same_seed_gives_the_same_bits_and_another_seed_others(sets, tmp_path):
     assert not same(weights(tmp_path / "a" / "last"), weights(tmp_path / "c" / "last"))
 
 
+def test_a_run_that_was_killed_after_its_last_epoch_ends_as_it_would_have(sets, tmp_path, caplog):
+    best = make(sets, tmp_path / "run", epochs=2).train()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.safetensors")}
+    resumed = make(sets, None, epochs=2, resume_from=tmp_path / "run")
+    with caplog.at_level("INFO", "balr_hf"):
+        assert same(resumed.train().state_dict(), best.state_dict())
+    assert "has all 2 epochs already" in caplog.text
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.safetensors")}
+
+
 def test_resuming_with_other_settings_is_refused(sets, tmp_path):
     make(sets, tmp_path / "run", epochs=2).train()
     with pytest.raises(UserError, match=r"other settings: learning_rate was 0\.001, now 0\.01"):
         make(sets, None, epochs=4, learning_rate=0.01, resume_from=tmp_path / "run")
     with pytest.raises(UserError, match="2 epochs already: ask for more"):
-        make(sets, None, epochs=2, resume_from=tmp_path / "run")
+        make(sets, None, epochs=1, resume_from=tmp_path / "run")
     with pytest.raises(UserError, match="not a run that can be resumed"):
         make(sets, None, resume_from=tmp_path)
 
