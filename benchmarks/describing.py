@@ -25,7 +25,7 @@ def cut(corpora: list[str], folder: Path) -> Path:
     from balr_hf import load_audio, load_corpus
     from balr_hf.audio import SAMPLING_RATE
 
-    rows, taken, length = ["id,audio,speaker,sex"], Counter(), int(SECONDS * SAMPLING_RATE)
+    rows, taken, length = ["id,audio,speaker,sex,source"], Counter(), int(SECONDS * SAMPLING_RATE)
     for corpus in corpora:
         for row in load_corpus(corpus, vectors=()):
             if row["speaker"] is None or taken[row["speaker"]] >= EACH:
@@ -42,7 +42,8 @@ def cut(corpora: list[str], folder: Path) -> Path:
                     file.setframerate(SAMPLING_RATE)
                     pcm = np.clip(samples[start : start + length], -1, 1) * 32_767
                     file.writeframes(pcm.round().astype("<i2").tobytes())
-                rows.append(f"{path.stem},{path.name},{row['speaker']},{row.get('sex') or ''}")
+                source = row.get("source") or Path(corpus).parent.name
+                rows.append(f"{path.stem},{path.name},{row['speaker']},{row.get('sex') or ''},{source}")
     csv = folder / "segments.csv"
     csv.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return csv

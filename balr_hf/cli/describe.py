@@ -28,8 +28,9 @@ class Options(CorpusOptions):
     system: str = positional("system", "folder or Hub repository of a whole system (see balr assemble)")
     input: str = positional(
         "input",
-        "corpus of recordings with speakers, and with their sex if it is known (a column sex): a csv, a saved "
-        "Dataset, a parquet file or a Hub dataset; a hundred speakers or more",
+        "corpus of recordings with speakers, with their sex if it is known (a column sex), and with where they are "
+        "from if that differs (a column source): a csv, a saved Dataset, a parquet file or a Hub dataset; a hundred "
+        "speakers or more",
     )
     save_dir: str | None = option(
         None, "folder to write attributes.json to [default: the system's own folder]", type=str

@@ -51,7 +51,8 @@ def describe_corpus(
 
     Args:
         dataset (`datasets.Dataset`): a corpus with `id`, `audio`, `speaker` and `ba`, and with `sex` if it is known
-            (`f`, `female`, `m`, `male`, ...). Recordings without attributes are left out.
+            (`f`, `female`, `m`, `male`, ...), and `source` (the corpus, laboratory or channel that a recording is
+            from), if there are several. Recordings without attributes are left out.
         autoencoder: the identity of what made the attributes, see [`model_identity`].
         embedder: that of the embedder, if it is known.
         name: what the corpus is called.
@@ -91,11 +92,13 @@ def describe_corpus(
             f"{len(set(speakers))} speakers with recordings that can be used: attributes are described on speakers "
             "who were not fitted on, which takes two at the very least, and a hundred or more to tell much"
         )
-    sexes = _sexes(used.select(found))
+    sexes, sources = _sexes(used.select(found)), _sources(used.select(found))
     voice, recording_figures = matrix(measured, VOICE), matrix(measured, RECORDING)
     names = ([measure.name for measure in VOICE], [measure.name for measure in RECORDING])
     described = describe_attributes(
-        bits[found], voice, recording_figures, speakers, names, sexes, permutations=permutations, seed=seed
+        *(bits[found], voice, recording_figures, speakers, names, sexes, sources),
+        permutations=permutations,
+        seed=seed,
     )
     both, measures = np.concatenate([voice, recording_figures], axis=1), (*VOICE, *RECORDING)
     of_sex = {sex: np.array([one == sex for one in sexes]) for sex in sorted(set(sexes) - {None}, key=str)}
@@ -221,6 +224,13 @@ def _sexes(dataset: datasets.Dataset) -> list[str | None]:
     if unknown:
         logger.warning("The column sex has %s, which count as unknown", ", ".join(sorted(unknown)[:5]))
     return [SEXES.get(sex) for sex in stated]
+
+
+def _sources(dataset: datasets.Dataset) -> list[str | None]:
+    """Where each recording is from, None where the corpus does not say it."""
+    if "source" not in dataset.column_names:
+        return [None] * len(dataset)
+    return [None if source is None else str(source).strip() or None for source in dataset["source"]]
 
 
 def _distributions(values: np.ndarray, measures: tuple[Measure, ...]) -> dict[str, Distribution]:

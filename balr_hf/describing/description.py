@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from balr_hf.describing.association import Ranks, chance
-from balr_hf.describing.prediction import ceiling, singly, together
+from balr_hf.describing.prediction import ceiling, elsewhere, singly, together
 
 # Areas on held-out speakers: from which an attribute counts as described, and as weakly described.
 DESCRIBED, WEAKLY = 0.70, 0.60
@@ -63,6 +63,8 @@ class AttributeDescription:
         within: of all measures of the voice together among the speakers of each group, women and men for instance.
         ceiling: of the same speaker's other recordings.
         shares: share of the recordings of each group in which it is active.
+        elsewhere: of all measures of the voice together among the recordings of each source, fitted on those of all
+            other sources; empty where there is one source only.
     """
 
     attribute: int
@@ -75,6 +77,7 @@ class AttributeDescription:
     within: dict[str, float | None]
     ceiling: float | None
     shares: dict[str, float] = field(default_factory=dict)
+    elsewhere: dict[str, float | None] = field(default_factory=dict)
 
 
 def describe_attributes(
@@ -84,6 +87,7 @@ def describe_attributes(
     speakers: Sequence[str],
     names: tuple[Sequence[str], Sequence[str]],
     groups: Sequence[str | None] | None = None,
+    sources: Sequence[str | None] | None = None,
     permutations: int = 1_000,
     seed: int = 0,
 ) -> list[AttributeDescription]:
@@ -91,8 +95,9 @@ def describe_attributes(
 
     An attribute *follows the recording* if the measures of the recording tell at least 0.60 of it together, and more
     than those of the voice. Otherwise it is *described* if those of the voice tell 0.70 or more, and *weakly
-    described* from 0.60 on. In each case, the strongest association with a measure must be real at a false-discovery
-    rate of 5 % over all attributes; whatever else is *undescribed*.
+    described* from 0.60 on. Where the recordings are of several sources, the voice must tell as much on the average of
+    the sources, each of which is left out of what is fitted. In each case, the strongest association with a measure
+    must be real at a false-discovery rate of 5 % over all attributes; whatever else is *undescribed*.
 
     Args:
         active (`(recordings, attributes)`): bool.
@@ -102,6 +107,8 @@ def describe_attributes(
         names: of the columns of `voice` and of `recording`.
         groups (`(recordings,)`, *optional*): such as the speakers' sex, within which descriptions are checked; None
             where it is not known. Groups of fewer than ten speakers are left out.
+        sources (`(recordings,)`, *optional*): where each recording is from, such as its corpus; None where it is not
+            known. Sources of fewer than ten speakers are not tested on.
         permutations (int): of the speakers. The smallest probability is about one over it, so there should be at
             least as many as attributes.
         seed (int): of the permutations.
@@ -114,7 +121,7 @@ def describe_attributes(
     """
     from scipy.stats import false_discovery_control
 
-    _check(active, voice, recording, speakers, names, groups)
+    _check(active, voice, recording, speakers, names, groups, sources)
     measures = np.concatenate([voice, recording], axis=1).astype(np.float64)
     labels = [*names[0], *names[1]]
     codes = np.unique(np.asarray(speakers), return_inverse=True)[1]
@@ -130,11 +137,12 @@ def describe_attributes(
     by_voice, by_recording = together(voice, active, codes), together(recording, active, codes)
     members = {} if groups is None else _members(codes, groups)
     within = {group: together(voice[rows], active[rows], codes[rows]) for group, rows in members.items()}
+    others = {} if sources is None else elsewhere(voice, active, codes, sources, FEWEST)
     best = ceiling(active, codes)
     return [
         AttributeDescription(
             attribute=n,
-            meaning=_meaning(by_voice[n], by_recording[n], probabilities[n]),
+            meaning=_meaning(by_voice[n], [areas[n] for areas in others.values()], by_recording[n], probabilities[n]),
             share=float(active[:, n].mean()),
             q=float(probabilities[n]),
             associations=_associations(measures, active[:, n], areas[n], held_out[n], labels) if enough[n] else (),
@@ -142,14 +150,18 @@ def describe_attributes(
             recording_auc=_known(by_recording[n]),
             within={group: _known(found[n]) for group, found in within.items()},
             ceiling=_known(best[n]),
+            elsewhere={source: _known(areas[n]) for source, areas in others.items()},
             shares={group: float(active[rows, n].mean()) for group, rows in members.items()},
         )
         for n in range(active.shape[1])
     ]
 
 
-def _meaning(voice: float, recording: float, q: float) -> Meaning:
+def _meaning(voice: float, others: Sequence[float], recording: float, q: float) -> Meaning:
+    known = [area for area in others if np.isfinite(area)]
     voice, recording = np.nan_to_num([voice, recording])
+    if known:
+        voice = min(voice, float(np.mean(known)))
     if q > FALSE_DISCOVERIES or max(voice, recording) < WEAKLY:
         return Meaning.UNDESCRIBED
     if recording > voice:
@@ -212,9 +224,10 @@ def _check(
     speakers: Sequence[str],
     names: tuple[Sequence[str], Sequence[str]],
     groups: Sequence[str | None] | None,
+    sources: Sequence[str | None] | None,
 ) -> None:
     rows = {"active": len(active), "voice": len(voice), "recording": len(recording), "speakers": len(speakers)}
-    rows |= {} if groups is None else {"groups": len(groups)}
+    rows |= {name: len(of) for name, of in (("groups", groups), ("sources", sources)) if of is not None}
     if len(set(rows.values())) > 1:
         raise ValueError(f"expected one row per recording everywhere, got {rows}")
     if (voice.shape[1], recording.shape[1]) != (len(names[0]), len(names[1])):

@@ -20,7 +20,7 @@ from balr_hf.files import atomic_path
 from balr_hf.identity import is_same, shown
 
 # The file, and the version of its format.
-FILE, VERSION = "attributes.json", 1
+FILE, VERSION = "attributes.json", 2
 # The percentiles of the population's measures that are kept.
 PERCENTILES = (5, 25, 50, 75, 95)
 # Measures of the voice that the file keeps of each attribute, best first, and of the recording; and of either of an
@@ -131,6 +131,11 @@ class AttributeDescriptions:
             found.append(
                 "The corpus does not name the sex of enough speakers: what is described may be the difference between "
                 "the sexes and no more."
+            )
+        if not any(one.elsewhere for one in self.attributes):
+            found.append(
+                "Whether what is described holds for recordings of other sources (corpora, rooms, microphones) was "
+                "not checked: the corpus does not name several of them."
             )
         return found
 
@@ -305,6 +310,7 @@ def _entry(description: AttributeDescription, group: Group) -> dict[str, Any]:
         "recording_auc": _rounded(description.recording_auc),
         "within": {name: _rounded(area) for name, area in description.within.items()},
         "ceiling": _rounded(description.ceiling),
+        "elsewhere": {source: _rounded(area) for source, area in description.elsewhere.items()},
         "measures": [
             {
                 "measure": found.measure,
@@ -356,6 +362,7 @@ def _read_entry(number: int, entry: Mapping[str, Any]) -> AttributeDescription:
         recording_auc=_optional(entry["recording_auc"]),
         within={str(name): _optional(area) for name, area in entry["within"].items()},
         ceiling=_optional(entry["ceiling"]),
+        elsewhere={str(source): _optional(area) for source, area in entry["elsewhere"].items()},
         shares={str(name): float(share) for name, share in entry["shares"].items()},
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from balr_hf.describing.association import Ranks, auc
@@ -81,6 +83,36 @@ def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> 
         return np.full(active.shape[1], np.nan)
     scores = held_out_scores(measures, active, speakers)
     return _mean([auc(scores[tested], active[tested]) for _, tested in folds_of(speakers)])
+
+
+def elsewhere(
+    measures: np.ndarray, active: np.ndarray, speakers: np.ndarray, sources: Sequence[str | None], fewest: int
+) -> dict[str, np.ndarray]:
+    """The AUC of all measures together on the recordings of each source, fitted on those of all other sources.
+
+    A source is where recordings are from: a corpus, a laboratory, a channel. What holds for speakers of the same
+    source may be a matter of its microphones and rooms; this tells whether it holds for others.
+
+    Args:
+        measures, active, speakers: as of [`held_out_scores`].
+        sources: where each recording is from; None where it is not known.
+        fewest (int): sources with fewer speakers are not tested on, nor attributes with fewer recordings in either
+            state.
+
+    Returns:
+        float64 `(attributes,)` for each source, NaN where it cannot be told; empty if there is one source only.
+    """
+    labels = np.array(["" if source is None else source for source in sources], dtype=object)
+    found = {}
+    for source in sorted({*labels.tolist()} - {""}):
+        tested = labels == source
+        fitted = ~tested & ~np.isin(speakers, speakers[tested])
+        if len(np.unique(speakers[tested])) < fewest or len(np.unique(speakers[fitted])) < fewest:
+            continue
+        areas = auc(discriminant(measures[fitted], active[fitted], measures[tested]), active[tested])
+        enough = np.minimum(active[tested].sum(0), (~active[tested]).sum(0)) >= fewest
+        found[source] = np.where(enough, areas, np.nan)
+    return found
 
 
 def singly(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:

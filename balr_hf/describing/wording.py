@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from balr_hf.describing.description import FALSE_DISCOVERIES, WEAKLY, Association, AttributeDescription, Meaning
 from balr_hf.describing.measures import MEASURES, Group
 
@@ -79,6 +81,13 @@ def not_said(description: AttributeDescription) -> list[str]:
         found.append(f"Within one sex, the measures of the voice rank {_within(description)} rightly.")
     elif described:
         found.append("Whether it says anything between voices of one sex was not checked.")
+    known = {source: area for source, area in description.elsewhere.items() if area is not None}
+    if described and known:
+        least = min(known, key=known.__getitem__)
+        found.append(
+            f"On recordings of sources that were not fitted on, the measures of the voice rank "
+            f"{pairs(float(np.mean([*known.values()])))} rightly on average, and {pairs(known[least])} on {least}."
+        )
     if description.meaning is Meaning.WEAKLY_DESCRIBED:
         found.append("It often does not hold: do not expect it of a single recording.")
     recording = description.recording_auc

@@ -110,6 +110,35 @@ def test_a_difference_of_the_sexes_alone_vanishes_within_each(corpus, rng):
     assert all(abs(value - 0.5) < 0.12 for value in found.within.values())
 
 
+def test_what_holds_in_each_source_but_not_across_them_is_not_described(corpus, rng):
+    """One attribute follows F0 everywhere, the other is turned round in one of two sources."""
+    sources = np.array(["studio" if int(name[1:]) % 4 < 2 else "phones" for name in corpus["speakers"]])
+    f0 = corpus["voice"][:, 1] + 0.3 * rng.standard_normal(len(sources)) > 0
+    odd = sources == "phones"
+    active = np.stack([f0, f0 ^ odd], axis=1)
+    corpus["voice"] = np.column_stack([corpus["voice"], corpus["voice"][:, 1] * odd])  # how a fit sees the source
+    names = (("f0", "dispersion", "hnr", "turned"), NAMES[1])
+    everywhere, here = describe_attributes(active, **corpus, names=names, sources=sources, permutations=100)
+    assert everywhere.meaning is Meaning.DESCRIBED and set(everywhere.elsewhere) == set(sources)
+    assert min(everywhere.elsewhere.values()) > 0.8
+    assert here.voice_auc > 0.8 and np.mean([*here.elsewhere.values()]) < 0.6
+    assert here.meaning is Meaning.UNDESCRIBED
+    without = describe_attributes(active, **corpus, names=names, permutations=100)
+    assert [one.elsewhere for one in without] == [{}, {}] and without[1].meaning is Meaning.DESCRIBED
+
+
+def test_small_sources_and_rare_states_are_not_tested_on(corpus):
+    active = (corpus["voice"][:, :1] > 0) & ~np.isin(corpus["speakers"], [f"s{n}" for n in range(12)])[:, None]
+    number = np.array([int(name[1:]) for name in corpus["speakers"]])
+    sources = [None if n > 50 else "few" if n > 45 else "none active" if n < 12 else "rest" for n in number]
+    (found,) = described(corpus, active, sources=sources)
+    assert found.elsewhere.keys() == {"none active", "rest"} and found.elsewhere["none active"] is None
+    (found,) = described(corpus, active, sources=["one"] * len(sources))
+    assert found.elsewhere == {}
+    with pytest.raises(ValueError, match="one row per recording"):
+        described(corpus, active, sources=["one"])
+
+
 def test_speakers_do_not_count_as_often_as_they_have_recordings(rng):
     """Measures and attributes that belong to few speakers agree by chance; permuting recordings would not see it."""
     speakers = np.repeat(np.arange(12), 40)
