@@ -3,8 +3,10 @@
 The page on VoxCeleb is run by tests/test_train_system.py.
 """
 
+import difflib
 import importlib
 import json
+import os
 import re
 import runpy
 import shlex
@@ -62,7 +64,8 @@ def anchors(page: Path) -> set[str]:
 def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
     """Does what a page says, block after block: types commands, runs Python, and compares what both show.
 
-    Gives how many commands were typed and what Python has defined.
+    Gives how many commands were typed and what Python has defined. With UPDATE_SHOWN=1, lines that differ are replaced
+    in the page by those printed lines that are most like them, for somebody to read.
     """
     import balr_hf
 
@@ -70,6 +73,7 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
     monkeypatch.setenv("PYTHONPATH", str(Path(balr_hf.__file__).parent.parent))
 
     wrong: list[str] = []
+    instead: dict[str, str] = {}
 
     def compare(code: str, printed: str) -> None:
         for shown in re.findall(r"^# => .*$", code, re.MULTILINE):
@@ -77,6 +81,8 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
                 assert_shown(shown, printed)
             except AssertionError as error:
                 wrong.append("\n".join(str(error).splitlines()[:2]))
+                for line in difflib.get_close_matches(shown.removeprefix("# => "), printed.splitlines(), 1, 0.5):
+                    instead[shown] = f"# => {line}"
 
     def types(step: str) -> bool:
         words = shlex.split(step.splitlines()[0], comments=True)
@@ -106,6 +112,10 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
                 capfd.readouterr()
                 exec(compile(block, page, "exec"), defined)
                 compare(block, capfd.readouterr().out)
+        if os.environ.get("UPDATE_SHOWN"):
+            for shown, line in instead.items():
+                text = text.replace(f"{shown}\n", f"{line}\n")
+            (root / page).write_text(text, encoding="utf-8")
         assert not wrong, f"{page}, all lines that differ:\n" + "\n".join(wrong)
         return typed, defined
 
