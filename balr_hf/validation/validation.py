@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from balr_hf.errors import UserError, name_some
 from balr_hf.evaluation import Evaluation, chain_of
 from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
-from balr_hf.identity import model_digest, model_identity
+from balr_hf.files import atomic_path, write_json
+from balr_hf.identity import file_digest, model_digest, model_identity
 from balr_hf.metrics import compute_metrics
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
@@ -45,6 +47,33 @@ class Validation(Findings):
         from balr_hf.validation.page import page  # needs matplotlib
 
         return page(self)
+
+    def save(
+        self, folder: str | Path, trials: Trials, sep: str = "\t", further: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Write the report to a folder, as `balr validate` does.
+
+        Args:
+            folder: gets `report.html`, `report.txt`, `metrics.json` and `scores.csv`.
+            trials ([`Trials`]): those that were validated on.
+            sep (str): the character that separates the columns of `scores.csv`.
+            further (dict, *optional*): what `metrics.json` is to say besides.
+
+        Returns:
+            what `metrics.json` says.
+        """
+        from balr_hf.scoring.trials import write_scores
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        outside = {} if self.outside is None else {"outside": self.outside}
+        write_scores(folder / "scores.csv", trials, {"scores": self.llrs, "raw_scores": self.raw, **outside}, sep)
+        metrics = self.to_dict() | dict(further or {}) | {"scores_sha256": file_digest(folder / "scores.csv")}
+        write_json(folder / "metrics.json", metrics)
+        for name, text in (("report.txt", self.to_text() + "\n"), ("report.html", self.to_html())):
+            with atomic_path(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return metrics
 
 
 def validate(
