@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # The columns of a copy's csv that say where each recording came from, and the name of that csv.
 SOURCE, CONDITION, SEED = "source_id", "condition", "seed"
 CSV = "metadata.csv"
+# The root mean square of full scale below which a copy has 24 bits: of 16, the rounding is a noise that is up to 61 dB
+# below a recording of -40 dB, but only 22 dB below one of -80 dB, which would spoil the SNR that was asked for.
+QUIET = 0.01
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,11 @@ def save_copies(
 ) -> SavedCopies:
     """Save copies of a corpus that are brought to given conditions, as `balr degrade` does.
 
-    The folder then holds 16-bit FLAC files at 16 kHz, `metadata.csv`, `skipped.csv` and a record of what it is a copy
-    of. The csv has all columns of texts and numbers of the corpus, and `source_id`, `condition` and `seed`, from which
-    each recording can be made again. Copies in the first condition keep the ids of their originals, so that trial
-    lists of the corpus hold for them. Those in the N-th condition are called `ID@N`.
+    The folder then holds FLAC files at 16 kHz, of 16 bits or, below -40 dB of full scale, 24; `metadata.csv`;
+    `skipped.csv`; and a record of what it is a copy of. The csv has all columns of texts and numbers of the corpus,
+    and `source_id`, `condition` and `seed`, from which each recording can be made again. Copies in the first condition
+    keep the ids of their originals, so that trial lists of the corpus hold for them. Those in the N-th condition are
+    called `ID@N`.
 
     The same seed always makes the same copies, whatever the order of the corpus and the number of cores. If a run was
     stopped, the same call continues it.
@@ -223,13 +227,16 @@ def _places(names: list[str]) -> list[Path]:
 
 
 def _write_flac(path: Path, samples: np.ndarray) -> None:
-    """Write float samples `(samples,)` at 16 kHz as 16-bit FLAC, complete or not at all."""
+    """Write float samples `(samples,)` at 16 kHz as FLAC, of 24 bits if they are quiet; complete or not at all."""
     import av
 
-    pcm = np.round(np.clip(samples, -1, 1) * 32_767).astype(np.int16)
+    exact = np.clip(samples.astype(np.float64), -1, 1)
+    quiet = np.sqrt(np.mean(np.square(exact))) < QUIET
+    form = "s32" if quiet else "s16"  # of 32 bits, FFmpeg writes the upper 24
+    pcm = np.round(exact * (2**31 - 256)).astype(np.int32) if quiet else np.round(exact * 32_767).astype(np.int16)
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=SAMPLING_RATE, layout="mono", format="s16")
-        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        stream = container.add_stream("flac", rate=SAMPLING_RATE, layout="mono", format=form)
+        frame = av.AudioFrame.from_ndarray(pcm[None], format=form, layout="mono")
         frame.sample_rate, frame.time_base, frame.pts = SAMPLING_RATE, Fraction(1, SAMPLING_RATE), 0
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)

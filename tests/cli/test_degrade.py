@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import av
 import datasets
 import numpy as np
 import pytest
@@ -183,6 +184,19 @@ def test_python_makes_the_same_copies_as_the_command(copy, four, tmp_path):
     for none in ([], [*conditions, *conditions]):
         with pytest.raises(ConfigError, match="each of them once"):
             save_copies(four, none, tmp_path / "none")
+
+
+def test_faint_copies_are_rounded_without_a_noise_of_their_own(four, tmp_path):
+    conditions = parse_conditions("level=-80; level=-30")
+    made = save_copies(four, conditions, tmp_path / "faint")
+    originals = {row["id"]: load_audio(row["audio"]) for row in load_corpus(four)}
+    for row in rows_of(made.folder):
+        written = load_audio(made.folder / row["audio"])
+        wanted = conditions["@" in row["id"]].apply(originals[row["source_id"]], int(row["seed"]))
+        error = np.square(written - wanted).mean() / np.square(wanted).mean()
+        assert 10 * np.log10(error) < -60
+        with av.open(made.folder / row["audio"]) as container:
+            assert container.streams.audio[0].format.bits == (16 if "@" in row["id"] else 32)  # as FFmpeg decodes 24
 
 
 def test_a_stopped_run_is_not_continued_with_other_noise(four, balr, tmp_path):
