@@ -115,7 +115,7 @@ def save_copies(
                 of = f" ({condition})" if len(conditions) > 1 else ""
                 skipped.append(Skipped(name, found.reason + of))
             else:
-                _write_flac(path_of[name], found)
+                write_flac(path_of[name], found)
     made = copies.write_csv(folder, dataset, conditions, seed)
     write_skipped(folder / "skipped.csv", skipped)
     return SavedCopies(folder, made, before, skipped)
@@ -226,8 +226,13 @@ def _places(names: list[str]) -> list[Path]:
     return places
 
 
-def _write_flac(path: Path, samples: np.ndarray) -> None:
-    """Write float samples `(samples,)` at 16 kHz as FLAC, of 24 bits if they are quiet; complete or not at all."""
+def write_flac(path: Path, samples: np.ndarray) -> None:
+    """Write a recording as FLAC, of 24 bits if it is quiet and else of 16; complete or not at all.
+
+    Args:
+        path (Path): the file.
+        samples (`(samples,)`): float, mono, at 16 kHz, in [-1, 1]; what is beyond is clipped.
+    """
     import av
 
     exact = np.clip(samples.astype(np.float64), -1, 1)
