@@ -126,14 +126,25 @@ def wrong_parts(embedder: Any, autoencoder: Any, scorer: Any = None) -> str | No
     Returns:
         a sentence, without its full stop, that names the models; None if nothing is known to be wrong.
     """
-    wrong = None
-    if embedder is not None and autoencoder is not None and (expected := autoencoder.config.embedder_identity):
+    wrong = None if autoencoder is None else allowed_in_training(autoencoder)
+    if (
+        wrong is None
+        and embedder is not None
+        and autoencoder is not None
+        and (expected := autoencoder.config.embedder_identity)
+    ):
         made_by = [model_identity(embedder)]
         wrong = other_makers(made_by, expected, "embeddings", "embedder", "autoencoder")
     if wrong is None and autoencoder is not None and scorer is not None and scorer.config.autoencoder_identity:
         made_by, expected = [model_identity(autoencoder)], scorer.config.autoencoder_identity
         wrong = other_makers(made_by, expected, "attributes", "autoencoder", "scorer")
     return wrong
+
+
+def allowed_in_training(autoencoder: Any) -> str | None:
+    """What was wrong with the embeddings that an autoencoder was trained on, and was allowed: a sentence, or None."""
+    record = getattr(autoencoder.config, "training", None)
+    return record.get("mismatch") if isinstance(record, Mapping) else None
 
 
 def _name(model: Any) -> str:

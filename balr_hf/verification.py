@@ -18,7 +18,7 @@ from balr_hf.data.reading import read_corpus
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
 from balr_hf.hub.publishing import load_model
-from balr_hf.identity import digest_of, file_digest, model_identity, other_makers, shown
+from balr_hf.identity import allowed_in_training, digest_of, file_digest, model_identity, other_makers, shown
 
 if TYPE_CHECKING:
     import datasets
@@ -83,6 +83,8 @@ def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterat
             known = getattr(part.config, f"{maker}_identity", None)
             if known is not None:
                 yield _compare(f"the {name} was made for the {maker}", known, maker, parts or _parts(system))
+        if role != "system" and name == "autoencoder" and (allowed := allowed_in_training(part)) is not None:
+            yield Check(False, f"{allowed}, which was allowed")
         if name == "scorer" and part.is_calibrated:
             bound = part.config.calibration.get("scorer") is not None
             text = "the calibration is that of this scorer" if bound else "the calibration names no scorer"

@@ -57,8 +57,8 @@ from balr_hf import (
     speaker_counts,
 )
 from balr_hf.attributes.binarization import compute_binary_attributes
-from balr_hf.cli.main import main as balr
-from balr_hf.conditions import Condition
+from balr_hf.conditions import parse_conditions
+from balr_hf.conditions.copies import save_copies
 from balr_hf.data.columns import vector_present
 from balr_hf.data.origins import Maker
 from balr_hf.data.reading import read_corpus
@@ -76,14 +76,7 @@ from balr_hf.metrics import eer
 from balr_hf.scoring.auto import build_scorer, scorer_class
 from balr_hf.scoring.made_trials import make_trials, trial_conditions
 from balr_hf.scoring.quality_measures import sides_quality
-from balr_hf.scoring.trials import (
-    read_trials,
-    side_counts,
-    side_embeddings,
-    side_speakers,
-    trial_labels,
-    write_scores,
-)
+from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_labels
 from balr_hf.training.arguments import DataArguments, TrainerArguments
 from balr_hf.training.losses import AutoEncoderLoss, build_losses
 from balr_hf.training.samplers import sampler_class
@@ -216,14 +209,16 @@ def divide(job: Job) -> str:
 
 
 def degrade(job: Job) -> str:
-    """Bring copies of the calibration recordings to the conditions, with the command that does so."""
+    """Bring copies of the calibration recordings to the conditions."""
     if not job.has_copies:
         return "none"
-    words = [job.folder / "parts" / "calibration" / "calibration.csv", "--condition", job.given.conditions]
-    words += ["--seed", job.given.seed, "--save-dir", job.folder / "copies" / "calibration"]
-    if balr(["degrade", *map(str, words)]):
-        raise UserError("the calibration part cannot be brought to the conditions, as the message above says")
-    return job.given.conditions
+    given, path = job.given, job.folder / "parts" / "calibration" / "calibration.csv"
+    folder = job.folder / "copies" / "calibration"
+    saved = save_copies(path, parse_conditions(given.conditions), folder, seed=given.seed, progress=True)
+    warn_skipped(saved.skipped, "Degrading")
+    if not saved.recordings:
+        raise UserError(f"no recording can be brought to {given.conditions}: see {folder / 'skipped.csv'}")
+    return f"{given.conditions}: {saved.recordings:,} recordings, {len(saved.skipped):,} skipped"
 
 
 def extract(job: Job) -> str:
@@ -328,18 +323,14 @@ def report(job: Job) -> str:
         thresholds=parse_thresholds(job.given.adequate),
         progress=True,
     )
-    write_scores(folder / "scores.csv", trials, {"scores": found.llrs, "raw_scores": found.raw})
     sides = side_embeddings(load_corpus(job.part("embeddings", "test")), trials.sides)
     cosines = (sides[trials.enroll] * sides[trials.test]).sum(1)
-    extra = {"embedding_cosine_eer": eer(cosines, trial_labels(corpus, trials))[0]}
-    extra["scores_sha256"] = file_digest(folder / "scores.csv")
-    write_json(folder / "metrics.json", found.to_dict() | extra)
-    (folder / "report.txt").write_text(found.to_text() + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(found.to_html(), encoding="utf-8")
+    by_cosine, _ = eer(cosines, trial_labels(corpus, trials))
+    found.save(folder, trials, further={"embedding_cosine_eer": by_cosine})
     adequacy = "".join(f"\n  {criterion.describe()}" for criterion in found.adequacy)
     return (
         f"{folder / 'report.html'}\n{found.evaluation.describe()}{adequacy}\n"
-        f"  Cosine of the embeddings themselves: EER {extra['embedding_cosine_eer']:.2%}"
+        f"  Cosine of the embeddings themselves: EER {by_cosine:.2%}"
     )
 
 
@@ -487,8 +478,7 @@ def check(given: Arguments) -> None:
     if given.calibration not in ("affine", "fusion", "quality"):
         raise UserError(f"--calibration {given.calibration}: expected affine, fusion or quality")
     if given.conditions != "none":
-        for condition in given.conditions.split(";"):
-            Condition.parse(condition)
+        parse_conditions(given.conditions)
     if given.trials and not Path(given.trials).is_file():
         raise UserError(f"--trials {given.trials}: there is no such file")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus
+from balr_hf import BinaryAttributeAutoEncoder, SpeakerComparisonModel, WespeakerModel, load_corpus
 from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data import vector_matrix
@@ -16,6 +16,8 @@ from balr_hf.data.origins import MANIFEST, origins_of, read_manifest
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import MismatchError, UserError
+from balr_hf.hub.card_writers import CardFacts
+from balr_hf.hub.cards import model_card
 from balr_hf.identity import digest_of, model_digest, model_identity
 from balr_hf.scoring.auto import load_scorer
 
@@ -134,6 +136,50 @@ def test_mixed_corpus_is_refused(few, balr, other_embedder, tmp_path):
     assert status == 1 and "made by 2 different embedders" in said
     status, said = balr("train", tmp_path / "mixed.csv", tmp_path / "mixed.csv", "trainer.epochs=1")
     assert status == 1 and "made by 2 different embedders" in said
+
+
+@pytest.fixture
+def trained_on_mixed(few, balr, other_embedder, tmp_path):
+    """The run of an autoencoder whose training set one embedder made, and its validation set another, as allowed."""
+    other = f"embeddings.model.model_repo={other_embedder}"
+    assert balr("extract", few)[0] == 0 and balr("extract", few, "--save-dir", tmp_path / "new", other)[0] == 0
+    with_speakers = tmp_path / "new" / few.name
+    size = WespeakerModel.from_pretrained(resource(EMBEDDER)).config.embed_dim
+    sizes = (f"trainer.input_dim={size}", "trainer.internal_dim=16")
+    batches = ("data.batch_size=4", "data.N_classes_per_batch=2", "data.M_samples_per_class=2")
+    run = ("train", few, with_speakers, "trainer.epochs=1", *sizes, *batches, "--save-dir", tmp_path / "run")
+    status, said = balr(*run)
+    assert status == 1 and "made by 2 different embedders" in said and "--allow-mismatch" in said
+    assert not (tmp_path / "run").exists()
+    status, said = balr(*run, "--allow-mismatch", "--json")
+    assert status == 0 and "its attributes mean nothing" in said
+    assert said.count('"mismatch": "The autoencoder was trained although') == 2  # in the settings and in the results
+    return tmp_path / "run"
+
+
+def test_allowed_training_on_several_embedders_is_said_by_all_that_comes_of_it(trained_on_mixed, few, balr, tmp_path):
+    said_of_it = "The autoencoder was trained although the embeddings were made by 2 different embedders, "
+    record = json.loads((trained_on_mixed / "run.json").read_text())
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(trained_on_mixed / "best")
+    assert record["mismatch"] == autoencoder.config.training["mismatch"] and "turned (" in record["mismatch"]
+    assert record["mismatch"].startswith(said_of_it) and autoencoder.config.embedder_identity is None
+    card = model_card(autoencoder.config, CardFacts("me/mixed")).text
+    assert said_of_it in card and "the attributes mean nothing" in card
+    status, said = balr("verify", trained_on_mixed)
+    assert status == 1 and said_of_it in said and "which was allowed" in said
+    named = f"encoder.model.checkpoint_path={trained_on_mixed}"
+    status, said = balr("binarize", few, named)
+    assert status == 1 and said_of_it in said and "--allow-mismatch" in said
+    assert balr("binarize", few, named, "--allow-mismatch")[0] == 0
+    origins = origins_of(load_corpus(few), "ba")
+    assert {origin.mismatch for origin in origins} == {record["mismatch"]}
+    status, said = balr("score", "train", few, "--save-dir", tmp_path / "scorer")
+    assert status == 0 and said_of_it in said
+    scorer, embedder = load_scorer(tmp_path / "scorer"), WespeakerModel.from_pretrained(resource(EMBEDDER))
+    with pytest.raises(MismatchError, match=said_of_it):
+        SpeakerComparisonModel.from_parts(embedder, autoencoder, scorer)
+    system = SpeakerComparisonModel.from_parts(embedder, autoencoder, scorer, allow_mismatch=True)
+    assert system.config.mismatch == record["mismatch"]
 
 
 def test_replaced_audio_is_embedded_anew(few, balr):

@@ -23,7 +23,7 @@ from balr_hf.data.origins import (
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.stores import SaveVectors, add_vectors
 from balr_hf.errors import MismatchError, UserError
-from balr_hf.identity import model_identity, other_makers, shown
+from balr_hf.identity import allowed_in_training, model_identity, other_makers, shown
 from balr_hf.pretrained import evaluation_mode
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ def mismatch(
     Returns:
         a sentence that says what is wrong; None if nothing is known to be wrong.
     """
+    if (allowed := allowed_in_training(model)) is not None:
+        return allowed
     expected = getattr(model.config, "embedder_identity", None)
     known = [origin.model for origin in origins or () if origin is not None]
     wrong = other_makers(known, expected, "embeddings", "embedder", "autoencoder")

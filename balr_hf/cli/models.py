@@ -194,30 +194,19 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
     Raises:
         MismatchError: something is wrong, and that was not allowed.
     """
-    from balr_hf.data.origins import embedders_of, makers_of, mismatches, outdated_attributes
-    from balr_hf.errors import MismatchError
-    from balr_hf.identity import other_makers, shown
+    from balr_hf.data import belonging
+    from balr_hf.identity import shown
 
-    makers = makers_of(dataset, "ba")
-    known = [name for name in makers if name]
     expected = None if scorer is None else scorer.config.autoencoder_identity
-    embedders = embedders_of(dataset)
-    found = [
-        other_makers(known, expected, "attributes", "autoencoder", "scorer"),
-        other_makers(embedders, None, "embeddings behind the attributes", "embedder"),
-        outdated_attributes(dataset),
-    ]
-    wrong = [sentence for sentence in found if sentence is not None]
-    if wrong and not arguments.allow_mismatch:
-        raise MismatchError("; ".join(wrong))
-    unknown = makers.get("", 0)
-    if unknown and (known or expected is not None):
+    found = belonging.check_attributes(
+        dataset, autoencoder=expected, user="scorer", allow_mismatch=arguments.allow_mismatch
+    )
+    if found.unknown and (found.known or expected is not None):
         others = f"those of {shown(expected)}, which the scorer was made for" if expected else "like the others"
-        logger.warning("%d of the attributes are of unknown origin, and are taken to be %s", unknown, others)
-    wrong += [sentence for sentence in mismatches(dataset) if sentence not in wrong]
-    for sentence in wrong:
-        logger.warning("%s: the results mean nothing", sentence)
-    return tuple(f"{sentence}." for sentence in wrong)
+        logger.warning("%d of the attributes are of unknown origin, and are taken to be %s", found.unknown, others)
+    for sentence in found.wrong:
+        logger.warning("%s: the results mean nothing", sentence.removesuffix("."))
+    return found.wrong
 
 
 def load_attribute_descriptions(

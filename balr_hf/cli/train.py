@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import DATA, LOSS_SECTIONS, LOSSES, TRAINER, RunOptions
+from balr_hf.cli.sections import DATA, LOSS_SECTIONS, LOSSES, TRAINER, RunOptions, mismatch_option
 from balr_hf.cli.suggestions import did_you_mean
 from balr_hf.errors import ConfigError
 from balr_hf.options import option
@@ -28,6 +28,7 @@ class Options(RunOptions):
     )
     val: str = positional("val", "validation set: a corpus likewise")
     resume_from: str | None = option(None, "folder of an interrupted run to continue", type=str)
+    allow_mismatch: bool = mismatch_option()
 
 
 COMMAND = Command(
@@ -74,10 +75,12 @@ def run(arguments: Arguments) -> None:
         exist_ok=arguments.exist_ok,
         device=devices[0].type,
         resume_from=arguments.resume_from,
+        allow_mismatch=arguments.allow_mismatch,
     )
     trainer.train()
     if trainer.accelerator.is_main_process:
         figures = {"epochs": trainer.epoch, "best_validation_loss": trainer.best_loss, "history": trainer.history}
+        figures["mismatch"] = trainer.settings.get("mismatch")
         print_json(arguments, {**figures, "saved_in": str(trainer.save_dir)})
 
 

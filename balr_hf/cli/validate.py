@@ -78,9 +78,8 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Validate, and save the report."""
     from balr_hf.errors import ConfigError
-    from balr_hf.files import atomic_path, new_run_folder, write_json
+    from balr_hf.files import new_run_folder
     from balr_hf.identity import file_digest
-    from balr_hf.scoring.trials import write_scores
     from balr_hf.system.modeling_system import SpeakerComparisonModel
     from balr_hf.validation import validate
     from balr_hf.validation.adequacy import parse_thresholds
@@ -112,14 +111,7 @@ def run(arguments: Arguments) -> None:
     )
     folder = new_run_folder(arguments.save_dir, "runs/validate", arguments.exist_ok)
     found = _explained(arguments.explanations, folder, system, dataset, trials, found)
-    outside = {} if found.outside is None else {"outside": found.outside}
-    columns = {"scores": found.llrs, "raw_scores": found.raw, **outside}
-    write_scores(folder / "scores.csv", trials, columns, separator(arguments))
-    metrics = found.to_dict() | {"scores_sha256": file_digest(folder / "scores.csv")}
-    write_json(folder / "metrics.json", metrics)
-    for name, text in (("report.txt", found.to_text() + "\n"), ("report.html", found.to_html())):
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    metrics = found.save(folder, trials, separator(arguments))
     print_json(arguments, {**metrics, "saved_in": str(folder)})
     adequacy = "\n".join(f"  {criterion.describe()}" for criterion in found.adequacy)
     logger.info(

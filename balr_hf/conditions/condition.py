@@ -192,6 +192,30 @@ class Condition:
         return samples + noise * np.float32((wanted / max(now, 1e-20)) ** 0.5)
 
 
+def parse_conditions(text: str) -> list[Condition]:
+    """Read several conditions, which are separated by semicolons; each is written as for [`Condition.parse`].
+
+    Args:
+        text (str): e.g. `unchanged; snr=10; band=telephone,codec=opus:12k`.
+
+    Returns:
+        list of [`Condition`], in the order in which they are written.
+
+    Raises:
+        ConfigError: there is none, one is there twice, or a name or a value is not possible.
+
+    Example:
+        >>> [str(condition) for condition in parse_conditions("unchanged; snr=10")]
+        ['unchanged', 'snr=10,noise=pink']
+    """
+    conditions = [Condition.parse(part) for part in text.split(";") if part.strip()]
+    if not conditions:
+        raise ConfigError(f"{text!r} names no condition: expected e.g. 'unchanged; snr=10'")
+    if len(set(conditions)) < len(conditions):
+        raise ConfigError(f"{text!r} names a condition twice")
+    return conditions
+
+
 def _number(name: str, text: str) -> float:
     try:
         return float(text)

@@ -152,8 +152,8 @@ def _shape(config: PreTrainedConfig) -> str:
     return f"ResNet of {'-'.join(map(str, config.num_blocks))} {config.block} blocks, {config.m_channels} channels"
 
 
-def _training(record: Mapping[str, Any]) -> dict[str, list[Row]]:
-    """The record of a training run, as rows of a name and a value."""
+def _training(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a training run, as rows of a name and a value, and what was wrong with it but was allowed."""
     sets: list[Row] = [
         (name.replace("_", " "), f"{record[name]['recordings']:,} recordings of {record[name]['speakers']:,} speakers")
         for name in ("training_set", "validation_set")
@@ -170,7 +170,7 @@ def _training(record: Mapping[str, Any]) -> dict[str, list[Row]]:
         ("versions", _listed(record["versions"])),
     ]
     losses: list[Row] = [(name, f"{value:.4g}") for name, value in (record.get("validation") or {}).items()]
-    return {"sets": sets, "settings": settings, "losses": losses}
+    return {"mismatch": record.get("mismatch"), "sets": sets, "settings": settings, "losses": losses}
 
 
 def _listed(settings: Mapping[str, Any]) -> str:

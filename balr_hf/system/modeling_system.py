@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import torch
+from huggingface_hub import HfApi
 from transformers import AutoModel, PreTrainedModel
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput
+from transformers.utils.hub import create_and_tag_model_card
 
 from .configuration_system import SpeakerComparisonConfig
 
@@ -64,6 +67,9 @@ Waveform = np.ndarray | torch.Tensor
 
 # The scorers that a system knows by itself, and whose code comes with it.
 SCORERS = (CosineSimilarityScorer, DirichletMultinomialScorer, DNALLRScorer, MaxLLRScorer, SpeechLLRScorer)
+
+# Keywords of `save_pretrained` that concern the upload.
+UPLOADING = ("repo_id", "private", "token", "revision", "create_pr", "commit_message", "commit_description", "tags")
 
 
 @dataclass
@@ -245,19 +251,32 @@ class SpeakerComparisonModel(HubModel):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
 
-    def save_pretrained(self, save_directory: str | os.PathLike[Any], *args: Any, **kwargs: Any) -> None:
+    def save_pretrained(  # type: ignore[override]  # as in HubModel
+        self,
+        save_directory: str | os.PathLike[Any],
+        is_main_process: bool = True,
+        state_dict: dict[str, Any] | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
+    ) -> None:
         """Write the system to a folder, with the code that `trust_remote_code=True` loads where the package is not.
 
         Args:
             save_directory: the folder, which is made if it does not exist.
-            *args: as for `PreTrainedModel.save_pretrained`.
+            is_main_process (bool): whether this is the process that uploads, among several that train together.
+            state_dict (dict, *optional*): weights to save instead of the model's own.
+            push_to_hub (bool): also upload the system, to the repository `repo_id`.
             **kwargs: as for `PreTrainedModel.save_pretrained`.
         """
         self.config.auto_map = {
             "AutoConfig": f"configuration_system.{SpeakerComparisonConfig.__name__}",
             "AutoModel": f"modeling_system.{SpeakerComparisonModel.__name__}",
         }
-        super().save_pretrained(save_directory, *args, **kwargs)
+        # PreTrainedModel, which stands for HubModel without the package, would upload neither features nor code.
+        alone = HubModel is PreTrainedModel
+        upload = {name: kwargs.pop(name) for name in UPLOADING if name in kwargs} if alone else {}
+        pushes = push_to_hub and not alone
+        super().save_pretrained(save_directory, is_main_process, state_dict, push_to_hub=pushes, **kwargs)
         self.feature_extractor.save_pretrained(save_directory)
         for part in (WespeakerModel, BinaryAttributeAutoEncoder, *SCORERS):
             custom_object_save(part, save_directory)
@@ -270,6 +289,11 @@ class SpeakerComparisonModel(HubModel):
                 logger.warning("The descriptions of the attributes are not saved: %s", error)
             else:
                 self.descriptions.save(Path(save_directory))
+        if push_to_hub and alone and is_main_process:
+            repo_id = upload.pop("repo_id", None) or Path(save_directory).resolve().name
+            with tempfile.TemporaryDirectory() as temporary:
+                self.save_pretrained(temporary, state_dict=state_dict, **kwargs)
+                _upload(Path(temporary), repo_id, **upload)
 
     def _load_descriptions(self, source: str | Path, **kwargs: Any) -> None:
         """Take the descriptions of the attributes that lie beside the system, if there are any.
@@ -432,6 +456,21 @@ def _as_list(recordings: Waveform | Sequence[Waveform]) -> list[Waveform]:
     if not found:
         raise UserError("a side of the comparison has no recording")
     return found
+
+
+def _upload(
+    folder: Path,
+    repo_id: str,
+    private: bool | None = None,
+    token: str | None = None,
+    tags: list[str] | None = None,
+    **commit: Any,
+) -> None:
+    """Upload a saved system to the Hub in one commit, as transformers uploads models, where the package is not."""
+    api = HfApi(token=token)
+    repo_id = str(api.create_repo(repo_id, private=private, exist_ok=True).repo_id)
+    create_and_tag_model_card(repo_id, tags, token=token).save(folder / "README.md")
+    api.upload_folder(repo_id=repo_id, folder_path=folder, **{"commit_message": "Upload system", **commit})
 
 
 def _check_sizes(config: SpeakerComparisonConfig) -> None:

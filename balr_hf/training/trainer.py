@@ -35,9 +35,9 @@ from balr_hf._version import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.data.columns import speaker_codes, vector_matrix
-from balr_hf.data.origins import one_maker
+from balr_hf.data.origins import makers_of, one_maker
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.errors import ConfigError, UserError, name_some
+from balr_hf.errors import ConfigError, MismatchError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
 from balr_hf.training import state
@@ -154,6 +154,8 @@ class BinaryAttributeEncoderTrainer:
         log_with (str): name of an Accelerate tracker, or `none`.
         resume_from (Path, *optional*): the folder of an interrupted run that is to be continued. The number of epochs
             may be larger than it was then.
+        allow_mismatch (bool): train on embeddings that several embedders made; the run's settings, the models, their
+            cards and all that is made with them say so.
 
     Attributes:
         save_dir (Path): the run's folder; None until `train` has made it.
@@ -186,6 +188,7 @@ class BinaryAttributeEncoderTrainer:
         cuda_graph: bool = False,
         log_with: str = "tensorboard",
         resume_from: Path | str | None = None,
+        allow_mismatch: bool = False,
     ):
         self.data_config = data_config or DataArguments()
         self.loss_funcs = list(loss_funcs)
@@ -217,6 +220,9 @@ class BinaryAttributeEncoderTrainer:
                     f"the {name} set has embeddings of {found.embeddings.shape[1]} values, the autoencoder expects "
                     f"{input_dim}: set trainer.input_dim"
                 )
+        embedder, wrong = _embedder_of(train, val, allow_mismatch)
+        if wrong is not None and self.process.is_main_process:
+            logger.warning("%s: its attributes mean nothing", wrong)
         self.settings = {
             "input_dim": input_dim,
             "internal_dim": internal_dim,
@@ -229,6 +235,7 @@ class BinaryAttributeEncoderTrainer:
             "losses": {loss.name: loss.get_config_dict() for loss in self.loss_funcs},
             "training_set": _describe(self.trainset),
             "validation_set": _describe(self.valset),
+            **({} if wrong is None else {"mismatch": wrong}),
         }
         if cuda_graph:
             self._check_graph()
@@ -244,7 +251,7 @@ class BinaryAttributeEncoderTrainer:
             log_with=None if log_with in (None, "none") else log_with,
             project_config=ProjectConfiguration(logging_dir="logs"),  # a tracker wants one; train() says where it is
         )
-        self._set_up(input_dim, internal_dim, _embedder_of(train, val), cuda_graph)
+        self._set_up(input_dim, internal_dim, embedder, cuda_graph)
 
     def train(self) -> BinaryAttributeAutoEncoder:
         """Train, from the first epoch or from where the resumed run stopped.
@@ -572,17 +579,26 @@ def _no_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _embedder_of(train: "datasets.Dataset", val: "datasets.Dataset") -> str | None:
-    """The identity of the embedder that made the embeddings of both sets; None if that is unknown.
+def _embedder_of(
+    train: "datasets.Dataset", val: "datasets.Dataset", allow_mismatch: bool
+) -> tuple[str | None, str | None]:
+    """The embedder that made the embeddings of both sets.
+
+    Returns:
+        `(embedder, wrong)`: its identity, None if that is unknown; and a sentence that several embedders made them,
+        None if they did not.
 
     Raises:
-        UserError: several embedders made them.
+        MismatchError: several embedders made them, and that was not allowed.
     """
-    found = [one_maker(corpus, "embedding", "embedder") for corpus in (train, val)]
-    wrong = other_makers([name for name in found if name is not None], None, "embeddings", "embedder")
+    makers = [maker for corpus in (train, val) for maker in makers_of(corpus, "embedding") if maker]
+    wrong = other_makers(makers, None, "embeddings", "embedder")
     if wrong is not None:
-        raise UserError(f"{wrong}: extract both sets with one embedder")
-    return None if None in found else found[0]
+        if not allow_mismatch:
+            raise MismatchError(wrong)
+        return None, f"The autoencoder was trained although {wrong[0].lower()}{wrong[1:]}"
+    found = [one_maker(corpus, "embedding", "embedder") for corpus in (train, val)]
+    return None if None in found else found[0], None
 
 
 def _originals(corpus: "datasets.Dataset") -> np.ndarray:

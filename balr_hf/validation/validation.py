@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from balr_hf.defaults import is_shipped
 from balr_hf.domain import describe_in_words, describe_population
-from balr_hf.errors import MismatchError, UserError, name_some
+from balr_hf.errors import UserError, name_some
 from balr_hf.evaluation import Evaluation, chain_of
 from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
-from balr_hf.identity import model_digest, model_identity, other_makers
+from balr_hf.files import atomic_path, write_json
+from balr_hf.identity import file_digest, model_digest, model_identity
 from balr_hf.metrics import compute_metrics
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
@@ -45,6 +47,33 @@ class Validation(Findings):
         from balr_hf.validation.page import page  # needs matplotlib
 
         return page(self)
+
+    def save(
+        self, folder: str | Path, trials: Trials, sep: str = "\t", further: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Write the report to a folder, as `balr validate` does.
+
+        Args:
+            folder: gets `report.html`, `report.txt`, `metrics.json` and `scores.csv`.
+            trials ([`Trials`]): those that were validated on.
+            sep (str): the character that separates the columns of `scores.csv`.
+            further (dict, *optional*): what `metrics.json` is to say besides.
+
+        Returns:
+            what `metrics.json` says.
+        """
+        from balr_hf.scoring.trials import write_scores
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        outside = {} if self.outside is None else {"outside": self.outside}
+        write_scores(folder / "scores.csv", trials, {"scores": self.llrs, "raw_scores": self.raw, **outside}, sep)
+        metrics = self.to_dict() | dict(further or {}) | {"scores_sha256": file_digest(folder / "scores.csv")}
+        write_json(folder / "metrics.json", metrics)
+        for name, text in (("report.txt", self.to_text() + "\n"), ("report.html", self.to_html())):
+            with atomic_path(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return metrics
 
 
 def validate(
@@ -202,36 +231,30 @@ def _overlap(scorer: Scorer, speakers: np.ndarray, allowed: bool) -> list[str]:
 def _other_makers(
     system: SpeakerComparisonModel, dataset: datasets.Dataset, allowed: bool
 ) -> tuple[list[str], list[str]]:
-    """Whether the system's own models made the attributes.
+    """Whether the system's own models made the attributes, and belong together themselves.
 
     Returns:
-        `(wrong, unknown)`: cautions that other models made them, and that it is not known what did.
+        `(wrong, unknown)`: cautions that they do not, and that it is not known what made the attributes.
 
     Raises:
         MismatchError: other models made them, and this was not allowed.
     """
-    from balr_hf.data.origins import embedders_of, makers_of, mismatches, outdated_attributes
+    from balr_hf.data.belonging import check_attributes
 
-    makers = makers_of(dataset, "ba")
-    embedders = embedders_of(dataset)
-    known = [name for name in makers if name]
-    found = [
-        other_makers(known, model_identity(system.autoencoder), "attributes", "autoencoder", "system"),
-        other_makers(
-            embedders, model_identity(system.embedder), "embeddings behind the attributes", "embedder", "system"
-        ),
-        outdated_attributes(dataset),
-    ]
-    wrong = [sentence for sentence in found if sentence is not None]
-    if wrong and not allowed:
-        raise MismatchError("; ".join(wrong))
-    wrong += [sentence for sentence in mismatches(dataset) if sentence not in wrong]
-    unknown = makers.get("", 0)
-    text = (
-        f"Of {unknown} of the attributes it is not known which models made them: that they are this system's was not "
-        "checked."
+    found = check_attributes(
+        dataset,
+        autoencoder=model_identity(system.autoencoder),
+        embedder=model_identity(system.embedder),
+        user="system",
+        allow_mismatch=allowed,
     )
-    return [f"{sentence}." for sentence in wrong], [text] if unknown else []
+    joined = [] if system.config.mismatch is None else [f"{system.config.mismatch}."]
+    unknown = (
+        f"Of {found.unknown} of the attributes it is not known which models made them: that they are this system's "
+        "was not checked."
+    )
+    wrong = [*joined, *(sentence for sentence in found.wrong if sentence not in joined)]
+    return wrong, [unknown] if found.unknown else []
 
 
 def _conditions(dataset: datasets.Dataset, trials: Trials, quality: np.ndarray) -> list[str]:

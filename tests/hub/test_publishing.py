@@ -8,6 +8,8 @@ import textwrap
 import pyarrow.parquet as parquet
 import pytest
 
+from balr_hf.defaults import SYSTEM, resource
+
 slow = pytest.mark.slow
 MARK = "<!-- Written by balr_hf."
 
@@ -213,6 +215,38 @@ def test_saving_with_push_to_hub_without_the_package_uploads_the_feature_extract
     stored = hub.server.repository("me/again")
     assert json.loads(stored.read("preprocessor_config.json"))["waveform_scale"] == 2.0
     assert "model.safetensors" in stored.at("main").files
+
+
+@slow
+def test_saving_a_system_with_push_to_hub_without_the_package_uploads_the_features_and_the_code_too(hub, tmp_path):
+    from balr_hf.hub.publishing import prepare_model
+
+    folder = tmp_path / "system"
+    folder.mkdir()
+    prepare_model(resource(SYSTEM), folder, "me/system")
+    load = """
+        import numpy as np
+        from transformers import AutoModel
+
+        model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)
+        waveforms = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000)).astype("float32")
+        print(model.compare(*waveforms, sampling_rate=16000).llr.item())
+    """
+    save = """
+        model.save_pretrained("again", push_to_hub=True, repo_id="me/again", commit_message="Again")
+        model.save_pretrained("named")  # is not uploaded
+        zeros = {name: 0 * weight for name, weight in model.state_dict().items()}
+        model.save_pretrained("zeros", state_dict=zeros, push_to_hub=True, repo_id="me/zeros", private=True)
+    """
+    before = hub.run(WITHOUT_PACKAGE + textwrap.dedent(load) + textwrap.dedent(save), folder).stdout.splitlines()[-1]
+    stored, saved = hub.server.repository("me/again").at("main").files, hub.folder / "again"
+    assert stored.keys() - {".gitattributes", "README.md"} == {path.name for path in saved.iterdir() if path.is_file()}
+    assert {"model.safetensors", "preprocessor_config.json", "modeling_system.py", "modeling_beta.py"} <= stored.keys()
+    zeros = hub.server.repository("me/zeros")
+    assert zeros.private and zeros.at("main").files.keys() == stored.keys()
+    assert zeros.read("model.safetensors") == (hub.folder / "zeros" / "model.safetensors").read_bytes()
+    assert zeros.read("model.safetensors") != hub.server.repository("me/again").read("model.safetensors")
+    assert hub.run(WITHOUT_PACKAGE + textwrap.dedent(load), "me/again").stdout.splitlines()[-1] == before
 
 
 @slow

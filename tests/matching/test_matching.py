@@ -133,14 +133,14 @@ def test_speakers_of_the_reference_population_are_left_out(corpus, matcher):
 def case(corpus, tmp_path):
     """Two recordings of a voice outside the calibration corpus, as noisy telephone calls; and that corpus as a csv."""
     from balr_hf.audio import load_audio
-    from balr_hf.cli.degrade import _write_flac
+    from balr_hf.conditions.copies import write_flac
 
     paths = [tmp_path / "a.flac", tmp_path / "b.flac"]
     whole = load_corpus(resource("data/sample"), vectors=())
     last = [row for row, name in enumerate(whole["speaker"]) if name == sorted(set(whole["speaker"]))[-1]]
     for path, number in zip(paths, (0, 1), strict=True):
         samples = load_audio(whole[last[number]]["audio"])
-        _write_flac(path, Condition.parse("snr=12,band=telephone").apply(samples, number))
+        write_flac(path, Condition.parse("snr=12,band=telephone").apply(samples, number))
     rows = [f"{row['id']},{row['audio']['path']},{row['speaker']}" for row in corpus]
     rows.append(f"known,{paths[1]},somebody")  # who is of the case, and is to be left out
     (tmp_path / "calibration.csv").write_text("\n".join(["id,audio,speaker", *rows]) + "\n")

@@ -234,6 +234,13 @@ def test_what_does_not_belong_together_is_refused(system, corpus, trials, make_c
     assert found.cautions[0].startswith("The attributes were made by the autoencoder other")
 
 
+def test_parts_that_were_joined_though_they_do_not_belong_together_are_a_caution(system, corpus, trials, monkeypatch):
+    monkeypatch.setattr(system.config, "mismatch", "The embeddings were made by another embedder")
+    found = validate(system, corpus, trials, draws=0)
+    assert found.cautions[0] == "The embeddings were made by another embedder."
+    assert found.to_dict()["mismatch"] == ["The embeddings were made by another embedder."]
+
+
 def test_conditions_in_which_the_system_does_harm_are_named(found):
     sex = next(factor for factor in found.factors if factor.name == "sex")
     evaluation = replace(

@@ -1,0 +1,65 @@
+"""Whether the attributes of a corpus belong together, to the embeddings beside them, and to what is to use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from balr_hf.data.origins import embedders_of, makers_of, mismatches, outdated_attributes
+from balr_hf.errors import MismatchError
+from balr_hf.identity import other_makers
+
+if TYPE_CHECKING:
+    import datasets
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """What is known of a corpus's attributes.
+
+    Attributes:
+        wrong: what does not belong together and was allowed, now or when the attributes were made: a sentence each.
+        unknown: of how many attributes it is not known what made them.
+        known: of how many it is known.
+    """
+
+    wrong: tuple[str, ...]
+    unknown: int
+    known: int
+
+
+def check_attributes(
+    dataset: datasets.Dataset,
+    *,
+    autoencoder: str | None,
+    embedder: str | None = None,
+    user: str,
+    allow_mismatch: bool = False,
+) -> Belonging:
+    """Check that the attributes of a corpus belong together, to the embeddings beside them, and to what uses them.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `ba`.
+        autoencoder (str, *optional*): the identity of the autoencoder that is to have made them; None for any one.
+        embedder (str, *optional*): that of the embedder behind them, likewise.
+        user (str): what is to use them, as messages call it: `scorer` or `system`.
+        allow_mismatch (bool): go on where something is wrong; [`Belonging`] says what.
+
+    Returns:
+        [`Belonging`]
+
+    Raises:
+        MismatchError: something is wrong, and that was not allowed.
+    """
+    makers = makers_of(dataset, "ba")
+    unknown = makers.pop("", 0)
+    found = [
+        other_makers(makers, autoencoder, "attributes", "autoencoder", user),
+        other_makers(embedders_of(dataset), embedder, "embeddings behind the attributes", "embedder", user),
+        outdated_attributes(dataset),
+    ]
+    wrong = [sentence for sentence in found if sentence is not None]
+    if wrong and not allow_mismatch:
+        raise MismatchError("; ".join(wrong))
+    wrong += [sentence for sentence in mismatches(dataset) if sentence not in wrong]
+    return Belonging(tuple(f"{sentence}." for sentence in wrong), unknown, sum(makers.values()))
