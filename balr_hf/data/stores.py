@@ -268,6 +268,8 @@ class NoStore:
         """
         self.is_forced, self.shard = force, shard
         before = self.forced() if force else self.existing(needs)
+        if force:  # what it is made from may have been replaced since the run was stopped
+            before &= ~self._standing(before, needs).stale
         if shard is not None and shard.is_launched:
             shard.wait_for_all()  # before any of them saves what a slower one would take for what was there already
         self.valid = before.copy()
