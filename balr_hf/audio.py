@@ -258,7 +258,7 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
     import av
 
     try:
-        refuse_damaged(file)
+        least = refuse_damaged(file)
     except DamageError as error:
         raise AudioError(str(error)) from error
     parts: list[np.ndarray] = []
@@ -277,20 +277,22 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
                 stated = float(stream.duration * stream.time_base)
                 expected = stated if container.format.name == "flac" else None
                 _check_duration(stated)
-            contents = Contents.of(file, stream)
+            contents = Contents.of(file, container.format.name, stream, least)
             if contents.checks:
                 stream.codec_context.options = {"err_detect": "crccheck+explode"}
-            for frame in container.decode(stream):
-                contents.add(frame)
-                if rate is None:
-                    rate = _check_rate(frame.sample_rate)
-                elif frame.sample_rate != rate:
-                    raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
-                _check_channels(frame.layout.nb_channels)
-                parts.append(_mono(frame))
-                decoded += len(parts[-1])
-                waiting += len(parts[-1])
-                if waiting >= BLOCK_SAMPLES:
+            for packet in container.demux(stream):
+                contents.add_packet(packet.size)
+                for frame in packet.decode():
+                    contents.add(frame)
+                    if rate is None:
+                        rate = _check_rate(frame.sample_rate)
+                    elif frame.sample_rate != rate:
+                        raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
+                    _check_channels(frame.layout.nb_channels)
+                    parts.append(_mono(frame))
+                    decoded += len(parts[-1])
+                    waiting += len(parts[-1])
+                if rate and waiting >= BLOCK_SAMPLES:
                     _check_duration(decoded / rate)
                     yield _checked(np.concatenate(parts)), rate
                     parts, waiting = [], 0
