@@ -264,6 +264,7 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
     parts: list[np.ndarray] = []
     rate: int | None = None
     expected: float | None = None
+    has_channels = True
     decoded = waiting = 0
     try:
         with av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
@@ -273,6 +274,7 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
             if getattr(stream, "rate", None):  # if not, there is no decoder, or the decoded frames state the rate
                 _check_rate(stream.rate)
                 _check_channels(stream.codec_context.layout.nb_channels)
+                has_channels = stream.codec_context.layout.nb_channels > 0
             if stream.duration and stream.time_base:
                 stated = float(stream.duration * stream.time_base)
                 expected = stated if container.format.name == "flac" else None
@@ -303,6 +305,8 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
             raise AudioError.of(error) from error
         if rate and decoded:
             raise AudioError(f"truncated or damaged: decoding stopped after {decoded / rate:.2f} s") from error
+        if not has_channels:  # FFmpeg takes no more than 512
+            raise AudioError(f"states no channels, or hundreds: expected 1 to {MOST_CHANNELS}") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
     if rate is None or not decoded:
         raise AudioError("has no audio samples")
