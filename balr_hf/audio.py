@@ -289,7 +289,9 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
                     if rate is None:
                         rate = _check_rate(frame.sample_rate)
                     elif frame.sample_rate != rate:
-                        raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
+                        raise AudioError(
+                            f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file"
+                        )
                     _check_channels(frame.layout.nb_channels)
                     parts.append(_mono(frame))
                     decoded += len(parts[-1])

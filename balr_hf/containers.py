@@ -382,7 +382,14 @@ class Contents:
         end: float = 0.0,
         least: float = 0.0,
     ):
-        self.checks, self.digest, self.bits, self.frames, self.end, self.least = checks, digest, bits, frames, end, least
+        self.checks, self.digest, self.bits, self.frames, self.end, self.least = (
+            checks,
+            digest,
+            bits,
+            frames,
+            end,
+            least,
+        )
         self._place: int | None = None
         self._packets = 0
         self._last: AudioFrame | None = None
@@ -482,7 +489,7 @@ class Contents:
 
 
 def _stated_by_mp3(head: bytes) -> tuple[int, int]:
-    """How many frames follow the first one of an MP3 file, and how many bytes it has with it, if that frame says so."""
+    """How many frames follow the first one of an MP3 file, and how many bytes there are with it; 0 if it says not."""
     for start in range(len(head) - 200):
         if head[start] == 0xFF and head[start + 1] & 0xE6 == 0xE2:  # layer III
             newest, mono = head[start + 1] & 0x18 == 0x18, head[start + 3] >> 6 == 3

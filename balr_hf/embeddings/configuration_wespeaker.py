@@ -96,7 +96,9 @@ class WespeakerConfig(PreTrainedConfig):
                 raise ConfigError(f"{name}={size}: expected 1 to {2**16:,}")
         if self.architecture is not None:
             return
-        if len(self.num_blocks) != 4 or not all(type(count) is int and 1 <= count <= 1000 for count in self.num_blocks):
+        if len(self.num_blocks) != 4 or not all(
+            type(count) is int and 1 <= count <= 1000 for count in self.num_blocks
+        ):
             raise ConfigError(f"num_blocks={reprlib.repr(self.num_blocks)}: expected 4 numbers from 1 to 1,000")
         if self.feat_dim < 8:
             raise ConfigError(f"feat_dim={self.feat_dim}: expected at least 8, since three stages halve the features")

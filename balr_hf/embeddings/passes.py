@@ -247,7 +247,7 @@ def _memory_may_lack() -> Iterator[None]:
 
 
 def _tells_of_memory(error: BaseException) -> bool:
-    """Whether memory lacked; torch says so by a RuntimeError, on a CPU by its words only, oneDNN by the last of them."""
+    """Whether memory lacked; torch says so by a RuntimeError, on a CPU by its words only; the last are oneDNN's."""
     words = str(error).lower()
     telling = ("allocate memory", "not enough memory", "could not create a primitive")
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (

@@ -144,12 +144,14 @@ def _read_yaml(file: Path) -> Any:
     text = file.read_text(encoding="utf-8")
     count = _count_nodes(yaml.compose(text, yaml.SafeLoader), {})
     if count > MOST_VALUES:
-        raise UserError(f"{file} has more than {MOST_VALUES:,} values, if each alias is counted: it is no configuration")
+        raise UserError(
+            f"{file} has more than {MOST_VALUES:,} values, if each alias is counted: it is no configuration"
+        )
     return yaml.safe_load(text)
 
 
 def _count_nodes(node: yaml.Node | None, known: dict[int, float]) -> float:
-    """How many values a YAML document has where each alias stands for all that it names; infinite if it is a circle."""
+    """How many values a YAML document has if each alias stands for all that it names; infinite for a circle."""
     if not isinstance(node, yaml.CollectionNode):
         return 1
     if id(node) not in known:
