@@ -401,10 +401,10 @@ def torture(
         return status == 0
 
     begin()
-    run = command.first(folder)
+    undisturbed = command.first(folder)
     known = [_result(command.read, folder, work)] if command.keeps else []
     started = time.monotonic()
-    assert forked(run, log) == 0, log.read_text()
+    assert forked(undisturbed, log) == 0, log.read_text()
     seconds = time.monotonic() - started
     steps = int(log.with_suffix(".count").read_text() or 0)
     whole = _result(command.read, folder, work)
