@@ -258,12 +258,13 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
     import av
 
     try:
-        refuse_damaged(file)
+        least = refuse_damaged(file)
     except DamageError as error:
         raise AudioError(str(error)) from error
     parts: list[np.ndarray] = []
     rate: int | None = None
     expected: float | None = None
+    has_channels = True
     decoded = waiting = 0
     try:
         with av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
@@ -273,24 +274,29 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
             if getattr(stream, "rate", None):  # if not, there is no decoder, or the decoded frames state the rate
                 _check_rate(stream.rate)
                 _check_channels(stream.codec_context.layout.nb_channels)
+                has_channels = stream.codec_context.layout.nb_channels > 0
             if stream.duration and stream.time_base:
                 stated = float(stream.duration * stream.time_base)
                 expected = stated if container.format.name == "flac" else None
                 _check_duration(stated)
-            contents = Contents.of(file, stream)
+            contents = Contents.of(file, container.format.name, stream, least)
             if contents.checks:
                 stream.codec_context.options = {"err_detect": "crccheck+explode"}
-            for frame in container.decode(stream):
-                contents.add(frame)
-                if rate is None:
-                    rate = _check_rate(frame.sample_rate)
-                elif frame.sample_rate != rate:
-                    raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file")
-                _check_channels(frame.layout.nb_channels)
-                parts.append(_mono(frame))
-                decoded += len(parts[-1])
-                waiting += len(parts[-1])
-                if waiting >= BLOCK_SAMPLES:
+            for packet in container.demux(stream):
+                contents.add_packet(packet.size)
+                for frame in packet.decode():
+                    contents.add(frame)
+                    if rate is None:
+                        rate = _check_rate(frame.sample_rate)
+                    elif frame.sample_rate != rate:
+                        raise AudioError(
+                            f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file"
+                        )
+                    _check_channels(frame.layout.nb_channels)
+                    parts.append(_mono(frame))
+                    decoded += len(parts[-1])
+                    waiting += len(parts[-1])
+                if rate and waiting >= BLOCK_SAMPLES:
                     _check_duration(decoded / rate)
                     yield _checked(np.concatenate(parts)), rate
                     parts, waiting = [], 0
@@ -301,6 +307,8 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
             raise AudioError.of(error) from error
         if rate and decoded:
             raise AudioError(f"truncated or damaged: decoding stopped after {decoded / rate:.2f} s") from error
+        if not has_channels:  # FFmpeg takes no more than 512
+            raise AudioError(f"states no channels, or hundreds: expected 1 to {MOST_CHANNELS}") from error
         raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
     if rate is None or not decoded:
         raise AudioError("has no audio samples")

@@ -104,7 +104,7 @@ def load_whole(
 
     Raises:
         ModelFilesError: there is no model, or its files are damaged.
-        WeightsError: weights are missing, or have another shape and are not to be ignored.
+        WeightsError: weights are missing, have another shape that is not to be ignored, or have no place in the model.
         UserError: it is a model of another kind, or weights are not finite or out of their range.
     """
     if stored_kind(source, model_types, what, **kwargs) and not isinstance(kwargs.get("config"), PreTrainedConfig):
@@ -121,6 +121,8 @@ def load_whole(
         raise _cannot_load(what, source, error) from error
     except RuntimeError as error:
         raise WeightsError(f"cannot load {what} from {source}: {reason_of(error)}") from error
+    except ConfigError as error:
+        raise ConfigError(f"cannot load {what} from {source}: {error}") from error
     except UserError:
         raise
     except Exception as error:  # a damaged config.json can make transformers and torch raise almost anything
@@ -133,6 +135,11 @@ def load_whole(
     if wrong:
         raise WeightsError(
             f"{source} lacks weights of {what}, or has them in another shape: {name_some(sorted(wrong))}"
+        )
+    if report["unexpected_keys"]:
+        raise WeightsError(
+            f"{source} has weights for which {what} of its config.json has no place: "
+            f"{name_some(sorted(report['unexpected_keys']))}"
         )
     check_weights(model.state_dict(), source, getattr(model, "parameter_ranges", None))
     if hasattr(model, "check_whole"):

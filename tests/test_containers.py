@@ -1,11 +1,13 @@
 import io
 import struct
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
 from balr_hf.audio import AudioError, Resampler, load_audio, resample
+from balr_hf.containers import _ogg_crc
 
 RATE, SECONDS = 16_000, 3
 
@@ -26,6 +28,7 @@ WRITTEN = [
     ("webm", "libopus", "flt", True, 0),
     ("wv", "wavpack", "s16p", True, 10),
     ("tta", "tta", "s16", True, 10),
+    ("asf", "wmav2", "fltp", True, 0),
 ]
 NAMES = [f"{container}-{codec}-{kind}" for container, codec, kind, *_ in WRITTEN]
 # Those that can be written to a pipe; whether a cut then shows.
@@ -58,12 +61,23 @@ class Pipe(io.RawIOBase):
         return len(content)
 
 
-def written(container: str, codec: str, kind: str, into=None, rate: int = RATE, layout: str = "mono") -> bytes:
+def written(
+    container: str,
+    codec: str,
+    kind: str,
+    into=None,
+    rate: int = RATE,
+    layout: str = "mono",
+    seconds: float = SECONDS,
+    **options: str,
+) -> bytes:
     """Noise of a few seconds, encoded."""
-    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (1 if layout == "mono" else 2, SECONDS * rate))
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (1 if layout == "mono" else 2, int(seconds * rate)))
     into = io.BytesIO() if into is None else into
-    with av.open(into, "w", format=container) as output:
+    with av.open(into, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout, format=kind)
+        if codec == "wmav2":
+            stream.bit_rate = 96_000
         frame = av.AudioFrame.from_ndarray(noise, format="dblp", layout=layout)
         frame.sample_rate = rate
         stream.open()
@@ -71,6 +85,8 @@ def written(container: str, codec: str, kind: str, into=None, rate: int = RATE, 
         for part in [*converter.resample(frame), *converter.resample(None)]:
             output.mux(stream.encode(part))
         output.mux(stream.encode(None))
+    if isinstance(into, str):
+        return Path(into).read_bytes()
     return bytes(into.content) if isinstance(into, Pipe) else into.getvalue()
 
 
@@ -85,9 +101,9 @@ def is_refused(content: bytes) -> bool:
 
 @pytest.mark.parametrize(("container", "codec", "kind", "shows", "flips"), WRITTEN, ids=NAMES)
 def test_whole_files_are_read_and_damaged_ones_named(container, codec, kind, shows, flips):
-    content = written(container, codec, kind)
+    content = written(container, codec, kind, rate=44_100 if codec == "wmav2" else RATE)
     assert abs(len(load_audio(content)) / RATE / SECONDS - 1) < 0.05
-    for share in (0.3, 0.55, 0.8, 0.95):
+    for share in (0.1, 0.3, 0.55, 0.8, 0.95, 0.99):
         assert is_refused(content[: int(share * len(content))]) == shows, share
     draws = np.random.default_rng(1)
     changed = 0
@@ -105,10 +121,126 @@ def test_files_from_a_pipe_which_state_no_length_are_read(container, codec, kind
     assert is_refused(content[: len(content) // 2 + 7]) == shows
 
 
-@pytest.mark.parametrize(("container", "codec", "kind"), [("flac", "flac", "s32"), ("mp3", "libmp3lame", "fltp")])
-def test_stereo_files_at_other_rates_are_whole(container, codec, kind):
-    content = written(container, codec, kind, rate=44_100, layout="stereo")
-    assert abs(len(load_audio(content)) / RATE / SECONDS - 1) < 0.05
+@pytest.mark.parametrize(("container", "codec", "kind"), [row[:3] for row in WRITTEN], ids=NAMES)
+def test_whole_files_of_any_length_rate_and_layout_are_read(container, codec, kind):
+    rates = {"libopus": (8_000, 48_000), "wmav2": (44_100, 22_050)}.get(codec, (8_000, 44_100))
+    for seconds, rate, layout in ((0.15, rates[0], "mono"), (1.234, rates[1], "stereo"), (13.37, rates[0], "stereo")):
+        content = written(container, codec, kind, rate=rate, layout=layout, seconds=seconds)
+        assert abs(len(load_audio(content)) / RATE - seconds) < 0.3, (seconds, rate, layout)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "options"),
+    [
+        ("mp4", "aac", {"movflags": "empty_moov+frag_every_frame"}),
+        ("mp4", "aac", {"use_editlist": "0"}),
+        ("mov", "aac", {"movie_timescale": "90000"}),
+        ("mp4", "alac", {}),
+        ("mp3", "libmp3lame", {"write_xing": "0"}),
+        ("mp3", "libmp3lame", {"id3v2_version": "0"}),
+        ("mp3", "libmp3lame", {"write_id3v1": "1"}),
+        ("ogg", "libopus", {"page_duration": "20000"}),
+        ("ogg", "libopus", {"page_duration": "5000000"}),
+        ("webm", "libopus", {"cluster_time_limit": "200"}),
+        ("matroska", "pcm_s16le", {"write_crc32": "0"}),
+    ],
+)
+def test_whole_files_that_were_written_otherwise_are_read(container, codec, options):
+    kind = {"alac": "s16p", "libopus": "flt", "pcm_s16le": "s16"}.get(codec, "fltp")
+    for seconds in (0.3, 2.5):
+        found = load_audio(written(container, codec, kind, seconds=seconds, **options))
+        assert abs(len(found) / RATE - seconds) < 0.15
+
+
+def pages(content: bytes) -> list[bytes]:
+    """The pages of an Ogg file."""
+    found, place = [], 0
+    while place < len(content):
+        count = content[place + 26]
+        size = 27 + count + sum(content[place + 27 : place + 27 + count])
+        found.append(content[place : place + size])
+        place += size
+    return found
+
+
+def with_position(page: bytes, position: int) -> bytes:
+    """An Ogg page with another position, and the checksum that fits it."""
+    page = page[:6] + struct.pack("<q", position) + page[14:22] + bytes(4) + page[26:]
+    return page[:22] + struct.pack("<I", _ogg_crc(page)) + page[26:]
+
+
+def test_ogg_that_ends_between_two_pages_is_named():
+    some = pages(written("ogg", "libopus", "flt", page_duration="200000"))
+    assert len(some) > 10
+    for count in range(2, len(some)):
+        with pytest.raises(AudioError, match=r"truncated: no page is marked as the last one .* ffmpeg -i OLD -c copy"):
+            load_audio(b"".join(some[:count]))
+
+
+def test_ogg_files_one_after_the_other_are_one_and_each_of_them_is_checked():
+    content = written("ogg", "libopus", "flt")
+    assert abs(len(load_audio(content * 2)) / RATE / SECONDS - 2) < 0.05
+    assert is_refused(b"".join(pages(content)[:-1]) + content)
+
+
+def test_positions_in_an_ogg_file_may_begin_anywhere_but_state_how_much_there_is():
+    some = pages(written("ogg", "libopus", "flt"))
+    positions = [struct.unpack("<q", page[6:14])[0] for page in some]
+    later = [
+        with_position(page, position + 10**6) if position else page
+        for page, position in zip(some, positions, strict=True)
+    ]
+    assert len(load_audio(b"".join(later))) == len(load_audio(b"".join(some)))
+    gap = [*some[:-2], *(with_position(page, 48_000 + at) for page, at in zip(some[-2:], positions[-2:], strict=True))]
+    with pytest.raises(AudioError, match=r"damaged: 3\.00 s of sound, but the positions in the Ogg stream are"):
+        load_audio(b"".join(gap))
+
+
+def test_mp4_that_was_cut_and_mended_is_named(tmp_path):
+    """Its boxes are as long as they say, but the table of packets reaches beyond them."""
+    for number, (codec, kind) in enumerate((("aac", "fltp"), ("alac", "s16p"))):
+        content = written("mp4", codec, kind, str(tmp_path / f"{number}.mp4"), movflags="faststart")
+        place = content.index(b"mdat") - 4
+        assert place > content.index(b"moov")
+        assert abs(len(load_audio(content)) / RATE / SECONDS - 1) < 0.05
+        for share in (0.2, 0.5, 0.9):
+            size = int(share * (len(content) - place))
+            cut = content[:place] + struct.pack(">I", size) + content[place + 4 : place + size]
+            with pytest.raises(AudioError, match="truncated"):
+                load_audio(cut)
+
+
+def test_mp3_that_lacks_its_last_frame_is_named():
+    content = written("mp3", "libmp3lame", "fltp", id3v2_version="0")
+    for lacking in (1, 100, 300, 1000):
+        with pytest.raises(AudioError, match=rf"truncated: {len(content) - lacking} of {len(content)} bytes of MP3"):
+            load_audio(content[:-lacking])
+
+
+def test_mp3_of_other_encoders_states_its_frames_and_bytes_elsewhere():
+    """As that of Fraunhofer does (VBRI), always 32 bytes behind the header of the first frame."""
+    xing = written("mp3", "libmp3lame", "fltp", id3v2_version="0")
+    place = max(xing.find(b"Xing"), xing.find(b"Info"))
+    frames, size = struct.unpack(">II", xing[place + 8 : place + 16])
+    for stated, whole in ((frames, True), (frames + 1, True), (frames + 2, False)):
+        content = bytearray(xing)
+        content[4:60] = bytes(56)
+        content[36:54] = struct.pack(">4sHHHII", b"VBRI", 1, 0, 75, size, stated)
+        if whole:
+            assert abs(len(load_audio(bytes(content))) / RATE / SECONDS - 1) < 0.1
+            with pytest.raises(AudioError, match="of MP3"):
+                load_audio(bytes(content[:-10]))
+        else:
+            with pytest.raises(AudioError, match=rf"{frames} of {stated} frames of MP3|{frames + 1} of {stated}"):
+                load_audio(bytes(content))
+
+
+def test_wav_that_states_more_than_2_gib_is_no_wav_from_a_pipe():
+    content = written("wav", "pcm_s16le", "s16")
+    place = content.index(b"data") + 4
+    for stated, whole in ((2**31 - 2**20, False), (2**31 + 2**20, False), (3 * 2**30, False), (2**31 - 200, True)):
+        changed = content[:place] + struct.pack("<I", stated) + content[place + 4 :]
+        assert is_refused(changed) != whole, stated
 
 
 def test_changed_flac_without_md5_is_named_by_the_checksums_of_its_frames():

@@ -1,5 +1,6 @@
 """Configuration of the WeSpeaker ResNet speaker embedders."""
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedConfig
@@ -26,6 +27,11 @@ RESNETS = {
 }
 
 
+# How many weights an embedder may have: 1 GiB of them. ResNet293 with 64 channels has 115 million. A file that states
+# more is refused before the memory is taken.
+MOST_WEIGHTS = 2**28
+
+
 class WespeakerConfig(PreTrainedConfig):
     """The configuration of a [`WespeakerModel`].
 
@@ -48,7 +54,7 @@ class WespeakerConfig(PreTrainedConfig):
         ICASSP 2023; `wespeaker/models/resnet.py`.
 
     Raises:
-        ConfigError: an unknown `block`.
+        ConfigError: an unknown `block`, or sizes of which no embedder is.
     """
 
     model_type = "wespeaker"
@@ -77,7 +83,34 @@ class WespeakerConfig(PreTrainedConfig):
         self.two_emb_layer = two_emb_layer
         self.architecture = architecture
         self.architecture_args = architecture_args
+        self._check_sizes()
         super().__init__(**kwargs)
+
+    def _check_sizes(self) -> None:
+        """Raise a ConfigError for sizes that no embedder has, before anything of such a size is made."""
+        sizes = {"m_channels": self.m_channels, "feat_dim": self.feat_dim, "embed_dim": self.embed_dim}
+        for name, size in sizes.items():
+            if isinstance(size, bool) or not isinstance(size, int):
+                raise ConfigError(f"{name}={reprlib.repr(size)}: expected a whole number")
+            if not 1 <= size <= 2**16:
+                raise ConfigError(f"{name}={size}: expected 1 to {2**16:,}")
+        if self.architecture is not None:
+            return
+        if len(self.num_blocks) != 4 or not all(
+            type(count) is int and 1 <= count <= 1000 for count in self.num_blocks
+        ):
+            raise ConfigError(f"num_blocks={reprlib.repr(self.num_blocks)}: expected 4 numbers from 1 to 1,000")
+        if self.feat_dim < 8:
+            raise ConfigError(f"feat_dim={self.feat_dim}: expected at least 8, since three stages halve the features")
+        # Two 3x3 convolutions, or one and two of which one side has four times the channels; then the linear layers.
+        squares = sum(count * (self.m_channels << stage) ** 2 for stage, count in enumerate(self.num_blocks))
+        outputs = (self.m_channels << 3) * (4 if self.block == "bottleneck" else 1) * 2 * (self.feat_dim // 8)
+        weights = 18 * squares + (outputs + self.embed_dim * bool(self.two_emb_layer)) * self.embed_dim
+        if weights > MOST_WEIGHTS:
+            raise ConfigError(
+                f"m_channels={self.m_channels}, num_blocks={self.num_blocks}, feat_dim={self.feat_dim}, "
+                f"embed_dim={self.embed_dim}: about {weights:,} weights, expected at most {MOST_WEIGHTS:,}"
+            )
 
     @classmethod
     def from_wespeaker(cls, model: str, model_args: dict[str, Any]) -> "WespeakerConfig":

@@ -247,10 +247,11 @@ def _memory_may_lack() -> Iterator[None]:
 
 
 def _tells_of_memory(error: BaseException) -> bool:
-    """Whether memory lacked; torch says so by a RuntimeError, on a CPU by its words only."""
+    """Whether memory lacked; torch says so by a RuntimeError, on a CPU by its words only; the last are oneDNN's."""
     words = str(error).lower()
+    telling = ("allocate memory", "not enough memory", "could not create a primitive")
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and ("allocate memory" in words or "not enough memory" in words)
+        isinstance(error, RuntimeError) and any(one in words for one in telling)
     )
 
 

@@ -1,6 +1,7 @@
 """Reading the checkpoints that WeSpeaker publishes: `avg_model.pt` (a state dict) and `config.yaml`."""
 
 import logging
+import math
 import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +14,7 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidat
 from balr_hf.checkpoints import HUB_KEYWORDS, check_download, has_type, load_state_dict, stated_types, type_text
 from balr_hf.embeddings.configuration_wespeaker import WespeakerConfig
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-from balr_hf.errors import ConfigError, ModelFilesError, UserError, WeightsError, reason_of
+from balr_hf.errors import ConfigError, ModelFilesError, UserError, WeightsError, name_some, reason_of
 from balr_hf.files import restore_folder
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound="HubModel")
 
 logger = logging.getLogger(__name__)
+
+# WeSpeaker's configurations have some 3,000 bytes and 100 values.
+MOST_BYTES, MOST_VALUES = 2**18, 100_000
 
 
 def find(source: str | Path, model_name: str, config_name: str, kwargs: dict[str, Any]) -> tuple[Path, Path] | None:
@@ -107,7 +111,9 @@ def load(model_class: type[Model], checkpoint: Path, config_file: Path) -> Model
         UserError: a configuration that is not WeSpeaker's, or a checkpoint that does not fit it.
     """
     try:
-        settings = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+        settings = _read_yaml(config_file)
+    except UserError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates that do not exist raise a ValueError
         raise UserError(f"{config_file} is not proper YAML: {reason_of(error)}") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("model"), str):
@@ -126,13 +132,47 @@ def load(model_class: type[Model], checkpoint: Path, config_file: Path) -> Model
     return model.eval()
 
 
+def _read_yaml(file: Path) -> Any:
+    """Read a configuration, unless it is larger than any, or its aliases make it so.
+
+    Raises:
+        UserError: it is.
+        yaml.YAMLError, ValueError, RecursionError: it is no YAML.
+    """
+    if file.stat().st_size > MOST_BYTES:
+        raise UserError(f"{file} has {file.stat().st_size:,} bytes: a configuration has at most {MOST_BYTES:,}")
+    text = file.read_text(encoding="utf-8")
+    count = _count_nodes(yaml.compose(text, yaml.SafeLoader), {})
+    if count > MOST_VALUES:
+        raise UserError(
+            f"{file} has more than {MOST_VALUES:,} values, if each alias is counted: it is no configuration"
+        )
+    return yaml.safe_load(text)
+
+
+def _count_nodes(node: yaml.Node | None, known: dict[int, float]) -> float:
+    """How many values a YAML document has if each alias stands for all that it names; infinite for a circle."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is known: one that is met within itself is a circle
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_count_nodes(part, known) for part in parts)
+    return known[id(node)]
+
+
 def _build(model_class: type[Model], settings: dict[str, Any]) -> Model:
     """Build a model with the settings of WeSpeaker's `config.yaml`, and with random weights."""
-    config = WespeakerConfig.from_wespeaker(settings["model"], settings.get("model_args") or {})
+    given = {"model_args": settings.get("model_args"), "dataset_args": settings.get("dataset_args")}
+    given["fbank_args"] = given["dataset_args"].get("fbank_args") if isinstance(given["dataset_args"], dict) else None
+    for name, part in given.items():
+        if part is not None and not isinstance(part, dict):
+            raise ConfigError(f"{name}={reprlib.repr(part)}: expected names with values")
+    config = WespeakerConfig.from_wespeaker(settings["model"], given["model_args"] or {})
     for name, stated in stated_types(WespeakerConfig).items():
         if not has_type(getattr(config, name), stated):
             raise ConfigError(f"{name}={reprlib.repr(getattr(config, name))}, expected {type_text(stated)}")
-    fbank = (settings.get("dataset_args") or {}).get("fbank_args") or {}
+    fbank = given["fbank_args"] or {}
     extractor = WespeakerFeatureExtractor(
         num_mel_bins=fbank.get("num_mel_bins", config.feat_dim),
         frame_length=fbank.get("frame_length", 25),
@@ -145,7 +185,7 @@ def fill(model: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: P
     """Copy the checkpoint's weights into the model, without those of the training head (`projection.*`).
 
     Raises:
-        WeightsError: weights are missing or have another shape.
+        WeightsError: weights are missing, have another shape, or are those of further blocks.
     """
     expected = model.state_dict()
     missing = [name for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
@@ -155,6 +195,12 @@ def fill(model: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: P
         raise WeightsError(
             f"{checkpoint} does not fit its configuration: {len(missing)} weights missing, {len(unfit)} of another "
             f"shape (the first: {wrong})"
+        )
+    parts = {name for name, _ in model.named_children()}
+    further = [name for name in weights if name not in expected and name.split(".")[0] in parts]
+    if further:
+        raise WeightsError(
+            f"{checkpoint} does not fit its configuration, which has no place for {name_some(sorted(further))}"
         )
     left = sorted({name.split(".")[0] for name in weights if name not in expected})
     if left:

@@ -15,6 +15,11 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         ConfigError = ValueError
 
 
+# How many attributes, values of attributes, speakers and draws a scorer may state: a file that states more is refused
+# before the memory is taken. The largest buffers are then of 128 MiB.
+MOST_ATTRIBUTES, MOST_VALUES, MOST_SPEAKERS = 2**20, 2**24, 2**23
+
+
 class ScorerConfig(PreTrainedConfig):
     """Base of the scorers' configurations: the fields that all of them have.
 
@@ -39,7 +44,7 @@ class ScorerConfig(PreTrainedConfig):
 
     Raises:
         ConfigError: bounds of the calibration between which an LR of 1 does not lie, or a record with values of the
-            wrong type; or a subclass annotates a field without a default.
+            wrong type, or sizes of which no scorer is; or a subclass annotates a field without a default.
     """
 
     def __init__(
@@ -53,6 +58,9 @@ class ScorerConfig(PreTrainedConfig):
         embedder_identity: str | None = None,
         **kwargs: Any,
     ):
+        _check_size("num_attributes", num_attributes, 1, MOST_ATTRIBUTES)
+        if num_reference_speakers is not None:
+            _check_size("num_reference_speakers", num_reference_speakers, 0, MOST_SPEAKERS)
         _check_calibration(calibration)
         _check_population(reference, "reference")
         bounds = (calibration or {}).get("bounds")
@@ -76,6 +84,14 @@ class ScorerConfig(PreTrainedConfig):
         super().__init_subclass__(*args, **kwargs)
 
 
+def _check_size(name: str, value: Any, least: int, most: int) -> None:
+    """Raise a ConfigError for a size that is no whole number, or out of bounds."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{name}={value!r:.60}: expected a whole number")
+    if not least <= value <= most:
+        raise ConfigError(f"{name}={value}: expected {least} to {most:,}")
+
+
 def _check_calibration(found: Any) -> None:
     """Raise a ConfigError for a record of a calibration with values that nothing could be said of."""
     if found is None:
@@ -85,6 +101,9 @@ def _check_calibration(found: Any) -> None:
     for name in ("num_speakers", "num_same_speaker", "num_different_speaker", "num_draws", "penalty"):
         if not (found.get(name) is None or _is_number(found[name])):
             raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a number")
+    for name in ("num_speakers", "num_draws", "num_quality"):
+        if found.get(name) is not None:
+            _check_size(f"calibration.{name}", found[name], 0, MOST_SPEAKERS)
     for name in ("method", "scorer", "speech"):
         if not (found.get(name) is None or isinstance(found[name], str)):
             raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a text")
@@ -185,10 +204,16 @@ class DirichletMultinomialScorerConfig(ScorerConfig):
     model_type = "balr-beta"
 
     def __init__(self, num_values: int = 2, n_iterations: int = 100, eps: float = 1e-8, **kwargs: Any):
+        _check_size("num_values", num_values, 1, MOST_VALUES)
         self.num_values = num_values
         self.n_iterations = n_iterations
         self.eps = eps
         super().__init__(**kwargs)
+        if num_values * self.num_attributes > MOST_VALUES:
+            raise ConfigError(
+                f"num_attributes={self.num_attributes} of num_values={num_values} each: expected at most "
+                f"{MOST_VALUES:,} values together"
+            )
 
 
 class ProfileLLRScorerConfig(ScorerConfig):

@@ -6,12 +6,17 @@ before a random one of their calls that change files, the others after a random 
 
 import contextlib
 import faulthandler
+import hashlib
+import importlib.util
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -183,6 +188,68 @@ def texts(folder: Path) -> dict:
     return {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.suffix in (".md", ".json")}
 
 
+def serve_hub() -> None:
+    """Serves a Hub in a process of its own, and has this process and those that it forks take it for the Hub.
+
+    It has to be called before `huggingface_hub` is imported, and ends with the process that called it.
+    """
+    path = Path(__file__).parents[1] / "hub" / "server.py"
+    spec = importlib.util.spec_from_file_location("balr_hf_torture_hub_server", path)
+    assert spec is not None and spec.loader is not None and "huggingface_hub" not in sys.modules
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    hub = module.HubServer()
+    caller = os.getpid()
+    if not os.fork():
+        threading.Thread(target=_end_with, args=(caller,), daemon=True).start()
+        hub.serve_forever()
+    hub.server_close()
+    os.environ |= {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_XET": "1"}
+    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1,localhost"}
+
+
+def _end_with(caller: int) -> None:
+    while os.getppid() == caller:
+        time.sleep(0.2)
+    os._exit(0)
+
+
+def online(act: Callable[[], int]) -> Callable[[], int]:
+    """Does something with the Hub that [`serve_hub`] serves."""
+
+    def run() -> int:
+        from huggingface_hub import constants
+
+        constants.HF_HUB_OFFLINE = False
+        return act()
+
+    return run
+
+
+def pushing(folder: Path) -> Callable[[], int]:
+    """Uploads a model to where the repository of the folder already has another one."""
+    named = folder / "repository"
+    if not named.exists():
+        id = f"me/{secrets.token_hex(8)}"
+        status = forked(online(balr("push", INPUTS / "scorer", id)), folder.parent / "first")
+        assert status == 0, (folder.parent / "first").read_text()
+        named.write_text(id)
+    return online(balr("push", INPUTS / "system", named.read_text()))
+
+
+def stored(folder: Path) -> dict:
+    """Reads what the repository of a folder holds, every file of it; fails if one lacks or is damaged."""
+    from huggingface_hub import HfApi, constants
+
+    constants.HF_HUB_OFFLINE = False
+    id, api = (folder / "repository").read_text(), HfApi()
+    own = id.partition("/")[2].encode()
+    with tempfile.TemporaryDirectory() as cache:
+        files = {name: api.hf_hub_download(id, name, cache_dir=cache) for name in api.list_repo_files(id)}
+        found = {name: Path(path).read_bytes().replace(own, b"NAME") for name, path in files.items()}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
+
+
 def extracting(folder: Path, *words: object) -> Callable[[], int]:
     return balr("extract", INPUTS / "few.csv", "--save-dir", folder / "out", "data.batch_size=4", *words)
 
@@ -224,6 +291,7 @@ COMMANDS = {
         before=("made",),
         keeps=True,
     ),
+    "push": Command(pushing, stored, keeps=True),
     "push --prepare": Command(preparing, lambda f: texts(f / "card")),
 }
 
@@ -333,9 +401,10 @@ def torture(
         return status == 0
 
     begin()
+    undisturbed = command.first(folder)
     known = [_result(command.read, folder, work)] if command.keeps else []
     started = time.monotonic()
-    assert forked(command.first(folder), log) == 0, log.read_text()
+    assert forked(undisturbed, log) == 0, log.read_text()
     seconds = time.monotonic() - started
     steps = int(log.with_suffix(".count").read_text() or 0)
     whole = _result(command.read, folder, work)

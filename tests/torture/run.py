@@ -42,6 +42,7 @@ MODULES = (
 
 def load_everything() -> None:
     """Imports what the commands need, so that the processes that are forked have it."""
+    kills.serve_hub()
     from balr_hf.cli.commands import COMMANDS
 
     for name in (*MODULES, *(module for module, _ in COMMANDS.values())):

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import run
 run.load_everything()
-commands = "binarize a Dataset in its place", "score calibrate"
+commands = "binarize a Dataset in its place", "score calibrate", "push"
 kinds = "scorer", "csv", "trial list", "vector file", "manifest", "Dataset", "Dataset's data", "state"
 sys.exit("\\n".join(run.run(Path(sys.argv[2]), 1, 8, 0, 0, commands, kinds)) or 0)
 """
