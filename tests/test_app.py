@@ -272,6 +272,13 @@ class Browser:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
 
+    def press(self, key: str) -> None:
+        """Press a key and let it go."""
+        code = {"Enter": (13, "\r"), " ": (32, " ")}[key]
+        keys = {"key": key, "windowsVirtualKeyCode": code[0]}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=code[1], **keys)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **keys)
+
     def resize(self, width: int) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -288,6 +295,12 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         image = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(image["data"]))
+
+    def uploads(self) -> int:
+        """How many files the server has taken."""
+        self.value("0")
+        replies = [event["params"] for event in self.events if event["method"] == "Network.responseReceived"]
+        return sum(urlsplit(reply["response"]["url"]).path.endswith("/upload") for reply in replies)
 
     def hosts(self) -> set[str]:
         """Those that anything was asked of."""
@@ -310,14 +323,14 @@ def running(*command: object, **kwargs):
             process.kill()
 
 
-def patiently(look, process: subprocess.Popen, seconds: float = 120):
+def patiently(look, process: subprocess.Popen | None, seconds: float = 120):
     """What `look` finds as soon as it raises nothing."""
     until = time.monotonic() + seconds
     while True:
         try:
             return look()
         except (OSError, ValueError):
-            assert process.poll() is None, f"ended with {process.returncode}"
+            assert process is None or process.poll() is None, f"ended with {process.returncode}"
             assert time.monotonic() < until, f"not ready within {seconds} s"
             time.sleep(0.2)
 
@@ -331,24 +344,28 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def address(root, chromium):
-    """Of the app, running."""
+def address(root, chromium, tmp_path_factory):
+    """Of the app, running from a folder in which the files lie as in a Space."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = {**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"}
-    with running(sys.executable, root / "examples" / "app.py", "--port", port, env=env) as process:
+    space = tmp_path_factory.mktemp("space")
+    shutil.copytree(root / "examples" / "space", space, dirs_exist_ok=True)
+    for folder in ("balr_hf", "resources"):
+        (space / folder).symlink_to(root / folder)
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("gradio"))}
+    env.pop("PYTHONPATH", None)
+    with running(sys.executable, space / "app.py", "--port", port, env=env, cwd=space) as process:
         url = f"http://127.0.0.1:{port}/"
         patiently(lambda: urllib.request.urlopen(url, timeout=5).close(), process)
         yield url
 
 
-@pytest.fixture
-def browser(chromium, address, tmp_path):
-    """At the app's page."""
-    profile = tmp_path / "profile"
+@contextmanager
+def browsing(chromium: str, address: str, profile: Path, *more: str):
+    """A browser at the app's page."""
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    flags += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
+    flags += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", *more]
     with running(chromium, *flags, "about:blank", stderr=subprocess.DEVNULL) as process:
         ready = profile / "DevToolsActivePort"
         port = patiently(lambda: int(ready.read_text().split()[0]), process)
@@ -362,6 +379,13 @@ def browser(chromium, address, tmp_path):
         )
         yield browser
         browser.socket.close()
+
+
+@pytest.fixture
+def browser(chromium, address, tmp_path):
+    """At the app's page."""
+    with browsing(chromium, address, tmp_path / "profile") as browser:
+        yield browser
 
 
 VERDICT = "document.querySelector('#answer #verdict')?.textContent"
@@ -384,7 +408,7 @@ def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
         browser.wait(f"document.documentElement.scrollWidth <= {width}", 10)
         browser.screenshot(tmp_path / f"{width}.png")
     assert browser.value("document.title") == "Speaker comparison"
-    browser.value("document.querySelector('#voice-b button[aria-label=Clear]').click()")
+    browser.value("document.querySelector('#voice-b button[aria-label^=Clear]').click()")
     browser.wait(f"!{VERDICT}", 10)  # an answer goes as soon as it is not of the recordings above it
     browser.choose("#voice-b input[type=file]", SECOND)
     browser.wait(f"{WAITING} == 0")
@@ -393,11 +417,80 @@ def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
     assert browser.hosts() == {"127.0.0.1"}
 
 
+FRAME = "document.querySelector('#over-time iframe')?.contentDocument"
+
+
+@pytest.mark.slow
+def test_report_data_and_attributes_over_time_follow_the_answer(browser, tmp_path):
+    browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.choose("#voice-a input[type=file]", FIRST)
+    browser.choose("#voice-b input[type=file]", OTHER)
+    browser.wait(f"{WAITING} == 0")
+    browser.value("document.querySelector('#compare').focus()")
+    browser.press("Enter")
+    browser.wait(VERDICT)
+    browser.wait("document.activeElement.id == 'verdict'", 10)  # the keyboard goes on from the answer
+    browser.wait(f"{FRAME}?.querySelectorAll('svg a[role=button]').length > 1")
+    browser.wait("document.querySelector('#over-time iframe').offsetHeight > 700", 10)  # as high as what is in it
+    browser.value(f"{FRAME}.querySelector('svg a[tabindex=\"0\"]').focus()")
+    browser.press(" ")
+    browser.wait(f"{FRAME}.querySelector('.playing').textContent.startsWith('Attribute ')", 10)
+    for name, ending in (("report", "html"), ("data", "json")):
+        browser.wait(f"!!document.querySelector('#{name}')", 10)
+        browser.value(f"document.querySelector('#{name}').click()")
+        path = tmp_path / f"comparison.{ending}"
+        patiently(lambda path=path: path.stat(), None, 20)
+    assert "data:audio/wav" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "comparison.json").read_text())["timeline"]["recordings"]
+
+
+@pytest.mark.slow
+def test_several_recordings_of_a_side_are_compared(browser):
+    browser.choose("#voice-a input[type=file]", FIRST)
+    browser.choose("#voice-b input[type=file]", SECOND)
+    browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.includes('voice B')).click()")
+    browser.wait("!!document.querySelector('#more-b input[type=file]')", 10)
+    browser.choose("#more-b input[type=file]", OTHER)
+    browser.wait(f"{WAITING} == 0 && document.querySelector('#more-b').innerText.includes('espeak18')")
+    browser.value("document.querySelector('#compare').click()")
+    assert browser.wait(VERDICT).startswith("NO VERDICT")  # the shipped system is calibrated with one a side
+    shown = browser.value("document.querySelector('#answer').innerText")
+    assert "B is espeak17-02.opus, espeak18-02.opus (2 recordings)." in shown
+
+
+@pytest.mark.slow
+def test_voice_is_recorded_with_the_microphone(chromium, address, tmp_path):
+    from balr_hf.audio import load_audio
+
+    voice = write_wav(tmp_path / "voice.wav", np.tile(load_audio(FIRST), 3))
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    flags.append(f"--use-file-for-fake-audio-capture={voice}")
+    with browsing(chromium, address, tmp_path / "profile", *flags) as browser:
+        browser.value("document.querySelector('#voice-a button[aria-label^=Record]').click()")
+        browser.wait("!!document.querySelector('#voice-a .record-button')")
+        browser.value("document.querySelector('#voice-a .record-button').click()")
+        time.sleep(5)
+        browser.value("document.querySelector('#voice-a .stop-button').click()")
+        browser.choose("#voice-b input[type=file]", SECOND)
+        browser.wait(f"{WAITING} == 0 && !!document.querySelector('#voice-a .playback')")
+        until = time.monotonic() + 20
+        while browser.uploads() < 2:  # a player is there before its recording has been sent
+            assert time.monotonic() < until, browser.uploads()
+            time.sleep(0.1)
+        time.sleep(0.5)
+        browser.value("document.querySelector('#compare').click()")
+        shown = browser.wait(f"({VERDICT} || {ALERT}) && document.querySelector('#answer').innerText")
+    assert "same speaker rather" in shown
+
+
 @pytest.mark.slow
 def test_missing_voice_is_told_in_the_page(browser):
     browser.value("document.querySelector('#compare').click()")
     assert "Voice A has no recording yet" in browser.wait(ALERT)
     assert not browser.value(VERDICT)
+    browser.wait("document.activeElement.getAttribute('role') == 'alert'", 10)
+    names = browser.value("[...document.querySelectorAll('button')].map(b => b.ariaLabel || b.innerText.trim())")
+    assert all(names) and len(set(names)) == len(names)  # a screen reader tells the buttons of both voices apart
 
 
 @pytest.mark.slow

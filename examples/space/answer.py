@@ -16,6 +16,7 @@ from balr_hf.domain import MEASURES, describe_range, measure_beyond_limits
 from balr_hf.explanation import verbal_scale, wording
 from balr_hf.figures import figure_svg, spectrograms
 from balr_hf.figures.style import MINUS
+from balr_hf.quality.level import LEAST
 
 if TYPE_CHECKING:
     from balr_hf.explanation import Explanation
@@ -28,7 +29,7 @@ TOP = 6
 ROWS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "duration": ("Length", lambda q: f"{q['duration']:.1f} s"),
     "net_speech": ("Speech", lambda q: f"{q['net_speech']:.1f} s"),
-    "level": ("Level", lambda q: f"{q['level']:.0f} dBFS"),
+    "level": ("Level", lambda q: "none" if q["level"] <= LEAST else f"{q['level']:.0f} dBFS"),
     "snr": (
         "Signal-to-noise ratio",
         lambda q: "-" if q["snr"] is None else f"{q['snr']:.0f} dB" + "*" * (q["snr_method"] == "wada"),
@@ -60,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the verbal scale: its words, its lower end or that nearer to 1, its colour, and whether it is meant."""
+    """A step of the verbal scale: its words, the limit to the next, its colour, and whether the answer is in it."""
 
     words: str
     edge: str
@@ -177,7 +178,7 @@ def bounds_sentence(found: Explanation) -> str:
     if found.bounds is None:
         return ""
     low, high = (wording.ratio(bound) for bound in found.bounds)
-    return f"Bounds: the calibration vouches for an LR of {low} to {high}, and for none beyond (ELUB, Vergeer et al., 2016)."
+    return f"Bounds: the calibration vouches for an LR of {low} to {high}, no more (ELUB, Vergeer et al., 2016)."
 
 
 def shortened(name: str, longest: int = 40) -> str:

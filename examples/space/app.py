@@ -56,21 +56,33 @@ LIMITS = """
   the method. An expert report needs models validated for the conditions of the case.
 """
 
-WORKING = '<div class="balr"><p class="source" role="status">Looking at attributes over time, and writing the report…</p></div>'
+WORKING = '<div class="balr"><p class="source" role="status">Attributes over time and the report follow…</p></div>'
 
-# Gradio names some buttons otherwise than they are labelled, which speech control and screen readers stumble over: the
-# label is put before the name.
+# Gradio names some buttons otherwise than they are labelled, which speech control and screen readers stumble over, and
+# those of both voices alike: the label is put before the name, and the voice after it. The button that adds files has
+# an untranslated name, and a button inside, which is the one that the keyboard is to find.
 HEAD = """<style>
 .gradio-container .main.app { max-width: 72rem !important; }
 @media (max-width: 30rem) { .gradio-container .main.app { padding: 1rem .75rem !important; } }
 </style>
 <script>
+const named = new WeakMap();
 new MutationObserver(() => {
   for (const button of document.querySelectorAll("button[aria-label]")) {
-    const label = button.getAttribute("aria-label"), text = button.textContent.replace(/\\s+/g, " ").trim();
-    if (text && !label.startsWith(text)) button.setAttribute("aria-label", `${text}: ${label.split(": ").pop()}`);
+    if (named.get(button) === button.getAttribute("aria-label")) continue;
+    const text = button.textContent.replace(/\\s+/g, " ").trim();
+    const name = button.getAttribute("aria-label").replace("common.upload", "Add files");
+    const side = button.closest("#voice-a, #voice-b, #more-a, #more-b")?.id.slice(-1).toUpperCase();
+    const voice = side && `voice ${side}`;
+    const label = [!text || name.startsWith(text) ? name : `${text}: ${name}`, voice].filter(Boolean).join(", ");
+    named.set(button, label);
+    button.setAttribute("aria-label", label);
+    if (button.querySelector("button")) {
+      const group = { role: "group", tabindex: -1, title: label };
+      for (const key in group) button.setAttribute(key, group[key]);
+    }
   }
-}).observe(document, { subtree: true, childList: true, characterData: true });
+}).observe(document, { subtree: true, childList: true, characterData: true, attributeFilter: ["aria-label"] });
 </script>"""
 
 # When an answer appears, the keyboard and the screen reader go on from its verdict, or from why there is none.

@@ -110,8 +110,9 @@ def load_pipeline(
     transformers.utils.logging.disable_progress_bar()
     if system is not None and (embedder or autoencoder or scorer):
         raise UserError("a whole system and parts of one were named: name one or the other")
+    task: Any = "speaker-comparison"  # which transformers does not know among its own
     return transformers.pipeline(
-        "speaker-comparison",
+        task,
         model=system or embedder or str(resource(SYSTEM)),
         autoencoder=autoencoder,
         scorer=scorer,
@@ -129,7 +130,8 @@ def compare(pipeline: SpeakerComparisonPipeline, first: Sequence[str], second: S
     """
     missing = [side for side, paths in zip("AB", (first, second), strict=True) if not paths]
     if missing:
-        return Refused(tuple(f"Voice {side} has no recording yet: upload one, or record it." for side in missing))
+        hint = "upload one, or record it. One that you have just added may still be on its way."
+        return Refused(tuple(f"Voice {side} has no recording yet: {hint}" for side in missing))
     recordings = _labelled(first, second)
     twice = _given_twice(recordings)
     if twice:
@@ -165,10 +167,9 @@ def over_time(pipeline: SpeakerComparisonPipeline, compared: Compared) -> Compar
             f"at {LONGEST_TIMELINE:.0f} s at most. On your own machine, balr explain --timeline takes two hours each."
         )
     sides = [[(one.name, one.path) for one in compared.of_side(side)] for side in "AB"]
+    system: Any = pipeline.model
     try:
-        return ComparedTimelines.of(
-            *(pipeline.model, sides, compared.explanation), sound=True, min_speech=pipeline.min_speech
-        )
+        return ComparedTimelines.of(system, sides, compared.explanation, sound=True, min_speech=pipeline.min_speech)
     except UserError as error:
         return f"Attributes over time are not shown: {error}"
 
