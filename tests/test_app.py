@@ -296,8 +296,15 @@ class Browser:
         image = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(image["data"]))
 
-    def uploads(self) -> int:
-        """How many files the server has taken."""
+    def has_sent(self, files: int) -> None:
+        """Wait until the server has taken so many files: the player of each is there before."""
+        until = time.monotonic() + 60
+        while self._sent() < files:
+            assert time.monotonic() < until, f"{self._sent()} of {files} files"
+            time.sleep(0.1)
+        time.sleep(0.5)  # in which the page hears of it
+
+    def _sent(self) -> int:
         self.value("0")
         replies = [event["params"] for event in self.events if event["method"] == "Network.responseReceived"]
         return sum(urlsplit(reply["response"]["url"]).path.endswith("/upload") for reply in replies)
@@ -397,7 +404,8 @@ WAITING = "document.querySelectorAll('#voice-a input[type=file], #voice-b input[
 def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
     browser.choose("#voice-a input[type=file]", FIRST)
     browser.choose("#voice-b input[type=file]", OTHER)
-    browser.wait(f"{WAITING} == 0")  # a player takes the place of each once it is uploaded
+    browser.wait(f"{WAITING} == 0")  # a player takes the place of each
+    browser.has_sent(2)
     browser.value("document.querySelector('#compare').click()")
     verdict = browser.wait(VERDICT)
     explanation = pipeline(str(FIRST), str(OTHER), return_explanation=True)["explanation"]
@@ -412,6 +420,7 @@ def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
     browser.wait(f"!{VERDICT}", 10)  # an answer goes as soon as it is not of the recordings above it
     browser.choose("#voice-b input[type=file]", SECOND)
     browser.wait(f"{WAITING} == 0")
+    browser.has_sent(3)
     browser.value("document.querySelector('#compare').click()")
     assert "same speaker rather" in browser.wait(VERDICT)
     assert browser.hosts() == {"127.0.0.1"}
@@ -426,6 +435,7 @@ def test_report_data_and_attributes_over_time_follow_the_answer(browser, tmp_pat
     browser.choose("#voice-a input[type=file]", FIRST)
     browser.choose("#voice-b input[type=file]", OTHER)
     browser.wait(f"{WAITING} == 0")
+    browser.has_sent(2)
     browser.value("document.querySelector('#compare').focus()")
     browser.press("Enter")
     browser.wait(VERDICT)
@@ -452,6 +462,7 @@ def test_several_recordings_of_a_side_are_compared(browser):
     browser.wait("!!document.querySelector('#more-b input[type=file]')", 10)
     browser.choose("#more-b input[type=file]", OTHER)
     browser.wait(f"{WAITING} == 0 && document.querySelector('#more-b').innerText.includes('espeak18')")
+    browser.has_sent(3)
     browser.value("document.querySelector('#compare').click()")
     assert browser.wait(VERDICT).startswith("NO VERDICT")  # the shipped system is calibrated with one a side
     shown = browser.value("document.querySelector('#answer').innerText")
@@ -473,11 +484,7 @@ def test_voice_is_recorded_with_the_microphone(chromium, address, tmp_path):
         browser.value("document.querySelector('#voice-a .stop-button').click()")
         browser.choose("#voice-b input[type=file]", SECOND)
         browser.wait(f"{WAITING} == 0 && !!document.querySelector('#voice-a .playback')")
-        until = time.monotonic() + 20
-        while browser.uploads() < 2:  # a player is there before its recording has been sent
-            assert time.monotonic() < until, browser.uploads()
-            time.sleep(0.1)
-        time.sleep(0.5)
+        browser.has_sent(2)
         browser.value("document.querySelector('#compare').click()")
         shown = browser.wait(f"({VERDICT} || {ALERT}) && document.querySelector('#answer').innerText")
     assert "same speaker rather" in shown

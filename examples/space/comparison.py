@@ -228,7 +228,7 @@ def _given_twice(recordings: list[Recording]) -> tuple[str, ...]:
             continue
         try:
             heard = [_whole(one.path) for one in of_side]
-        except Exception:  # which the comparison then says of the recording itself
+        except AudioError:  # the comparison then says which recording it is
             continue
         for place, one in enumerate(of_side):
             for other in range(place):
