@@ -272,7 +272,7 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
     low, high = population["recordings_a_side"]
     parts.append(f"{low} recording{'s' * (low > 1)} a side" if low == high else f"{low} to {high} recordings a side")
     for measure, quantiles in population["measures"].items():
-        parts.append(f"{measure.replace('_', ' ')} {_range(measure, quantiles)}")
+        parts.append(f"{measure.replace('_', ' ')} {describe_range(measure, quantiles)}")
     if not population["measures"]:
         parts.append("what is in its recordings was not measured")
     return "; ".join(parts)
@@ -312,7 +312,7 @@ def _measures_outside(
         if measure == "bandwidth" and not is_beyond:
             continue  # coders end a little lower or higher, which means nothing
         which = name if side.recordings == 1 else f"A recording of {name}"
-        text = f"{which} has {form.format(value)}; the {role} has {_range(measure, quantiles)}."
+        text = f"{which} has {form.format(value)}; the {role} has {describe_range(measure, quantiles)}."
         yield Deviation(name, measure, role, value, low, high, is_beyond, text)
 
 
@@ -337,7 +337,13 @@ def _improbable(name: str, side: Side, population: Mapping[str, Any], limits: Li
     yield Deviation(name, "probability", "reference population", percentile, QUANTILES[1], 100.0, beyond, text)
 
 
-def _range(measure: str, quantiles: Sequence[float]) -> str:
+def describe_range(measure: str, quantiles: Sequence[float]) -> str:
+    """A population's own range of a measure with its unit: `1.2 to 11.2 s`, or `at most 0.0%`.
+
+    Args:
+        measure (str): a key of [`MEASURES`].
+        quantiles (sequence of float): those of the population, as [`describe_population`] keeps them.
+    """
     low, high = quantiles[1], quantiles[-2]
     if measure in ("clipping", "tone_share"):
         return f"at most {high:.1%}"

@@ -1,7 +1,8 @@
-"""The page of examples/app.py: what it says of bad input, and one comparison in a browser."""
+"""The app in examples/space: what an answer holds, what is refused, and comparisons in a browser."""
 
 import base64
-import importlib.util
+import hashlib
+import importlib
 import json
 import os
 import re
@@ -10,9 +11,9 @@ import socket
 import subprocess
 import sys
 import time
-import tomllib
 import urllib.request
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 from balr_hf.defaults import SAMPLE_CORPUS, resource
+from balr_hf.errors import MismatchError
 from balr_hf.explanation import wording
 
 FIRST, SECOND = (resource(SAMPLE_CORPUS) / "espeak17" / f"espeak17-0{number}.opus" for number in (1, 2))
@@ -28,10 +30,13 @@ OTHER = resource(SAMPLE_CORPUS) / "espeak18" / "espeak18-02.opus"
 
 @pytest.fixture(scope="module")
 def app(root):
-    spec = importlib.util.spec_from_file_location("app", root / "examples" / "app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The app's modules, which lie beside each other and import each other as a Space has them."""
+    folder = str(root / "examples" / "space")
+    sys.path.insert(0, folder)
+    yield importlib.import_module("app")
+    sys.path.remove(folder)
+    for name in ("app", "answer", "comparison"):
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +44,20 @@ def pipeline(app):
     return app.load_pipeline()
 
 
-def words(html: str) -> str:
-    return re.sub(r"<[^>]*>", "", html).strip()
+@pytest.fixture(scope="module")
+def answered(app):
+    """What the page shows of a comparison, as HTML."""
+
+    def html(pipeline, first: list, second: list) -> str:
+        found = app.compare(pipeline, list(map(str, first)), list(map(str, second)))
+        return app.refusal(found) if isinstance(found, app.Refused) else app.answer(found, 16_000, pipeline.limits)
+
+    return html
+
+
+def words(page: str) -> str:
+    """What is read on a page, in one line."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", page))).strip()
 
 
 def write_wav(path: Path, samples: np.ndarray) -> str:
@@ -50,30 +67,58 @@ def write_wav(path: Path, samples: np.ndarray) -> str:
     return str(path)
 
 
-def test_answer_is_that_of_the_pipeline(app, pipeline):
-    html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND)])
+def test_answer_is_that_of_the_pipeline(answered, pipeline):
+    html = answered(pipeline, [str(FIRST)], [str(SECOND)])
     explanation = pipeline(str(FIRST), str(SECOND), return_explanation=True)["explanation"]
     for text in (explanation.verdict[1:], explanation.describe_ratio(), explanation.describe_findings()):
         assert text in words(html)
-    assert html.count("<svg") == 2
+    assert html.count("<svg") == 3
     places = [words(html).index(text) for text in ("DEMONSTRATION", *wording.PROPOSITIONS, explanation.verdict[1:])]
     assert places == sorted(places)
     assert f"A bound then limits the total to {explanation.llr:+.2f}." in words(html) and "relied on" not in html
+    assert explanation.describe_interval() in words(html)
+    low, high = map(wording.ratio, explanation.bounds)
+    assert f"vouches for an LR of {low} to {high}" in words(html) and html.count('class="unvouched') == 2
+    assert wording.THE_VALIDATION in words(html) and "this case" in html
+
+
+def test_recordings_are_shown_beside_the_range_of_the_calibration(app, pipeline, tmp_path):
+    from scipy.signal import butter, sosfilt
+
+    from balr_hf.audio import load_audio
+
+    low = sosfilt(butter(12, 3000, fs=16_000, output="sos"), load_audio(SECOND))
+    path = write_wav(tmp_path / "low.wav", low)
+    found = app.compare(pipeline, [str(FIRST)], [path])
+    rows = importlib.import_module("answer").quality_rows(found.recordings, found.explanation.calibration)
+    (bandwidth,) = [row for row in rows if row.name == "Bandwidth"]
+    (of_first, outside), (of_low, beyond) = bandwidth.cells
+    assert (outside, beyond) == (False, True) and of_first.endswith("kHz") and float(of_low.split()[0]) < 4
+    assert bandwidth.known in " ".join(found.explanation.cautions)
+    (rate,) = [row for row in rows if row.name == "Sampling rate of the file"]
+    assert [text for text, _ in rate.cells] == ["48 kHz", "16 kHz"]  # of the files, not of what is compared
+    html = app.answer(found, 16_000)
+    assert html.count("beyond the limits") == 1 and "NO VERDICT" in html and 'class="scale"' not in html
 
 
 def test_groups_come_before_the_attributes_where_the_system_is_described(
-    app, pipeline, make_descriptions, monkeypatch
+    answered, pipeline, make_descriptions, monkeypatch
 ):
     monkeypatch.setattr(pipeline.model, "descriptions", make_descriptions(512))
-    html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND)])
+    html = answered(pipeline, [str(FIRST)], [str(SECOND)])
     shown = words(html)
     assert shown.index(wording.THE_GROUPS) < shown.index("vocal tract") < shown.index(wording.EACH_ATTRIBUTE)
+    (number, *_) = re.findall(r'<th scope="row">(\d+)</th>', html)
+    assert words(pipeline.model.descriptions.sentence(int(number))) in shown
+    assert wording.THE_MEASURES in shown and "is not known" not in shown
     monkeypatch.setattr(pipeline.model, "descriptions", None)
-    assert wording.THE_GROUPS not in app.compare_voices(pipeline, [str(FIRST)], [str(SECOND)])
+    html = answered(pipeline, [str(FIRST)], [str(SECOND)])
+    assert "What the attributes go with is not known: this system has no descriptions" in words(html)
+    assert wording.GROUPS not in words(html) and wording.THE_MEASURES not in words(html)
 
 
-def test_more_recordings_than_it_was_calibrated_for_get_no_verdict(app, pipeline):
-    html = app.compare_voices(pipeline, [str(FIRST)], [str(SECOND), str(OTHER)])
+def test_more_recordings_than_it_was_calibrated_for_get_no_verdict(answered, pipeline):
+    html = answered(pipeline, [str(FIRST)], [str(SECOND), str(OTHER)])
     assert "2 recordings" in html and "B is 2 recordings; calibrated with 1 a side." in words(html)
     assert "NO VERDICT" in words(html) and 'class="scale"' not in html
     assert "not to be relied on: LR" in words(html)
@@ -91,23 +136,86 @@ def test_more_recordings_than_it_was_calibrated_for_get_no_verdict(app, pipeline
     ],
     ids=["none", "silence", "short", "text", "empty", "missing"],
 )
-def test_bad_input_gives_one_message(app, pipeline, tmp_path, make, said):
+def test_bad_input_gives_one_message(answered, pipeline, tmp_path, make, said):
     path = make(tmp_path)
-    html = app.compare_voices(pipeline, [str(FIRST)], [path] if path else [])
+    html = answered(pipeline, [str(FIRST)], [path] if path else [])
     assert html.count('role="alert"') == 1
     assert said in words(html)
     assert "Traceback" not in html and "verdict" not in html
 
 
-def test_name_of_a_file_is_shown_as_text(app, pipeline, tmp_path):
+def test_all_recordings_that_are_refused_are_told_at_once_with_those_that_are_not(app, pipeline, tmp_path):
+    silence, text = write_wav(tmp_path / "a.wav", np.zeros(16_000)), tmp_path / "b.wav"
+    text.write_text("words")
+    found = app.compare(pipeline, [silence], [str(SECOND), str(text)])
+    assert [one.label for one in found.recordings] == ["A", "B1", "B2"]
+    assert [one.reason is None for one in found.recordings] == [False, True, False]
+    assert [reason.split(":")[0] for reason in found.reasons] == ["Voice A, a.wav", "Voice B, b.wav"]
+    html = app.refusal(found)
+    assert "Nothing was compared." in html and "no: digital silence" in html and ">yes<" in html
+    quality = found.recordings[1].quality
+    assert f"{quality['net_speech']:.1f} s" in html
+
+
+def test_recording_that_is_given_twice_on_one_side_does_not_count_twice(app, pipeline, tmp_path):
+    copy = tmp_path / "copy.opus"
+    shutil.copy(SECOND, copy)
+    found = app.compare(pipeline, [str(FIRST)], [str(SECOND), str(copy)])
+    (reason,) = found.reasons
+    assert reason.startswith("Voice B: espeak17-02.opus and copy.opus are the same recording, sample for sample")
+
+
+def test_report_and_data_hold_what_the_page_shows(app, pipeline, tmp_path):
+    found = app.compare(pipeline, [str(FIRST)], [str(OTHER)])
+    timelines = app.over_time(pipeline, found)
+    page, data = app.write_files(found, timelines, tmp_path)
+    text, figures = page.read_text(encoding="utf-8"), json.loads(data.read_text(encoding="utf-8"))
+    digest = hashlib.sha256(OTHER.read_bytes()).hexdigest()
+    assert digest in text and any(digest in row[1] for row in figures["details"])
+    assert found.explanation.verdict[1:] in text and figures["llr"] == found.explanation.llr
+    assert text.count("data:audio/wav;base64,") == len(figures["timeline"]["recordings"]) == 2
+    frame = importlib.import_module("answer").timeline_frame(timelines)
+    assert "&lt;script&gt;" in frame and frame.count("<") == 2  # the page of the frame is in an attribute
+    page, data = app.write_files(found, None, tmp_path)
+    assert "data:audio" not in page.read_text() and "timeline" not in json.loads(data.read_text())
+
+
+def test_recordings_that_are_long_together_are_not_looked_at_over_time(app, pipeline, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("comparison"), "LONGEST_TIMELINE", 5.0)
+    found = app.over_time(pipeline, app.compare(pipeline, [str(FIRST)], [str(OTHER)]))
+    assert "Attributes over time are not shown: the recordings have 7 s together" in found
+    assert found in words(importlib.import_module("answer").timeline_frame(found))
+
+
+def test_models_that_do_not_belong_together_are_refused_or_told_everywhere(app, answered, tmp_path):
+    from balr_hf import BinaryAttributeAutoEncoder
+    from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER
+
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    autoencoder.config.embedder_identity = f"another@{'0' * 64}"
+    parts = (str(resource(EMBEDDER)), autoencoder, str(resource(SCORER)))
+    with pytest.raises(MismatchError):
+        app.load_pipeline(*parts)
+    assert not app.parse_options([]).allow_mismatch and app.parse_options(["--allow-mismatch"]).allow_mismatch
+    pipeline = app.load_pipeline(*parts, allow_mismatch=True)
+    wrong = pipeline.model.config.mismatch
+    assert wrong is not None
+    found = app.compare(pipeline, [str(FIRST)], [str(OTHER)])
+    page, data = app.write_files(found, None, tmp_path)
+    for text in (app.answer(found, 16_000), page.read_text(encoding="utf-8")):
+        assert wrong in unescape(text)
+    assert f"{wrong}." in json.loads(data.read_text())["cautions"]
+
+
+def test_name_of_a_file_is_shown_as_text(answered, pipeline, tmp_path):
     path = tmp_path / "<img src=x>.wav"
     shutil.copy(FIRST, path)
-    html = app.compare_voices(pipeline, [str(path)], [str(SECOND)])
+    html = answered(pipeline, [str(path)], [str(SECOND)])
     assert "<img" not in html and "&lt;img" in html
 
 
-def test_same_recording_on_both_sides_is_told(app, pipeline):
-    html = app.compare_voices(pipeline, [str(FIRST)], [str(FIRST)])
+def test_same_recording_on_both_sides_is_told(answered, pipeline):
+    html = answered(pipeline, [str(FIRST)], [str(FIRST)])
     assert "are the same recording, sample for sample: that says nothing about speakers" in words(html)
     assert "NO VERDICT: the two sides hold the same recording" in words(html)
 
@@ -116,19 +224,13 @@ def test_same_recording_on_both_sides_is_told(app, pipeline):
 def test_mark_on_the_scale_is_within_the_step_of_the_words(app, pipeline, llr):
     explanation = pipeline(str(FIRST), str(SECOND), return_explanation=True)["explanation"]
     explanation.bounds, explanation.offset = None, explanation.offset + llr - explanation.unbounded_llr
-    html = app.verbal_scale_html(explanation)
+    html = importlib.import_module("answer").scale_html(explanation)
     at = float(re.search(r"--at: ([\d.]+)%", html)[1])
     steps = re.findall(r'<div class="step( here)?"[^>]*>([a-z ]+)<', html)
     here = [number for number, (mark, _) in enumerate(steps) if mark]
     assert len(steps) == 13 and len(here) == 1
     assert here[0] <= at / 100 * 13 <= here[0] + 1
     assert steps[here[0]][1].split()[0] in explanation.verdict
-
-
-def test_space_installs_what_the_package_needs(root):
-    wanted = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
-    lines = (root / "examples" / "space" / "requirements.txt").read_text().splitlines()
-    assert [line for line in lines if not line.startswith(("#", "--"))] == wanted
 
 
 class Browser:
@@ -170,6 +272,13 @@ class Browser:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
 
+    def press(self, key: str) -> None:
+        """Press a key and let it go."""
+        code = {"Enter": (13, "\r"), " ": (32, " ")}[key]
+        keys = {"key": key, "windowsVirtualKeyCode": code[0]}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=code[1], **keys)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **keys)
+
     def resize(self, width: int) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -186,6 +295,19 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         image = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(image["data"]))
+
+    def has_sent(self, files: int) -> None:
+        """Wait until the server has taken so many files: the player of each is there before."""
+        until = time.monotonic() + 60
+        while self._sent() < files:
+            assert time.monotonic() < until, f"{self._sent()} of {files} files"
+            time.sleep(0.1)
+        time.sleep(0.5)  # in which the page hears of it
+
+    def _sent(self) -> int:
+        self.value("0")
+        replies = [event["params"] for event in self.events if event["method"] == "Network.responseReceived"]
+        return sum(urlsplit(reply["response"]["url"]).path.endswith("/upload") for reply in replies)
 
     def hosts(self) -> set[str]:
         """Those that anything was asked of."""
@@ -208,14 +330,14 @@ def running(*command: object, **kwargs):
             process.kill()
 
 
-def patiently(look, process: subprocess.Popen, seconds: float = 120):
+def patiently(look, process: subprocess.Popen | None, seconds: float = 120):
     """What `look` finds as soon as it raises nothing."""
     until = time.monotonic() + seconds
     while True:
         try:
             return look()
         except (OSError, ValueError):
-            assert process.poll() is None, f"ended with {process.returncode}"
+            assert process is None or process.poll() is None, f"ended with {process.returncode}"
             assert time.monotonic() < until, f"not ready within {seconds} s"
             time.sleep(0.2)
 
@@ -229,24 +351,28 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def address(root, chromium):
-    """Of the app, running."""
+def address(root, chromium, tmp_path_factory):
+    """Of the app, running from a folder in which the files lie as in a Space."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = {**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"}
-    with running(sys.executable, root / "examples" / "app.py", "--port", port, env=env) as process:
+    space = tmp_path_factory.mktemp("space")
+    shutil.copytree(root / "examples" / "space", space, dirs_exist_ok=True)
+    for folder in ("balr_hf", "resources"):
+        (space / folder).symlink_to(root / folder)
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("gradio"))}
+    env.pop("PYTHONPATH", None)
+    with running(sys.executable, space / "app.py", "--port", port, env=env, cwd=space) as process:
         url = f"http://127.0.0.1:{port}/"
         patiently(lambda: urllib.request.urlopen(url, timeout=5).close(), process)
         yield url
 
 
-@pytest.fixture
-def browser(chromium, address, tmp_path):
-    """At the app's page."""
-    profile = tmp_path / "profile"
+@contextmanager
+def browsing(chromium: str, address: str, profile: Path, *more: str):
+    """A browser at the app's page."""
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    flags += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
+    flags += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", *more]
     with running(chromium, *flags, "about:blank", stderr=subprocess.DEVNULL) as process:
         ready = profile / "DevToolsActivePort"
         port = patiently(lambda: int(ready.read_text().split()[0]), process)
@@ -262,6 +388,13 @@ def browser(chromium, address, tmp_path):
         browser.socket.close()
 
 
+@pytest.fixture
+def browser(chromium, address, tmp_path):
+    """At the app's page."""
+    with browsing(chromium, address, tmp_path / "profile") as browser:
+        yield browser
+
+
 VERDICT = "document.querySelector('#answer #verdict')?.textContent"
 ALERT = "document.querySelector('#answer [role=alert]')?.textContent"
 WAITING = "document.querySelectorAll('#voice-a input[type=file], #voice-b input[type=file]').length"
@@ -271,7 +404,8 @@ WAITING = "document.querySelectorAll('#voice-a input[type=file], #voice-b input[
 def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
     browser.choose("#voice-a input[type=file]", FIRST)
     browser.choose("#voice-b input[type=file]", OTHER)
-    browser.wait(f"{WAITING} == 0")  # a player takes the place of each once it is uploaded
+    browser.wait(f"{WAITING} == 0")  # a player takes the place of each
+    browser.has_sent(2)
     browser.value("document.querySelector('#compare').click()")
     verdict = browser.wait(VERDICT)
     explanation = pipeline(str(FIRST), str(OTHER), return_explanation=True)["explanation"]
@@ -282,13 +416,78 @@ def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
         browser.wait(f"document.documentElement.scrollWidth <= {width}", 10)
         browser.screenshot(tmp_path / f"{width}.png")
     assert browser.value("document.title") == "Speaker comparison"
-    browser.value("document.querySelector('#voice-b button[aria-label=Clear]').click()")
+    browser.value("document.querySelector('#voice-b button[aria-label^=Clear]').click()")
     browser.wait(f"!{VERDICT}", 10)  # an answer goes as soon as it is not of the recordings above it
     browser.choose("#voice-b input[type=file]", SECOND)
     browser.wait(f"{WAITING} == 0")
+    browser.has_sent(3)
     browser.value("document.querySelector('#compare').click()")
     assert "same speaker rather" in browser.wait(VERDICT)
     assert browser.hosts() == {"127.0.0.1"}
+
+
+FRAME = "document.querySelector('#over-time iframe')?.contentDocument"
+
+
+@pytest.mark.slow
+def test_report_data_and_attributes_over_time_follow_the_answer(browser, tmp_path):
+    browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.choose("#voice-a input[type=file]", FIRST)
+    browser.choose("#voice-b input[type=file]", OTHER)
+    browser.wait(f"{WAITING} == 0")
+    browser.has_sent(2)
+    browser.value("document.querySelector('#compare').focus()")
+    browser.press("Enter")
+    browser.wait(VERDICT)
+    browser.wait("document.activeElement.id == 'verdict'", 10)  # the keyboard goes on from the answer
+    browser.wait(f"{FRAME}?.querySelectorAll('svg a[role=button]').length > 1")
+    browser.wait("document.querySelector('#over-time iframe').offsetHeight > 700", 10)  # as high as what is in it
+    browser.value(f"{FRAME}.querySelector('svg a[tabindex=\"0\"]').focus()")
+    browser.press(" ")
+    browser.wait(f"{FRAME}.querySelector('.playing').textContent.startsWith('Attribute ')", 10)
+    for name, ending in (("report", "html"), ("data", "json")):
+        browser.wait(f"!!document.querySelector('#{name}')", 10)
+        browser.value(f"document.querySelector('#{name}').click()")
+        path = tmp_path / f"comparison.{ending}"
+        patiently(lambda path=path: path.stat(), None, 20)
+    assert "data:audio/wav" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "comparison.json").read_text())["timeline"]["recordings"]
+
+
+@pytest.mark.slow
+def test_several_recordings_of_a_side_are_compared(browser):
+    browser.choose("#voice-a input[type=file]", FIRST)
+    browser.choose("#voice-b input[type=file]", SECOND)
+    browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.includes('voice B')).click()")
+    browser.wait("!!document.querySelector('#more-b input[type=file]')", 10)
+    browser.choose("#more-b input[type=file]", OTHER)
+    browser.wait(f"{WAITING} == 0 && document.querySelector('#more-b').innerText.includes('espeak18')")
+    browser.has_sent(3)
+    browser.value("document.querySelector('#compare').click()")
+    assert browser.wait(VERDICT).startswith("NO VERDICT")  # the shipped system is calibrated with one a side
+    shown = browser.value("document.querySelector('#answer').innerText")
+    assert "B is espeak17-02.opus, espeak18-02.opus (2 recordings)." in shown
+
+
+@pytest.mark.slow
+def test_voice_is_recorded_with_the_microphone(chromium, address, tmp_path):
+    from balr_hf.audio import load_audio
+
+    voice = write_wav(tmp_path / "voice.wav", np.tile(load_audio(FIRST), 3))
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    flags.append(f"--use-file-for-fake-audio-capture={voice}")
+    with browsing(chromium, address, tmp_path / "profile", *flags) as browser:
+        browser.value("document.querySelector('#voice-a button[aria-label^=Record]').click()")
+        browser.wait("!!document.querySelector('#voice-a .record-button')")
+        browser.value("document.querySelector('#voice-a .record-button').click()")
+        time.sleep(5)
+        browser.value("document.querySelector('#voice-a .stop-button').click()")
+        browser.choose("#voice-b input[type=file]", SECOND)
+        browser.wait(f"{WAITING} == 0 && !!document.querySelector('#voice-a .playback')")
+        browser.has_sent(2)
+        browser.value("document.querySelector('#compare').click()")
+        shown = browser.wait(f"({VERDICT} || {ALERT}) && document.querySelector('#answer').innerText")
+    assert "same speaker rather" in shown
 
 
 @pytest.mark.slow
@@ -296,6 +495,9 @@ def test_missing_voice_is_told_in_the_page(browser):
     browser.value("document.querySelector('#compare').click()")
     assert "Voice A has no recording yet" in browser.wait(ALERT)
     assert not browser.value(VERDICT)
+    browser.wait("document.activeElement.getAttribute('role') == 'alert'", 10)
+    names = browser.value("[...document.querySelectorAll('button')].map(b => b.ariaLabel || b.innerText.trim())")
+    assert all(names) and len(set(names)) == len(names)  # a screen reader tells the buttons of both voices apart
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ GUIDES += ["benchmarks/README.md", "tests/README.md", "resources/models/recipes/
 RUN = {
     "README.md": 2,
     "docs/command-line.md": 14,
+    "docs/app.md": 0,
     "docs/attributes.md": 0,
     "docs/conditions.md": 5,
     "docs/data-formats.md": 0,

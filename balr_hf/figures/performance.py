@@ -111,9 +111,12 @@ def tippett(
         different_handles.append(Line2D([], [], color=DIFFERENT, label=shown[1], **line))
     axes.axvline(0, color=DARK, linewidth=0.8)
     if case is not None:
-        axes.axvline(case / LN10, color=style.BLUE, linewidth=1.2, linestyle=style.LINES[1])
+        axes.axvline(case / LN10, color=DARK, linewidth=1.2, linestyle=style.LINES[1])  # in the colour of no curve
         side = "left" if case >= 0 else "right"  # away from LR = 1, which is a line too
-        axes.text(case / LN10, 0.5, "this case", color=style.BLUE, rotation=90, va="center", ha=side, fontsize=7)
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        axes.text(
+            case / LN10, 0.5, "this case", color=DARK, rotation=90, va="center", ha=side, fontsize=7, bbox=ground
+        )
     _say(axes, note)
     axes.set_ylim(0, 1.005)
     axes.set_ylabel("Cumulative proportion of trials")

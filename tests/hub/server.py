@@ -228,8 +228,8 @@ class HubServer(ThreadingHTTPServer):
 
 ROUTES: list[tuple[str, re.Pattern, str]] = []
 _PARTS = {
-    "{kind}": "(?P<kind>models|datasets)",
-    "{dataset}": "(?:(?P<kind>datasets)/)?",
+    "{kind}": "(?P<kind>models|datasets|spaces)",
+    "{dataset}": "(?:(?P<kind>datasets|spaces)/)?",
     "{repo}": "(?P<id>[^/]+/[^/]+)",
     "{revision}": "(?P<revision>[^/]+)",
     "{name}": "(?P<name>[^/]+)",
