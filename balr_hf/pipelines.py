@@ -35,7 +35,7 @@ from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.identity import wrong_parts
 from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
 from balr_hf.quality import MIN_SPEECH
-from balr_hf.quality.copies import describe_copies
+from balr_hf.quality.copies import describe_copies, refuse_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -471,6 +471,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             for side, recordings in zip("AB", sides, strict=True)
         ]
         heard = [[self._heard(one) for one in side] for side in loaded]
+        for side, recordings in zip("AB", heard, strict=True):
+            refuse_copies({f"recording {number} of {side}": one for number, one in enumerate(recordings, 1)})
         named = [
             {f"{word} {number + 1} of {side}": samples for number, samples in enumerate(recordings)}
             for side, word, recordings in zip("AB", ("Recording", "recording"), heard, strict=True)

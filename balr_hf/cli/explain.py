@@ -254,13 +254,13 @@ class _Heard:
         """Listen to all recordings that have audio; of the others, take what was measured earlier.
 
         Raises:
-            AudioError: a recording cannot be decoded, or has too little speech.
+            AudioError: a recording cannot be decoded, or has too little speech, or a side holds one twice.
         """
         from balr_hf.audio import AudioError, reason_not_decoded
         from balr_hf.data.quality import known_quality
         from balr_hf.explanation.case import recording_files
         from balr_hf.quality import load_measured, reason_to_refuse
-        from balr_hf.quality.copies import NOTHING, describe_copies
+        from balr_hf.quality.copies import NOTHING, describe_copies, refuse_copies
 
         known: dict[str, Mapping[str, Any]] = dict(known_quality(dataset))
         audio = dict(zip(dataset["id"], dataset["audio"], strict=True)) if "audio" in dataset.column_names else {}
@@ -278,6 +278,8 @@ class _Heard:
             samples[name], known[name] = measured.samples, measured.quality.to_dict()
         both = [name for name in sides[0] if name in sides[1]]
         heard = [{name: samples[name] for name in side if name in samples} for side in sides]
+        for side in heard:
+            refuse_copies(side)
         copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *describe_copies(*heard))
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}

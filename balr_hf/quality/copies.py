@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from balr_hf.audio import SAMPLING_RATE, LongAudio
+from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio
 
 # Waveforms are compared below 2 kHz, a part that telephones and lossy coders keep.
 RATE = 4_000
@@ -99,6 +100,21 @@ def describe_copies(first: Mapping[str, Audio], second: Mapping[str, Audio]) -> 
     """
     pairs = ((a, b, find_copy(first[a], second[b])) for a in first for b in second if a != b)
     return tuple(f"{a} and {b} {copy.describe()}: {NOTHING}" for a, b, copy in pairs if copy is not None)
+
+
+def refuse_copies(side: Mapping[str, Audio]) -> None:
+    """Refuse a side of a comparison that holds the same sound twice, which would count twice.
+
+    Args:
+        side: the samples of its recordings at 16 kHz, by their names.
+
+    Raises:
+        AudioError: two of them hold the same stretch of sound.
+    """
+    for (a, first), (b, second) in itertools.combinations(side.items(), 2):
+        copy = find_copy(first, second)
+        if copy is not None:
+            raise AudioError(f"{a} and {b} {copy.describe()}: it would count twice, so give it once")
 
 
 def _equal(a: Audio, b: Audio) -> int | None:

@@ -67,6 +67,14 @@ def test_attributes_of_other_models_are_refused(folder, few, balr, tmp_path):
     assert status != 0 and "there is no audio of espeak17/espeak17-01" in said
 
 
+def test_a_copy_on_one_side_is_refused(folder, few, balr):
+    first, second = (few.parent / "espeak17" / f"espeak17-0{number}.opus" for number in (1, 2))
+    copy = few.parent / "copy.opus"
+    copy.write_bytes(first.read_bytes())
+    status, said = balr("explain", f"{first},{copy}", second)
+    assert status == 1 and "are the same recording, sample for sample: it would count twice, so give it once" in said
+
+
 def test_corpus_whose_attributes_were_made_by_the_models_is_looked_at(folder, few, balr, tmp_path):
     assert balr("extract", few, "--save-dir", tmp_path / "embedded", "--save-format", "dataset")[0] == 0
     assert balr("binarize", tmp_path / "embedded", "--save-dir", tmp_path / "made", "--save-format", "dataset")[0] == 0

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from balr_hf.audio import load_audio
-from balr_hf.quality.copies import describe_copies, find_copy
+from balr_hf.audio import AudioError, load_audio
+from balr_hf.quality.copies import describe_copies, find_copy, refuse_copies
 
 
 def coded(samples: np.ndarray, codec: str, container: str, bit_rate: int) -> np.ndarray:
@@ -79,6 +79,15 @@ def test_other_recordings_of_one_voice_are_no_copies(sentences):
     assert not describe_copies(dict(enumerate(sentences[:2])), dict(enumerate(sentences[2:])))
     found = describe_copies({"a": sentences[0]}, {"b": sentences[2], "c": sentences[0]})
     assert found == ("a and c are the same recording, sample for sample: that says nothing about speakers.",)
+
+
+def test_a_side_that_holds_a_recording_twice_is_refused(sentences):
+    side = {"a": sentences[0], "b": sentences[1]}
+    refuse_copies(side)
+    refuse_copies({"a": sentences[0]})
+    quieter = {**side, "c": (sentences[0] * 0.5).astype(np.float32)}
+    with pytest.raises(AudioError, match="^a and c are the same recording, .* it would count twice, so give it once"):
+        refuse_copies(quieter)
 
 
 def test_noise_silence_and_short_recordings_are_no_copies(rng, recording):
