@@ -3,8 +3,8 @@
 The reference population are the labelled speakers of the training part, with all their recordings, sessions and views
 at their own speed. The calibration is affine, and fitted to other speakers, of `dev` and of the LibriSpeech test part:
 on recordings as they are, through Opus, and short, as far as they are wide-band and not noisy. Others lie beyond the
-limits of what it was calibrated on, and get no verdict. `recipes.calibrations` measures why: noise and telephones move
-this embedder's attributes so far that no calibration holds for them and for clean recordings together.
+limits of what it was calibrated on, and get no verdict. `recipes.calibrations` measures why: where one side only is
+noisy or a telephone's, voices of one speaker seem different too often, whatever the calibration.
 
 Usage:
     python -m recipes.system WORK_FOLDER DATA_FOLDER RUN_FOLDER AUTOENCODER SYSTEM_FOLDER
