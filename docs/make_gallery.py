@@ -349,7 +349,7 @@ def page(target: Path) -> str:
         "# Gallery",
         "Every figure and every page that the package makes. `docs/make_gallery.py` made them when this site was "
         "built, with the commands of the package, its small demonstration models and its synthetic voices. They show "
-        "what things look like; the values say nothing about real speech.",
+        "what things look like; the values say nothing about real speech. A click on a picture opens it in its own size.",
         "## Figures",
         *(section(name, shown, target, picture) for name, shown in FIGURES.items()),
         "## Pages",
@@ -366,8 +366,8 @@ def section(name: str, shown: Shown, target: Path, show: Callable[[Shown, Path],
 
 
 def picture(shown: Shown, file: Path) -> str:
-    """A picture, with its title for those who do not see it."""
-    return f"![{shown.title} ({file.stem})]({file.name})"
+    """A picture, with its title for those who do not see it. It leads to itself alone, where it has its own size."""
+    return f"[![{shown.title} ({file.stem})]({file.name})]({file.name})"
 
 
 def embedded(shown: Shown, file: Path) -> str:
