@@ -349,7 +349,8 @@ def page(target: Path) -> str:
         "# Gallery",
         "Every figure and every page that the package makes. `docs/make_gallery.py` made them when this site was "
         "built, with the commands of the package, its small demonstration models and its synthetic voices. They show "
-        "what things look like; the values say nothing about real speech. A click on a picture opens it in its own size.",
+        "what things look like; the values say nothing about real speech. A click on a picture opens it in its own "
+        "size.",
         "## Figures",
         *(section(name, shown, target, picture) for name, shown in FIGURES.items()),
         "## Pages",

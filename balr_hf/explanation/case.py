@@ -95,7 +95,10 @@ def recording_files(sides: Sequence[Sequence[tuple[str, str | Path | bytes]]]) -
 
 
 def _text(value: Any) -> str:
-    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    parts = [str(part) for part in value]
+    return (" " if all(part.endswith((".", "?", "!")) for part in parts) else "; ").join(parts)
 
 
 def _version(package: str) -> str:
