@@ -16,7 +16,7 @@ def test_case_file_becomes_rows(tmp_path):
         ("Examiner", "A. Example"),
         ("Propositions of the case", "Mr X speaks; another man speaks"),
     )
-    path.write_text("propositions:\n  - Mr X speaks.\n  - Another man speaks.\n")  # sentences need nothing between them
+    path.write_text("propositions:\n  - Mr X speaks.\n  - Another man speaks.\n")
     assert read_case(path) == (("Propositions of the case", "Mr X speaks. Another man speaks."),)
 
 
