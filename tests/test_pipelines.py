@@ -121,7 +121,7 @@ def test_a_side_may_have_several_recordings(compare, voices):
     assert result["explanation"].counts.sum(-1).max(1).tolist() == [2, 1]
     swapped = compare(voices[2], [voices[0], voices[1]])
     assert swapped["calibrated_llr"] == pytest.approx(result["calibrated_llr"])
-    with pytest.raises(AudioError, match="recording 1 of B and recording 2 of B are the same .* count twice"):
+    with pytest.raises(AudioError, match=r"recording 1 of B and recording 2 of B are the same .* count twice"):
         compare(voices[2], [voices[0], voices[0]])
 
 

@@ -86,7 +86,7 @@ def test_a_side_that_holds_a_recording_twice_is_refused(sentences):
     refuse_copies(side)
     refuse_copies({"a": sentences[0]})
     quieter = {**side, "c": (sentences[0] * 0.5).astype(np.float32)}
-    with pytest.raises(AudioError, match="^a and c are the same recording, .* it would count twice, so give it once"):
+    with pytest.raises(AudioError, match=r"^a and c are the same recording, .* it would count twice, so give it once"):
         refuse_copies(quieter)
 
 

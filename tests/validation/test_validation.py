@@ -31,7 +31,7 @@ SPEAKERS = 12
 
 @pytest.fixture(scope="module")
 def system():
-    """The shipped system, calibrated so that some of the made-up trials of either kind mislead or exceed the bounds."""
+    """The shipped system, calibrated so that some made-up trials of either kind mislead or exceed the bounds."""
     found = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
     found.scorer.calibration_weights *= 1.2
     found.scorer.calibration_offset.fill_(-0.5)
