@@ -42,11 +42,8 @@ def test_population_is_described_in_numbers_and_words(population):
     assert population["counts"] == {"sex": {"f": 50, "m": 50}} and population["recordings_a_side"] == [1, 1]
     assert population["measures"]["net_speech"][0] == 4 and population["measures"]["net_speech"][-1] == 10
     words = describe_in_words(population)
-    assert (
-        "100 recordings of 10 speakers" in words
-        and "net speech 4.1 to 9.9 s" in words
-        and "recordings of each sex: f (50), m (50)" in words
-    )
+    assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words
+    assert "recordings of each sex: f (50), m (50)" in words
 
 
 def test_case_inside_has_no_deviation(population):
@@ -61,7 +58,7 @@ def test_case_inside_has_no_deviation(population):
             {"net_speech": 3.5},
             "net_speech",
             False,
-            "B has 3.5 s of speech; the calibration has 4.1 to 9.9 s (slightly outside).",
+            "4.1 to 9.9 s (slightly outside).",
         ),
         ({"net_speech": 60.0}, "net_speech", True, "B has 60.0 s of speech"),
         ({"snr": 8.0}, "snr", True, "B has an SNR of 8 dB; the calibration has 20 to 40 dB."),

@@ -129,9 +129,9 @@ def recording_caution(groups: Sequence[GroupEvidence], is_llr: bool) -> str | No
         return None
     what = "log-likelihood ratio" if is_llr else "similarity"
     text = (
-        f"Attributes that follow the recording rather than the voice add {found.llr:+.2f} to the {what}, which is "
-        f"{percent(found.share)} of what all groups add, signs aside. So much may come from the noise, band, level or "
-        "length of the recordings, and not from who speaks."
+        f"Attributes that follow or may follow the recording rather than the voice add {found.llr:+.2f} to the "
+        f"{what}, which is {percent(found.share)} of what all groups add, signs aside. So much may come from the noise, "
+        "band, level or length of the recordings, and not from who speaks."
     )
     if decides:
         text += f" Without them, the attributes would sum to {total - found.llr:+.2f}, which has the opposite sign."
@@ -143,7 +143,7 @@ def measures_of_sides(
 ) -> list[MeasureOfSides]:
     """The measures of both sides, of the voice first.
 
-    Left out are those of which neither side has a figure, and those of which all figures are the same, but for amounts.
+    Left out are those of which neither side has a figure, and, but for amounts, those of which all figures are equal.
 
     Args:
         descriptions: with the distribution of each measure.

@@ -407,7 +407,7 @@ class Findings:
         )
 
     def tippett(self) -> Figure | None:
-        """The Tippett plot of the calibration's validation; None where there is none. A case with a verdict is marked."""
+        """The Tippett plot of the calibration's validation, where there is one; a case with a verdict is marked."""
         from balr_hf.figures.performance import tippett
 
         if self.validation is None or self.calibration is None:
@@ -471,11 +471,11 @@ class Findings:
         return sides
 
     def describe_quality(self) -> list[tuple[str, str]]:
-        """What was measured of the recordings: a row of side and words for each."""
+        """What was measured of the recordings: a row for each, of its side (with its number if there are several)."""
         return [
-            (side, RecordingQuality(**measured).describe())
+            (f"{side}{number}" if len(recordings) > 1 else side, RecordingQuality(**measured).describe())
             for side, recordings in zip("AB", self.quality, strict=True)
-            for measured in recordings
+            for number, measured in enumerate(recordings, 1)
         ]
 
     def describe_ratio(self) -> str:

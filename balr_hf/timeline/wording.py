@@ -15,17 +15,17 @@ THE_MAP = "What the attributes change with"
 LIMITS = (
     "What the tracks do not show: what an attribute means, or where in a recording the evidence lies. The likelihood "
     "ratio rests on the attributes of whole recordings. Windows are shorter, and their attributes less reliable. "
-    "Where an attribute is active, there need be nothing that can be heard. How far windows agree with a recording does "
-    "not tell who speaks."
+    "Where an attribute is active, there need be nothing that can be heard. How far windows agree with a recording "
+    "does not tell who speaks."
 )
 
 HOW_TO_READ = (
     "Below each waveform (bars: speech), a track shows the windows in which an attribute is active (in colour) and "
     "those in which it is not (grey). The colour is that of the whole track, by what the attribute speaks for in the "
-    "whole comparison (blue: the same speaker, orange: different speakers), also where that is since both sides lack "
-    "it: a coloured stretch speaks for nothing by itself. A window is drawn at its centre; there is none within half a "
-    "window of the ends, and those with too little speech are left out. At the right: the state of the attribute in "
-    "the whole recording, and the share of windows in that state."
+    "whole comparison (blue: the same speaker, orange: different speakers), also where both sides lack it: a coloured "
+    "stretch speaks for nothing by itself. A window is drawn at its centre; there is none within half a window of the "
+    "ends, and those with too little speech are left out. At the right: the state of the attribute in the whole "
+    "recording, and the share of windows in that state."
 )
 
 STATES = "The state of an attribute in the whole recording, and how many of its windows with speech are in that state"

@@ -59,6 +59,9 @@ def test_each_class_has_its_group_and_its_sentence(found):
     assert sentence(replace(recording, associations=(amount,))).startswith(
         "Follows the recording, most of all how much is spoken in it, rather than the voice. More often active with"
     )
+    voice = replace(recording, voice_auc=0.8, recording_auc=0.7, elsewhere={"phones": 0.7, "studio": 0.6})
+    assert sentence(voice).startswith("May follow the recording rather than the voice, whose measures tell less of it")
+    assert "rank 80 of 100 pairs rightly, and 65 of 100 pairs on" in not_said(voice)[0] and not not_said(recording)
     assert sentence(nothing).startswith("No measures describe it: they rank at most 54 of 100 pairs")
     elsewhere = replace(nothing, voice_auc=0.68, elsewhere={"phones": 0.6, "studio": 0.5, "unknown": None})
     assert sentence(elsewhere) == (
@@ -82,7 +85,8 @@ def test_what_is_not_said_depends_on_sex_recording_and_ceiling(found):
     )
     assert not_said(nothing) == []
     assert by_sex(described) == (
-        "Active in 40 % of the recordings: in 70 % of those of female speakers and in 10 % of those of male speakers."
+        "Active in 40 % of the recordings: in 70 % of those of female speakers and in 10 % of those of male speakers, "
+        "as far as the sex is known."
     )
 
 
