@@ -487,7 +487,8 @@ def test_voice_is_recorded_with_the_microphone(chromium, address, tmp_path):
         browser.has_sent(2)
         browser.value("document.querySelector('#compare').click()")
         shown = browser.wait(f"({VERDICT} || {ALERT}) && document.querySelector('#answer').innerText")
-    assert "same speaker rather" in shown
+    # Whether there is a verdict depends on what Chromium's device makes of the voice.
+    assert "A is audio.wav (1 recording)." in shown and "LLR +" in shown
 
 
 @pytest.mark.slow

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.explanation.wording import percent
-
 if TYPE_CHECKING:
     from balr_hf.describing.descriptions import AttributeDescriptions, Distribution
     from balr_hf.describing.measures import Measure
@@ -130,8 +128,8 @@ def recording_caution(groups: Sequence[GroupEvidence], is_llr: bool) -> str | No
     what = "log-likelihood ratio" if is_llr else "similarity"
     text = (
         f"Attributes that follow or may follow the recording rather than the voice add {found.llr:+.2f} to the "
-        f"{what}, which is {percent(found.share)} of what all groups add, signs aside. So much may come from the noise, "
-        "band, level or length of the recordings, and not from who speaks."
+        f"{what}, which is {100 * found.share:.0f} % of what all groups add, signs aside. So much may come from the "
+        "noise, band, level or length of the recordings, and not from who speaks."
     )
     if decides:
         text += f" Without them, the attributes would sum to {total - found.llr:+.2f}, which has the opposite sign."

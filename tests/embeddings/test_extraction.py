@@ -149,7 +149,7 @@ def test_bad_recordings_keep_their_row_and_are_named(tiny_embedder, few, caplog)
     [
         (np.zeros(16000), "digital silence"),
         (np.full(16000, 0.5), "digital silence"),
-        (np.random.default_rng(0).normal(size=160), "too short: 10 ms of at least 105 ms"),
+        (np.random.default_rng(0).normal(size=160), "too short: 10 ms of at least 185 ms"),
         (np.array([np.nan] * 16000), "not all finite"),
         (1e-31 * np.sin(np.arange(16000.0)), "digital silence"),
         (2e-5 * np.sin(np.arange(16000.0)), "silence: its level is -97 dBFS"),
@@ -167,7 +167,8 @@ def test_samples_that_hold_no_voice_are_skipped_with_the_reason(tiny_embedder, s
 
 
 def test_shortest_recording_that_is_taken_has_a_finite_embedding(tiny_embedder):
-    samples = np.random.default_rng(0).normal(size=400 + 8 * 160).astype(np.float32) * 0.1
+    shift = 16 * tiny_embedder.feature_extractor.frame_shift
+    samples = np.random.default_rng(0).normal(size=400 + 8 * shift).astype(np.float32) * 0.1
     corpus = datasets.Dataset.from_list([{"id": "x", "audio": {"array": samples, "sampling_rate": 16000}}])
     extracted, skipped = compute_embeddings(tiny_embedder, corpus, min_speech=0)
     assert not skipped

@@ -123,7 +123,7 @@ def test_without_descriptions_nothing_changes_but_a_hint(scorer, counts, explain
     ("terms", "words"),
     [
         ([3.0, 0.2], None),
-        ([3.0, 1.0], "add +1.00 to the log-likelihood ratio, which is 25.0 % of what all groups add"),
+        ([3.0, 1.0], "add +1.00 to the log-likelihood ratio, which is 25 % of what all groups add"),
         ([-1.0, 1.5], "Without them, the attributes would sum to -1.00, which has the opposite sign."),
         ([-0.1, -3.0], "add -3.00"),
     ],
