@@ -50,7 +50,7 @@ SENTENCES = (
     "The sentence of an attribute tells what was usual in other recordings, those that the attributes were described "
     "on: it is no finding about A or B, and sentences can contradict each other. Its figures are medians, with the "
     "range of the middle half of the recordings in brackets. Pairs are of a recording in which the attribute is "
-    "active and one in which it is not. What was measured of A and of B stands further below."
+    "active and one in which it is not. What was measured of A and of B is in the table of the measures of both sides."
 )
 THE_MEASURES = "The measures of both sides"
 MEASURE_COLUMNS = ("measure", "A", "B", "others (25, 50, 75 %)", "A lies", "B lies")
