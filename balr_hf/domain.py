@@ -267,12 +267,12 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
     if population.get("speakers"):
         parts[0] += f" of {population['speakers']:,} speakers"
     for name, counts in population.get("counts", {}).items():
-        shown = ", ".join(f"{count} {value}" for value, count in list(counts.items())[:6])
-        parts.append(f"{name}: {shown}" + (", ..." if len(counts) > 6 else ""))
+        shown = ", ".join(f"{value} ({count:,})" for value, count in list(counts.items())[:6])
+        parts.append(f"recordings of each {name}: {shown}" + (" and others" if len(counts) > 6 else ""))
     low, high = population["recordings_a_side"]
     parts.append(f"{low} recording{'s' * (low > 1)} a side" if low == high else f"{low} to {high} recordings a side")
     for measure, quantiles in population["measures"].items():
-        parts.append(f"{measure.replace('_', ' ')} {describe_range(measure, quantiles)}")
+        parts.append(f"{measure.replace('_', ' ').replace('snr', 'SNR')} {describe_range(measure, quantiles)}")
     if not population["measures"]:
         parts.append("what is in its recordings was not measured")
     return "; ".join(parts)
@@ -311,8 +311,9 @@ def _measures_outside(
             continue
         if measure == "bandwidth" and not is_beyond:
             continue  # coders end a little lower or higher, which means nothing
-        which = name if side.recordings == 1 else f"A recording of {name}"
-        text = f"{which} has {form.format(value)}; the {role} has {describe_range(measure, quantiles)}."
+        which = name if side.recordings == 1 else f"One of {name}'s recordings"
+        near = "" if is_beyond else " (slightly outside)"
+        text = f"{which} has {form.format(value)}; the {role} has {describe_range(measure, quantiles)}{near}."
         yield Deviation(name, measure, role, value, low, high, is_beyond, text)
 
 
@@ -322,7 +323,10 @@ def _recordings_outside(name: str, side: Side, population: Mapping[str, Any], li
         return
     beyond = bool(recordings_beyond_limits(side.recordings, population, limits))
     calibrated = f"{low}" if low == high else f"{low} to {high}"
-    text = f"{name} is {side.recordings} recording{'s' * (side.recordings > 1)}; calibrated with {calibrated} a side."
+    text = (
+        f"{name} has {side.recordings} recording{'s' * (side.recordings > 1)}; the system was calibrated with "
+        f"{calibrated} a side."
+    )
     yield Deviation(name, "recordings", "calibration", side.recordings, low, high, beyond, text)
 
 

@@ -29,7 +29,8 @@ def conclude(title: str, explanation: Explanation, page: Path) -> None:
     print(explanation.describe_verdict())
     figures = explanation.describe_figures() if explanation.has_verdict else [explanation.describe_doubtful()]
     print(f"  {'   '.join(figures)}")
-    print(f"  {explanation.describe_interval()}")
+    if explanation.describe_interval() is not None:
+        print(f"  {explanation.describe_interval()}")
     for caution in explanation.cautions:
         print(f"  Limit: {caution}")
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -119,7 +119,7 @@ def test_groups_come_before_the_attributes_where_the_system_is_described(
 
 def test_more_recordings_than_it_was_calibrated_for_get_no_verdict(answered, pipeline):
     html = answered(pipeline, [str(FIRST)], [str(SECOND), str(OTHER)])
-    assert "2 recordings" in html and "B is 2 recordings; calibrated with 1 a side." in words(html)
+    assert "2 recordings" in html and "B has 2 recordings; the system was calibrated with 1 a side." in words(html)
     assert "NO VERDICT" in words(html) and 'class="scale"' not in html
     assert "not to be relied on: LR" in words(html)
 

@@ -42,7 +42,8 @@ def test_population_is_described_in_numbers_and_words(population):
     assert population["counts"] == {"sex": {"f": 50, "m": 50}} and population["recordings_a_side"] == [1, 1]
     assert population["measures"]["net_speech"][0] == 4 and population["measures"]["net_speech"][-1] == 10
     words = describe_in_words(population)
-    assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words and "50 f, 50 m" in words
+    assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words
+    assert "recordings of each sex: f (50), m (50)" in words
 
 
 def test_case_inside_has_no_deviation(population):
@@ -53,7 +54,12 @@ def test_case_inside_has_no_deviation(population):
     ("changes", "measure", "is_beyond", "text"),
     [
         ({"net_speech": 1.2}, "net_speech", True, "B has 1.2 s of speech; the calibration has 4.1 to 9.9 s."),
-        ({"net_speech": 3.5}, "net_speech", False, "B has 3.5 s of speech"),
+        (
+            {"net_speech": 3.5},
+            "net_speech",
+            False,
+            "4.1 to 9.9 s (slightly outside).",
+        ),
         ({"net_speech": 60.0}, "net_speech", True, "B has 60.0 s of speech"),
         ({"snr": 8.0}, "snr", True, "B has an SNR of 8 dB; the calibration has 20 to 40 dB."),
         ({"snr": 19.0}, "snr", False, "B has an SNR of 19 dB"),
@@ -69,9 +75,10 @@ def test_what_lies_outside_is_named(population, changes, measure, is_beyond, tex
 
 
 def test_worst_recording_of_a_side_counts(population):
-    sides = [Side(1, [quality()]), Side(1, [quality(), quality(snr=5.0), quality(snr=15.0)])]
-    (found,) = deviations(sides, population, None)
+    sides = [Side(1, [quality()]), Side(3, [quality(), quality(snr=5.0), quality(snr=15.0)])]
+    found, _ = deviations(sides, population, None)
     assert found.value == 5
+    assert found.text.startswith("One of B's recordings has an SNR of 5 dB")
 
 
 def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(population):
@@ -82,7 +89,9 @@ def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(pop
 def test_other_numbers_of_recordings_are_named(population):
     five = Side(5, [quality()] * 5)
     found = deviations([five, five], population, None)
-    assert [one.text for one in found] == [f"{s} is 5 recordings; calibrated with 1 a side." for s in "AB"]
+    assert [one.text for one in found] == [
+        f"{s} has 5 recordings; the system was calibrated with 1 a side." for s in "AB"
+    ]
     assert all(one.is_beyond for one in found)
     assert not any(one.is_beyond for one in deviations([five, five], population, None, Limits(recordings=4)))
 

@@ -53,10 +53,12 @@ class Distribution:
     def place(self, value: float) -> str:
         """Where a value lies, in words."""
         low, quarter, _, third, high = self.percentiles
+        if low == high:
+            return "as most others" if value == low else "unlike most others"
         if value < low:
-            return "lower than 95 % of them"
+            return "lower than 95 % of others"
         if value > high:
-            return "higher than 95 % of them"
+            return "higher than 95 % of others"
         if value < quarter:
             return "in the lowest quarter"
         return "in the highest quarter" if value > third else "in the middle half"
@@ -85,6 +87,8 @@ class Population:
     def describe(self) -> str:
         """How many of whom, in a line of words."""
         sexes = ", ".join(f"{count:,} {sex}" for sex, count in self.sexes.items())
+        unknown = self.speakers - sum(self.sexes.values())
+        sexes += f", {unknown:,} of unknown sex" if sexes and unknown else ""
         speakers = f"{self.speakers:,} speakers" + (f" ({sexes})" if sexes else "")
         return f"{self.recordings:,} recordings of {speakers}, {self.corpus}"
 

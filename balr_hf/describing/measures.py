@@ -51,6 +51,11 @@ class Measure:
         """Whether it is a measure of the recording rather than of the voice."""
         return self.group is Group.RECORDING
 
+    @property
+    def is_amount(self) -> bool:
+        """Whether it is how long a recording is, or how much is spoken in it: a matter of how it was cut."""
+        return self.name in ("duration", "net_speech", "voiced")
+
     def shown(self, value: float) -> str:
         """A value as it is shown, without its unit."""
         return f"{value * self.factor:z,.{self.decimals}f}"
@@ -132,14 +137,16 @@ VOICE = (
 # Of the recording, with how much of it is speech.
 RECORDING = (
     Measure("duration", "length", Group.RECORDING, "a longer recording", "a shorter recording", "s", 1),
-    Measure("net_speech", "speech", Group.RECORDING, "more speech in the recording", "less speech in it", "s", 1),
+    Measure(
+        "net_speech", "speech", Group.RECORDING, "more speech in the recording", "less speech in the recording", "s", 1
+    ),
     Measure("voiced", "voiced speech", Group.RECORDING, "more voiced speech", "less voiced speech", "s", 1),
     Measure("level", "level", Group.RECORDING, "a louder recording", "a softer recording", "dBFS", 1),
     Measure("peak", "peak level", Group.RECORDING, "a higher peak level", "a lower peak level", "dBFS", 1),
     Measure("snr", "SNR", Group.RECORDING, "a cleaner recording", "a noisier recording", "dB"),
     Measure(
-        *("bandwidth", "bandwidth", Group.RECORDING, "a recording with a wider band"),
-        *("a recording with a narrower band", "kHz", 1, 0.001),
+        *("bandwidth", "bandwidth", Group.RECORDING, "a wider frequency band"),
+        *("a narrower frequency band", "kHz", 1, 0.001),
     ),
     Measure("clipping", "clipped samples", Group.RECORDING, "more clipping", "less clipping", "%", 2, 100.0),
     Measure(

@@ -12,7 +12,7 @@ from balr_hf.describing.description import AttributeDescription, Meaning
 from balr_hf.describing.descriptions import AttributeDescriptions
 from balr_hf.describing.measures import MEASURES, Group
 from balr_hf.describing.strips import Box, strip
-from balr_hf.describing.wording import NOT_SAID, PAIRS, by_sex, pairs
+from balr_hf.describing.wording import NOT_SAID, PAIRS, by_sex, elsewhere, pairs
 from balr_hf.templates import html_environment
 
 
@@ -53,6 +53,7 @@ def told(description: AttributeDescription) -> list[tuple[str, str]]:
     areas = [
         ("all measures of the voice", description.voice_auc),
         *((f"the same, {group} speakers alone", area) for group, area in description.within.items()),
+        ("the same, sources not fitted on", elsewhere(description)),
         ("all measures of the recording", description.recording_auc),
         ("the same speaker's other recordings", description.ceiling),
     ]

@@ -12,13 +12,15 @@ from balr_hf.describing.measures import Measure
 
 # In pixels: the plot, the margin for words on its left and for figures on its right, and the height of a row.
 PLOT, LEFT, RIGHT, ROW = 220, 48, 92, 16
+# In pixels: the margin on the right where no figures are written, since a table has them.
+BARE = 6
 # How much the axis extends beyond what is drawn, as a share of it.
 MARGIN = 0.04
 
 
 @dataclass(frozen=True)
 class Box:
-    """One row of a strip: the quartiles of some recordings.
+    """One row of a strip: the quartiles of some recordings, with the median in figures on its right.
 
     Attributes:
         name: what stands on its left.
@@ -63,10 +65,10 @@ def strip(measure: Measure, population: Distribution | None, rows: Sequence[Box 
     def at(value: float) -> str:
         return f"{LEFT + PLOT * (value - low) / (high - low):.1f}"
 
-    height = ROW * len(rows) + 2
+    height, right = ROW * len(rows) + 2, RIGHT if any(isinstance(row, Box) for row in rows) else BARE
     said = ", ".join(f"{row.name} {measure.with_unit(_middle(row))}" for row in rows)
     parts = [
-        f'<svg class="strip" viewBox="0 0 {LEFT + PLOT + RIGHT} {height}" role="img" '
+        f'<svg class="strip" viewBox="0 0 {LEFT + PLOT + right} {height}" role="img" '
         f'aria-label="{escape(f"{measure.label}: {said}")}">'
     ]
     if population is not None:
@@ -79,8 +81,9 @@ def strip(measure: Measure, population: Distribution | None, rows: Sequence[Box 
         centre = ROW * number + ROW / 2 + 1
         parts.append(f'<text x="{LEFT - 4}" y="{centre + 3.5}" text-anchor="end">{escape(row.name)}</text>')
         parts += _box(row, at, centre) if isinstance(row, Box) else _mark(row, at, centre)
-        value = escape(measure.with_unit(_middle(row)))
-        parts.append(f'<text x="{LEFT + PLOT + 4}" y="{centre + 3.5}">{value}</text>')
+        if isinstance(row, Box):
+            value = escape(measure.with_unit(_middle(row)))
+            parts.append(f'<text x="{LEFT + PLOT + 4}" y="{centre + 3.5}">{value}</text>')
     return Markup("".join(parts) + "</svg>")
 
 

@@ -21,8 +21,9 @@ NOT_SAID = (
 )
 # What an area under the ROC curve is, for somebody who has not met one.
 PAIRS = (
-    "Of 100 pairs of recordings, one with the attribute and one without, the measures rank so many rightly; chance "
-    "ranks 50. This is 100 times the area under the ROC curve (AUC), on speakers who were not fitted on."
+    "Of 100 pairs of recordings, one in which the attribute is active and one in which it is not, the measures rank "
+    "so many rightly; guessing ranks 50. This is 100 times the area under the ROC curve (AUC), on speakers who were "
+    "not fitted on."
 )
 
 
@@ -56,6 +57,15 @@ def tells_sex_only(description: AttributeDescription) -> bool:
     return len(within) > 1 and all(area is not None and area < WEAKLY for area in within)
 
 
+def tells_as_much(voice: float | None, recording: float | None) -> bool:
+    """Whether the voice tells as much of an attribute as the recording, where sources were fitted on.
+
+    An attribute follows the recording all the same if the voice tells less of it on other sources. How much the
+    recording tells there is not measured, so that it only may follow it.
+    """
+    return voice is not None and recording is not None and voice >= recording
+
+
 def sentence(description: AttributeDescription) -> str:
     """What an attribute goes with, in one sentence."""
     best = best_measure(description)
@@ -63,12 +73,20 @@ def sentence(description: AttributeDescription) -> str:
         return _undescribed(description)
     words = _goes_with(best)
     if description.meaning is Meaning.FOLLOWS_RECORDING:
-        return f"Follows the recording rather than the voice, and is no trait of it. Active with {words}."
+        what = ", most of all how much is spoken in it," if MEASURES[best.measure].is_amount else ""
+        if tells_as_much(description.voice_auc, description.recording_auc):
+            return (
+                f"May follow the recording{what} rather than the voice, whose measures tell less of it on recordings "
+                f"of other sources. More often active with {words}."
+            )
+        return f"Follows the recording{what} rather than the voice. More often active with {words}."
     if best.auc < WEAKLY:
         return (
-            f"Goes with several measures together, none of which tells much alone. Most of all, active with {words}."
+            f"Goes with several measures together, none of which tells much alone. A little more often active with "
+            f"{words}."
         )
-    return f"{'Rather active' if description.meaning is Meaning.WEAKLY_DESCRIBED else 'Active'} with {words}."
+    weak = description.meaning is Meaning.WEAKLY_DESCRIBED
+    return f"{'A little more' if weak else 'More'} often active with {words}."
 
 
 def not_said(description: AttributeDescription) -> list[str]:
@@ -81,19 +99,25 @@ def not_said(description: AttributeDescription) -> list[str]:
         found.append(f"Within one sex, the measures of the voice rank {_within(description)} rightly.")
     elif described:
         found.append("Whether it says anything between voices of one sex was not checked.")
-    known = {source: area for source, area in description.elsewhere.items() if area is not None}
-    if described and known:
+    average, voice, recording = elsewhere(description), description.voice_auc, description.recording_auc
+    if description.meaning is Meaning.FOLLOWS_RECORDING and average is not None and voice and recording:
+        found.append(
+            f"The measures of the voice rank {pairs(voice)} rightly, and {pairs(average)} on recordings of sources "
+            f"that were not fitted on. Those of the recording rank {pairs(recording)}, which was not checked on such "
+            "sources."
+        )
+    if described and average is not None:
+        known = {source: area for source, area in description.elsewhere.items() if area is not None}
         least = min(known, key=known.__getitem__)
         found.append(
-            f"On recordings of sources that were not fitted on, the measures of the voice rank "
-            f"{pairs(float(np.mean([*known.values()])))} rightly on average, and {pairs(known[least])} on {least}."
+            f"On recordings of sources that were not fitted on, the measures of the voice rank {pairs(average)} "
+            f"rightly on average, and {pairs(known[least])} on {least}."
         )
     if description.meaning is Meaning.WEAKLY_DESCRIBED:
         found.append("It often does not hold: do not expect it of a single recording.")
-    recording = description.recording_auc
     if described and recording is not None and recording >= WEAKLY:
         found.append(f"The recording's conditions go with it too: they rank {pairs(recording)} rightly.")
-    voice, ceiling = description.voice_auc, description.ceiling
+    ceiling = description.ceiling
     if described and voice is not None and ceiling is not None and ceiling - voice > FAR_FROM_CEILING:
         found.append(
             f"It leaves much out: the same speaker's other recordings rank {pairs(ceiling)} rightly, the measures of "
@@ -107,7 +131,8 @@ def by_sex(description: AttributeDescription) -> str | None:
     if len(description.shares) < 2:
         return None
     parts = [f"{100 * share:.0f} % of those of {sex} speakers" for sex, share in description.shares.items()]
-    return f"Active in {100 * description.share:.0f} % of the recordings: in {' and in '.join(parts)}."
+    where = f"in {' and in '.join(parts)}, as far as the sex is known"
+    return f"Active in {100 * description.share:.0f} % of the recordings: {where}."
 
 
 def pairs(area: float) -> str:
@@ -116,16 +141,18 @@ def pairs(area: float) -> str:
 
 
 def _goes_with(found: Association) -> str:
-    """The side on which the measure lies when the attribute is active, with the quartiles of both states."""
+    """What the measure is like when the attribute is active and when it is not, with the quartiles of both states."""
     measure = MEASURES[found.measure]
-    words = measure.higher if found.higher else measure.lower
+    words, opposite = measure.higher, measure.lower
+    if not found.higher:
+        words, opposite = opposite, words
     (low, middle, high), (low_off, middle_off, high_off) = (
         [measure.shown(value) for value in quartiles] for quartiles in (found.active, found.inactive)
     )
     unit = f" {measure.unit}" if measure.unit else ""
     return (
-        f"{words}: {measure.label} {middle}{unit} ({low} to {high}) when active, {middle_off}{unit} "
-        f"({low_off} to {high_off}) when not"
+        f"{words}, and inactive with {opposite}: {measure.label} {middle}{unit} ({low} to {high}) when active, "
+        f"{middle_off}{unit} ({low_off} to {high_off}) when inactive"
     )
 
 
@@ -135,8 +162,20 @@ def _undescribed(description: AttributeDescription) -> str:
         return f"Cannot be described: it is {often} active (in {100 * description.share:.1f} % of the recordings)."
     if description.q > FALSE_DISCOVERIES:
         return "No measure describes it: none goes with it more than chance would bring about."
-    best = max((area for area in (description.voice_auc, description.recording_auc) if area is not None), default=0.5)
-    return f"No measures describe it: all together rank {pairs(best)} rightly, and chance ranks 50."
+    voice, average = description.voice_auc, elsewhere(description)
+    if voice is not None and average is not None and voice >= WEAKLY > average:
+        return (
+            f"No measures describe it dependably: those of the voice rank {pairs(voice)} rightly, but "
+            f"{pairs(average)} on recordings of sources that were not fitted on, where guessing ranks 50."
+        )
+    best = max((area for area in (voice, description.recording_auc) if area is not None), default=0.5)
+    return f"No measures describe it: they rank at most {pairs(best)} rightly, and guessing ranks 50."
+
+
+def elsewhere(description: AttributeDescription) -> float | None:
+    """The mean area on sources that were not fitted on; None where there is none."""
+    known = [area for area in description.elsewhere.values() if area is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _within(description: AttributeDescription) -> str:

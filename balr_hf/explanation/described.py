@@ -45,7 +45,8 @@ class MeasureOfSides:
         measure: what is measured.
         a: a value for each recording of A that has a figure.
         b: of B, likewise.
-        population: the distribution in the recordings that the attributes were described on, if it is known.
+        population: the distribution in the recordings that the attributes were described on, if it is known; None of
+            amounts, which depend on how these recordings were cut.
     """
 
     measure: Measure
@@ -126,16 +127,21 @@ def recording_caution(groups: Sequence[GroupEvidence], is_llr: bool) -> str | No
         return None
     what = "log-likelihood ratio" if is_llr else "similarity"
     text = (
-        f"Attributes that follow the recording rather than the voice bear {found.share:.0%} of the evidence: they add "
-        f"{found.llr:+.2f} to the {what}. So much may come from how the recordings were made, and not from who speaks."
+        f"Attributes that follow or may follow the recording rather than the voice add {found.llr:+.2f} to the "
+        f"{what}, which is {100 * found.share:.0f} % of what all groups add, signs aside. So much may come from the "
+        "noise, band, level or length of the recordings, and not from who speaks."
     )
-    return f"{text} Without them, the other attributes would point the other way." if decides else text
+    if decides:
+        text += f" Without them, the attributes would sum to {total - found.llr:+.2f}, which has the opposite sign."
+    return text
 
 
 def measures_of_sides(
     descriptions: AttributeDescriptions, measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 ) -> list[MeasureOfSides]:
-    """The measures of both sides, of the voice first, where either side has a figure and not all figures are the same.
+    """The measures of both sides, of the voice first.
+
+    Left out are those of which neither side has a figure, and, but for amounts, those of which all figures are equal.
 
     Args:
         descriptions: with the distribution of each measure.
@@ -146,8 +152,9 @@ def measures_of_sides(
     found = []
     for name, measure in MEASURES.items():
         a, b = (tuple(float(one[name]) for one in side if one.get(name) is not None) for side in measures)
-        known = descriptions.population.measures.get(name)
-        if len({*a, *b, *(() if known is None else known.percentiles)}) > 1:
+        known = None if measure.is_amount else descriptions.population.measures.get(name)
+        differ = len({*a, *b, *(() if known is None else known.percentiles)}) > 1
+        if (a or b) and (differ or measure.is_amount):
             found.append(MeasureOfSides(measure, a, b, known))
     return found
 

@@ -407,7 +407,7 @@ class Findings:
         )
 
     def tippett(self) -> Figure | None:
-        """The Tippett plot of the calibration's validation with this case marked; None where there is none."""
+        """The Tippett plot of the calibration's validation, where there is one; a case with a verdict is marked."""
         from balr_hf.figures.performance import tippett
 
         if self.validation is None or self.calibration is None:
@@ -419,7 +419,8 @@ class Findings:
         note = f"{trials:,} trials of {known['num_speakers']} speakers, cross-validated by speaker"
         system = {self.calibration["method"]: np.concatenate(kinds)}
         # Percentiles are kept, not the trials, so that rates of misleading evidence would be rough.
-        return tippett(system, labels, are_ratios=False, note=note, case=self.unbounded_llr)
+        case = self.unbounded_llr if self.has_verdict else None
+        return tippett(system, labels, are_ratios=False, note=note, case=case)
 
     def tables(self, top: int = 10) -> list[tuple[str, list[AttributeEvidence]]]:
         """The attributes of [`strongest`], each list with its heading."""
@@ -457,7 +458,7 @@ class Findings:
         rows += [(f"quality: {words}", term) for words, term in self.quality_terms]
         rows.append(("sum", self.unbounded_llr))
         if self.is_bounded:
-            rows.append((f"bound: at {'most' if self.llr > 0 else 'least'}", self.llr))
+            rows.append(("held within the calibration's bounds", self.llr))
         return [(name, describe_sum(value, self.is_llr)) for name, value in rows]
 
     def describe_sides(self) -> list[tuple[str, str]]:
@@ -470,11 +471,11 @@ class Findings:
         return sides
 
     def describe_quality(self) -> list[tuple[str, str]]:
-        """What was measured of the recordings: a row of side and words for each."""
+        """What was measured of the recordings: a row for each, of its side (with its number if there are several)."""
         return [
-            (side, RecordingQuality(**measured).describe())
+            (f"{side}{number}" if len(recordings) > 1 else side, RecordingQuality(**measured).describe())
             for side, recordings in zip("AB", self.quality, strict=True)
-            for measured in recordings
+            for number, measured in enumerate(recordings, 1)
         ]
 
     def describe_ratio(self) -> str:
@@ -488,12 +489,16 @@ class Findings:
         return " or more" if self.llr > 0 else " or less" if self.llr < 0 else " (no bound vouches for any other)"
 
     def describe_interval(self) -> str | None:
-        """How sure the likelihood ratio is, in a sentence; None where that is unknown."""
-        if self.interval is None or not self.is_calibrated:
+        """How sure the likelihood ratio is, in a sentence; None where that is unknown, or there is no verdict."""
+        if self.interval is None or not self.has_verdict:
             return None
         low, high = (ratio(end) for end in self.interval)
         speakers = self.calibration["num_speakers"] if self.calibration else 0
-        return f"95 % interval before bounds: {low} to {high} (from draws of the {speakers} calibration speakers)."
+        before = ", before it is bounded" if self.is_bounded else ""
+        return (
+            f"95 % interval of the LR{before}: {low} to {high}. It tells how much the LR would change with other "
+            f"calibration speakers (from draws of the {speakers}), and nothing of other errors."
+        )
 
     def describe_figures(self) -> list[str]:
         """The result in several units, of which the first tells most.
@@ -539,18 +544,24 @@ class Findings:
         if self.calibration is not None:
             method = self.calibration["method"] + (", matched to the case" if self.calibration.get("matched") else "")
             rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}"))
-            rows.append(("Raw sum", describe_sum(self.raw_llr, not self.similarity)))
+            before = describe_sum(self.raw_llr, not self.similarity)
+            rows.append(("Sum before calibration", f"{before}, which is no likelihood ratio"))
         rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))
         if self.calibration is not None and self.calibration.get("domain"):
             rows.append(("Calibrated on", describe_in_words(self.calibration["domain"])))
         if self.validation is not None:
-            figures = f"EER {self.validation['eer']:.1%}, Cllr {self.validation['cllr']:.2f}"
-            rows.append(("Validation", f"{figures} on its own trials, cross-validated by speaker"))
+            figures = f"equal error rate {percent(self.validation['eer'])}, Cllr {self.validation['cllr']:.2f}"
+            rows.append(
+                (
+                    "Validation",
+                    f"{figures} (0 is perfect, 1 says nothing), on the calibration's own trials, cross-validated by "
+                    "speaker; it tells nothing of other conditions",
+                )
+            )
         rows.append(("Descriptions", self._describe_descriptions()))
         if self.bounds is not None:
-            rows.append(
-                ("Bounds", f"LR {ratio(self.bounds[0])} to {ratio(self.bounds[1])} (ELUB, Vergeer et al., 2016)")
-            )
+            low, high = map(ratio, self.bounds)
+            rows.append(("Bounds", f"no LR outside {low} to {high} is reported (ELUB, Vergeer et al., 2016)"))
         return [*rows, *self.details]
 
     def _describe_descriptions(self) -> str:

@@ -31,21 +31,22 @@ def page(findings: Findings, top: int = 10, sections: Sequence[str] = ()) -> str
         tippett=None if tippett is None else Markup(figure_svg(tippett)),
         wording=wording,
         verbal_scale=verbal_scale,
-        strips=_strips(findings),
+        parts=_strips(findings),
         version=__version__,
     )
 
 
-def _strips(findings: Findings) -> list[tuple[list[str], Markup]]:
-    """For each measure of both sides: the cells of its row, and its figure."""
+def _strips(findings: Findings) -> list[tuple[str, list[tuple[list[str], Markup]]]]:
+    """The parts of the table of measures: for each measure of both sides the cells of its row, and its figure."""
     rows = findings.side_measures()
     if not rows:
         return []
     from balr_hf.describing.strips import Mark, strip
 
-    found = []
+    found: list[list[tuple[list[str], Markup]]] = [[], []]
     for row in rows:
         sides = zip("AB", (row.a, row.b), row.middles, strict=True)
         marks = [Mark(side, values, middle) for side, values, middle in sides if middle is not None]
-        found.append((row.cells(), strip(row.measure, row.population, marks)))
-    return found
+        figure = Markup() if row.measure.is_amount else strip(row.measure, row.population, marks)
+        found[row.measure.is_of_recording].append((row.cells(), figure))
+    return [(part, drawn) for part, drawn in zip(wording.MEASURE_PARTS, found, strict=True) if drawn]

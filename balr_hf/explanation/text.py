@@ -4,13 +4,18 @@ from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.findings import AttributeEvidence, Findings
 from balr_hf.explanation.wording import (
     DEMONSTRATION,
+    EACH_ATTRIBUTE,
     GROUP_COLUMNS,
     GROUPS,
     LIMITS,
+    LOGARITHMS,
     MEASURE_COLUMNS,
+    MEASURE_PARTS,
     MEASURES,
     PROPOSITIONS,
     RARITY,
+    RECORDINGS,
+    SENTENCES,
     THE_GROUPS,
     THE_MEASURES,
     THE_METHOD,
@@ -32,17 +37,17 @@ def text(findings: Findings, top: int = 10) -> str:
     """
     lines = [*_headline(findings), ""]
     if any(findings.quality):
-        lines += [THE_RECORDINGS, *(f"  {side}  {what}" for side, what in findings.describe_quality()), ""]
+        lines += [THE_RECORDINGS, *(f"  {side}  {what}" for side, what in findings.describe_quality())]
+        lines += [f"  {RECORDINGS}", ""]
     lines += _groups(findings)
+    lines += _each_attribute(findings)
     for title, evidence in findings.tables(top):
         lines += [title, *_table(findings, evidence), ""]
     width = max(40, *(len(name) + 2 for name, _ in findings.sums()))
     lines += [THE_SUM, *(f"  {name:<{width}}{value:>10}" for name, value in findings.sums()), ""]
     lines += _measures(findings)
     lines += [THE_METHOD, *_pairs(findings.describe_method())]
-    if findings.typicality is not None:
-        lines += ["", TYPICALITY if findings.steadiness is None else RARITY]
-    lines += ["", LIMITS]
+    lines += [*(["", LOGARITHMS] if findings.is_llr else []), "", LIMITS]
     return "\n".join(lines)
 
 
@@ -76,12 +81,25 @@ def _groups(findings: Findings) -> list[str]:
     return [THE_GROUPS, *_aligned(rows, words=(0,)), f"  {GROUPS}", ""]
 
 
+def _each_attribute(findings: Findings) -> list[str]:
+    """What has to be known to read the tables of attributes."""
+    notes = [] if findings.descriptions is None else [SENTENCES]
+    if findings.typicality is not None:
+        notes.append(TYPICALITY if findings.steadiness is None else RARITY)
+    return [EACH_ATTRIBUTE, *(f"  {note}" for note in notes), ""] if notes else []
+
+
 def _measures(findings: Findings) -> list[str]:
     """The measures of both sides; nothing where they are not known."""
-    rows = [row.cells() for row in findings.side_measures()]
+    rows = findings.side_measures()
     if not rows:
         return []
-    return [THE_MEASURES, *_aligned([list(MEASURE_COLUMNS), *rows], words=(0, 4, 5)), f"  {MEASURES}", ""]
+    heading, *lines = _aligned([list(MEASURE_COLUMNS), *(row.cells() for row in rows)], words=(0, 4, 5))
+    found = [THE_MEASURES, heading]
+    for of_recording, part in enumerate(MEASURE_PARTS):
+        of_part = [line for line, row in zip(lines, rows, strict=True) if row.measure.is_of_recording == of_recording]
+        found += [f"  {part}:", *of_part] if of_part else []
+    return [*found, f"  {MEASURES}", ""]
 
 
 def _table(findings: Findings, evidence: list[AttributeEvidence]) -> list[str]:

@@ -19,28 +19,49 @@ EACH_ATTRIBUTE = "What each attribute adds"
 FOR_SAME, FOR_DIFFERENT = "For the same speaker", "For different speakers"
 THE_SUM = "How the sum comes about"
 THE_RECORDINGS = "What is in the recordings"
+RECORDINGS = (
+    "SNR is the signal-to-noise ratio; WADA marks an estimate from the distribution of the samples, where the pauses "
+    "are too short to measure the noise. A tone is the strongest steady line of the spectrum; in short recordings, it "
+    "can be a partial of the voice. Levels are relative to full scale (dBFS)."
+)
 THE_PROPOSITIONS = "Propositions"
 THE_LIMITS = "Limits"
 THE_SCALE = "Verbal scale"
 THE_METHOD = "How it was found"
 THE_VALIDATION = "How well the system does"
 VALIDATION = (
-    "Likelihood ratios of the calibration's own trials, each calibrated on other speakers (cross-validated). "
-    "The dashed line is this case."
+    "Likelihood ratios of the calibration's own trials, each calibrated on other speakers (cross-validated). Blue: "
+    "the share of same-speaker trials whose LR is as low as this or lower. Orange: the share of different-speaker "
+    "trials whose LR is as high as this or higher."
 )
+THIS_CASE = "The dashed line is this case, before bounds."
 
 # Of the groups of attributes, where these are described.
-THE_GROUPS = "What the evidence is about"
-GROUP_COLUMNS = ("group", "attributes", "for same", "for different", "{unit}")
+THE_GROUPS = "What the attributes go with"
+GROUP_COLUMNS = ("group", "attributes", "for same speaker", "for different", "sum ({unit})")
 GROUPS = (
-    "Each attribute is in one group, by the measures that go with it; the groups' sums add up to that of all "
-    "attributes. What an attribute goes with is not what it is: the groups are a guide for listening, no finding."
+    "Each attribute is in one group, by the measures that go with it in other recordings; the groups' sums add up to "
+    "that of all attributes. F0 is the fundamental frequency of the voice, which is heard as its pitch. The group "
+    "recording is of attributes that follow, or may follow, the noise, band or level of a recording, or how much is "
+    "spoken in it, rather than the voice. What an attribute goes with is not what it is: the groups are a guide for "
+    "listening, no finding."
+)
+SENTENCES = (
+    "The sentence of an attribute tells what was usual in other recordings, those that the attributes were described "
+    "on: it is no finding about A or B, and sentences can contradict each other. Its figures are medians, with the "
+    "range of the middle half of the recordings in brackets. Pairs are of a recording in which the attribute is "
+    "active and one in which it is not. What was measured of A and of B is in the table of the measures of both sides."
 )
 THE_MEASURES = "The measures of both sides"
-MEASURE_COLUMNS = ("measure", "A", "B", "quartiles of others", "A lies", "B lies")
+MEASURE_COLUMNS = ("measure", "A", "B", "others (25, 50, 75 %)", "A lies", "B lies")
+# The parts of the table of measures, of which the second is that of the recording.
+MEASURE_PARTS = ("of the voice", "of the recording and the amount of speech")
 MEASURES = (
-    "Medians over the recordings of a side, beside the quartiles of the recordings that the attributes were described "
-    "on. The likelihood ratio does not use these figures: they are here to be checked by ear and by eye."
+    "Medians over the recordings of a side, and a dash where none could be measured. Others are the recordings that "
+    "the attributes were described on: a quarter of them lies below the first figure, half below the second, three "
+    "quarters below the third. Amounts are not compared with them, since they depend on how recordings were cut. "
+    "Energies are relative to that of all bands. The likelihood ratio does not use these figures: they are here to be "
+    "checked by ear and by eye."
 )
 NO_DESCRIPTIONS = "none: what the attributes go with is not known (balr describe SYSTEM CORPUS finds it out)"
 
@@ -69,13 +90,16 @@ LIMITS = (
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 
-LOGARITHMS = "Logarithms are natural unless they are marked log10."
+LOGARITHMS = (
+    "LR is the likelihood ratio. LLR or ln LR is its natural logarithm (log10: to base 10), of which terms can be "
+    "added: above 0 for the same speaker, below 0 for different speakers."
+)
 
 RARITY = (
     "Rarity is the share of recordings of the reference population that do not show the state that both sides show: "
     "the rarer that state is, the more it says. Steadiness is how much of an attribute's variation lies between "
     "speakers rather than within one (its intraclass correlation): the steadier speakers are, the more it says, for "
-    "and against."
+    "and against. Rarity has a dash where the recordings differ in their state."
 )
 
 TYPICALITY = (

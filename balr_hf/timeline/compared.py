@@ -134,7 +134,7 @@ class ComparedTimelines:
         """What the windows of each recording are worth: rows of its name with its side, and words."""
         return [
             (
-                f"{recording.side}: {recording.name}",
+                f"{self.label(recording)}: {recording.name}",
                 wording.describe_agreement(
                     *(recording.timeline, self._agreement_with_others(recording)), side="AB"[recording.side == "A"]
                 ),
@@ -150,7 +150,7 @@ class ComparedTimelines:
             unsteady = [str(e.attribute) for e in self.evidence if stability[e.attribute] < 0.5]
             if unsteady:
                 what = f"attribute{'s' if len(unsteady) > 1 else ''} {', '.join(unsteady)}"
-                notes.append(f"In {name}, fewer than half of the windows agree in {what}.")
+                notes.append(f"In {name}, fewer than half of the windows are in the state of the whole in {what}.")
         hidden = len(self.recordings) - len(self.drawn)
         if hidden:
             notes.append(f"Figures show the first {MOST_DRAWN} recordings of a side; {hidden} are not drawn.")
@@ -179,13 +179,12 @@ class ComparedTimelines:
 
     def columns(self) -> list[str]:
         """The names of the columns of `rows`."""
-        counts: dict[str, int] = {}
-        names = ["attribute", self.unit]
-        for recording in self.drawn:
-            counts[recording.side] = counts.get(recording.side, 0) + 1
-            several = len(self._of_side(recording.side)) > 1
-            names.append(f"{recording.side}{counts[recording.side]}" if several else recording.side)
-        return names
+        return ["attribute", self.unit, *map(self.label, self.drawn)]
+
+    def label(self, recording: RecordingTimeline) -> str:
+        """A recording in short: its side, with its number where there are several of that side, such as `B2`."""
+        of_side = self._of_side(recording.side)
+        return f"{recording.side}{of_side.index(recording) + 1}" if len(of_side) > 1 else recording.side
 
     def windows(self) -> str:
         """What the windows are: `windows of 1 s, one every 0.25 s`."""
@@ -206,7 +205,7 @@ class ComparedTimelines:
 
         return timeline(
             [recording.timeline for recording in recordings],
-            [_title(recording) for recording in recordings],
+            [_title(recording, self.label(recording)) for recording in recordings],
             [e.attribute for e in self.evidence],
             [e.llr for e in self.evidence],
             self.unit,
@@ -229,7 +228,7 @@ class ComparedTimelines:
             return None
         return occlusion(
             [recording.occlusion for recording in with_map if recording.occlusion is not None],
-            [f"{recording.side}: {recording.name}" for recording in with_map],
+            [f"{self.label(recording)}: {recording.name}" for recording in with_map],
             [e.attribute for e in shown],
             [e.llr for e in shown],
         )
@@ -266,9 +265,9 @@ class ComparedTimelines:
         }
 
 
-def _title(recording: RecordingTimeline) -> str:
+def _title(recording: RecordingTimeline, label: str) -> str:
     timeline = recording.timeline
-    title = f"{recording.side}: {recording.name}; {timeline.num_heard} of {len(timeline.starts)} windows have speech"
+    title = f"{label}: {recording.name}; {timeline.num_heard} of {len(timeline.starts)} windows have speech"
     if timeline.agreement is None:
         return title
     return f"{title}, and agree with the whole recording in {100 * timeline.agreement:.0f} % of all attributes"

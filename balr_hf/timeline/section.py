@@ -20,17 +20,16 @@ def timeline_section(compared: ComparedTimelines) -> Markup:
     Returns:
         `Markup`, in which every value is escaped.
     """
-    names = dict(zip(map(id, compared.drawn), compared.columns()[2:], strict=True))
     figures = []
     for recording in compared.drawn if compared.evidence else []:
-        name = names[id(recording)].lower()
-        figure = compared.figure_of([recording], [None if recording.sound is None else f"#{name}"])
+        label = compared.label(recording)
+        figure = compared.figure_of([recording], [None if recording.sound is None else f"#{label.lower()}"])
         sound = None if recording.sound is None else data_address(recording.sound)
         drawing = Markup(figure_svg(figure))
         box = figure.axes[0].get_position()  # of the waveform, as drawn: the player's place is shown there
         place = {"left": box.x0, "right": box.x1, "top": 1 - box.y1, "height": box.height}
         place["seconds"] = figure.axes[0].get_xlim()[1]
-        figures.append((f"{recording.side}: {recording.name}", drawing, sound, place))
+        figures.append((f"{label}: {recording.name}", drawing, sound, place))
     occlusion = compared.occlusion_figure()
     template = html_environment("balr_hf.timeline").get_template("timeline.html.jinja")
     return Markup(

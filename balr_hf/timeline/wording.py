@@ -15,17 +15,20 @@ THE_MAP = "What the attributes change with"
 LIMITS = (
     "What the tracks do not show: what an attribute means, or where in a recording the evidence lies. The likelihood "
     "ratio rests on the attributes of whole recordings. Windows are shorter, and their attributes less reliable. "
-    "Where an attribute is active, there need be nothing that can be heard."
+    "Where an attribute is active, there need be nothing that can be heard. How far windows agree with a recording "
+    "does not tell who speaks."
 )
 
 HOW_TO_READ = (
-    "Below each waveform (bars: speech), a track shows the windows in which an attribute is active (in colour: blue "
-    "if it speaks for the same speaker, orange if for different speakers) and those in which it is not (grey). A "
-    "window is drawn at its centre; there is none within half a window of the ends, and those with too little speech "
-    "are left out. At the right: the attribute in the whole recording, and the share of windows that agree."
+    "Below each waveform (bars: speech), a track shows the windows in which an attribute is active (in colour) and "
+    "those in which it is not (grey). The colour is that of the whole track, by what the attribute speaks for in the "
+    "whole comparison (blue: the same speaker, orange: different speakers), also where both sides lack it: a coloured "
+    "stretch speaks for nothing by itself. A window is drawn at its centre; there is none within half a window of the "
+    "ends, and those with too little speech are left out. At the right: the state of the attribute in the whole "
+    "recording, and the share of windows in that state."
 )
 
-STATES = "The attribute in the recording, as in how many of its windows with speech"
+STATES = "The state of an attribute in the whole recording, and how many of its windows with speech are in that state"
 
 HOW_TO_PLAY = (
     "Click a stretch of a track to hear it, from the start of its first window to the end of its last, or the "
@@ -71,14 +74,14 @@ def describe_agreement(timeline: AttributeTimeline, others: float | None, side: 
     if not heard:
         return f"None of its {windows} windows is speech for half of its length or more, {NOTHING_TO_SAY}."
     text = f"{heard} of {windows} windows have enough speech. On average, they agree with the whole recording in "
-    text += f"{percent(timeline.agreement)} of the attributes"
-    return text + ("." if others is None else f", and with the other side ({side}) in {percent(others)}.")
+    text += f"{percent(timeline.agreement)} of all attributes"
+    return text + ("." if others is None else f", and with those of the other side ({side}) in {percent(others)}.")
 
 
 def describe_state(timeline: AttributeTimeline, attribute: int) -> str:
-    """An attribute in the whole recording and in its windows: `active, as in 12 of 15`."""
+    """An attribute in the whole recording and in its windows: `active (12 of 15 windows)`."""
     state = "active" if timeline.whole[attribute] else "inactive"
     if not timeline.can_be_compared:
         return state
     agreeing = round(float(timeline.stability[attribute]) * timeline.num_heard)
-    return f"{state}, as in {agreeing} of {timeline.num_heard}"
+    return f"{state} ({agreeing} of {timeline.num_heard} windows)"

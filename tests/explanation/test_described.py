@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from balr_hf.describing.descriptions import Distribution
 from balr_hf.explanation.described import grouped, recording_caution
 from balr_hf.scoring.auto import build_scorer
 
@@ -68,13 +69,20 @@ def test_every_row_has_its_sentence_in_text_page_and_json(explained):
     assert sum(text.count(sentence) for sentence in {explained.sentence(e.attribute) for e in shown}) == len(shown)
     assert page.count('class="sentence"') == WIDTH + sum(map(len, explained.strongest(2)))
     for what in (text, page):
-        assert what.index("What the evidence is about") < what.index("Active with a higher voice")
+        assert what.index("What the attributes go with") < what.index("More often active with a higher voice")
     assert [one["group"] for one in content["groups"]] == [one.group for one in explained.groups()]
 
 
 def test_measures_of_both_sides_stand_beside_the_others(explained):
     f0, snr = (row.cells() for row in explained.side_measures())
-    assert f0 == ["median F0 (Hz)", "125", "250", "110 / 150 / 190", "in the middle half", "higher than 95 % of them"]
+    assert f0 == [
+        "median F0 (Hz)",
+        "125",
+        "250",
+        "110 / 150 / 190",
+        "in the middle half",
+        "higher than 95 % of others",
+    ]
     assert snr[1:3] == ["30", "-"]
     assert snr[5] == "-"
     assert explained.to_html().count('<svg class="strip"') == 2
@@ -84,13 +92,26 @@ def test_measures_of_both_sides_stand_beside_the_others(explained):
     assert content[0]["population"]["percentiles"] == {"5": 90, "25": 110, "50": 150, "75": 190, "95": 230}
 
 
+def test_amounts_are_not_compared_with_recordings_that_were_cut(scorer, counts, make_descriptions):
+    descriptions = make_descriptions(WIDTH)
+    known = {**descriptions.population.measures, "duration": Distribution(9, (3.5,) * 5)}
+    descriptions = replace(descriptions, population=replace(descriptions.population, measures=known))
+    measures = ([{"duration": 8.0, "snr": 30.0}], [{"duration": 4.0, "snr": 20.0}])
+    found = scorer.explain(*counts, descriptions=descriptions, measures=measures)
+    (row,) = (row for row in found.side_measures() if row.measure.name == "duration")
+    assert row.cells() == ["length (s)", "8.0", "4.0", "-", "-", "-"]
+    assert found.to_html().count('<svg class="strip"') == 1
+    assert "of the recording and the amount of speech" in found.to_text()
+    assert "of the voice:" not in found.to_text()
+
+
 def test_without_descriptions_nothing_changes_but_a_hint(scorer, counts, explained):
     plain = scorer.explain(*counts)
     text, content = plain.to_text(), plain.to_dict()
     assert "balr describe SYSTEM CORPUS" in text
     assert "balr describe SYSTEM CORPUS" in plain.to_html()
     assert plain.groups() == plain.side_measures() == []
-    assert "What the evidence is about" not in text
+    assert "What the attributes go with" not in text
     assert not {"groups", "measures", "descriptions"} & content.keys()
     assert "sentence" not in content["attributes"][0]
     assert content["llr"] == explained.to_dict()["llr"]
@@ -102,9 +123,9 @@ def test_without_descriptions_nothing_changes_but_a_hint(scorer, counts, explain
     ("terms", "words"),
     [
         ([3.0, 0.2], None),
-        ([3.0, 1.0], "bear 25% of the evidence: they add +1.00"),
-        ([-1.0, 1.5], "would point the other way"),
-        ([-0.1, -3.0], "they add -3.00"),
+        ([3.0, 1.0], "add +1.00 to the log-likelihood ratio, which is 25 % of what all groups add"),
+        ([-1.0, 1.5], "Without them, the attributes would sum to -1.00, which has the opposite sign."),
+        ([-0.1, -3.0], "add -3.00"),
     ],
 )
 def test_a_large_share_of_the_recording_is_a_caution(terms, words):
@@ -116,8 +137,8 @@ def test_the_caution_is_among_those_of_the_report(explained):
     terms = explained.terms.copy()
     terms[2] += 50
     found = replace(explained, terms=terms)
-    assert any("follow the recording rather than the voice bear" in text for text in found.cautions)
-    assert "follow the recording rather than the voice bear" in found.to_html()
+    assert any("follow the recording rather than the voice add" in text for text in found.cautions)
+    assert "follow the recording rather than the voice add" in found.to_html()
 
 
 def test_names_of_corpora_are_escaped(scorer, counts, make_descriptions):

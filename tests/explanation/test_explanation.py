@@ -229,13 +229,14 @@ def test_a_ratio_beyond_its_bounds_is_the_bound(explained, llr):
     assert explanation.llr == (math.log(2000) if llr > 0 else -5.0)
     for shown in (text, page):
         assert ("LR 2,000 or more" if llr > 0 else "LR 1/150 or less") in shown
-        assert f"bound: at {'most' if llr > 0 else 'least'}" in shown
+        assert "held within the calibration's bounds" in shown
         assert f"The findings are at least {'2,000' if llr > 0 else '150'} times more probable" in shown
         assert f"alone give an LR of {'8,100' if llr > 0 else '1/8,100'}" in shown
     assert explanation.sums()[-2] == ("sum", f"{llr:+.2f}")
     data = explanation.to_dict()
     assert data["unbounded_llr"] == pytest.approx(llr) and data["llr"] == explanation.llr
     assert not any("alone give" in caution for caution in with_llr(explained, llr).cautions)
+    assert "95 % interval of the LR, before it is bounded:" in explanation.describe_interval()
 
 
 def test_the_interval_has_two_digits_and_contains_the_ratio(explained):
@@ -243,8 +244,8 @@ def test_the_interval_has_two_digits_and_contains_the_ratio(explained):
     assert low < explained.unbounded_llr < high
     sentence = explained.describe_interval()
     assert sentence in explained.to_text() and sentence in html.unescape(explained.to_html())
-    assert "(from draws of the 40 calibration speakers)" in sentence
-    for number in re.findall(r"[\d,.]+(?= to)|(?<=to )[\d,.]+", sentence.replace("1/", "")):
+    assert "(from draws of the 40)" in sentence and "bounded" not in sentence
+    for number in re.findall(r"[\d,.]+(?= to)|(?<=to )[\d,.]+\d", sentence.split(". ")[0].replace("1/", "")):
         assert len(number.replace(",", "").replace(".", "").strip("0")) <= 2, number
 
 
@@ -272,6 +273,8 @@ def test_outside_the_domain_no_verdict_is_given(explained):
         assert "NO VERDICT" in before and "NO VERDICT" not in after and "LR 4" not in before
         assert not any(words in shown for _, words in verbal_scale.SCALE)
     assert inside.deviations[0].text in inside.cautions
+    assert beyond.describe_interval() is None and "95 % interval" not in beyond.to_text() + beyond.to_html()
+    assert inside.describe_interval() is not None
     data = json.loads(json.dumps(beyond.to_dict(), allow_nan=False))
     assert data["verbal"] is None and data["deviations"][0]["measure"] == "snr"
 

@@ -506,7 +506,7 @@ def test_a_whole_system_is_pushed_and_its_cards_code_runs_with_and_without_the_p
     assert "attributes.json" in repository.at("main").files
     assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= repository.at("main").files.keys()
     card = repository.read("README.md").decode()
-    assert "## What the attributes go with" in card and "Active with a higher voice" in card
+    assert "## What the attributes go with" in card and "More often active with a higher voice" in card
     assert "license: mit" in card and "900 speakers" in card and "ResNet of 1-1-2-2 basic blocks" in card
     with_package, without = code_blocks(card)
     assert "'attribute'" in hub.run(with_package).stdout

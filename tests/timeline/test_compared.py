@@ -51,7 +51,7 @@ def test_the_strongest_attributes_are_shown_in_order(compared, explanation):
     assert [row[0] for row in rows] == [str(e.attribute) for e in compared.evidence]
     for row, e in zip(rows, compared.evidence, strict=True):
         for cell, states, recording in zip(row[2:], e.states, compared.recordings, strict=True):
-            state, agreeing, heard = re.fullmatch(r"(\w+), as in (\d+) of (\d+)", cell).groups()
+            state, agreeing, heard = re.fullmatch(r"(\w+) \((\d+) of (\d+) windows\)", cell).groups()
             assert state == states
             assert int(agreeing) / int(heard) == pytest.approx(recording.timeline.stability[e.attribute])
 
@@ -62,7 +62,9 @@ def test_agreement_is_told_with_both_sides(compared):
     assert own > others
     (name, words), _ = compared.describe()
     assert name == "A: questioned.wav"
-    assert f"{100 * own:.1f} % of the attributes, and with the other side (B) in {100 * others:.1f} %." in words
+    assert (
+        f"{100 * own:.1f} % of all attributes, and with those of the other side (B) in {100 * others:.1f} %." in words
+    )
     steady = [compared.recordings[1].timeline.stability[e.attribute] for e in compared.evidence]
     unsteady = [str(e.attribute) for e, share in zip(compared.evidence, steady, strict=True) if share < 0.5]
     told = [re.split("attributes? ", note)[1] for note in compared.notes() if note.startswith("In B, fewer than half")]
@@ -132,7 +134,8 @@ def test_several_recordings_of_a_side_are_told_apart(system, explain, voice, oth
     parts = [voice[: 2 * RATE], voice, voice[RATE:]]
     sides = [[(f"a{n}", part) for n, part in enumerate(parts)], [("b", other)]]
     found = ComparedTimelines.of(system, sides, explain(parts, [other]), tracks=1, occlusion=True, sound=True)
-    assert [name for name, _ in found.describe()] == ["A: a0", "A: a1", "A: a2", "B: b"]
+    assert [name for name, _ in found.describe()] == ["A1: a0", "A2: a1", "A3: a2", "B: b"]
+    assert found.label(found.recordings[2]) == "A3"
     assert found.columns()[2:] == ["A1", "A2", "B"] and len(found.rows()[0]) == 5
     assert [one.occlusion is not None for one in found.recordings] == [False, True, False, True]
     assert [one.sound is not None for one in found.recordings] == [True, True, False, True]
