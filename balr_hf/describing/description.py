@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from balr_hf.describing.association import Ranks, chance
-from balr_hf.describing.prediction import ceiling, elsewhere, singly, together
+from balr_hf.describing.prediction import ceiling, elsewhere, mean_of_known, singly, together
 
 # Areas on held-out speakers: from which an attribute counts as described, and as weakly described.
 DESCRIBED, WEAKLY = 0.70, 0.60
@@ -65,6 +65,7 @@ class AttributeDescription:
         shares: share of the recordings of each group in which it is active.
         elsewhere: of all measures of the voice together among the recordings of each source, fitted on those of all
             other sources; empty where there is one source only.
+        recording_elsewhere: of all measures of the recording together, likewise, on the average of the sources.
     """
 
     attribute: int
@@ -78,6 +79,7 @@ class AttributeDescription:
     ceiling: float | None
     shares: dict[str, float] = field(default_factory=dict)
     elsewhere: dict[str, float | None] = field(default_factory=dict)
+    recording_elsewhere: float | None = None
 
 
 def describe_attributes(
@@ -95,9 +97,9 @@ def describe_attributes(
 
     An attribute *follows the recording* if the measures of the recording tell at least 0.60 of it together, and more
     than those of the voice. Otherwise it is *described* if those of the voice tell 0.70 or more, and *weakly
-    described* from 0.60 on. Where the recordings are of several sources, the voice must tell as much on the average of
-    the sources, each of which is left out of what is fitted. In each case, the strongest association with a measure
-    must be real at a false-discovery rate of 5 % over all attributes; whatever else is *undescribed*.
+    described* from 0.60 on. Where the recordings are of several sources, voice and recording must tell as much on the
+    average of the sources, each of which is left out of what is fitted. In each case, the strongest association with
+    a measure must be real at a false-discovery rate of 5 % over all attributes; whatever else is *undescribed*.
 
     Args:
         active (`(recordings, attributes)`): bool.
@@ -137,12 +139,17 @@ def describe_attributes(
     by_voice, by_recording = together(voice, active, codes), together(recording, active, codes)
     members = {} if groups is None else _members(codes, groups)
     within = {group: together(voice[rows], active[rows], codes[rows]) for group, rows in members.items()}
-    others = {} if sources is None else elsewhere(voice, active, codes, sources, FEWEST)
+    others, of_recording = (
+        {} if sources is None else elsewhere(family, active, codes, sources, FEWEST) for family in (voice, recording)
+    )
+    voice_there, recording_there = (_average(areas, active.shape[1]) for areas in (others, of_recording))
     best = ceiling(active, codes)
     return [
         AttributeDescription(
             attribute=n,
-            meaning=_meaning(by_voice[n], [areas[n] for areas in others.values()], by_recording[n], probabilities[n]),
+            meaning=_meaning(
+                np.fmin(by_voice[n], voice_there[n]), np.fmin(by_recording[n], recording_there[n]), probabilities[n]
+            ),
             share=float(active[:, n].mean()),
             q=float(probabilities[n]),
             associations=_associations(measures, active[:, n], areas[n], held_out[n], labels) if enough[n] else (),
@@ -151,17 +158,20 @@ def describe_attributes(
             within={group: _known(found[n]) for group, found in within.items()},
             ceiling=_known(best[n]),
             elsewhere={source: _known(areas[n]) for source, areas in others.items()},
+            recording_elsewhere=_known(recording_there[n]),
             shares={group: float(active[rows, n].mean()) for group, rows in members.items()},
         )
         for n in range(active.shape[1])
     ]
 
 
-def _meaning(voice: float, others: Sequence[float], recording: float, q: float) -> Meaning:
-    known = [area for area in others if np.isfinite(area)]
+def _average(areas: dict[str, np.ndarray], attributes: int) -> np.ndarray:
+    """The mean over the sources that have an area, `(attributes,)`; NaN where there is none."""
+    return mean_of_known([*areas.values()]) if areas else np.full(attributes, np.nan)
+
+
+def _meaning(voice: float, recording: float, q: float) -> Meaning:
     voice, recording = np.nan_to_num([voice, recording])
-    if known:
-        voice = min(voice, float(np.mean(known)))
     if q > FALSE_DISCOVERIES or max(voice, recording) < WEAKLY:
         return Meaning.UNDESCRIBED
     if recording > voice:

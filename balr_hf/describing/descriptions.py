@@ -315,6 +315,7 @@ def _entry(description: AttributeDescription, group: Group) -> dict[str, Any]:
         "within": {name: _rounded(area) for name, area in description.within.items()},
         "ceiling": _rounded(description.ceiling),
         "elsewhere": {source: _rounded(area) for source, area in description.elsewhere.items()},
+        "recording_elsewhere": _rounded(description.recording_elsewhere),
         "measures": [
             {
                 "measure": found.measure,
@@ -367,6 +368,7 @@ def _read_entry(number: int, entry: Mapping[str, Any]) -> AttributeDescription:
         within={str(name): _optional(area) for name, area in entry["within"].items()},
         ceiling=_optional(entry["ceiling"]),
         elsewhere={str(source): _optional(area) for source, area in entry["elsewhere"].items()},
+        recording_elsewhere=_optional(entry["recording_elsewhere"]),
         shares={str(name): float(share) for name, share in entry["shares"].items()},
     )
 

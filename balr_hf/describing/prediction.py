@@ -82,7 +82,7 @@ def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> 
     if not np.isfinite(measures).any():
         return np.full(active.shape[1], np.nan)
     scores = held_out_scores(measures, active, speakers)
-    return _mean([auc(scores[tested], active[tested]) for _, tested in folds_of(speakers)])
+    return mean_of_known([auc(scores[tested], active[tested]) for _, tested in folds_of(speakers)])
 
 
 def elsewhere(
@@ -126,7 +126,7 @@ def singly(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np
         direction = Ranks(measures[fitted]).areas(active[fitted]) >= 0.5
         area = Ranks(measures[tested]).areas(active[tested])
         found.append(np.where(direction, area, 1 - area))
-    return _mean(found)
+    return mean_of_known(found)
 
 
 def ceiling(active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
@@ -149,8 +149,8 @@ def ceiling(active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
     return auc(others, active[kept])
 
 
-def _mean(areas: list[np.ndarray]) -> np.ndarray:
-    """The mean over the folds that have an area."""
+def mean_of_known(areas: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean over the folds, or the sources, that have an area; NaN where none has."""
     stacked = np.stack(areas)
     known = np.isfinite(stacked)
     counts = known.sum(0)

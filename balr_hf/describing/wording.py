@@ -60,8 +60,7 @@ def tells_sex_only(description: AttributeDescription) -> bool:
 def tells_as_much(voice: float | None, recording: float | None) -> bool:
     """Whether the voice tells as much of an attribute as the recording, where sources were fitted on.
 
-    An attribute follows the recording all the same if the voice tells less of it on other sources. How much the
-    recording tells there is not measured, so that it only may follow it.
+    An attribute may follow the recording all the same, if the voice tells less of it on other sources.
     """
     return voice is not None and recording is not None and voice >= recording
 
@@ -100,11 +99,11 @@ def not_said(description: AttributeDescription) -> list[str]:
     elif described:
         found.append("Whether it says anything between voices of one sex was not checked.")
     average, voice, recording = elsewhere(description), description.voice_auc, description.recording_auc
-    if description.meaning is Meaning.FOLLOWS_RECORDING and average is not None and voice and recording:
+    there = description.recording_elsewhere
+    if description.meaning is Meaning.FOLLOWS_RECORDING and average and there and voice and recording:
         found.append(
             f"The measures of the voice rank {pairs(voice)} rightly, and {pairs(average)} on recordings of sources "
-            f"that were not fitted on. Those of the recording rank {pairs(recording)}, which was not checked on such "
-            "sources."
+            f"that were not fitted on; those of the recording {pairs(recording)}, and {pairs(there)} on such sources."
         )
     if described and average is not None:
         known = {source: area for source, area in description.elsewhere.items() if area is not None}

@@ -127,6 +127,19 @@ def test_what_holds_in_each_source_but_not_across_them_is_not_described(corpus, 
     assert [one.elsewhere for one in without] == [{}, {}] and without[1].meaning is Meaning.DESCRIBED
 
 
+def test_what_the_recording_tells_is_asked_of_other_sources_too(corpus, rng):
+    """Noise goes with both attributes, but in one of two sources the other way round with the second."""
+    sources = np.array(["studio" if int(name[1:]) % 4 < 2 else "phones" for name in corpus["speakers"]])
+    odd = sources == "phones"
+    noisy = corpus["recording"][:, 0] + 0.3 * rng.standard_normal(len(odd)) > 0
+    corpus["recording"] = np.column_stack([corpus["recording"], corpus["recording"][:, 0] * odd])
+    names = (NAMES[0], ("snr", "level", "turned"))
+    active = np.stack([noisy, noisy ^ odd], axis=1)
+    everywhere, here = describe_attributes(active, **corpus, names=names, sources=sources, permutations=100)
+    assert everywhere.meaning is Meaning.FOLLOWS_RECORDING and everywhere.recording_elsewhere > 0.8
+    assert here.recording_auc > 0.8 and here.recording_elsewhere < 0.6 and here.meaning is Meaning.UNDESCRIBED
+
+
 def test_small_sources_and_rare_states_are_not_tested_on(corpus):
     active = (corpus["voice"][:, :1] > 0) & ~np.isin(corpus["speakers"], [f"s{n}" for n in range(12)])[:, None]
     number = np.array([int(name[1:]) for name in corpus["speakers"]])
