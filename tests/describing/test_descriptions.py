@@ -63,8 +63,8 @@ def test_each_class_has_its_group_and_its_sentence(found):
     voice = replace(voice, recording_elsewhere=0.68)
     assert sentence(voice).startswith("May follow the recording rather than the voice, whose measures tell less of it")
     assert not_said(voice) == [
-        "The measures of the voice rank 80 of 100 pairs rightly, and 65 of 100 pairs on recordings of sources that were "
-        "not fitted on; those of the recording 70 of 100 pairs, and 68 of 100 pairs on such sources."
+        "The measures of the voice rank 80 of 100 pairs rightly, and 65 of 100 pairs on recordings of sources that "
+        "were not fitted on; those of the recording 70 of 100 pairs, and 68 of 100 pairs on such sources."
     ]
     assert not not_said(recording)
     assert sentence(nothing).startswith("No measures describe it: they rank at most 54 of 100 pairs")
