@@ -81,4 +81,4 @@ def test_corpus_whose_attributes_were_made_by_the_models_is_looked_at(folder, fe
     stem = "espeak17/espeak17"
     status, said = balr("explain", "--corpus", tmp_path / "made", f"{stem}-01,{stem}-03", f"{stem}-02", "--timeline")
     assert status == 0, said
-    assert "A: espeak17/espeak17-03" in said and "differ from those that were compared" not in said
+    assert "A2: espeak17/espeak17-03" in said and "differ from those that were compared" not in said
