@@ -331,6 +331,26 @@ def test_a_changed_vector_has_no_origin_any_more():
     assert origins_of(corpus, "embedding") == [None, made[1], None, None, made[4]]
 
 
+@pytest.mark.parametrize("length", [12, 16])
+@pytest.mark.parametrize("start", [0, 3])
+def test_attributes_in_a_column_have_the_digests_of_a_matrix(length, start):
+    """Whole bytes are digested as they lie in the column, wherever they begin; other numbers of attributes are not."""
+    from balr_hf.data.columns import add_vector_column, fixed_length_column
+    from balr_hf.data.origins import Origin, add_origins, origins_of, vector_digests
+
+    bits = np.random.default_rng(0).random((7, length)) < 0.5
+    present = np.array([True, False, True, True, True, False, True])
+    made = [Origin("encoder@a", "fp32", "", digest) for digest in vector_digests(bits)]
+    noted = [origin if there else None for origin, there in zip(made, present, strict=True)]
+    column = fixed_length_column(bits, present).slice(start)
+    corpus = add_vector_column(datasets.Dataset.from_dict({"id": list("abcdefg")[start:]}), "ba", column)
+    assert origins_of(add_origins(corpus, "ba", noted[start:]), "ba") == noted[start:]
+    whole = add_vector_column(datasets.Dataset.from_dict({"id": list("abcdefg")}), "ba", fixed_length_column(bits))
+    part = add_origins(whole, "ba", made).select(range(start, 7))
+    assert origins_of(part, "ba") == made[start:]
+    assert origins_of(add_origins(whole, "ba", made[1:] + made[:1]), "ba") == [None] * 7
+
+
 def test_manifest_lines_that_are_not_whole_are_left_out(tmp_path):
     whole = '{"file": "a_emb.txt", "model": "m@1", "precision": 16, "vector": "v"}'
     lines = [whole, '{"file": "b_emb.txt", "mod', "[1]", "1,2", '{"file": 3, "model": "m"}', whole.replace("a_", "c_")]

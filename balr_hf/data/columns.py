@@ -105,6 +105,27 @@ def vector_chunks(dataset: datasets.Dataset, name: str) -> Iterator[tuple[np.nda
         yield _matrix(chunk, name, length), chunk.is_valid().to_numpy(zero_copy_only=False)
 
 
+def packed_chunks(dataset: datasets.Dataset, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Go through a column of attributes as [`vector_chunks`] does, with eight attributes in a byte, as Arrow has them.
+
+    Yields:
+        `(matrix, present)`: uint8 `(vectors, attributes / 8)`, the first attribute in the lowest bit; or bool, as of
+        [`vector_chunks`], where attributes do not fill bytes.
+    """
+    import pyarrow as pa
+
+    for chunk in arrow_column(dataset, name).chunks:
+        length = getattr(chunk.type, "list_size", None)
+        if length is None or length % 8 or not pa.types.is_boolean(chunk.type.value_type):
+            yield from vector_chunks(dataset, name)
+            return
+        if not len(chunk):
+            continue
+        values = chunk.flatten()  # without the vectors that are not there
+        packed = np.frombuffer(values.buffers()[1], np.uint8)[values.offset // 8 : (values.offset + len(values)) // 8]
+        yield packed.reshape(-1, length // 8), chunk.is_valid().to_numpy(zero_copy_only=False)
+
+
 def _matrix(column: pa.Array, name: str, length: int) -> np.ndarray:
     """The vectors of an Arrow column that are there, `(vectors, length)`, in the type of their kind."""
     matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)

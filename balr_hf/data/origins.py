@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_64_digest, xxh3_64_hexdigest
 
-from balr_hf.data.columns import arrow_column, vector_chunks, vector_matrix, vector_present
+from balr_hf.data.columns import arrow_column, packed_chunks, vector_chunks, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.errors import MismatchError, UserError, name_some
 from balr_hf.files import atomic_path
@@ -204,7 +204,7 @@ def _compared_origins(dataset: datasets.Dataset, kind: str) -> VectorOrigins:
 def _digests(dataset: datasets.Dataset, kind: str) -> pa.StringArray:
     """The digests of a corpus's vectors; null where there is no vector."""
     parts = []
-    for matrix, present in vector_chunks(dataset, kind):
+    for matrix, present in (packed_chunks if kind == "ba" else vector_chunks)(dataset, kind):
         text = _digest_text(matrix).encode()
         ends = np.concatenate([[0], np.cumsum(present) * _DIGITS]).astype(np.int32)
         missing = None if present.all() else pa.array(present).buffers()[1]
@@ -308,8 +308,11 @@ _DIGITS = 16
 
 
 def _digest_text(matrix: np.ndarray) -> str:
-    """The digests of a matrix's vectors, one after another."""
-    matrix = np.packbits(matrix, axis=1) if matrix.dtype == bool else matrix.astype("<f4", copy=False)
+    """The digests of a matrix's vectors, one after another; attributes may be packed (uint8) already."""
+    if matrix.dtype == bool:
+        matrix = np.packbits(matrix, axis=1, bitorder="little")
+    elif matrix.dtype != np.uint8:
+        matrix = matrix.astype("<f4", copy=False)
     if not matrix.size:
         return xxh3_64_hexdigest(b"") * len(matrix)
     rows = np.ascontiguousarray(matrix).reshape(-1).view(np.uint8).data
