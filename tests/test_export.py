@@ -64,6 +64,12 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def least(tiny_embedder) -> int:
+    """The fewest samples that can be embedded: eight steps from frame to frame, and a frame of 25 ms."""
+    return 16 * (25 + 8 * tiny_embedder.feature_extractor.frame_shift)
+
+
+@pytest.fixture(scope="module")
 def run_onnx(exported):
     """Runs the graph on recordings that are padded together; gives embeddings and attributes."""
     import onnxruntime
@@ -158,8 +164,8 @@ def test_onnx_computes_what_the_package_computes(run_onnx, recordings, of_packag
 
 
 @pytest.mark.slow
-def test_onnx_result_does_not_depend_on_neighbours(run_onnx, recordings):
-    short = [recordings[0][:1680], recordings[1][:8000], recordings[2]]
+def test_onnx_result_does_not_depend_on_neighbours(run_onnx, recordings, least):
+    short = [recordings[0][:least], recordings[1][:8000], recordings[2]]
     for recording, together in zip(short, run_onnx(short)[0], strict=True):
         assert_same(run_onnx([recording])[0][0], together)
 
@@ -178,15 +184,15 @@ def test_likelihood_ratios_of_onnx_attributes_are_the_packages(run_onnx, recordi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["short", "long", "nan"])
-def test_onnx_refuses_what_cannot_be_embedded(exported, wrong):
+def test_onnx_refuses_what_cannot_be_embedded(exported, wrong, least):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(exported[0] / "model.onnx")
     waveforms = np.random.default_rng(0).normal(size=(2, 20000)).astype(np.float32)
-    length = {"short": 1679, "long": 20001, "nan": 20000}[wrong]
+    length = {"short": least - 1, "long": 20001, "nan": 20000}[wrong]
     if wrong == "nan":
         waveforms[1, 5000] = np.nan
-    with pytest.raises(Exception, match="REFUSED_a_length_is_below_1680"):
+    with pytest.raises(Exception, match=f"REFUSED_a_length_is_below_{least}"):
         session.run(None, {"waveforms": waveforms, "lengths": np.array([20000, length])})
 
 
@@ -205,7 +211,7 @@ def test_readme_runs_with_onnxruntime_alone(exported, recordings, of_package, tm
 
 
 @pytest.mark.slow
-def test_export_says_what_it_is(exported, autoencoder):
+def test_export_says_what_it_is(exported, autoencoder, least):
     import onnx
 
     from balr_hf.identity import model_identity
@@ -214,7 +220,7 @@ def test_export_says_what_it_is(exported, autoencoder):
     config = json.loads((folder / "config.json").read_text())
     assert config["outputs"]["attributes"]["shape"] == ["batch", 512]
     assert config["identities"]["autoencoder"] == model_identity(autoencoder)
-    assert (config["sampling_rate"], config["least_samples"], config["demonstration"]) == (16000, 1680, True)
+    assert (config["sampling_rate"], config["least_samples"], config["demonstration"]) == (16000, least, True)
     assert config["agreement"].items() <= printed.items()
     assert 0 < printed["difference"] < 2e-5 and printed["differing_attributes"] == 0
     model = onnx.load(folder / "model.onnx")
