@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,19 +102,29 @@ def describe_copies(first: Mapping[str, Audio], second: Mapping[str, Audio]) -> 
     return tuple(f"{a} and {b} {copy.describe()}: {NOTHING}" for a, b, copy in pairs if copy is not None)
 
 
-def refuse_copies(side: Mapping[str, Audio]) -> None:
-    """Refuse a side of a comparison that holds the same sound twice, which would count twice.
+def copies_within(side: Mapping[str, Audio]) -> Iterator[tuple[str, str, Copy]]:
+    """Go through the pairs of recordings of one side that hold the same sound: their names, and what they share.
 
     Args:
         side: the samples of its recordings at 16 kHz, by their names.
-
-    Raises:
-        AudioError: two of them hold the same stretch of sound.
     """
     for (a, first), (b, second) in itertools.combinations(side.items(), 2):
         copy = find_copy(first, second)
         if copy is not None:
-            raise AudioError(f"{a} and {b} {copy.describe()}: it would count twice, so give it once")
+            yield a, b, copy
+
+
+def refuse_copies(side: Mapping[str, Audio]) -> None:
+    """Refuse a side of a comparison that holds the same sound twice, which would count twice.
+
+    Args:
+        side: as for [`copies_within`].
+
+    Raises:
+        AudioError: two of them hold the same stretch of sound.
+    """
+    for a, b, copy in copies_within(side):
+        raise AudioError(f"{a} and {b} {copy.describe()}: it would count twice, so give it once")
 
 
 def _equal(a: Audio, b: Audio) -> int | None:

@@ -13,7 +13,7 @@ from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, open_audio, resa
 from balr_hf.embeddings.passes import load_usable
 from balr_hf.errors import UserError
 from balr_hf.explanation.case import computation, recording_files
-from balr_hf.quality.copies import find_copy
+from balr_hf.quality.copies import copies_within
 
 if TYPE_CHECKING:
     from balr_hf.explanation import Explanation
@@ -133,14 +133,12 @@ def compare(pipeline: SpeakerComparisonPipeline, first: Sequence[str], second: S
         hint = "upload one, or record it. One that you have just added may still be on its way."
         return Refused(tuple(f"Voice {side} has no recording yet: {hint}" for side in missing))
     recordings = _labelled(first, second)
-    twice = _given_twice(recordings)
-    if twice:
-        return Refused(twice)
     names = tuple(", ".join(one.name for one in recordings if one.side == side) for side in "AB")
     try:
         found = pipeline(list(first), list(second), return_explanation=True, names=names)["explanation"]
     except AudioError as error:
-        return _refused(pipeline, recordings, error)
+        twice = _given_twice(recordings)
+        return Refused(twice) if twice else _refused(pipeline, recordings, error)
     except UserError as error:
         return Refused((str(error),))
     measured = [quality for side in found.quality for quality in side]
@@ -223,21 +221,16 @@ def _given_twice(recordings: list[Recording]) -> tuple[str, ...]:
     """A sentence for each pair of recordings of one side that hold the same sound, which would count twice."""
     found = []
     for side in "AB":
-        of_side = [one for one in recordings if one.side == side]
-        if len(of_side) < 2:
-            continue
+        of_side = {one.label: one for one in recordings if one.side == side}
         try:
-            heard = [_whole(one.path) for one in of_side]
-        except AudioError:  # the comparison then says which recording it is
+            heard = {label: _whole(one.path) for label, one in of_side.items()}
+        except AudioError:  # which recording it is, the measures of all of them tell
             continue
-        for place, one in enumerate(of_side):
-            for other in range(place):
-                copy = find_copy(heard[other], heard[place])
-                if copy is not None:
-                    found.append(
-                        f"Voice {side}: {of_side[other].name} and {one.name} {copy.describe()}, so that it would "
-                        "count twice. Please remove one of them."
-                    )
+        found += [
+            f"Voice {side}: {of_side[a].name} and {of_side[b].name} {copy.describe()}, so that it would count twice. "
+            "Please remove one of them."
+            for a, b, copy in copies_within(heard)
+        ]
     return tuple(found)
 
 
