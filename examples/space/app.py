@@ -145,6 +145,14 @@ def page(pipeline: SpeakerComparisonPipeline) -> gradio.Blocks:
         report = gr.DownloadButton("Report to file or print (HTML)", visible=False, elem_id="report", render=False)
         data = gr.DownloadButton("All figures (JSON)", visible=False, elem_id="data", render=False)
         outputs = [output, frame, report, data]
+        comparing: dict[str, Any] = {
+            "fn": on_compare,
+            "inputs": [*inputs, shows_time],
+            "outputs": outputs,
+            "api_visibility": "private",
+            "concurrency_limit": 1,
+            "concurrency_id": "c",
+        }
         sample = resource(SAMPLE_CORPUS)
         gr.Examples(
             [[str(sample / a), None, str(sample / b), None] for a, b in EXAMPLES.values()],
@@ -152,14 +160,7 @@ def page(pipeline: SpeakerComparisonPipeline) -> gradio.Blocks:
             example_labels=list(EXAMPLES),
             label="Examples: synthetic voices",
             cache_examples=False,
-        ).load_input_event.then(
-            on_compare,
-            [*inputs, shows_time],
-            outputs,
-            api_visibility="private",
-            concurrency_limit=1,
-            concurrency_id="c",
-        )
+        ).load_input_event.then(**comparing)
         output.render()
         with gr.Row():
             report.render()
@@ -171,14 +172,7 @@ def page(pipeline: SpeakerComparisonPipeline) -> gradio.Blocks:
             changes = (audio.upload, audio.clear, audio.stop_recording, more.upload, more.clear, more.delete)
             gr.on(changes, None, outputs=outputs, js=gone, api_visibility="private")
         gr.Markdown(LIMITS)
-        button.click(
-            on_compare,
-            [*inputs, shows_time],
-            outputs,
-            api_visibility="private",
-            concurrency_limit=1,
-            concurrency_id="c",
-        )
+        button.click(**comparing)
     return blocks
 
 
