@@ -275,15 +275,17 @@ def embed_together(
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     if len(waveforms) == 1 and _frames(waveforms[0], extractor) > most:
         stream = model.streamed(most)
-        with half, _convolutions(device, precision):
-            for features in _features(waveforms[0], extractor, device):
+        for features in _features(waveforms[0], extractor, device):  # in single precision, as in one pass
+            with half, _convolutions(device, precision):
                 stream.add(features)
+        with half, _convolutions(device, precision):
             return stream.finish()[None].float().cpu().numpy()
     batch = extractor(
         [samples for samples in waveforms if isinstance(samples, np.ndarray)], extractor.sampling_rate, device
     )
-    mask = batch["attention_mask"]
-    mask = None if len(waveforms) == 1 or mask.all() else mask
+    # Whether there is padding is told by the lengths: to ask the mask would be to wait for the GPU.
+    padded = len({_frames(samples, extractor) for samples in waveforms}) > 1
+    mask = batch["attention_mask"] if padded else None
     with half:
         return embed_features(model, batch["input_features"], device, mask, precision)
 
