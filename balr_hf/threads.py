@@ -48,6 +48,20 @@ def _set_threads(number: int) -> None:
 _TORCH_THREADS = _TorchThreads()
 
 
+def threads_of_one(number: int) -> ThreadPoolExecutor:
+    """Make so many threads, on each of which an operation of torch runs alone; whoever calls must shut them down.
+
+    All of them are started at once, since a thread that starts later would change how many threads others adopt.
+    """
+    pool = ThreadPoolExecutor(number, initializer=_set_threads, initargs=(1,))
+    started = threading.Barrier(number + 1)
+    with _TORCH_THREADS.lent():
+        for _ in range(number):
+            pool.submit(started.wait)
+        started.wait()
+    return pool
+
+
 def on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Map a function over items on several threads, which share out the threads that torch uses within an operation.
 

@@ -1,11 +1,12 @@
 """Threads that recordings are embedded on."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from balr_hf.threads import on_threads
+from balr_hf.threads import on_threads, threads_of_one
 
 
 @pytest.fixture
@@ -58,3 +59,11 @@ def test_threads_come_back_after_an_error(four_threads):
     with pytest.raises(ZeroDivisionError):
         on_threads(lambda item: 1 / item, [1, 0, 2])
     assert torch.get_num_threads() == 4
+
+
+def test_threads_of_one_share_no_operation_and_leave_the_number_of_the_others_alone(four_threads):
+    with threads_of_one(3) as pool:
+        assert [*pool.map(lambda item: torch.get_num_threads(), range(9))] == [1] * 9
+        assert torch.get_num_threads() == 4
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == 4

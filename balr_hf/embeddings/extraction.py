@@ -48,7 +48,7 @@ from balr_hf.embeddings.passes import (
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import model_identity
 from balr_hf.quality import MIN_SPEECH
-from balr_hf.threads import on_threads
+from balr_hf.threads import on_threads, threads_of_one
 
 if TYPE_CHECKING:
     from balr_hf.data.contract import Corpus
@@ -362,7 +362,7 @@ class _BatchExtractor:
 
     def _decode(self, start: int, end: int) -> list[Future]:
         assert self.corpus is not None
-        self._pool = self._pool or ThreadPoolExecutor(self.decode_threads)
+        self._pool = self._pool or threads_of_one(self.decode_threads)
         recordings = self.corpus[start:end]["audio"]
         return [
             self._pool.submit(load_usable, audio, self.extractor, self.min_speech, self.maker.quick)
