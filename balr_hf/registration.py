@@ -3,10 +3,13 @@
 Registering needs transformers and torch, which take seconds to import. So each part is registered when transformers
 imports the module that it belongs to, or at once if that module was imported already. The post-import hooks of `wrapt`
 would do the same, but importing `wrapt` takes ten times as long as importing `balr_hf`.
+
+A cache of transformers is enlarged in the same way, which shortens the import of its models.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -67,7 +70,18 @@ def _register_pipelines(pipelines: ModuleType) -> None:
     import balr_hf.pipelines  # noqa: F401 (registers its tasks at its end, even if it is what imports `pipelines`)
 
 
+def _enlarge_cache(module: ModuleType) -> None:
+    """Have transformers look through the folders of its models once and not twice.
+
+    It remembers 128 of them (`functools.lru_cache`), and has more, so that the second time it finds none.
+    """
+    remembering = getattr(module, "create_import_structure_from_path", None)
+    if hasattr(remembering, "cache_parameters") and remembering.cache_parameters()["maxsize"] is not None:
+        module.create_import_structure_from_path = functools.cache(remembering.__wrapped__)
+
+
 _PARTS: dict[str, Callable[[ModuleType], None]] = {
+    "transformers.utils.import_utils": _enlarge_cache,
     "transformers.models.auto.configuration_auto": _register_configs,
     "transformers.models.auto.modeling_auto": _register_models,
     "transformers.models.auto.feature_extraction_auto": _register_feature_extractors,

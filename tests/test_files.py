@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from balr_hf import files
-from balr_hf.files import atomic_folder, atomic_path, new_run_folder, replace_folder, write_json
+from balr_hf.files import (
+    atomic_folder,
+    atomic_path,
+    new_run_folder,
+    replace_folder,
+    split_path,
+    write_file,
+    write_json,
+)
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -289,3 +297,34 @@ def test_temporary_files_of_a_living_process_stay(tmp_path):
         files.remove_leftovers(tmp_path)
         assert path.exists()
     assert (tmp_path / "a.txt").read_text() == "half"
+
+
+@pytest.mark.parametrize(
+    "path", ["a/b.txt", "b.txt", "/b.txt", "//b.txt", "a//b.txt", "a/", "/a/", "", "/", "a/ü_emb.npy"]
+)
+def test_path_is_split_as_os_path_does(path):
+    assert split_path(path) == os.path.split(path)
+    assert split_path(Path(path)) == os.path.split(Path(path))
+
+
+def test_one_of_many_files_is_written_whole_where_its_folder_went_and_the_disk_takes_parts(tmp_path, monkeypatch):
+    write, path = os.write, tmp_path / "new" / "a_emb.npy"
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:3]))
+    for content in (b"the first", b"the second", b""):
+        write_file(str(path), content)
+        assert path.read_bytes() == content and os.listdir(path.parent) == [path.name]
+        path.unlink()
+        path.parent.rmdir()
+
+
+def test_one_of_many_files_that_fails_keeps_the_old(tmp_path, monkeypatch):
+    path = tmp_path / "a_emb.npy"
+    path.write_bytes(b"old")
+
+    def full(handle, content):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_file(str(path), b"new")
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == [path.name]

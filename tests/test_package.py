@@ -139,3 +139,16 @@ def test_auto_classes_and_pipelines_know_our_models(root, first, run_python):
 )
 def test_one_import_is_enough(root, script, run_python):
     run_python("-c", script, cwd=root / "resources" / "models")
+
+
+@pytest.mark.slow
+def test_transformers_lists_the_folders_of_its_models_once(run_python):  # but a few
+    script = (
+        "import sys, balr_hf\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda event, given: event == 'os.scandir' and seen.append(str(given[0])))\n"
+        "from transformers import PreTrainedModel\n"
+        "models = [name for name in seen if '/transformers/models/' in name.replace('\\\\', '/')]\n"
+        "assert 100 < len(models) < 1.1 * len(set(models)), (len(models), len(set(models)))\n"
+    )
+    run_python("-c", script, cold=True)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from json.encoder import encode_basestring as json_string  # json.dumps would make an encoder for each text
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +28,7 @@ from xxhash import xxh3_64_digest, xxh3_64_hexdigest
 from balr_hf.data.columns import arrow_column, packed_chunks, vector_chunks, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.errors import MismatchError, UserError, name_some
-from balr_hf.files import atomic_path
+from balr_hf.files import atomic_path, split_path
 from balr_hf.identity import file_digest, is_same, other_makers, shown
 
 if TYPE_CHECKING:
@@ -461,7 +462,7 @@ class Manifests:
             path: the vector file.
             folders: where else to look for a manifest that names it.
         """
-        parent, name = os.path.split(path)
+        parent, name = split_path(path)
         near = self._near.get((parent, folders))
         if near is None:
             near = self._near[parent, folders] = self._manifests(parent, folders)
@@ -564,7 +565,7 @@ def append_manifest(folder: Path, origins: Mapping[str, Origin]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     root, starts, lines = os.path.abspath(folder), dict[str, str](), []
     for path, origin in origins.items():
-        parent, name = os.path.split(path)
+        parent, name = split_path(path)
         if parent not in starts:
             starts[parent] = _start(os.path.abspath(parent), root)
         lines.append(_line(starts[parent] + name, origin))
@@ -588,7 +589,7 @@ def compact_manifest(folder: Path, order: Sequence[str] = ()) -> None:
         return
     root, starts, named = os.path.abspath(folder), dict[str, str](), list[str]()
     for file_path in order:
-        parent, name = os.path.split(file_path)
+        parent, name = split_path(file_path)
         if parent not in starts:
             starts[parent] = _start(os.path.abspath(parent), root)
         named.append(starts[parent] + name)
@@ -601,9 +602,5 @@ def compact_manifest(folder: Path, order: Sequence[str] = ()) -> None:
 
 
 def _line(name: str, origin: Origin) -> str:
-    known = [f'"{key}": {_text(value)}' for key, value in zip(Origin._fields, origin, strict=True) if value]
-    return "{" + ", ".join([f'"file": {_text(name)}', *known]) + "}\n"
-
-
-# A text in JSON. `json.dumps` would make an encoder for each.
-_text = json.JSONEncoder(ensure_ascii=False).encode
+    known = [f'"{key}": {json_string(value)}' for key, value in zip(Origin._fields, origin, strict=True) if value]
+    return "{" + ", ".join([f'"file": {json_string(name)}', *known]) + "}\n"

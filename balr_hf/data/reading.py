@@ -9,7 +9,8 @@ import csv
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -478,13 +479,16 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
         columns, files = _rows(columns, keep), RecordingFiles(_rows(files.paths, keep), files.root, files.save_dir)
         ids = columns["id"]
     check_unique(ids)
-    places: list[Callable[[int], str | Path]] = [files.reference]
-    if files.save_dir is not None:
-        places.append(files.mirrored)
-    finder = VectorFinder(place(row) for place in places for row in range(len(ids)))
-    for kind in VECTOR_KINDS:
+    beside = [files.reference(row) for row in range(len(ids))]
+    saved = [] if files.save_dir is None else [files.mirrored(row) for row in range(len(ids))]
+    finder = VectorFinder(chain(beside, saved))
+    for kind in VECTOR_KINDS:  # first under the save folder, then in the csv's column, then beside the audio
         given = files.named[kind] = files.paths[kind]
-        files.paths[kind] = [_find_vector(finder, files, row, kind) or given[row] for row in range(len(ids))]
+        mine = [finder.find(path, kind) for path in saved] or [None] * len(ids)
+        files.paths[kind] = [
+            own or named or finder.find(path, kind) for own, named, path in zip(mine, given, beside, strict=True)
+        ]
+    del beside, saved  # of millions of recordings, these are large
 
     arrays = {name: pa.array(values) if isinstance(values, list) else values for name, values in columns.items()}
     for name in ("id", "speaker"):
@@ -522,13 +526,6 @@ def _cannot_be_named(files: RecordingFiles, row: int) -> str | None:
         ):
             return f"the name of its {kind} file is too long ({whole} bytes)"
     return None
-
-
-def _find_vector(finder: VectorFinder, files: RecordingFiles, row: int, kind: str) -> str | None:
-    """Find a recording's vector file: first under the save folder, then in the csv's column, then beside the audio."""
-    if files.save_dir is not None and (found := finder.find(files.mirrored(row), kind)):
-        return found
-    return files.paths[kind][row] or finder.find(files.reference(row), kind)
 
 
 def read_vector_files(

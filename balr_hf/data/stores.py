@@ -67,7 +67,7 @@ from balr_hf.data.streams import stream_vectors
 from balr_hf.data.vector_files import read_vectors, write_vectors
 from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.files import atomic_path, write_json
+from balr_hf.files import atomic_path, split_path, write_json
 from balr_hf.identity import digest_of, shown
 from balr_hf.untrusted import SafeWriter
 
@@ -500,7 +500,7 @@ class FileStore(NoStore):
         folders: dict[str, set[str]] = {}
         found: dict[str, list[str]] = {}
         for path in self.path_of.values():
-            folder, name = os.path.split(path)
+            folder, name = split_path(path)
             if folder not in folders:
                 listed = os.listdir(folder) if os.path.isdir(folder) else []
                 folders[folder] = {other for other in listed if is_vector_file(other)}

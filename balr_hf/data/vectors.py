@@ -16,7 +16,7 @@ import numpy as np
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.errors import UserError
-from balr_hf.files import atomic_path
+from balr_hf.files import atomic_path, split_path
 
 SUFFIXES = {"embedding": ("_emb",), "ba": ("_ba", "_emb_ba")}
 EXTENSIONS = (".txt", ".npy", ".pkl")
@@ -208,7 +208,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def extension_of(path: str) -> str:
     """Return the ending of a file's name, with its dot."""
-    return _split(os.path.basename(path))[1]
+    return _split(split_path(path)[1])[1]
 
 
 def vector_path(reference: Path, kind: str, extension: str) -> Path:
@@ -218,7 +218,7 @@ def vector_path(reference: Path, kind: str, extension: str) -> Path:
 
 def vector_file(reference: str, kind: str, extension: str) -> str:
     """Do what [`vector_path`] does, for and with texts, of which there can be millions."""
-    folder, name = os.path.split(reference)
+    folder, name = split_path(reference)
     return os.path.join(folder, _file_stem(_recording_in(name)) + SUFFIXES[kind][0] + extension)
 
 
@@ -245,32 +245,32 @@ class VectorFinder:
     """
 
     def __init__(self, recordings: Iterable[str | Path] = ()) -> None:
-        self._folders: dict[str, tuple[set[str], set[str]]] = {}
+        self._folders: dict[str, tuple[dict[str, str], set[str]]] = {}
         self._known: dict[str, set[str]] = {}
         for path in recordings:
             if "_emb" in str(path):
-                folder, name = os.path.split(path)
+                folder, name = split_path(path)
                 stem = _recording_in(name)
                 if stem.endswith("_emb"):
                     self._known.setdefault(folder, set()).add(stem)
 
     def find(self, reference: str | Path, kind: str) -> str | None:
         """Return the path of the `kind` vector file beside `reference`, or None if there is none."""
-        folder, name = os.path.split(reference)
-        names, owners = self._list(folder)
-        if names:
+        folder, name = split_path(reference)
+        files, owners = self._list(folder)
+        if files:
             stem = _file_stem(self._stem(name, owners))
             for suffix in SUFFIXES[kind]:
                 if suffix == "_emb_ba" and f"{stem}_emb" in owners:
                     continue
-                for extension in EXTENSIONS:
-                    if stem + suffix + extension in names:
-                        return os.path.join(folder, stem + suffix + extension)
+                found = files.get(stem + suffix)
+                if found is not None:
+                    return os.path.join(folder, found)
         return None
 
     def stem(self, path: str | Path) -> str:
         """Return the name of the recording to which a vector file or an audio file belongs; see [`vector_stem`]."""
-        folder, name = os.path.split(path)
+        folder, name = split_path(path)
         return self._stem(name, self._list(folder)[1])
 
     @staticmethod
@@ -280,25 +280,39 @@ class VectorFinder:
             return f"{stem}_emb"
         return stem
 
-    def _list(self, folder: str) -> tuple[set[str], set[str]]:
-        """List the vector files of a folder, and the recordings there whose names end with `_emb`."""
+    def _list(self, folder: str) -> tuple[dict[str, str], set[str]]:
+        """List the vector files of a folder, and the recordings there whose names end with `_emb`.
+
+        The files are named by their stems. Of several with one stem, the first of `EXTENSIONS` counts.
+        """
         if folder not in self._folders:
             try:
                 listed = os.listdir(folder or ".")
             except OSError:
                 listed = []
-            names = set(filter(is_vector_file, listed))
+            files: dict[str, str] = {}
             owners = set(self._known.get(folder, ()))
-            for stem, extension in map(os.path.splitext, listed):
-                if stem.endswith("_emb") and extension.lower().removeprefix(".") in AUDIO_FORMATS:
+            for name in listed:
+                stem, extension = _split(name)
+                if extension in EXTENSIONS:
+                    if stem.endswith(_ENDINGS) and (stem not in files or _rank(name) < _rank(files[stem])):
+                        files[stem] = name
+                    if stem.endswith("_emb_emb"):
+                        owners.add(stem.removesuffix("_emb"))
+                elif stem.endswith("_emb") and extension.lower().removeprefix(".") in AUDIO_FORMATS:
                     owners.add(stem)
-                elif stem.endswith("_emb_emb") and extension in EXTENSIONS:
-                    owners.add(stem.removesuffix("_emb"))
-            self._folders[folder] = names, owners
+            self._folders[folder] = files, owners
         return self._folders[folder]
 
 
 def is_vector_file(name: str) -> bool:
     """Tell whether a file name is that of a vector file (`*_emb.*`, `*_ba.*`)."""
-    stem, extension = os.path.splitext(name)
-    return extension in EXTENSIONS and stem.endswith(("_emb", "_ba"))
+    stem, extension = _split(name)
+    return extension in EXTENSIONS and stem.endswith(_ENDINGS)
+
+
+_ENDINGS = ("_emb", "_ba")
+
+
+def _rank(name: str) -> int:
+    return EXTENSIONS.index(_split(name)[1])

@@ -416,6 +416,14 @@ def test_vector_beside_a_recording_is_found(tmp_path, reference, extension, suff
     assert finder.find(tmp_path / "elsewhere" / reference, kind) is None
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_formats_the_first_is_read_in_whatever_order_they_are_listed(tmp_path, monkeypatch, order):
+    names = ["a_emb.txt", "a_emb.npy", "a_emb.pkl", "b_emb.npy", "b_emb.pkl"]
+    monkeypatch.setattr(os, "listdir", lambda folder: names[::order])
+    found = [VectorFinder().find(tmp_path / name, "embedding") for name in ("a.wav", "b.wav")]
+    assert found == [str(tmp_path / "a_emb.txt"), str(tmp_path / "b_emb.npy")]
+
+
 def test_own_attributes_win_over_balrs(tmp_path):
     for name in ("a_emb_ba.txt", "a_ba.npy", "a_ba.pkl"):
         (tmp_path / name).touch()
