@@ -1,6 +1,5 @@
 """The app in examples/space: what an answer holds, what is refused, and comparisons in a browser."""
 
-import base64
 import copy
 import hashlib
 import importlib
@@ -300,13 +299,6 @@ class Browser:
         )
         time.sleep(0.5)
 
-    def screenshot(self, path: Path) -> None:
-        """The whole page, however long."""
-        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        image = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        path.write_bytes(base64.b64decode(image["data"]))
-
     def has_sent(self, files: int) -> None:
         """Wait until the server has taken so many files: the player of each is there before."""
         until = time.monotonic() + 60
@@ -426,7 +418,7 @@ WAITING = "document.querySelectorAll('#voice-a input[type=file], #voice-b input[
 
 
 @pytest.mark.slow
-def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
+def test_two_uploaded_voices_are_compared(browser, pipeline):
     browser.leave_out_time()
     browser.choose("#voice-a input[type=file]", FIRST)
     browser.choose("#voice-b input[type=file]", OTHER)
@@ -440,7 +432,6 @@ def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
     for width in (1280, 390):
         browser.resize(width)
         browser.wait(f"document.documentElement.scrollWidth <= {width}", 10)
-        browser.screenshot(tmp_path / f"{width}.png")
     assert browser.value("document.title") == "Speaker comparison"
     browser.value("document.querySelector('#voice-b button[aria-label^=Clear]').click()")
     browser.wait(f"!{VERDICT}", 10)  # an answer goes as soon as it is not of the recordings above it

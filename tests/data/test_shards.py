@@ -70,12 +70,12 @@ def test_a_forced_share_that_was_stopped_goes_on(balr, few, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_launched_processes_share_the_work_and_one_may_be_killed(balr, sample, tmp_path, free_port):
+def test_launched_processes_share_the_work_and_one_may_be_killed(balr, sample, tmp_path, free_port, run_python):
     one, shared = tmp_path / "one", tmp_path / "shared"
     balr("extract", sample / "test.csv", "--save-dir", one)
     words = ["-m", "balr_hf.cli.main", "extract", sample / "test.csv", "--save-dir", shared, "data.batch_size=2"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
-    process = subprocess.Popen([*launch, str(free_port()), *words], stderr=subprocess.DEVNULL)
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+    process = subprocess.Popen([sys.executable, *launch, str(free_port()), *words], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while len(list(shared.rglob("*_emb.txt"))) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -84,23 +84,21 @@ def test_launched_processes_share_the_work_and_one_may_be_killed(balr, sample, t
     assert process.wait() != 0
     done = {path: path.stat().st_mtime_ns for path in shared.rglob("*_emb.txt")}
     assert 4 <= len(done) < 64
-    again = subprocess.run([*launch, str(free_port()), *words], capture_output=True, text=True, check=True)
+    again = run_python(*launch, free_port(), *words)
     assert f"{64 - len(done)} embeddings computed, {len(done)} there already" in again.stderr
     assert all(path.stat().st_mtime_ns == when for path, when in done.items())
     assert contents(shared) == contents(one)
 
 
 @pytest.mark.slow
-@pytest.mark.processes
-def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, free_port):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, free_port, run_python):
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
     corpus = tmp_path / "corpus.csv"
     lines = (sample / "test.csv").read_text().splitlines()
     corpus.write_text("\n".join([*lines[:6], f"gone{lines[6]}", *lines[7:9]]) + "\n")
     inspect = ["inspect", str(corpus), "--root-dir", str(sample), "--plots"]
     balr(*inspect, "--save-dir", tmp_path / "one")
-    words = [*launch, str(free_port()), "-m", "balr_hf.cli.main", *inspect, "--save-dir", str(tmp_path / "two")]
-    subprocess.run(words, check=True, capture_output=True)
+    run_python(*launch, free_port(), "-m", "balr_hf.cli.main", *inspect, "--save-dir", tmp_path / "two")
     assert contents(tmp_path / "two") == contents(tmp_path / "one") and contents(tmp_path / "one")
 
     corpus.write_text("\n".join(lines[:9]) + "\n")
@@ -112,8 +110,7 @@ def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, fre
     trials.write_text("\n".join(["enrollment\ttest", *(f"{a}\t{b}" for a in names[:4] for b in names[4:])]) + "\n")
     score = ["score", "test", str(made / "corpus.csv"), str(trials), "--bootstrap", "0"]
     balr(*score, "--save-dir", tmp_path / "scores-1")
-    words = [*launch, str(free_port()), "-m", "balr_hf.cli.main", *score, "--save-dir", str(tmp_path / "scores-2")]
-    subprocess.run(words, check=True, capture_output=True)
+    run_python(*launch, free_port(), "-m", "balr_hf.cli.main", *score, "--save-dir", tmp_path / "scores-2")
     scores = [(tmp_path / f"scores-{number}" / "scores.csv").read_bytes() for number in (1, 2)]
     assert scores[0] == scores[1] and scores[0].count(b"\n") == 17
 
