@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from balr_hf.audio import AudioError, Resampler, load_audio, resample
+from balr_hf.conditions.codec import encoded
 from balr_hf.containers import _ogg_crc
 
 RATE, SECONDS = 16_000, 3
@@ -292,3 +293,10 @@ def test_resampling_in_blocks_gives_the_same_samples(rate):
         parts.append(resampler.add(samples[place : place + size]))
         place += size
     np.testing.assert_array_equal(np.concatenate([*parts, resampler.finish()]), resample(samples, rate, RATE))
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.85, 0.88, 0.93, 0.97, 1.03])
+def test_an_ogg_file_of_a_single_page_is_as_long_as_its_position_states(seconds):
+    # Such a page is the first and the last one, so that its position is where the sound of its last packet is cut off.
+    samples = np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+    assert abs(len(load_audio(encoded(samples, "opus:16k"))) - len(samples)) <= 1

@@ -108,7 +108,7 @@ def test_an_embedder_that_was_stopped_goes_on_with_the_same_bits(recipes, work, 
         for stop in stops:
             training = embedder.Training(work, folder, 40, seed=1)
             while training.step < stop:
-                assert all(np.isfinite(value) for value in training.one_step().values())
+                assert training.learn(training.batches[training.step]).isfinite().all()
             training.save()
         return training
 
@@ -127,7 +127,7 @@ def test_a_recording_without_a_speaker_teaches_no_label(recipes, work, tmp_path,
     training = embedder.Training(work, tmp_path, 40, seed=1)
     training.batches.labels[:] = -1
     before = training.heads.centres.detach().clone()
-    assert np.isfinite(list(training.one_step().values())).all()
+    assert training.learn(training.batches[0]).isfinite().all()
     assert torch.allclose(training.heads.centres, before, atol=1e-4)
 
 

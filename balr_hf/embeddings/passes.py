@@ -202,12 +202,14 @@ def embed_each(
     """
     found: list[np.ndarray | AudioError | None] = [None] * len(waveforms)
     if device.type in FRAMES_PER_PASS:
-        frames = [_frames(waveform, extractor) for waveform in waveforms]
+        frames, passed = [_frames(waveform, extractor) for waveform in waveforms], []
         for rows in similar_lengths(frames, FRAMES_PER_PASS[device.type]):
             with _memory_may_lack():
-                together = embed_together(model, extractor, [waveforms[row] for row in rows], device, precision)
-                for row, embedding in zip(rows, together, strict=True):
-                    found[row] = embedding
+                some = [waveforms[row] for row in rows]
+                passed.append((rows, embed_together(model, extractor, some, device, precision)))
+        for rows, together in passed:  # only now: the GPU computes a pass while the next ones are prepared
+            for row, embedding in zip(rows, together.cpu().numpy(), strict=True):
+                found[row] = embedding
     else:
         alone = on_threads(lambda samples: _embed_alone(model, extractor, samples, device, precision), waveforms)
         found = [None if isinstance(one, AudioError) else one for one in alone]
@@ -225,7 +227,7 @@ def _embed_alone(
     precision: str,
 ) -> np.ndarray | AudioError:
     try:
-        return embed_together(model, extractor, [samples], device, precision)[0]
+        return embed_together(model, extractor, [samples], device, precision)[0].cpu().numpy()
     except AudioError as error:
         return error
     except (MemoryError, RuntimeError) as error:
@@ -262,30 +264,34 @@ def embed_together(
     waveforms: list[np.ndarray | LongRecording],
     device: torch.device,
     precision: str,
-) -> np.ndarray:
+) -> torch.Tensor:
     """Embed recordings in one pass, padded to the longest; one that is longer than a pass, in pieces.
+
+    A GPU may still be computing when this returns.
 
     Args:
         model, extractor, waveforms, device, precision: as for [`embed_waveforms`].
 
     Returns:
-        float32 of shape `(recordings, embed_dim)`.
+        float32 of shape `(recordings, embed_dim)`, on `device`.
     """
     most = FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE)
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     if len(waveforms) == 1 and _frames(waveforms[0], extractor) > most:
         stream = model.streamed(most)
-        with half, _convolutions(device, precision):
-            for features in _features(waveforms[0], extractor, device):
+        for features in _features(waveforms[0], extractor, device):  # in single precision, as in one pass
+            with half, _convolutions(device, precision):
                 stream.add(features)
-            return stream.finish()[None].float().cpu().numpy()
+        with half, _convolutions(device, precision):
+            return stream.finish()[None].float()
     batch = extractor(
         [samples for samples in waveforms if isinstance(samples, np.ndarray)], extractor.sampling_rate, device
     )
-    mask = batch["attention_mask"]
-    mask = None if len(waveforms) == 1 or mask.all() else mask
-    with half:
-        return embed_features(model, batch["input_features"], device, mask, precision)
+    # Whether there is padding is told by the lengths: to ask the mask would be to wait for the GPU.
+    padded = len({_frames(samples, extractor) for samples in waveforms}) > 1
+    mask = batch["attention_mask"] if padded else None
+    with half, _convolutions(device, precision):
+        return model(batch["input_features"], mask).embeddings.float()
 
 
 @torch.inference_mode()

@@ -101,7 +101,7 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
         return len(self.labels)
 
     def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        index = torch.tensor(rows, device=self.labels.device)
+        index = torch.tensor(rows).to(self.labels.device, non_blocking=True)  # without waiting for earlier steps
         return self.embeddings[index], self.labels[index], self.originals[index]
 
 

@@ -131,3 +131,20 @@ def test_errors_of_the_model_are_not_taken_for_those_of_a_recording(tiny_embedde
     monkeypatch.setattr(passes, "embed_together", broken)
     with pytest.raises(RuntimeError, match="mat1"):
         compute_embeddings(tiny_embedder, load_corpus(few))
+
+
+def test_features_of_long_recordings_are_in_single_precision_whatever_the_model_computes_in(
+    tiny_embedder, few, monkeypatch
+):
+    """As those of short ones: bf16 is for the convolutions."""
+    extractor, lowered = tiny_embedder.feature_extractor, []
+
+    def filter_banks(*options, filter_banks=extractor._filter_banks):
+        lowered.append(torch.is_autocast_enabled("cpu"))
+        return filter_banks(*options)
+
+    monkeypatch.setattr(extractor, "_filter_banks", filter_banks)
+    monkeypatch.setattr(passes, "FRAMES_PER_PIECE", 100)
+    samples = [load_audio(sorted(few.parent.rglob("*.opus"))[0])]
+    passes.embed_waveforms(tiny_embedder, extractor, samples, torch.device("cpu"), "bf16")
+    assert lowered == [False]

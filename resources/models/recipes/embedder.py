@@ -1,4 +1,4 @@
-"""Train the embedder: a WeSpeaker ResNet of 16 channels and 14 layers, from the speakers' labels and from the teacher.
+"""Train the embedder: a WeSpeaker ResNet of 24 channels and 14 layers, from the speakers' labels and from the teacher.
 
 Each step takes recordings from all sources in balance, and two views of each: one as it is, one degraded. Their
 embeddings are to
@@ -13,12 +13,13 @@ is written every ten minutes, and when the process is asked to end (SIGTERM). Th
 longer crops with a larger margin.
 
 Usage:
-    python -m recipes.embedder WORK_FOLDER RUN_FOLDER DATA_FOLDER [--steps 2600] [--minutes 60]
+    python -m recipes.embedder WORK_FOLDER RUN_FOLDER [DATA_FOLDER] [--steps 12000] [--device cuda --workers 14]
 
-One step takes about 1.5 s of one core (Xeon, AVX-512), and 3 s of the last tenth: 2,600 steps take 1.2 hours.
+Without DATA_FOLDER, nothing is evaluated on the way.
 """
 
 import argparse
+import copy
 import json
 import math
 import signal
@@ -39,12 +40,12 @@ from .features import EXTRACTOR, FRAME_SHIFT, VIEWS, VOICES_FROM, filter_banks
 
 SPEEDS = (1.0, 0.9, 1.1)
 SPEED_SHARES = (0.7, 0.15, 0.15)
-RECORDINGS = 32  # of a step, each in two views
+RECORDINGS = 96  # of a step, each in two views
 # Seconds of a step's crops, and in the last tenth. They are few, because each new shape costs memory and preparation.
 SECONDS, LONG = (1.0, 1.6, 2.2, 2.8, 3.6), (4.0, 5.0, 6.0)
 MARGIN, LONG_MARGIN, SCALE, SUBCENTRES = 0.2, 0.4, 30.0, 2
 # The first stages see most frames and cost most of the time, so they have one block each.
-BLOCKS, CHANNELS = (1, 1, 2, 2), 16
+BLOCKS, CHANNELS = (1, 1, 2, 2), 24
 RATE, LAST_RATE = 2e-3, 2e-5
 AVERAGING = 0.998
 FRAMES_A_SECOND = 1000 // FRAME_SHIFT
@@ -114,12 +115,12 @@ class Heads(nn.Module):
         self.to_teacher = nn.Linear(size, 256)
 
     def label_loss(self, unit: torch.Tensor, labels: torch.Tensor, margin: float) -> torch.Tensor:
-        """AAM-softmax: the nearest sub-centre counts."""
+        """AAM-softmax: the nearest sub-centre counts; recordings of unknown speakers (-1) are left out."""
         cosine = (unit @ F.normalize(self.centres, dim=1).T).unflatten(1, (-1, SUBCENTRES)).amax(-1)
         angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
-        own = F.one_hot(labels, cosine.shape[1]).bool()
+        own = labels[:, None] == torch.arange(cosine.shape[1], device=labels.device)
         logits = SCALE * torch.where(own & (angle < math.pi - margin), torch.cos(angle + margin), cosine)
-        return F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))
+        return F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum") / (labels >= 0).sum().clamp(min=1)
 
 
 def source_groups(speakers: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray, list[list[np.ndarray]], np.ndarray]:
@@ -142,10 +143,15 @@ def source_groups(speakers: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray
     return labels, groups, np.array(weights) / sum(weights)
 
 
-class Batches:
-    """Draws the recordings of a step: sources by the root of their number of speakers, then speakers, then one."""
+class Batches(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
+    """Draws the recordings of a step: sources by the root of their number of speakers, then speakers, then one.
 
-    def __init__(self, work: Path, corpus: Recordings):
+    Item `step` is the batch of that step: it follows from the seed and the number alone, so that any process can draw
+    it, and a run that goes on draws what it would have drawn.
+    """
+
+    def __init__(self, work: Path, corpus: Recordings, steps: int, seed: int):
+        self.steps, self.seed = steps, seed
         self.views = {name: View(work, name) for name in VIEWS if (work / f"{name}.f16").exists()}
         self.by_speed = {
             speed: (
@@ -164,11 +170,16 @@ class Batches:
                 teacher[speed] = np.load(work / f"teacher-{speed}.npz")
         self.speeds = [speed for speed in SPEEDS if speed in teacher and self.by_speed[speed][0]]
         chosen = {speed: found["embedding"][found["part"] == "train"] for speed, found in teacher.items()}
-        self.mean = chosen[1.0].mean(0)
-        self.targets = {speed: _unit(found - self.mean) for speed, found in chosen.items()}
+        self.mean = chosen[1.0].mean(0, dtype=np.float32)
+        self.targets = {speed: _unit(found.astype(np.float32) - self.mean) for speed, found in chosen.items()}
 
-    def draw(self, generator: np.random.Generator, seconds: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> tuple[torch.Tensor, ...]:
         """Filter banks `(2 * RECORDINGS, frames, 80)`, labels (-1: unknown) and targets `(RECORDINGS, ...)`."""
+        generator = np.random.default_rng([self.seed, step])
+        seconds = float(generator.choice(LONG if is_long(step, self.steps) else SECONDS))
         length = round(seconds * FRAMES_A_SECOND)
         clean, other, labels, targets = [], [], [], []
         shares = np.array([SPEED_SHARES[SPEEDS.index(speed)] for speed in self.speeds])
@@ -193,7 +204,12 @@ class Batches:
             targets.append(self.targets[speed][row])
         banks = torch.from_numpy(np.stack(clean + other)).float()
         banks = banks - banks.mean(1, keepdim=True)
-        return mask(banks, generator), torch.tensor(labels), torch.tensor(np.stack(targets))
+        return mask(banks, generator).half(), torch.tensor(labels), torch.tensor(np.stack(targets))
+
+
+def is_long(step: int, steps: int) -> bool:
+    """Whether a step is among the last tenth, of long crops and the large margin."""
+    return step >= 0.9 * steps
 
 
 def mask(banks: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
@@ -215,16 +231,16 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 class Training:
     """A run: models, optimizer and averages, which are read from its folder if they are there."""
 
-    def __init__(self, work: Path, run: Path, steps: int, seed: int):
-        self.work, self.run, self.steps, self.seed = work, run, steps, seed
+    def __init__(self, work: Path, run: Path, steps: int, seed: int, device: str = "cpu"):
+        self.work, self.run, self.steps, self.device = work, run, steps, torch.device(device)
         torch.manual_seed(seed)
-        self.batches = Batches(work, recordings(work, "train"))
+        self.batches = Batches(work, recordings(work, "train"), steps, seed)
         config = WespeakerConfig(num_blocks=[*BLOCKS], m_channels=CHANNELS)
         extractor = WespeakerFeatureExtractor(frame_shift=FRAME_SHIFT)
-        self.model = WespeakerModel(config, extractor).to(memory_format=torch.channels_last)
-        self.average = WespeakerModel(config, extractor).to(memory_format=torch.channels_last).eval()
+        self.model = WespeakerModel(config, extractor).to(self.device, memory_format=torch.channels_last)
+        self.average = WespeakerModel(config, extractor).to(self.device, memory_format=torch.channels_last).eval()
         self.average.load_state_dict(self.model.state_dict())
-        self.heads = Heads(len(SPEEDS) * self.batches.number, config.embed_dim)
+        self.heads = Heads(len(SPEEDS) * self.batches.number, config.embed_dim).to(self.device)
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -236,7 +252,7 @@ class Training:
         )
         self.step, self.seconds = 0, 0.0
         if (run / "state.pt").exists():
-            state = torch.load(run / "state.pt", weights_only=True)
+            state = torch.load(run / "state.pt", weights_only=True, map_location=self.device)
             for name in ("model", "average", "heads", "optimizer"):
                 getattr(self, name).load_state_dict(state[name])
             self.step, self.seconds = state["step"], state["seconds"]
@@ -256,31 +272,26 @@ class Training:
             return RATE * max(share, 1e-3) / 0.05
         return LAST_RATE + (RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * (share - 0.05) / 0.95))
 
-    def one_step(self) -> dict[str, float]:
-        """Draw a batch, by the seed and the number of the step, and learn from it."""
-        generator = np.random.default_rng([self.seed, self.step])
+    def learn(self, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Learn from the next of the batches; returns the losses in the order of `WEIGHTS`, `(4,)`."""
+        banks, labels, targets = (part.to(self.device, non_blocking=True) for part in batch)
         share = self.step / self.steps
-        long = share >= 0.9
-        seconds = float(generator.choice(LONG if long else SECONDS))
-        margin = LONG_MARGIN if long else MARGIN * min(1.0, max(0.0, share - 0.05) / 0.25)
+        margin = LONG_MARGIN if is_long(self.step, self.steps) else MARGIN * min(1.0, max(0.0, share - 0.05) / 0.25)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
-        banks, labels, targets = self.batches.draw(generator, seconds)
-        embeddings = self.model(banks).embeddings
-        unit = F.normalize(embeddings, dim=1)
-        both, twice = torch.cat([targets, targets]), torch.cat([labels, labels])
-        known = twice >= 0
+        unit = F.normalize(self.model(banks.float()).embeddings, dim=1)
+        both = torch.cat([targets, targets])
         clean, degraded = unit.chunk(2)
         told = F.normalize(self.heads.to_teacher(unit), dim=1)
         losses = {
-            "label": self.heads.label_loss(unit[known], twice[known], margin),
+            "label": self.heads.label_loss(unit, torch.cat([labels, labels]), margin),
             "teacher": (1 - (told * both).sum(1)).mean(),
             "relation": ((told @ told.T - both @ both.T) ** 2).mean(),
             "agreement": (1 - (clean * degraded).sum(1)).mean(),
         }
-        total = sum(WEIGHTS[name] * value for name, value in losses.items())
+        found = torch.stack([losses[name] for name in WEIGHTS])
         self.optimizer.zero_grad()
-        total.backward()  # type: ignore[union-attr]
+        (found @ found.new_tensor([*WEIGHTS.values()])).backward()
         nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 5.0)
         self.optimizer.step()
         self.step += 1
@@ -291,12 +302,12 @@ class Training:
                     kept.lerp_(now, 1 - decay)
                 else:
                     kept.copy_(now)
-        return {name: value.item() for name, value in losses.items()}
+        return found.detach()
 
     def evaluate(self, data: Path) -> dict[str, float]:
         """Equal error rates by cosine on the trials of unseen speakers."""
         dev = recordings(self.work, "dev", "test")
-        model = self.average.for_inference()
+        model = copy.deepcopy(self.average).cpu().for_inference()
         found = []
         with torch.inference_mode():
             for row in range(len(dev)):
@@ -315,37 +326,50 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder that the other recipes have written")
     parser.add_argument("run", type=Path, help="folder of the run, which goes on if it is there")
-    parser.add_argument("data", type=Path, help="folder with speech/ and librispeech/, for the trials")
-    parser.add_argument("--steps", type=int, default=2600, help="of the whole run")
+    parser.add_argument("data", type=Path, nargs="?", help="folder with speech/ and librispeech/, for the trials")
+    parser.add_argument("--steps", type=int, default=12000, help="of the whole run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, to go on another time")
-    parser.add_argument("--every", type=int, default=500, help="steps between two evaluations")
+    parser.add_argument("--every", type=int, default=6000, help="steps between two evaluations")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--device", default="cpu", help="of the model; cuda takes TF32 products")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
     parser.add_argument("--seed", type=int, default=1234, help="of weights, batches and crops")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    training = Training(arguments.work, arguments.run, arguments.steps, arguments.seed)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    training = Training(arguments.work, arguments.run, arguments.steps, arguments.seed, arguments.device)
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))  # stop after this step, and keep it
     begun = saved = time.monotonic()
-    sums: dict[str, float] = {}
     print(f"step {training.step}; {training.batches.number} speakers; {', '.join(training.batches.views)}", flush=True)
-    while training.step < training.steps and not asked and time.monotonic() - begun < 60 * arguments.minutes:
-        started = time.monotonic()
-        for name, value in training.one_step().items():
-            sums[name] = sums.get(name, 0.0) + value / 50
-        training.seconds += time.monotonic() - started
+    batches = torch.utils.data.DataLoader(
+        training.batches,
+        batch_size=None,
+        sampler=range(training.step, training.steps),
+        num_workers=arguments.workers,
+        pin_memory=training.device.type == "cuda",
+    )
+    sums: torch.Tensor | float = 0.0
+    started = time.monotonic()
+    for batch in batches:
+        sums = sums + training.learn(batch) / 50
+        training.seconds, started = training.seconds + time.monotonic() - started, time.monotonic()
         if training.step % 50 == 0:
-            shown = "  ".join(f"{name} {value:.3f}" for name, value in sums.items())
-            print(f"step {training.step}  {shown}  {training.seconds / 60:.1f} min", flush=True)
-            sums = {}
-        if training.step % arguments.every == 0 or training.step == training.steps:
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in zip(WEIGHTS, sums.tolist(), strict=True))
+            print(f"step {training.step}  {shown}  {training.seconds / 60:.2f} min", flush=True)
+            sums = 0.0
+        last = training.step == training.steps
+        if arguments.data and (training.step % arguments.every == 0 or last):
             rates = training.evaluate(arguments.data)
             print(f"step {training.step}: EER {report(rates)}", flush=True)
             with (arguments.run.parent / f"{arguments.run.name}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": training.step, "seconds": training.seconds, "eer": rates}) + "\n")
-        if time.monotonic() - saved > 600 or training.step == training.steps:
+        if time.monotonic() - saved > 600 and not last:
             training.save()
             saved = time.monotonic()
+        if asked or time.monotonic() - begun > 60 * arguments.minutes:
+            break
     training.save()
 
 

@@ -12,12 +12,15 @@ pyroomacoustics.
 """
 
 import argparse
+import functools
 import zlib
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from balr_hf.audio import AudioError
 from balr_hf.conditions import Condition, recording_seed
@@ -106,34 +109,55 @@ def filter_banks(waveform: np.ndarray) -> np.ndarray:
     return EXTRACTOR([waveform], sampling_rate=EXTRACTOR.sampling_rate)["input_features"][0].numpy().astype(np.float16)
 
 
+class Views:
+    """Makes the filter banks of one recording in one view; every process has its own."""
+
+    def __init__(self, work: Path):
+        self.corpus = recordings(work, "train")
+        self.background = Background.of(work, self.corpus)
+
+    def banks(self, view: str, row: int) -> np.ndarray:
+        """The filter banks of a recording, float16 `(frames, 80)`."""
+        speed, draw = VIEWS[view]
+        waveform = self.corpus.waveform(row)
+        if speed != 1.0:
+            waveform = at_speed(waveform, speed)
+        if draw:
+            waveform = degraded(waveform, row, draw, self.background)
+        return filter_banks(waveform)
+
+
+def _begin(work: Path) -> None:
+    global _views
+    torch.set_num_threads(1)
+    _views = Views(work)
+
+
+def _banks(view: str, row: int) -> np.ndarray:
+    return _views.banks(view, row)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder that recipes.audio has written")
     parser.add_argument("views", nargs="*", choices=[[], *VIEWS], help="which ones; without any, those still missing")
+    parser.add_argument("--processes", type=int, default=1, help="how many share the work")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    corpus = recordings(arguments.work, "train")
-    background = Background.of(arguments.work, corpus)
-    for view in arguments.views or VIEWS:
-        speed, draw = VIEWS[view]
-        path, partial = arguments.work / f"{view}.f16", arguments.work / f"{view}.f16.part"
-        if path.exists() and not arguments.views:
-            continue
-        frames = []
-        with partial.open("wb") as file:
-            for row in range(len(corpus)):
-                waveform = corpus.waveform(row)
-                if speed != 1.0:
-                    waveform = at_speed(waveform, speed)
-                if draw:
-                    waveform = degraded(waveform, row, draw, background)
-                banks = filter_banks(waveform)
-                file.write(banks.tobytes())
-                frames.append(len(banks))
-                if row % 1000 == 0:
-                    print(f"{view}: {row} of {len(corpus)}", flush=True)
-        np.save(arguments.work / f"{view}.frames.npy", np.array(frames))
-        partial.rename(path)
+    number = len(recordings(arguments.work, "train"))
+    with ProcessPoolExecutor(arguments.processes, initializer=_begin, initargs=(arguments.work,)) as pool:
+        for view in arguments.views or VIEWS:
+            path, partial = arguments.work / f"{view}.f16", arguments.work / f"{view}.f16.part"
+            if path.exists() and not arguments.views:
+                continue
+            frames = []
+            with partial.open("wb") as file:
+                for banks in tqdm(
+                    pool.map(functools.partial(_banks, view), range(number), chunksize=16), view, number
+                ):
+                    file.write(banks.tobytes())
+                    frames.append(len(banks))
+            np.save(arguments.work / f"{view}.frames.npy", np.array(frames))
+            partial.rename(path)
 
 
 if __name__ == "__main__":
