@@ -119,7 +119,7 @@ def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, fre
 @pytest.mark.slow
 @pytest.mark.processes
 def test_four_processes_of_two_launchers_extract_as_one(balr, few, tmp_path, free_port):
-    """Two machines are two launchers that meet at one address; each starts two processes, which go on from what is there."""
+    """Two machines are two launchers that meet at one address; each starts two processes. What is there stays."""
     one, shared = tmp_path / "one", tmp_path / "shared"
     balr("extract", few, "--save-dir", one)
     shutil.copytree(one, shared)
