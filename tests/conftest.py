@@ -73,10 +73,33 @@ def sample(tmp_path) -> Path:
 @pytest.fixture
 def few(sample) -> Path:
     """The sample corpus with three recordings of each of four voices: `few.csv`."""
-    lines = (sample / "metadata.csv").read_text().splitlines()
+    return write_few(sample)
+
+
+def write_few(folder: Path) -> Path:
+    """Write `few.csv` into a copy of the sample corpus."""
+    lines = (folder / "metadata.csv").read_text().splitlines()
     kept = [line for line in lines[1:] if line[6:8] in ("01", "02", "17", "18") and line[18:20] in ("01", "02", "03")]
-    (sample / "few.csv").write_text("\n".join([lines[0], *kept]) + "\n")
-    return sample / "few.csv"
+    (folder / "few.csv").write_text("\n".join([lines[0], *kept]) + "\n")
+    return folder / "few.csv"
+
+
+@pytest.fixture(scope="session")
+def extracted_once(tmp_path_factory) -> Path:
+    """A copy of the sample corpus after `balr extract few.csv`."""
+    from balr_hf.cli.main import main
+
+    folder = tmp_path_factory.mktemp("extracted") / "sample"
+    shutil.copytree(ROOT / "resources" / "data" / "sample", folder)
+    assert main(["extract", str(write_few(folder))]) == 0
+    return folder
+
+
+@pytest.fixture
+def extracted(few, extracted_once) -> Path:
+    """`few` after `balr extract few.csv`, for tests of what comes then."""
+    shutil.copytree(extracted_once, few.parent, dirs_exist_ok=True)
+    return few
 
 
 @pytest.fixture(scope="session")

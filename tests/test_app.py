@@ -1,6 +1,6 @@
 """The app in examples/space: what an answer holds, what is refused, and comparisons in a browser."""
 
-import base64
+import copy
 import hashlib
 import importlib
 import json
@@ -45,6 +45,12 @@ def pipeline(app):
 
 
 @pytest.fixture(scope="module")
+def explained(pipeline):
+    """What the pipeline finds of two recordings of one voice."""
+    return pipeline(str(FIRST), str(SECOND), return_explanation=True)["explanation"]
+
+
+@pytest.fixture(scope="module")
 def answered(app):
     """What the page shows of a comparison, as HTML."""
 
@@ -67,9 +73,8 @@ def write_wav(path: Path, samples: np.ndarray) -> str:
     return str(path)
 
 
-def test_answer_is_that_of_the_pipeline(answered, pipeline):
-    html = answered(pipeline, [str(FIRST)], [str(SECOND)])
-    explanation = pipeline(str(FIRST), str(SECOND), return_explanation=True)["explanation"]
+def test_answer_is_that_of_the_pipeline(answered, pipeline, explained):
+    html, explanation = answered(pipeline, [str(FIRST)], [str(SECOND)]), explained
     for text in (explanation.verdict[1:], explanation.describe_ratio(), explanation.describe_findings()):
         assert text in words(html)
     assert html.count("<svg") == 3
@@ -221,8 +226,8 @@ def test_same_recording_on_both_sides_is_told(answered, pipeline):
 
 
 @pytest.mark.parametrize("llr", [-30.0, -5.0, -0.1, 0.0, 3.0, 14.0, 40.0])
-def test_mark_on_the_scale_is_within_the_step_of_the_words(app, pipeline, llr):
-    explanation = pipeline(str(FIRST), str(SECOND), return_explanation=True)["explanation"]
+def test_mark_on_the_scale_is_within_the_step_of_the_words(app, explained, llr):
+    explanation = copy.copy(explained)
     explanation.bounds, explanation.offset = None, explanation.offset + llr - explanation.unbounded_llr
     html = importlib.import_module("answer").scale_html(explanation)
     at = float(re.search(r"--at: ([\d.]+)%", html)[1])
@@ -272,6 +277,11 @@ class Browser:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
 
+    def leave_out_time(self) -> None:
+        """Ask for no attributes over time: they take longer than the answer, and one test looks at them."""
+        assert self.value("document.querySelector('input[type=checkbox]').checked")
+        self.value("document.querySelector('input[type=checkbox]').click()")
+
     def press(self, key: str) -> None:
         """Press a key and let it go."""
         code = {"Enter": (13, "\r"), " ": (32, " ")}[key]
@@ -288,13 +298,6 @@ class Browser:
             mobile=width < 500,
         )
         time.sleep(0.5)
-
-    def screenshot(self, path: Path) -> None:
-        """The whole page, however long."""
-        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        image = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        path.write_bytes(base64.b64decode(image["data"]))
 
     def has_sent(self, files: int) -> None:
         """Wait until the server has taken so many files: the player of each is there before."""
@@ -369,29 +372,43 @@ def address(root, chromium, tmp_path_factory):
 
 
 @contextmanager
-def browsing(chromium: str, address: str, profile: Path, *more: str):
-    """A browser at the app's page."""
+def chromium_running(chromium: str, profile: Path, *more: str):
+    """A headless Chromium, for as long as it is wanted; gives the address of its DevTools."""
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
     flags += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", *more]
     with running(chromium, *flags, "about:blank", stderr=subprocess.DEVNULL) as process:
         ready = profile / "DevToolsActivePort"
         port = patiently(lambda: int(ready.read_text().split()[0]), process)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=20) as response:
-            (tab,) = (target for target in json.load(response) if target["type"] == "page")
-        browser = Browser(tab["webSocketDebuggerUrl"])
-        browser.resize(1280)
-        browser.call("Page.navigate", url=address)
-        browser.wait(
-            "document.querySelectorAll('input[type=file]').length >= 2 && !!document.querySelector('#compare')"
-        )
-        yield browser
-        browser.socket.close()
+        yield f"http://127.0.0.1:{port}/json"
+
+
+@contextmanager
+def tab(tools: str, address: str):
+    """A new tab at the app's page, which knows nothing of those before it."""
+    new = urllib.request.Request(f"{tools}/new?about:blank", method="PUT")
+    with urllib.request.urlopen(new, timeout=20) as response:
+        opened = json.load(response)
+    browser = Browser(opened["webSocketDebuggerUrl"])
+    browser.call("Page.bringToFront")  # else it has no focus
+    browser.resize(1280)
+    browser.call("Page.navigate", url=address)
+    browser.wait("document.querySelectorAll('input[type=file]').length >= 2 && !!document.querySelector('#compare')")
+    yield browser
+    browser.socket.close()
+    urllib.request.urlopen(f"{tools}/close/{opened['id']}", timeout=20).close()
+
+
+@pytest.fixture(scope="module")
+def tools(chromium, tmp_path_factory):
+    """One Chromium for all tests that ask nothing of how it starts."""
+    with chromium_running(chromium, tmp_path_factory.mktemp("profile")) as tools:
+        yield tools
 
 
 @pytest.fixture
-def browser(chromium, address, tmp_path):
+def browser(tools, address):
     """At the app's page."""
-    with browsing(chromium, address, tmp_path / "profile") as browser:
+    with tab(tools, address) as browser:
         yield browser
 
 
@@ -401,7 +418,8 @@ WAITING = "document.querySelectorAll('#voice-a input[type=file], #voice-b input[
 
 
 @pytest.mark.slow
-def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
+def test_two_uploaded_voices_are_compared(browser, pipeline):
+    browser.leave_out_time()
     browser.choose("#voice-a input[type=file]", FIRST)
     browser.choose("#voice-b input[type=file]", OTHER)
     browser.wait(f"{WAITING} == 0")  # a player takes the place of each
@@ -414,7 +432,6 @@ def test_two_uploaded_voices_are_compared(browser, pipeline, tmp_path):
     for width in (1280, 390):
         browser.resize(width)
         browser.wait(f"document.documentElement.scrollWidth <= {width}", 10)
-        browser.screenshot(tmp_path / f"{width}.png")
     assert browser.value("document.title") == "Speaker comparison"
     browser.value("document.querySelector('#voice-b button[aria-label^=Clear]').click()")
     browser.wait(f"!{VERDICT}", 10)  # an answer goes as soon as it is not of the recordings above it
@@ -456,6 +473,7 @@ def test_report_data_and_attributes_over_time_follow_the_answer(browser, tmp_pat
 
 @pytest.mark.slow
 def test_several_recordings_of_a_side_are_compared(browser):
+    browser.leave_out_time()
     browser.choose("#voice-a input[type=file]", FIRST)
     browser.choose("#voice-b input[type=file]", SECOND)
     browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.includes('voice B')).click()")
@@ -476,7 +494,8 @@ def test_voice_is_recorded_with_the_microphone(chromium, address, tmp_path):
     voice = write_wav(tmp_path / "voice.wav", np.tile(load_audio(FIRST), 3))
     flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     flags.append(f"--use-file-for-fake-audio-capture={voice}")
-    with browsing(chromium, address, tmp_path / "profile", *flags) as browser:
+    with chromium_running(chromium, tmp_path / "profile", *flags) as tools, tab(tools, address) as browser:
+        browser.leave_out_time()
         browser.value("document.querySelector('#voice-a button[aria-label^=Record]').click()")
         browser.wait("!!document.querySelector('#voice-a .record-button')")
         browser.value("document.querySelector('#voice-a .record-button').click()")
@@ -503,6 +522,7 @@ def test_missing_voice_is_told_in_the_page(browser):
 
 @pytest.mark.slow
 def test_example_is_compared_by_one_click(browser):
+    browser.leave_out_time()
     browser.wait("[...document.querySelectorAll('button')].some(b => b.textContent.includes('One voice'))")
     browser.value("[...document.querySelectorAll('button')].find(b => b.textContent.includes('One voice')).click()")
     assert "same speaker" in browser.wait(VERDICT)

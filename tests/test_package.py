@@ -48,17 +48,19 @@ def test_help_of_every_command_imports_no_torch(run_python):
     run_python("-c", script, cold=True)
 
 
-def build_wheel(root, folder):
-    """A wheel of the package in `folder`."""
+@pytest.fixture(scope="module")
+def wheel(root, tmp_path_factory):
+    """A wheel of the package."""
+    folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=root, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+    (made,) = folder.glob("*.whl")
+    return made
 
 
 @pytest.mark.slow
-def test_wheel_has_every_file_of_the_package(root, tmp_path):
-    with zipfile.ZipFile(build_wheel(root, tmp_path)) as archive:
+def test_wheel_has_every_file_of_the_package(root, wheel):
+    with zipfile.ZipFile(wheel) as archive:
         there = set(archive.namelist())
     files = [path for path in (root / "balr_hf").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     missing = {path.relative_to(root).as_posix() for path in files} - there
@@ -67,8 +69,8 @@ def test_wheel_has_every_file_of_the_package(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_wheel_finds_its_resources_wherever_it_is_installed(root, tmp_path, run_python):
-    with zipfile.ZipFile(build_wheel(root, tmp_path)) as archive:
+def test_wheel_finds_its_resources_wherever_it_is_installed(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     script = (
         "import balr_hf, sys\n"

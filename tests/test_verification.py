@@ -34,8 +34,8 @@ def test_models_are_verified(balr, system, tmp_path):
     assert status == 1 and "cannot load" in said
 
 
-def test_corpus_is_verified(few, balr, system):
-    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+def test_corpus_is_verified(few, extracted, balr, system):
+    assert balr("binarize", few)[0] == 0
     status, said = balr("verify", few, "--system", resource(SYSTEM), "--json")
     assert status == 0
     found = json.loads(said[said.index("{") : said.rindex("}") + 1])
@@ -58,8 +58,8 @@ def test_corpus_is_verified(few, balr, system):
     assert "The attributes of 1 recordings" in found[False]
 
 
-def test_results_are_verified(few, balr, system, tmp_path):
-    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+def test_results_are_verified(few, extracted, balr, system, tmp_path):
+    assert balr("binarize", few)[0] == 0
     names = [line.split(",")[0] for line in few.read_text().splitlines()[1:]]
     trials = tmp_path / "trials.tsv"
     trials.write_text("\n".join(["a\tb", *(f"{a}\t{b}" for a in names for b in names if a < b)]) + "\n")

@@ -200,10 +200,9 @@ def test_run_in_which_nothing_could_be_done_fails(balr, tmp_path):
     assert balr("extract", tmp_path)[0] == 1
 
 
-def test_bad_vector_files_are_skipped_and_named(balr, few):
+def test_bad_vector_files_are_skipped_and_named(balr, few, extracted):
     import pickle
 
-    balr("extract", few)
     folder = few.parent / "espeak01"
     (folder / "espeak01-01_emb.txt").write_text("1\n2\n3\n")
     (folder / "espeak01-02_emb.txt").unlink()
@@ -266,8 +265,7 @@ def test_errors_are_one_clear_line(balr, few, tmp_path, monkeypatch, words, stat
     assert "Traceback" not in said
 
 
-def test_wrong_embedding_size_names_both(balr, few, tmp_path):
-    balr("extract", few)
+def test_wrong_embedding_size_names_both(balr, few, extracted, tmp_path):
     from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeAutoEncoderConfig
 
     BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(8, 16)).save_pretrained(tmp_path / "small")
@@ -312,8 +310,7 @@ def test_whole_way_from_audio_to_metrics(balr, few, tmp_path, monkeypatch):
     assert "the scorer knows 512 attributes, the corpus has 64" in said
 
 
-def test_trials_naming_unknown_recordings_name_them_all(balr, few, tmp_path):
-    balr("extract", few)
+def test_trials_naming_unknown_recordings_name_them_all(balr, few, extracted, tmp_path):
     balr("binarize", few)
     (tmp_path / "trials.csv").write_text("enrollment\ttest\nx1\tespeak01/espeak01-01\nx2,x3\tx1\n")
     status, said = balr("score", "test", few, tmp_path / "trials.csv")
@@ -321,9 +318,8 @@ def test_trials_naming_unknown_recordings_name_them_all(balr, few, tmp_path):
     assert "not in the corpus: x1, x2, x3" in said
 
 
-def test_interrupted_training_goes_on(balr, few, tmp_path, monkeypatch):
+def test_interrupted_training_goes_on(balr, few, extracted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    balr("extract", few)
     words = ["train", few, few, "data.N_classes_per_batch=4", "data.M_samples_per_class=2", "data.batch_size=8"]
     balr(*words, "trainer.epochs=2", "--save-dir", "a")
     status, _ = balr(*words, "trainer.epochs=4", "--resume-from", "a")
@@ -403,8 +399,7 @@ def test_users_own_files_in_the_save_dir_are_left_alone(balr, few, tmp_path):
     assert said.count("it was not written by balr") == 2
 
 
-def test_forced_vectors_are_the_ones_that_are_read(balr, few):
-    balr("extract", few)
+def test_forced_vectors_are_the_ones_that_are_read(balr, few, extracted):
     path = few.parent / "espeak01" / "espeak01-01_emb.txt"
     right = read_vector(path, "embedding")
     path.write_text("1\n" * 256)
@@ -459,8 +454,7 @@ def test_column_without_any_vector_counts_as_none(balr, few, tmp_path):
     assert (status, "1 embeddings computed" in said) == (0, True)
 
 
-def test_scorer_is_saved_beside_what_is_in_its_folder(balr, few, tmp_path):
-    balr("extract", few)
+def test_scorer_is_saved_beside_what_is_in_its_folder(balr, few, extracted, tmp_path):
     balr("binarize", few)
     (tmp_path / "scorer").mkdir()
     (tmp_path / "scorer" / "precious").write_text("mine")
@@ -469,7 +463,7 @@ def test_scorer_is_saved_beside_what_is_in_its_folder(balr, few, tmp_path):
     assert names == ["config.json", "model.safetensors", "precious"]
 
 
-def test_models_of_the_wrong_kind_are_refused(balr, few, tmp_path):
+def test_models_of_the_wrong_kind_are_refused(balr, few, extracted, tmp_path):
     from safetensors.torch import load_file, save_file
 
     from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel
@@ -478,7 +472,6 @@ def test_models_of_the_wrong_kind_are_refused(balr, few, tmp_path):
     embedder, autoencoder = tmp_path / "embedder", tmp_path / "autoencoder"
     WespeakerModel.from_pretrained(resource(SYSTEM)).save_pretrained(embedder)
     BinaryAttributeAutoEncoder.from_pretrained(resource(SYSTEM)).save_pretrained(autoencoder)
-    balr("extract", few)
     balr("binarize", few)
     ids = list(load_corpus(few)["id"])
     (tmp_path / "trials.csv").write_text(f"enrollment\ttest\n{ids[0]}\t{ids[1]}\n")
@@ -521,9 +514,10 @@ def test_models_of_the_wrong_kind_are_refused(balr, few, tmp_path):
         ("trainer.losses=[]", "trainer.losses is empty"),
     ],
 )
-def test_values_out_of_range_are_refused_before_a_run_is_opened(balr, few, tmp_path, monkeypatch, override, message):
+def test_values_out_of_range_are_refused_before_a_run_is_opened(
+    balr, few, extracted, tmp_path, monkeypatch, override, message
+):
     monkeypatch.chdir(tmp_path)
-    balr("extract", few)
     status, said = balr("train", few, few, override)
     assert status == 2
     assert message in said

@@ -29,11 +29,11 @@ main(words)
 
 
 @pytest.fixture
-def forty(sample):
-    """Forty recordings."""
+def sixteen(sample):
+    """Sixteen recordings."""
     lines = (sample / "metadata.csv").read_text().splitlines()
-    (sample / "forty.csv").write_text("\n".join(lines[:41]) + "\n")
-    return sample / "forty.csv"
+    (sample / "sixteen.csv").write_text("\n".join(lines[:17]) + "\n")
+    return sample / "sixteen.csv"
 
 
 @pytest.fixture
@@ -47,36 +47,36 @@ def killed(run_python):
     return run
 
 
-def test_killed_extraction_to_files_goes_on(balr, forty, killed, tmp_path):
+def test_killed_extraction_to_files_goes_on(balr, sixteen, killed, tmp_path):
     out = tmp_path / "out"
-    words = ["extract", "--save-dir", out, forty, "data.batch_size=5"]
-    killed(words, tmp_path, "out/**/*_emb.txt", 15)
+    words = ["extract", "--save-dir", out, sixteen, "data.batch_size=2"]
+    killed(words, tmp_path, "out/**/*_emb.txt", 6)
     done = {path: path.stat().st_mtime_ns for path in out.rglob("*_emb.txt")}
-    assert 15 <= len(done) < 40
+    assert 6 <= len(done) < 16
     assert all(np.loadtxt(path).shape == (256,) for path in done)
 
     status, said = balr(*words)
     assert status == 0
-    assert f"{40 - len(done)} embeddings computed, {len(done)} there already" in said
+    assert f"{16 - len(done)} embeddings computed, {len(done)} there already" in said
     assert all(path.stat().st_mtime_ns == when for path, when in done.items())
     assert not list(out.rglob("*.tmp"))
-    balr("extract", "--save-dir", tmp_path / "whole", forty)
-    resumed, whole = (vector_matrix(load_corpus(f / "forty.csv"), "embedding")[0] for f in (out, tmp_path / "whole"))
-    assert resumed.shape == (40, 256)
+    balr("extract", "--save-dir", tmp_path / "whole", sixteen)
+    resumed, whole = (vector_matrix(load_corpus(f / "sixteen.csv"), "embedding")[0] for f in (out, tmp_path / "whole"))
+    assert resumed.shape == (16, 256)
     np.testing.assert_allclose(resumed, whole, atol=1e-4)
 
 
-def test_killed_extraction_to_a_dataset_goes_on(balr, forty, killed, tmp_path):
-    load_corpus(forty).save_to_disk(str(tmp_path / "corpus"))
+def test_killed_extraction_to_a_dataset_goes_on(balr, sixteen, killed, tmp_path):
+    load_corpus(sixteen).save_to_disk(str(tmp_path / "corpus"))
     out = tmp_path / "out"
-    words = ["extract", "--save-dir", out, tmp_path / "corpus", "data.batch_size=5"]
+    words = ["extract", "--save-dir", out, tmp_path / "corpus", "data.batch_size=2"]
     killed(words, tmp_path, ".out.*.parts/*.npz", 3)
     assert not out.exists()
     parts = len(list(tmp_path.glob(".out.*.parts/*.npz")))
     status, said = balr(*words)
     assert status == 0
-    assert f"Going on with an interrupted run: {5 * parts} recordings are done already" in said
-    assert f"{40 - 5 * parts} embeddings computed, {5 * parts} there already" in said
+    assert f"Going on with an interrupted run: {2 * parts} recordings are done already" in said
+    assert f"{16 - 2 * parts} embeddings computed, {2 * parts} there already" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "out", "sample"]
     balr("extract", "--save-dir", tmp_path / "whole", tmp_path / "corpus")
     resumed, whole = (

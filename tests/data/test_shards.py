@@ -1,6 +1,7 @@
 """Several processes share a corpus: what they save is what one process would have saved."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,23 +85,21 @@ def test_launched_processes_share_the_work_and_one_may_be_killed(balr, sample, t
     assert process.wait() != 0
     done = {path: path.stat().st_mtime_ns for path in shared.rglob("*_emb.txt")}
     assert 4 <= len(done) < 64
-    again = subprocess.run([*launch, str(free_port()), *words], capture_output=True, text=True, check=True)
-    assert f"{64 - len(done)} embeddings computed, {len(done)} there already" in again.stderr
+    said = balr(*words[2:])[1]
+    assert f"{64 - len(done)} embeddings computed, {len(done)} there already" in said
     assert all(path.stat().st_mtime_ns == when for path, when in done.items())
     assert contents(shared) == contents(one)
 
 
 @pytest.mark.slow
-@pytest.mark.processes
-def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, free_port):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, free_port, run_python):
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
     corpus = tmp_path / "corpus.csv"
     lines = (sample / "test.csv").read_text().splitlines()
     corpus.write_text("\n".join([*lines[:6], f"gone{lines[6]}", *lines[7:9]]) + "\n")
     inspect = ["inspect", str(corpus), "--root-dir", str(sample), "--plots"]
     balr(*inspect, "--save-dir", tmp_path / "one")
-    words = [*launch, str(free_port()), "-m", "balr_hf.cli.main", *inspect, "--save-dir", str(tmp_path / "two")]
-    subprocess.run(words, check=True, capture_output=True)
+    run_python(*launch, free_port(), "-m", "balr_hf.cli.main", *inspect, "--save-dir", tmp_path / "two")
     assert contents(tmp_path / "two") == contents(tmp_path / "one") and contents(tmp_path / "one")
 
     corpus.write_text("\n".join(lines[:9]) + "\n")
@@ -112,8 +111,7 @@ def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, fre
     trials.write_text("\n".join(["enrollment\ttest", *(f"{a}\t{b}" for a in names[:4] for b in names[4:])]) + "\n")
     score = ["score", "test", str(made / "corpus.csv"), str(trials), "--bootstrap", "0"]
     balr(*score, "--save-dir", tmp_path / "scores-1")
-    words = [*launch, str(free_port()), "-m", "balr_hf.cli.main", *score, "--save-dir", str(tmp_path / "scores-2")]
-    subprocess.run(words, check=True, capture_output=True)
+    run_python(*launch, free_port(), "-m", "balr_hf.cli.main", *score, "--save-dir", tmp_path / "scores-2")
     scores = [(tmp_path / f"scores-{number}" / "scores.csv").read_bytes() for number in (1, 2)]
     assert scores[0] == scores[1] and scores[0].count(b"\n") == 17
 
@@ -121,9 +119,12 @@ def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, fre
 @pytest.mark.slow
 @pytest.mark.processes
 def test_four_processes_of_two_launchers_extract_as_one(balr, few, tmp_path, free_port):
-    """Two machines are two launchers that meet at one address; each starts two processes."""
+    """Two machines are two launchers that meet at one address; each starts two processes. What is there stays."""
     one, shared = tmp_path / "one", tmp_path / "shared"
     balr("extract", few, "--save-dir", one)
+    shutil.copytree(one, shared)
+    for path in sorted(shared.rglob("*_emb.txt"))[4:]:
+        path.unlink()
     address = ["--master_addr", "127.0.0.1", "--master_port", str(free_port())]
     meeting = [*address, "--nnodes", "2", "--nproc_per_node", "2"]
     words = ["-m", "balr_hf.cli.main", "extract", str(few), "--save-dir", str(shared)]
@@ -137,4 +138,4 @@ def test_four_processes_of_two_launchers_extract_as_one(balr, few, tmp_path, fre
     ]
     said = [launcher.communicate()[1] for launcher in launchers]
     assert [launcher.returncode for launcher in launchers] == [0, 0], said
-    assert "12 embeddings computed" in said[0] and contents(shared) == contents(one)
+    assert "8 embeddings computed, 4 there already" in said[0] and contents(shared) == contents(one)

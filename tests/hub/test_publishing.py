@@ -29,10 +29,9 @@ def code_blocks(card: str) -> list[str]:
 
 
 @pytest.fixture
-def trained(few, balr, tmp_path, monkeypatch):
+def trained(few, extracted, balr, tmp_path, monkeypatch):
     """A run of each kind in `runs/`, on a few recordings."""
     monkeypatch.chdir(tmp_path)
-    balr("extract", few)
     words = ["data.N_classes_per_batch=4", "data.M_samples_per_class=2", "data.batch_size=8", "trainer.val_period=1"]
     balr("train", few, few, *words, "trainer.epochs=2")
     balr("binarize", few, "encoder.model.checkpoint_path=runs/train")

@@ -1,4 +1,4 @@
-"""504 signals of twelve kinds that are no speech: hardly any passes the gate, and none gets a verdict."""
+"""168 signals of twelve kinds that are no speech: hardly any passes the gate, and none gets a verdict."""
 
 import numpy as np
 import pytest
@@ -103,11 +103,11 @@ def test_no_signal_without_speech_gets_a_verdict(root):
     import balr_hf  # noqa: F401
 
     compare, passed, number = pipeline("speaker-comparison", device="cpu"), [], 0
-    for samples in signals(42):
+    for samples in signals(14):
         number += 1
         if reason_to_refuse(measure_recording(samples)[0]) is None:
             passed.append(samples)
-    assert number == 504 and len(passed) <= 6
+    assert number == 168 and len(passed) <= 2
     speech = root / "resources/data/sample/espeak01/espeak01-01.opus"
     for samples in passed:
         result = compare(str(speech), samples)
