@@ -75,9 +75,9 @@ def _enlarge_cache(module: ModuleType) -> None:
 
     It remembers 128 of them (`functools.lru_cache`), and has more, so that the second time it finds none.
     """
-    remembering = getattr(module, "create_import_structure_from_path", None)
+    remembering: Any = getattr(module, "create_import_structure_from_path", None)
     if hasattr(remembering, "cache_parameters") and remembering.cache_parameters()["maxsize"] is not None:
-        module.create_import_structure_from_path = functools.cache(remembering.__wrapped__)
+        vars(module)["create_import_structure_from_path"] = functools.cache(remembering.__wrapped__)
 
 
 _PARTS: dict[str, Callable[[ModuleType], None]] = {
