@@ -13,7 +13,7 @@ is written every ten minutes, and when the process is asked to end (SIGTERM). Th
 longer crops with a larger margin.
 
 Usage:
-    python -m recipes.embedder WORK_FOLDER RUN_FOLDER [DATA_FOLDER] [--steps 12000] [--device cuda --workers 14]
+    python -m recipes.embedder WORK_FOLDER RUN_FOLDER [DATA_FOLDER] [--device cuda --workers 14]
 
 Without DATA_FOLDER, nothing is evaluated on the way.
 """
@@ -327,9 +327,9 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder that the other recipes have written")
     parser.add_argument("run", type=Path, help="folder of the run, which goes on if it is there")
     parser.add_argument("data", type=Path, nargs="?", help="folder with speech/ and librispeech/, for the trials")
-    parser.add_argument("--steps", type=int, default=12000, help="of the whole run")
+    parser.add_argument("--steps", type=int, default=5400, help="of the whole run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, to go on another time")
-    parser.add_argument("--every", type=int, default=6000, help="steps between two evaluations")
+    parser.add_argument("--every", type=int, default=2700, help="steps between two evaluations")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--device", default="cpu", help="of the model; cuda takes TF32 products")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")

@@ -1,11 +1,10 @@
 """Fit and calibrate the scorer, and put the three models together into one system.
 
-The reference population are labelled speakers of the training part, with all their recordings and sessions as they
-are; of a source with more than `MOST` speakers, so many are drawn. The calibration is affine, and fitted to other
-speakers, of `dev` and of the LibriSpeech test part: on recordings as they are, through Opus, and short, as far as they
-are wide-band and not noisy. Others lie beyond the limits of what it was calibrated on, and get no verdict.
-`recipes.calibrations` measures why: where one side only is noisy or a telephone's, voices of one speaker seem
-different too often, whatever the calibration.
+The reference population are the labelled speakers of the training part, with all their recordings and sessions as they
+are. The calibration is affine, and fitted to other speakers, of `dev` and of the LibriSpeech test part: on recordings
+as they are, through Opus, and short, as far as they are wide-band and not noisy. Others lie beyond the limits of what
+it was calibrated on, and get no verdict. `recipes.calibrations` measures why: where one side only is noisy or a
+telephone's, voices of one speaker seem different too often, whatever the calibration.
 
 Usage:
     python -m recipes.system WORK_FOLDER DATA_FOLDER RUN_FOLDER AUTOENCODER SYSTEM_FOLDER
@@ -52,7 +51,6 @@ SHARE = 0.15  # of the different-speaker trials of a pair of conditions, which a
 # What the calibration is fitted to, and the name that explanations give it.
 CALIBRATED = (AS_IT_IS, "codec=opus:12k", "duration=2")
 LEAST_SNR, LEAST_BANDWIDTH = 15.0, 6.0  # dB; kHz
-MOST = 60  # speakers of a source in the reference population
 TWICE = "librispeech"  # the source of `dev` whose speakers are those of the LibriSpeech test part
 SPEECH = "wide-band speech with little noise (English, Mandarin and Arabic; phones, laptops, browsers, audiobooks)"
 
@@ -204,15 +202,6 @@ def calibrate(
     scorer.config.calibration["speech"] = SPEECH
 
 
-def reference_speakers(train: Recordings) -> list[str]:
-    """Name the speakers of the reference population: so few of each source that none outweighs the others."""
-    generator, chosen = np.random.default_rng(0), []
-    for source in sorted(set(train.columns["source"])):
-        names = sorted(set(train.columns["speaker"][train.columns["source"] == source]) - {""})
-        chosen += list(generator.choice(names, min(MOST, len(names)), replace=False)) if names else []
-    return sorted(map(str, chosen))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder that the other recipes have written")
@@ -227,8 +216,7 @@ def main() -> None:
     train = recordings(arguments.work, "train")
     with np.load(arguments.run / "train.npz") as kept:
         population = corpus_of(train, kept[AS_IT_IS], model_identity(embedder), AS_IT_IS)
-    people = set(reference_speakers(train))
-    population = population.filter(people.__contains__, input_columns="speaker")
+    population = population.filter(lambda speaker: speaker is not None, input_columns="speaker")
     population = autoencoder.get_binary_attributes(population)
     population = add_quality_column(population, measured(train, arguments.work, "train"))
     counts, speakers = speaker_counts(population)
