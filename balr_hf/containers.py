@@ -244,8 +244,11 @@ def _check_ogg(file: BinaryIO, end: int) -> float:
         link.ended = link.ended or bool(head[5] & 4)
         if link.rate and position > 0:
             if link.first is None:
-                # A last page states the position at which the sound is cut off, which may be within its packets.
-                link.first = max(0, position - (_opus_samples(lacing, body) if link.is_opus else 0))
+                link.first = position - (_opus_samples(lacing, body) if link.is_opus else 0)
+                if (
+                    head[5] & 4
+                ):  # the last page: its position is where the sound is cut off, which may be within its packets
+                    link.first = max(0, link.first)
             link.last = position
         place += 27 + count + size
     if head and not head.startswith(b"OggS"[: len(head)]) and head.strip(b"\0"):

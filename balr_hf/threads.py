@@ -49,16 +49,24 @@ _TORCH_THREADS = _TorchThreads()
 
 
 def threads_of_one(number: int) -> ThreadPoolExecutor:
-    """Make so many threads, on each of which an operation of torch runs alone; whoever calls must shut them down.
+    """Make so many threads, on each of which an operation of torch runs alone; they end with the pool.
 
     All of them are started at once, since a thread that starts later would change how many threads others adopt.
+
+    Raises:
+        RuntimeError: the system has no more threads to give; those that were started end.
     """
     pool = ThreadPoolExecutor(number, initializer=_set_threads, initargs=(1,))
     started = threading.Barrier(number + 1)
     with _TORCH_THREADS.lent():
-        for _ in range(number):
-            pool.submit(started.wait)
-        started.wait()
+        try:
+            for _ in range(number):
+                pool.submit(started.wait)
+            started.wait()
+        except BaseException:
+            started.abort()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return pool
 
 

@@ -71,6 +71,23 @@ def sample(tmp_path) -> Path:
 
 
 @pytest.fixture
+def copies_waited_for(monkeypatch) -> set[str]:
+    """Fail at a copy to another device than an NVIDIA GPU that is not waited for; the devices' types are collected."""
+    import torch
+
+    seen: set[str] = set()
+
+    def to(tensor, *places, original=torch.Tensor.to, **options):
+        found = original(tensor, *places, **options)
+        seen.add(found.device.type)
+        assert found.device.type == "cuda" or not options.get("non_blocking"), "torch may read memory that is freed"
+        return found
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    return seen
+
+
+@pytest.fixture
 def few(sample) -> Path:
     """The sample corpus with three recordings of each of four voices: `few.csv`."""
     return write_few(sample)

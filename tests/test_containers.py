@@ -300,3 +300,35 @@ def test_an_ogg_file_of_a_single_page_is_as_long_as_its_position_states(seconds)
     # Such a page is the first and the last one, so that its position is where the sound of its last packet is cut off.
     samples = np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
     assert abs(len(load_audio(encoded(samples, "opus:16k"))) - len(samples)) <= 1
+
+
+def single_page() -> list[bytes]:
+    """The pages of an Opus file of half a second, whose sound is in one."""
+    found = pages(encoded(np.random.default_rng(0).normal(0, 0.1, RATE // 2).astype(np.float32), "opus:16k"))
+    assert len(found) == 3  # two of headers
+    return found
+
+
+def test_an_ogg_file_of_a_single_page_that_was_cut_is_named():
+    some = single_page()
+    whole = b"".join(some)
+    starts = len(some[0]), len(some[0] + some[1])
+    for size in (
+        *starts,
+        starts[1] + 1,
+        starts[1] + 27,
+        *(int(share * len(whole)) for share in (0.3, 0.6, 0.9, 0.99)),
+    ):
+        with pytest.raises(AudioError, match="truncated"):
+            load_audio(whole[:size])
+    with pytest.raises(AudioError, match="truncated"):
+        load_audio(whole[:-1])
+
+
+def test_an_ogg_file_whose_sound_begins_before_its_first_position_lacks_some():
+    """Only a last page may state less than it holds: where the sound is cut off."""
+    some = pages(written("ogg", "libopus", "flt", page_duration="500000"))
+    assert len(some) > 6
+    early = [*some[:2], with_position(some[2], 960), *some[3:]]
+    with pytest.raises(AudioError, match="the positions in the Ogg stream are"):
+        load_audio(b"".join(early))

@@ -3,7 +3,11 @@
 import csv
 import importlib
 import json
+import multiprocessing
+import os
+import signal
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -22,7 +26,7 @@ def recipes(root):
     sys.path.insert(0, str(root / "resources" / "models"))
     try:
         names = ("audio", "corpus", "teacher", "speed", "features", "embedder", "embeddings", "autoencoder", "system")
-        names += ("evaluation", "report", "copies")
+        names += ("evaluation", "report", "copies", "processes")
         yield {name: importlib.import_module(f"recipes.{name}") for name in names}
     finally:
         sys.path.remove(str(root / "resources" / "models"))
@@ -119,6 +123,77 @@ def test_an_embedder_that_was_stopped_goes_on_with_the_same_bits(recipes, work, 
     saved = WespeakerModel.from_pretrained(tmp_path / "whole" / "embedder")
     assert saved.feature_extractor.frame_shift == 20
     assert sum(weights.numel() for weights in saved.parameters()) < 3e6
+
+
+def test_a_run_that_is_told_to_end_keeps_its_state_and_so_do_those_who_draw_its_batches(
+    recipes, work, tmp_path, monkeypatch
+):
+    """They leave the group of processes that a signal to all of a run would reach."""
+    embedder, groups = recipes["embedder"], []
+    monkeypatch.setattr(embedder, "RECORDINGS", 4)
+    monkeypatch.setattr(embedder, "SECONDS", (1.0,))
+    learn = embedder.Training.learn
+
+    def told_to_end(training, batch):
+        groups.extend(os.getpgid(worker.pid) for worker in multiprocessing.active_children())
+        os.kill(os.getpid(), signal.SIGTERM)
+        return learn(training, batch)
+
+    monkeypatch.setattr(embedder.Training, "learn", told_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        run(embedder, work, tmp_path, "--steps", 40, "--workers", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(groups) == 1 and groups[0] != os.getpgrp()
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 1
+
+
+def test_time_of_training_is_without_evaluations(recipes, data, work, tmp_path, monkeypatch):
+    embedder = recipes["embedder"]
+    monkeypatch.setattr(embedder, "RECORDINGS", 4)
+    monkeypatch.setattr(embedder, "SECONDS", (1.0,))
+    clock = [0.0]
+
+    class Clock:
+        monotonic = staticmethod(lambda: clock[0])
+
+    def took(seconds, result):
+        def function(training, *others):
+            clock[0] += seconds
+            training.step += seconds == 1
+            return result
+
+        return function
+
+    monkeypatch.setattr(embedder, "time", Clock)
+    monkeypatch.setattr(embedder.Training, "learn", took(1, torch.zeros(4)))
+    monkeypatch.setattr(embedder.Training, "evaluate", took(100, {"dev:all": 0.5}))
+    monkeypatch.setattr(embedder, "report", str)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        run(embedder, work, tmp_path / "run", data, "--steps", 3, "--every", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    lines = (tmp_path / "run.jsonl").read_text().splitlines()
+    assert [json.loads(line)["seconds"] for line in lines] == [1, 2, 3]
+
+
+def test_a_table_of_other_parts_is_not_lost(recipes, data, tmp_path, capsys):
+    run(recipes["audio"], data, tmp_path, "--parts", "test", "noise")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(SystemExit):
+        run(recipes["audio"], data, tmp_path, "--parts", "noise")
+    assert "has other parts already (test), which would be lost" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    run(recipes["audio"], data, tmp_path, "--parts", "noise", "test")
+
+
+def test_an_error_cancels_what_waits_for_a_process(recipes):
+    with pytest.raises(OSError, match="No space left"), recipes["processes"].processes(1) as pool:
+        waiting = [pool.submit(time.sleep, 0.2) for _ in range(50)]
+        raise OSError("No space left on device")
+    assert sum(one.cancelled() for one in waiting) > 40
 
 
 def test_a_recording_without_a_speaker_teaches_no_label(recipes, work, tmp_path, monkeypatch):

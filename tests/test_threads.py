@@ -67,3 +67,21 @@ def test_threads_of_one_share_no_operation_and_leave_the_number_of_the_others_al
         assert torch.get_num_threads() == 4
     with ThreadPoolExecutor(1) as later:
         assert later.submit(torch.get_num_threads).result() == 4
+
+
+def test_threads_that_cannot_be_started_are_an_error_and_the_others_end(four_threads, monkeypatch):
+    started = []
+
+    def start(thread, original=threading.Thread.start):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        original(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        threads_of_one(4)
+    for thread in started:
+        thread.join(20)
+    assert len(started) == 2 and not any(thread.is_alive() for thread in started)
+    assert torch.get_num_threads() == 4

@@ -263,7 +263,7 @@ class WespeakerFeatureExtractor(SequenceFeatureExtractor):
         self, waveforms: list[torch.Tensor], lengths: list[int], device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the features of waveforms of these numbers of frames, padded to the longest, and their bool mask."""
-        ends = torch.tensor(lengths).to(device, non_blocking=True)
+        ends = torch.tensor(lengths).to(device, non_blocking=device.type == "cuda")  # see `_padded`
         mask = torch.arange(max(lengths), device=device) < ends[:, None]
         features = torch.empty(*mask.shape, self.num_mel_bins, dtype=torch.float32, device=device)
         if device.type == "cpu":  # one at a time, so that temporary results stay in its caches
@@ -390,11 +390,15 @@ class FilterBankStream:
 def _padded(waveforms: list[torch.Tensor], device: torch.device) -> torch.Tensor:
     """Pad waveforms with zeros to the longest, `(batch, samples)` on `device`.
 
-    They are padded in memory from which an NVIDIA GPU copies by itself, so that nothing waits for the copy.
+    They are padded in memory from which an NVIDIA GPU copies by itself, so that nothing waits for the copy. Apple's
+    GPUs must be waited for: they would copy a temporary tensor after its memory is freed (pytorch/pytorch#189690).
     """
     if device.type != "cuda" or any(waveform.device.type != "cpu" for waveform in waveforms):
         return pad_sequence(waveforms, True).to(device)
-    padded = torch.empty(len(waveforms), max(map(len, waveforms)), pin_memory=True)
+    try:
+        padded = torch.empty(len(waveforms), max(map(len, waveforms)), pin_memory=True)
+    except RuntimeError:  # so much memory cannot be kept in place, but there may be enough of any other
+        return pad_sequence(waveforms, True).to(device)
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
         row[len(waveform) :] = 0

@@ -202,8 +202,12 @@ def embed_each(
     """
     found: list[np.ndarray | AudioError | None] = [None] * len(waveforms)
     if device.type in FRAMES_PER_PASS:
+        most = FRAMES_PER_PASS[device.type]
         frames, passed = [_frames(waveform, extractor) for waveform in waveforms], []
-        for rows in similar_lengths(frames, FRAMES_PER_PASS[device.type]):
+        for row, waveform in enumerate(waveforms):
+            if isinstance(waveform, LongRecording):  # which has a pass of its own
+                frames[row] = max(frames[row], most + 1)
+        for rows in similar_lengths(frames, most):
             with _memory_may_lack():
                 some = [waveforms[row] for row in rows]
                 passed.append((rows, embed_together(model, extractor, some, device, precision)))
@@ -251,7 +255,7 @@ def _memory_may_lack() -> Iterator[None]:
 def _tells_of_memory(error: BaseException) -> bool:
     """Whether memory lacked; torch says so by a RuntimeError, on a CPU by its words only; the last are oneDNN's."""
     words = str(error).lower()
-    telling = ("allocate memory", "not enough memory", "could not create a primitive")
+    telling = ("allocate memory", "not enough memory", "out of memory", "could not create a primitive")
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         isinstance(error, RuntimeError) and any(one in words for one in telling)
     )
@@ -265,21 +269,23 @@ def embed_together(
     device: torch.device,
     precision: str,
 ) -> torch.Tensor:
-    """Embed recordings in one pass, padded to the longest; one that is longer than a pass, in pieces.
+    """Embed recordings in one pass, padded to the longest; one that is longer than a pass or is no array, in pieces.
 
     A GPU may still be computing when this returns.
 
     Args:
-        model, extractor, waveforms, device, precision: as for [`embed_waveforms`].
+        model, extractor, device, precision: as for [`embed_waveforms`].
+        waveforms: as for [`embed_waveforms`]; a [`LongRecording`] must be the only one.
 
     Returns:
         float32 of shape `(recordings, embed_dim)`, on `device`.
     """
     most = FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE)
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-    if len(waveforms) == 1 and _frames(waveforms[0], extractor) > most:
+    alone = waveforms[0] if len(waveforms) == 1 else None
+    if alone is not None and (isinstance(alone, LongRecording) or _frames(alone, extractor) > most):
         stream = model.streamed(most)
-        for features in _features(waveforms[0], extractor, device):  # in single precision, as in one pass
+        for features in _features(alone, extractor, device):  # in single precision, as in one pass
             with half, _convolutions(device, precision):
                 stream.add(features)
         with half, _convolutions(device, precision):

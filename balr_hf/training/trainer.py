@@ -101,7 +101,9 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
         return len(self.labels)
 
     def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        index = torch.tensor(rows).to(self.labels.device, non_blocking=True)  # without waiting for earlier steps
+        device = self.labels.device
+        # An NVIDIA GPU need not be waited for. Apple's copy after this memory is freed (pytorch/pytorch#189690).
+        index = torch.tensor(rows).to(device, non_blocking=device.type == "cuda")
         return self.embeddings[index], self.labels[index], self.originals[index]
 
 

@@ -184,3 +184,25 @@ def test_parameters_survive_saving(tmp_path):
 def test_features_of_nothing_are_refused(settings, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         WespeakerFeatureExtractor(**settings)
+
+
+def test_copies_are_waited_for_unless_they_go_to_an_nvidia_gpu(copies_waited_for):
+    waves = [torch.randn(4000), torch.randn(5000)]
+    assert WespeakerFeatureExtractor()(waves, 16000)["input_features"].shape == (2, 29, 80)
+    assert copies_waited_for == {"cpu"}
+
+
+def test_waveforms_are_padded_although_no_memory_can_be_kept_in_place(monkeypatch):
+    """As for an NVIDIA GPU, on whose way the driver refuses to pin memory."""
+    refused = []
+
+    def empty(*size, original=torch.empty, **options):
+        if options.get("pin_memory"):
+            refused.append(size)
+            raise RuntimeError("CUDA error: out of memory")
+        return original(*size, **options)
+
+    monkeypatch.setattr(torch, "empty", empty)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *places, **options: tensor)
+    found = feature_extraction_wespeaker._padded([torch.ones(2), torch.ones(3)], torch.device("cuda"))
+    assert refused == [(2, 3)] and found.tolist() == [[1, 1, 0], [1, 1, 1]]

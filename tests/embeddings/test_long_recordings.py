@@ -148,3 +148,26 @@ def test_features_of_long_recordings_are_in_single_precision_whatever_the_model_
     samples = [load_audio(sorted(few.parent.rglob("*.opus"))[0])]
     passes.embed_waveforms(tiny_embedder, extractor, samples, torch.device("cpu"), "bf16")
     assert lowered == [False]
+
+
+@pytest.mark.parametrize("device_with_passes", [False, True])
+def test_recording_of_fewer_frames_than_a_pass_is_embedded_if_it_is_not_in_memory(
+    tiny_embedder, speech, short_memory, monkeypatch, device_with_passes
+):
+    if device_with_passes:
+        monkeypatch.setitem(passes.FRAMES_PER_PASS, "cpu", 60_000)
+    monkeypatch.setattr(passes, "FRAMES_PER_PIECE", 60_000)
+    model, extractor = tiny_embedder.for_inference(), tiny_embedder.feature_extractor
+    long = passes.load_usable({"array": speech, "sampling_rate": 16_000}, extractor).samples
+    assert isinstance(long, passes.LongRecording) and long.frames < 60_000
+    tries, together = [], passes.embed_together
+    monkeypatch.setattr(passes, "embed_together", lambda *all: tries.append(len(all[2])) or together(*all))
+    found = passes.embed_each(model, extractor, [long, speech, long, speech], CPU)
+    assert sorted(tries) == ([1, 1, 2] if device_with_passes else [1] * 4)  # alone, and at the first try
+    for one in found:
+        assert np.linalg.norm(one - found[1]) < 1e-5 * np.linalg.norm(found[1])
+
+
+def test_words_that_tell_of_memory_are_known():
+    assert passes._tells_of_memory(RuntimeError("CUDA error: out of memory"))
+    assert not passes._tells_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))

@@ -1,3 +1,4 @@
+import copy
 import pickle
 import shutil
 import sys
@@ -239,3 +240,65 @@ def test_model_of_another_precision_works(dtype, error):
     assert found.dtype == dtype
     cosines = torch.nn.functional.cosine_similarity(found.double(), expected.double())
     assert (1 - cosines).max() < error
+
+
+@pytest.fixture
+def in_place(features, monkeypatch):
+    """A function that embeds a padded batch as a GPU would, and on a CPU's way."""
+
+    def embed(model, **options):
+        found = []
+        for devices in (("cpu",), ()):
+            monkeypatch.setattr(modeling_wespeaker, "EDGE_ALONE", devices)
+            found.append(model(*padded(features), **options))
+        return found
+
+    return embed
+
+
+@torch.no_grad()
+def test_hidden_states_are_the_same_whether_maps_are_changed_in_place(tiny, in_place):
+    changed, kept = in_place(tiny[1], output_hidden_states=True)
+    for one, other in zip(changed.hidden_states, kept.hidden_states, strict=True):
+        assert one.shape == other.shape and (one - other).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_batch_norms_that_train_see_the_same_maps(tiny, in_place):
+    """Also if only one of them does."""
+    for part in (lambda model: model, lambda model: model.layer2[0].bn2):
+        model = copy.deepcopy(tiny[1])
+        part(model).train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 0.0  # so that the second pass finds what the first one found
+        changed, kept = in_place(model)
+        assert torch.equal(changed.embeddings, kept.embeddings)
+
+
+@torch.no_grad()
+def test_what_a_hook_keeps_is_not_changed(tiny, features, monkeypatch):
+    monkeypatch.setattr(modeling_wespeaker, "EDGE_ALONE", ("cpu",))
+    model, seen = copy.deepcopy(tiny[1]), []
+
+    def keep(module, *tensors):
+        seen.append((tensors[-1], tensors[-1].clone()))
+
+    def keep_input(module, arguments):
+        keep(module, arguments[0])
+
+    def check():
+        model(*padded(features))
+        assert seen and all(torch.equal(kept, copied) for kept, copied in seen)
+        seen.clear()
+
+    for register in (
+        lambda: model.layer1[0].register_forward_hook(keep),
+        lambda: model.layer2[0].register_forward_pre_hook(keep_input),
+        lambda: torch.nn.modules.module.register_module_forward_hook(
+            lambda module, inputs, found: keep(module, found) if module is model.layer1[0] else None
+        ),
+    ):
+        handle = register()
+        check()
+        handle.remove()

@@ -520,3 +520,9 @@ def test_consistency_without_copies_is_refused(sets, tmp_path):
         make(sets, tmp_path / "run", [MSELoss(), ConsistencyLoss()])
     with pytest.raises(UserError, match="the validation set has no copies of recordings"):
         make((with_copies(sets[0]), sets[1]), tmp_path / "run", [MSELoss(), ConsistencyLoss()])
+
+
+def test_copies_of_row_numbers_are_waited_for_unless_they_go_to_an_nvidia_gpu(copies_waited_for):
+    corpus = datasets.Dataset.from_dict({"id": ["a", "b"], "speaker": ["x", "y"], "embedding": [[1.0], [2.0]]})
+    embeddings, _, _ = SpeakerEmbeddings(corpus).__getitems__([1, 0])
+    assert embeddings.tolist() == [[2.0], [1.0]] and copies_waited_for == {"cpu"}

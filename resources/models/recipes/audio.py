@@ -9,13 +9,14 @@ It takes about 3 minutes on one core. `DATA_FOLDER` holds `speech/` and `librisp
 import argparse
 import csv
 from collections.abc import Collection, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from balr_hf.audio import SAMPLING_RATE, load_audio
+
+from .processes import processes
 
 # Each part of the table: its name, the csv file, and the source of its recordings where the file has no such column.
 PARTS = (
@@ -51,6 +52,14 @@ def decode(path: Path) -> bytes:
     return np.round(np.clip(load_audio(path), -1, 1) * 32767).astype("<i2").tobytes()
 
 
+def _parts_of(table: Path) -> set[str]:
+    """The parts of a table that is there already, and of none otherwise."""
+    if not table.exists():
+        return set()
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row["part"] for row in csv.DictReader(file)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with speech/ and librispeech/")
@@ -59,12 +68,18 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=names, default=names, help="which ones; all, if not told")
     parser.add_argument("--processes", type=int, default=1, help="how many share the work")
     arguments = parser.parse_args()
+    lost = _parts_of(arguments.work / "table.csv") - {*arguments.parts}
+    if lost:
+        parser.error(
+            f"{arguments.work / 'table.csv'} has other parts already ({', '.join(sorted(lost))}), which would be "
+            "lost: name all parts that are needed, or another folder"
+        )
     arguments.work.mkdir(parents=True, exist_ok=True)
     found = list(rows(arguments.data, arguments.parts))
     paths = [arguments.data / row["audio"] for row in found]
     start = 0
     with (
-        ProcessPoolExecutor(arguments.processes) as pool,
+        processes(arguments.processes) as pool,
         (arguments.work / "table.csv").open("w", newline="", encoding="utf-8") as file,
         (arguments.work / "samples.i16").open("wb") as samples,
     ):

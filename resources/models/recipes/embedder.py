@@ -9,7 +9,8 @@ embeddings are to
 - agree between the two views.
 
 The weights that are kept are a running average of those that are trained. Training goes on where it stopped; the state
-is written every ten minutes, and when the process is asked to end (SIGTERM). The last tenth of the steps trains on
+is written every ten minutes, and when the process is asked to end (SIGTERM). A processor then gives the bits that it
+would have given without a stop; a GPU does not, whose sums have no fixed order. The last tenth of the steps trains on
 longer crops with a larger margin.
 
 Usage:
@@ -22,6 +23,7 @@ import argparse
 import copy
 import json
 import math
+import os
 import signal
 import time
 from pathlib import Path
@@ -274,7 +276,9 @@ class Training:
 
     def learn(self, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Learn from the next of the batches; returns the losses in the order of `WEIGHTS`, `(4,)`."""
-        banks, labels, targets = (part.to(self.device, non_blocking=True) for part in batch)
+        # Of other devices, Apple's would copy after the batch's memory is freed (pytorch/pytorch#189690).
+        ahead = self.device.type == "cuda"
+        banks, labels, targets = (part.to(self.device, non_blocking=ahead) for part in batch)
         share = self.step / self.steps
         margin = LONG_MARGIN if is_long(self.step, self.steps) else MARGIN * min(1.0, max(0.0, share - 0.05) / 0.25)
         for group in self.optimizer.param_groups:
@@ -322,13 +326,18 @@ class Training:
         return rates
 
 
+def _leave_group(worker: int) -> None:
+    """Be spared a signal to all processes of the run: without this worker, there would be no step to end with."""
+    os.setpgrp()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder that the other recipes have written")
     parser.add_argument("run", type=Path, help="folder of the run, which goes on if it is there")
     parser.add_argument("data", type=Path, nargs="?", help="folder with speech/ and librispeech/, for the trials")
     parser.add_argument("--steps", type=int, default=5400, help="of the whole run")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, to go on another time")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="go on for so long, and for one step at least")
     parser.add_argument("--every", type=int, default=2700, help="steps between two evaluations")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--device", default="cpu", help="of the model; cuda takes TF32 products")
@@ -336,9 +345,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1234, help="of weights, batches and crops")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     training = Training(arguments.work, arguments.run, arguments.steps, arguments.seed, arguments.device)
+    on_gpu = training.device.type == "cuda"
+    if on_gpu:
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))  # stop after this step, and keep it
     begun = saved = time.monotonic()
@@ -348,13 +359,15 @@ def main() -> None:
         batch_size=None,
         sampler=range(training.step, training.steps),
         num_workers=arguments.workers,
-        pin_memory=training.device.type == "cuda",
+        pin_memory=on_gpu,
+        worker_init_fn=_leave_group,
+        multiprocessing_context="fork" if arguments.workers else None,  # which shares the views and copies nothing
     )
     sums: torch.Tensor | float = 0.0
     started = time.monotonic()
     for batch in batches:
         sums = sums + training.learn(batch) / 50
-        training.seconds, started = training.seconds + time.monotonic() - started, time.monotonic()
+        training.seconds += time.monotonic() - started
         if training.step % 50 == 0:
             shown = "  ".join(f"{name} {value:.3f}" for name, value in zip(WEIGHTS, sums.tolist(), strict=True))
             print(f"step {training.step}  {shown}  {training.seconds / 60:.2f} min", flush=True)
@@ -370,6 +383,7 @@ def main() -> None:
             saved = time.monotonic()
         if asked or time.monotonic() - begun > 60 * arguments.minutes:
             break
+        started = time.monotonic()  # evaluations and what is written are no training
     training.save()
 
 

@@ -14,7 +14,6 @@ pyroomacoustics.
 import argparse
 import functools
 import zlib
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from balr_hf.conditions import Condition, recording_seed
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 
 from .corpus import Recordings, recordings
+from .processes import processes
 from .speed import at_speed
 
 FRAME_SHIFT = 20  # ms: half as many frames as usual, which halves the time of training and of use
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="how many share the work")
     arguments = parser.parse_args()
     number = len(recordings(arguments.work, "train"))
-    with ProcessPoolExecutor(arguments.processes, initializer=_begin, initargs=(arguments.work,)) as pool:
+    with processes(arguments.processes, initializer=_begin, initargs=(arguments.work,)) as pool:
         for view in arguments.views or VIEWS:
             path, partial = arguments.work / f"{view}.f16", arguments.work / f"{view}.f16.part"
             if path.exists() and not arguments.views:
