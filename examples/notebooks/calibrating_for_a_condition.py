@@ -40,7 +40,7 @@ recordings = load_corpus(resource(SAMPLE_CORPUS) / "metadata.csv")
 # the condition.
 
 # %%
-condition = Condition.parse("snr=10,band=telephone")
+condition = Condition.parse("snr=5,band=telephone")
 
 
 def with_attributes(corpus, condition=None):
@@ -54,8 +54,8 @@ def with_attributes(corpus, condition=None):
     return system.autoencoder.get_binary_attributes(system.embedder.extract_embeddings(corpus))
 
 
-for_calibration = recordings.select([row for row in range(64, 128) if row % 8 < 3])
-for_test = recordings.select([row for row in range(128, 192) if row % 8 < 3])
+for_calibration = recordings.select([row for row in range(64, 128) if row % 8 < 5])
+for_test = recordings.select([row for row in range(128, 192) if row % 8 < 5])
 clean, noisy = with_attributes(for_calibration), with_attributes(for_calibration, condition)
 test = with_attributes(for_test, condition)
 print(f"{len(set(clean['speaker']))} voices to calibrate on, {len(set(test['speaker']))} to test with")
