@@ -155,7 +155,7 @@ def _fold_batch_norms(module: nn.Module, pairs: list[tuple[str, str]]) -> None:
             getattr(module, name).double() for name in (convolution, norm)
         )  # so that results are rounded only once
         setattr(module, convolution, fuse_conv_bn_eval(*parts).float())
-        setattr(module, norm, nn.Identity())
+        setattr(module, norm, nn.Identity().eval())  # like the model that it becomes part of
 
 
 class TemporalStatisticsPooling(nn.Module):

@@ -1,7 +1,6 @@
 """Several processes share a corpus: what they save is what one process would have saved."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -122,9 +121,11 @@ def test_four_processes_of_two_launchers_extract_as_one(balr, few, tmp_path, fre
     """Two machines are two launchers that meet at one address; each starts two processes. What is there stays."""
     one, shared = tmp_path / "one", tmp_path / "shared"
     balr("extract", few, "--save-dir", one)
-    shutil.copytree(one, shared)
-    for path in sorted(shared.rglob("*_emb.txt"))[4:]:
-        path.unlink()
+    rows = few.read_text()
+    few.write_text("".join(rows.splitlines(keepends=True)[:5]))
+    assert "4 embeddings computed" in balr("extract", few, "--save-dir", shared)[1]
+    few.write_text(rows)
+    done = {path: path.stat().st_mtime_ns for path in shared.rglob("*_emb.txt")}
     address = ["--master_addr", "127.0.0.1", "--master_port", str(free_port())]
     meeting = [*address, "--nnodes", "2", "--nproc_per_node", "2"]
     words = ["-m", "balr_hf.cli.main", "extract", str(few), "--save-dir", str(shared)]
@@ -139,3 +140,4 @@ def test_four_processes_of_two_launchers_extract_as_one(balr, few, tmp_path, fre
     said = [launcher.communicate()[1] for launcher in launchers]
     assert [launcher.returncode for launcher in launchers] == [0, 0], said
     assert "8 embeddings computed, 4 there already" in said[0] and contents(shared) == contents(one)
+    assert len(done) == 4 and all(path.stat().st_mtime_ns == when for path, when in done.items())
