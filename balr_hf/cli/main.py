@@ -67,6 +67,13 @@ def main(argv: list[str] | None = None) -> int:
     return 2
 
 
+def _part_from_other_processes() -> None:
+    """End the connection to the processes that a launcher started, whose threads could abort this one at its exit."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def _run(command: str, argv: list[str]) -> int:
     """Run one command; errors that a user can cause are printed in one line."""
     from balr_hf.errors import ConfigError, UserError
@@ -79,7 +86,9 @@ def _run(command: str, argv: list[str]) -> int:
         _set_up_logging()
         arguments = module.COMMAND.parse(argv)
         _load_libraries()
-        return module.run(arguments) or 0
+        status = module.run(arguments) or 0
+        _part_from_other_processes()
+        return status
     except (UserError, OSError) as error:  # any other error is a fault of the package and keeps its traceback
         if os.environ.get("BALR_DEBUG"):
             raise
