@@ -233,7 +233,7 @@ def _read(
 
         parts: list[Any] = streamed_files(local) if streamed else [str(local)]
         try:
-            return from_dataset(datasets.Dataset.from_parquet(parts), vectors)
+            return from_dataset(_from_parquet(parts), vectors)
         except UnicodeDecodeError as error:
             raise UserError(f"{local} has a name of a column that is not UTF-8: {error}") from error
         except (OSError, pyarrow.ArrowException, datasets.exceptions.DatasetGenerationError) as error:
@@ -244,6 +244,19 @@ def _read(
     if local.suffix.lower() == ".csv":
         return _from_csv(local.absolute(), root_dir, save_dir, vectors)
     return _from_files([local.absolute()], [local.stem], local.absolute().parent, save_dir, vectors)
+
+
+def _from_parquet(parts: list[Any]) -> "datasets.Dataset":
+    """Read parquet files, whose description of their columns is JSON that `datasets` takes as it is."""
+    import datasets
+    import pyarrow
+
+    try:
+        return datasets.Dataset.from_parquet(parts)
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise pyarrow.ArrowInvalid(f"what it says of its columns is damaged: {error}") from error
 
 
 def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | None, vectors: Sequence[str]) -> Corpus:

@@ -10,6 +10,7 @@ import datasets
 import huggingface_hub
 import numpy as np
 import pyarrow
+import pyarrow.parquet
 import pytest
 
 from balr_hf.audio import AUDIO_FORMATS, load_audio
@@ -586,6 +587,15 @@ def test_parquet_is_read(tmp_path):
     assert corpus.features["audio"] == datasets.Audio(decode=False)
     assert list(corpus["id"]) == ["a", "b"] and list(corpus["speaker"]) == ["NA", "007"]
     assert len(load_audio(corpus[0]["audio"])) == 1600
+
+
+@pytest.mark.parametrize("damaged", [b'"features"; {', b'"features": 7', b'"features": {"id": {"_type": "No"}}'])
+def test_parquet_whose_columns_are_described_wrongly_is_named(tmp_path, damaged):
+    path = tmp_path / "corpus.parquet"
+    described = {b"huggingface": b'{"info": {' + damaged + b"}}"}
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"]}).replace_schema_metadata(described), path)
+    with pytest.raises(UserError, match=r"corpus\.parquet is not a proper parquet file: what it says of its columns"):
+        load_corpus(path)
 
 
 def test_damaged_parquet_is_named(tmp_path):
