@@ -231,7 +231,7 @@ def _check_ogg(file: BinaryIO, end: int) -> float:
             )
         if _ogg_crc(head[:22] + bytes(4) + head[26:] + lacing + body) != crc:
             raise DamageError(f"damaged: the checksum of the Ogg page at byte {place:,} does not fit")
-        is_first = bool(head[5] & 2)
+        is_first, is_last = bool(head[5] & 2), bool(head[5] & 4)
         if is_first or serial not in links:
             links[serial] = link = _Link(number, *(_ogg_sound(body) if is_first else ()))
             groups += [] if starting and is_first else [[]]
@@ -241,13 +241,11 @@ def _check_ogg(file: BinaryIO, end: int) -> float:
             raise DamageError(f"damaged: Ogg pages lack before the one at byte {place:,}")
         link.following = (number + 1) % 2**32
         link.unfinished = bool(lacing) and lacing[-1] == 255
-        link.ended = link.ended or bool(head[5] & 4)
+        link.ended = link.ended or is_last
         if link.rate and position > 0:
             if link.first is None:
                 link.first = position - (_opus_samples(lacing, body) if link.is_opus else 0)
-                if (
-                    head[5] & 4
-                ):  # the last page: its position is where the sound is cut off, which may be within its packets
+                if is_last:  # its position is where the sound is cut off, which may be within its packets
                     link.first = max(0, link.first)
             link.last = position
         place += 27 + count + size

@@ -129,6 +129,21 @@ def tiny_embedder():
 
 
 @pytest.fixture
+def fresh_accelerate():
+    """Accelerate fixes the device and the precision for the whole process; tests of training choose theirs."""
+    from accelerate.state import AcceleratorState
+
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def sets(make_corpus):
+    """A training set and a validation set of random embeddings."""
+    return make_corpus(20, 6, seed=0, name="t"), make_corpus(10, 6, seed=1, name="v")
+
+
+@pytest.fixture
 def make_corpus():
     """Makes a corpus of random embeddings (and attributes) that cluster by speaker."""
     import datasets

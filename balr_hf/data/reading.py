@@ -24,7 +24,14 @@ from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles
-from balr_hf.data.saving import STREAM_RECORD, is_saved_dataset, load_saved, streamed_files, written_csvs
+from balr_hf.data.saving import (
+    STREAM_RECORD,
+    is_saved_dataset,
+    load_parquet,
+    load_saved,
+    streamed_files,
+    written_csvs,
+)
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.vector_files import read_vectors
 from balr_hf.data.vectors import VectorFinder, is_vector_file
@@ -228,35 +235,13 @@ def _read(
         return from_dataset(one_split(load_saved(local), path, split), vectors)
     streamed = local.is_dir() and (local / STREAM_RECORD).exists()
     if local.suffix == ".parquet" or streamed:
-        import datasets
-        import pyarrow
-
-        parts: list[Any] = streamed_files(local) if streamed else [str(local)]
-        try:
-            return from_dataset(_from_parquet(parts), vectors)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{local} has a name of a column that is not UTF-8: {error}") from error
-        except (OSError, pyarrow.ArrowException, datasets.exceptions.DatasetGenerationError) as error:
-            raise UserError(f"{local} is not a proper parquet file: {error}") from error
+        return from_dataset(load_parquet(streamed_files(local) if streamed else [str(local)], local), vectors)
     save_dir = None if save_dir is None else Path(save_dir).absolute()
     if local.is_dir():
         return _from_folder(local.absolute(), audio_formats, save_dir, vectors)
     if local.suffix.lower() == ".csv":
         return _from_csv(local.absolute(), root_dir, save_dir, vectors)
     return _from_files([local.absolute()], [local.stem], local.absolute().parent, save_dir, vectors)
-
-
-def _from_parquet(parts: list[Any]) -> "datasets.Dataset":
-    """Read parquet files, whose description of their columns is JSON that `datasets` takes as it is."""
-    import datasets
-    import pyarrow
-
-    try:
-        return datasets.Dataset.from_parquet(parts)
-    except UnicodeDecodeError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise pyarrow.ArrowInvalid(f"what it says of its columns is damaged: {error}") from error
 
 
 def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | None, vectors: Sequence[str]) -> Corpus:

@@ -1,6 +1,7 @@
 """Saving a corpus as a Dataset, so that the folder holds either the whole new Dataset or what was there before."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,31 @@ def load_saved(folder: Path) -> "datasets.Dataset | datasets.DatasetDict":
             f"{folder} is damaged, or no saved Dataset ({type(error).__name__}: {reason_of(error)[:300]})"
         ) from error
     return loaded
+
+
+def load_parquet(files: Sequence[str], place: Path, **options: Any) -> "datasets.Dataset":
+    """Load parquet files, with these options of `Dataset.from_parquet`.
+
+    Args:
+        files: their paths.
+        place: what an error names.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    import datasets
+    import pyarrow
+
+    try:
+        return datasets.Dataset.from_parquet(list(files), **options)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{place} has a name of a column that is not UTF-8: {error}") from error
+    except (OSError, pyarrow.ArrowException, datasets.exceptions.DatasetGenerationError) as error:
+        raise UserError(f"{place} is not a proper parquet file: {error}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # `datasets` takes its JSON as it is
+        raise UserError(
+            f"{place} is not a proper parquet file: what it says of its columns is damaged: {error}"
+        ) from error
 
 
 def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict[str, Any] | None = None) -> None:

@@ -14,7 +14,7 @@ from balr_hf.data.contract import from_dataset
 from balr_hf.data.origins import origin_array, origin_column, origin_feature
 from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import quality_feature
-from balr_hf.data.saving import STREAM_RECORD, read_json
+from balr_hf.data.saving import STREAM_RECORD, load_parquet, read_json
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path, write_json
@@ -87,7 +87,7 @@ def stream_vectors(
         if None in ids:
             raise UserError("a corpus that is streamed needs the column id, with a value in every row")
         if path.exists():
-            done = datasets.Dataset.from_parquet(str(path), columns=["id", kind], keep_in_memory=True)
+            done = load_parquet([str(path)], path, columns=["id", kind], keep_in_memory=True)
             size = done.features[kind].length
             if done["id"][:] != [str(name) for name in ids]:
                 raise UserError(f"{path} has other recordings than the stream yields now: choose another save_dir")
@@ -109,7 +109,7 @@ def stream_vectors(
         with atomic_path(path) as temporary:
             _of_all_columns(result, kind).to_parquet(str(temporary))
     warn_skipped(skipped, "The run")
-    parts: list[Any] = sorted(map(str, folder.glob("part-*.parquet")))
+    parts = sorted(map(str, folder.glob("part-*.parquet")))
     if not parts:
         raise UserError("the stream yields no recording")
     if len(parts) != blocks:
@@ -117,8 +117,7 @@ def stream_vectors(
             f"{folder} has {len(parts)} parquet files, the stream yields {blocks}: choose another save_dir"
         )
     write_json(folder / STREAM_RECORD, {"key": key, "files": blocks})
-    whole: datasets.Dataset = datasets.Dataset.from_parquet(parts)
-    return from_dataset(whole, VECTOR_KINDS).dataset  # which also tells of ids that occur twice
+    return from_dataset(load_parquet(parts, folder), VECTOR_KINDS).dataset  # which also tells of ids that occur twice
 
 
 def _nothing(*_: Any) -> None:

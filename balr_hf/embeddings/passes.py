@@ -296,8 +296,8 @@ def embed_together(
     # Whether there is padding is told by the lengths: to ask the mask would be to wait for the GPU.
     padded = len({_frames(samples, extractor) for samples in waveforms}) > 1
     mask = batch["attention_mask"] if padded else None
-    with half, _convolutions(device, precision):
-        return model(batch["input_features"], mask).embeddings.float()
+    with half:
+        return embed_features(model, batch["input_features"], device, mask, precision)
 
 
 @torch.inference_mode()
@@ -307,8 +307,8 @@ def embed_features(
     device: torch.device,
     mask: torch.Tensor | None = None,
     precision: str = "fp32",
-) -> np.ndarray:
-    """Embed recordings by their features, in one pass.
+) -> torch.Tensor:
+    """Embed recordings by their features, in one pass; a GPU may still be computing when this returns.
 
     Args:
         model, device, precision: as for [`embed_waveforms`].
@@ -317,10 +317,10 @@ def embed_features(
             is no padding.
 
     Returns:
-        float32 of shape `(recordings, embed_dim)`.
+        float32 of shape `(recordings, embed_dim)`, on `device`.
     """
     with _convolutions(device, precision):
-        return model(features, mask).embeddings.float().cpu().numpy()
+        return model(features, mask).embeddings.float()
 
 
 def _frames(recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor") -> int:

@@ -62,7 +62,7 @@ class Activations:
 
     def of_features(self, features: torch.Tensor) -> np.ndarray:
         """The activations of features `(recordings, frames, mel)`, float32 `(recordings, attributes)`."""
-        return self._of(embed_features(self._embedder, features, self.device))
+        return self._of(embed_features(self._embedder, features, self.device).cpu().numpy())
 
     def recordings_per_pass(self, frames: int) -> int:
         """How many recordings of so many frames one pass takes."""

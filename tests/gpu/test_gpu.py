@@ -29,12 +29,7 @@ from balr_hf.scoring.trials import Trials, score_trials
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.losses import ArcFaceLoss
 
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """Accelerate fixes the device and the precision for the whole process."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 @pytest.fixture
@@ -128,11 +123,6 @@ def make(sets, folder, losses, device, **options):
     data = DataArguments(batch_size=32, N_classes_per_batch=8, M_samples_per_class=4)
     options = {"epochs": 4, "val_period": 2, "input_dim": 16, "internal_dim": 24, "log_with": "none", **options}
     return BinaryAttributeEncoderTrainer(*sets, data, losses, save_dir=folder, device=device, **options)
-
-
-@pytest.fixture
-def sets(make_corpus):
-    return make_corpus(20, 6, seed=0, name="t"), make_corpus(10, 6, seed=1, name="v")
 
 
 def copies(sets):

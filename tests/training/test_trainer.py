@@ -26,17 +26,7 @@ from balr_hf.training.arguments import DataArguments
 from balr_hf.training.losses import AutoEncoderLoss
 from balr_hf.training.trainer import SpeakerEmbeddings
 
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """Accelerate fixes the precision for the whole process; tests choose theirs."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
-@pytest.fixture
-def sets(make_corpus):
-    return make_corpus(20, 6, seed=0, name="t"), make_corpus(10, 6, seed=1, name="v")
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 def all_losses():

@@ -293,9 +293,8 @@ class Training:
             "relation": ((told @ told.T - both @ both.T) ** 2).mean(),
             "agreement": (1 - (clean * degraded).sum(1)).mean(),
         }
-        found = torch.stack([losses[name] for name in WEIGHTS])
         self.optimizer.zero_grad()
-        (found @ found.new_tensor([*WEIGHTS.values()])).backward()
+        sum(weight * losses[name] for name, weight in WEIGHTS.items()).backward()  # type: ignore[union-attr]
         nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 5.0)
         self.optimizer.step()
         self.step += 1
@@ -306,7 +305,7 @@ class Training:
                     kept.lerp_(now, 1 - decay)
                 else:
                     kept.copy_(now)
-        return found.detach()
+        return torch.stack([losses[name].detach() for name in WEIGHTS])
 
     def evaluate(self, data: Path) -> dict[str, float]:
         """Equal error rates by cosine on the trials of unseen speakers."""
