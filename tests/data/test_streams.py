@@ -50,6 +50,11 @@ def test_a_stream_gets_the_vectors_of_a_dataset_and_goes_on(corpus, tmp_path, mo
     for streaming in (False, True):  # what a stopped run has left is no corpus
         with pytest.raises(UserError, match="is not whole"):
             load_corpus(out, streaming=streaming)
+    complete = first.read_bytes()
+    first.write_bytes(complete[:-20])
+    with pytest.raises(UserError, match=rf"{first.name} is not a proper parquet file"):
+        embedder.extract_embeddings(corpus.to_iterable_dataset(), save_dir=out)
+    first.write_bytes(complete)
     when = first.stat().st_mtime_ns
     streamed = embedder.extract_embeddings(corpus.to_iterable_dataset(), save_dir=out)
     assert first.stat().st_mtime_ns == when and len(list(out.glob("*.parquet"))) == 3
