@@ -29,6 +29,8 @@ MEASURES = {
 }
 # The quantiles that are kept, in percent. A case lies inside from the second to the last but one.
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
+# Share of the samples or of the power below which clipping and tones are not worth saying.
+WORTH_SAYING = 0.0005
 # Columns of a corpus that are counted, where it has them.
 COUNTED = ("sex", "session", "channel", "language")
 
@@ -125,6 +127,7 @@ def describe_population(
     dataset: datasets.Dataset,
     sides: Sequence[Sequence[str]] | None = None,
     log_probabilities: np.ndarray | None = None,
+    trials: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Describe the recordings that a scorer was fitted to, or calibrated on, in numbers that JSON can hold.
 
@@ -133,6 +136,8 @@ def describe_population(
             it has them.
         sides: the ids of the recordings of each side of the trials; every recording alone by default.
         log_probabilities (np.ndarray of shape `(recordings,)`, *optional*): see [`log_probabilities`].
+        trials (*optional*): the numbers of the sides of each trial, two arrays `(trials,)`: which numbers of
+            recordings were compared is then kept.
     """
     from balr_hf.data.columns import arrow_column, comparable_name, recording_ids
     from balr_hf.data.quality import known_quality
@@ -153,6 +158,9 @@ def describe_population(
         "measured": len(known),
         "measures": {},
     }
+    if trials is not None:
+        compared = np.sort(np.array(counts)[np.stack(trials, axis=1)], axis=1)
+        described["recordings_compared"] = np.unique(compared, axis=0).tolist()
     for measure in MEASURES:
         values = [_in_unit(measure, row[measure]) for row in known if row[measure] is not None]
         if values:
@@ -204,6 +212,8 @@ def deviations(
             found += _recordings_outside(name, side, calibration, limits)
         if reference is not None:
             found += _improbable(name, side, reference, limits)
+    if calibration is not None and len(sides) == 2 and not any(one.measure == "recordings" for one in found):
+        found += _comparison_outside(sides[0].recordings, sides[1].recordings, calibration, limits)
     return found
 
 
@@ -243,6 +253,28 @@ def recordings_beyond_limits(
     low, high = population["recordings_a_side"]
     margin = (limits or Limits()).recordings
     return (np.asarray(recordings) < low - margin) | (np.asarray(recordings) > high + margin)
+
+
+def comparisons_beyond_limits(
+    enroll: np.ndarray, test: np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which numbers of recordings were not compared with each other in a population: bool, of the shape of both.
+
+    Args:
+        enroll, test (np.ndarray of shape `(trials,)`): how many recordings either side has.
+        population, limits: as for [`measure_beyond_limits`].
+
+    Returns:
+        False where it is not known which numbers were compared.
+    """
+    low, high = np.minimum(enroll, test), np.maximum(enroll, test)
+    compared = population.get("recordings_compared")
+    if compared is None:
+        return np.zeros(low.shape, dtype=bool)
+    margin, near = (limits or Limits()).recordings, np.zeros(low.shape, dtype=bool)
+    for fewer, more in compared:
+        near |= (np.abs(low - fewer) <= margin) & (np.abs(high - more) <= margin)
+    return ~near
 
 
 def probability_beyond_limits(
@@ -311,6 +343,8 @@ def _measures_outside(
             continue
         if measure == "bandwidth" and not is_beyond:
             continue  # coders end a little lower or higher, which means nothing
+        if measure in ("clipping", "tone_share") and not is_beyond and value < WORTH_SAYING:
+            continue
         which = name if side.recordings == 1 else f"One of {name}'s recordings"
         near = "" if is_beyond else " (slightly outside)"
         text = f"{which} has {form.format(value)}; the {role} has {describe_range(measure, quantiles)}{near}."
@@ -328,6 +362,18 @@ def _recordings_outside(name: str, side: Side, population: Mapping[str, Any], li
         f"{calibrated} a side."
     )
     yield Deviation(name, "recordings", "calibration", side.recordings, low, high, beyond, text)
+
+
+def _comparison_outside(
+    recordings_a: int, recordings_b: int, population: Mapping[str, Any], limits: Limits
+) -> Iterator[Deviation]:
+    """Whether so many recordings were never compared with so many, though each number was there."""
+    if not comparisons_beyond_limits(np.array([recordings_a]), np.array([recordings_b]), population, limits).any():
+        return
+    low, high = population["recordings_a_side"]
+    compared = ", ".join(f"{fewer} against {more}" for fewer, more in population["recordings_compared"])
+    text = f"A has {recordings_a} and B has {recordings_b} recordings; the system was calibrated with {compared}."
+    yield Deviation("A", "recordings", "calibration", recordings_a, low, high, True, text)
 
 
 def _improbable(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:

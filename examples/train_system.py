@@ -290,7 +290,7 @@ def calibrate(job: Job) -> str:
         options = {"quality": (measured, measured), "conditions": trial_conditions(corpus, trials)}
     scorer = load_scorer(job.folder / "scorer")
     scorer.calibrate(counts, counts, enroll == test, given.calibration, enroll, test, trials=trials, **options)
-    scorer.describe_calibration(corpus, trials.sides)
+    scorer.describe_calibration(corpus, trials.sides, (trials.enroll, trials.test))
     if given.speech:
         scorer.config.calibration = {**scorer.config.calibration, "speech": given.speech}
     save(scorer, job.folder / "calibrated")

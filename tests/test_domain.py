@@ -96,6 +96,25 @@ def test_other_numbers_of_recordings_are_named(population):
     assert not any(one.is_beyond for one in deviations([five, five], population, None, Limits(recordings=4)))
 
 
+def test_numbers_of_recordings_that_were_never_compared_are_named(population):
+    one, three = Side(1, [quality()]), Side(3, [quality()] * 3)
+    compared = {**population, "recordings_a_side": [1, 3], "recordings_compared": [[1, 3]]}
+    assert deviations([one, three], compared, None) == [] == deviations([three, one], compared, None)
+    for side in (one, three):
+        (found,) = deviations([side, side], compared, None)
+        n = side.recordings
+        assert found.text == f"A has {n} and B has {n} recordings; the system was calibrated with 1 against 3."
+        assert found.is_beyond and found.measure == "recordings"
+    assert deviations([one, one], compared, None, Limits(recordings=2)) == []
+    assert deviations([one, one], {**compared, "recordings_compared": None}, None) == []  # of an earlier version
+
+
+def test_a_trace_of_clipping_is_not_worth_saying(population):
+    assert deviations([Side(1, [quality(clipping=0.0004)])], population, None) == []
+    (found,) = deviations([Side(1, [quality(clipping=0.0006)])], population, None)
+    assert found.text.startswith("A has 0.1% of its samples clipped") and not found.is_beyond
+
+
 def test_limits_can_be_set(population):
     case = [Side(1, [quality(snr=8.0)]), Side(1, [quality()])]
     assert deviations(case, population, None)[0].is_beyond

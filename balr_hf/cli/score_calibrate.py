@@ -126,7 +126,7 @@ def run(arguments: Arguments) -> None:
     elif len(calibration.speakers) < FEW_SPEAKERS:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
-    scorer.describe_calibration(dataset, trials.sides)
+    scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
     if arguments.describe:
         scorer.config.calibration = {**(scorer.config.calibration or {}), "speech": arguments.describe}
     folder = _save(arguments, scorer, report)

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, Resampler, reason_not_decoded, resample
+from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, reason_not_decoded, resample
 from balr_hf.data.origins import audio_source
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.errors import UserError
 from balr_hf.quality import (
     MIN_SPEECH,
     RecordingQuality,
+    frame_variances,
+    heard,
+    heard_of_block,
+    heard_stretches,
     measure_long,
     measure_recording,
     open_recording,
@@ -77,13 +81,22 @@ class LongRecording:
 
     Attributes:
         audio: the recording, which is decoded again while it is embedded.
-        frames: how many frames of features it has.
+        stretches: which of it are heard, see [`heard_stretches`].
+        frames: how many frames of features these have.
         mean: their mean `(num_mel_bins,)`, which is to be removed; 0 if the features keep it.
     """
 
     audio: LongAudio
+    stretches: list[tuple[int, int]]
     frames: int
     mean: torch.Tensor
+
+    def heard(self, sampling_rate: int) -> Iterator[np.ndarray]:
+        """Go through the samples that are heard, at a rate in Hz: float32 `(samples,)` each."""
+        place = 0
+        for samples in self.audio.resampled(sampling_rate):
+            yield heard_of_block(samples, place, self.stretches, sampling_rate)
+            place += len(samples)
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,8 @@ class Loaded:
     """A recording that is to be embedded, or why it cannot be.
 
     Attributes:
-        samples: float32 `(samples,)` at the embedder's rate, or [`LongRecording`]; None if it cannot be used.
+        samples: what is heard of it (see [`heard_stretches`]), float32 `(samples,)` at the embedder's rate, or
+            [`LongRecording`]; None if it cannot be used.
         quality: its measures; None if it could not be decoded.
         reason: why it cannot be used; None if it can.
         source: what tells its audio apart from other audio; see [`balr_hf.data.origins.audio_source`].
@@ -142,27 +156,25 @@ def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech:
         length = 1000 * len(samples) / extractor.sampling_rate
         return Loaded(None, None, f"too short: {length:.0f} ms of at least {milliseconds} ms")
     same_rate = extractor.sampling_rate == SAMPLING_RATE
-    heard = samples if same_rate else resample(original, rate, SAMPLING_RATE)
-    quality, _ = measure_recording(heard, original, rate)
+    measured = samples if same_rate else resample(original, rate, SAMPLING_RATE)
+    quality, speech = measure_recording(measured, original, rate)
     reason = reason_to_refuse(quality, min_speech)
     if reason is not None:
         return Loaded(None, quality, reason)
-    return Loaded(samples, quality, None, audio_source(audio, quick))
+    stretches = heard_stretches(speech, frame_variances(measured), len(measured))
+    return Loaded(heard(samples, stretches, extractor.sampling_rate), quality, None, audio_source(audio, quick))
 
 
 def _measured_long(audio: LongAudio, extractor: "WespeakerFeatureExtractor") -> tuple[RecordingQuality, LongRecording]:
     """Measure a recording that is not held in memory, and find the mean of its features."""
-    resampler, banks = Resampler(audio.sampling_rate, extractor.sampling_rate), extractor.streamed()
-    total, frames = torch.zeros(extractor.num_mel_bins, dtype=torch.float64), 0
-
-    def add(samples: np.ndarray) -> None:
-        nonlocal total, frames
-        features = banks.add(resampler.add(samples) if len(samples) else resampler.finish())
+    quality, _, stretches = measure_long(audio)
+    recording = LongRecording(audio, stretches, 0, torch.zeros(extractor.num_mel_bins))
+    banks, total, frames = extractor.streamed(), torch.zeros(extractor.num_mel_bins, dtype=torch.float64), 0
+    for samples in recording.heard(extractor.sampling_rate):
+        features = banks.add(samples)
         total, frames = total + features.sum(0, dtype=torch.float64), frames + len(features)
-
-    quality, _ = measure_long(audio, add)
     mean = total / frames if extractor.normalize_mean else torch.zeros_like(total)
-    return quality, LongRecording(audio, frames, mean.float())
+    return quality, replace(recording, frames=frames, mean=mean.float())
 
 
 def embed_waveforms(
@@ -343,7 +355,7 @@ def _features(
         yield extractor(recording, extractor.sampling_rate, device)["input_features"][0]
         return
     banks, mean, frames = extractor.streamed(device), recording.mean.to(device), 0
-    for samples in recording.audio.resampled(extractor.sampling_rate):
+    for samples in recording.heard(extractor.sampling_rate):
         features = banks.add(samples).sub_(mean)
         frames += len(features)
         yield features

@@ -51,6 +51,10 @@ if TYPE_CHECKING:
 
     from balr_hf.describing.descriptions import AttributeDescriptions
 
+# What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
+# that is less than so many dB above it is said to be faint.
+ROUNDING, LEAST_ABOVE_ROUNDING = -101.1, 25.0
+
 
 @dataclass(frozen=True)
 class AttributeEvidence:
@@ -246,7 +250,7 @@ class Findings:
     @property
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the result, one text per caution."""
-        texts = [*self.copies, *(found.text for found in self.deviations), *self.remarks]
+        texts = [*self.copies, *(found.text for found in self.deviations), *self._faint(), *self.remarks]
         recording = recording_caution(self.groups(), self.is_llr)
         if recording is not None:
             texts.append(recording)
@@ -271,6 +275,11 @@ class Findings:
                 f"The attributes and the offset alone give an LR of {ratio(self.unbounded_llr)}; the trials of the "
                 f"calibration vouch for {ratio(self.bounds[0])} to {ratio(self.bounds[1])} only."
             )
+        if self.has_verdict and self.interval is not None and self.interval[0] < 0 < self.interval[1]:
+            texts.append(
+                "The 95 % interval of the LR includes 1: calibrated on other speakers, the same findings could "
+                "support the other proposition."
+            )
         attributes = float(self.terms.sum())
         if self.constant is not None and attributes * self.unbounded_llr < 0:
             reverses = "offset and the quality of the recordings reverse" if self.quality_terms else "offset reverses"
@@ -278,6 +287,20 @@ class Findings:
                 f"The {reverses} the attributes: they sum to {attributes:+.2f}, and the calibration adds "
                 f"{self.constant:+.2f}."
             )
+        return texts
+
+    def _faint(self) -> list[str]:
+        """Which recordings are so faint that the rounding of their samples is a noise of its own."""
+        texts = []
+        for side, recordings in zip("AB", self.quality, strict=True):
+            for measured in recordings:
+                below = measured["level"] - ROUNDING
+                if below < LEAST_ABOVE_ROUNDING:
+                    which = side if len(recordings) == 1 else f"One of {side}'s recordings"
+                    texts.append(
+                        f"{which} has a level of {measured['level']:.0f} dBFS: in a file of 16 bits, the rounding of "
+                        f"its samples is a noise only {below:.0f} dB below it."
+                    )
         return texts
 
     def evidence(self) -> list[AttributeEvidence]:
@@ -494,7 +517,8 @@ class Findings:
             return None
         low, high = (ratio(end) for end in self.interval)
         speakers = self.calibration["num_speakers"] if self.calibration else 0
-        before = ", before it is bounded" if self.is_bounded else ""
+        beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
+        before = ", before it is bounded" if self.is_bounded or beyond else ""
         return (
             f"95 % interval of the LR{before}: {low} to {high}. It tells how much the LR would change with other "
             f"calibration speakers (from draws of the {speakers}), and nothing of other errors."

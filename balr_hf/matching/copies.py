@@ -19,7 +19,15 @@ from balr_hf.conditions import Condition, recording_seed
 from balr_hf.data.origins import audio_source
 from balr_hf.embeddings.passes import Embedder, embed_waveforms
 from balr_hf.files import atomic_path
-from balr_hf.quality import RecordingQuality, load_speech, measure_recording, reason_to_refuse
+from balr_hf.quality import (
+    RecordingQuality,
+    frame_variances,
+    heard,
+    heard_stretches,
+    load_speech,
+    measure_recording,
+    reason_to_refuse,
+)
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
@@ -151,11 +159,12 @@ class Copies:
             copy = nearest.apply(samples, recording_seed(name, self.seed), speech=speech)
         except AudioError as error:
             return None, str(error), "", None
-        quality, _ = measure_recording(copy)
+        quality, spoken = measure_recording(copy)
         refused = reason_to_refuse(quality)
         if refused is not None:
             return None, refused, "", None
-        return copy, "", note, quality.to_dict()
+        stretches = heard_stretches(spoken, frame_variances(copy), len(copy))
+        return heard(copy, stretches), "", note, quality.to_dict()
 
     def _path(self, condition: Condition) -> Path | None:
         if self.folder is None:

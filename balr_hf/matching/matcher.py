@@ -179,7 +179,7 @@ class CaseMatcher:
         scorer = copy.deepcopy(self.scorer)
         doubt = doubt_of(len({*enroll, *test}))
         scorer.set_calibration(fit_calibration(evidence, labels, "affine", both, unit=scorer.score_unit, doubt=doubt))
-        scorer.describe_calibration(dataset, trials.sides)
+        scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
         calibration: dict[str, Any] = scorer.config.calibration or {}
         scorer.config.calibration = {
             **calibration,

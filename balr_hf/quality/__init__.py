@@ -6,6 +6,7 @@ from balr_hf.quality.gates import MIN_SPEECH, reason_to_refuse
 from balr_hf.quality.long_recordings import measure_long
 from balr_hf.quality.measured import Measured, load_measured
 from balr_hf.quality.net_speech import speech_probabilities, speech_segments
+from balr_hf.quality.pauses import frame_variances, heard, heard_of_block, heard_stretches
 from balr_hf.quality.recording_quality import RecordingQuality, measure_recording
 
 __all__ = [
@@ -14,6 +15,10 @@ __all__ = [
     "Measured",
     "RecordingQuality",
     "find_copy",
+    "frame_variances",
+    "heard",
+    "heard_of_block",
+    "heard_stretches",
     "load_measured",
     "load_speech",
     "measure_long",

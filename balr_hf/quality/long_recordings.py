@@ -6,7 +6,7 @@ spectrum of the speech is. What grows with the recording are two numbers for eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from balr_hf.quality.bandwidth import LongTermSpectrum
 from balr_hf.quality.clipping import FlatTops
 from balr_hf.quality.level import Moments
 from balr_hf.quality.net_speech import FRAME, SpeechProbabilities, gain, net_speech, segments_of
+from balr_hf.quality.pauses import Stretch, frame_variances, heard_stretches
 from balr_hf.quality.recording_quality import RecordingQuality, frames_of
 from balr_hf.quality.snr import Amplitudes, frame_powers, snr
 from balr_hf.quality.tone import Spectra
@@ -37,17 +38,15 @@ def blocks_of(audio: LongAudio) -> Iterator[Block]:
     yield Block(np.zeros(0, dtype=np.float32), resampler.finish())
 
 
-def measure_long(
-    audio: LongAudio, also: Callable[[np.ndarray], None] | None = None
-) -> tuple[RecordingQuality, list[tuple[float, float]]]:
+def measure_long(audio: LongAudio) -> tuple[RecordingQuality, list[tuple[float, float]], list[Stretch]]:
     """Do what [`measure_recording`] does, for a recording that is not in memory.
 
     Args:
         audio: the recording.
-        also: is called with all samples at the recording's own rate, block by block, while its length is measured.
 
     Returns:
-        as [`measure_recording`]. The figures are the same up to rounding.
+        `(quality, segments, stretches)`: as [`measure_recording`], whose figures are the same up to rounding, and
+        the stretches that are heard, as [`heard_stretches`].
 
     Raises:
         AudioError: it cannot be decoded, or changes while it is read.
@@ -56,13 +55,11 @@ def measure_long(
     for block in blocks_of(audio):
         whole.add(block.original)
         heard.add(block.heard)
-        if also is not None:
-            also(block.original)
 
     offset = np.float32(heard.mean)
     speech, amplitudes = SpeechProbabilities(gain(heard.power())), Amplitudes()
     tops, spectra = FlatTops(whole.lowest, whole.highest), Spectra(heard.count)
-    frames, powers, taken = Windows(FRAME, FRAME), [], 0
+    frames, powers, variances, taken = Windows(FRAME, FRAME), [], [], 0
     for block in blocks_of(audio):
         taken += len(block.original)
         centred = block.heard - offset
@@ -71,9 +68,12 @@ def measure_long(
             tops.add(block.original)
         amplitudes.add(centred)
         spectra.add(centred)
-        powers.append(frame_powers(frames.add(centred).reshape(-1)))
+        whole_frames = frames.add(centred).reshape(-1)
+        powers.append(frame_powers(whole_frames))
+        variances.append(frame_variances(whole_frames))
     if frames.rest.size:
         powers.append(frame_powers(frames.rest))
+        variances.append(frame_variances(frames.rest))
     if taken != whole.count:
         raise AudioError(f"changed while it was read: it had {whole.count} samples, and then {taken}")
     segments = segments_of(speech.all(), heard.count)
@@ -94,7 +94,7 @@ def measure_long(
         dc_offset=whole.mean,
         sampling_rate=audio.sampling_rate,
     )
-    return quality, segments
+    return quality, segments, heard_stretches(segments, np.concatenate(variances), heard.count)
 
 
 def _bandwidth(audio: LongAudio, segments: list[tuple[float, float]], offset: np.float32) -> float | None:

@@ -45,7 +45,8 @@ def load_measured(source: Any) -> Measured:
     """
     opened = open_recording(source)
     if isinstance(opened, LongAudio):
-        return Measured(opened, *measure_long(opened))
+        quality, speech, _ = measure_long(opened)
+        return Measured(opened, quality, speech)
     original, rate = opened
     samples = resample(original, rate, SAMPLING_RATE)
     return Measured(samples, *measure_recording(samples, original, rate))

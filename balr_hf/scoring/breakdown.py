@@ -12,6 +12,7 @@ from balr_hf.data.columns import comparable_name, recording_ids
 from balr_hf.data.quality import known_quality
 from balr_hf.domain import (
     MEASURES,
+    comparisons_beyond_limits,
     log_probabilities,
     measure_beyond_limits,
     probability_beyond_limits,
@@ -83,10 +84,14 @@ class SidesOutside:
             [`balr_hf.domain.MEASURES`], `recordings` and `probability`.
         measured (`np.ndarray` of shape `(sides,)`): bool, whether all recordings of a side were measured. What lies
             outside of others is not fully known.
+        recordings (`np.ndarray` of shape `(sides,)`): how many recordings a side has.
+        calibration: the description of the calibration's recordings.
     """
 
     measures: Mapping[str, np.ndarray]
     measured: np.ndarray
+    recordings: np.ndarray
+    calibration: Mapping[str, Any]
 
     @property
     def any(self) -> np.ndarray:
@@ -102,7 +107,9 @@ class SidesOutside:
         """
         flags = {**self.measures, "unmeasured": ~self.measured}
         of_sides = np.stack(list(flags.values())).T @ (1 << np.arange(len(flags)))
-        found, which = np.unique(of_sides[trials.enroll] | of_sides[trials.test], return_inverse=True)
+        of_trials = of_sides[trials.enroll] | of_sides[trials.test]
+        of_trials |= self._compared_outside(trials) * (1 << list(flags).index("recordings"))
+        found, which = np.unique(of_trials, return_inverse=True)
         texts = [";".join(name for bit, name in enumerate(flags) if code >> bit & 1) for code in found.tolist()]
         return np.array(texts, dtype=object)[which]
 
@@ -112,9 +119,11 @@ class SidesOutside:
         Returns:
             `sides`, how many there are; `measured`, of how many all recordings were measured; `beyond_limits`, how
             many lie outside; `measures`, how many do in each measure; `trials_beyond_limits`, how many trials have
-            such a side; and `trials_unmeasured`, how many others have a side that was not measured.
+            such a side, or compare numbers of recordings that were not compared; and `trials_unmeasured`, how many
+            others have a side that was not measured.
         """
         outside, unmeasured = (of[trials.enroll] | of[trials.test] for of in (self.any, ~self.measured))
+        outside |= self._compared_outside(trials)
         return {
             "sides": len(self.measured),
             "measured": int(self.measured.sum()),
@@ -127,7 +136,12 @@ class SidesOutside:
     def within(self, trials: Trials) -> np.ndarray:
         """Which trials have two sides that were measured and lie within the limits: bool `(trials,)`."""
         inside = self.measured & ~self.any
-        return inside[trials.enroll] & inside[trials.test]
+        return inside[trials.enroll] & inside[trials.test] & ~self._compared_outside(trials)
+
+    def _compared_outside(self, trials: Trials) -> np.ndarray:
+        """Which trials compare numbers of recordings that the calibration did not compare: bool `(trials,)`."""
+        sides = self.recordings[trials.enroll], self.recordings[trials.test]
+        return comparisons_beyond_limits(*sides, self.calibration)
 
 
 def sides_outside(
@@ -167,7 +181,7 @@ def sides_outside(
     measures["recordings"] = recordings_beyond_limits(lengths, calibration)
     if reference is not None and log_probability is not None:
         measures["probability"] = probability_beyond_limits(log_probability, reference)
-    return SidesOutside(measures, np.logical_and.reduceat(measured, starts))
+    return SidesOutside(measures, np.logical_and.reduceat(measured, starts), lengths, calibration)
 
 
 def outside_calibration(

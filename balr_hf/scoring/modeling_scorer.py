@@ -454,13 +454,19 @@ class Scorer(HubModel):
         self.config.autoencoder_identity, self.config.embedder_identity = attributes_made_by(dataset)
         return self
 
-    def describe_calibration(self, dataset: "datasets.Dataset", sides: Sequence[Sequence[str]]) -> "Scorer":
+    def describe_calibration(
+        self,
+        dataset: "datasets.Dataset",
+        sides: Sequence[Sequence[str]],
+        trials: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "Scorer":
         """Keep a description of what the scorer was calibrated on, with which cases are compared.
 
         Args:
             dataset (`datasets.Dataset`): the corpus of the calibration trials, with what was measured of its
                 recordings, if that is known.
             sides: the ids of the recordings of each side of the trials, as in [`Trials`].
+            trials (*optional*): the numbers of the sides of each trial, two arrays `(trials,)`.
 
         Returns:
             the scorer itself.
@@ -470,7 +476,8 @@ class Scorer(HubModel):
         """
         if self.config.calibration is None:
             raise UserError(f"{type(self).__name__} is not calibrated: call calibrate first")
-        self.config.calibration = {**self.config.calibration, "domain": describe_population(dataset, sides)}
+        described = describe_population(dataset, sides, trials=trials)
+        self.config.calibration = {**self.config.calibration, "domain": described}
         return self
 
     @property

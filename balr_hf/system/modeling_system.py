@@ -65,6 +65,9 @@ logger = logging.getLogger(__name__)
 
 Waveform = np.ndarray | torch.Tensor
 
+# The mean square of a silent recording's samples is less: -90 dB of full scale.
+SILENCE = 1e-9
+
 # The scorers that a system knows by itself, and whose code comes with it.
 SCORERS = (CosineSimilarityScorer, DirichletMultinomialScorer, DNALLRScorer, MaxLLRScorer, SpeechLLRScorer)
 
@@ -314,7 +317,10 @@ class SpeakerComparisonModel(HubModel):
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:
-        """Embed recordings, one after another.
+        """Embed recordings, one after another, as they are.
+
+        [`SpeakerComparisonPipeline`] and `balr explain` do more: they measure recordings, refuse what has too little
+        speech, and leave out long pauses and digital silence, which drown a speaker.
 
         Args:
             recordings: a waveform `(samples,)` in [-1, 1], or several of any lengths.
@@ -325,7 +331,7 @@ class SpeakerComparisonModel(HubModel):
 
         Raises:
             ValueError: the waveforms have another sampling rate.
-            UserError: a waveform is not mono, has too few samples, or has samples that are not finite.
+            UserError: a waveform is not mono, has too few samples, is silent, or has samples that are not finite.
         """
         return torch.cat([self._embed_one(waveform, sampling_rate) for waveform in _as_list(recordings)])
 
@@ -338,6 +344,8 @@ class SpeakerComparisonModel(HubModel):
         frames = self.feature_extractor.num_frames(len(samples))
         if frames < MIN_FRAMES:
             raise UserError(f"a recording is too short: {frames} frames of at least {MIN_FRAMES}")
+        if len(samples) and samples.square().mean() < SILENCE:
+            raise UserError("a recording is silent: its level is below the last bit of 16 (-90 dBFS)")
         features = self.feature_extractor([samples], sampling_rate, device=self.device)["input_features"]
         return self.embedder(features.to(self.embedder.dtype)).embeddings
 
@@ -360,7 +368,7 @@ class SpeakerComparisonModel(HubModel):
         sampling_rate: int | None = None,
         quality: Sequence[Sequence[Mapping[str, Any]]] | None = None,
     ) -> SpeakerComparisonOutput:
-        """Compare the recordings of one speaker with those of one other, or of the same.
+        """Compare the recordings of one speaker with those of one other, or of the same; recordings as in `embed`.
 
         Args:
             recordings_a: the recordings of one side: a waveform `(samples,)` in [-1, 1], or several of any lengths.

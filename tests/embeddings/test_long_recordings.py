@@ -9,7 +9,7 @@ from balr_hf.audio import AudioError, LongAudio
 from balr_hf.data.reading import load_corpus
 from balr_hf.embeddings import passes
 from balr_hf.embeddings.extraction import compute_embeddings
-from balr_hf.quality import find_copy, load_measured
+from balr_hf.quality import find_copy, heard, load_measured
 
 CPU = torch.device("cpu")
 
@@ -162,7 +162,9 @@ def test_recording_of_fewer_frames_than_a_pass_is_embedded_if_it_is_not_in_memor
     assert isinstance(long, passes.LongRecording) and long.frames < 60_000
     tries, together = [], passes.embed_together
     monkeypatch.setattr(passes, "embed_together", lambda *all: tries.append(len(all[2])) or together(*all))
-    found = passes.embed_each(model, extractor, [long, speech, long, speech], CPU)
+    short = heard(speech, long.stretches)
+    assert len(short) < len(speech)  # the digital silence between the sentences is left out
+    found = passes.embed_each(model, extractor, [long, short, long, short], CPU)
     assert sorted(tries) == ([1, 1, 2] if device_with_passes else [1] * 4)  # alone, and at the first try
     for one in found:
         assert np.linalg.norm(one - found[1]) < 1e-5 * np.linalg.norm(found[1])

@@ -249,6 +249,18 @@ def test_the_interval_has_two_digits_and_contains_the_ratio(explained):
         assert len(number.replace(",", "").replace(".", "").strip("0")) <= 2, number
 
 
+def test_an_interval_beyond_the_bounds_or_around_one_is_told(explained):
+    within = replace(with_llr(explained, 1.0), bounds=(-6.0, 6.0), interval=(0.5, 1.5))
+    assert "bounded" not in within.describe_interval()
+    for interval in ((-6.5, 1.5), (0.5, 6.5)):
+        assert "LR, before it is bounded: " in replace(within, interval=interval).describe_interval()
+    told = "The 95 % interval of the LR includes 1"
+    around = replace(within, interval=(-0.1, 2.0))
+    assert any(text.startswith(told) for text in around.cautions) and told in around.to_text()
+    assert not any(text.startswith(told) for text in within.cautions)
+    assert not any(text.startswith(told) for text in replace(around, deviations=(outside(),)).cautions)
+
+
 def test_an_offset_that_reverses_the_attributes_is_told(explained):
     turned = replace(with_llr(explained, 1.0), offset=3.0)
     turned = replace(turned, terms=turned.terms - (turned.terms.sum() + 2.0) / len(turned.terms))
@@ -326,6 +338,12 @@ def test_recordings_are_described(explained):
     shown = replace(explained, quality=((measured,), (measured, measured)))
     assert shown.to_text().count("8.0 s, 6.0 s of speech, level -25 dBFS, SNR 30 dB (WADA), bandwidth 3.5 kHz") == 3
     assert html.unescape(shown.to_html()).count("a tone of 50 Hz with 10.0% of the power") == 3
+    assert not any("dBFS" in caution for caution in shown.cautions)
+    faint = replace(shown, quality=((measured,), (measured, {**measured, "level": -83.0})))
+    told = (
+        "One of B's recordings has a level of -83 dBFS: in a file of 16 bits, the rounding of its samples is a noise "
+    )
+    assert [caution for caution in faint.cautions if "dBFS" in caution] == [told + "only 18 dB below it."]
 
 
 def test_remarks_are_handed_on(sides):

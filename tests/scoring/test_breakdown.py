@@ -75,7 +75,8 @@ def test_sides_outside_are_those_that_get_no_verdict_in_a_case():
 
 def test_trials_name_in_what_their_sides_lie_outside():
     measures = {"snr": np.array([False, True, False, False]), "recordings": np.array([False, True, True, False])}
-    sides = SidesOutside(measures, np.array([True, True, True, False]))
+    recordings = np.array([1, 3, 3, 1])
+    sides = SidesOutside(measures, np.array([True, True, True, False]), recordings, {})
     trials = Trials.between(np.array([0, 0, 2, 0, 1]), np.array([0, 1, 0, 3, 3]))
     expected = ["", "snr;recordings", "recordings", "unmeasured", "snr;recordings;unmeasured"]
     assert sides.codes(trials).tolist() == expected
@@ -84,6 +85,11 @@ def test_trials_name_in_what_their_sides_lie_outside():
         **{"sides": 4, "measured": 3, "beyond_limits": 2, "measures": {"snr": 1, "recordings": 2}},
         **{"trials_beyond_limits": 3, "trials_unmeasured": 1},
     }
+    known = {name: np.zeros(4, dtype=bool) for name in measures}
+    sides = SidesOutside(known, np.ones(4, dtype=bool), recordings, {"recordings_compared": [[1, 3]]})
+    assert sides.codes(trials).tolist() == ["recordings", "", "", "recordings", ""]
+    assert sides.within(trials).tolist() == [False, True, True, False, True]
+    assert sides.count(trials)["trials_beyond_limits"] == 2
 
 
 def test_nothing_is_within_what_was_not_described(corpus):

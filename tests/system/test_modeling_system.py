@@ -238,6 +238,7 @@ def test_a_systems_config_names_no_place_of_this_machine(tmp_path):
     ("recording", "wrong"),
     [
         (np.zeros(1000, np.float32), "too short: 4 frames of at least 9"),
+        (np.zeros(16000, np.float32), "is silent"),
         (np.full(16000, np.nan, np.float32), "not finite"),
         ([np.zeros((2, 16000), np.float32)], "expected mono"),
         ([], "no recording"),
