@@ -5,7 +5,7 @@ PyAV decodes and resamples. Its wheels contain FFmpeg, so nothing has to be inst
 
 import io
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -50,6 +50,9 @@ MOST_SAMPLES = 2**30
 LONG_SAMPLES = 2**24
 # Samples that are decoded before they are passed on, since decoders give a thousand or so at a time.
 BLOCK_SAMPLES = 2**18
+# What looks at all channels of a recording before they become one: it gets float32 `(channels, samples)` of two and
+# more channels, block by block, and their rate in Hz.
+Listener = Callable[[np.ndarray, int], None]
 
 
 class AudioError(UserError):
@@ -74,12 +77,13 @@ class LongAudio:
     """A recording that is too long to be held in memory: it is decoded again each time that it is gone through.
 
     Attributes:
-        source: as for [`load_audio`].
+        source, channel: as for [`load_audio`].
         sampling_rate: of the recording, in Hz.
     """
 
     source: Any
     sampling_rate: int
+    channel: int | None = None
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Go through the samples: float32 `(samples,)` each, mono at the recording's own rate.
@@ -88,7 +92,7 @@ class LongAudio:
             AudioError: as for [`load_audio`]; what is wrong at the end of a file comes to light at the end.
         """
         try:
-            with closing(_blocks(self.source)) as blocks:
+            with closing(_blocks(self.source, _Channels(self.channel))) as blocks:
                 for samples, _ in blocks:
                     yield samples
         except AudioError:
@@ -108,10 +112,11 @@ class LongAudio:
         yield resampler.finish()
 
 
-def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
+def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE, channel: int | None = None) -> np.ndarray:
     """Decode one recording to mono float32 samples in [-1, 1] at `sampling_rate`.
 
-    Channels are averaged. Files and bytes may have any rate, channel count and format that FFmpeg reads.
+    Channels are averaged, whatever they hold; [`load_speech`] refuses where they hold different voices. Files and
+    bytes may have any rate, channel count and format that FFmpeg reads.
 
     Args:
         source: one of
@@ -121,15 +126,16 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
             a `dict` with `bytes` and/or `path` (an undecoded `datasets.Audio` row);
             a `torchcodec` `AudioDecoder`.
         sampling_rate (int): the wanted rate in Hz.
+        channel (int, *optional*): only this channel, counted from 1, instead of the mean of all.
 
     Returns:
         `np.ndarray` of shape `(samples,)`, float32.
 
     Raises:
         AudioError: the source is missing, empty, truncated, damaged or no audio, its samples are not finite numbers,
-            or they do not fit into memory.
+            they do not fit into memory, or there is no such channel.
     """
-    samples, rate = decode_audio(source)
+    samples, rate = decode_audio(source, channel)
     try:
         return resample(samples, rate, sampling_rate)
     except AudioError:
@@ -138,11 +144,12 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
         raise AudioError.of(error) from error
 
 
-def decode_audio(source: Any) -> tuple[np.ndarray, int]:
+def decode_audio(source: Any, channel: int | None = None, listener: Listener | None = None) -> tuple[np.ndarray, int]:
     """Decode one recording to mono float32 samples at its own rate.
 
     Args:
-        source: as for [`load_audio`].
+        source, channel: as for [`load_audio`].
+        listener (*optional*): looks at the channels.
 
     Returns:
         `(samples, sampling_rate)`: float32 `(samples,)`, and Hz.
@@ -150,18 +157,22 @@ def decode_audio(source: Any) -> tuple[np.ndarray, int]:
     Raises:
         AudioError: as for [`load_audio`].
     """
-    whole = _decode_up_to(source, MOST_SAMPLES)
+    whole = _decode_up_to(source, MOST_SAMPLES, _Channels(channel, listener))
     if isinstance(whole, LongAudio):
         hours = MOST_SAMPLES / whole.sampling_rate / 3600
         raise AudioError(f"longer than {hours:.0f} h at {whole.sampling_rate} Hz, which is not held in memory at once")
     return whole
 
 
-def open_audio(source: Any) -> tuple[np.ndarray, int] | LongAudio:
+def open_audio(
+    source: Any, channel: int | None = None, listener: Listener | None = None
+) -> tuple[np.ndarray, int] | LongAudio:
     """Decode one recording as [`decode_audio`] does, unless it is too long to be held in memory.
 
     Args:
-        source: as for [`load_audio`].
+        source, channel: as for [`load_audio`].
+        listener (*optional*): looks at the channels; of a recording that is not held in memory, at its first
+            `LONG_SAMPLES` samples.
 
     Returns:
         `(samples, sampling_rate)`, or [`LongAudio`] of more than `LONG_SAMPLES` samples (at 16 kHz, if it has a lower
@@ -170,20 +181,40 @@ def open_audio(source: Any) -> tuple[np.ndarray, int] | LongAudio:
     Raises:
         AudioError: as for [`load_audio`].
     """
-    return _decode_up_to(source, LONG_SAMPLES)
+    return _decode_up_to(source, LONG_SAMPLES, _Channels(channel, listener))
 
 
-def _decode_up_to(source: Any, most: int) -> tuple[np.ndarray, int] | LongAudio:
+def count_channels(source: Any) -> int:
+    """How many channels a recording has.
+
+    Args:
+        source: as for [`load_audio`].
+
+    Raises:
+        AudioError: as for [`load_audio`]; the whole recording is not looked at.
+    """
+    channels = _Channels(None)
+    try:
+        with closing(_blocks(source, channels)) as blocks:
+            next(blocks)
+    except AudioError:
+        raise
+    except Exception as error:
+        raise AudioError.of(error) from error
+    return channels.count
+
+
+def _decode_up_to(source: Any, most: int, channels: "_Channels") -> tuple[np.ndarray, int] | LongAudio:
     """Decode a recording into memory, unless it has more than so many samples at its own rate or at 16 kHz."""
     parts: list[np.ndarray] = []
     rate = held = 0
     try:
-        with closing(_blocks(source)) as blocks:
+        with closing(_blocks(source, channels)) as blocks:
             for samples, rate in blocks:
                 parts.append(samples)
                 held += len(samples)
                 if held * max(1.0, SAMPLING_RATE / rate) > most:
-                    return LongAudio(source, rate)
+                    return LongAudio(source, rate, channels.wanted)
         return np.concatenate(parts) if len(parts) > 1 else parts[0], rate
     except AudioError:
         raise
@@ -202,26 +233,64 @@ def reason_not_decoded(error: Exception) -> str:
     return f"cannot be decoded ({type(error).__name__}: {error})"
 
 
-def _blocks(source: Any) -> Generator[tuple[np.ndarray, int]]:
+class _Channels:
+    """Makes one channel of all: the mean, or the one that is wanted.
+
+    Args:
+        wanted (int, *optional*): the channel, counted from 1.
+        listener (*optional*): gets the samples of all channels as well.
+
+    Attributes:
+        count: how many channels there were at last.
+    """
+
+    def __init__(self, wanted: int | None, listener: Listener | None = None):
+        if wanted is not None and wanted < 1:
+            raise AudioError(f"channel {wanted}: they are counted from 1")
+        self.wanted, self.listener = wanted, listener
+        self.count = 0
+        self._heard: list[np.ndarray] = []
+
+    def joined(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        """Make `(samples,)` of `(channels, samples)`, and keep the latter for the listener."""
+        if len(samples) != self.count:
+            self.flush(rate)
+            self.count = len(samples)
+        if self.listener is not None and self.count > 1:
+            self._heard.append(samples)
+        if self.wanted is not None:
+            if self.wanted > self.count:
+                raise AudioError(f"has no channel {self.wanted}: it has {self.count}")
+            return samples[self.wanted - 1]
+        return samples.mean(axis=0) if self.count > 1 else samples[0]
+
+    def flush(self, rate: int) -> None:
+        """Give the listener what was kept for it."""
+        if self.listener is not None and self._heard:
+            self.listener(np.concatenate(self._heard, axis=1), rate)
+            self._heard = []
+
+
+def _blocks(source: Any, channels: _Channels) -> Generator[tuple[np.ndarray, int]]:
     """Decode a recording: mono float32 samples `(samples,)` with their rate in Hz, at least one block of them."""
     if isinstance(source, (str, Path)):
-        yield from _blocks_of_file(Path(source))
+        yield from _blocks_of_file(Path(source), channels)
     elif isinstance(source, (bytes, bytearray, memoryview)):
-        yield from _blocks_of_bytes(source)
+        yield from _blocks_of_bytes(source, channels)
     elif isinstance(source, Mapping):
         if source.get("array") is not None:
             if not source.get("sampling_rate"):
                 raise AudioError("samples come without their sampling_rate")
-            yield from _in_blocks(*_from_samples(source["array"], source["sampling_rate"]))
+            yield from _in_blocks(*_from_samples(source["array"], source["sampling_rate"], channels))
         elif source.get("bytes") is not None:
-            yield from _blocks_of_bytes(source["bytes"])
+            yield from _blocks_of_bytes(source["bytes"], channels)
         elif source.get("path") is not None:
-            yield from _blocks_of_file(Path(source["path"]))
+            yield from _blocks_of_file(Path(source["path"]), channels)
         else:
             raise AudioError("no audio")
     elif hasattr(source, "get_all_samples"):
         samples = source.get_all_samples()
-        yield from _in_blocks(*_from_samples(samples.data, samples.sample_rate))
+        yield from _in_blocks(*_from_samples(samples.data, samples.sample_rate, channels))
     elif source is None:
         raise AudioError("no audio")
     else:
@@ -236,7 +305,7 @@ def _in_blocks(samples: np.ndarray, rate: int) -> Iterator[tuple[np.ndarray, int
         yield samples[start : start + BLOCK_SAMPLES], rate
 
 
-def _blocks_of_file(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+def _blocks_of_file(path: Path, channels: _Channels) -> Iterator[tuple[np.ndarray, int]]:
     if not path.exists():
         raise AudioError(f"file not found: {path}")
     if path.is_dir():
@@ -244,16 +313,16 @@ def _blocks_of_file(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     if path.stat().st_size == 0:
         raise AudioError("empty file")
     with path.open("rb") as file:
-        yield from _decoded(file)
+        yield from _decoded(file, channels)
 
 
-def _blocks_of_bytes(content: bytes | bytearray | memoryview) -> Iterator[tuple[np.ndarray, int]]:
+def _blocks_of_bytes(content: bytes | bytearray | memoryview, channels: _Channels) -> Iterator[tuple[np.ndarray, int]]:
     if not len(content):
         raise AudioError("empty file")
-    yield from _decoded(io.BytesIO(content))
+    yield from _decoded(io.BytesIO(content), channels)
 
 
-def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
+def _decoded(file: BinaryIO, channels: _Channels) -> Iterator[tuple[np.ndarray, int]]:
     """Decode a file in blocks of about `BLOCK_SAMPLES`."""
     import av
 
@@ -293,11 +362,12 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
                             f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file"
                         )
                     _check_channels(frame.layout.nb_channels)
-                    parts.append(_mono(frame))
+                    parts.append(channels.joined(_samples_of(frame), rate))
                     decoded += len(parts[-1])
                     waiting += len(parts[-1])
                 if rate and waiting >= BLOCK_SAMPLES:
                     _check_duration(decoded / rate)
+                    channels.flush(rate)
                     yield _checked(np.concatenate(parts)), rate
                     parts, waiting = [], 0
     except DamageError as error:
@@ -319,17 +389,16 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
     except DamageError as error:
         raise AudioError(str(error)) from error
     if parts:
+        channels.flush(rate)
         yield _checked(np.concatenate(parts)), rate
 
 
-def _mono(frame: "av.AudioFrame") -> np.ndarray:
-    """Average a frame's channels: float32 of shape `(samples,)` in [-1, 1]."""
+def _samples_of(frame: "av.AudioFrame") -> np.ndarray:
+    """The samples of a frame: float32 of shape `(channels, samples)` in [-1, 1]."""
     samples = frame.to_ndarray()
-    channels = frame.layout.nb_channels
     if not frame.format.is_planar:  # packed: (1, samples * channels)
-        samples = samples.reshape(-1, channels).T
-    samples = _fractions(samples)
-    return samples.mean(axis=0) if channels > 1 else samples[0]
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    return _fractions(samples)
 
 
 def _fractions(samples: np.ndarray) -> np.ndarray:
@@ -342,15 +411,17 @@ def _fractions(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32)
 
 
-def _from_samples(samples: Any, rate: int) -> tuple[np.ndarray, int]:
+def _from_samples(samples: Any, rate: int, channels: _Channels) -> tuple[np.ndarray, int]:
     rate = _check_rate(rate)
     samples = _fractions(np.asarray(samples))
-    if samples.ndim == 2:
-        samples = samples.mean(axis=0)
-    if samples.ndim != 1 or not samples.size:
+    if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"samples of shape {samples.shape}: expected (samples,) or (channels, samples), not empty")
-    _check_duration(len(samples) / rate)
-    return _checked(samples), rate
+    samples = np.atleast_2d(samples)
+    _check_channels(len(samples))
+    _check_duration(samples.shape[1] / rate)
+    joined = _checked(channels.joined(_checked(samples), rate))
+    channels.flush(rate)
+    return joined, rate
 
 
 def _check_rate(rate: Any) -> int:

@@ -34,7 +34,7 @@ from balr_hf.errors import UserError
 from balr_hf.metrics import compute_metrics
 from balr_hf.quality import MIN_SPEECH, measure_recording, speech_segments
 from balr_hf.scoring.auto import load_scorer
-from balr_hf.scoring.calibration import fit_affine, fit_quality, speaker_splits
+from balr_hf.scoring.calibration import doubt_of, fit_affine, fit_quality, speaker_splits
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.quality_measures import quality_functions, trial_quality
 from balr_hf.scoring.trials import Trials, read_trials, score_trials
@@ -184,7 +184,8 @@ def calibrated(
             own, here = fitted & (trials.cell == cell), held_out & (trials.cell == cell)
             if min(trials.labels[own].sum(), (~trials.labels[own]).sum()) >= LEAST_FITTED:
                 with contextlib.suppress(UserError):  # the scores say nothing in this cell
-                    slope, offset = fit_affine(scores[own], trials.labels[own])
+                    doubt = doubt_of(len({name for side in trials.speakers for name in side[own]}))
+                    slope, offset = fit_affine(scores[own], trials.labels[own], doubt=doubt)
                     found["matched"][here] = slope * scores[here] + offset
     return found
 

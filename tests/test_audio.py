@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from balr_hf.audio import AudioError, load_audio
+from balr_hf.audio import AudioError, count_channels, load_audio, open_audio
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
@@ -494,3 +494,31 @@ def test_error_of_the_disk_is_an_audio_error(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(AudioError, match=r"cannot be read .*Input/output error"):
         load_audio(path)
+
+
+def test_one_channel_is_taken_instead_of_the_mean(tmp_path):
+    left, right = tone(440), tone(1000)
+    path = write_audio(tmp_path / "two.wav", [left, right], 16000, "pcm_f32le", "flt")
+    assert count_channels(path) == 2
+    np.testing.assert_allclose(load_audio(path, channel=1), left, atol=1e-6)
+    np.testing.assert_allclose(
+        load_audio({"array": np.stack([left, right]), "sampling_rate": 16000}, channel=2), right
+    )
+    np.testing.assert_allclose(load_audio(path), (left + right) / 2, atol=1e-6)
+    with pytest.raises(AudioError, match="has no channel 3: it has 2"):
+        load_audio(path, channel=3)
+    with pytest.raises(AudioError, match="counted from 1"):
+        load_audio(path, channel=0)
+
+
+def test_a_listener_hears_all_channels_of_all_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr("balr_hf.audio.BLOCK_SAMPLES", 4_000)
+    sounds = np.stack([tone(440), tone(1000)]).astype(np.float32)
+    path = write_audio(tmp_path / "two.flac", sounds, 16000, "flac", "s16")
+    heard = []
+    open_audio(path, listener=lambda samples, rate: heard.append((samples, rate)))
+    assert {rate for _, rate in heard} == {16000} and len(heard) > 2
+    np.testing.assert_allclose(np.concatenate([samples for samples, _ in heard], axis=1), sounds, atol=1e-4)
+    heard.clear()
+    open_audio(write_audio(tmp_path / "one.flac", sounds[:1], 16000, "flac", "s16"), listener=heard.append)
+    assert not heard

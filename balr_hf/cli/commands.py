@@ -3,6 +3,7 @@
 COMMANDS = {
     "inspect": ("balr_hf.cli.inspect", "Measure what is in recordings: speech, noise, bandwidth, clipping."),
     "measure": ("balr_hf.cli.measure", "Measure voices as a phonetician would: F0, formants, voice quality, rate."),
+    "channels": ("balr_hf.cli.channels", "Save each channel of a recording as a recording of its own."),
     "degrade": ("balr_hf.cli.degrade", "Copy a corpus brought to recording conditions: noise, band, codec, duration."),
     "extract": ("balr_hf.cli.extract", "Extract speaker embeddings from audio."),
     "binarize": ("balr_hf.cli.binarize", "Turn speaker embeddings into binary attributes."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -97,12 +97,18 @@ def save_copies(
     if not conditions or len(set(conditions)) < len(conditions):
         named = ", ".join(map(str, conditions)) or "none"
         raise ConfigError(f"conditions {named}: expected one or more, each of them once")
-    corpus, noises = _read(corpus), None if noise is None else _read(noise)
+    corpus, noises = read_original(corpus), None if noise is None else read_original(noise)
     dataset, folder = corpus.dataset, Path(save_dir)
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
     copies = _Copies.of(folder, dataset, conditions)
-    _claim(folder, corpus, conditions, noises, seed)
+    how = {
+        "conditions": [str(condition) for condition in conditions],
+        "noise": None if noises is None else noises.source,
+        "noise_fingerprint": None if noises is None else noises.fingerprint(),
+        "seed": seed,
+    }
+    claim_folder(folder, corpus, how)
     surroundings = Surroundings.of(dataset, conditions, seed, None if noises is None else noises.dataset)
     skipped, before = list(corpus.skipped), 0
     for condition, paths in zip(conditions, copies.paths, strict=True):
@@ -121,30 +127,29 @@ def save_copies(
     return SavedCopies(folder, made, before, skipped)
 
 
-def _read(corpus: str | Path | datasets.Dataset | Corpus) -> Corpus:
+def read_original(corpus: str | Path | datasets.Dataset | Corpus) -> Corpus:
+    """Read the corpus that is to be copied."""
     if isinstance(corpus, Corpus):
         return corpus
     return read_corpus(corpus, vectors=()) if isinstance(corpus, str | Path) else from_dataset(corpus, ())
 
 
-def _claim(folder: Path, corpus: Corpus, conditions: list[Condition], noises: Corpus | None, seed: int) -> None:
+def claim_folder(folder: Path, corpus: Corpus, how: Mapping[str, Any]) -> None:
     """Write down what the folder is a copy of, so that nothing else is continued there.
 
+    Args:
+        folder: where the copy goes.
+        corpus: the original.
+        how: what becomes of it, in a form that JSON can hold.
+
     Raises:
-        UserError: it holds other things, or a copy of another corpus or to other conditions.
+        UserError: it holds other things, or a copy of another corpus or another kind of copy.
     """
-    record = {
-        "source": corpus.source,
-        "fingerprint": corpus.fingerprint(),
-        "conditions": [str(condition) for condition in conditions],
-        "noise": None if noises is None else noises.source,
-        "noise_fingerprint": None if noises is None else noises.fingerprint(),
-        "seed": seed,
-    }
+    record = {"source": corpus.source, "fingerprint": corpus.fingerprint(), **how}
     path = folder / COPY_RECORD
     if path.is_file():
         earlier = read_json(path)
-        different = [n for n in record if not isinstance(earlier, dict) or record[n] != earlier.get(n)]
+        different = [n for n in record if not isinstance(earlier, dict) or n not in earlier or record[n] != earlier[n]]
         if different:
             raise UserError(
                 f"{folder} holds another copy ({', '.join(different)} differ): choose another --save-dir, or delete it"
@@ -176,13 +181,13 @@ class _Copies:
                 f"the corpus has the ids {name_some(sorted(clashing))}, which copies in the second and further "
                 "conditions would have (ID@2, ...): rename them, or degrade to one condition at a time"
             )
-        places = _places(names)
+        places = paths_of_copies(names)
         roots = [folder / "audio" / str(number) if len(ids) > 1 else folder / "audio" for number in numbers]
         return cls(ids, [[root / place for place in places] for root in roots])
 
     def write_csv(self, folder: Path, dataset: datasets.Dataset, conditions: list[Condition], seed: int) -> int:
         """Write metadata.csv with the recordings that there are, and return their number."""
-        kept = _plain_columns(dataset)
+        kept = plain_columns(dataset)
         columns: dict[str, Any] = {name: dataset[name] for name in kept}
         sources, made = recording_ids(dataset), 0
         path = folder / CSV
@@ -200,7 +205,7 @@ class _Copies:
         return made
 
 
-def _plain_columns(dataset: datasets.Dataset) -> list[str]:
+def plain_columns(dataset: datasets.Dataset) -> list[str]:
     """The columns of texts and numbers that describe the recordings themselves."""
     import datasets
 
@@ -213,7 +218,7 @@ def _plain_columns(dataset: datasets.Dataset) -> list[str]:
     ]
 
 
-def _places(names: list[str]) -> list[Path]:
+def paths_of_copies(names: list[str]) -> list[Path]:
     """A relative path for each recording; no two are the same, even where capitals make no difference."""
     places, taken = [], set()
     for name, path in zip(names, paths_of_ids(names), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from balr_hf.conditions.condition import Condition
 from balr_hf.conditions.seeds import recording_seed
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
+from balr_hf.quality import load_speech
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Surroundings:
         rows = [row for _, row in sorted(drawn.values())[:MOST_VOICES]]
         for row in dataset.select(rows).select_columns(["id", "audio"]):
             try:
-                self.voices.append(_loaded(row["id"], row["audio"]))
+                self.voices.append(_loaded(row["id"], row["audio"], load_speech))
             except UserError as error:
                 logger.warning("Not among the voices that babble: %s", error)
                 continue
@@ -131,7 +132,7 @@ def degrade_corpus(
     def degraded(row: Mapping[str, Any]) -> np.ndarray | str:
         voices = surroundings.voices_without(row["id"], row.get("speaker"))
         try:
-            samples = load_audio(row["audio"])
+            samples = load_speech(row["audio"])
         except Exception as error:
             return reason_not_decoded(error)
         try:
@@ -150,8 +151,8 @@ def degrade_corpus(
                 yield row["id"], Skipped(row["id"], found) if isinstance(found, str) else found
 
 
-def _loaded(name: str, audio: Any) -> np.ndarray:
+def _loaded(name: str, audio: Any, load: Callable[[Any], np.ndarray] = load_audio) -> np.ndarray:
     try:
-        return load_audio(audio)
+        return load(audio)
     except AudioError as error:
         raise UserError(f"{name}: {error}") from error

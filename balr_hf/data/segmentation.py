@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.audio import SAMPLING_RATE, load_audio
+from balr_hf.audio import SAMPLING_RATE
+from balr_hf.quality import load_speech
 
 if TYPE_CHECKING:
     import datasets
@@ -33,7 +34,7 @@ def segments(corpus: datasets.Dataset, shortest: float = 2.0, longest: float = 4
     rng = np.random.default_rng(seed)
     rows = []
     for row in corpus:
-        samples, start = load_audio(row["audio"]), 0
+        samples, start = load_speech(row["audio"]), 0
         while True:
             end = start + int(rng.uniform(shortest, longest) * SAMPLING_RATE)
             if end > len(samples):

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import torch
 
-from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, Resampler, open_audio, reason_not_decoded, resample
+from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, Resampler, reason_not_decoded, resample
 from balr_hf.data.origins import audio_source
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.errors import UserError
-from balr_hf.quality import MIN_SPEECH, RecordingQuality, measure_long, measure_recording, reason_to_refuse
+from balr_hf.quality import (
+    MIN_SPEECH,
+    RecordingQuality,
+    measure_long,
+    measure_recording,
+    open_recording,
+    reason_to_refuse,
+)
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
@@ -121,7 +128,7 @@ def load_usable(
 
 
 def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: float, quick: bool) -> Loaded:
-    opened = open_audio(audio)
+    opened = open_recording(audio)
     if isinstance(opened, LongAudio):
         quality, recording = _measured_long(opened, extractor)
         reason = reason_to_refuse(quality, min_speech)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from balr_hf.audio import SAMPLING_RATE, AudioError, load_audio, reason_not_decoded, resample
+from balr_hf.audio import SAMPLING_RATE, AudioError, reason_not_decoded, resample
 from balr_hf.conditions import Condition, recording_seed
 from balr_hf.data.origins import audio_source
 from balr_hf.embeddings.passes import Embedder, embed_waveforms
 from balr_hf.files import atomic_path
-from balr_hf.quality import RecordingQuality, measure_recording, reason_to_refuse
+from balr_hf.quality import RecordingQuality, load_speech, measure_recording, reason_to_refuse
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Copies:
     def _copies(self, row: dict[str, Any], conditions: Sequence[Condition]) -> list[Made]:
         """One recording's copies."""
         try:
-            samples = load_audio(row["audio"])
+            samples = load_speech(row["audio"])
         except Exception as error:
             return [(None, reason_not_decoded(error), "", None)] * len(conditions)
         own, speech = measure_recording(samples)

@@ -19,7 +19,7 @@ from balr_hf.errors import UserError
 from balr_hf.identity import model_identity, shown
 from balr_hf.matching.copies import Copies, CopyOf
 from balr_hf.matching.wanted import Wanted
-from balr_hf.scoring.calibration import fit_calibration
+from balr_hf.scoring.calibration import doubt_of, fit_calibration
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import side_counts, side_speakers
 
@@ -177,10 +177,15 @@ class CaseMatcher:
             counts, counts, enroll == test, "affine", (enroll, test), trials
         )
         scorer = copy.deepcopy(self.scorer)
-        scorer.set_calibration(fit_calibration(evidence, labels, "affine", both, unit=scorer.score_unit))
+        doubt = doubt_of(len({*enroll, *test}))
+        scorer.set_calibration(fit_calibration(evidence, labels, "affine", both, unit=scorer.score_unit, doubt=doubt))
         scorer.describe_calibration(dataset, trials.sides)
         calibration: dict[str, Any] = scorer.config.calibration or {}
-        scorer.config.calibration = {**calibration, "matched": [str(side.condition) for side in wanted]}
+        scorer.config.calibration = {
+            **calibration,
+            "matched": [str(side.condition) for side in wanted],
+            "doubt": doubt,
+        }
         left_out = sum(bool(copy.reason) for side in sides[: 1 if alike else 2] for copy in side)
         total = len(corpus) * (1 if alike else 2)
         remarks = []

@@ -1,5 +1,6 @@
 """What is in a recording: net speech, signal-to-noise ratio, bandwidth, level, clipping, tones; and copies."""
 
+from balr_hf.quality.channels import load_speech, open_recording
 from balr_hf.quality.copies import Copy, find_copy
 from balr_hf.quality.gates import MIN_SPEECH, reason_to_refuse
 from balr_hf.quality.long_recordings import measure_long
@@ -14,8 +15,10 @@ __all__ = [
     "RecordingQuality",
     "find_copy",
     "load_measured",
+    "load_speech",
     "measure_long",
     "measure_recording",
+    "open_recording",
     "reason_to_refuse",
     "speech_probabilities",
     "speech_segments",

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from balr_hf.audio import SAMPLING_RATE, LongAudio, open_audio, resample
+from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
+from balr_hf.quality.channels import open_recording
 from balr_hf.quality.long_recordings import measure_long
 from balr_hf.quality.recording_quality import RecordingQuality, measure_recording
 
@@ -40,9 +41,9 @@ def load_measured(source: Any) -> Measured:
         source: as for [`load_audio`].
 
     Raises:
-        AudioError: it cannot be decoded.
+        AudioError: it cannot be decoded, or its channels hold different sounds.
     """
-    opened = open_audio(source)
+    opened = open_recording(source)
     if isinstance(opened, LongAudio):
         return Measured(opened, *measure_long(opened))
     original, rate = opened

@@ -28,6 +28,7 @@ def calibration_draws(
     draws: int = 1_000,
     seed: int = 0,
     costs: np.ndarray | None = None,
+    doubt: float = 0.0,
 ) -> np.ndarray:
     """Fit the calibration again on speakers drawn with replacement.
 
@@ -45,6 +46,7 @@ def calibration_draws(
         seed (int): of the draws.
         costs (`(trials,)`, *optional*): how much each trial counts, beside how often it was drawn; all count alike by
             default.
+        doubt (float): of the calibration itself, see [`fit_affine`].
 
     Returns:
         float64 `(draws, 2)`: what a calibrated LLR is to be multiplied by, and what is then to be added, to have the
@@ -69,7 +71,7 @@ def calibration_draws(
         weights[:, labels], weights[:, ~labels] = (np.stack(kind) for kind in zip(*batch, strict=True))
         if costs is not None:
             weights *= costs
-        fitted.append(_weighted_logistic(scores, labels, weights, slope * unit, offset))
+        fitted.append(_weighted_logistic(scores, labels, weights, slope * unit, offset, doubt))
     slopes, offsets = np.concatenate(fitted).T
     scales = slopes / (slope * unit)
     found = np.stack([scales, offsets - scales * offset], axis=1)
@@ -92,7 +94,7 @@ def sample_of_each_kind(labels: np.ndarray, most: int, seed: int = 0) -> np.ndar
 
 
 def _weighted_logistic(
-    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, slope: float, offset: float
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, slope: float, offset: float, doubt: float = 0.0
 ) -> np.ndarray:
     """Slope and offset of each row of weights, `(draws, 2)`, by Newton's method from the calibration's own."""
     from scipy.special import expit
@@ -100,17 +102,18 @@ def _weighted_logistic(
     same, different = weights[:, labels].sum(1), weights[:, ~labels].sum(1)
     total = same + different
     costs = weights * np.where(labels, (total / (2 * same))[:, None], (total / (2 * different))[:, None])
-    signs = np.where(labels, -1.0, 1.0)
+    signs, wanted = np.where(labels, -1.0, 1.0), np.where(labels, 1 - doubt, doubt)
 
     def objective(slopes: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        losses = np.logaddexp(0, signs * (slopes[rows, None] * scores + offsets[rows, None]))
+        margins = signs * (slopes[rows, None] * scores + offsets[rows, None])
+        losses = np.logaddexp(0, margins) - doubt * margins
         return (costs[rows] * losses).sum(1) + slopes[rows] ** 2 / 2
 
     slopes, offsets = np.full(len(weights), slope), np.full(len(weights), offset)
     value = objective(slopes, offsets, np.arange(len(weights)))
     for _ in range(STEPS):
         probabilities = expit(slopes[:, None] * scores + offsets[:, None])
-        residuals = costs * (probabilities - labels)
+        residuals = costs * (probabilities - wanted)
         curvatures = costs * probabilities * (1 - probabilities)
         gradient = residuals @ scores + slopes, residuals.sum(1)
         a, b, c = curvatures @ scores**2 + 1, curvatures @ scores, curvatures.sum(1) + 1e-12

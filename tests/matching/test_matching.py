@@ -9,6 +9,7 @@ from balr_hf.defaults import AUTOENCODER, SCORER, resource
 from balr_hf.errors import UserError
 from balr_hf.matching import CaseMatcher, Wanted, copies
 from balr_hf.scoring.auto import load_scorer
+from balr_hf.scoring.calibration import doubt_of
 
 SPEAKERS, RECORDINGS = 6, 3
 
@@ -70,6 +71,7 @@ def test_calibration_is_of_recordings_like_those_of_the_case(matched, matcher):
     assert middle["bandwidth"] == pytest.approx(3.55, abs=0.2)
     assert middle["snr"] == pytest.approx(12, abs=5) and middle["net_speech"] == pytest.approx(1.4, abs=0.4)
     assert calibration["matched"] == ["band=telephone,duration=1.4,snr=12,noise=pink"] * 2
+    assert calibration["doubt"] == doubt_of(SPEAKERS)
     assert calibration["validation"] and calibration["bounds"]
     original = load_scorer(resource(SCORER)).config.calibration
     assert matcher.scorer.config.calibration["num_speakers"] == original["num_speakers"]

@@ -17,6 +17,7 @@ from balr_hf.scoring.auto import SCORERS, build_scorer
 from balr_hf.scoring.calibration import (
     MAX_FUSION_TRIALS,
     cross_calibrated,
+    doubt_of,
     fit_affine,
     fit_calibration,
     fit_fusion,
@@ -79,6 +80,33 @@ def test_affine_equals_lirs(name, golden):
     llrs, labels = recorded[f"{name}_llr"], recorded[f"{name}_label"]
     slope, offset = fit_affine(llrs, labels)
     np.testing.assert_allclose(slope * llrs + offset, recorded[f"{name}_logit_llr"], rtol=1e-6, atol=1e-6)
+
+
+def test_doubt_is_the_cost_of_trials_of_the_other_kind():
+    rng = np.random.default_rng(3)
+    labels = np.arange(400) % 4 == 0
+    scores = rng.normal(np.where(labels, 1.5, -1.5), 1.0)
+    slope, offset = fit_affine(scores, labels, doubt=0.1)
+    mixed = np.concatenate([np.repeat(scores, 9), scores])  # nine as they are, one of the other kind
+    kinds = np.concatenate([np.repeat(labels, 9), ~labels])
+    weights = np.where(np.concatenate([np.repeat(labels, 9), labels]), 4 / 2, 4 / 6) / 10  # 100 against 300 trials
+
+    def cost(slope, offset):
+        margins = np.where(kinds, -1, 1) * (slope * mixed + offset)
+        return (weights * np.logaddexp(0, margins)).sum() + (slope * math.log(10)) ** 2 / 2
+
+    least = cost(slope, offset)
+    for step in (1e-2, -1e-2):
+        assert least < cost(slope + step, offset) and least < cost(slope, offset + step)
+
+
+def test_doubt_keeps_trials_that_are_told_apart_from_overstating():
+    labels = np.arange(60) < 20
+    scores = np.where(labels, 8.0, -8.0) + np.linspace(-1, 1, 60)
+    slopes = [fit_affine(scores, labels, doubt=doubt_of(speakers))[0] for speakers in (5, 10, 100)]
+    assert slopes[0] < slopes[1] < slopes[2] < fit_affine(scores, labels)[0]
+    assert fit_affine(scores, labels, doubt=0.0) == fit_affine(scores, labels)
+    assert doubt_of(10) == pytest.approx(0.1 / 10.2) and doubt_of(1) < 0.5
 
 
 @pytest.mark.parametrize("method", ["affine", "fusion"])

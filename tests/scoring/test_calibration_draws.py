@@ -28,18 +28,19 @@ def test_a_draw_of_every_speaker_once_is_the_calibration_itself(monkeypatch):
     np.testing.assert_allclose(draws, [[1, 0]] * 3, atol=1e-4)
 
 
+@pytest.mark.parametrize("doubt", [0.0, 0.05], ids="doubt {}".format)
 @pytest.mark.parametrize("spread", [1.0, 10.0], ids="scores times {}".format)
-def test_a_draw_is_what_logistic_calibration_gives_on_it(spread):
+def test_a_draw_is_what_logistic_calibration_gives_on_it(spread, doubt):
     scores, labels, speakers = trials(6, 3, seed=1)
     scores = spread * np.where(labels, scores + (spread - 1), scores)  # the last tells them apart
-    slope, offset = fit_affine(scores, labels)
-    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=2, seed=5)
+    slope, offset = fit_affine(scores, labels, doubt=doubt)
+    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=2, seed=5, doubt=doubt)
     rng, expected = np.random.default_rng(5), []
     a, b = (side.astype(int) for side in speakers)
     for _ in draws:
         times = np.bincount(rng.integers(6, size=6), minlength=6)
         repeated = np.repeat(np.arange(len(scores)), np.where(labels, times[a], times[a] * times[b]))
-        expected.append(fit_affine(scores[repeated], labels[repeated]))
+        expected.append(fit_affine(scores[repeated], labels[repeated], doubt=doubt))
     np.testing.assert_allclose(draws.mean(0), [1, 0], atol=1e-12)  # the calibration itself
     found = np.stack([draws[:, 0] * slope, draws[:, 0] * offset + draws[:, 1]], axis=1)
     apart = (found[1] - found[0]) / widening(6)

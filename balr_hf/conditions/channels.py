@@ -1,0 +1,138 @@
+"""Each channel of a corpus's recordings as a recording of its own: FLAC files, and a csv of what each was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balr_hf.audio import LongAudio, count_channels, open_audio, reason_not_decoded
+from balr_hf.conditions.copies import (
+    CSV,
+    SOURCE,
+    SavedCopies,
+    claim_folder,
+    paths_of_copies,
+    plain_columns,
+    read_original,
+)
+from balr_hf.data.columns import recording_ids
+from balr_hf.data.skipped import Skipped, write_skipped
+from balr_hf.errors import UserError, name_some
+from balr_hf.files import atomic_path
+from balr_hf.untrusted import SafeWriter
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.data.contract import Corpus
+
+# The column of the csv that says which channel of the original a recording is, counted from 1.
+CHANNEL = "source_channel"
+# What is not carried over: whose voice each channel holds is not known.
+SPEAKER = "speaker"
+
+
+def save_channels(
+    corpus: str | Path | datasets.Dataset | Corpus, save_dir: str | Path, *, progress: bool = False
+) -> SavedCopies:
+    """Save each channel of a corpus's recordings as a recording of its own, as `balr channels` does.
+
+    The folder then holds FLAC files of 24 bits at the recordings' own rates, with the samples of the originals;
+    `metadata.csv`, which has all columns of texts and numbers but `speaker`, and `source_id` and `source_channel`;
+    `skipped.csv`; and a record of what it is a copy of. A recording with one channel keeps its id, others become
+    `ID-channel1`, `ID-channel2` and so on. If a run was stopped, the same call continues it.
+
+    Args:
+        corpus: what [`load_corpus`] takes: a path, a dataset on the Hub or a `datasets.Dataset`; or a [`Corpus`].
+        save_dir: the folder for the copies, new, empty or that of a stopped run.
+        progress (bool): show a progress bar.
+
+    Returns:
+        [`SavedCopies`]
+
+    Raises:
+        UserError: the corpus has no audio or cannot be read, its ids clash with those of the copies, or the folder
+            holds other things.
+
+    Example:
+        >>> save_channels("calls/", "sides")  # doctest: +SKIP
+    """
+    from tqdm.auto import tqdm
+
+    corpus, folder = read_original(corpus), Path(save_dir)
+    dataset = corpus.dataset
+    if "audio" not in dataset.column_names:
+        raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
+    claim_folder(folder, corpus, {"channels": "each"})
+    names, skipped = recording_ids(dataset), list(corpus.skipped)
+    channels: dict[str, int] = {}
+    for name, audio in tqdm(
+        zip(names, dataset["audio"], strict=True),
+        total=len(names),
+        desc="Looking at channels",
+        unit="recording",
+        disable=not progress,
+    ):
+        try:
+            channels[name] = count_channels(audio)
+        except Exception as error:
+            skipped.append(Skipped(name, reason_not_decoded(error)))
+    sides = [(name, number) for name, count in channels.items() for number in range(1, count + 1)]
+    ids = [name if channels[name] == 1 else f"{name}-channel{number}" for name, number in sides]
+    twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
+    if twice:
+        raise UserError(f"the corpus has the ids {name_some(sorted(twice))}, which channels would have: rename them")
+    paths = [folder / "audio" / place for place in paths_of_copies(ids)]
+    row_of = {name: row for row, name in enumerate(names)}
+    before = sum(path.is_file() for path in paths)
+    for (name, number), path in tqdm(
+        list(zip(sides, paths, strict=True)), desc="Saving channels", unit="recording", disable=not progress
+    ):
+        if path.is_file():
+            continue
+        try:
+            _save_channel(dataset[row_of[name]]["audio"], number, path)
+        except Exception as error:
+            of = f" (channel {number})" if channels[name] > 1 else ""
+            skipped.append(Skipped(name, reason_not_decoded(error) + of))
+    kept = [name for name in plain_columns(dataset) if name not in (SPEAKER, CHANNEL)]
+    columns: dict[str, Any] = {name: dataset[name] for name in kept}
+    made = 0
+    with atomic_path(folder / CSV) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = SafeWriter(file)
+        writer.writerow(["id", "audio", *kept, SOURCE, CHANNEL])
+        for own, path, (name, number) in zip(ids, paths, sides, strict=True):
+            if path.is_file():
+                values = [
+                    "" if columns[column][row_of[name]] is None else columns[column][row_of[name]] for column in kept
+                ]
+                writer.writerow([own, path.relative_to(folder).as_posix(), *values, name, number])
+                made += 1
+    write_skipped(folder / "skipped.csv", skipped)
+    return SavedCopies(folder, made, before, skipped)
+
+
+def _save_channel(audio: Any, channel: int, path: Path) -> None:
+    """Write one channel of a recording as FLAC of 24 bits at its own rate; complete or not at all."""
+    import av
+
+    opened = open_audio(audio, channel)
+    rate = opened.sampling_rate if isinstance(opened, LongAudio) else opened[1]
+    blocks: Iterator[np.ndarray] = opened.blocks() if isinstance(opened, LongAudio) else iter([opened[0]])
+    written = 0
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=rate, layout="mono", format="s32")
+        for samples in blocks:
+            exact = np.round(samples.astype(np.float64) * 2**23)
+            pcm = np.clip(exact, -(2**23), 2**23 - 1).astype(np.int32) * 2**8  # of 32 bits, FFmpeg writes the upper 24
+            frame = av.AudioFrame.from_ndarray(pcm[None], format="s32", layout="mono")
+            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), written
+            written += len(samples)
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)

@@ -1,0 +1,102 @@
+"""Channels of a recording: one voice in all of them is averaged, and different sounds are refused."""
+
+import numpy as np
+import pytest
+
+from balr_hf.audio import AudioError, open_audio
+from balr_hf.quality import channels, load_measured, load_speech, open_recording
+from balr_hf.quality.channels import ChannelLevels
+
+
+@pytest.fixture(scope="module")
+def voices(sentences) -> tuple[np.ndarray, np.ndarray]:
+    """Two voices of 9 s: the sentences, and the same backwards in another order."""
+    one, other = np.concatenate(sentences[:3]), np.concatenate([sentence[::-1] for sentence in sentences[2:]])
+    length = min(len(one), len(other))
+    return one[:length], other[:length]
+
+
+def stereo(*sounds: np.ndarray, rate: int = 16_000) -> dict:
+    return {"array": np.stack(sounds), "sampling_rate": rate}
+
+
+def in_turns(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first speaks for 2 s, then the second, and so on."""
+    first = (np.arange(len(one)) // 32_000) % 2 == 0
+    return (one * first).astype(np.float32), (other * ~first).astype(np.float32)
+
+
+def test_two_voices_at_once_are_refused(voices):
+    with pytest.raises(AudioError, match=r"different sounds.*% of what is loud is in channel 1 alone.*balr channels"):
+        open_recording(stereo(*voices))
+
+
+@pytest.mark.parametrize("leak", [0, 10 ** (-20 / 20)])
+def test_two_voices_in_turns_are_refused(voices, leak):
+    one, other = in_turns(*voices)
+    for load in (load_measured, load_speech):
+        with pytest.raises(AudioError, match="two people"):
+            load(stereo(one + leak * other, other + leak * one))
+
+
+def test_one_voice_in_all_channels_is_averaged(voices, rng):
+    voice = voices[0]
+    noise = rng.standard_normal((2, len(voice))).astype(np.float32) * voice.std() * 10 ** (-10 / 20)
+    late = np.roll(voice, 320)
+    for sounds in (
+        (voice, voice),
+        (voice, 0.1 * voice),
+        (voice, np.zeros_like(voice)),
+        (voice, noise[0]),
+        (voice + noise[0], voice + noise[1]),
+        (voice, late),
+        (voice, voice + 0.5, voice),
+    ):
+        samples, _ = open_recording(stereo(*sounds))
+        np.testing.assert_allclose(samples, np.mean(sounds, axis=0), atol=1e-6)
+        np.testing.assert_array_equal(load_speech(stereo(*sounds)), samples)
+
+
+def test_the_two_that_differ_most_are_named(voices):
+    one, other = voices
+    with pytest.raises(AudioError, match=r"in channel 1 alone.* in channel 3 alone"):
+        open_recording(stereo(one, one, other))
+
+
+def test_a_channel_that_is_wired_the_other_way_round_is_refused(voices):
+    voice = voices[0]
+    with pytest.raises(AudioError, match=r"cancel each other.*dB weaker"):
+        open_recording(stereo(voice, -0.9 * voice))
+    open_recording(stereo(voice, -0.1 * voice))  # far from cancelling
+
+
+def test_one_channel_and_little_sound_are_not_looked_at(voices):
+    levels = ChannelLevels()
+    open_audio({"array": voices[0], "sampling_rate": 16_000}, listener=levels.add)
+    assert levels.difference() is None and levels.cancelled() == 0
+    short = [voice[:24_000] for voice in voices]
+    assert ChannelLevels().difference() is None
+    open_recording(stereo(*short))
+
+
+def test_the_blocks_do_not_matter(voices):
+    sounds = np.stack(voices)
+    whole, parts = ChannelLevels(), ChannelLevels()
+    whole.add(sounds, 16_000)
+    for start in range(0, sounds.shape[1], 1_000):
+        parts.add(sounds[:, start : start + 1_000], 16_000)
+    assert whole.difference() == parts.difference()
+    assert whole.cancelled() == pytest.approx(parts.cancelled())
+
+
+def test_a_recording_that_is_not_held_in_memory_is_looked_at(voices, monkeypatch):
+    monkeypatch.setattr("balr_hf.audio.LONG_SAMPLES", 100_000)
+    monkeypatch.setattr("balr_hf.audio.BLOCK_SAMPLES", 20_000)
+    with pytest.raises(AudioError, match="different sounds"):
+        open_recording(stereo(*voices))
+
+
+def test_digital_silence_is_left_to_the_gates():
+    silence = np.zeros((2, 48_000), dtype=np.float32)
+    samples, _ = open_recording({"array": silence, "sampling_rate": 16_000})
+    assert not samples.any() and channels.MOST < 1
