@@ -127,7 +127,12 @@ class BinaryAttributeAutoEncoder(HubModel):
 
         Returns:
             `torch.BoolTensor` of shape `(batch, internal_dim)`: the attributes.
+
+        Raises:
+            ValueError: an embedding has values that are not finite; attributes would hide that.
         """
+        if not torch.compiler.is_compiling() and not torch.isfinite(embeddings).all():
+            raise ValueError("an embedding has values that are not finite numbers: it has no attributes")
         return self.encoder[:-1](embeddings.to(self.dtype)) > 0  # the last, tanh, keeps the sign
 
     @can_return_tuple

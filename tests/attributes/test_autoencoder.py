@@ -101,3 +101,12 @@ def test_weights_that_give_nonsense_are_not_loaded(kind, name, value, tmp_path):
             BinaryAttributeAutoEncoder.from_pretrained(tmp_path)
         else:
             BinaryAttributeAutoEncoder.from_upstream(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_embeddings_that_are_not_numbers_have_no_attributes(model, value):
+    embeddings = torch.ones(3, 32)
+    assert model.encode(embeddings).shape == (3, 48)
+    embeddings[1, 2] = value
+    with pytest.raises(ValueError, match="not finite"):
+        model.encode(embeddings)
