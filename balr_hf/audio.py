@@ -48,6 +48,8 @@ LONGEST = 7 * 24 * 3600
 MOST_SAMPLES = 2**30
 # Samples (64 MiB: 17 minutes at 16 kHz) beyond which a recording is not held in memory where it need not be.
 LONG_SAMPLES = 2**24
+# A float sample that is larger is no fraction of full scale.
+LOUDEST = 100.0
 # Samples that are decoded before they are passed on, since decoders give a thousand or so at a time.
 BLOCK_SAMPLES = 2**18
 # What looks at all channels of a recording before they become one: it gets float32 `(channels, samples)` of two and
@@ -412,16 +414,30 @@ def _fractions(samples: np.ndarray) -> np.ndarray:
 
 
 def _from_samples(samples: Any, rate: int, channels: _Channels) -> tuple[np.ndarray, int]:
-    rate = _check_rate(rate)
-    samples = _fractions(np.asarray(samples))
+    rate, samples = _check_rate(rate), np.asarray(samples)
     if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"samples of shape {samples.shape}: expected (samples,) or (channels, samples), not empty")
+    _check_range(samples)
+    samples = _fractions(samples)
     samples = np.atleast_2d(samples)
     _check_channels(len(samples))
     _check_duration(samples.shape[1] / rate)
     joined = _checked(channels.joined(_checked(samples), rate))
     channels.flush(rate)
     return joined, rate
+
+
+def _check_range(samples: np.ndarray) -> None:
+    """Refuse samples that evidently are of another width than their type says."""
+    least, most = samples.min(), samples.max()
+    is_wide = np.issubdtype(samples.dtype, np.signedinteger) and samples.dtype.itemsize > 2
+    if is_wide and -(2**15) <= least < most < 2**15:
+        raise AudioError(
+            f"samples from {least:,} to {most:,} of the type {samples.dtype}: they use 16 of its bits at most; pass "
+            "them as int16, or as floats in [-1, 1]"
+        )
+    if np.issubdtype(samples.dtype, np.floating) and LOUDEST < max(-least, most) < np.inf:
+        raise AudioError(f"samples from {least:,.0f} to {most:,.0f}: expected floats in [-1, 1], or int16")
 
 
 def _check_rate(rate: Any) -> int:

@@ -522,3 +522,15 @@ def test_a_listener_hears_all_channels_of_all_blocks(tmp_path, monkeypatch):
     heard.clear()
     open_audio(write_audio(tmp_path / "one.flac", sounds[:1], 16000, "flac", "s16"), listener=heard.append)
     assert not heard
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.float32])
+def test_samples_of_16_bits_in_a_wider_type_are_refused(dtype):
+    samples = np.round(10_000 * tone()).astype(dtype)
+    with pytest.raises(AudioError, match="int16"):
+        load_audio({"array": samples, "sampling_rate": 16000})
+    expected = load_audio({"array": samples.astype(np.int16), "sampling_rate": 16000})
+    np.testing.assert_allclose(load_audio({"array": samples / 32768, "sampling_rate": 16000}), expected, atol=1e-6)
+    whole = (tone() * (2**31 - 1)).astype(np.int32)
+    np.testing.assert_allclose(load_audio({"array": whole, "sampling_rate": 16000}), tone(), atol=1e-6)
+    assert not load_audio({"array": np.zeros(100, np.int64), "sampling_rate": 16000}).any()
