@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data.columns import arrow_column, comparable_name, recording_ids, vector_matrix
+from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
@@ -196,7 +196,7 @@ def _without_shared_recordings(path: Path, trials: Trials) -> Trials:
     Raises:
         UserError: no trial is left.
     """
-    shared = _share_recordings(trials)
+    shared = sharing_recordings(trials)
     if not shared.any():
         return trials
     some = [
@@ -218,7 +218,7 @@ def _without_shared_recordings(path: Path, trials: Trials) -> Trials:
     return Trials(kept.header, kept.rows, [kept.sides[side] for side in used], enroll, test)
 
 
-def _share_recordings(trials: Trials) -> np.ndarray:
+def sharing_recordings(trials: Trials) -> np.ndarray:
     """Tell which trials have a recording on both sides, bool `(trials,)`."""
     number_of: dict[str, int] = {}
     recordings = np.array([number_of.setdefault(name, len(number_of)) for side in trials.sides for name in side])
@@ -358,18 +358,16 @@ def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.nda
     """
     if "speaker" not in dataset.column_names:
         return None
-    ids, names_of_all = recording_ids(dataset), arrow_column(dataset, "speaker").to_pylist()
-    speaker_of = dict(zip(map(comparable_name, ids), names_of_all, strict=True))
+    speaker_of = dict(zip(map(comparable_name, recording_ids(dataset)), speaker_names(dataset), strict=True))
     speakers = []
     for side in sides:
         if len(side) == 1:
-            speaker = speaker_of.get(comparable_name(side[0]))
-            speakers.append(None if speaker is None else str(speaker))
+            speakers.append(speaker_of.get(comparable_name(side[0])))
             continue
         names = {speaker_of.get(comparable_name(name)) for name in side}
         if len(names - {None}) > 1:
             raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
-        speakers.append(None if None in names else str(names.pop()))
+        speakers.append(None if None in names else names.pop())
     return None if None in speakers else np.array(speakers)
 
 
