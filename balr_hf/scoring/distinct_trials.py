@@ -88,10 +88,14 @@ def counted_once(
     if len(kept) == len(trials):
         return None
     ordered = _first_of_each(enroll * len(number_of) + test)
-    if len(ordered) > len(kept) and not is_symmetric(scorer, counts, trials.select(np.setdiff1d(ordered, kept))):
-        kept = ordered
-        if len(kept) == len(trials):
-            return None
+    if len(ordered) > len(kept):
+        mirrored = np.zeros(len(trials), dtype=bool)
+        mirrored[ordered] = True
+        mirrored[kept] = False
+        if not is_symmetric(scorer, counts, trials.select(np.flatnonzero(mirrored)[:BOTH_WAYS])):
+            kept = ordered
+            if len(kept) == len(trials):
+                return None
     logger.warning(
         "%d of the %d trials repeat a pair of sides that is listed before, in the same or in the opposite order, and "
         "count no further: %d trials are left",
@@ -101,12 +105,12 @@ def counted_once(
 
 
 def is_symmetric(scorer: TrialScorer, counts: Counts | SideCounts, trials: Trials) -> bool:
-    """Tell whether a scorer gives trials the same scores with their sides exchanged, by the first 100 of them.
+    """Tell whether a scorer gives trials the same scores with their sides exchanged.
 
     Args:
         scorer, counts, trials: as for [`counted_once`].
     """
-    used, numbers = np.unique(np.stack([trials.enroll, trials.test])[:, :BOTH_WAYS], return_inverse=True)
+    used, numbers = np.unique(np.stack([trials.enroll, trials.test]), return_inverse=True)
     enroll, test = numbers.reshape(2, -1)
     some = counts.of(used) if isinstance(counts, SideCounts) else counts[used]
     both = Trials.between(np.concatenate([enroll, test]), np.concatenate([test, enroll]))

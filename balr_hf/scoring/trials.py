@@ -53,6 +53,8 @@ class TrialScorer(Protocol):
 
 # How many trials are scored together, and of how many the terms are computed together.
 SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
+# What a first column holds that tells which trials are of one speaker.
+LABELS = {"0", "1", "target", "nontarget"}
 # How many recordings of one side are looked up together on the other side.
 LOOKUPS_AT_ONCE = 2**22
 # Of how many sides or trials the embeddings are averaged and compared together, which stay in the processor's cache.
@@ -152,6 +154,12 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
                 "Took the first line of the trial list %s for a header, and its first two columns for the sides, "
                 "since no column is named enrollment or test: %s. If it is a trial, add a header above it",
                 *(path, name_some(header)),
+            )
+        if len(header) > 2 and {row[0].strip() for row in rows} <= LABELS:
+            logger.warning(
+                "The first column of the trial list %s seems to hold labels, as in lists of VoxCeleb, and not "
+                "recordings: add a header that names the columns of the sides, such as label%senrollment%stest",
+                *(path, sep, sep),
             )
     distinct = [list(dict.fromkeys(side)) for side in sides]
     repeating = [side for side, once in zip(sides, distinct, strict=True) if len(once) < len(side)]

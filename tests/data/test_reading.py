@@ -1029,3 +1029,14 @@ def test_placeholders_for_speakers_are_counted_in_a_warning(caplog):
     (message,) = caplog.messages
     assert message.startswith("3 recordings are of the speaker 'nan', 'N/A', 'unknown', which is taken for")
     assert "leave the field empty" in message
+
+
+@pytest.mark.parametrize("ids", [["x", "x "], ["Zo\u00eb", "Zoe\u0308"]])
+def test_ids_that_differ_only_as_they_are_written_are_refused(tmp_path, ids):
+    given = datasets.Dataset.from_dict({"id": [*ids, "y"], "speaker": ["s1", "s2", "s3"]})
+    with pytest.raises(UserError, match=r"duplicate ids .*differ only in white space or in their Unicode form"):
+        load_corpus(given)
+    rows = [f"{name},{number}.wav" for number, name in enumerate(ids)]
+    (tmp_path / "c.csv").write_text("\n".join(["id,audio", *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match="duplicate ids"):
+        load_corpus(tmp_path / "c.csv")
