@@ -145,6 +145,7 @@ def _trials(arguments: Arguments) -> "tuple[datasets.Dataset, Trials, np.ndarray
     from balr_hf.data.columns import vector_present
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
+    from balr_hf.scoring.distinct_trials import without_shared_audio
     from balr_hf.scoring.made_trials import make_trials, parse_numbers
     from balr_hf.scoring.trials import read_trials, side_counts
 
@@ -157,6 +158,7 @@ def _trials(arguments: Arguments) -> "tuple[datasets.Dataset, Trials, np.ndarray
     warn_skipped(corpus.skipped, f"Reading {arguments.dev}")
     trials = make_trials(corpus.dataset.select(np.flatnonzero(vector_present(corpus.dataset, "ba"))), *numbers)
     logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
+    trials, _ = without_shared_audio(corpus.dataset, trials)
     return corpus.dataset, trials, side_counts(corpus.dataset, trials.sides)
 
 

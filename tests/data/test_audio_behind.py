@@ -3,11 +3,13 @@
 import itertools
 import os
 import shutil
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
 import pytest
 
+from balr_hf.cli.train import _read_set
 from balr_hf.data import add_vector_column, audio_behind, fixed_length_column
 from balr_hf.data.audio_behind import audio_keys, describe_replaced_audio, replaced_audio
 from balr_hf.data.origins import Origin, add_origins, audio_source, audio_stat, origins_of, vector_digests
@@ -87,7 +89,7 @@ def test_keys_tell_audio_apart_by_digest_and_else_by_file(corpus):
     assert audio_keys(dataset.remove_columns(["ba_origin", "audio"])) == [None] * 3
 
 
-def test_every_step_refuses_vectors_of_replaced_audio(few, extracted, balr, tmp_path):
+def test_every_step_tells_of_vectors_of_replaced_audio(few, extracted, balr, tmp_path, caplog):
     assert balr("binarize", few)[0] == 0
     names = [line.split(",")[0] for line in few.read_text().splitlines()[1:]]
     trials = tmp_path / "trials.tsv"
@@ -106,6 +108,9 @@ def test_every_step_refuses_vectors_of_replaced_audio(few, extracted, balr, tmp_
         status, said = balr(*words)
         assert status == 1 and f"recordings ({names[0]}) was replaced" in said, said
         assert "balr extract and then balr binarize" in said
+    caplog.clear()
+    _read_set(SimpleNamespace(audio_formats=("opus",), root_dir=None), few)
+    assert f"recordings ({names[0]}) was replaced" in caplog.text
     status, said = balr("explain", "--allow-mismatch", "--corpus", few, names[0], names[1])
     assert status == 0 and f"({names[0]}) was replaced" in said.split("Hs:")[1]
     assert balr("extract", few)[0] == balr("binarize", few)[0] == 0
