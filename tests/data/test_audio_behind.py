@@ -14,6 +14,7 @@ from balr_hf.data import add_vector_column, audio_behind, fixed_length_column
 from balr_hf.data.audio_behind import audio_keys, describe_replaced_audio, replaced_audio
 from balr_hf.data.origins import Origin, add_origins, audio_source, audio_stat, origins_of, vector_digests
 from balr_hf.defaults import SYSTEM, resource
+from balr_hf.verification import _verify_vectors
 
 
 @pytest.fixture
@@ -79,6 +80,14 @@ def test_origins_of_an_earlier_version_are_read(corpus):
     old = dataset.remove_columns("ba_origin").add_column("ba_origin", earlier)
     assert [origin.model for origin in origins_of(old, "ba")] == ["a@1"] * 3
     assert not replaced_audio(old, thorough=True).any()
+
+
+def test_verify_tells_of_attributes_without_embeddings_whose_audio_was_replaced(corpus):
+    dataset, (_, b, _) = corpus
+    assert all(check.holds is not False for check in _verify_vectors(dataset, "ba", None))
+    b.write_bytes(b"other")
+    (wrong,) = [check.text for check in _verify_vectors(dataset, "ba", None) if check.holds is False]
+    assert "(b) was replaced" in wrong
 
 
 def test_keys_tell_audio_apart_by_digest_and_else_by_file(corpus):
