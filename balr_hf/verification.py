@@ -12,6 +12,7 @@ import numpy as np
 
 from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.checkpoints import resolve_checkpoint
+from balr_hf.data.audio_behind import describe_replaced_audio
 from balr_hf.data.columns import vector_matrix, vector_present
 from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
 from balr_hf.data.reading import read_corpus
@@ -127,6 +128,11 @@ def _verify_vectors(dataset: datasets.Dataset, kind: str, system: SpeakerCompari
         yield _compare(
             f"{present.sum() - len(unknown)} {what} were made by the {maker}", identity, maker, _parts(system)
         )
+    alone = kind == "ba" and not vector_present(dataset, "embedding").any()
+    if alone and "audio" in dataset.column_names:
+        replaced = describe_replaced_audio(dataset, thorough=True, kinds=("ba",))
+        if replaced is not None:
+            yield Check(False, replaced)
     if kind == "embedding" and "audio" in dataset.column_names:
         known = [row for row in np.flatnonzero(present).tolist() if origins[row] is not None]
         by_time = [row for row in known if str(origins[row].source).startswith("stat:")]  # type: ignore[union-attr]

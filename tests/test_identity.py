@@ -363,4 +363,6 @@ def test_manifest_lines_that_are_not_whole_are_left_out(tmp_path):
         "vector": "v",
         "embedder": "",
         "mismatch": "",
+        "audio": "",
+        "stat": "",
     }

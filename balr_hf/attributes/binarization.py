@@ -120,7 +120,8 @@ def compute_binary_attributes(
                 raise MismatchError(wrong)
             logger.warning("%s: the attributes mean nothing", wrong)
         named = zip(ids, made_from, strict=True)
-        embedders = {name: origin.model for name, origin in named if origin is not None}
+        origin_of = {name: origin for name, origin in named if origin is not None}
+        unknown = Origin("")
 
         made: list[Origin] = []
 
@@ -131,10 +132,11 @@ def compute_binary_attributes(
                 parts = [model.encode(part.to(device)) for part in torch.from_numpy(rows).split(at_once)]
                 new = torch.cat(parts).cpu().numpy()
             names = batch["id"].to_pylist()
-            digests = zip(names, vector_digests(rows), vector_digests(new), strict=True)
+            behind = [origin_of.get(name, unknown) for name in names]
+            digests = zip(behind, vector_digests(rows), vector_digests(new), strict=True)
             new_origins = [
-                Origin(maker.model, maker.precision, source, digest, embedders.get(name, ""), wrong or "")
-                for name, source, digest in digests
+                Origin(maker.model, maker.precision, source, digest, of.model, wrong or "", of.source, of.stat)
+                for of, source, digest in digests
             ]
             if save is not None:
                 save(names, new, None, new_origins)

@@ -139,7 +139,7 @@ def run(arguments: Arguments) -> None:
     dataset, models = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
-    wrong = check_attributes(arguments, dataset, scorer)
+    wrong = check_attributes(arguments, dataset, scorer, thorough=True)
     matched: tuple[tuple[str, str], ...] = ()
     if arguments.match is not None:
         found = _matched(arguments, scorer, heard, dataset, sides, models)

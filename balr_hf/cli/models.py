@@ -169,24 +169,31 @@ def _check_fitted_with(arguments: Arguments, scorer: "Scorer", wanted: dict[str,
             )
 
 
-def read_trial_counts(arguments: Arguments, path: str, trials: "Trials") -> "tuple[datasets.Dataset, SideCounts]":
-    """The corpus at `path`, and the attribute counts of the sides of the trials."""
+def read_trial_counts(
+    arguments: Arguments, path: str, trials: "Trials"
+) -> "tuple[datasets.Dataset, Trials, SideCounts]":
+    """The corpus at `path`, the trials without those of the same audio, and the attribute counts of their sides."""
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
+    from balr_hf.scoring.distinct_trials import without_shared_audio
     from balr_hf.scoring.trials import compact_side_counts
 
     corpus = read_corpus(path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {path}")
-    return corpus.dataset, compact_side_counts(corpus.dataset, trials.sides)
+    trials, _ = without_shared_audio(corpus.dataset, trials)
+    return corpus.dataset, trials, compact_side_counts(corpus.dataset, trials.sides)
 
 
-def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: "Scorer | None") -> tuple[str, ...]:
-    """Check that the attributes of a corpus belong together, to the embeddings beside them, and to the scorer.
+def check_attributes(
+    arguments: Arguments, dataset: "datasets.Dataset", scorer: "Scorer | None", thorough: bool = False
+) -> tuple[str, ...]:
+    """Check that the attributes of a corpus belong together, to the embeddings and the audio, and to the scorer.
 
     Args:
         arguments: the command's arguments, which say whether a mismatch is allowed.
         dataset: the corpus.
         scorer: the fitted scorer; None if it is yet to be fitted.
+        thorough: digest all audio, and not only files whose size or time of change differ from those noted.
 
     Returns:
         what is wrong, a sentence each; nothing where all is well, or unknown.
@@ -199,7 +206,7 @@ def check_attributes(arguments: Arguments, dataset: "datasets.Dataset", scorer: 
 
     expected = None if scorer is None else scorer.config.autoencoder_identity
     found = belonging.check_attributes(
-        dataset, autoencoder=expected, user="scorer", allow_mismatch=arguments.allow_mismatch
+        dataset, autoencoder=expected, user="scorer", allow_mismatch=arguments.allow_mismatch, thorough=thorough
     )
     if found.unknown and (found.known or expected is not None):
         others = f"those of {shown(expected)}, which the scorer was made for" if expected else "like the others"

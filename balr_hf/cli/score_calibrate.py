@@ -74,6 +74,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
+    from balr_hf.scoring.distinct_trials import check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
     from balr_hf.scoring.trials import side_speakers
 
@@ -93,6 +94,9 @@ def run(arguments: Arguments) -> None:
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
         )
+    check_speakers_of_audio(dataset, trials)
+    once = counted_once(dataset, trials, scorer, counts)
+    trials = trials if once is None else trials.select(once)
     enroll, test = names[trials.enroll], names[trials.test]
     quality = conditions = None
     if arguments.method == "quality":
@@ -141,18 +145,20 @@ def _trials(arguments: Arguments) -> "tuple[datasets.Dataset, Trials, np.ndarray
     from balr_hf.data.columns import vector_present
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
+    from balr_hf.scoring.distinct_trials import without_shared_audio
     from balr_hf.scoring.made_trials import make_trials, parse_numbers
     from balr_hf.scoring.trials import read_trials, side_counts
 
     numbers = None if Path(arguments.trials).exists() else parse_numbers(arguments.trials)
     if numbers is None:
         trials = read_trials(arguments.trials, separator(arguments))
-        dataset, counts = read_trial_counts(arguments, arguments.dev, trials)
+        dataset, trials, counts = read_trial_counts(arguments, arguments.dev, trials)
         return dataset, trials, counts.of(slice(None))
     corpus = read_corpus(arguments.dev, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {arguments.dev}")
     trials = make_trials(corpus.dataset.select(np.flatnonzero(vector_present(corpus.dataset, "ba"))), *numbers)
     logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
+    trials, _ = without_shared_audio(corpus.dataset, trials)
     return corpus.dataset, trials, side_counts(corpus.dataset, trials.sides)
 
 

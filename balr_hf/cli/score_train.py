@@ -38,6 +38,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Fit a scorer and save it."""
+    from balr_hf.data.audio_behind import describe_contradicted_speakers
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
@@ -62,6 +63,9 @@ def run(arguments: Arguments) -> None:
     )
     warn_skipped(corpus.skipped, f"Reading {arguments.train}")
     check_attributes(arguments, corpus.dataset, None)
+    wrong = describe_contradicted_speakers(corpus.dataset)
+    if wrong is not None:
+        logger.warning("%s. The scorer takes each for what it is said to be", wrong)
     counts, speakers = speaker_counts(corpus.dataset)
     if settings.n_attributes not in (None, counts.shape[1]):
         raise ConfigError(

@@ -68,21 +68,26 @@ def run(arguments: Arguments) -> None:
     """Score the trials, evaluate the scores, and save both."""
     import numpy as np
 
+    from balr_hf.data.audio_behind import describe_contradicted_speakers
     from balr_hf.data.shards import Shard
     from balr_hf.evaluation import Evaluation, chain_of
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import groups, outside_calibration, side_values
+    from balr_hf.scoring.distinct_trials import counted_once
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
     sep = separator(arguments)
     trials = read_trials(arguments.trials, sep)
-    dataset, counts = read_trial_counts(arguments, arguments.test, trials)
+    dataset, trials, counts = read_trial_counts(arguments, arguments.test, trials)
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer)
     speakers = side_speakers(dataset, trials.sides)
+    contradicted = describe_contradicted_speakers(dataset, {name for side in trials.sides for name in side})
+    if contradicted is not None:
+        logger.warning("%s. The evaluation is wrong where the names are", contradicted)
     if arguments.within is not None:
         trials = _within(arguments, dataset, trials, speakers)
     calibrated = _applies_calibration(arguments, scorer, speakers)
@@ -105,6 +110,10 @@ def run(arguments: Arguments) -> None:
     measured = outside if outside is not None and outside.measured.any() else None
     codes = {} if measured is None else {"outside": measured.codes(trials)}
     write_scores(folder / "scores.csv", trials, columns | codes, sep)
+    once = None if speakers is None else counted_once(dataset, trials, scorer, counts)
+    if once is not None:  # all that is listed has a score, and each pair of sides is evaluated once
+        trials = trials.select(once)
+        raw, scores, columns = raw[once], scores[once], {name: values[once] for name, values in columns.items()}
     # Numbers in the order of the names stand for the speakers: of each trial, a number takes less memory than a name.
     codes_of = None if speakers is None else np.unique(speakers, return_inverse=True)[1].astype(np.int32)
     sides = None if codes_of is None else (codes_of[trials.enroll], codes_of[trials.test])

@@ -85,7 +85,8 @@ def run(arguments: Arguments) -> None:
 
 
 def _read_set(arguments: Arguments, path: str) -> "datasets.Dataset":
-    """The corpus at `path` with its embeddings; the recordings that could not be read are named in a warning."""
+    """The corpus at `path` with its embeddings; what could not be read or was replaced is named in a warning."""
+    from balr_hf.data.audio_behind import describe_replaced_audio
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
 
@@ -93,6 +94,9 @@ def _read_set(arguments: Arguments, path: str) -> "datasets.Dataset":
         path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("embedding",)
     )
     warn_skipped(corpus.skipped, f"Reading {path}")
+    replaced = describe_replaced_audio(corpus.dataset)
+    if replaced is not None:
+        logger.warning("%s", replaced)
     return corpus.dataset
 
 

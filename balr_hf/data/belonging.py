@@ -1,10 +1,11 @@
-"""Whether the attributes of a corpus belong together, to the embeddings beside them, and to what is to use them."""
+"""Whether the attributes of a corpus belong together, to their embeddings and audio, and to what is to use them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from balr_hf.data.audio_behind import describe_replaced_audio
 from balr_hf.data.origins import embedders_of, makers_of, mismatches, outdated_attributes
 from balr_hf.errors import MismatchError
 from balr_hf.identity import other_makers
@@ -35,8 +36,9 @@ def check_attributes(
     embedder: str | None = None,
     user: str,
     allow_mismatch: bool = False,
+    thorough: bool = False,
 ) -> Belonging:
-    """Check that the attributes of a corpus belong together, to the embeddings beside them, and to what uses them.
+    """Check that the attributes of a corpus belong together, to the embeddings and the audio, and to what uses them.
 
     Args:
         dataset (`datasets.Dataset`): a corpus with `ba`.
@@ -44,6 +46,7 @@ def check_attributes(
         embedder (str, *optional*): that of the embedder behind them, likewise.
         user (str): what is to use them, as messages call it: `scorer` or `system`.
         allow_mismatch (bool): go on where something is wrong; [`Belonging`] says what.
+        thorough (bool): digest all audio; see [`replaced_audio`][balr_hf.data.audio_behind.replaced_audio].
 
     Returns:
         [`Belonging`]
@@ -57,6 +60,7 @@ def check_attributes(
         other_makers(makers, autoencoder, "attributes", "autoencoder", user),
         other_makers(embedders_of(dataset), embedder, "embeddings behind the attributes", "embedder", user),
         outdated_attributes(dataset),
+        describe_replaced_audio(dataset, thorough),
     ]
     wrong = [sentence for sentence in found if sentence is not None]
     if wrong and not allow_mismatch:

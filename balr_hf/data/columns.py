@@ -201,8 +201,34 @@ def recording_ids(dataset: datasets.Dataset) -> list[str]:
     return ids
 
 
+def speaker_names(dataset: datasets.Dataset) -> list[str | None]:
+    """The speaker of each recording, as speakers are compared (see [`comparable_speaker`]); None where unknown.
+
+    Raises:
+        UserError: the Dataset has no `speaker` column.
+    """
+    codes, names = speaker_codes(dataset)
+    return [None if code < 0 else names[code] for code in codes.tolist()]
+
+
+def comparable_speaker(name: object) -> str | None:
+    """Return a speaker's name as names are compared, like those of recordings: see [`comparable_name`].
+
+    Returns:
+        None where nothing is left of the name, and for a number that is none (NaN): the speaker is unknown. A whole
+        number is written without a point, as it is where no speaker of the corpus is unknown.
+    """
+    if name is None:
+        return None
+    if isinstance(name, float):
+        if name != name:
+            return None
+        name = int(name) if name.is_integer() else name
+    return comparable_name(name) or None
+
+
 def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
-    """Number the speakers in the order in which they first appear.
+    """Number the speakers in the order in which they first appear, by their names as they are compared.
 
     Returns:
         `(codes, speakers)`: the speakers' numbers, int64 of shape `(rows,)`, -1 where the speaker is unknown; and the
@@ -213,7 +239,13 @@ def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
     """
     if "speaker" not in dataset.column_names:
         raise UserError(f"the corpus has no speaker column (columns: {', '.join(dataset.column_names)})")
-    encoded = arrow_column(dataset, "speaker").combine_chunks().cast("string").dictionary_encode()
-    codes, speakers = encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+    column = arrow_column(dataset, "speaker").combine_chunks()
+    encoded = (column.cast("string") if column.type == "null" else column).dictionary_encode()
+    codes, found = encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
     names = getattr(dataset.features["speaker"], "names", None)  # of a ClassLabel, which holds numbers
-    return codes, speakers if names is None else [names[int(speaker)] for speaker in speakers]
+    if names is not None:
+        found = [None if int(code) < 0 else names[int(code)] for code in found]
+    numbers: dict[str, int] = {}
+    cleaned = [comparable_speaker(name) for name in found]
+    new = [-1 if name is None else numbers.setdefault(name, len(numbers)) for name in cleaned]
+    return np.array([*new, -1], dtype=np.int64)[codes], list(numbers)

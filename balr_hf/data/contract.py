@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, arrow_column, fixed_length_column, recording_ids
+from balr_hf.data.columns import (
+    VECTOR_KINDS,
+    add_vector_column,
+    arrow_column,
+    comparable_name,
+    comparable_speaker,
+    fixed_length_column,
+    recording_ids,
+)
 from balr_hf.data.origins import origin_column
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.skipped import Skipped
@@ -22,6 +31,11 @@ from balr_hf.untrusted import printable
 if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+# What people and programs write for a speaker whom they do not know.
+_PLACEHOLDERS = ("nan", "na", "n/a", "none", "null", "nil", "unknown", "unk", "-", "--", "?")
 
 
 @dataclass
@@ -82,9 +96,19 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         if isinstance(feature, datasets.ClassLabel):
             names = [None if code is None or code < 0 else feature.names[code] for code in dataset[name]]
             dataset = dataset.remove_columns(name).add_column(name, names)
+        elif name == "speaker" and feature in (datasets.Value("float64"), datasets.Value("float32")):
+            names = [comparable_speaker(value) for value in arrow_column(dataset, name).to_pylist()]
+            dataset = dataset.remove_columns(name).add_column(name, names, feature=datasets.Value("string"))
         elif feature != datasets.Value("string"):
             dataset = dataset.cast_column(name, datasets.Value("string"))
     _check_texts(dataset)
+    if "speaker" in dataset.column_names:
+        column = arrow_column(dataset, "speaker")
+        cleaned = clean_speakers(column)
+        if cleaned is not column:
+            dataset = dataset.remove_columns("speaker").add_column(
+                "speaker", cleaned, feature=datasets.Value("string")
+            )
     given: list[Any] = recording_ids(dataset)
     ids: list[Any] = [name if name is None else printable(name) for name in given]
     if ids != given:
@@ -107,6 +131,37 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(kind)
             dataset = dataset if column is None else add_vector_column(dataset, kind, column)
     return Corpus(dataset, None, skipped, fingerprint)
+
+
+def clean_speakers(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Bring the speakers' names of a corpus to the form in which they are compared; see [`comparable_speaker`].
+
+    A warning says how many recordings have a name such as `unknown`, which counts as that of one person.
+
+    Args:
+        column: texts, null where the speaker is unknown.
+
+    Returns:
+        the texts; the column itself where nothing had to be changed.
+    """
+    import pyarrow as pa
+
+    encoded = pa.chunked_array(column if isinstance(column, pa.ChunkedArray) else [column]).combine_chunks()
+    encoded = encoded.dictionary_encode()
+    given = encoded.dictionary.to_pylist()
+    names = [comparable_speaker(name) for name in given]
+    doubtful = [name for name in names if name is not None and name.lower() in _PLACEHOLDERS]
+    result = column
+    if names != given:
+        result = pa.array(names, pa.string()).take(encoded.indices)
+    if doubtful:
+        count = sum(entry["counts"] for entry in result.value_counts().to_pylist() if entry["values"] in doubtful)
+        logger.warning(
+            "%d recordings are of the speaker %s, which is taken for the name of one person: leave the field empty "
+            "where the speaker is unknown",
+            *(count, name_some(dict.fromkeys(map(repr, doubtful)))),
+        )
+    return result
 
 
 def _check_texts(dataset: datasets.Dataset) -> None:
@@ -143,10 +198,14 @@ def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
 
 
 def check_unique(ids: list[str]) -> None:
-    """Raise a UserError if several recordings have the same id."""
-    if len(set(ids)) != len(ids):
-        repeated = [name for name, count in Counter(ids).items() if count > 1]
-        raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}")
+    """Raise a UserError if several recordings have the same id, as ids are compared; see [`comparable_name`]."""
+    compared = [*map(comparable_name, ids)]
+    if len(set(compared)) != len(ids):
+        count = Counter(compared)
+        repeated = dict.fromkeys(name for name in compared if count[name] > 1)
+        written = {name for name, one in zip(ids, compared, strict=True) if one in repeated}
+        apart = "" if written <= repeated.keys() else "; some differ only in white space or in their Unicode form"
+        raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}{apart}")
 
 
 def fixed_length(

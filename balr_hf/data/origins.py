@@ -51,6 +51,9 @@ class Origin(NamedTuple):
         vector (str): the digest of the vector itself, by which it is noticed if something else changed it.
         embedder (str): for attributes, the identity of the embedder that made the embedding; empty if it is unknown.
         mismatch (str): what was wrong with the models, where the user allowed it; else empty.
+        audio (str): for attributes, the `source` of the embedding that they were made from: the audio behind them.
+        stat (str): `stat:SIZE:TIME` of the audio file when it was read. As long as a file has this size and time of
+            change, it is not digested again to tell whether it was replaced. Empty where there was no file.
     """
 
     model: str
@@ -59,6 +62,12 @@ class Origin(NamedTuple):
     vector: str = ""
     embedder: str = ""
     mismatch: str = ""
+    audio: str = ""
+    stat: str = ""
+
+
+# The fields that every version of this package has written. A corpus may lack the others.
+_ALWAYS = ("model", "precision", "source", "vector", "embedder", "mismatch")
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,8 @@ class VectorOrigins:
 
     def field(self, name: str) -> pa.StringArray:
         """One field of all rows; an empty text where it is unknown."""
+        if self._entries.type.get_field_index(name) < 0:  # of an earlier version of this package
+            return pa.array([""] * len(self), pa.string())
         return pc.fill_null(pc.struct_field(self._entries, name), "")
 
     def counts(self, name: str) -> dict[str, int]:
@@ -217,7 +228,7 @@ def _digests(dataset: datasets.Dataset, kind: str) -> pa.StringArray:
 def _has_origins(dataset: datasets.Dataset, column: str) -> bool:
     """Tell whether a corpus has a column of origins, and not another column of that name."""
     feature = dataset.features.get(column)
-    return isinstance(feature, dict) and {*Origin._fields} <= feature.keys()
+    return isinstance(feature, dict) and {*_ALWAYS} <= feature.keys()
 
 
 def makers_of(dataset: datasets.Dataset, kind: str) -> dict[str, int]:
@@ -337,13 +348,35 @@ def audio_source(audio: Any, quick: bool = False) -> str:
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
     if path is None:
         return ""
+    if quick:
+        return file_stat(path)
     try:
-        if quick:
-            stat = os.stat(path)
-            return f"stat:{stat.st_size}:{stat.st_mtime_ns}"
         return f"sha256:{file_digest(path)}"
     except OSError:
         return ""
+
+
+def audio_stat(audio: Any) -> str:
+    """Tell the size and the time of change of an audio file, as `stat:SIZE:TIME`.
+
+    Args:
+        audio: as for [`audio_source`].
+
+    Returns:
+        an empty text where the audio is in no file, or the file cannot be reached.
+    """
+    if not isinstance(audio, Mapping) or audio.get("bytes") is not None or audio.get("path") is None:
+        return ""
+    return file_stat(audio["path"])
+
+
+def file_stat(path: str) -> str:
+    """Tell the size and the time of change of a file, as `stat:SIZE:TIME`; an empty text if it cannot be reached."""
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):  # a name may have the character NUL
+        return ""
+    return f"stat:{stat.st_size}:{stat.st_mtime_ns}"
 
 
 @dataclass(frozen=True)

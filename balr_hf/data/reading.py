@@ -18,7 +18,7 @@ import numpy as np
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.data.columns import VECTOR_KINDS
-from balr_hf.data.contract import Corpus, check_unique, fixed_length, from_dataset
+from balr_hf.data.contract import Corpus, check_unique, clean_speakers, fixed_length, from_dataset
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
 from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
@@ -409,6 +409,7 @@ def _read_csv(path: Path) -> "tuple[pa.Table, list[Skipped]]":
         raise UserError(f"{path} is empty: expected a header with id, audio, speaker, embedding or binary_attributes")
     if "".join(header).encode(errors="ignore").decode() != "".join(header):
         raise UserError(f"the header of {path} is not text in UTF-8: {', '.join(header)}")
+    header = [name.strip() for name in header]
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {', '.join(repeated)}")
@@ -492,6 +493,8 @@ def _assemble(columns: dict[str, list], files: RecordingFiles, vectors: Sequence
     for name in ("id", "speaker"):
         if name in arrays:
             arrays[name] = arrays[name].cast(pa.string())
+    if "speaker" in arrays:
+        arrays["speaker"] = clean_speakers(arrays["speaker"])
     if any(files.paths["audio"]):
         audio = pa.array(files.paths["audio"], pa.string())
         parts = [pa.nulls(len(audio), pa.binary()), audio]

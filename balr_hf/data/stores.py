@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from balr_hf.data.audio_behind import describe_replaced_audio
 from balr_hf.data.columns import (
     VECTOR_KINDS,
     add_vector_column,
@@ -263,9 +264,12 @@ class NoStore:
                 a call without it, once all shares are done.
 
         Raises:
-            UserError: the corpus lacks that column, or the vectors to be replaced were made by another model; the
-                store and `compute` may raise others.
+            UserError: the corpus lacks that column, or the vectors to be replaced were made by another model, or
+                the audio was replaced since the embeddings were made of it; the store and `compute` may raise others.
         """
+        wrong = describe_replaced_audio(self.dataset, kinds=("embedding",)) if needs == "embedding" else None
+        if wrong is not None:
+            raise UserError(wrong)
         self.is_forced, self.shard = force, shard
         before = self.forced() if force else self.existing(needs)
         if force:  # what it is made from may have been replaced since the run was stopped

@@ -311,9 +311,8 @@ class _BatchExtractor:
         if done:
             vectors = np.stack([embedding for embedding in found if embedding is not None])
         model, precision = self.maker.model, self.maker.precision
-        sources = [loaded[row].source for row in done]
-        made = zip(sources, vector_digests(vectors), strict=True)
-        origins = [Origin(model, precision, source, digest) for source, digest in made]
+        made = zip((loaded[row] for row in done), vector_digests(vectors), strict=True)
+        origins = [Origin(model, precision, one.source, digest, stat=one.stat) for one, digest in made]
         if self.save is not None:
             measured = {name: row for name, row in zip(batch["id"], quality, strict=True) if row is not None}
             self.save([batch["id"][row] for row in done], vectors, measured, origins)

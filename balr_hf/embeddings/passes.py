@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, reason_not_decoded, resample
-from balr_hf.data.origins import audio_source
+from balr_hf.data.origins import audio_source, audio_stat
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.errors import UserError
 from balr_hf.quality import (
@@ -110,6 +110,7 @@ class Loaded:
         reason: why it cannot be used; None if it can.
         source: what tells its audio apart from other audio; see [`balr_hf.data.origins.audio_source`].
         starved: whether it could not be used because memory lacked, so that it is worth another try.
+        stat: the size and the time of change of its file before it was read; see [`balr_hf.data.origins.audio_stat`].
     """
 
     samples: np.ndarray | LongRecording | None
@@ -117,6 +118,7 @@ class Loaded:
     reason: str | None
     source: str = ""
     starved: bool = False
+    stat: str = ""
 
 
 def load_usable(
@@ -142,13 +144,14 @@ def load_usable(
 
 
 def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: float, quick: bool) -> Loaded:
+    stat = audio_stat(audio)  # before it is read: a file that is replaced meanwhile differs from it afterwards
     opened = open_recording(audio)
     if isinstance(opened, LongAudio):
         quality, recording = _measured_long(opened, extractor)
         reason = reason_to_refuse(quality, min_speech)
         if reason is not None:
             return Loaded(None, quality, reason)
-        return Loaded(recording, quality, None, audio_source(audio, quick))
+        return Loaded(recording, quality, None, audio_source(audio, quick), stat=stat)
     original, rate = opened
     samples = resample(original, rate, extractor.sampling_rate)
     if extractor.num_frames(len(samples)) < MIN_FRAMES:
@@ -162,7 +165,8 @@ def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech:
     if reason is not None:
         return Loaded(None, quality, reason)
     stretches = heard_stretches(speech, frame_variances(measured), len(measured))
-    return Loaded(heard(samples, stretches, extractor.sampling_rate), quality, None, audio_source(audio, quick))
+    kept = heard(samples, stretches, extractor.sampling_rate)
+    return Loaded(kept, quality, None, audio_source(audio, quick), stat=stat)
 
 
 def _measured_long(audio: LongAudio, extractor: "WespeakerFeatureExtractor") -> tuple[RecordingQuality, LongRecording]:

@@ -1,6 +1,7 @@
 """Counts of activations and non-activations, which scorers are fitted on and compare."""
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -162,6 +163,10 @@ def sum_of_values(counts: torch.Tensor) -> torch.Tensor:
 
 
 def name_digests(names: Iterable[str]) -> torch.Tensor:
-    """The first 64 bits of each name's SHA-256, int64 `(names,)`: a name can be recognised by them, but not read."""
-    digests = [int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big", signed=True) for name in names]
+    """The first 64 bits of each name's SHA-256, int64 `(names,)`: a name can be recognised by them, but not read.
+
+    Names count as corpora have them: without surrounding white space, in Unicode's normal form C.
+    """
+    cleaned = (unicodedata.normalize("NFC", str(name)).strip() for name in names)
+    digests = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True) for name in cleaned]
     return torch.tensor(digests, dtype=torch.int64)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.data.columns import comparable_name, recording_ids
+from balr_hf.data.audio_behind import ids_of_audio
+from balr_hf.data.columns import comparable_name, recording_ids, speaker_names
 from balr_hf.errors import UserError
 from balr_hf.scoring.trials import Trials
 
 if TYPE_CHECKING:
     import datasets
+
+logger = logging.getLogger(__name__)
 
 # Trials of one speaker that are drawn for each speaker and pair of conditions, and trials of two speakers for each
 # speaker and pair: more of the same recordings tell little more.
@@ -44,9 +48,9 @@ def make_trials(
 ) -> Trials:
     """Make trials between sides of so many recordings, of one speaker and of two.
 
-    No recording is on both sides, and no two copies of one recording (`source_id`) are. Where the corpus has copies in
-    several conditions, a side's recordings are in one condition, and there are trials for every pair of conditions,
-    equally many.
+    No recording is on both sides, and no two copies of one recording are: of one `source_id` or, without that column,
+    of the same audio. No two sides are compared twice. Where the corpus has copies in several conditions, a side's
+    recordings are in one condition, and there are trials for every pair of conditions, equally many.
 
     Args:
         dataset (`datasets.Dataset`): a corpus with `id` and `speaker`; recordings without a speaker are left out.
@@ -71,7 +75,7 @@ def make_trials(
     share = min(1.0, MOST / max(1, len(pairs) * len(speakers) * (OF_ONE + OF_TWO)))
     of_one, of_two = max(1, round(OF_ONE * share)), max(1, round(OF_TWO * share))
     rng = np.random.default_rng(seed)
-    drawn: dict[tuple[tuple[str, ...], tuple[str, ...]], None] = {}
+    drawn: dict[frozenset[tuple[str, ...]], tuple[tuple[str, ...], tuple[str, ...]]] = {}
     same = 0
     for first, second in pairs:
         for speaker in speakers:
@@ -81,21 +85,22 @@ def make_trials(
                 sides = _two_sides(own.get(first, {}), own.get(second, {}), enroll, test, rng)
                 if sides is None:
                     break
-                drawn[sides] = None
+                drawn.setdefault(frozenset(sides), sides)
             same += len(drawn) - before
             others = [name for name in speakers if name != speaker and len(recordings[name].get(second, {})) >= test]
             if len(own.get(first, {})) < enroll or not others:
                 continue
             for _ in range(of_two):
                 other = recordings[others[int(rng.integers(len(others)))]][second]
-                drawn[_side(own[first], enroll, rng), _side(other, test, rng)] = None
+                sides = _side(own[first], enroll, rng), _side(other, test, rng)
+                drawn.setdefault(frozenset(sides), sides)
     if not same or len(drawn) == same:
         raise UserError(
             f"the corpus has too few recordings for trials of {enroll} against {test}: one speaker needs at least "
             f"{enroll + test} recordings, two speakers at least {max(enroll, test)} each; it has "
             f"{max((len(set().union(*of.values())) for of in recordings.values()), default=0)} at most"
         )
-    return _as_trials(list(drawn))
+    return _as_trials(list(drawn.values()))
 
 
 def trial_conditions(dataset: datasets.Dataset, trials: Trials) -> np.ndarray | None:
@@ -113,14 +118,21 @@ def trial_conditions(dataset: datasets.Dataset, trials: Trials) -> np.ndarray | 
 def _by_speaker_and_condition(dataset: datasets.Dataset) -> dict[str, dict[str, dict[str, str]]]:
     """The recordings of each speaker in each condition: the id of each by its source, in order of the sources."""
     ids = recording_ids(dataset)
-    sources = dataset[SOURCE] if SOURCE in dataset.column_names else ids
+    sources: Sequence[str | None] = dataset[SOURCE] if SOURCE in dataset.column_names else ids_of_audio(dataset)
     known = CONDITION in dataset.column_names
     conditions: Sequence[str | None] = dataset[CONDITION] if known else [""] * len(dataset)
-    rows = zip(ids, sources, dataset["speaker"], conditions, strict=True)
+    rows = zip(ids, sources, speaker_names(dataset), conditions, strict=True)
     found: dict[str, dict[str, dict[str, str]]] = {}
+    copies = 0
     for name, source, speaker, condition in sorted(rows, key=lambda row: (str(row[1]), str(row[0]))):
         if speaker is not None:
-            found.setdefault(str(speaker), {}).setdefault(str(condition), {})[str(source or name)] = name
+            own = found.setdefault(speaker, {}).setdefault(str(condition), {})
+            copies += str(source or name) in own
+            own[str(source or name)] = name
+    if copies:
+        logger.warning(
+            "%d recordings are copies of others of the same speaker and condition, and are in no trial", copies
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data.columns import arrow_column, comparable_name, recording_ids, vector_matrix
+from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
@@ -53,6 +53,8 @@ class TrialScorer(Protocol):
 
 # How many trials are scored together, and of how many the terms are computed together.
 SCORES_AT_ONCE, TERMS_AT_ONCE = 2**20, 2048
+# What a first column holds that tells which trials are of one speaker.
+LABELS = {"0", "1", "target", "nontarget"}
 # How many recordings of one side are looked up together on the other side.
 LOOKUPS_AT_ONCE = 2**22
 # Of how many sides or trials the embeddings are averaged and compared together, which stay in the processor's cache.
@@ -153,6 +155,12 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
                 "since no column is named enrollment or test: %s. If it is a trial, add a header above it",
                 *(path, name_some(header)),
             )
+        if len(header) > 2 and {row[0].strip() for row in rows} <= LABELS:
+            logger.warning(
+                "The first column of the trial list %s seems to hold labels, as in lists of VoxCeleb, and not "
+                "recordings: add a header that names the columns of the sides, such as label%senrollment%stest",
+                *(path, sep, sep),
+            )
     distinct = [list(dict.fromkeys(side)) for side in sides]
     repeating = [side for side, once in zip(sides, distinct, strict=True) if len(once) < len(side)]
     if repeating:
@@ -196,7 +204,7 @@ def _without_shared_recordings(path: Path, trials: Trials) -> Trials:
     Raises:
         UserError: no trial is left.
     """
-    shared = _share_recordings(trials)
+    shared = sharing_recordings(trials)
     if not shared.any():
         return trials
     some = [
@@ -218,7 +226,7 @@ def _without_shared_recordings(path: Path, trials: Trials) -> Trials:
     return Trials(kept.header, kept.rows, [kept.sides[side] for side in used], enroll, test)
 
 
-def _share_recordings(trials: Trials) -> np.ndarray:
+def sharing_recordings(trials: Trials) -> np.ndarray:
     """Tell which trials have a recording on both sides, bool `(trials,)`."""
     number_of: dict[str, int] = {}
     recordings = np.array([number_of.setdefault(name, len(number_of)) for side in trials.sides for name in side])
@@ -358,18 +366,16 @@ def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.nda
     """
     if "speaker" not in dataset.column_names:
         return None
-    ids, names_of_all = recording_ids(dataset), arrow_column(dataset, "speaker").to_pylist()
-    speaker_of = dict(zip(map(comparable_name, ids), names_of_all, strict=True))
+    speaker_of = dict(zip(map(comparable_name, recording_ids(dataset)), speaker_names(dataset), strict=True))
     speakers = []
     for side in sides:
         if len(side) == 1:
-            speaker = speaker_of.get(comparable_name(side[0]))
-            speakers.append(None if speaker is None else str(speaker))
+            speakers.append(speaker_of.get(comparable_name(side[0])))
             continue
         names = {speaker_of.get(comparable_name(name)) for name in side}
         if len(names - {None}) > 1:
             raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
-        speakers.append(None if None in names else str(names.pop()))
+        speakers.append(None if None in names else names.pop())
     return None if None in speakers else np.array(speakers)
 
 

@@ -75,6 +75,8 @@ class Findings:
         speakers (two `np.ndarray` of shape `(trials,)`): the numbers of the two sides' speakers.
         outside (`np.ndarray` of shape `(trials,)`, *optional*): in which measures a side lies beyond the limits of the
             calibration, as in `scores.csv`; None if that is not known.
+        kept (`np.ndarray` of shape `(trials,)`, *optional*): int, the positions of these trials in the list that was
+            given; None if none was left out.
     """
 
     evaluation: Evaluation
@@ -93,6 +95,7 @@ class Findings:
     labels: np.ndarray = field(repr=False)
     speakers: tuple[np.ndarray, np.ndarray] = field(repr=False)
     outside: np.ndarray | None = field(repr=False, default=None)
+    kept: np.ndarray | None = field(repr=False, default=None)
 
     @property
     def is_adequate(self) -> bool | None:

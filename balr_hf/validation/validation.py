@@ -55,7 +55,7 @@ class Validation(Findings):
 
         Args:
             folder: gets `report.html`, `report.txt`, `metrics.json` and `scores.csv`.
-            trials ([`Trials`]): those that were validated on.
+            trials ([`Trials`]): those that were given to [`validate`]; those that it left out are not written.
             sep (str): the character that separates the columns of `scores.csv`.
             further (dict, *optional*): what `metrics.json` is to say besides.
 
@@ -66,6 +66,7 @@ class Validation(Findings):
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        trials = trials if self.kept is None else trials.select(self.kept)
         outside = {} if self.outside is None else {"outside": self.outside}
         write_scores(folder / "scores.csv", trials, {"scores": self.llrs, "raw_scores": self.raw, **outside}, sep)
         metrics = self.to_dict() | dict(further or {}) | {"scores_sha256": file_digest(folder / "scores.csv")}
@@ -100,7 +101,8 @@ def validate(
         system ([`SpeakerComparisonModel`]): a calibrated system.
         dataset (`datasets.Dataset`): a corpus with `id`, `speaker` and binary attributes (`ba`) that the system's
             autoencoder made, and what was measured of its recordings, if that is known.
-        trials ([`Trials`]): the trials, of one speaker and of two.
+        trials ([`Trials`]): the trials, of one speaker and of two. Those with the same audio on both sides are left
+            out, and each pair of sides counts once, in whichever order and however often it is listed.
         corpus (str): what the report calls the corpus: its path, or its id on the Hub.
         corpus_sha256 (str, *optional*): the digest of its file, if it is one.
         hub_id (str, *optional*): its id on the Hub, if it is there.
@@ -120,10 +122,12 @@ def validate(
 
     Raises:
         UserError: the system is not calibrated, speakers are not known or are those of the scorer's own populations,
-            recordings are not in the corpus or lack attributes, or all trials are of one kind.
+            recordings are not in the corpus or lack attributes, audio is in the corpus as that of several speakers, or
+            all trials are of one kind.
         MismatchError: other models than the system's made the attributes.
     """
     from balr_hf.scoring.breakdown import outside_calibration
+    from balr_hf.scoring.distinct_trials import check_speakers_of_audio, counted_once, without_shared_audio
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import compact_side_counts, score_trials, side_speakers
 
@@ -138,7 +142,13 @@ def validate(
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
     overlap = _overlap(scorer, names_of_sides, allow_overlap)
     wrong, unknown = _other_makers(system, dataset, allow_mismatch)
+    check_speakers_of_audio(dataset, trials)
+    listed = len(trials)
+    trials, kept = without_shared_audio(dataset, trials)
     counts = compact_side_counts(dataset, trials.sides)
+    once = counted_once(dataset, trials, scorer, counts)
+    if once is not None:
+        trials, kept = trials.select(once), once if kept is None else kept[once]
     quality = sides_quality(dataset, trials.sides)
     raw = score_trials(scorer, counts, trials, progress=progress)
     llrs = score_trials(
@@ -191,19 +201,31 @@ def validate(
         ),
         zoo=menagerie(llrs, labels, speakers, names.tolist()),
         worst=_worst(
-            trials, (llrs, exact), labels, names_of_sides, worst, _conditions(dataset, trials, quality), codes_outside
+            *(trials, np.arange(len(trials)) if kept is None else kept, (llrs, exact), labels, names_of_sides, worst),
+            *(_conditions(dataset, trials, quality), codes_outside),
         ),
         adequacy=judge(thresholds or {}, values, evaluation.intervals),
         system=_system_rows(system, facts, chain),
         data=_data_rows(dataset, trials, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
-        remarks=(*wrong, *unknown, *overlap),
+        remarks=(*wrong, *unknown, *overlap, *_left_out(listed - len(trials), listed)),
         demonstration=any(map(is_shipped, (system, system.embedder, system.autoencoder, scorer))),
         llrs=llrs,
         raw=raw,
         labels=labels,
         speakers=speakers,
         outside=codes_outside,
+        kept=kept,
     )
+
+
+def _left_out(number: int, listed: int) -> list[str]:
+    """Say how many trials were left out, if any were."""
+    if not number:
+        return []
+    return [
+        f"{number:,} of the {listed:,} trials that were listed are left out: they repeat another pair of sides, or "
+        "have the same audio on both sides."
+    ]
 
 
 def _overlap(scorer: Scorer, speakers: np.ndarray, allowed: bool) -> list[str]:
@@ -276,6 +298,7 @@ def _conditions(dataset: datasets.Dataset, trials: Trials, quality: np.ndarray) 
 
 def _worst(
     trials: Trials,
+    positions: np.ndarray,
     ratios: tuple[np.ndarray, np.ndarray],
     labels: np.ndarray,
     speakers: np.ndarray,
@@ -285,7 +308,8 @@ def _worst(
 ) -> tuple[WorstTrial, ...]:
     """The trials that mislead most: so many of one speaker, then so many of two.
 
-    The ratios are those within the bounds, and those without, by which trials at the bounds are put in order.
+    The positions are those in the list that was given. The ratios are those within the bounds, and those without, by
+    which trials at the bounds are put in order.
     """
     found = []
     llrs, exact = ratios
@@ -295,7 +319,7 @@ def _worst(
             a, b = int(trials.enroll[row]), int(trials.test[row])
             found.append(
                 WorstTrial(
-                    number=row,
+                    number=int(positions[row]),
                     sides=(", ".join(trials.sides[a]), ", ".join(trials.sides[b])),
                     speakers=(str(speakers[a]), str(speakers[b])),
                     same=same,

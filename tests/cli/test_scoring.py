@@ -6,11 +6,14 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import datasets
 import numpy as np
 import pytest
 import torch
 
 from balr_hf import BinaryAttributeAutoEncoder, load_corpus
+from balr_hf.data import vector_matrix
+from balr_hf.data.origins import Origin, add_origins, vector_digests
 from balr_hf.data.quality import add_quality_column
 from balr_hf.defaults import AUTOENCODER, resource
 from balr_hf.evaluation import Evaluation
@@ -723,3 +726,62 @@ def test_calibration_of_several_recordings_against_one(world, balr):
     assert load_scorer(world.scorer).config.calibration["domain"]["recordings_a_side"] == [1, 3]
     status, said = balr("score", "calibrate", world.dev, "9x1", world.checkpoint)
     assert status == 1 and "at least 10 recordings" in only_error(said)
+
+
+# Evidence that is listed twice
+
+
+def test_repeated_and_mirrored_trials_calibrate_as_the_list_without_them(world, balr, tmp_path):
+    assert world.calibrate("--save-dir", "once")[0] == 0
+    pairs = [line.split("\t") for line in world.dev_trials.read_text().splitlines()[1:]]
+    again = write_trials(tmp_path / "again.csv", [*pairs, *([b, a] for a, b in pairs), *pairs])
+    status, said = balr("score", "calibrate", "--save-dir", "again", world.dev, again, world.checkpoint)
+    assert status == 0 and f"{2 * len(pairs)} of the {3 * len(pairs)} trials repeat a pair of sides" in said
+    assert (tmp_path / "again" / "calibration.json").read_text() == (tmp_path / "once/calibration.json").read_text()
+
+
+def test_repeated_trials_are_scored_but_evaluated_once(world, balr, tmp_path):
+    assert world.score("--bootstrap", "0", "--by", "speaker")[0] == 0
+    once = world.metrics()
+    pairs = [line.split("\t") for line in world.test_trials.read_text().splitlines()[1:]]
+    again = write_trials(tmp_path / "again.csv", [*pairs, *([b, a] for a, b in pairs)])
+    words = ("--bootstrap", "0", "--by", "speaker", "--save-dir", "again")
+    status, said = balr("score", "test", *words, world.test, again, world.checkpoint)
+    assert status == 0 and f"{len(pairs)} of the {2 * len(pairs)} trials repeat a pair" in said
+    scores = column(tmp_path / "again" / "scores.csv", "scores")
+    assert len(scores) == 2 * len(pairs) and np.allclose(*scores.reshape(2, -1))
+    found = strict_json((tmp_path / "again" / "metrics.json").read_text())
+    left = ("trials", "same_speaker", "speakers", "eer", "cllr", "cllr_min", "by")
+    assert {name: found[name] for name in left} == {name: once[name] for name in left}
+
+
+def copied(corpus, names):
+    """A corpus in which each recording is there once more, as of the speakers `names`, with what tells its audio."""
+    both = datasets.concatenate_datasets([corpus, corpus]).remove_columns(["id", "speaker", "embedding"])
+    both = both.add_column("id", [*corpus["id"], *(f"{name}-copy" for name in corpus["id"])])
+    both = both.add_column("speaker", [*corpus["speaker"], *names])
+    digests = vector_digests(vector_matrix(both, "ba")[0])
+    heard = [name.removesuffix("-copy") for name in both["id"]]
+    made = [Origin("a@1", "fp32", "", d, "", "", f"sha256:{h}") for d, h in zip(digests, heard, strict=True)]
+    return add_origins(both, "ba", made)
+
+
+def test_copies_under_other_names_are_no_trials(world, balr, tmp_path):
+    corpus = load_corpus(world.dev)
+    dev, trials = save_corpus(tmp_path / "copied", copied(corpus, corpus["speaker"]))
+    assert world.calibrate("--save-dir", "once")[0] == 0
+    status, said = balr("score", "calibrate", "--save-dir", "twice", dev, trials, world.checkpoint)
+    assert status == 0 and f"Left out {len(corpus)} of the" in said and "d0 against d0-copy" in said
+    assert (tmp_path / "twice" / "calibration.json").read_text() == (tmp_path / "once/calibration.json").read_text()
+    test, trials = save_corpus(tmp_path / "others", copied(corpus, [f"other {n}" for n in corpus["speaker"]]))
+    status, said = balr("score", "calibrate", "--save-dir", "wrong", test, trials, world.checkpoint)
+    assert status == 1 and "the audio is the same: d0 of d0 and d0-copy of other d0" in only_error(said)
+    status, said = balr("score", "test", "--bootstrap", "0", "--save-dir", "run", test, trials, world.checkpoint)
+    assert status == 0 and "36 recordings are in the corpus as of several speakers" in said
+    status, said = balr("score", "train", "--save-dir", "fitted", test)
+    assert status == 0 and "36 recordings are in the corpus as of several speakers" in said
+
+
+def test_speakers_of_the_scorer_are_known_however_their_names_are_written(world):
+    scorer = load_scorer(world.scorer)
+    assert scorer.known_speakers([" r0", "r1 ", "r 1"], "reference") == [" r0", "r1 "]

@@ -998,3 +998,45 @@ def test_hub_dataset_is_named_with_configuration_and_revision(monkeypatch, name,
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     assert len(load_corpus(name)) == 1
+
+
+# Speakers' names
+
+
+def test_speakers_are_compared_without_white_space_in_one_unicode_form(tmp_path):
+    for name in "abcdef":
+        (tmp_path / f"{name}.wav").touch()
+    rows = ["a.wav, s1", "b.wav,s1 ", "c.wav,s1", "d.wav,Zo\u00eb", "e.wav,Zoe\u0308", "f.wav,  "]
+    (tmp_path / "c.csv").write_text("\n".join(["audio, speaker", *rows]) + "\n", encoding="utf-8")
+    corpus = load_corpus(tmp_path / "c.csv")
+    assert corpus["speaker"][:] == ["s1", "s1", "s1", "Zo\u00eb", "Zo\u00eb", None]
+    given = datasets.Dataset.from_dict({"id": list("abc"), "speaker": [" s1", "s1", ""]})
+    assert load_corpus(given)["speaker"][:] == ["s1", "s1", None]
+    codes, names = speaker_codes(given)  # also where a Dataset was not read by load_corpus
+    assert (codes.tolist(), names) == ([0, 0, -1], ["s1"])
+    assert given["speaker"][:] == [" s1", "s1", ""]
+
+
+def test_a_number_that_is_none_is_an_unknown_speaker():
+    given = datasets.Dataset.from_dict({"id": list("abc"), "speaker": [1.0, float("nan"), 2.5]})
+    assert load_corpus(given)["speaker"][:] == ["1", None, "2.5"]
+
+
+def test_placeholders_for_speakers_are_counted_in_a_warning(caplog):
+    names = ["nan", "N/A", "unknown ", "s1", None, "Nana"]
+    given = datasets.Dataset.from_dict({"id": list("abcdef"), "speaker": names})
+    assert load_corpus(given)["speaker"][:] == ["nan", "N/A", "unknown", "s1", None, "Nana"]
+    (message,) = caplog.messages
+    assert message.startswith("3 recordings are of the speaker 'nan', 'N/A', 'unknown', which is taken for")
+    assert "leave the field empty" in message
+
+
+@pytest.mark.parametrize("ids", [["x", "x "], ["Zo\u00eb", "Zoe\u0308"]])
+def test_ids_that_differ_only_as_they_are_written_are_refused(tmp_path, ids):
+    given = datasets.Dataset.from_dict({"id": [*ids, "y"], "speaker": ["s1", "s2", "s3"]})
+    with pytest.raises(UserError, match=r"duplicate ids .*differ only in white space or in their Unicode form"):
+        load_corpus(given)
+    rows = [f"{name},{number}.wav" for number, name in enumerate(ids)]
+    (tmp_path / "c.csv").write_text("\n".join(["id,audio", *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match="duplicate ids"):
+        load_corpus(tmp_path / "c.csv")

@@ -61,6 +61,14 @@ def test_first_line_that_is_a_trial_is_not_lost(tmp_path, caplog):
     assert "has no header: its first line is a trial" in message
 
 
+def test_a_column_of_labels_is_not_taken_for_recordings_without_a_hint(tmp_path, caplog):
+    trials(tmp_path, "1 a b\n0 a c\n1 c b\n", sep=" ")
+    assert "seems to hold labels" in caplog.text and "such as label enrollment test" in caplog.text
+    caplog.clear()
+    trials(tmp_path, "label enrollment test\n1 a b\n0 a c\n", sep=" ")
+    assert not caplog.messages
+
+
 def test_recording_named_twice_on_one_side_counts_once(corpus, tmp_path, caplog):
     found = trials(tmp_path, "enrollment\ttest\ns0,s1, s0\ts2\ns0,s1, s0\ts3,s3\n")
     assert found.sides == [["s0", "s1"], ["s2"], ["s3"]]

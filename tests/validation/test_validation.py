@@ -7,19 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from datasets import concatenate_datasets
 
 from balr_hf import SpeakerComparisonModel
-from balr_hf.data import add_vector_column, fixed_length_column
-from balr_hf.data.origins import Origin, add_origins
+from balr_hf.data import add_vector_column, fixed_length_column, vector_matrix
+from balr_hf.data.origins import Origin, add_origins, vector_digests
 from balr_hf.data.quality import add_quality_column
 from balr_hf.defaults import SYSTEM, resource
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.evaluation import Evaluation
 from balr_hf.files import json_text
+from balr_hf.identity import model_identity
 from balr_hf.metrics import compute_metrics
 from balr_hf.quality import RecordingQuality
 from balr_hf.scoring.made_trials import make_trials
-from balr_hf.scoring.trials import side_counts, side_speakers
+from balr_hf.scoring.trials import Trials, side_counts, side_speakers
 from balr_hf.validation import validate
 from balr_hf.validation.adequacy import Criterion, judge, parse_thresholds
 from balr_hf.validation.tables import heat_map
@@ -322,3 +324,35 @@ def test_speakers_of_the_scorers_own_populations_are_refused(corpus, trials, mon
         validate(system, corpus, trials, draws=0)
     found = validate(system, corpus, trials, draws=0, allow_overlap=True)
     assert any("calibrated on (v1): the figures flatter it" in caution for caution in found.cautions)
+
+
+def test_repeated_trials_and_copies_count_once(system, corpus, trials, tmp_path, found):
+    names = corpus["id"]
+    audio = [f"sha256:{name}" for name in names]
+    digests = vector_digests(vector_matrix(corpus, "ba")[0])
+    identity = model_identity(system.autoencoder)
+    made = [Origin(identity, "fp32", "", d, "", "", a) for d, a in zip(digests, audio, strict=True)]
+    told = add_origins(corpus.remove_columns("embedding"), "ba", made)
+    copy = told.select([0]).remove_columns("id").add_column("id", ["copy"])
+    both = concatenate_datasets([told, copy.select_columns(told.column_names)])
+    rows = [*trials.rows, *(row[::-1] for row in trials.rows), [names[0], "copy"]]
+    number = len(trials.sides)
+    zero = trials.sides.index([names[0]])
+    listed = Trials(
+        trials.header,
+        rows,
+        [*trials.sides, ["copy"]],
+        np.array([*trials.enroll, *trials.test, zero]),
+        np.array([*trials.test, *trials.enroll, number]),
+    )
+    again = validate(system, both, listed, draws=0)
+    assert np.array_equal(again.llrs, found.llrs) and again.evaluation.metrics == found.evaluation.metrics
+    assert again.worst == found.worst
+    assert (
+        f"{len(trials) + 1:,} of the {2 * len(trials) + 1:,} trials that were listed are left out" in again.to_text()
+    )
+    again.save(tmp_path, listed)
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == len(trials) + 1
+    speakers = both.remove_columns("speaker").add_column("speaker", [*corpus["speaker"], "somebody"])
+    with pytest.raises(UserError, match=f"the audio is the same: {names[0]} of v0 and copy of somebody"):
+        validate(system, speakers, listed, draws=0)

@@ -1,0 +1,144 @@
+"""Trials that are evidence of their own: no comparison of audio with itself, and none that counts twice."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from balr_hf.data.audio_behind import describe_contradicted_speakers, ids_of_audio
+from balr_hf.data.columns import comparable_name, recording_ids
+from balr_hf.errors import UserError, name_some
+from balr_hf.scoring.counts import SideCounts
+from balr_hf.scoring.trials import Trials, score_trials, sharing_recordings
+
+if TYPE_CHECKING:
+    import datasets
+
+    from balr_hf.scoring.counts import Counts
+    from balr_hf.scoring.trials import TrialScorer
+
+logger = logging.getLogger(__name__)
+
+# So many trials are scored both ways to see whether a scorer is symmetric, and may differ by so much.
+BOTH_WAYS, TOLERANCE = 100, 1e-4
+
+
+def without_shared_audio(dataset: datasets.Dataset, trials: Trials) -> tuple[Trials, np.ndarray | None]:
+    """Leave out the trials whose two sides hold the same audio under different names.
+
+    They are left out as trials are that have one recording on both sides, and a warning counts and names them.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus, with what is known of its audio.
+        trials ([`Trials`]): the trials.
+
+    Returns:
+        `(trials, kept)`: those that are left, and their positions, int `(kept,)`; None if all are left.
+
+    Raises:
+        UserError: no trial is left.
+    """
+    heard = _by_audio(dataset, trials)
+    if heard is None:
+        return trials, None
+    shared = sharing_recordings(heard)
+    if not shared.any():
+        return trials, None
+    some = [
+        f"{name_some(trials.sides[trials.enroll[row]], 3)} against {name_some(trials.sides[trials.test[row]], 3)}"
+        for row in np.flatnonzero(shared)[:4]
+    ]
+    told = name_some(some, 3)
+    if shared.all():
+        raise UserError(f"no trial is left, because the two sides of each hold the same audio: {told}")
+    logger.warning(
+        "Left out %d of the %d trials, because their two sides hold the same audio under different names: %s",
+        *(shared.sum(), len(trials), told),
+    )
+    kept = np.flatnonzero(~shared)
+    return trials.select(kept), kept
+
+
+def counted_once(
+    dataset: datasets.Dataset, trials: Trials, scorer: TrialScorer, counts: Counts | SideCounts
+) -> np.ndarray | None:
+    """Find the trials to be evaluated, so that each pair of sides counts once.
+
+    A pair that is listed again, or the other way round, is the same evidence, and so is one of the same audio under
+    other names: it would seem as if more was known. A warning counts what is left out. Pairs that are listed both ways
+    count twice only for a scorer that scores them differently.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus.
+        trials ([`Trials`]): the trials.
+        scorer ([`TrialScorer`]): scores them.
+        counts: of the sides, as for [`score_trials`][balr_hf.scoring.trials.score_trials].
+
+    Returns:
+        int `(kept,)`: the positions of the first trial of each pair, in rising order; None if all are distinct.
+    """
+    number_of: dict[tuple[str, ...], int] = {}
+    sides = (_by_audio(dataset, trials) or trials).sides
+    numbers = np.array([number_of.setdefault(tuple(sorted(side)), len(number_of)) for side in sides])
+    enroll, test = numbers[trials.enroll], numbers[trials.test]
+    low, high = np.minimum(enroll, test), np.maximum(enroll, test)
+    kept = _first_of_each(low * len(number_of) + high)
+    if len(kept) == len(trials):
+        return None
+    ordered = _first_of_each(enroll * len(number_of) + test)
+    if len(ordered) > len(kept):
+        mirrored = np.zeros(len(trials), dtype=bool)
+        mirrored[ordered] = True
+        mirrored[kept] = False
+        if not is_symmetric(scorer, counts, trials.select(np.flatnonzero(mirrored)[:BOTH_WAYS])):
+            kept = ordered
+            if len(kept) == len(trials):
+                return None
+    logger.warning(
+        "%d of the %d trials repeat a pair of sides that is listed before, in the same or in the opposite order, and "
+        "count no further: %d trials are left",
+        *(len(trials) - len(kept), len(trials), len(kept)),
+    )
+    return kept
+
+
+def is_symmetric(scorer: TrialScorer, counts: Counts | SideCounts, trials: Trials) -> bool:
+    """Tell whether a scorer gives trials the same scores with their sides exchanged.
+
+    Args:
+        scorer, counts, trials: as for [`counted_once`].
+    """
+    used, numbers = np.unique(np.stack([trials.enroll, trials.test]), return_inverse=True)
+    enroll, test = numbers.reshape(2, -1)
+    some = counts.of(used) if isinstance(counts, SideCounts) else counts[used]
+    both = Trials.between(np.concatenate([enroll, test]), np.concatenate([test, enroll]))
+    one_way, other_way = score_trials(scorer, some, both).reshape(2, -1)
+    return bool(np.allclose(one_way, other_way, rtol=TOLERANCE, atol=TOLERANCE))
+
+
+def check_speakers_of_audio(dataset: datasets.Dataset, trials: Trials) -> None:
+    """Check that no audio of the trials is in the corpus as that of several speakers.
+
+    Raises:
+        UserError: some is; the message names it.
+    """
+    wrong = describe_contradicted_speakers(dataset, {name for side in trials.sides for name in side})
+    if wrong is not None:
+        raise UserError(f"{wrong}. One of the names is wrong: correct the corpus, or take these recordings out")
+
+
+def _by_audio(dataset: datasets.Dataset, trials: Trials) -> Trials | None:
+    """The trials with recordings of the same audio under one name; None if all audio differs."""
+    ids, heard = [comparable_name(name) for name in recording_ids(dataset)], ids_of_audio(dataset)
+    other = {name: audio for name, audio in zip(ids, heard, strict=True) if name != audio}
+    if not other:
+        return None
+    sides = [[other.get(name, name) for name in map(comparable_name, side)] for side in trials.sides]
+    return Trials(trials.header, trials.rows, sides, trials.enroll, trials.test)
+
+
+def _first_of_each(values: np.ndarray) -> np.ndarray:
+    """The positions at which each value first occurs, in rising order."""
+    return np.sort(np.unique(values, return_index=True)[1])
