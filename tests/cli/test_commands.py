@@ -253,7 +253,7 @@ def test_bad_vector_files_are_skipped_and_named(balr, few, extracted):
         (["score", "train", "{few}", "scorer=betta"], 2, "unknown scorer 'betta'"),
         (["score", "test", "{few}", "nothing.csv"], 1, "no trial list at nothing.csv"),
         (["convert", "nothing.pt", "out"], 1, "no checkpoint at nothing.pt"),
-        (["nonsense"], 2, "unknown command 'nonsense': expected inspect, measure, degrade"),
+        (["nonsense"], 2, "unknown command 'nonsense': expected inspect, measure, channels"),
     ],
 )
 def test_errors_are_one_clear_line(balr, few, tmp_path, monkeypatch, words, status, message):
