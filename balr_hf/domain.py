@@ -91,6 +91,7 @@ class Deviation:
         low, high: the population's own range.
         is_beyond: whether it lies beyond the limits, so that no verbal verdict is given.
         text: all this in a sentence.
+        is_allowed: whether it lies beyond the default limits, and within those that were set.
     """
 
     side: str
@@ -101,6 +102,7 @@ class Deviation:
     high: float
     is_beyond: bool
     text: str
+    is_allowed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -336,7 +338,7 @@ def _measures_outside(
             continue
         low, high = _own_range(measure, quantiles)
         beyond = measure_beyond_limits(measure, values, population, limits)
-        values = _in_unit(measure, values)
+        own, values = values, _in_unit(measure, values)
         worst = np.lexsort([np.maximum(low - values, values - high), beyond])[-1]
         value, is_beyond = float(values[worst]), bool(beyond[worst])
         if low <= value <= high:
@@ -346,9 +348,10 @@ def _measures_outside(
         if measure in ("clipping", "tone_share") and not is_beyond and value < WORTH_SAYING:
             continue
         which = name if side.recordings == 1 else f"One of {name}'s recordings"
-        near = "" if is_beyond else " (slightly outside)"
+        is_allowed = not is_beyond and bool(measure_beyond_limits(measure, own[worst], population))
+        near = "" if is_beyond else " (within the limits that were set)" if is_allowed else " (slightly outside)"
         text = f"{which} has {form.format(value)}; the {role} has {describe_range(measure, quantiles)}{near}."
-        yield Deviation(name, measure, role, value, low, high, is_beyond, text)
+        yield Deviation(name, measure, role, value, low, high, is_beyond, text, is_allowed)
 
 
 def _recordings_outside(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:
@@ -356,12 +359,13 @@ def _recordings_outside(name: str, side: Side, population: Mapping[str, Any], li
     if low <= side.recordings <= high:
         return
     beyond = bool(recordings_beyond_limits(side.recordings, population, limits))
+    is_allowed = not beyond and bool(recordings_beyond_limits(side.recordings, population))
     calibrated = f"{low}" if low == high else f"{low} to {high}"
     text = (
         f"{name} has {side.recordings} recording{'s' * (side.recordings > 1)}; the system was calibrated with "
         f"{calibrated} a side."
     )
-    yield Deviation(name, "recordings", "calibration", side.recordings, low, high, beyond, text)
+    yield Deviation(name, "recordings", "calibration", side.recordings, low, high, beyond, text, is_allowed)
 
 
 def _comparison_outside(
@@ -383,8 +387,11 @@ def _improbable(name: str, side: Side, population: Mapping[str, Any], limits: Li
     percentile = float(np.interp(side.log_probability, quantiles, QUANTILES))
     than = "any reference recording's" if percentile <= 0 else f"those of {100 - percentile:.1f} % of its recordings"
     text = f"{name}'s attributes are less probable in the reference population than {than}."
-    beyond = bool(probability_beyond_limits(side.log_probability, population, limits))
-    yield Deviation(name, "probability", "reference population", percentile, QUANTILES[1], 100.0, beyond, text)
+    beyond, usual = (
+        bool(probability_beyond_limits(side.log_probability, population, which)) for which in (limits, None)
+    )
+    outside = name, "probability", "reference population", percentile, QUANTILES[1], 100.0, beyond, text
+    yield Deviation(*outside, is_allowed=usual and not beyond)
 
 
 def describe_range(measure: str, quantiles: Sequence[float]) -> str:

@@ -30,11 +30,11 @@ from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, resample
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.domain import Limits
-from balr_hf.embeddings.passes import Loaded, LongRecording, embed_waveforms, load_usable
+from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.identity import wrong_parts
 from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
-from balr_hf.quality import MIN_SPEECH
+from balr_hf.quality import MIN_SPEECH, describe_averaged
 from balr_hf.quality.copies import describe_copies, refuse_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
@@ -391,7 +391,14 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     """
 
     _RECORDINGS_OF_ROW = 2
-    _NOTHING = {"recordings": [[]], "quality": [[]], "copies": [[]], "sizes": [[0, 0]], "measures": [[]]}
+    _NOTHING = {
+        "recordings": [[]],
+        "quality": [[]],
+        "copies": [[]],
+        "remarks": [[]],
+        "sizes": [[0, 0]],
+        "measures": [[]],
+    }
 
     def __init__(
         self,
@@ -478,10 +485,16 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             for side, word, recordings in zip("AB", ("Recording", "recording"), heard, strict=True)
         ]
         copies = list(describe_copies(*named))
+        told = [
+            describe_averaged(side if len(recordings) == 1 else f"recording {number} of {side}", one.channels)
+            for side, recordings in zip("AB", loaded, strict=True)
+            for number, one in enumerate(recordings, 1)
+        ]
         return {
             "recordings": [[one.samples for side in loaded for one in side]],
             "quality": [[one.quality for side in loaded for one in side]],
             "copies": [copies],
+            "remarks": [[text for text in told if text is not None]],
             "sizes": [[len(side) for side in sides]],
             "measures": [self._measures(loaded, heard) if measured else []],
         }
@@ -509,10 +522,10 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     def _heard(self, loaded: Loaded) -> np.ndarray | LongAudio:
         """The samples at the rate at which recordings are compared, or a recording that is not held in memory."""
-        assert loaded.samples is not None  # else it would have been refused
-        if isinstance(loaded.samples, LongRecording):
-            return loaded.samples.audio
-        return resample(loaded.samples, self.feature_extractor.sampling_rate, SAMPLING_RATE)
+        assert loaded.whole is not None  # else it would have been refused
+        if isinstance(loaded.whole, LongAudio):
+            return loaded.whole
+        return resample(loaded.whole, self.feature_extractor.sampling_rate, SAMPLING_RATE)
 
     def _result(  # type: ignore[override]  # with options of its own
         self,
@@ -527,7 +540,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         sides = measured[:first], measured[first:]
         matched = None if self.matcher is None else self.matcher.match(sides, (len(sides[0]), len(sides[1])))
         scorer = self.scorer if matched is None else matched.scorer
-        remarks = () if matched is None else matched.remarks
+        remarks = (*_flat(outputs["remarks"]), *(() if matched is None else matched.remarks))
         voices = _flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
         explanation = scorer.explain(

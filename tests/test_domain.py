@@ -122,6 +122,16 @@ def test_limits_can_be_set(population):
     assert Limits.parse("") == Limits()
 
 
+def test_what_wider_limits_allow_is_not_called_slight(population):
+    case = [Side(1, [quality(snr=15.0)]), Side(1, [quality()])]
+    (found,) = deviations(case, population, None, Limits(snr=20))
+    assert found.is_allowed and not found.is_beyond and "(within the limits that were set)" in found.text
+    (usual,) = deviations(case, population, None)
+    assert usual.is_beyond and not usual.is_allowed
+    five = Side(5, [quality()] * 5)
+    assert all(one.is_allowed for one in deviations([five, five], population, None, Limits(recordings=4)))
+
+
 @pytest.mark.parametrize("text", ["snr", "snr=loud", "loudness=3", "snr=-1", "net_speech=0.5", "snr=nan"])
 def test_bad_limits_are_refused(text):
     with pytest.raises(ConfigError, match="limits"):

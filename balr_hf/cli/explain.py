@@ -151,7 +151,7 @@ def run(arguments: Arguments) -> None:
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
         calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=(*wrong, *_remarks(scorer, sides, speakers)),
+        remarks=(*wrong, *heard.remarks, *_remarks(scorer, sides, speakers)),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
@@ -243,11 +243,13 @@ class _Heard:
         quality: what was measured of the recordings of either side.
         copies: a sentence for each pair of recordings of the two sides that hold the same sound.
         files: rows of the recordings' files.
+        remarks: what else a reader must know of them.
     """
 
     quality: "tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]"
     copies: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
 
     @classmethod
     def of(cls, dataset: "datasets.Dataset", sides: list[list[str]], min_speech: float) -> "_Heard":
@@ -259,12 +261,12 @@ class _Heard:
         from balr_hf.audio import AudioError, reason_not_decoded
         from balr_hf.data.quality import known_quality
         from balr_hf.explanation.case import recording_files
-        from balr_hf.quality import load_measured, reason_to_refuse
+        from balr_hf.quality import describe_averaged, load_measured, reason_to_refuse
         from balr_hf.quality.copies import NOTHING, describe_copies, refuse_copies
 
         known: dict[str, Mapping[str, Any]] = dict(known_quality(dataset))
         audio = dict(zip(dataset["id"], dataset["audio"], strict=True)) if "audio" in dataset.column_names else {}
-        samples = {}
+        samples, remarks = {}, []
         for name, source in audio.items():
             if source is None:
                 continue
@@ -276,6 +278,7 @@ class _Heard:
             if reason is not None:
                 raise AudioError(f"{name}: {reason}")
             samples[name], known[name] = measured.samples, measured.quality.to_dict()
+            remarks.append(describe_averaged(name, measured.channels))
         both = [name for name in sides[0] if name in sides[1]]
         heard = [{name: samples[name] for name in side if name in samples} for side in sides]
         for side in heard:
@@ -284,7 +287,7 @@ class _Heard:
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
         named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
-        return cls(quality, copies, recording_files(named))
+        return cls(quality, copies, recording_files(named), tuple(filter(None, remarks)))
 
 
 def _with_attributes(

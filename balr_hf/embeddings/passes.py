@@ -111,6 +111,8 @@ class Loaded:
         source: what tells its audio apart from other audio; see [`balr_hf.data.origins.audio_source`].
         starved: whether it could not be used because memory lacked, so that it is worth another try.
         stat: the size and the time of change of its file before it was read; see [`balr_hf.data.origins.audio_stat`].
+        whole: the recording with its pauses, float32 `(samples,)` at the embedder's rate, or [`LongAudio`].
+        channels: how many channels were averaged; 1 if all are the same.
     """
 
     samples: np.ndarray | LongRecording | None
@@ -119,6 +121,8 @@ class Loaded:
     source: str = ""
     starved: bool = False
     stat: str = ""
+    whole: np.ndarray | LongAudio | None = None
+    channels: int = 1
 
 
 def load_usable(
@@ -145,13 +149,14 @@ def load_usable(
 
 def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech: float, quick: bool) -> Loaded:
     stat = audio_stat(audio)  # before it is read: a file that is replaced meanwhile differs from it afterwards
-    opened = open_recording(audio)
+    opened, channels = open_recording(audio)
     if isinstance(opened, LongAudio):
         quality, recording = _measured_long(opened, extractor)
         reason = reason_to_refuse(quality, min_speech)
         if reason is not None:
             return Loaded(None, quality, reason)
-        return Loaded(recording, quality, None, audio_source(audio, quick), stat=stat)
+        source = audio_source(audio, quick)
+        return Loaded(recording, quality, None, source, stat=stat, whole=opened, channels=channels)
     original, rate = opened
     samples = resample(original, rate, extractor.sampling_rate)
     if extractor.num_frames(len(samples)) < MIN_FRAMES:
@@ -166,7 +171,8 @@ def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech:
         return Loaded(None, quality, reason)
     stretches = heard_stretches(speech, frame_variances(measured), len(measured))
     kept = heard(samples, stretches, extractor.sampling_rate)
-    return Loaded(kept, quality, None, audio_source(audio, quick), stat=stat)
+    source = audio_source(audio, quick)
+    return Loaded(kept, quality, None, source, stat=stat, whole=samples, channels=channels)
 
 
 def _measured_long(audio: LongAudio, extractor: "WespeakerFeatureExtractor") -> tuple[RecordingQuality, LongRecording]:

@@ -27,6 +27,7 @@ from balr_hf.explanation.wording import (
     FEW_SPEAKERS,
     FOR_DIFFERENT,
     FOR_SAME,
+    HELD,
     LOG10,
     MORE_COLUMNS,
     NO_DESCRIPTIONS,
@@ -35,6 +36,7 @@ from balr_hf.explanation.wording import (
     NOT_CALIBRATED,
     PROFILE_COLUMNS,
     PROPOSITIONS,
+    WIDER,
     describe_amount,
     describe_informative,
     describe_sum,
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 # What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
 # that is less than so many dB above it is said to be faint.
 ROUNDING, LEAST_ABOVE_ROUNDING = -101.1, 25.0
+# Signal-to-noise ratios, in dB, that differ by so much are told if the lower one is no more than the second figure.
+UNLIKE, NOISY = 15.0, 25.0
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,10 @@ class Findings:
     @property
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the result, one text per caution."""
-        texts = [*self.copies, *(found.text for found in self.deviations), *self._faint(), *self.remarks]
+        texts = [*self.copies, *(found.text for found in self.deviations), *self._unlike(), *self._faint()]
+        texts += self.remarks
+        if any(found.is_allowed for found in self.deviations):
+            texts.insert(0, WIDER)
         recording = recording_caution(self.groups(), self.is_llr)
         if recording is not None:
             texts.append(recording)
@@ -288,6 +295,19 @@ class Findings:
                 f"{self.constant:+.2f}."
             )
         return texts
+
+    def _unlike(self) -> list[str]:
+        """Whether one side is much noisier than the other, which makes voices of one speaker seem different."""
+        ratios = [[one["snr"] for one in side if one["snr"] is not None] for side in self.quality]
+        if not all(ratios):
+            return []
+        a, b = (min(side) for side in ratios)
+        if abs(a - b) < UNLIKE or min(a, b) > NOISY:
+            return []
+        return [
+            f"The signal-to-noise ratios of A and B differ by {abs(a - b):.0f} dB: where one recording only is noisy, "
+            "voices of one speaker seem different."
+        ]
 
     def _faint(self) -> list[str]:
         """Which recordings are so faint that the rounding of their samples is a noise of its own."""
@@ -502,14 +522,14 @@ class Findings:
         ]
 
     def describe_ratio(self) -> str:
-        """The likelihood ratio as a ratio, with two significant digits: `LR 8,700`, or `LR 2,000 or more`."""
+        """The likelihood ratio with two significant digits: `LR 8,700`, or `LR 2,000 (held at the bound)`."""
         return f"LR {ratio(self.llr)}" + self._beyond()
 
     def _beyond(self) -> str:
         """What is to be added to a likelihood ratio that is a bound."""
         if not self.is_bounded:
             return ""
-        return " or more" if self.llr > 0 else " or less" if self.llr < 0 else " (no bound vouches for any other)"
+        return f" ({HELD})" if self.llr else " (no bound vouches for any other)"
 
     def describe_interval(self) -> str | None:
         """How sure the likelihood ratio is, in a sentence; None where that is unknown, or there is no verdict."""
@@ -555,10 +575,12 @@ class Findings:
         same, different = "the recordings are of the same speaker", "they are of different speakers"
         if self.llr < 0:
             same, different = "the recordings are of different speakers", "they are of the same speaker"
-        at_least = "at least " if self.is_bounded else ""
-        return (
-            f"The findings are {at_least}{rounded_times(self.llr)} times more probable if {same} than if {different}."
-        )
+        if self.is_bounded:
+            return (
+                f"The findings are reported as {rounded_times(self.llr)} times more probable if {same} than if "
+                f"{different}: the calibration vouches for no more."
+            )
+        return f"The findings are {rounded_times(self.llr)} times more probable if {same} than if {different}."
 
     def describe_method(self) -> list[tuple[str, str]]:
         """How the result was found, as rows of a name and a value."""
@@ -577,9 +599,9 @@ class Findings:
             figures = f"equal error rate {percent(self.validation['eer'])}, Cllr {self.validation['cllr']:.2f}"
             rows.append(
                 (
-                    "Validation",
-                    f"{figures} (0 is perfect, 1 says nothing), on the calibration's own trials, cross-validated by "
-                    "speaker; it tells nothing of other conditions",
+                    "Cross-validation",
+                    f"{figures} (0 is perfect, 1 says nothing), on the calibration's own speakers, each calibrated on "
+                    "the others; it is no validation, and tells nothing of other conditions",
                 )
             )
         rows.append(("Descriptions", self._describe_descriptions()))

@@ -79,6 +79,12 @@ NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
 # Stands before the numbers of a comparison that gets no verdict.
 COMPUTED = "Computed all the same, but not to be relied on:"
 
+# Stands beside a likelihood ratio that would be further from 1, if the calibration vouched for it.
+HELD = "held at the calibration's bound"
+WIDER = (
+    "The limits of what the calibration holds for were set wider than the default ones, with which there would be no "
+    "verdict."
+)
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
     "Hd: the recordings of A and of B are of two different speakers of the reference population.",

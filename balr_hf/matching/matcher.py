@@ -188,7 +188,10 @@ class CaseMatcher:
         }
         left_out = sum(bool(copy.reason) for side in sides[: 1 if alike else 2] for copy in side)
         total = len(corpus) * (1 if alike else 2)
-        remarks = []
+        remarks = [
+            "Matched to the case are net speech, noise and bandwidth alone. Language, style, room and coder are those "
+            f"of {self.name}."
+        ]
         if left_out > total / 4:
             remarks.append(
                 f"{left_out} of {total} calibration recordings could not be brought to the conditions of the case: "

@@ -1,6 +1,6 @@
 """What is in a recording: net speech, signal-to-noise ratio, bandwidth, level, clipping, tones; and copies."""
 
-from balr_hf.quality.channels import load_speech, open_recording
+from balr_hf.quality.channels import describe_averaged, load_speech, open_recording
 from balr_hf.quality.copies import Copy, find_copy
 from balr_hf.quality.gates import MIN_SPEECH, reason_to_refuse
 from balr_hf.quality.long_recordings import measure_long
@@ -14,6 +14,7 @@ __all__ = [
     "Copy",
     "Measured",
     "RecordingQuality",
+    "describe_averaged",
     "find_copy",
     "frame_variances",
     "heard",

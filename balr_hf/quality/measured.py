@@ -21,11 +21,13 @@ class Measured:
         samples: float32 `(samples,)` at 16 kHz; or [`LongAudio`], which is not held in memory.
         quality: the measures.
         speech: `(start, end)` of each stretch of speech, in seconds.
+        channels: how many channels were averaged; 1 if all are the same.
     """
 
     samples: np.ndarray | LongAudio
     quality: RecordingQuality
     speech: list[tuple[float, float]]
+    channels: int = 1
 
     def whole(self) -> np.ndarray:
         """All samples at 16 kHz, float32 `(samples,)`, in memory."""
@@ -43,10 +45,10 @@ def load_measured(source: Any) -> Measured:
     Raises:
         AudioError: it cannot be decoded, or its channels hold different sounds.
     """
-    opened = open_recording(source)
+    opened, channels = open_recording(source)
     if isinstance(opened, LongAudio):
         quality, speech, _ = measure_long(opened)
-        return Measured(opened, quality, speech)
+        return Measured(opened, quality, speech, channels)
     original, rate = opened
     samples = resample(original, rate, SAMPLING_RATE)
-    return Measured(samples, *measure_recording(samples, original, rate))
+    return Measured(samples, *measure_recording(samples, original, rate), channels)

@@ -9,7 +9,7 @@ import numpy as np
 
 from balr_hf.errors import name_some
 from balr_hf.evaluation import Evaluation
-from balr_hf.explanation.wording import FEW_SPEAKERS, ratio
+from balr_hf.explanation.wording import FEW_SPEAKERS, HELD, ratio
 from balr_hf.validation import wording
 from balr_hf.validation.adequacy import Criterion
 from balr_hf.validation.factors import Factor, Misleading
@@ -47,7 +47,7 @@ class WorstTrial:
 
     def describe_ratio(self) -> str:
         """The likelihood ratio: `2,000`, or `2,000 or more` at a bound."""
-        return ratio(self.llr) + (f" or {'more' if self.llr > 0 else 'less'}" if self.is_bounded else "")
+        return ratio(self.llr) + (f" ({HELD})" if self.is_bounded else "")
 
     def describe_outside(self) -> str:
         """In which measures a side lies beyond the limits, in words, or a dash."""

@@ -228,9 +228,10 @@ def test_a_ratio_beyond_its_bounds_is_the_bound(explained, llr):
     assert explanation.unbounded_llr == pytest.approx(llr) and explanation.is_bounded
     assert explanation.llr == (math.log(2000) if llr > 0 else -5.0)
     for shown in (text, page):
-        assert ("LR 2,000 or more" if llr > 0 else "LR 1/150 or less") in shown
+        assert f"LR {'2,000' if llr > 0 else '1/150'} (held at the calibration's bound)" in shown
         assert "held within the calibration's bounds" in shown
-        assert f"The findings are at least {'2,000' if llr > 0 else '150'} times more probable" in shown
+        assert f"The findings are reported as {'2,000' if llr > 0 else '150'} times more probable" in shown
+        assert "the calibration vouches for no more" in shown
         assert f"alone give an LR of {'8,100' if llr > 0 else '1/8,100'}" in shown
     assert explanation.sums()[-2] == ("sum", f"{llr:+.2f}")
     data = explanation.to_dict()
@@ -289,6 +290,24 @@ def test_outside_the_domain_no_verdict_is_given(explained):
     assert inside.describe_interval() is not None
     data = json.loads(json.dumps(beyond.to_dict(), allow_nan=False))
     assert data["verbal"] is None and data["deviations"][0]["measure"] == "snr"
+
+
+def test_limits_that_were_set_wider_are_told_first(explained):
+    allowed = replace(with_llr(explained, 6.0), deviations=(outside(is_beyond=False, is_allowed=True),))
+    assert allowed.verdict is not None
+    assert allowed.cautions[0].startswith("The limits of what the calibration holds for were set wider")
+    assert not any("set wider" in caution for caution in with_llr(explained, 6.0).cautions)
+
+
+def test_noise_on_one_side_only_is_told(explained):
+    def with_snr(*ratios):
+        measured = [{"snr": ratio, "level": -25.0} for ratio in ratios]
+        return replace(explained, quality=((measured[0],), (measured[1],))).cautions
+
+    told = "The signal-to-noise ratios of A and B differ by 38 dB"
+    assert any(caution.startswith(told) for caution in with_snr(15.0, 53.0))
+    for ratios in ((30.0, 60.0), (15.0, 25.0), (None, 50.0)):
+        assert not any("ratios of A and B differ" in caution for caution in with_snr(*ratios))
 
 
 def test_copies_get_no_verdict(explained):
