@@ -75,7 +75,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import groups, outside_calibration, side_values
-    from balr_hf.scoring.distinct_trials import counted_once
+    from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
@@ -118,6 +118,9 @@ def run(arguments: Arguments) -> None:
     codes_of = None if speakers is None else np.unique(speakers, return_inverse=True)[1].astype(np.int32)
     sides = None if codes_of is None else (codes_of[trials.enroll], codes_of[trials.test])
     labels = None if sides is None else sides[0] == sides[1]
+    contradicted = None if labels is None else describe_contradicted_labels(trials, labels)
+    if contradicted is not None:
+        logger.warning("%s. One of them is wrong", contradicted)
     calibration = scorer.config.calibration if calibrated else None
     cosines = None if sides is None else _embedding_cosines(dataset, trials)
     evaluation = Evaluation.of(

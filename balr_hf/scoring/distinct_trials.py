@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Columns of trial lists that hold labels, and what they may say: whether both sides are of one speaker.
+LABELS = ("label", "target", "same", "key")
+MEANINGS = {
+    **dict.fromkeys(("1", "true", "yes", "target", "same", "tgt"), True),
+    **dict.fromkeys(("0", "false", "no", "nontarget", "non-target", "impostor", "different", "imp"), False),
+}
 # So many trials are scored both ways to see whether a scorer is symmetric, and may differ by so much.
 BOTH_WAYS, TOLERANCE = 100, 1e-4
 
@@ -127,6 +133,31 @@ def check_speakers_of_audio(dataset: datasets.Dataset, trials: Trials) -> None:
     wrong = describe_contradicted_speakers(dataset, {name for side in trials.sides for name in side})
     if wrong is not None:
         raise UserError(f"{wrong}. One of the names is wrong: correct the corpus, or take these recordings out")
+
+
+def describe_contradicted_labels(trials: Trials, same: np.ndarray) -> str | None:
+    """Say how many labels of a trial list contradict the corpus's speakers; None if it has no labels, or all agree.
+
+    A column is one of labels if it is called `label`, `target`, `same` or `key` and has nothing but 0 and 1, or words
+    such as `target` and `nontarget`.
+
+    Args:
+        trials ([`Trials`]): the trials, with the columns of their list.
+        same (`(trials,)`): bool, whether the corpus says that both sides are of one speaker.
+    """
+    for place, name in enumerate(trials.header):
+        if name.strip().lower() not in LABELS or not trials.rows:
+            continue
+        told = [MEANINGS.get(row[place].strip().lower()) if place < len(row) else None for row in trials.rows]
+        if None in told:
+            continue
+        wrong = np.array(told, dtype=bool) != same
+        if wrong.any():
+            return (
+                f"{wrong.sum()} of the {len(trials)} labels in the column {name!r} of the trial list contradict the "
+                "corpus, whose speakers decide what is a trial of one speaker"
+            )
+    return None
 
 
 def _by_audio(dataset: datasets.Dataset, trials: Trials) -> Trials | None:

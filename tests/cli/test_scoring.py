@@ -198,6 +198,20 @@ def test_trials_of_one_kind_are_refused(world, pairs):
     assert contents(world.scorer) == before
 
 
+def test_labels_that_contradict_the_speakers_are_refused_or_told(world):
+    told = "labels in the column 'label' of the trial list contradict the corpus"
+    for path in (world.dev_trials, world.test_trials):
+        header, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([f"{header}\tlabel", *(f"{row}\t1" for row in rows)]) + "\n")
+    status, said = world.score()
+    assert status == 0 and told in said
+    assert world.metrics()["different_speaker"] > 0  # the corpus decides
+    before = contents(world.scorer)
+    status, said = world.calibrate()
+    assert status == 1 and "576 of the 630" in only_error(said) and told in said
+    assert contents(world.scorer) == before
+
+
 def test_too_few_speakers_for_the_folds_is_an_error_that_says_so(world):
     write_trials(world.dev_trials, itertools.combinations([f"d{n}" for n in range(8)], 2))
     status, said = world.calibrate("--folds", "5")

@@ -10,6 +10,7 @@ from balr_hf.errors import UserError
 from balr_hf.scoring.distinct_trials import (
     check_speakers_of_audio,
     counted_once,
+    describe_contradicted_labels,
     is_symmetric,
     without_shared_audio,
 )
@@ -145,3 +146,21 @@ def test_a_million_trials_are_told_apart_quickly(corpus):
     kept = counted_once(corpus, trials, scorer, counts)
     assert len(kept) == len(sides) * (len(sides) + 1) // 2
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("words", [("1", "0"), ("target", "nontarget"), ("True", "FALSE")])
+def test_labels_that_contradict_the_speakers_are_told(words):
+    yes, no = words
+    same = np.array([True, False, False, True])
+    trials = listed("s0 s1", "s0 s3", "s1 s4", "s3 s4")
+
+    def with_labels(name, *values):
+        rows = [[*row, value] for row, value in zip(trials.rows, values, strict=True)]
+        return Trials([*trials.header, name], rows, trials.sides, trials.enroll, trials.test)
+
+    assert describe_contradicted_labels(with_labels("label", yes, no, no, yes), same) is None
+    told = describe_contradicted_labels(with_labels("Target", no, no, yes, yes), same)
+    assert told.startswith("2 of the 4 labels in the column 'Target' of the trial list contradict the corpus")
+    assert describe_contradicted_labels(with_labels("label", no, "maybe", yes, yes), same) is None
+    assert describe_contradicted_labels(with_labels("session", no, no, yes, yes), same) is None
+    assert describe_contradicted_labels(trials, same) is None
