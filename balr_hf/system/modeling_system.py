@@ -198,12 +198,13 @@ class SpeakerComparisonModel(HubModel):
             [`SpeakerComparisonModel`], in evaluation mode.
 
         Raises:
-            UserError: the sizes of the parts do not fit, or the scorer is not fitted.
+            UserError: the sizes of the parts do not fit, the scorer is not fitted, or weights are not float32.
             MismatchError: the parts are known not to belong together.
         """
         if not scorer.is_fitted:
             raise UserError(f"the scorer ({type(scorer).__name__}) is not fitted, so that the system could not score")
         _check_features(embedder)
+        check_precision(embedder, autoencoder)
         config = SpeakerComparisonConfig(embedder.config, autoencoder.config, scorer.config)
         config.mismatch = wrong_parts(embedder, autoencoder, scorer)
         if config.mismatch is not None and not allow_mismatch:

@@ -235,6 +235,8 @@ def test_a_system_in_half_precision_is_refused_with_what_to_do_instead(dtype):
         cast.compare(*waveforms(), sampling_rate=16000)
     with pytest.raises(UserError, match=expected):
         cast.attributes(torch.zeros(1, 256))
+    with pytest.raises(UserError, match=expected):
+        SpeakerComparisonModel.from_parts(cast.embedder, cast.autoencoder, cast.scorer, allow_mismatch=True)
 
 
 def test_a_systems_config_names_no_place_of_this_machine(tmp_path):
