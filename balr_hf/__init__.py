@@ -63,8 +63,10 @@ NAMES = {
         "attribute_timeline",
         "occlusion_map",
     ],
+    "training.arguments": ["DataArguments"],
     "training.losses": [
         "ArcFaceLoss",
+        "AutoEncoderLoss",
         "ConsistencyLoss",
         "DecorrelationLoss",
         "MSELoss",

@@ -62,7 +62,9 @@ from .timeline import OcclusionMap as OcclusionMap
 from .timeline import SystemParts as SystemParts
 from .timeline import attribute_timeline as attribute_timeline
 from .timeline import occlusion_map as occlusion_map
+from .training.arguments import DataArguments as DataArguments
 from .training.losses import ArcFaceLoss as ArcFaceLoss
+from .training.losses import AutoEncoderLoss as AutoEncoderLoss
 from .training.losses import ConsistencyLoss as ConsistencyLoss
 from .training.losses import DecorrelationLoss as DecorrelationLoss
 from .training.losses import MSELoss as MSELoss

@@ -105,6 +105,7 @@ def load_whole(
     Raises:
         ModelFilesError: there is no model, or its files are damaged.
         WeightsError: weights are missing, have another shape that is not to be ignored, or have no place in the model.
+        ConfigError: a keyword is unknown, or a setting has a bad value.
         UserError: it is a model of another kind, or weights are not finite or out of their range.
     """
     if stored_kind(source, model_types, what, **kwargs) and not isinstance(kwargs.get("config"), PreTrainedConfig):
@@ -126,6 +127,12 @@ def load_whole(
     except UserError:
         raise
     except Exception as error:  # a damaged config.json can make transformers and torch raise almost anything
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if isinstance(error, TypeError) and unknown is not None and unknown[1] in kwargs:
+            raise ConfigError(
+                f"cannot load {what} from {source}: from_pretrained knows no {unknown[1]}. It takes the keywords of "
+                "PreTrainedModel.from_pretrained, and the settings of the model's configuration"
+            ) from error
         raise ModelFilesError(
             f"cannot load {what} from {source}: its config.json or its weights are damaged "
             f"({type(error).__name__}: {reason_of(error)})"

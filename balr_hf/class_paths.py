@@ -41,9 +41,7 @@ def import_class(path: str, base: type[Base], role: str) -> type[Base]:
 
 
 def check_keywords(cls: type, base: type, settings: Mapping[str, Any], role: str) -> None:
-    """Check that a class can be made with these keywords.
-
-    A class takes its own keywords and, if it passes `**kwargs` on, those of its base classes.
+    """Check that a class can be made with these keywords; see [`keywords_of`].
 
     Args:
         cls (type): a subclass of `base`.
@@ -53,6 +51,27 @@ def check_keywords(cls: type, base: type, settings: Mapping[str, Any], role: str
 
     Raises:
         ConfigError: there are keywords that it does not take, or it needs a keyword that is not there.
+    """
+    named = keywords_of(cls, base)
+    valid = ", ".join(named) or "none"
+    unknown = [key for key in settings if key not in named]
+    if unknown:
+        raise ConfigError(f"{role} has no setting {', '.join(unknown)}: expected {valid}")
+    lacking = [name for name, parameter in named.items() if parameter.default is parameter.empty]
+    lacking = [name for name in lacking if name not in settings]
+    if lacking:
+        raise ConfigError(f"{role} needs a value for {', '.join(lacking)}; its settings are {valid}")
+
+
+def keywords_of(cls: type, base: type) -> dict[str, inspect.Parameter]:
+    """The keywords that a class can be made with: its own and, if it passes `**kwargs` on, those of its base classes.
+
+    Args:
+        cls (type): a subclass of `base`.
+        base (type): the last class whose keywords count.
+
+    Returns:
+        the parameters by name.
     """
     named: dict[str, inspect.Parameter] = {}
     for part in cls.__mro__:
@@ -64,11 +83,4 @@ def check_keywords(cls: type, base: type, settings: Mapping[str, Any], role: str
                 named.setdefault(parameter.name, parameter)
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
-    valid = ", ".join(named) or "none"
-    unknown = [key for key in settings if key not in named]
-    if unknown:
-        raise ConfigError(f"{role} has no setting {', '.join(unknown)}: expected {valid}")
-    lacking = [name for name, parameter in named.items() if parameter.default is parameter.empty]
-    lacking = [name for name in lacking if name not in settings]
-    if lacking:
-        raise ConfigError(f"{role} needs a value for {', '.join(lacking)}; its settings are {valid}")
+    return named

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from itertools import chain
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ from balr_hf.quality.copies import describe_copies, refuse_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
-from balr_hf.system.modeling_system import SpeakerComparisonModel
+from balr_hf.system.modeling_system import SpeakerComparisonModel, check_precision
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class BinaryAttributesPipeline(Pipeline):
     Raises:
         AudioError: a recording cannot be used; the message says why.
         ConfigError: `on_error` or `min_speech` is none that is known.
-        UserError: the autoencoder is missing, or takes embeddings of another size.
+        UserError: the autoencoder is missing, or takes embeddings of another size; or weights are not float32.
         MismatchError: the autoencoder was trained for another embedder.
 
     Example:
@@ -143,6 +144,7 @@ class BinaryAttributesPipeline(Pipeline):
                 f"the embedder makes {model.config.embed_dim} values, the autoencoder expects "
                 f"{autoencoder.config.input_dim}: use the autoencoder trained for this embedder"
             )
+        check_precision(model, autoencoder)
         self.allow_mismatch = allow_mismatch
         self._wrong = wrong_parts(model, autoencoder)
         if self._wrong is not None and not allow_mismatch:
@@ -380,6 +382,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
+        ConfigError: `top_k` is no number of attributes, or another option is none that is known.
         UserError: a model is missing or does not go with the others, or an input is not two sides with recordings.
 
     Example:
@@ -459,6 +462,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         **kwargs: Any,
     ) -> tuple[dict, dict, dict]:
         before, within, after = super()._sanitize_parameters(on_error, **kwargs)
+        if top_k is not None and not (isinstance(top_k, Integral) and top_k >= 0):
+            raise ConfigError(f"top_k={top_k!r}: expected a number of attributes, 0 or more; None for all of them")
         given = {"top_k": top_k, "return_explanation": return_explanation, "names": names}
         if return_explanation is not None:
             before = before | {"measured": return_explanation}

@@ -62,7 +62,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.fixture
-def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown):
+def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown, fresh_accelerate):
     """Does what a page says, block after block: types commands, runs Python, and compares what both show.
 
     Gives how many commands were typed and what Python has defined. With UPDATE_SHOWN=1, lines that differ are replaced

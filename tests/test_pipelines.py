@@ -233,6 +233,20 @@ def test_bad_calls_are_refused(binarize, compare, voices):
         compare(voices[0], [])
     with pytest.raises(TypeError, match="binary-attributes knows no top_k"):
         binarize(voices[0], top_k=3)
+    for bad in (-1, 2.5):
+        with pytest.raises(ConfigError, match=rf"top_k={bad}: expected a number of attributes, 0 or more"):
+            compare(voices[0], voices[1], top_k=bad)
+
+
+def test_models_of_half_precision_are_refused(tiny_embedder):
+    half = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER), dtype=torch.bfloat16)
+    with pytest.raises(UserError, match=r"the autoencoder has weights of type bfloat16, .* load it in float32"):
+        pipeline("binary-attributes", model=tiny_embedder, autoencoder=half, allow_mismatch=True, device="cpu")
+
+
+def test_a_pipeline_asked_for_half_precision_computes_in_float32(binarize, voices):
+    asked = pipeline("binary-attributes", dtype=torch.bfloat16, device="cpu")
+    assert asked(voices[0]) == binarize(voices[0])
 
 
 def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):

@@ -13,8 +13,8 @@ from balr_hf import (
     WespeakerModel,
     load_scorer,
 )
-from balr_hf.defaults import AUTOENCODER, SAMPLE_CORPUS, SCORER, resource
-from balr_hf.errors import UserError
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, SCORER, resource
+from balr_hf.errors import ConfigError, UserError
 from balr_hf.pretrained import evaluation_mode
 from balr_hf.scoring.auto import SCORERS, build_scorer, scorer_class
 
@@ -136,6 +136,21 @@ def test_autoencoder_of_half_precision_gives_nearly_the_same_attributes(tmp_path
         assert (output.binary == expected.binary).float().mean() > 0.98
         torch.testing.assert_close(output.loss, expected.loss, rtol=0.1, atol=0)
         assert torch.equal(other.encode(embeddings), output.binary > 0)
+
+
+@pytest.mark.parametrize("kind", [WespeakerModel, BinaryAttributeAutoEncoder])
+def test_an_unknown_keyword_is_named_and_no_file_is_blamed(kind):
+    place = resource(EMBEDDER if kind is WespeakerModel else AUTOENCODER)
+    with pytest.raises(ConfigError, match="from_pretrained knows no bogus") as refused:
+        kind.from_pretrained(place, bogus=3)
+    assert "damaged" not in str(refused.value)
+
+
+def test_autoencoder_refuses_embeddings_of_another_shape(autoencoder):
+    for shape in ((3, 5), (8,), (3, 8, 8)):
+        for call in (autoencoder, autoencoder.encode):
+            with pytest.raises(ValueError, match=r"embeddings of shape .* takes \(batch, 8\)"):
+                call(torch.zeros(shape))
 
 
 def test_scorer_keeps_its_digits_whatever_type_it_is_moved_to():

@@ -129,8 +129,9 @@ class BinaryAttributeAutoEncoder(HubModel):
             `torch.BoolTensor` of shape `(batch, internal_dim)`: the attributes.
 
         Raises:
-            ValueError: an embedding has values that are not finite; attributes would hide that.
+            ValueError: embeddings have another shape, or values that are not finite; attributes would hide that.
         """
+        self._check_shape(embeddings)
         if not torch.compiler.is_compiling() and not torch.isfinite(embeddings).all():
             raise ValueError("an embedding has values that are not finite numbers: it has no attributes")
         return self.encoder[:-1](embeddings.to(self.dtype)) > 0  # the last, tanh, keeps the sign
@@ -155,7 +156,11 @@ class BinaryAttributeAutoEncoder(HubModel):
 
         Returns:
             [`BinaryAttributeOutput`]
+
+        Raises:
+            ValueError: embeddings have another shape.
         """
+        self._check_shape(embeddings)
         hidden_states = [embeddings.to(self.dtype)]
         for layer in self.encoder:
             hidden_states.append(layer(hidden_states[-1]))
@@ -171,6 +176,15 @@ class BinaryAttributeAutoEncoder(HubModel):
             latent=latent,
             hidden_states=tuple(hidden_states[1:]) if keep else None,
         )
+
+    def _check_shape(self, embeddings: torch.Tensor) -> None:
+        if torch.compiler.is_compiling():
+            return
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.config.input_dim:
+            raise ValueError(
+                f"embeddings of shape {tuple(embeddings.shape)}: this autoencoder takes (batch, "
+                f"{self.config.input_dim}), as the embedder makes that it was trained for"
+            )
 
     @classmethod
     def from_upstream(cls, path: str | Path) -> "BinaryAttributeAutoEncoder":

@@ -54,7 +54,8 @@ class CorpusOptions(FileOptions):
     )
     device: str = option(
         "cpu",
-        "where to compute: cpu, cuda (the first NVIDIA GPU), cuda:1, cuda:0,1 (two GPUs) or mps (Apple)",
+        "where to compute: cpu, cuda (the first GPU; under a launcher each process its own), cuda:1, cuda:0,1 (two "
+        "GPUs) or mps (Apple)",
         type=str,
         group=CORPUS_GROUP,
     )

@@ -198,12 +198,13 @@ class SpeakerComparisonModel(HubModel):
             [`SpeakerComparisonModel`], in evaluation mode.
 
         Raises:
-            UserError: the sizes of the parts do not fit, or the scorer is not fitted.
+            UserError: the sizes of the parts do not fit, the scorer is not fitted, or weights are not float32.
             MismatchError: the parts are known not to belong together.
         """
         if not scorer.is_fitted:
             raise UserError(f"the scorer ({type(scorer).__name__}) is not fitted, so that the system could not score")
         _check_features(embedder)
+        check_precision(embedder, autoencoder)
         config = SpeakerComparisonConfig(embedder.config, autoencoder.config, scorer.config)
         config.mismatch = wrong_parts(embedder, autoencoder, scorer)
         if config.mismatch is not None and not allow_mismatch:
@@ -230,8 +231,8 @@ class SpeakerComparisonModel(HubModel):
             the system, in evaluation mode.
 
         Raises:
-            UserError: there is no system, weights are missing, of another shape or out of range, or its parts do not
-                fit.
+            UserError: there is no system, weights are missing, of another shape or out of range, its parts do not
+                fit, or it was to be loaded in another precision than float32.
             MismatchError: its parts are known not to belong together, which was not allowed when they were joined; or
                 its `attributes.json` describes the attributes of other models.
         """
@@ -245,6 +246,7 @@ class SpeakerComparisonModel(HubModel):
                 "embedder takes are unknown"
             ) from error
         _check_features(model.embedder)
+        check_precision(model.embedder, model.autoencoder)  # before identities, which are of weights in float32
         wrong = wrong_parts(model.embedder, model.autoencoder, model.scorer)
         if wrong is not None and model.config.mismatch is None:
             raise MismatchError(wrong)
@@ -331,8 +333,10 @@ class SpeakerComparisonModel(HubModel):
 
         Raises:
             ValueError: the waveforms have another sampling rate.
-            UserError: a waveform is not mono, has too few samples, is silent, or has samples that are not finite.
+            UserError: a waveform is not mono, has too few samples, is silent, or has samples that are not finite; or
+                the weights were cast to another precision than float32.
         """
+        check_precision(self.embedder)
         return torch.cat([self._embed_one(waveform, sampling_rate) for waveform in _as_list(recordings)])
 
     def _embed_one(self, waveform: Waveform, sampling_rate: int | None) -> torch.Tensor:
@@ -358,7 +362,11 @@ class SpeakerComparisonModel(HubModel):
 
         Returns:
             `torch.BoolTensor` of shape `(recordings, attributes)`.
+
+        Raises:
+            UserError: the weights were cast to another precision than float32.
         """
+        check_precision(self.embedder, self.autoencoder)
         return self.autoencoder.encode(embeddings.to(self.autoencoder.device, self.autoencoder.dtype))
 
     def compare(
@@ -501,6 +509,25 @@ def _check_features(embedder: WespeakerModel) -> None:
     made, taken = embedder.feature_extractor.num_mel_bins, embedder.config.feat_dim
     if made != taken:
         raise UserError(f"the feature extractor makes {made} mel bins, the embedder takes {taken}")
+
+
+def check_precision(*parts: PreTrainedModel) -> None:
+    """Refuse an embedder or an autoencoder whose weights are not float32.
+
+    Half precision changes some attributes of a recording, and so its likelihood ratio, while the calibration is of the
+    attributes in float32.
+
+    Raises:
+        UserError: the weights of a part have another type.
+    """
+    for part in parts:
+        if part.dtype != torch.float32:
+            raise UserError(
+                f"the {part.role} has weights of type {str(part.dtype).removeprefix('torch.')}, with which attributes "
+                "would not be those that the calibration is of: load it in float32, without dtype= and without a cast "
+                "(for speed, extract_embeddings(corpus, precision='bf16') computes the embeddings of a corpus so, and "
+                "notes it)"
+            )
 
 
 def _build_scorer(config: "ScorerConfig") -> Scorer:

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import reprlib
 import shutil
 import time
 import warnings
@@ -34,6 +35,7 @@ from transformers.utils import logging as transformers_logging
 from balr_hf._version import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+from balr_hf.class_paths import keywords_of
 from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.origins import makers_of, one_maker
 from balr_hf.data.skipped import Skipped, warn_skipped
@@ -159,6 +161,11 @@ class BinaryAttributeEncoderTrainer:
         allow_mismatch (bool): train on embeddings that several embedders made; the run's settings, the models, their
             cards and all that is made with them say so.
 
+    Raises:
+        ConfigError: losses or settings are not what is expected, or do not go together.
+        UserError: a set is no Dataset, has no usable recording, or has embeddings of another size.
+        MismatchError: several embedders made the embeddings.
+
     Attributes:
         save_dir (Path): the run's folder; None until `train` has made it.
 
@@ -193,7 +200,13 @@ class BinaryAttributeEncoderTrainer:
         allow_mismatch: bool = False,
     ):
         self.data_config = data_config or DataArguments()
-        self.loss_funcs = list(loss_funcs)
+        if not isinstance(self.data_config, DataArguments):
+            raise ConfigError(
+                f"data_config={data_config!r}: expected DataArguments(...); losses are given as loss_funcs=[...]"
+            )
+        self.loss_funcs = _checked_losses(loss_funcs)
+        for name, given in (("train", train), ("val", val)):
+            _check_dataset(name, given)
         names = [loss.name for loss in self.loss_funcs]
         if not names:
             raise ConfigError(f"trainer.losses is empty: name at least one of {', '.join(LOSSES)}, or one of your own")
@@ -225,6 +238,9 @@ class BinaryAttributeEncoderTrainer:
         embedder, wrong = _embedder_of(train, val, allow_mismatch)
         if wrong is not None and self.process.is_main_process:
             logger.warning("%s: its attributes mean nothing", wrong)
+        if self.process.is_main_process:
+            for loss in self.loss_funcs:
+                _warn_unrecorded(loss)
         self.settings = {
             "input_dim": input_dim,
             "internal_dim": internal_dim,
@@ -387,6 +403,13 @@ class BinaryAttributeEncoderTrainer:
         more = [{"originals": originals} if loss.uses_originals else {} for loss in own]
         tensors = embeddings, labels, binary, reconstruction, latent
         values = [loss(*tensors, **keywords) for loss, keywords in zip(losses, more, strict=True)]
+        for loss, value in zip(own, values, strict=True):
+            if not torch.is_tensor(value) or value.ndim:
+                found = f"a tensor of shape {tuple(value.shape)}" if torch.is_tensor(value) else type(value).__name__
+                raise ConfigError(
+                    f"the loss {loss.name} returned {found}: expected a tensor of shape (), one number for the whole "
+                    "batch, such as values.mean()"
+                )
         weights = [loss.weight for loss in own]
         return torch.stack([sum(w * v for w, v in zip(weights, values, strict=True)), *values])
 
@@ -601,6 +624,59 @@ def _embedder_of(
         return None, f"The autoencoder was trained although {wrong[0].lower()}{wrong[1:]}"
     found = [one_maker(corpus, "embedding", "embedder") for corpus in (train, val)]
     return None if None in found else found[0], None
+
+
+def _checked_losses(losses: Any) -> list[AutoEncoderLoss]:
+    """The losses as a list.
+
+    Raises:
+        ConfigError: these are no losses; the message says how they are given.
+    """
+    if isinstance(losses, str | torch.nn.Module | type):
+        raise ConfigError(f"loss_funcs={_call(losses)}: expected a list of losses, such as [MSELoss()]")
+    found = list(losses)
+    for loss in found:
+        if isinstance(loss, type) and issubclass(loss, AutoEncoderLoss):
+            raise ConfigError(f"loss_funcs has the class {loss.__name__}: expected a loss, {loss.__name__}(...)")
+        if isinstance(loss, str):
+            raise ConfigError(
+                f"loss_funcs has the name {loss!r}: expected a loss, such as MSELoss(); "
+                "balr_hf.training.losses.build_losses makes losses of names"
+            )
+        if not isinstance(loss, AutoEncoderLoss):
+            raise ConfigError(
+                f"loss_funcs has {_call(loss)}: expected losses of subclasses of balr_hf.AutoEncoderLoss"
+            )
+    return found
+
+
+def _call(loss: Any) -> str:
+    return f"{type(loss).__name__}(...)" if isinstance(loss, torch.nn.Module) else reprlib.repr(loss)
+
+
+def _check_dataset(name: str, given: Any) -> None:
+    import datasets
+
+    if isinstance(given, str | Path):
+        raise UserError(
+            f"{name}={str(given)!r} is a path: expected a datasets.Dataset with embeddings and speakers, such as "
+            f"load_corpus({str(given)!r}) reads"
+        )
+    if not isinstance(given, datasets.Dataset):
+        raise UserError(
+            f"{name} is of type {type(given).__name__}: expected a datasets.Dataset with embeddings and speakers"
+        )
+
+
+def _warn_unrecorded(loss: AutoEncoderLoss) -> None:
+    """Warn of the settings of a loss of the user's own that its `get_config_dict` does not tell."""
+    lacking = [name for name in keywords_of(type(loss), AutoEncoderLoss) if name not in loss.get_config_dict()]
+    if lacking:
+        logger.warning(
+            "The loss %s does not tell how it was set: run.json and model cards will lack %s. Return them in its "
+            "get_config_dict(), as in super().get_config_dict() | {%s}",
+            *(loss.name, ", ".join(lacking), ", ".join(f'"{name}": self.{name}' for name in lacking)),
+        )
 
 
 def _originals(corpus: "datasets.Dataset") -> np.ndarray:

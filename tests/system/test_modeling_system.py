@@ -221,6 +221,24 @@ def test_a_system_without_its_features_is_refused(tmp_path):
         SpeakerComparisonModel.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", torch.float16])
+def test_a_system_in_half_precision_is_refused_with_what_to_do_instead(dtype):
+    from transformers import AutoModel
+
+    from balr_hf.defaults import SYSTEM
+
+    expected = "embedder has weights of type b?float16, .* load it in float32, .* extract_embeddings"
+    with pytest.raises(UserError, match=expected):
+        AutoModel.from_pretrained(resource(SYSTEM), dtype=dtype)
+    cast = AutoModel.from_pretrained(resource(SYSTEM)).to(getattr(torch, str(dtype).removeprefix("torch.")))
+    with pytest.raises(UserError, match=expected):
+        cast.compare(*waveforms(), sampling_rate=16000)
+    with pytest.raises(UserError, match=expected):
+        cast.attributes(torch.zeros(1, 256))
+    with pytest.raises(UserError, match=expected):
+        SpeakerComparisonModel.from_parts(cast.embedder, cast.autoencoder, cast.scorer, allow_mismatch=True)
+
+
 def test_a_systems_config_names_no_place_of_this_machine(tmp_path):
     parts = (
         WespeakerModel.from_pretrained(resource(EMBEDDER)),

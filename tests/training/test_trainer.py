@@ -516,3 +516,48 @@ def test_copies_of_row_numbers_are_waited_for_unless_they_go_to_an_nvidia_gpu(co
     corpus = datasets.Dataset.from_dict({"id": ["a", "b"], "speaker": ["x", "y"], "embedding": [[1.0], [2.0]]})
     embeddings, _, _ = SpeakerEmbeddings(corpus).__getitems__([1, 0])
     assert embeddings.tolist() == [[2.0], [1.0]] and copies_waited_for == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    ("losses", "wrong"),
+    [
+        ([MSELoss], r"has the class MSELoss: expected a loss, MSELoss\(\.\.\.\)"),
+        (MSELoss(), r"loss_funcs=MSELoss\(\.\.\.\): expected a list of losses"),
+        (["mse"], r"has the name 'mse': expected a loss, such as MSELoss\(\)"),
+        ([torch.nn.MSELoss()], r"has MSELoss\(\.\.\.\): expected losses of subclasses of balr_hf\.AutoEncoderLoss"),
+    ],
+)
+def test_losses_given_in_another_form_are_refused(sets, tmp_path, losses, wrong):
+    with pytest.raises(ConfigError, match=wrong):
+        make(sets, tmp_path, losses)
+
+
+def test_arguments_in_another_order_and_paths_are_refused(sets):
+    with pytest.raises(ConfigError, match=r"expected DataArguments\(\.\.\.\); losses are given as loss_funcs="):
+        BinaryAttributeEncoderTrainer(*sets, [MSELoss()])
+    with pytest.raises(UserError, match=r"train='train\.csv' is a path: expected a datasets\.Dataset .* load_corpus"):
+        BinaryAttributeEncoderTrainer("train.csv", "val.csv", None, [MSELoss()])
+    with pytest.raises(UserError, match="val is of type dict"):
+        BinaryAttributeEncoderTrainer(sets[0], {}, None, [MSELoss()])
+
+
+class PerRow(AutoEncoderLoss):
+    """Gives a value per recording, which is no loss of a batch."""
+
+    def __init__(self, power: float = 2.0, weight: float = 1.0):
+        super().__init__(weight)
+        self.power = power
+
+    def forward(self, embeddings, labels, binary, reconstruction, latent):
+        return (reconstruction - embeddings).abs().pow(self.power).mean(1)
+
+
+def test_a_loss_that_returns_no_single_number_is_refused(sets, tmp_path):
+    with pytest.raises(ConfigError, match=r"the loss PerRow returned a tensor of shape \(32,\): .* values\.mean\(\)"):
+        make(sets, tmp_path, [PerRow()]).train()
+
+
+def test_settings_that_a_loss_does_not_tell_are_warned_of(sets, tmp_path, caplog):
+    make(sets, tmp_path, [PerRow(), *all_losses()])
+    (said,) = [record.getMessage() for record in caplog.records if "does not tell" in record.getMessage()]
+    assert "The loss PerRow" in said and said.endswith('super().get_config_dict() | {"power": self.power}')
