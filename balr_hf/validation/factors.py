@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,7 +101,7 @@ class Part:
 
     Attributes:
         classes: the numbers of the two classes, the lower one first.
-        evaluation: of the trials.
+        evaluation: of the trials; without intervals if they are few.
         misleading: among the trials.
     """
 
@@ -246,5 +246,8 @@ def _parts(
         evaluation = Evaluation.of(llrs[chosen], labels[chosen], both, resamples=draws)
         misleading = Misleading.among(llrs[chosen], labels[chosen])
         low, high = divmod(int(pair), size)
-        parts.append(Part((low, high), evaluation, misleading))
+        part = Part((low, high), evaluation, misleading)
+        if part.is_few:  # draws of a few speakers hardly differ, and would seem to be sure
+            part = replace(part, evaluation=replace(evaluation, intervals={}))
+        parts.append(part)
     return parts

@@ -257,6 +257,9 @@ def test_conditions_in_which_the_system_does_harm_are_named(found):
     assert (
         "Cllr is 1 or more, which is worse than no system, in some conditions: Sex female (1.50)." in harmful.cautions
     )
+    for factor in found.factors:  # draws of few speakers hardly differ, and would seem to be sure
+        assert not any(part.evaluation.intervals for part in factor.parts if part.is_few)
+    assert found.evaluation.intervals and any(part.is_few for part in sex.parts)
     few = replace(parts[0], misleading=replace(misleading, of_same=29))
     assert few.is_few and not parts[0].is_few
     ignored = replace(found, factors=(replace(sex, parts=(few, *sex.parts[1:])),))
