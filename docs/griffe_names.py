@@ -25,7 +25,12 @@ class Names(Extension):
             text = re.sub(r"\[`([\w.]+)`\](?!\[)", self._link, obj.docstring.value)
             text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
             typed = r"^ +[\w*, ]+ \(.*?\):"  # an argument with its type, which the reference shows as code anyway
-            obj.docstring.value = re.sub(typed, lambda found: found[0].replace("`", ""), text, flags=re.MULTILINE)
+            obj.docstring.value = re.sub(typed, self._plain, text, flags=re.MULTILINE)
+
+    def _plain(self, match: re.Match[str]) -> str:
+        """An argument and its type without marks and links, which code would show as they are written."""
+        text = match[0].replace("`", "").replace("*optional*", "optional")
+        return re.sub(r"(?<!\w)\[([\w.]+)\](?:\[[\w.]+\])?", r"\1", text)
 
     def _link(self, match: re.Match[str]) -> str:
         full = self.names.get(match[1])
