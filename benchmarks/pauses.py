@@ -22,7 +22,7 @@ from balr_hf.audio import SAMPLING_RATE, load_audio
 from balr_hf.defaults import SYSTEM, resource
 from balr_hf.embeddings.passes import embed_waveforms
 from balr_hf.metrics import compute_metrics
-from balr_hf.quality import frame_variances, heard, heard_stretches, speech_segments
+from balr_hf.quality import heard, speech_segments, stretches_of
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.trials import Trials, score_trials
@@ -45,7 +45,7 @@ def with_pauses(
 
 def as_extracted(samples: np.ndarray) -> np.ndarray:
     """What extraction embeds of a recording."""
-    return heard(samples, heard_stretches(speech_segments(samples), frame_variances(samples), len(samples)))
+    return heard(samples, stretches_of(samples, speech_segments(samples)))
 
 
 def main() -> None:

@@ -74,11 +74,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
-    from balr_hf.scoring.distinct_trials import (
-        check_speakers_of_audio,
-        counted_once,
-        describe_contradicted_labels,
-    )
+    from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
     from balr_hf.scoring.trials import side_speakers
 
@@ -102,9 +98,7 @@ def run(arguments: Arguments) -> None:
     once = counted_once(dataset, trials, scorer, counts)
     trials = trials if once is None else trials.select(once)
     enroll, test = names[trials.enroll], names[trials.test]
-    contradicted = describe_contradicted_labels(trials, enroll == test)
-    if contradicted is not None:
-        raise UserError(f"{contradicted}. Correct the list or the corpus, or take the column out")
+    check_labels(trials, enroll == test)
     quality = conditions = None
     if arguments.method == "quality":
         measured = _measured(dataset, trials)

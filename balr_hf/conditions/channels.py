@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from balr_hf.conditions.copies import (
     SOURCE,
     SavedCopies,
     claim_folder,
+    encode_flac,
     paths_of_copies,
     plain_columns,
     read_original,
@@ -118,21 +117,13 @@ def save_channels(
 
 def _save_channel(audio: Any, channel: int, path: Path) -> None:
     """Write one channel of a recording as FLAC of 24 bits at its own rate; complete or not at all."""
-    import av
-
     opened = open_audio(audio, channel)
     rate = opened.sampling_rate if isinstance(opened, LongAudio) else opened[1]
-    blocks: Iterator[np.ndarray] = opened.blocks() if isinstance(opened, LongAudio) else iter([opened[0]])
-    written = 0
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=rate, layout="mono", format="s32")
-        for samples in blocks:
-            exact = np.round(samples.astype(np.float64) * 2**23)
-            pcm = np.clip(exact, -(2**23), 2**23 - 1).astype(np.int32) * 2**8  # of 32 bits, FFmpeg writes the upper 24
-            frame = av.AudioFrame.from_ndarray(pcm[None], format="s32", layout="mono")
-            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), written
-            written += len(samples)
-            for packet in stream.encode(frame):
-                container.mux(packet)
-        for packet in stream.encode(None):
-            container.mux(packet)
+    blocks = opened.blocks() if isinstance(opened, LongAudio) else [opened[0]]
+    encode_flac(path, map(_in_24_bits, blocks), rate, "s32")
+
+
+def _in_24_bits(samples: np.ndarray) -> np.ndarray:
+    """Samples in [-1, 1] as the upper 24 bits of int32 `(samples,)`."""
+    exact = np.round(samples.astype(np.float64) * 2**23)
+    return np.clip(exact, -(2**23), 2**23 - 1).astype(np.int32) * np.int32(2**8)

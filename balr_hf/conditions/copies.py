@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -238,15 +238,32 @@ def write_flac(path: Path, samples: np.ndarray) -> None:
         path (Path): the file.
         samples (`(samples,)`): float, mono, at 16 kHz, in [-1, 1]; what is beyond is clipped.
     """
-    import av
-
     exact = np.clip(samples.astype(np.float64), -1, 1)
     quiet = np.sqrt(np.mean(np.square(exact))) < QUIET
     form = "s32" if quiet else "s16"  # of 32 bits, FFmpeg writes the upper 24
     pcm = np.round(exact * (2**31 - 256)).astype(np.int32) if quiet else np.round(exact * 32_767).astype(np.int16)
+    encode_flac(path, [pcm], SAMPLING_RATE, form)
+
+
+def encode_flac(path: Path, blocks: Iterable[np.ndarray], rate: int, form: str) -> None:
+    """Write samples that come in blocks as FLAC; complete or not at all.
+
+    Args:
+        path (Path): the file.
+        blocks (`(samples,)` each): int16, or int32 of which FFmpeg writes the upper 24 bits; mono.
+        rate (int): in Hz.
+        form (str): `s16` or `s32`, the type of the samples.
+    """
+    import av
+
+    written = 0
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=SAMPLING_RATE, layout="mono", format=form)
-        frame = av.AudioFrame.from_ndarray(pcm[None], format=form, layout="mono")
-        frame.sample_rate, frame.time_base, frame.pts = SAMPLING_RATE, Fraction(1, SAMPLING_RATE), 0
-        for packet in (*stream.encode(frame), *stream.encode(None)):
+        stream = container.add_stream("flac", rate=rate, layout="mono", format=form)
+        for samples in blocks:
+            frame = av.AudioFrame.from_ndarray(samples[None], format=form, layout="mono")
+            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), written
+            written += len(samples)
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
             container.mux(packet)

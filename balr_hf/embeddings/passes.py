@@ -15,14 +15,13 @@ from balr_hf.errors import UserError
 from balr_hf.quality import (
     MIN_SPEECH,
     RecordingQuality,
-    frame_variances,
     heard,
     heard_of_block,
-    heard_stretches,
     measure_long,
     measure_recording,
     open_recording,
     reason_to_refuse,
+    stretches_of,
 )
 from balr_hf.threads import on_threads
 
@@ -169,8 +168,7 @@ def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech:
     reason = reason_to_refuse(quality, min_speech)
     if reason is not None:
         return Loaded(None, quality, reason)
-    stretches = heard_stretches(speech, frame_variances(measured), len(measured))
-    kept = heard(samples, stretches, extractor.sampling_rate)
+    kept = heard(samples, stretches_of(measured, speech), extractor.sampling_rate)
     source = audio_source(audio, quick)
     return Loaded(kept, quality, None, source, stat=stat, whole=samples, channels=channels)
 

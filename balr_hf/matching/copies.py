@@ -21,12 +21,11 @@ from balr_hf.embeddings.passes import Embedder, embed_waveforms
 from balr_hf.files import atomic_path
 from balr_hf.quality import (
     RecordingQuality,
-    frame_variances,
     heard,
-    heard_stretches,
     load_speech,
     measure_recording,
     reason_to_refuse,
+    stretches_of,
 )
 from balr_hf.threads import on_threads
 
@@ -163,8 +162,7 @@ class Copies:
         refused = reason_to_refuse(quality)
         if refused is not None:
             return None, refused, "", None
-        stretches = heard_stretches(spoken, frame_variances(copy), len(copy))
-        return heard(copy, stretches), "", note, quality.to_dict()
+        return heard(copy, stretches_of(copy, spoken)), "", note, quality.to_dict()
 
     def _path(self, condition: Condition) -> Path | None:
         if self.folder is None:

@@ -6,7 +6,7 @@ from balr_hf.quality.gates import MIN_SPEECH, reason_to_refuse
 from balr_hf.quality.long_recordings import measure_long
 from balr_hf.quality.measured import Measured, load_measured
 from balr_hf.quality.net_speech import speech_probabilities, speech_segments
-from balr_hf.quality.pauses import frame_variances, heard, heard_of_block, heard_stretches
+from balr_hf.quality.pauses import heard, heard_of_block, stretches_of
 from balr_hf.quality.recording_quality import RecordingQuality, measure_recording
 
 __all__ = [
@@ -16,10 +16,8 @@ __all__ = [
     "RecordingQuality",
     "describe_averaged",
     "find_copy",
-    "frame_variances",
     "heard",
     "heard_of_block",
-    "heard_stretches",
     "load_measured",
     "load_speech",
     "measure_long",
@@ -28,4 +26,5 @@ __all__ = [
     "reason_to_refuse",
     "speech_probabilities",
     "speech_segments",
+    "stretches_of",
 ]

@@ -35,6 +35,16 @@ def frame_variances(samples: np.ndarray) -> np.ndarray:
     return np.append(variances, samples[whole:].var(dtype=np.float64)) if len(samples) > whole else variances
 
 
+def stretches_of(samples: np.ndarray, speech: Sequence[tuple[float, float]]) -> list[Stretch]:
+    """The stretches of a recording in memory that are heard, as [`heard_stretches`] tells.
+
+    Args:
+        samples (`(samples,)`): at 16 kHz.
+        speech: `(start, end)` of each stretch of speech in them, in seconds.
+    """
+    return heard_stretches(speech, frame_variances(samples), len(samples))
+
+
 def heard_stretches(speech: Sequence[tuple[float, float]], variances: np.ndarray, num_samples: int) -> list[Stretch]:
     """The stretches of a recording that are heard, in their order.
 

@@ -135,6 +135,20 @@ def check_speakers_of_audio(dataset: datasets.Dataset, trials: Trials) -> None:
         raise UserError(f"{wrong}. One of the names is wrong: correct the corpus, or take these recordings out")
 
 
+def check_labels(trials: Trials, same: np.ndarray) -> None:
+    """Check that no label of a trial list contradicts the corpus.
+
+    Args:
+        trials, same: as for [`describe_contradicted_labels`].
+
+    Raises:
+        UserError: some do; the message counts them.
+    """
+    wrong = describe_contradicted_labels(trials, same)
+    if wrong is not None:
+        raise UserError(f"{wrong}. Correct the list or the corpus, or take the column out")
+
+
 def describe_contradicted_labels(trials: Trials, same: np.ndarray) -> str | None:
     """Say how many labels of a trial list contradict the corpus's speakers; None if it has no labels, or all agree.
 

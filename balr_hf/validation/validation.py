@@ -128,9 +128,9 @@ def validate(
     """
     from balr_hf.scoring.breakdown import outside_calibration
     from balr_hf.scoring.distinct_trials import (
+        check_labels,
         check_speakers_of_audio,
         counted_once,
-        describe_contradicted_labels,
         without_shared_audio,
     )
     from balr_hf.scoring.quality_measures import sides_quality
@@ -165,9 +165,7 @@ def validate(
     names, codes = np.unique(names_of_sides, return_inverse=True)
     speakers = codes[trials.enroll], codes[trials.test]
     labels = speakers[0] == speakers[1]
-    contradicted = describe_contradicted_labels(trials, labels)
-    if contradicted is not None:
-        raise UserError(f"{contradicted}. Correct the list or the corpus, or take the column out")
+    check_labels(trials, labels)
     if labels.all() or not labels.any():
         raise UserError(
             f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}: a validation needs "

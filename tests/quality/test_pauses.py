@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from balr_hf.quality import frame_variances, heard, heard_of_block, heard_stretches, speech_segments
+from balr_hf.quality import heard, heard_of_block, speech_segments
+from balr_hf.quality import stretches_of as stretches_in
 from balr_hf.quality.pauses import PAUSE
 
 RATE = 16_000
@@ -22,7 +23,7 @@ def noise(seconds: float, level: float = 3e-4) -> np.ndarray:
 
 
 def stretches_of(samples: np.ndarray) -> list[tuple[int, int]]:
-    return heard_stretches(speech_segments(samples), frame_variances(samples), len(samples))
+    return stretches_in(samples, speech_segments(samples))
 
 
 def test_a_recording_without_long_pauses_is_heard_as_it_is(sentence):
@@ -57,7 +58,7 @@ def test_digital_silence_is_left_out_however_short_the_pause(sentence, offset):
 
 def test_without_speech_nothing_is_a_pause_and_silence_is_not_cut_to_nothing():
     samples = noise(6, 0.1)
-    assert heard_stretches([], frame_variances(samples), len(samples)) == [(0, len(samples))]
+    assert stretches_in(samples, []) == [(0, len(samples))]
     click = np.zeros(RATE, dtype=np.float32)
     click[RATE // 2] = 1
     assert stretches_of(click) == [(0, RATE)]
