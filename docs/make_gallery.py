@@ -21,8 +21,8 @@ from pathlib import Path
 CASE = """case: "Example 2026-01"
 examiner: "Nobody: this report is an example"
 propositions:
-  - "Both recordings are of the same speaker."
-  - "The recordings are of two speakers of the reference population."
+  H1: "Both recordings are of the same speaker."
+  H2: "The recordings are of two speakers of the reference population."
 remarks: "The voices are synthetic."
 """
 

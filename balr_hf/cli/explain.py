@@ -57,7 +57,9 @@ class Options(CorpusOptions):
         None, "also write the explanation with a figure to this file, as a self-contained HTML page", type=str
     )
     case: str | None = option(
-        None, "YAML file with what the report is to say of the case: case, examiner, propositions, remarks", type=str
+        None,
+        "YAML file with what the report is to say of the case: case, examiner, propositions (H1 and H2), remarks",
+        type=str,
     )
     timeline: bool = option(
         False,

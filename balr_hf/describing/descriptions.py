@@ -50,6 +50,11 @@ class Distribution:
             return None
         return cls(len(known), tuple(float(value) for value in np.percentile(known, PERCENTILES)))
 
+    @property
+    def quartiles(self) -> tuple[float, float, float]:
+        """25, 50 and 75 %."""
+        return self.percentiles[1], self.percentiles[2], self.percentiles[3]
+
     def place(self, value: float) -> str:
         """Where a value lies, in words."""
         low, quarter, _, third, high = self.percentiles
@@ -91,6 +96,11 @@ class Population:
         sexes += f", {unknown:,} of unknown sex" if sexes and unknown else ""
         speakers = f"{self.speakers:,} speakers" + (f" ({sexes})" if sexes else "")
         return f"{self.recordings:,} recordings of {speakers}, {self.corpus}"
+
+    def told_by_sex(self, measure: str) -> dict[str, Distribution]:
+        """The distribution of a measure within each sex; empty unless it is known of both."""
+        found = {sex: known[measure] for sex, known in self.by_sex.items() if measure in known}
+        return found if len(found) > 1 else {}
 
 
 @dataclass(frozen=True)

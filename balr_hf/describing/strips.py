@@ -20,17 +20,19 @@ MARGIN = 0.04
 
 @dataclass(frozen=True)
 class Box:
-    """One row of a strip: the quartiles of some recordings, with the median in figures on its right.
+    """One row of a strip: the quartiles of some recordings.
 
     Attributes:
         name: what stands on its left.
         quartiles: 25, 50 and 75 %.
         filled: whether it is filled, for the active state.
+        has_figures: whether the median stands in figures on its right, which is wanted where no table has it.
     """
 
     name: str
     quartiles: tuple[float, float, float]
     filled: bool
+    has_figures: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Mark:
 
 
 def strip(measure: Measure, population: Distribution | None, rows: Sequence[Box | Mark]) -> Markup:
-    """An `<svg>` element: one row per state or side, before a band with the population's quartiles and 5 to 95 %.
+    """An `<svg>` element: one row per state, sex or side, before a band with the population's quartiles and 5 to 95 %.
 
     Args:
         measure: which names the figure, for those who cannot see it.
@@ -65,7 +67,8 @@ def strip(measure: Measure, population: Distribution | None, rows: Sequence[Box 
     def at(value: float) -> str:
         return f"{LEFT + PLOT * (value - low) / (high - low):.1f}"
 
-    height, right = ROW * len(rows) + 2, RIGHT if any(isinstance(row, Box) for row in rows) else BARE
+    figures = [isinstance(row, Box) and row.has_figures for row in rows]
+    height, right = ROW * len(rows) + 2, RIGHT if any(figures) else BARE
     said = ", ".join(f"{row.name} {measure.with_unit(_middle(row))}" for row in rows)
     parts = [
         f'<svg class="strip" viewBox="0 0 {LEFT + PLOT + right} {height}" role="img" '
@@ -81,7 +84,7 @@ def strip(measure: Measure, population: Distribution | None, rows: Sequence[Box 
         centre = ROW * number + ROW / 2 + 1
         parts.append(f'<text x="{LEFT - 4}" y="{centre + 3.5}" text-anchor="end">{escape(row.name)}</text>')
         parts += _box(row, at, centre) if isinstance(row, Box) else _mark(row, at, centre)
-        if isinstance(row, Box):
+        if figures[number]:
             value = escape(measure.with_unit(_middle(row)))
             parts.append(f'<text x="{LEFT + PLOT + 4}" y="{centre + 3.5}">{value}</text>')
     return Markup("".join(parts) + "</svg>")

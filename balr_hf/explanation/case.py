@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import io
 import platform
+import reprlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from balr_hf.errors import UserError
+from balr_hf.explanation.wording import WHAT_IS_COMPUTED
 from balr_hf.identity import file_digest, model_digest
 
 # The keys of a case file, and what a report calls them.
-KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "Propositions of the case", "remarks": "Remarks"}
+KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "{label} of the case", "remarks": "Remarks"}
+
+# The labels that the two propositions of a case may have: that of the same speaker, that of different speakers.
+LABELS = (("H1", "H2"), ("Hp", "Hd"), ("Hs", "Hd"))
 
 # The packages that decide a result.
 PACKAGES = ("balr_hf", "torch", "transformers", "datasets", "numpy", "av", "silero-vad")
@@ -27,18 +32,20 @@ def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
     """Read what a YAML file says of a case: `case`, `examiner`, `propositions`, `remarks`.
 
     Args:
-        path: the file. Each value is a text, or a list of texts.
+        path: the file. `propositions` has a label and a text for each of two: `H1` and `H2`, `Hp` and `Hd`, or `Hs`
+            and `Hd`. Each other value is a text, or a list of texts; numbers and dates are texts as they are written.
 
     Returns:
-        rows of a name and a value, for [`Findings.details`].
+        rows of a name and a value, for [`Findings.case`]. Propositions are followed by what was computed, since
+        the likelihood ratio is of Hs and Hd whatever they say.
 
     Raises:
-        UserError: the file cannot be read, is no YAML mapping, or has other keys.
+        UserError: the file cannot be read, is no YAML mapping, or has other keys or values.
     """
     import yaml
 
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = yaml.load(Path(path).read_text(encoding="utf-8"), _loader())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"the case file {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, Mapping):
@@ -46,7 +53,14 @@ def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
     unknown = sorted(set(map(str, found)) - set(KEYS))
     if unknown:
         raise UserError(f"the case file {path} has unknown keys {', '.join(unknown)}: expected {', '.join(KEYS)}")
-    return tuple((title, _text(found[key])) for key, title in KEYS.items() if found.get(key) is not None)
+    rows: list[tuple[str, str]] = []
+    for key, title in KEYS.items():
+        if key == "propositions" and key in found:
+            texts = _propositions(path, found[key])
+            rows += [*((title.format(label=label), text) for label, text in texts), ("Computed", WHAT_IS_COMPUTED)]
+        elif found.get(key) is not None:
+            rows.append((title, _text(path, key, found[key])))
+    return tuple(rows)
 
 
 def computation(models: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -94,10 +108,42 @@ def recording_files(sides: Sequence[Sequence[tuple[str, str | Path | bytes]]]) -
     return tuple(rows)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, list):
-        return str(value)
-    parts = [str(part) for part in value]
+def _loader() -> Any:
+    """A loader that leaves numbers and dates as they are written: the case 0123 is not the number 83."""
+    import yaml
+
+    class AsWritten(yaml.SafeLoader):
+        pass
+
+    for kind in ("int", "float", "timestamp"):
+        AsWritten.add_constructor(f"tag:yaml.org,2002:{kind}", yaml.SafeLoader.construct_yaml_str)
+    return AsWritten
+
+
+def _propositions(path: str | Path, value: Any) -> list[tuple[str, str]]:
+    """The label and the text of both propositions, that of the same speaker first.
+
+    Raises:
+        UserError: they are not exactly two texts with labels that belong together.
+    """
+    found = value if isinstance(value, Mapping) else {}
+    texts = {label: " ".join(text.split()) for label, text in found.items() if isinstance(text, str)}
+    labels = next((pair for pair in LABELS if set(found) == set(pair)), ())
+    if not labels or not all(any(map(str.isalpha, texts.get(label, ""))) for label in labels):
+        first, *others = (" and ".join(pair) for pair in LABELS)
+        raise UserError(
+            f"the case file {path} has propositions {reprlib.repr(value)}: expected exactly two texts, that of the "
+            f"same speaker and that of different speakers, with the labels {first} (or {', or '.join(others)}), e.g. "
+            '{H1: "The caller is the suspect.", H2: "The caller is somebody else."}'
+        )
+    return [(label, texts[label]) for label in labels]
+
+
+def _text(path: str | Path, key: str, value: Any) -> str:
+    """A text, or several in one."""
+    parts = value if isinstance(value, list) else [value]
+    if not all(isinstance(part, str) for part in parts):
+        raise UserError(f"the case file {path} has {key} {reprlib.repr(value)}: expected a text or a list of texts")
     return (" " if all(part.endswith((".", "?", "!")) for part in parts) else "; ").join(parts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,12 +47,14 @@ class MeasureOfSides:
         b: of B, likewise.
         population: the distribution in the recordings that the attributes were described on, if it is known; None of
             amounts, which depend on how these recordings were cut.
+        by_sex: of a measure of the voice, the distribution within each sex, if that of both is known; empty if not.
     """
 
     measure: Measure
     a: tuple[float, ...]
     b: tuple[float, ...]
     population: Distribution | None
+    by_sex: Mapping[str, Distribution] = field(default_factory=dict)
 
     @property
     def middles(self) -> tuple[float | None, float | None]:
@@ -60,26 +62,34 @@ class MeasureOfSides:
         a, b = (float(np.median(side)) if side else None for side in (self.a, self.b))
         return a, b
 
-    def cells(self) -> list[str]:
-        """A row of a table: the measure, both sides, the population's quartiles, and where the sides lie in it."""
-        measure, known = self.measure, self.population
-        shown = ["-" if middle is None else measure.shown(middle) for middle in self.middles]
-        quartiles, places = "-", ["-", "-"]
-        if known is not None:
-            quartiles = " / ".join(measure.shown(value) for value in known.percentiles[1:4])
-            places = ["-" if middle is None else known.place(middle) for middle in self.middles]
+    def rows(self) -> list[list[str]]:
+        """Rows of a table: the measure, both sides, which others, their quartiles, and where the sides lie in them.
+
+        There is a row for each sex, where these are told apart; those after the first leave the measure and the sides
+        empty.
+        """
+        measure = self.measure
         unit = f" ({measure.unit})" if measure.unit else ""
-        return [f"{measure.label}{unit}", *shown, quartiles, *places]
+        shown = ["-" if middle is None else measure.shown(middle) for middle in self.middles]
+        heads = [[f"{measure.label}{unit}", *shown], ["", "", ""]]
+        if self.population is None:
+            return [[*heads[0], "-", "-", "-", "-"]]
+        found: list[list[str]] = []
+        for whom, known in (self.by_sex or {"all": self.population}).items():
+            quartiles = " / ".join(measure.shown(value) for value in known.quartiles)
+            places = ["-" if middle is None else known.place(middle) for middle in self.middles]
+            found.append([*heads[bool(found)], whom, quartiles, *places])
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The row in a form that JSON can hold, in the units of [`VoiceMeasures`] and [`RecordingQuality`]."""
-        known = None
-        if self.population is not None:
-            from balr_hf.describing.descriptions import PERCENTILES
-
-            percentiles = dict(zip(map(str, PERCENTILES), self.population.percentiles, strict=True))
-            known = {"recordings": self.population.recordings, "percentiles": percentiles}
-        return {"measure": self.measure.name, "a": list(self.a), "b": list(self.b), "population": known}
+        return {
+            "measure": self.measure.name,
+            "a": list(self.a),
+            "b": list(self.b),
+            "population": None if self.population is None else _percentiles(self.population),
+            "by_sex": {sex: _percentiles(known) for sex, known in self.by_sex.items()},
+        }
 
 
 def grouped(terms: np.ndarray, groups: Sequence[str]) -> list[GroupEvidence]:
@@ -155,8 +165,16 @@ def measures_of_sides(
         known = None if measure.is_amount else descriptions.population.measures.get(name)
         differ = len({*a, *b, *(() if known is None else known.percentiles)}) > 1
         if (a or b) and (differ or measure.is_amount):
-            found.append(MeasureOfSides(measure, a, b, known))
+            sexes = {} if measure.is_of_recording else descriptions.population.told_by_sex(name)
+            found.append(MeasureOfSides(measure, a, b, known, sexes))
     return found
+
+
+def _percentiles(known: Distribution) -> dict[str, Any]:
+    from balr_hf.describing.descriptions import PERCENTILES
+
+    percentiles = dict(zip(map(str, PERCENTILES), known.percentiles, strict=True))
+    return {"recordings": known.recordings, "percentiles": percentiles}
 
 
 def _order(groups: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from balr_hf.explanation.described import (
 )
 from balr_hf.explanation.wording import (
     BETA_COLUMNS,
+    BY_SEX,
     COLUMNS,
     COMPUTED,
     FEW_SPEAKERS,
@@ -29,10 +30,12 @@ from balr_hf.explanation.wording import (
     FOR_SAME,
     HELD,
     LOG10,
+    MEASURES,
     MORE_COLUMNS,
     NO_DESCRIPTIONS,
     NO_VERDICT,
     NO_VERDICT_COPIES,
+    NOT_BY_SEX,
     NOT_CALIBRATED,
     PROFILE_COLUMNS,
     PROPOSITIONS,
@@ -368,6 +371,11 @@ class Findings:
         if self.descriptions is None or not any(self.measures):
             return []
         return measures_of_sides(self.descriptions, self.measures)
+
+    def describe_measures(self) -> str:
+        """What has to be known to read the measures of both sides."""
+        told = any(one.by_sex for one in self.side_measures())
+        return f"{MEASURES} {BY_SEX if told else NOT_BY_SEX}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in a form that JSON can hold: plain numbers and strings, and all attributes.

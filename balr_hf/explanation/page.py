@@ -36,17 +36,18 @@ def page(findings: Findings, top: int = 10, sections: Sequence[str] = ()) -> str
     )
 
 
-def _strips(findings: Findings) -> list[tuple[str, list[tuple[list[str], Markup]]]]:
-    """The parts of the table of measures: for each measure of both sides the cells of its row, and its figure."""
+def _strips(findings: Findings) -> list[tuple[str, list[tuple[list[list[str]], Markup]]]]:
+    """The parts of the table of measures: for each measure of both sides its rows of cells, and its figure."""
     rows = findings.side_measures()
     if not rows:
         return []
-    from balr_hf.describing.strips import Mark, strip
+    from balr_hf.describing.strips import Box, Mark, strip
 
-    found: list[list[tuple[list[str], Markup]]] = [[], []]
+    found: list[list[tuple[list[list[str]], Markup]]] = [[], []]
     for row in rows:
         sides = zip("AB", (row.a, row.b), row.middles, strict=True)
+        boxes = [Box(sex, known.quartiles, False, has_figures=False) for sex, known in row.by_sex.items()]
         marks = [Mark(side, values, middle) for side, values, middle in sides if middle is not None]
-        figure = Markup() if row.measure.is_amount else strip(row.measure, row.population, marks)
-        found[row.measure.is_of_recording].append((row.cells(), figure))
+        figure = Markup() if row.measure.is_amount else strip(row.measure, row.population, [*boxes, *marks])
+        found[row.measure.is_of_recording].append((row.rows(), figure))
     return [(part, drawn) for part, drawn in zip(wording.MEASURE_PARTS, found, strict=True) if drawn]

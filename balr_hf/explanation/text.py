@@ -11,7 +11,6 @@ from balr_hf.explanation.wording import (
     LOGARITHMS,
     MEASURE_COLUMNS,
     MEASURE_PARTS,
-    MEASURES,
     PROPOSITIONS,
     RARITY,
     RECORDINGS,
@@ -91,15 +90,15 @@ def _each_attribute(findings: Findings) -> list[str]:
 
 def _measures(findings: Findings) -> list[str]:
     """The measures of both sides; nothing where they are not known."""
-    rows = findings.side_measures()
+    rows = [(one.measure.is_of_recording, cells) for one in findings.side_measures() for cells in one.rows()]
     if not rows:
         return []
-    heading, *lines = _aligned([list(MEASURE_COLUMNS), *(row.cells() for row in rows)], words=(0, 4, 5))
+    heading, *lines = _aligned([list(MEASURE_COLUMNS), *(cells for _, cells in rows)], words=(0, 3, 5, 6))
     found = [THE_MEASURES, heading]
     for of_recording, part in enumerate(MEASURE_PARTS):
-        of_part = [line for line, row in zip(lines, rows, strict=True) if row.measure.is_of_recording == of_recording]
+        of_part = [line for line, (of, _) in zip(lines, rows, strict=True) if of == of_recording]
         found += [f"  {part}:", *of_part] if of_part else []
-    return [*found, f"  {MEASURES}", ""]
+    return [*found, f"  {findings.describe_measures()}", ""]
 
 
 def _table(findings: Findings, evidence: list[AttributeEvidence]) -> list[str]:

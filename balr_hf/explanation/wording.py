@@ -49,11 +49,12 @@ GROUPS = (
 SENTENCES = (
     "The sentence of an attribute tells what was usual in other recordings, those that the attributes were described "
     "on: it is no finding about A or B, and sentences can contradict each other. Its figures are medians, with the "
-    "range of the middle half of the recordings in brackets. Pairs are of a recording in which the attribute is "
-    "active and one in which it is not. What was measured of A and of B is in the table of the measures of both sides."
+    "range of the middle half of the recordings in brackets, of women and men together. Pairs are of a recording in "
+    "which the attribute is active and one in which it is not. What was measured of A and of B is in the table of the "
+    "measures of both sides."
 )
 THE_MEASURES = "The measures of both sides"
-MEASURE_COLUMNS = ("measure", "A", "B", "others (25, 50, 75 %)", "A lies", "B lies")
+MEASURE_COLUMNS = ("measure", "A", "B", "others", "25, 50, 75 %", "A lies", "B lies")
 # The parts of the table of measures, of which the second is that of the recording.
 MEASURE_PARTS = ("of the voice", "of the recording and the amount of speech")
 MEASURES = (
@@ -62,6 +63,14 @@ MEASURES = (
     "quarters below the third. Amounts are not compared with them, since they depend on how recordings were cut. "
     "Energies are relative to that of all bands. The likelihood ratio does not use these figures: they are here to be "
     "checked by ear and by eye."
+)
+BY_SEX = (
+    "Voices of women and of men differ in most measures, so these are compared with others of either sex, as far as "
+    "the corpus names it. Nobody's sex is told from the voice: which row concerns a side, the reader must know."
+)
+NOT_BY_SEX = (
+    "Others are of both sexes together, because the corpus does not name the sex of enough of them: among these, the "
+    "F0 and the formants of most women lie high, and those of most men low, without being unusual."
 )
 NO_DESCRIPTIONS = "none: what the attributes go with is not known (balr describe SYSTEM CORPUS finds it out)"
 
@@ -88,6 +97,12 @@ WIDER = (
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
     "Hd: the recordings of A and of B are of two different speakers of the reference population.",
+)
+# Stands beside the propositions that a case file states, whatever they are.
+WHAT_IS_COMPUTED = (
+    "Hs against Hd as they are stated below: the same speaker against two different speakers of the reference "
+    "population. The propositions of the case were not read by the package: if they ask something else, this result "
+    "is not of them."
 )
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "

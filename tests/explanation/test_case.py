@@ -6,18 +6,58 @@ import pytest
 
 from balr_hf.errors import UserError
 from balr_hf.explanation.case import computation, read_case, recording_files
+from balr_hf.explanation.wording import WHAT_IS_COMPUTED
 
 
 def test_case_file_becomes_rows(tmp_path):
     path = tmp_path / "case.yaml"
-    path.write_text("case: 2026-17\nexaminer: A. Example\npropositions: [Mr X speaks, another man speaks]\n")
+    path.write_text("case: 2026-17\nexaminer: [A. Example, B. Example]\nremarks: [One., Two.]\n")
+    assert read_case(path) == (("Case", "2026-17"), ("Examiner", "A. Example; B. Example"), ("Remarks", "One. Two."))
+
+
+@pytest.mark.parametrize("number", ["0123", "12:30", "1_000", "2026-01-07", "1e3"])
+def test_numbers_of_a_case_stay_as_they_are_written(tmp_path, number):
+    path = tmp_path / "case.yaml"
+    path.write_text(f"case: {number}\n")
+    assert read_case(path) == (("Case", number),)
+
+
+@pytest.mark.parametrize("labels", [("H1", "H2"), ("Hp", "Hd"), ("Hs", "Hd")])
+def test_propositions_are_followed_by_what_was_computed(tmp_path, labels):
+    path, (same, different) = tmp_path / "case.yaml", labels
+    path.write_text(f"propositions:\n  {different}: Another man\n    speaks.\n  {same}: Mr X speaks.\n")
     assert read_case(path) == (
-        ("Case", "2026-17"),
-        ("Examiner", "A. Example"),
-        ("Propositions of the case", "Mr X speaks; another man speaks"),
+        (f"{same} of the case", "Mr X speaks."),
+        (f"{different} of the case", "Another man speaks."),
+        ("Computed", WHAT_IS_COMPUTED),
     )
-    path.write_text("propositions:\n  - Mr X speaks.\n  - Another man speaks.\n")
-    assert read_case(path) == (("Propositions of the case", "Mr X speaks. Another man speaks."),)
+
+
+@pytest.mark.parametrize(
+    "propositions",
+    [
+        "[Mr X speaks, another man speaks]",  # without labels
+        "Mr X speaks",
+        "{H1: Mr X speaks}",
+        "{H1: Mr X speaks, H1: another man speaks}",
+        "{H1: Mr X speaks, H2: another man speaks, H3: his brother speaks}",
+        "{H1: Mr X speaks, Hd: another man speaks}",  # labels of two pairs
+        "{A: Mr X speaks, B: another man speaks}",
+        "{H1: Mr X speaks, H2: }",
+        "{H1: Mr X speaks, H2: 0.5}",
+        "{H1: Mr X speaks, H2: yes}",
+        "{H1: Mr X speaks, H2: [another man speaks]}",
+        "{H1: Mr X speaks, H2: '  '}",
+        "{}",
+        "0",
+        "",
+    ],
+)
+def test_other_propositions_than_two_labelled_texts_are_refused(tmp_path, propositions):
+    path = tmp_path / "case.yaml"
+    path.write_text(f"propositions: {propositions}\n")
+    with pytest.raises(UserError, match=r"expected exactly two texts, .*with the labels H1 and H2"):
+        read_case(path)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +66,8 @@ def test_case_file_becomes_rows(tmp_path):
         ("case: [", "cannot be read"),
         ("- one\n- two\n", "has no keys"),
         ("case: 1\njudge: B\n", "unknown keys judge: expected case, examiner"),
+        ("examiner: {name: B}\n", "has examiner {'name': 'B'}: expected a text or a list of texts"),
+        ("remarks: [none, true]\n", "has remarks .*: expected a text or a list of texts"),
         ("!!python/object/apply:os.system ['true']", "cannot be read"),
     ],
 )

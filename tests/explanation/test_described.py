@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import replace
+from html import unescape
 
 import numpy as np
 import pytest
 
 from balr_hf.describing.descriptions import Distribution
 from balr_hf.explanation.described import grouped, recording_caution
+from balr_hf.explanation.wording import BY_SEX, NOT_BY_SEX
 from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
@@ -32,6 +34,11 @@ def scorer():
 def counts():
     active = np.random.default_rng(1).integers(0, 2, (2, WIDTH))
     return np.stack([active, 1 - active], -1)
+
+
+def with_sexes(descriptions, by_sex):
+    """Descriptions of which the distributions within each sex are others."""
+    return replace(descriptions, population=replace(descriptions.population, by_sex=by_sex))
 
 
 MEASURES = ([{"f0_median": 120.0, "snr": 30.0}, {"f0_median": 130.0}], [{"f0_median": 250.0, "snr": None}])
@@ -73,23 +80,66 @@ def test_every_row_has_its_sentence_in_text_page_and_json(explained):
     assert [one["group"] for one in content["groups"]] == [one.group for one in explained.groups()]
 
 
-def test_measures_of_both_sides_stand_beside_the_others(explained):
-    f0, snr = (row.cells() for row in explained.side_measures())
+def test_measures_of_both_sides_stand_beside_the_others(scorer, counts, make_descriptions):
+    descriptions = with_sexes(make_descriptions(WIDTH), {})
+    explained = scorer.explain(*counts, descriptions=descriptions, measures=MEASURES)
+    (f0,), (snr,) = (row.rows() for row in explained.side_measures())
     assert f0 == [
         "median F0 (Hz)",
         "125",
         "250",
+        "all",
         "110 / 150 / 190",
         "in the middle half",
         "higher than 95 % of others",
     ]
     assert snr[1:3] == ["30", "-"]
-    assert snr[5] == "-"
+    assert snr[6] == "-"
     assert explained.to_html().count('<svg class="strip"') == 2
     assert "The measures of both sides" in explained.to_text()
     content = explained.to_dict()["measures"]
     assert content[1]["b"] == []
     assert content[0]["population"]["percentiles"] == {"5": 90, "25": 110, "50": 150, "75": 190, "95": 230}
+
+
+def test_measures_of_the_voice_are_compared_with_others_of_each_sex(scorer, counts, make_descriptions):
+    women, men = (90, 180.0, 200.0, 220.0, 260.0), (80.0, 100.0, 120.0, 140.0, 170.0)
+    by_sex = {
+        sex: {"f0_median": Distribution(100, values), "snr": Distribution(100, values)}
+        for sex, values in (("female", women), ("male", men))
+    }
+    descriptions = with_sexes(make_descriptions(WIDTH), by_sex)
+    found = scorer.explain(*counts, descriptions=descriptions, measures=MEASURES)
+    f0, snr = (row.rows() for row in found.side_measures())
+    assert f0 == [
+        [
+            "median F0 (Hz)",
+            "125",
+            "250",
+            "female",
+            "180 / 200 / 220",
+            "in the lowest quarter",
+            "in the highest quarter",
+        ],
+        ["", "", "", "male", "100 / 120 / 140", "in the middle half", "higher than 95 % of others"],
+    ]
+    assert [cells[3] for cells in snr] == ["all"]  # how a recording was made has nothing to do with the sex
+    text, page, content = found.to_text(), found.to_html(), found.to_dict()["measures"]
+    for what in (text, page):
+        assert BY_SEX in unescape(what) and NOT_BY_SEX not in unescape(what)
+    assert "female  180 / 200 / 220  in the lowest quarter" in text and "male    100 / 120 / 140  " in text
+    assert 'aria-label="median F0: female 200 Hz, male 120 Hz, A 125 Hz, B 250 Hz"' in page
+    assert content[0]["by_sex"]["male"]["percentiles"]["50"] == 120 and content[1]["by_sex"] == {}
+
+
+@pytest.mark.parametrize("known", [[], ["female"]])
+def test_others_of_both_sexes_together_are_said_to_be_so(scorer, counts, make_descriptions, known):
+    descriptions = make_descriptions(WIDTH)
+    descriptions = with_sexes(descriptions, dict.fromkeys(known, descriptions.population.measures))
+    found = scorer.explain(*counts, descriptions=descriptions, measures=MEASURES)
+    for what in (found.to_text(), found.to_html()):
+        assert NOT_BY_SEX in unescape(what) and BY_SEX not in unescape(what)
+    assert [cells[3] for row in found.side_measures() for cells in row.rows()] == ["all", "all"]
 
 
 def test_amounts_are_not_compared_with_recordings_that_were_cut(scorer, counts, make_descriptions):
@@ -99,7 +149,7 @@ def test_amounts_are_not_compared_with_recordings_that_were_cut(scorer, counts, 
     measures = ([{"duration": 8.0, "snr": 30.0}], [{"duration": 4.0, "snr": 20.0}])
     found = scorer.explain(*counts, descriptions=descriptions, measures=measures)
     (row,) = (row for row in found.side_measures() if row.measure.name == "duration")
-    assert row.cells() == ["length (s)", "8.0", "4.0", "-", "-", "-"]
+    assert row.rows() == [["length (s)", "8.0", "4.0", "-", "-", "-", "-"]]
     assert found.to_html().count('<svg class="strip"') == 1
     assert "of the recording and the amount of speech" in found.to_text()
     assert "of the voice:" not in found.to_text()

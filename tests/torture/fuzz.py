@@ -299,7 +299,8 @@ def prepare(inputs: Path) -> None:
         for ending in ("txt", "npy", "pkl"):
             write_vector(fuzz / "vector" / f"embedding.{ending}", np.linspace(-1, 1, 256, dtype=np.float32))
             write_vector(fuzz / "vector" / f"ba.{ending}", np.arange(256) % 3 == 0)
-        case = {"case": "12/34", "examiner": "me", "propositions": ["one speaker", "two speakers"], "remarks": "none"}
+        case = {"case": "12/34", "examiner": "me", "remarks": "none"}
+        case["propositions"] = {"H1": "one speaker", "H2": "two speakers"}
         (fuzz / "case.yaml").write_text(yaml.safe_dump(case))
         (fuzz / "audio").mkdir()
         first = (inputs / "few.csv").read_text().splitlines()[1].split(",")[1]
