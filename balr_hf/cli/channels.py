@@ -1,14 +1,11 @@
 """`balr channels`: each channel of a recording as a recording of its own."""
 
-import logging
 from dataclasses import dataclass
 
+from balr_hf.cli.copying import read_input, report
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -41,21 +38,6 @@ COMMAND = Command(
 def run(arguments: Arguments) -> int:
     """Save the channels; returns the exit status, 1 if there are none."""
     from balr_hf.conditions.channels import save_channels
-    from balr_hf.data.reading import read_corpus
-    from balr_hf.data.skipped import warn_skipped
-    from balr_hf.errors import ConfigError
 
-    if arguments.save_dir is None:
-        raise ConfigError("--save-dir is missing: the folder for the channels")
-    corpus = read_corpus(
-        arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
-    )
-    saved = save_channels(corpus, arguments.save_dir, progress=True)
-    warn_skipped(saved.skipped, "Separating channels")
-    counts = {"recordings": saved.recordings, "there_already": saved.there_already}
-    print_json(arguments, {**counts, "skipped": [vars(row) for row in saved.skipped], "saved_in": str(saved.folder)})
-    logger.info(
-        "%d recordings in %s (%d there already, %d skipped); balr inspect %s measures them",
-        *(saved.recordings, saved.folder, saved.there_already, len(saved.skipped), saved.folder),
-    )
-    return 0 if saved.recordings else 1
+    corpus = read_input(arguments, "channels")
+    return report(arguments, save_channels(corpus, arguments.save_dir, progress=True), "Separating channels")

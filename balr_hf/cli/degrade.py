@@ -1,14 +1,11 @@
 """`balr degrade`: copies of a corpus, brought to given recording conditions."""
 
-import logging
 from dataclasses import dataclass
 
+from balr_hf.cli.copying import read_input, report
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -52,27 +49,13 @@ def run(arguments: Arguments) -> int:
     """Degrade the corpus and save it; returns the exit status, 1 if nothing could be degraded."""
     from balr_hf.conditions import parse_conditions
     from balr_hf.conditions.copies import save_copies
-    from balr_hf.data.reading import read_corpus
-    from balr_hf.data.skipped import warn_skipped
     from balr_hf.errors import ConfigError
 
     if not arguments.condition:
         raise ConfigError("--condition is missing: what is to become of the recordings, e.g. --condition snr=10")
-    if arguments.save_dir is None:
-        raise ConfigError("--save-dir is missing: the folder for the copy")
     conditions = parse_conditions(arguments.condition)
-    corpus = read_corpus(
-        arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
-    )
+    corpus = read_input(arguments, "copy")
     saved = save_copies(
         corpus, conditions, arguments.save_dir, seed=arguments.seed, noise=arguments.noise, progress=True
     )
-    warn_skipped(saved.skipped, "Degrading")
-    counts = {"recordings": saved.recordings, "there_already": saved.there_already}
-    said = {"conditions": list(map(str, conditions)), "skipped": [vars(row) for row in saved.skipped]}
-    print_json(arguments, {**counts, **said, "saved_in": str(saved.folder)})
-    logger.info(
-        "%d recordings in %s (%d there already, %d skipped); balr inspect %s measures them",
-        *(saved.recordings, saved.folder, saved.there_already, len(saved.skipped), saved.folder),
-    )
-    return 0 if saved.recordings else 1
+    return report(arguments, saved, "Degrading", conditions=list(map(str, conditions)))

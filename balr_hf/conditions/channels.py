@@ -9,7 +9,6 @@ import numpy as np
 
 from balr_hf.audio import LongAudio, count_channels, open_audio, reason_not_decoded
 from balr_hf.conditions.copies import (
-    CSV,
     SOURCE,
     SavedCopies,
     claim_folder,
@@ -17,12 +16,11 @@ from balr_hf.conditions.copies import (
     paths_of_copies,
     plain_columns,
     read_original,
+    write_csv,
 )
 from balr_hf.data.columns import recording_ids
 from balr_hf.data.skipped import Skipped, write_skipped
 from balr_hf.errors import UserError, name_some
-from balr_hf.files import atomic_path
-from balr_hf.untrusted import SafeWriter
 
 if TYPE_CHECKING:
     import datasets
@@ -64,8 +62,6 @@ def save_channels(
 
     corpus, folder = read_original(corpus), Path(save_dir)
     dataset = corpus.dataset
-    if "audio" not in dataset.column_names:
-        raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
     claim_folder(folder, corpus, {"channels": "each"})
     names, skipped = recording_ids(dataset), list(corpus.skipped)
     channels: dict[str, int] = {}
@@ -99,18 +95,10 @@ def save_channels(
             of = f" (channel {number})" if channels[name] > 1 else ""
             skipped.append(Skipped(name, reason_not_decoded(error) + of))
     kept = [name for name in plain_columns(dataset) if name not in (SPEAKER, CHANNEL)]
-    columns: dict[str, Any] = {name: dataset[name] for name in kept}
-    made = 0
-    with atomic_path(folder / CSV) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = SafeWriter(file)
-        writer.writerow(["id", "audio", *kept, SOURCE, CHANNEL])
-        for own, path, (name, number) in zip(ids, paths, sides, strict=True):
-            if path.is_file():
-                values = [
-                    "" if columns[column][row_of[name]] is None else columns[column][row_of[name]] for column in kept
-                ]
-                writer.writerow([own, path.relative_to(folder).as_posix(), *values, name, number])
-                made += 1
+    rows = (
+        (own, path, row_of[name], (name, number)) for own, path, (name, number) in zip(ids, paths, sides, strict=True)
+    )
+    made = write_csv(folder, dataset, kept, (SOURCE, CHANNEL), rows)
     write_skipped(folder / "skipped.csv", skipped)
     return SavedCopies(folder, made, before, skipped)
 

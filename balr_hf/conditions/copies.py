@@ -99,8 +99,6 @@ def save_copies(
         raise ConfigError(f"conditions {named}: expected one or more, each of them once")
     corpus, noises = read_original(corpus), None if noise is None else read_original(noise)
     dataset, folder = corpus.dataset, Path(save_dir)
-    if "audio" not in dataset.column_names:
-        raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
     copies = _Copies.of(folder, dataset, conditions)
     how = {
         "conditions": [str(condition) for condition in conditions],
@@ -128,10 +126,18 @@ def save_copies(
 
 
 def read_original(corpus: str | Path | datasets.Dataset | Corpus) -> Corpus:
-    """Read the corpus that is to be copied."""
-    if isinstance(corpus, Corpus):
-        return corpus
-    return read_corpus(corpus, vectors=()) if isinstance(corpus, str | Path) else from_dataset(corpus, ())
+    """Read the corpus that is to be copied.
+
+    Raises:
+        UserError: it has no audio, or cannot be read.
+    """
+    if isinstance(corpus, str | Path):
+        corpus = read_corpus(corpus, vectors=())
+    elif not isinstance(corpus, Corpus):
+        corpus = from_dataset(corpus, ())
+    if "audio" not in corpus.dataset.column_names:
+        raise UserError(f"the corpus has no audio column (columns: {', '.join(corpus.dataset.column_names)})")
+    return corpus
 
 
 def claim_folder(folder: Path, corpus: Corpus, how: Mapping[str, Any]) -> None:
@@ -187,22 +193,42 @@ class _Copies:
 
     def write_csv(self, folder: Path, dataset: datasets.Dataset, conditions: list[Condition], seed: int) -> int:
         """Write metadata.csv with the recordings that there are, and return their number."""
-        kept = plain_columns(dataset)
-        columns: dict[str, Any] = {name: dataset[name] for name in kept}
-        sources, made = recording_ids(dataset), 0
-        path = folder / CSV
-        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = SafeWriter(file)
-            writer.writerow(["id", "audio", *kept, SOURCE, CONDITION, SEED])
-            for ids, paths, condition in zip(self.ids, self.paths, conditions, strict=True):
-                for row, (name, audio, source) in enumerate(zip(ids, paths, sources, strict=True)):
-                    if not audio.is_file():
-                        continue
-                    values = ["" if columns[column][row] is None else columns[column][row] for column in kept]
-                    place = audio.relative_to(folder).as_posix()
-                    writer.writerow([name, place, *values, source, str(condition), recording_seed(source, seed)])
-                    made += 1
-        return made
+        sources = recording_ids(dataset)
+        rows = (
+            (name, path, row, (source, str(condition), recording_seed(source, seed)))
+            for ids, paths, condition in zip(self.ids, self.paths, conditions, strict=True)
+            for row, (name, path, source) in enumerate(zip(ids, paths, sources, strict=True))
+        )
+        return write_csv(folder, dataset, plain_columns(dataset), (SOURCE, CONDITION, SEED), rows)
+
+
+def write_csv(
+    folder: Path,
+    dataset: datasets.Dataset,
+    kept: Sequence[str],
+    more: Sequence[str],
+    rows: Iterable[tuple[str, Path, int, Sequence[object]]],
+) -> int:
+    """Write metadata.csv with the copies that there are, and return their number.
+
+    Args:
+        folder: where the copies are.
+        dataset: the original.
+        kept: its columns that are carried over.
+        more: the columns that say where each copy came from.
+        rows: of each copy, its id, its path, the row of its original, and the values of `more`.
+    """
+    columns: dict[str, Any] = {name: dataset[name] for name in kept}
+    made = 0
+    with atomic_path(folder / CSV) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = SafeWriter(file)
+        writer.writerow(["id", "audio", *kept, *more])
+        for name, path, row, said in rows:
+            if path.is_file():
+                values = ["" if columns[column][row] is None else columns[column][row] for column in kept]
+                writer.writerow([name, path.relative_to(folder).as_posix(), *values, *said])
+                made += 1
+    return made
 
 
 def plain_columns(dataset: datasets.Dataset) -> list[str]:

@@ -91,15 +91,13 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
     if "id" not in dataset.column_names:
         dataset = dataset.add_column("id", _ids_from_audio(dataset))
+    floats = [("speaker", datasets.Value(f"float{bits}")) for bits in (32, 64)]  # which are cleaned below
     for name in {"id", "speaker"} & set(dataset.column_names):
         feature = dataset.features[name]
         if isinstance(feature, datasets.ClassLabel):
             names = [None if code is None or code < 0 else feature.names[code] for code in dataset[name]]
             dataset = dataset.remove_columns(name).add_column(name, names)
-        elif name == "speaker" and feature in (datasets.Value("float64"), datasets.Value("float32")):
-            names = [comparable_speaker(value) for value in arrow_column(dataset, name).to_pylist()]
-            dataset = dataset.remove_columns(name).add_column(name, names, feature=datasets.Value("string"))
-        elif feature != datasets.Value("string"):
+        elif feature != datasets.Value("string") and (name, feature) not in floats:
             dataset = dataset.cast_column(name, datasets.Value("string"))
     _check_texts(dataset)
     if "speaker" in dataset.column_names:
@@ -139,10 +137,10 @@ def clean_speakers(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.A
     A warning says how many recordings have a name such as `unknown`, which counts as that of one person.
 
     Args:
-        column: texts, null where the speaker is unknown.
+        column: texts or floats, null where the speaker is unknown.
 
     Returns:
-        the texts; the column itself where nothing had to be changed.
+        texts; the column itself where nothing had to be changed.
     """
     import pyarrow as pa
 
@@ -152,7 +150,7 @@ def clean_speakers(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.A
     names = [comparable_speaker(name) for name in given]
     doubtful = [name for name in names if name is not None and name.lower() in _PLACEHOLDERS]
     result = column
-    if names != given:
+    if names != given or not pa.types.is_string(column.type):
         result = pa.array(names, pa.string()).take(encoded.indices)
     if doubtful:
         count = sum(entry["counts"] for entry in result.value_counts().to_pylist() if entry["values"] in doubtful)

@@ -1019,7 +1019,14 @@ def test_speakers_are_compared_without_white_space_in_one_unicode_form(tmp_path)
 
 def test_a_number_that_is_none_is_an_unknown_speaker():
     given = datasets.Dataset.from_dict({"id": list("abc"), "speaker": [1.0, float("nan"), 2.5]})
-    assert load_corpus(given)["speaker"][:] == ["1", None, "2.5"]
+    found = load_corpus(given)
+    assert found["speaker"][:] == ["1", None, "2.5"]
+    nobody = datasets.Dataset.from_dict({"id": list("abc"), "speaker": np.array([np.nan] * 3, np.float32)})
+    nulls = pyarrow.table({"id": list("abc"), "speaker": pyarrow.nulls(3, pyarrow.float64())})
+    for unknown in (nobody, datasets.Dataset(nulls)):
+        found = load_corpus(unknown)
+        assert found["speaker"][:] == [None] * 3
+        assert found.features["speaker"] == datasets.Value("string")
 
 
 def test_placeholders_for_speakers_are_counted_in_a_warning(caplog):
