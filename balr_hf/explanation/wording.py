@@ -49,9 +49,8 @@ GROUPS = (
 SENTENCES = (
     "The sentence of an attribute tells what was usual in other recordings, those that the attributes were described "
     "on: it is no finding about A or B, and sentences can contradict each other. Its figures are medians, with the "
-    "range of the middle half of the recordings in brackets, of women and men together. Pairs are of a recording in "
-    "which the attribute is active and one in which it is not. What was measured of A and of B is in the table of the "
-    "measures of both sides."
+    "range of the middle half of the recordings in brackets. Pairs are of a recording in which the attribute is "
+    "active and one in which it is not. What was measured of A and of B is in the table of the measures of both sides."
 )
 THE_MEASURES = "The measures of both sides"
 MEASURE_COLUMNS = ("measure", "A", "B", "others", "25, 50, 75 %", "A lies", "B lies")
@@ -66,7 +65,8 @@ MEASURES = (
 )
 BY_SEX = (
     "Voices of women and of men differ in most measures, so these are compared with others of either sex, as far as "
-    "the corpus names it. Nobody's sex is told from the voice: which row concerns a side, the reader must know."
+    "the corpus names it. Nobody's sex is told from the voice: which row concerns a side, the reader must know. The "
+    "sentences of attributes have figures of both sexes together."
 )
 NOT_BY_SEX = (
     "Others are of both sexes together, because the corpus does not name the sex of enough of them: among these, the "
