@@ -5,14 +5,15 @@ Usage:
 
 Each command runs in a process of its own, in turns with the stand-in, the obvious way: it loads the same model, reads
 one pickle after the other, and encodes, or scores, one vector or trial after the other. The time is that of the whole
-process, so that it contains the imports, which are also given alone.
+process, so that it contains the imports, which are also given alone. Each run writes to a folder of its own, and
+nothing is removed until all have ended: for a minute and more after files were removed, ext4 passes over their inodes,
+which takes up to a millisecond of the processor's time for each new file.
 """
 
 import argparse
 import os
 import pickle
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -120,12 +121,11 @@ def make(folder: Path, count: int, extension: str, kind: str) -> None:
 
 
 def timed(arguments: Sequence[str]) -> tuple[float, float]:
-    """Seconds of a process, and of its work on all cores together."""
+    """Seconds of a process, and of its work on all cores together; the package is compiled, as an installed one is."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *arguments], check=True, capture_output=True, env={**os.environ, "BALR_DEBUG": "1"}
-    )
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env={**variables, "BALR_DEBUG": "1"})
     took = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -136,23 +136,22 @@ def compared(step: str, count: int, rounds: int, place: Path) -> list[list[str]]
     from balr_hf import load_corpus
 
     kind, stand_in, words = STEPS[step]
+    place.mkdir()
     for extension in EXTENSIONS:
         make(place / extension, count, extension, kind)
     load_corpus(place / "npy" / "corpus.csv").save_to_disk(str(place / "dataset"))
-    out = place / "out"
     sources = {f".{e}": place / e / "corpus.csv" for e in EXTENSIONS} | {"Dataset": place / "dataset"}
-    runs = {"a pickle per vector": ["-c", stand_in, str(place / "pkl"), str(out)]}
+    runs = {"a pickle per vector": ["-c", stand_in, str(place / "pkl")]}
     for name, source in sources.items():
         arguments = ["-m", "balr_hf.cli.main", *words, str(source)]
         arguments += [str(place / "npy" / "trials.csv")] if step == "score test" else []
         arguments += ["--save-format", name[1:]] if step == "binarize" and name != "Dataset" else []
-        runs[name] = [*arguments, "--save-dir", str(out)]
+        runs[name] = [*arguments, "--save-dir"]
     runs["imports alone"] = ["-c", IMPORTS]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, arguments in runs.items():
-            shutil.rmtree(out, ignore_errors=True)
-            found[name].append(timed(arguments))
+            found[name].append(timed([*arguments, str(place / f"out{name}-{number}")]))
     base, rows = found["a pickle per vector"], []
     for name, times in found.items():
         wall, work = (statistics.median(column) for column in zip(*times, strict=True))
@@ -169,10 +168,10 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), help="which commands")
     arguments = parser.parse_args()
     rows = []
-    for step in arguments.steps:
-        for count in arguments.files:
-            with tempfile.TemporaryDirectory() as folder:
-                rows += compared(step, count, arguments.rounds, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        for step in arguments.steps:
+            for count in arguments.files:
+                rows += compared(step, count, arguments.rounds, Path(folder) / f"{step}-{count}")
     header = ["`balr`", "vectors", "of", "time", "work of all cores", "faster", "less work"]
     table(f"Whole commands: medians of {arguments.rounds} rounds", header, rows)
 
