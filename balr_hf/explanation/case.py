@@ -19,6 +19,8 @@ from balr_hf.identity import file_digest, model_digest
 # The keys of a case file, and what a report calls them.
 KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "Propositions of the case", "remarks": "Remarks"}
 
+# The names of the console script, and the module of `python -m` that does the same.
+PROGRAMS, ENTRY_POINT = ("balr", "balr.exe"), "balr_hf.cli.main"
 # The packages that decide a result.
 PACKAGES = ("balr_hf", "torch", "transformers", "datasets", "numpy", "av", "silero-vad")
 
@@ -72,7 +74,7 @@ def run_facts() -> dict[str, Any]:
     now = datetime.datetime.now().astimezone()
     return {
         "date": f"{now.isoformat(sep=' ', timespec='seconds')} ({now.tzname()})",
-        "command": shlex.join(sys.argv),
+        "command": _command(),
         "software": {"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
 
@@ -92,6 +94,15 @@ def recording_files(sides: Sequence[Sequence[tuple[str, str | Path | bytes]]]) -
                 told = f"{_format(str(file))}, SHA-256 {file_digest(file)}"
             rows.append((f"Recording of {side}", f"{name}: {told}"))
     return tuple(rows)
+
+
+def _command() -> str:
+    """What was typed, quoted for a shell: `balr explain ...`, however it was started, or a script and its arguments."""
+    program, *words = sys.argv or [""]
+    started = getattr(sys.modules.get("__main__"), "__spec__", None)  # of `python -m`; a console script has none
+    if Path(program).name in PROGRAMS or (started is not None and started.name == ENTRY_POINT):
+        program = "balr"
+    return shlex.join([program, *words])
 
 
 def _text(value: Any) -> str:
