@@ -44,8 +44,8 @@ class Options(TrialOptions):
     )
     folds: int | None = option(
         None,
-        "also cross-validate the calibration with this many folds of speakers, which shows what to expect of new ones: "
-        "at least 3, since trials between two folds leave both out; more folds leave more speakers to fit on",
+        "also cross-validate the calibration with this many folds of speakers, which shows what to expect of new "
+        "ones: at least 3, since trials between two folds leave both out; more folds leave more speakers to fit on",
         type=int,
         least=3,
     )

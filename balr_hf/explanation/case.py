@@ -97,7 +97,7 @@ def recording_files(sides: Sequence[Sequence[tuple[str, str | Path | bytes]]]) -
 
 
 def _command() -> str:
-    """What was typed, quoted for a shell: `balr explain ...`, however it was started, or a script and its arguments."""
+    """What was typed, quoted for a shell: `balr explain ...`, or a script and its arguments."""
     program, *words = sys.argv or [""]
     started = getattr(sys.modules.get("__main__"), "__spec__", None)  # of `python -m`; a console script has none
     if Path(program).name in PROGRAMS or (started is not None and started.name == ENTRY_POINT):

@@ -574,7 +574,9 @@ def cross_calibrated(
         except UserError as error:
             total, left = (len(np.unique(np.concatenate(names))) for names in (speakers, part))
             because = f"these are too few to {error.task}" if isinstance(error, _FewSpeakersError) else error
-            more = f"More folds leave more speakers to fit on (at most {total} folds), or" if folds < total else "Please"
+            more = (
+                f"More folds leave more speakers to fit on (at most {total} folds), or" if folds < total else "Please"
+            )
             raise _FewSpeakersError(
                 f"cross-validate a calibration with {folds} folds",
                 f"without two of the folds, {left} of {total} speakers {'is' if left == 1 else 'are'} left, and {because}",

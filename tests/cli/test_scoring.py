@@ -667,7 +667,10 @@ def test_model_that_is_no_scorer_is_refused(world, balr, tmp_path):
     [
         (["--help"], ["score train", "score calibrate", "score test", "explain"]),
         (["score", "--help"], ["score train", "score calibrate", "score test"]),
-        (["score", "calibrate", "--help"], ["--folds", "at least 3,", "--method", "balr score calibrate dev.csv trials.csv scorer."]),
+        (
+            ["score", "calibrate", "--help"],
+            ["--folds", "at least 3,", "--method", "balr score calibrate dev.csv trials.csv scorer."],
+        ),
         (["score", "test", "--help"], ["--plots", "--bootstrap", "--no-calibrated", "balr score test --plots"]),
         (["explain", "--help"], ["--corpus", "--html", "--encoder-", "balr explain questioned.wav known.wav"]),
     ],

@@ -59,9 +59,13 @@ def test_computation_names_models_versions_and_the_time_with_its_zone(tiny_embed
     ("program", "module", "shown"),
     [
         ("/venv/bin/balr", None, "balr"),
-        ("/venv/lib/python3.12/site-packages/balr_hf/cli/main.py", "balr_hf.cli.main", "balr"),
+        ("/lib/balr_hf/cli/main.py", "balr_hf.cli.main", "balr"),
         ("my scripts/compare.py", None, "'my scripts/compare.py'"),
-        ("/venv/lib/python3.12/site-packages/json/tool.py", "json.tool", "/venv/lib/python3.12/site-packages/json/tool.py"),
+        (
+            "/venv/lib/python3.12/site-packages/json/tool.py",
+            "json.tool",
+            "/venv/lib/python3.12/site-packages/json/tool.py",
+        ),
     ],
 )
 def test_command_is_shown_as_it_can_be_pasted(program, module, shown, monkeypatch):
