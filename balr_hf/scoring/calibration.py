@@ -572,15 +572,14 @@ def cross_calibrated(
         try:
             calibration = _fit(evidence[fitted], labels[fitted], method, part, penalty, unit, some, doubt)
         except UserError as error:
-            total, left = (len(np.unique(np.concatenate(names))) for names in (speakers, part))
+            total, number = (len(np.unique(np.concatenate(names))) for names in (speakers, part))
+            left = f"{number} of {total} speakers {'is' if number == 1 else 'are'} left"
             because = f"these are too few to {error.task}" if isinstance(error, _FewSpeakersError) else error
-            more = (
-                f"More folds leave more speakers to fit on (at most {total} folds), or" if folds < total else "Please"
-            )
+            more = f"More folds leave more speakers to fit on (at most {total} folds), or"
             raise _FewSpeakersError(
                 f"cross-validate a calibration with {folds} folds",
-                f"without two of the folds, {left} of {total} speakers {'is' if left == 1 else 'are'} left, and {because}",
-                f"{more} give trials of more speakers",
+                f"without two of the folds, {left}, and {because}",
+                f"{more if folds < total else 'Please'} give trials of more speakers",
             ) from error
         calibrated[held_out] = calibration.apply(evidence[held_out])
     return calibrated
