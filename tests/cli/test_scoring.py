@@ -265,6 +265,14 @@ def test_scores_are_calibrated_with_the_raw_ones_beside_them(world):
     assert (metrics["trials"], metrics["same_speaker"], metrics["different_speaker"]) == (105, 15, 90)
     assert {"eer", "cllr", "cllr_min", "devpav", "min_dcf_0.01", "embedding_cosine_eer"} <= set(metrics)
     assert metrics["raw"]["cllr"] != metrics["cllr"]
+    corpus = load_corpus(world.test)
+    speaker = dict(zip(corpus["id"], corpus["speaker"], strict=True))
+    labels = np.array([speaker[row["enrollment"]] == speaker[row["test"]] for row in table(scores)])
+    within = cllr(world.expected(True).clip(*metrics["calibration"]["bounds"]), labels)
+    assert metrics["bounded"]["cllr"] == pytest.approx(within) != pytest.approx(metrics["cllr"])
+    assert f"Cllr  {within:.3f} with all LRs held within the calibration's bounds (LR 1/" in said
+    read = Evaluation.from_dict(metrics)
+    assert read.describe_bounds() in said and read.to_dict()["bounded"] == metrics["bounded"]
     assert (metrics["intervals"].pop("confidence"), metrics["intervals"].pop("draws_of_speakers")) == (0.95, 20)
     assert {"eer", "cllr"} <= set(metrics["intervals"])
     for name, (low, high) in metrics["intervals"].items():
@@ -280,7 +288,7 @@ def test_calibration_can_be_left_out(world):
     assert list(table(scores)[0]) == ["enrollment", "test", "scores"]
     np.testing.assert_allclose(column(scores, "scores"), world.expected(False), rtol=1e-6, atol=1e-6)
     assert world.metrics()["calibration"] is None
-    assert not {"raw", "intervals"} & set(world.metrics())
+    assert not {"raw", "bounded", "unbounded", "intervals"} & set(world.metrics())
 
 
 def test_scorer_that_is_not_calibrated_gives_raw_scores(world):
