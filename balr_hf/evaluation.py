@@ -111,9 +111,9 @@ class Evaluation:
             speakers (two `np.ndarray` of shape `(trials,)`, *optional*): the names of the speakers of the two sides.
                 The intervals draw from them; None for no intervals.
             raw (`np.ndarray` of shape `(trials,)`, *optional*): the scores before calibration.
-            exact (`np.ndarray` of shape `(trials,)`, *optional*): the scores before they were held within the bounds of
-                the calibration; None if `scores` are not held. Then it is evaluated besides what they are within the
-                bounds that `calibration` has.
+            exact (`np.ndarray` of shape `(trials,)`, *optional*): the scores before they were held within the bounds
+                of the calibration; None if `scores` are not held. If `calibration` has bounds, the scores are then
+                evaluated within them besides.
             cosines (`np.ndarray` of shape `(trials,)`, *optional*): the cosines of the embeddings of the two sides.
             resamples (int): the number of draws of the speakers for the intervals; 0 for no intervals.
             progress (bool): whether to show a progress bar.
@@ -204,14 +204,16 @@ class Evaluation:
         return "\n".join(lines)
 
     def describe_bounds(self) -> str | None:
-        """Whether the figures are of LRs within the bounds of the calibration, and Cllr otherwise; None without any."""
+        """Whether the figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
         other = self.bounded or self.unbounded
         if other is None:
             return None
         bounds = (self.calibration or {}).get("bounds")
         named = "" if bounds is None else " (LR {} to {})".format(*map(ratio, bounds))
         if other["cllr"] == self.metrics["cllr"]:
-            return f"All LRs lie within the calibration's bounds{named}, so that Cllr is the same with and without these"
+            return (
+                f"All LRs lie within the calibration's bounds{named}, so that Cllr is the same with and without these"
+            )
         if self.bounded is not None:
             how, by, others = "with all LRs held within", "balr explain and balr validate", "without"
         else:

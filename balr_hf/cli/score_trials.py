@@ -54,8 +54,8 @@ COMMAND = Command(
     "score test",
     "Score a list of trials, that is pairs of recordings, and evaluate the scores. scores.csv and metrics.json go to "
     "runs/score, runs/score2, ... The scores are natural-log likelihood ratios if the scorer is calibrated; raw "
-    "scores are not likelihood ratios. They are not held within the calibration's bounds, as those of balr explain and "
-    "balr validate are; the evaluation also says what Cllr is within the bounds.",
+    "scores are not likelihood ratios. Unlike those of balr explain and balr validate, they are not held within the "
+    "calibration's bounds; the evaluation also says what Cllr is within these.",
     Options,
     [SCORER],
     epilog="""examples:

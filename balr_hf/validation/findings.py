@@ -236,7 +236,7 @@ class Findings:
         return rows
 
     def describe_bounds(self) -> str | None:
-        """Of which likelihood ratios the figures are, and Cllr of the others; None if the calibration has no bounds."""
+        """Whether the figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
         unbounded = self.evaluation.unbounded
         if unbounded is None:
             return None
