@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from balr_hf.cli.models import separator
 from balr_hf.cli.parsing import Arguments, Command, names, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import TrialOptions
+from balr_hf.cli.sections import TRIALS_HELP, TrialOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ class Options(TrialOptions):
     )
     trials: str = positional(
         "trials",
-        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas; or "
-        "NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus",
+        f"{TRIALS_HELP}. Or NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus",
     )
     adequate: str = option(
         "",

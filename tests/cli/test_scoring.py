@@ -188,6 +188,31 @@ def test_all_unknown_recordings_are_named(world, balr):
     assert "not in the corpus: x1, x2, x3" in only_error(said)
 
 
+def test_list_of_voxceleb_is_scored_and_calibrated_on_as_one_of_this_package(world, balr):
+    for name, path in (("dev", world.dev_trials), ("test", world.test_trials)):
+        corpus = load_corpus(getattr(world, name))
+        speaker = dict(zip(corpus["id"], corpus["speaker"], strict=True))
+        pairs = [(row["enrollment"], row["test"]) for row in table(path)]
+        lines = [f"{int(speaker[a] == speaker[b])} {a}.wav {b}.wav" for a, b in pairs]
+        path.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+    found = []
+    for end in (".csv", ".txt"):
+        listed = [world.dev_trials.with_suffix(end), world.test_trials.with_suffix(end)]
+        words = [world.dev, listed[0], world.checkpoint, "--save-dir", f"calibrated{end}"]
+        status, said = balr("score", "calibrate", *words)
+        assert status == 0, said
+        words = [world.test, listed[1], f"scorer.checkpoint_path=calibrated{end}", "--save-dir", f"run{end}"]
+        status, said = balr("score", "test", *words, "--bootstrap", "0")
+        assert status == 0, said
+        found.append(table(world.tmp_path / f"run{end}" / "scores.csv"))
+    assert "Matched 15 of the 15 recordings" in said and "t0.wav is t0 there" in said
+    assert "as VoxCeleb's (1|0 ID ID)" in said and "contradict" not in said
+    own, voxceleb = found
+    assert list(voxceleb[0]) == ["label", "enrollment", "test", "scores", "raw_scores"]
+    assert [(row["scores"], row["raw_scores"]) for row in voxceleb] == [(r["scores"], r["raw_scores"]) for r in own]
+    assert [row["enrollment"] for row in voxceleb] == [f"{row['enrollment']}.wav" for row in own]
+
+
 @pytest.mark.parametrize("pairs", [[("d0", "d1"), ("d4", "d5")], [("d0", "d4"), ("d1", "d8")]])
 def test_trials_of_one_kind_are_refused(world, pairs):
     before = contents(world.scorer)
