@@ -211,9 +211,7 @@ class Evaluation:
         bounds = (self.calibration or {}).get("bounds")
         named = "" if bounds is None else " (LR {} to {})".format(*map(ratio, bounds))
         if other["cllr"] == self.metrics["cllr"]:
-            return (
-                f"All LRs lie within the calibration's bounds{named}, so that Cllr is the same with and without these"
-            )
+            return f"All LRs lie within the calibration's bounds{named}: Cllr is the same with and without these"
         if self.bounded is not None:
             how, by, others = "with all LRs held within", "balr explain and balr validate", "without"
         else:
