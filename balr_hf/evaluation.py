@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from balr_hf.explanation.wording import ratio
 from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
 from balr_hf.metrics.tally import checked_labels
 
@@ -35,6 +36,10 @@ class Evaluation:
         confidence (float): the confidence of the intervals.
         draws_of_speakers (int): the number of draws that the intervals were found by.
         raw (dict, *optional*): the metrics of the scores before calibration; None if the scores are not calibrated.
+        bounded (dict, *optional*): the metrics of the scores if they are held within the bounds of the calibration, as
+            a case report states them; None if the scores are held already, or there are no bounds.
+        unbounded (dict, *optional*): the metrics of the scores before they were held within the bounds; None if the
+            scores are not held.
         embedding_cosine_eer (float, *optional*): the EER by the cosine of the embeddings themselves; None if the
             corpus has none.
         note (str, *optional*): why nothing could be evaluated; None if something was.
@@ -66,6 +71,8 @@ class Evaluation:
     confidence: float = 0.95
     draws_of_speakers: int = 0
     raw: dict[str, float] | None = None
+    bounded: dict[str, float] | None = None
+    unbounded: dict[str, float] | None = None
     embedding_cosine_eer: float | None = None
     note: str | None = None
     corpus: dict[str, str | None] | None = None
@@ -88,6 +95,7 @@ class Evaluation:
         speakers: tuple[np.ndarray, np.ndarray] | None = None,
         *,
         raw: np.ndarray | None = None,
+        exact: np.ndarray | None = None,
         cosines: np.ndarray | None = None,
         resamples: int = 1000,
         progress: bool = False,
@@ -103,6 +111,9 @@ class Evaluation:
             speakers (two `np.ndarray` of shape `(trials,)`, *optional*): the names of the speakers of the two sides.
                 The intervals draw from them; None for no intervals.
             raw (`np.ndarray` of shape `(trials,)`, *optional*): the scores before calibration.
+            exact (`np.ndarray` of shape `(trials,)`, *optional*): the scores before they were held within the bounds
+                of the calibration; None if `scores` are not held. If `calibration` has bounds, the scores are then
+                evaluated within them besides.
             cosines (`np.ndarray` of shape `(trials,)`, *optional*): the cosines of the embeddings of the two sides.
             resamples (int): the number of draws of the speakers for the intervals; 0 for no intervals.
             progress (bool): whether to show a progress bar.
@@ -130,6 +141,7 @@ class Evaluation:
         intervals: dict[str, tuple[float, float]] = {}
         if resamples and speakers is not None:
             intervals = bootstrap_intervals(scores, labels, *speakers, resamples=resamples, progress=progress)
+        bounds = (about.get("calibration") or {}).get("bounds") if exact is None else None
         return cls(
             len(scores),
             **counted,
@@ -138,6 +150,8 @@ class Evaluation:
             intervals=intervals,
             draws_of_speakers=resamples if intervals else 0,
             raw=None if raw is None else compute_metrics(raw, labels),
+            bounded=None if bounds is None else compute_metrics(np.asarray(scores).clip(*bounds), labels),
+            unbounded=None if exact is None else compute_metrics(exact, labels),
             embedding_cosine_eer=None if cosines is None else eer(cosines, labels)[0],
             within=None if within is None or within.all() else _metrics_of_some(scores[within], labels[within]),
             **about,
@@ -175,6 +189,9 @@ class Evaluation:
             f"  EER   {self._figure('eer', '.2%')}",
             f"  Cllr  {self._figure('cllr', '.3f')}, at least {self._figure('cllr_min', '.3f')} by any calibration",
         ]
+        bounds = self.describe_bounds()
+        if bounds is not None:
+            lines.append(f"  {bounds}")
         if self.raw is not None:
             lines.append(f"  Cllr  {self.raw['cllr']:.3f} raw")
         if self.intervals:
@@ -185,6 +202,24 @@ class Evaluation:
         if self.embedding_cosine_eer is not None:
             lines.append(f"  Cosine of the embeddings themselves: EER {self.embedding_cosine_eer:.2%}")
         return "\n".join(lines)
+
+    def describe_bounds(self) -> str | None:
+        """Whether the figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
+        other = self.bounded or self.unbounded
+        if other is None:
+            return None
+        bounds = (self.calibration or {}).get("bounds")
+        named = "" if bounds is None else " (LR {} to {})".format(*map(ratio, bounds))
+        if other["cllr"] == self.metrics["cllr"]:
+            return f"All LRs lie within the calibration's bounds{named}: Cllr is the same with and without these"
+        if self.bounded is not None:
+            how, by, others = "with all LRs held within", "balr explain and balr validate", "without"
+        else:
+            how, by, others = "without", "balr score test", "within"
+        return (
+            f"Cllr  {other['cllr']:.3f} {how} the calibration's bounds{named}, as by {by}; the other figures are "
+            f"{others} these bounds"
+        )
 
     def _describe_domain(self) -> list[str]:
         """Where the trials lie outside what the scorer was calibrated on, in lines."""
@@ -251,6 +286,9 @@ class Evaluation:
             found["intervals"] = draws | self.intervals
         if self.raw is not None:
             found["raw"] = self.raw
+        for name, other in (("bounded", self.bounded), ("unbounded", self.unbounded)):
+            if other is not None:
+                found[name] = other
         if self.embedding_cosine_eer is not None:
             found["embedding_cosine_eer"] = self.embedding_cosine_eer
         return found
@@ -271,6 +309,7 @@ class Evaluation:
             )
         names = (
             *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
+            *("bounded", "unbounded"),
             *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration", "domain"),
             *("within", "chain", "mismatch", "computation"),
         )

@@ -31,6 +31,7 @@ import dataclasses
 import json
 import logging
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -179,8 +180,8 @@ def divide(job: Job) -> str:
     given = job.given
     listed, trials = None, job.folder / "parts" / "trials.csv"
     if given.trials:
-        write_trial_list(Path(given.trials), trials)
-        listed = {name for side in read_trials(trials).sides for name in side}
+        listed = {name for side in read_trials(given.trials).sides for name in side}
+        shutil.copyfile(given.trials, trials)
     rows = read_recordings(given.corpus)
     if listed is not None:
         unknown = listed - {row["id"] for row in rows}
@@ -543,14 +544,6 @@ def voxceleb_recordings(folder: Path) -> list[dict[str, str]]:
                 {"id": f"{speaker}/{video}/{name}", "audio": str(path.absolute()), "speaker": speaker, "part": part}
             )
     return rows
-
-
-def write_trial_list(source: Path, target: Path) -> None:
-    """Copy a trial list; one of VoxCeleb's, `label enrollment test` without a header, becomes one with a header."""
-    lines = source.read_text(encoding="utf-8").splitlines()
-    if re.match(r"[01]\s+\S+\s+\S+\s*$", lines[0] if lines else ""):
-        lines = ["enrollment\ttest", *("\t".join(line.split()[1:3]) for line in lines if line.strip())]
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def parse_shares(text: str) -> dict[str, float]:

@@ -258,15 +258,3 @@ def test_some_recordings_of_each_speaker_are_drawn_by_the_seed(example):
     one = draw(rows, 3, np.random.default_rng(0))
     assert [row["speaker"] for row in one] == [*"aaabbb"] and one == draw(rows[::-1], 3, np.random.default_rng(0))
     assert draw(rows, 9, np.random.default_rng(0)) == rows
-
-
-def test_trial_lists_of_voxceleb_and_of_this_package_are_read_alike(example, tmp_path):
-    from balr_hf.scoring.trials import read_trials
-
-    (tmp_path / "veri.txt").write_text("1 a/1.wav a/2.wav\n0 a/1.wav b/1.wav\n")
-    (tmp_path / "own.csv").write_text("enrollment\ttest\na/1.wav\ta/2.wav\na/1.wav\tb/1.wav\n")
-    found = []
-    for name in ("veri.txt", "own.csv"):
-        example["write_trial_list"](tmp_path / name, tmp_path / "trials.csv")
-        found.append(read_trials(tmp_path / "trials.csv").rows)
-    assert found[0] == found[1] and len(found[0]) == 2

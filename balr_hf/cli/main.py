@@ -76,6 +76,7 @@ def _part_from_other_processes() -> None:
 
 def _run(command: str, argv: list[str]) -> int:
     """Run one command; errors that a user can cause are printed in one line."""
+    from balr_hf.cli.slow_imports import tell_of_slow_imports
     from balr_hf.errors import ConfigError, UserError
     from balr_hf.untrusted import one_line
 
@@ -85,7 +86,8 @@ def _run(command: str, argv: list[str]) -> int:
     try:
         _set_up_logging()
         arguments = module.COMMAND.parse(argv)
-        _load_libraries()
+        with tell_of_slow_imports():
+            _load_libraries()
         status = module.run(arguments) or 0
         _part_from_other_processes()
         return status

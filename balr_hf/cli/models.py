@@ -176,11 +176,12 @@ def read_trial_counts(
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.scoring.distinct_trials import without_shared_audio
+    from balr_hf.scoring.listed_ids import match_ids
     from balr_hf.scoring.trials import compact_side_counts
 
     corpus = read_corpus(path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {path}")
-    trials, _ = without_shared_audio(corpus.dataset, trials)
+    trials, _ = without_shared_audio(corpus.dataset, match_ids(corpus.dataset, trials))
     return corpus.dataset, trials, compact_side_counts(corpus.dataset, trials.sides)
 
 

@@ -1,16 +1,15 @@
 """Turns typed words into dataclasses: flags (by argparse-dataclass) and overrides (`section.key=value`)."""
 
-import argparse
 import logging
 import re
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any
 
 from argparse_dataclass import ArgumentParser
 
+from balr_hf.cli.grouped_parser import GroupedParser, HelpFormatter
 from balr_hf.cli.overrides import file_overrides, split_overrides
 from balr_hf.cli.suggestions import did_you_mean
 from balr_hf.errors import ConfigError
@@ -110,10 +109,11 @@ class Command:
         parser = self.parser()
         flat, unknown = parser.parse_known_args(words)
         if unknown:
-            word = next((word for word in unknown if word.startswith("-")), unknown[0]).split("=")[0]
-            what = "flag" if word.startswith("-") else "word"
+            flag = next((word.split("=")[0] for word in unknown if word.startswith("-")), None)
+            if flag is None:
+                raise ConfigError(f"unexpected word {unknown[0]}: {self._expected(parser)}")
             known = [flag for action in parser._actions for flag in action.option_strings]
-            raise ConfigError(f"unknown {what} {word}{did_you_mean(word, known)} (balr {self.name} --help lists them)")
+            raise ConfigError(f"unknown flag {flag}{did_you_mean(flag, known)} (balr {self.name} --help lists them)")
         arguments = Arguments(self, flat, self._typed(words))
         if getattr(flat, "config_path", None) is not None:
             mine = {section.path.split(".")[0] for section in self.sections} | {f.name for f in fields(self.options)}
@@ -130,6 +130,14 @@ class Command:
                 ) from None
         self._warn_unused(arguments.given)
         return arguments
+
+    def _expected(self, parser: ArgumentParser) -> str:
+        """What the command takes, for an error: its usage, and its first example."""
+        example = next((line.strip() for line in self.epilog.splitlines() if line.startswith("  ")), None)
+        shown = "" if example is None else f", for example: {example}"
+        if "--save-dir" not in shown and "save_dir" in {f.name for f in fields(self.options)}:
+            shown += "; the folder for what is written is given by --save-dir"
+        return f"expected {parser.usage}{shown} (balr {self.name} --help explains all)"
 
     def _warn_unused(self, given: set[str]) -> None:
         """Say which of the settings that were given have no effect in this command."""
@@ -179,18 +187,19 @@ class Command:
                 spec = field(default=f.default, default_factory=f.default_factory, metadata=metadata)
                 flat_fields.append((name, object if f.type is bool else f.type, spec))
         flat_fields.sort(key=lambda item: item[2].default is not MISSING or item[2].default_factory is not MISSING)
-        parser = _GroupedParser(
+        parser = GroupedParser(
             make_dataclass("Flat", flat_fields),
             titles,
             notes,
             prog=f"balr {self.name}",
             description=self.description + self._override_help(),
             epilog=self.epilog,
-            formatter_class=_HelpFormatter,
+            formatter_class=HelpFormatter,
             allow_abbrev=False,
         )
         overrides = ["[SECTION.KEY=VALUE ...]"] if self.sections else []
         parser.usage = " ".join(["balr", self.name, "[OPTIONS]", *self._positionals(), *overrides])
+        parser.expected = self._expected(parser)
         return parser
 
     def _switch(self, word: str) -> str:
@@ -266,6 +275,9 @@ class Command:
         known = [section.path for section in self.sections]
         hint = did_you_mean(owner or key, known)
         has = f"has the sections {', '.join(known)}" if known else "has flags only, no sections"
+        pairs = [f"--{f.name.replace('_', '-')}" for f in fields(self.options) if f.metadata.get("pairs")]
+        if pairs and "." not in key:
+            hint += f"; what belongs to {' or '.join(pairs)} follows it in one word: {pairs[0]} KEY=VALUE,KEY=VALUE"
         raise ConfigError(f"unknown override {text}: balr {self.name} {has}{hint}")
 
     def _is_own_part(self, path: str) -> bool:
@@ -293,53 +305,6 @@ class Command:
 
 def _is_positional(f: Field[Any]) -> bool:
     return "args" in f.metadata and not f.metadata["args"][0].startswith("-")
-
-
-class _GroupedParser(ArgumentParser):
-    """The parser of argparse-dataclass, with the flags of each title in a group of its own.
-
-    Args:
-        options_class: the dataclass of all flags.
-        titles: the name of a flag -> the title of its group; other flags are in the general group.
-        notes: the title of a group -> what is said below it.
-        **kwargs: for `argparse.ArgumentParser`.
-    """
-
-    def __init__(self, options_class: type, titles: dict[str, str], notes: dict[str, str], **kwargs: Any) -> None:
-        self._titles, self._notes = titles, notes
-        self._groups: dict[str, argparse._ArgumentGroup] = {}
-        super().__init__(options_class, **kwargs)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse found wrong, so that it is reported in one line like all other errors."""
-        raise ConfigError(message)
-
-    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
-        """Add a flag to the group of its title."""
-        title = self._titles.get(kwargs.get("dest") or args[0].lstrip("-").replace("-", "_"))
-        if title is None:
-            return super().add_argument(*args, **kwargs)
-        if title not in self._groups:
-            self._groups[title] = self.add_argument_group(title, self._notes.get(title) or None)
-        return self._groups[title].add_argument(*args, **kwargs)
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Wraps each line of a description by itself, and leaves those of examples whole; switches show no value."""
-
-    def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=36)
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if text.startswith("examples:"):
-            return super()._fill_text(text, width, indent)
-        return "\n".join(
-            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent + "    " * line.startswith(" "))
-            for line in text.splitlines()
-        )
-
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        return super()._format_action_invocation(action).replace(" ,", ",").rstrip()
 
 
 class Arguments:

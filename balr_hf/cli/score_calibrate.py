@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from balr_hf.cli.models import check_attributes, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import SCORER, TrialOptions
+from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -30,9 +30,8 @@ class Options(TrialOptions):
     )
     trials: str = positional(
         "trials",
-        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas; or "
-        "NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus, in each pair of its "
-        "conditions (see balr degrade)",
+        f"{TRIALS_HELP}. Or NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus, in "
+        "each pair of its conditions (see balr degrade)",
     )
     method: str = option(
         "affine",
@@ -44,7 +43,8 @@ class Options(TrialOptions):
     )
     folds: int | None = option(
         None,
-        "also cross-validate the calibration with this many folds of speakers, which shows what to expect of new ones",
+        "also cross-validate the calibration with this many folds of speakers, which shows what to expect of new "
+        "ones: at least 3, since trials between two folds leave both out; more folds leave more speakers to fit on",
         type=int,
         least=3,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from balr_hf.cli.models import check_attributes, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import SCORER, TrialOptions, system_option
+from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions, system_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ class Options(TrialOptions):
     """Options of `balr score test`."""
 
     test: str = positional("test", "corpus with binary attributes; if it names the speakers, the scores are evaluated")
-    trials: str = positional(
-        "trials",
-        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas",
-    )
+    trials: str = positional("trials", TRIALS_HELP)
     system: str | None = system_option()
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
     bootstrap: int = option(
@@ -54,7 +51,8 @@ COMMAND = Command(
     "score test",
     "Score a list of trials, that is pairs of recordings, and evaluate the scores. scores.csv and metrics.json go to "
     "runs/score, runs/score2, ... The scores are natural-log likelihood ratios if the scorer is calibrated; raw "
-    "scores are not likelihood ratios.",
+    "scores are not likelihood ratios. Unlike those of balr explain and balr validate, they are not held within the "
+    "calibration's bounds; the evaluation also says what Cllr is within these.",
     Options,
     [SCORER],
     epilog="""examples:

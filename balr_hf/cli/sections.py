@@ -118,11 +118,23 @@ class RunOptions(CorpusOptions):
     exist_ok: bool = option(False, "write into the folder of --save-dir even if it exists; results in it are replaced")
 
 
+TRIALS_HELP = (
+    "trial list: a header, then two columns of recording ids, called enrollment and test; several ids of one side are "
+    "joined by commas. Lists of VoxCeleb (each line 1 ID ID or 0 ID ID) and of Kaldi (ID ID target or ID ID "
+    "nontarget) are read as they are. The ids are those of the corpus, with or without the ending of the audio file"
+)
+
+
 @dataclass
 class TrialOptions(RunOptions):
     """Options of the commands that score trials."""
 
-    sep: str = option("\\t", "character between the columns of the trial list; \\t is a tab", type=str)
+    sep: str = option(
+        "\\t",
+        "character between the columns of the trial list; \\t is a tab. Lists of VoxCeleb and Kaldi need no option "
+        "and no header; any other list without tabs needs a header, such as 'label enrollment test', and --sep ' '",
+        type=str,
+    )
     allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
     allow_mismatch: bool = mismatch_option()
 

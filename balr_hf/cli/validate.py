@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from balr_hf.cli.models import separator
 from balr_hf.cli.parsing import Arguments, Command, names, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import TrialOptions
+from balr_hf.cli.sections import TRIALS_HELP, TrialOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ class Options(TrialOptions):
     )
     trials: str = positional(
         "trials",
-        "trial list: a header, then two columns of recording ids; several ids of one side are joined by commas; or "
-        "NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus",
+        f"{TRIALS_HELP}. Or NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus",
     )
     adequate: str = option(
         "",
@@ -132,6 +131,8 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
     from balr_hf.data.columns import comparable_name, recording_ids
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
+    from balr_hf.errors import UserError, name_some
+    from balr_hf.scoring.listed_ids import match_ids
     from balr_hf.scoring.made_trials import make_trials, parse_numbers
     from balr_hf.scoring.trials import read_trials
 
@@ -143,8 +144,16 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
     else:
         trials = make_trials(corpus.dataset, *numbers)
         logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
+    trials = match_ids(corpus.dataset, trials)
     wanted = {comparable_name(name) for side in trials.sides for name in side}
-    rows = [row for row, name in enumerate(recording_ids(corpus.dataset)) if comparable_name(name) in wanted]
+    ids = [comparable_name(name) for name in recording_ids(corpus.dataset)]
+    lacking = sorted(wanted - set(ids))
+    if lacking:
+        raise UserError(
+            f"the trial list names recordings that are not in the corpus, whose ids are such as {ids[0]}: "
+            f"{name_some(lacking, 20)}"
+        )
+    rows = [row for row, name in enumerate(ids) if name in wanted]
     return corpus.dataset.select(np.array(rows, dtype=np.int64)), trials
 
 

@@ -24,6 +24,8 @@ KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "{label} of the 
 # The labels that the two propositions of a case may have: that of the same speaker, that of different speakers.
 LABELS = (("H1", "H2"), ("Hp", "Hd"), ("Hs", "Hd"))
 
+# The names of the console script, and the module of `python -m` that does the same.
+PROGRAMS, ENTRY_POINT = ("balr", "balr.exe"), "balr_hf.cli.main"
 # The packages that decide a result.
 PACKAGES = ("balr_hf", "torch", "transformers", "datasets", "numpy", "av", "silero-vad")
 
@@ -86,7 +88,7 @@ def run_facts() -> dict[str, Any]:
     now = datetime.datetime.now().astimezone()
     return {
         "date": f"{now.isoformat(sep=' ', timespec='seconds')} ({now.tzname()})",
-        "command": shlex.join(sys.argv),
+        "command": _command(),
         "software": {"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
 
@@ -106,6 +108,15 @@ def recording_files(sides: Sequence[Sequence[tuple[str, str | Path | bytes]]]) -
                 told = f"{_format(str(file))}, SHA-256 {file_digest(file)}"
             rows.append((f"Recording of {side}", f"{name}: {told}"))
     return tuple(rows)
+
+
+def _command() -> str:
+    """What was typed, quoted for a shell: `balr explain ...`, or a script and its arguments."""
+    program, *words = sys.argv or [""]
+    started = getattr(sys.modules.get("__main__"), "__spec__", None)  # of `python -m`; a console script has none
+    if Path(program).name in PROGRAMS or (started is not None and started.name == ENTRY_POINT):
+        program = "balr"
+    return shlex.join([program, *words])
 
 
 def _loader() -> Any:

@@ -234,6 +234,9 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
         notes.append(f"Intervals: {found.draws_of_speakers} draws of the speakers.")
     if found.adequacy:
         notes.append(f"Thresholds of adequacy that were stated: {' '.join(found.adequacy)}")
+    bounds = found.describe_bounds()
+    if bounds is not None:
+        notes.append(f"{' '.join(bounds.split())}.")
     if found.embedding_cosine_eer is not None:
         notes.append(f"By the cosine of the embeddings themselves: EER {found.embedding_cosine_eer:.2%}.")
     trials = f"{found.trials:,} trials ({found.same_speaker:,} of one speaker, {found.different_speaker:,} of two)"

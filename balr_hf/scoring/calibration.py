@@ -495,14 +495,38 @@ def choose_penalty(
     terms, labels, speakers = terms[kept], labels[kept], (speakers[0][kept], speakers[1][kept])
     conditions = None if conditions is None else np.asarray(conditions)[kept]
     penalties = PENALTIES if method == "fusion" else QUALITY_PENALTIES
-    costs = [  # from the strongest penalty to the weakest
-        cllr(
-            cross_calibrated(terms, labels, speakers, method, folds, penalty, unit, seed, conditions=conditions),
-            labels,
-        )
-        for penalty in penalties
-    ]
+    try:
+        costs = [  # from the strongest penalty to the weakest
+            cllr(
+                cross_calibrated(terms, labels, speakers, method, folds, penalty, unit, seed, conditions=conditions),
+                labels,
+            )
+            for penalty in penalties
+        ]
+    except _FewSpeakersError as error:
+        raise _FewSpeakersError(
+            f"choose the penalty of the method {method} by, which takes {folds} folds of them",
+            error.reason,
+            "Give trials of more speakers, or choose the method affine, which has no penalty",
+        ) from error
     return penalties[int(np.argmin(np.round(costs, 4)))]
+
+
+class _FewSpeakersError(UserError):
+    """There are too few speakers to cross-validate a calibration, or to choose its penalty.
+
+    Args:
+        task (str): what they are too few for.
+        reason (str): how many are left to fit on, and why they are too few.
+        remedy (str): what to do.
+
+    Attributes:
+        task, reason (str): as above.
+    """
+
+    def __init__(self, task: str, reason: str, remedy: str) -> None:
+        super().__init__(f"too few speakers to {task}: {reason}. {remedy}")
+        self.task, self.reason = task, reason
 
 
 def cross_calibrated(
@@ -543,14 +567,19 @@ def cross_calibrated(
     calibrated = np.full(len(labels), np.nan)
     splits = list(speaker_splits(*speakers, folds, seed))
     for fitted, held_out in tqdm(splits, "Cross-validating", disable=not progress, unit="split", delay=2):
+        part = (speakers[0][fitted], speakers[1][fitted])
+        some = None if conditions is None else np.asarray(conditions)[fitted]
         try:
-            part = (speakers[0][fitted], speakers[1][fitted])
-            some = None if conditions is None else np.asarray(conditions)[fitted]
             calibration = _fit(evidence[fitted], labels[fitted], method, part, penalty, unit, some, doubt)
         except UserError as error:
-            raise UserError(
-                f"too few speakers to cross-validate a calibration with {folds} folds (at least two must be left in "
-                f"every split): {error}"
+            total, number = (len(np.unique(np.concatenate(names))) for names in (speakers, part))
+            left = f"{number} of {total} speakers {'is' if number == 1 else 'are'} left"
+            because = f"these are too few to {error.task}" if isinstance(error, _FewSpeakersError) else error
+            more = f"More folds leave more speakers to fit on (at most {total} folds), or"
+            raise _FewSpeakersError(
+                f"cross-validate a calibration with {folds} folds",
+                f"without two of the folds, {left}, and {because}",
+                f"{more if folds < total else 'Please'} give trials of more speakers",
             ) from error
         calibrated[held_out] = calibration.apply(evidence[held_out])
     return calibrated

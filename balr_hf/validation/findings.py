@@ -61,7 +61,6 @@ class Findings:
     Attributes:
         evaluation ([`Evaluation`]): of the likelihood ratios as the system reports them, within its bounds.
         misleading ([`Misleading`]): among all trials.
-        unbounded (dict, *optional*): the metrics without the bounds; None if the calibration has no bounds.
         factors: the trials by conditions.
         zoo ([`Zoo`]): the trials by speaker.
         worst: the most misleading trials, those of one speaker first.
@@ -81,7 +80,6 @@ class Findings:
 
     evaluation: Evaluation
     misleading: Misleading
-    unbounded: dict[str, float] | None
     factors: tuple[Factor, ...]
     zoo: Zoo
     worst: tuple[WorstTrial, ...]
@@ -237,6 +235,13 @@ class Findings:
             rows.append((f"Misleading, {kind}", f"{self.misleading.rates[name]:.2%}", "-", meaning))
         return rows
 
+    def describe_bounds(self) -> str | None:
+        """Whether the figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
+        unbounded = self.evaluation.unbounded
+        if unbounded is None:
+            return None
+        return f"{wording.BOUNDED} Without the bounds, as by balr score test, Cllr is {unbounded['cllr']:.3f}."
+
     def describe_coverage(self) -> list[str]:
         """How the intervals were found and how often such intervals contain the true value."""
         if not self.evaluation.intervals:
@@ -258,7 +263,6 @@ class Findings:
                 "adequate": self.is_adequate,
                 "adequacy": [criterion.to_dict() for criterion in self.adequacy],
                 "misleading": self.misleading.to_dict(),
-                "unbounded": self.unbounded,
                 "factors": [factor.to_dict() for factor in self.factors],
                 "zoo": self.zoo.to_dict(),
                 "worst": [asdict(trial) for trial in self.worst],

@@ -25,7 +25,7 @@ def text(validation: Findings) -> str:
     lines += [f"  {criterion.describe()}" for criterion in found.adequacy] or [f"  {wording.STATE_ONE}"]
     lines += [f"Note: {caution}" for caution in found.cautions]
     lines += ["", wording.THE_FIGURES, *_table([row[:3] for row in [FIGURES, *found.figures_of_merit()]])]
-    lines += [f"  {sentence}" for sentence in found.describe_coverage()]
+    lines += [f"  {sentence}" for sentence in (found.describe_bounds(), *found.describe_coverage()) if sentence]
     outside = found.describe_outside()
     if outside is not None:
         lines += ["", wording.THE_DOMAIN, f"  {outside}"]

@@ -16,7 +16,6 @@ from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import file_digest, model_digest, model_identity
-from balr_hf.metrics import compute_metrics
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
 from balr_hf.validation.findings import Findings, WorstTrial
@@ -171,9 +170,8 @@ def validate(
             f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}: a validation needs "
             "both kinds"
         )
-    unbounded, exact = None, llrs
+    exact = llrs
     if scorer.bounds is not None:
-        unbounded = compute_metrics(exact, labels)
         llrs = exact.clip(*scorer.bounds)
     activation = scorer.activation.cpu().numpy()
     outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts)
@@ -182,6 +180,7 @@ def validate(
     evaluation = Evaluation.of(
         *(llrs, labels, speakers),
         raw=raw,
+        exact=None if scorer.bounds is None else exact,
         resamples=draws,
         progress=progress,
         within=None if measured is None else measured.within(trials),
@@ -201,7 +200,6 @@ def validate(
     return Validation(
         evaluation=evaluation,
         misleading=misleading,
-        unbounded=unbounded,
         factors=find_factors(
             *(dataset, trials, quality, llrs, labels, speakers), columns=by, draws=min(draws, DRAWS_OF_PARTS)
         ),

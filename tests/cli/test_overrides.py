@@ -1,6 +1,7 @@
 """What is typed is never ignored: overrides in Hydra's forms, configuration files, choices, and misspelt words."""
 
 import json
+import re
 import subprocess
 import textwrap
 
@@ -232,6 +233,37 @@ def test_misspelt_words_are_answered_with_the_right_ones(balr, words, hint):
     assert status == 2
     assert hint in said
     assert len(said.strip().splitlines()) == 1
+
+
+EXPLAINED = r" \(balr (score )?\w+ --help explains all\)$"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "degrade a b",
+            r"unexpected word b: expected balr degrade \[OPTIONS\] INPUT, for example: balr degrade corpus.csv "
+            rf"--condition snr=10,noise=babble --save-dir \S+{EXPLAINED}",
+        ),
+        ("extract a b", rf"unexpected word b: .* --save-dir{EXPLAINED}"),
+        ("degrade", rf"missing INPUT: expected balr degrade .* --condition .*{EXPLAINED}"),
+        ("score test a", rf"missing TRIALS: expected balr score test \[OPTIONS\] TEST TRIALS .*{EXPLAINED}"),
+        ("score calibrate a b c", rf"unexpected word c: expected balr score calibrate .*{EXPLAINED}"),
+        (
+            "degrade a snr=10",
+            r"unknown override snr=10: .* --condition follows it in one word: --condition KEY=VALUE,",
+        ),
+        (
+            "validate s c t eer=1",
+            r"unknown override eer=1: .* --adequate follows it in one word: --adequate KEY=VALUE,",
+        ),
+    ],
+)
+def test_words_too_many_or_too_few_are_answered_with_what_is_expected(balr, words, message):
+    status, said = balr(*words.split())
+    assert status == 2
+    assert re.search(message, said.strip()), said
 
 
 def test_help_is_in_groups_and_offers_nothing_that_is_refused(capsys):

@@ -188,6 +188,31 @@ def test_all_unknown_recordings_are_named(world, balr):
     assert "not in the corpus: x1, x2, x3" in only_error(said)
 
 
+def test_list_of_voxceleb_is_scored_and_calibrated_on_as_one_of_this_package(world, balr):
+    for name, path in (("dev", world.dev_trials), ("test", world.test_trials)):
+        corpus = load_corpus(getattr(world, name))
+        speaker = dict(zip(corpus["id"], corpus["speaker"], strict=True))
+        pairs = [(row["enrollment"], row["test"]) for row in table(path)]
+        lines = [f"{int(speaker[a] == speaker[b])} {a}.wav {b}.wav" for a, b in pairs]
+        path.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+    found = []
+    for end in (".csv", ".txt"):
+        listed = [world.dev_trials.with_suffix(end), world.test_trials.with_suffix(end)]
+        words = [world.dev, listed[0], world.checkpoint, "--save-dir", f"calibrated{end}"]
+        status, said = balr("score", "calibrate", *words)
+        assert status == 0, said
+        words = [world.test, listed[1], f"scorer.checkpoint_path=calibrated{end}", "--save-dir", f"run{end}"]
+        status, said = balr("score", "test", *words, "--bootstrap", "0")
+        assert status == 0, said
+        found.append(table(world.tmp_path / f"run{end}" / "scores.csv"))
+    assert "Matched 15 of the 15 recordings" in said and "t0.wav is t0 there" in said
+    assert "as VoxCeleb's (1|0 ID ID)" in said and "contradict" not in said
+    own, voxceleb = found
+    assert list(voxceleb[0]) == ["label", "enrollment", "test", "scores", "raw_scores"]
+    assert [(row["scores"], row["raw_scores"]) for row in voxceleb] == [(r["scores"], r["raw_scores"]) for r in own]
+    assert [row["enrollment"] for row in voxceleb] == [f"{row['enrollment']}.wav" for row in own]
+
+
 @pytest.mark.parametrize("pairs", [[("d0", "d1"), ("d4", "d5")], [("d0", "d4"), ("d1", "d8")]])
 def test_trials_of_one_kind_are_refused(world, pairs):
     before = contents(world.scorer)
@@ -265,6 +290,14 @@ def test_scores_are_calibrated_with_the_raw_ones_beside_them(world):
     assert (metrics["trials"], metrics["same_speaker"], metrics["different_speaker"]) == (105, 15, 90)
     assert {"eer", "cllr", "cllr_min", "devpav", "min_dcf_0.01", "embedding_cosine_eer"} <= set(metrics)
     assert metrics["raw"]["cllr"] != metrics["cllr"]
+    corpus = load_corpus(world.test)
+    speaker = dict(zip(corpus["id"], corpus["speaker"], strict=True))
+    labels = np.array([speaker[row["enrollment"]] == speaker[row["test"]] for row in table(scores)])
+    within = cllr(world.expected(True).clip(*metrics["calibration"]["bounds"]), labels)
+    assert metrics["bounded"]["cllr"] == pytest.approx(within) != pytest.approx(metrics["cllr"])
+    assert f"Cllr  {within:.3f} with all LRs held within the calibration's bounds (LR 1/" in said
+    read = Evaluation.from_dict(metrics)
+    assert read.describe_bounds() in said and read.to_dict()["bounded"] == metrics["bounded"]
     assert (metrics["intervals"].pop("confidence"), metrics["intervals"].pop("draws_of_speakers")) == (0.95, 20)
     assert {"eer", "cllr"} <= set(metrics["intervals"])
     for name, (low, high) in metrics["intervals"].items():
@@ -280,7 +313,7 @@ def test_calibration_can_be_left_out(world):
     assert list(table(scores)[0]) == ["enrollment", "test", "scores"]
     np.testing.assert_allclose(column(scores, "scores"), world.expected(False), rtol=1e-6, atol=1e-6)
     assert world.metrics()["calibration"] is None
-    assert not {"raw", "intervals"} & set(world.metrics())
+    assert not {"raw", "bounded", "unbounded", "intervals"} & set(world.metrics())
 
 
 def test_scorer_that_is_not_calibrated_gives_raw_scores(world):
@@ -667,7 +700,10 @@ def test_model_that_is_no_scorer_is_refused(world, balr, tmp_path):
     [
         (["--help"], ["score train", "score calibrate", "score test", "explain"]),
         (["score", "--help"], ["score train", "score calibrate", "score test"]),
-        (["score", "calibrate", "--help"], ["--folds", "--method", "balr score calibrate dev.csv trials.csv scorer."]),
+        (
+            ["score", "calibrate", "--help"],
+            ["--folds", "at least 3,", "--method", "balr score calibrate dev.csv trials.csv scorer."],
+        ),
         (["score", "test", "--help"], ["--plots", "--bootstrap", "--no-calibrated", "balr score test --plots"]),
         (["explain", "--help"], ["--corpus", "--html", "--encoder-", "balr explain questioned.wav known.wav"]),
     ],

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from balr_hf import load_corpus
+from balr_hf.cli.validate import COMMAND, _read
 from balr_hf.defaults import SYSTEM, resource
 from balr_hf.identity import file_digest
 
@@ -58,6 +60,22 @@ def test_what_cannot_be_validated_is_refused(few, balr, tmp_path, monkeypatch, w
     (line,) = [line for line in said.splitlines() if "error:" in line]
     assert found == status and message in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_list_of_voxceleb_names_recordings_with_their_endings(few, tmp_path):
+    ids = load_corpus(few)["id"][:3]
+    (tmp_path / "list.txt").write_text(f"1 {ids[0]}.wav {ids[1]}.wav\n1 {ids[2]}.wav {ids[0]}.wav\n")
+    dataset, trials = _read(COMMAND.parse([str(resource(SYSTEM)), str(few), str(tmp_path / "list.txt")]))
+    assert (dataset["id"][:], trials.header) == (ids, ["label", "enrollment", "test"])
+    assert [trials.sides[side] for side in (*trials.enroll, *trials.test)] == [[ids[row]] for row in (0, 2, 1, 0)]
+
+
+def test_recordings_that_the_corpus_lacks_are_named_before_anything_is_computed(few, balr, tmp_path):
+    first = load_corpus(few)["id"][0]
+    (tmp_path / "list.txt").write_text(f"1 wav/{first}.wav {first}\n0 {first} somebody\n")
+    status, said = balr("validate", resource(SYSTEM), few, tmp_path / "list.txt")
+    assert status == 1
+    assert f"not in the corpus, whose ids are such as {first}: somebody, wav/{first}.wav" in said
 
 
 def test_something_else_than_a_system_is_refused(few, balr, tmp_path):

@@ -1,11 +1,14 @@
 """What a report says of the case and of how its result was computed."""
 
 import hashlib
+import importlib.util
+import shlex
+import sys
 
 import pytest
 
 from balr_hf.errors import UserError
-from balr_hf.explanation.case import computation, read_case, recording_files
+from balr_hf.explanation.case import computation, read_case, recording_files, run_facts
 from balr_hf.explanation.wording import WHAT_IS_COMPUTED
 
 
@@ -92,3 +95,24 @@ def test_computation_names_models_versions_and_the_time_with_its_zone(tiny_embed
     assert "system-small, SHA-256 " in rows["Embedder"]
     assert "balr_hf " in rows["Software"] and "silero-vad " in rows["Software"] and "Python 3" in rows["Software"]
     assert rows["Date"][10] == " " and rows["Date"].endswith(")") and rows["Command"]
+
+
+@pytest.mark.parametrize(
+    ("program", "module", "shown"),
+    [
+        ("/venv/bin/balr", None, "balr"),
+        ("/lib/balr_hf/cli/main.py", "balr_hf.cli.main", "balr"),
+        ("my scripts/compare.py", None, "'my scripts/compare.py'"),
+        (
+            "/venv/lib/python3.12/site-packages/json/tool.py",
+            "json.tool",
+            "/venv/lib/python3.12/site-packages/json/tool.py",
+        ),
+    ],
+)
+def test_command_is_shown_as_it_can_be_pasted(program, module, shown, monkeypatch):
+    words = ["explain", "a b.wav", "it's.wav", "--limits", "snr=1;x"]
+    monkeypatch.setattr(sys, "argv", [program, *words])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", module and importlib.util.find_spec(module))
+    command = run_facts()["command"]
+    assert command.startswith(f"{shown} explain ") and shlex.split(command)[1:] == words

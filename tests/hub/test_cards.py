@@ -1,6 +1,7 @@
 """What the cards say: nothing that a user typed is anything but text, and all Python in them is Python."""
 
 import ast
+import dataclasses
 import re
 
 import datasets
@@ -138,6 +139,7 @@ def test_results_are_told(models):
     found = Evaluation.from_dict(
         {**RESULTS, "scorer": "BetaScorer", "corpus": {"name": "/home/me/test.csv"}, "validation": validated}
     )
+    found = dataclasses.replace(found, bounded={"cllr": 0.4567})
     bare = Evaluation.from_dict({"trials": 3, "note": "not evaluated"})
     card = card_of(models / "scorer-beta-tiny", results=[found, bare], figures={"curves 1.png": "Losses"})
     assert "`BetaScorer`, affine calibration, on test.csv: 1,000 trials (400 of one speaker, 600 of two), 5" in card
@@ -146,7 +148,9 @@ def test_results_are_told(models):
     )
     assert (
         "\n\nIntervals: 100 draws of the speakers. Thresholds of adequacy that were stated: Cllr at most 0.5: met, "
-        "it is 0.430, without an interval. By the cosine of the embeddings themselves: EER 2.00%.\n\n" in card
+        "it is 0.430, without an interval. Cllr 0.457 with all LRs held within the calibration's bounds, as by balr "
+        "explain and balr validate; the other figures are without these bounds. By the "
+        "cosine of the embeddings themselves: EER 2.00%.\n\n" in card
     )
     assert "![Losses](curves%201.png)\n\n*Losses*" in card
     assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")

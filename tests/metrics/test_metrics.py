@@ -82,3 +82,16 @@ def test_an_evaluation_refuses_labels_that_are_neither_kind():
 
     with pytest.raises(UserError, match="labels must be 1"):
         Evaluation.of(np.array([1.0, -1.0, 0.5]), np.array([1, 0, 2]))
+
+
+def test_an_evaluation_says_if_no_ratio_lies_beyond_the_bounds():
+    from balr_hf.evaluation import Evaluation
+
+    llrs, labels = np.array([2.0, 1.0, -1.0, -3.0]), np.array([True, False, True, False])
+    told = "All LRs lie within the calibration's bounds (LR 1/55 to 55): Cllr is the same with and without these"
+    wide, calibration = {"method": "affine", "bounds": [-4.0, 4.0]}, {"method": "affine", "bounds": [-2.0, 2.0]}
+    for exact in (None, llrs):
+        found = Evaluation.of(llrs, labels, exact=exact, resamples=0, calibration=wide)
+        assert found.describe_bounds() == told and f"\n  {told}\n" in f"{found.describe()}\n"
+    assert "held within" in Evaluation.of(llrs, labels, resamples=0, calibration=calibration).describe_bounds()
+    assert Evaluation.of(llrs, labels, resamples=0).describe_bounds() is None

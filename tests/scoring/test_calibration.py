@@ -200,8 +200,22 @@ def test_too_few_speakers_for_folds_are_refused():
     terms, labels, speakers = noisy_terms(0, speakers=3)
     with pytest.raises(UserError, match="too few speakers to cross-validate a calibration with 3 folds"):
         cross_calibrated(terms.sum(1), labels, speakers, folds=3)
-    with pytest.raises(UserError, match="too few speakers to cross-validate a calibration with 4 folds"):
+    with pytest.raises(UserError, match="too few speakers to choose the penalty of the method fusion by"):
         fit_calibration(terms, labels, "fusion", speakers)
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+def test_too_few_speakers_for_folds_are_told_once_with_the_way_out(method):
+    terms, labels, speakers = noisy_terms(0, speakers=5)
+    with pytest.raises(UserError) as refused:
+        cross_calibrated(terms if method == "fusion" else terms.sum(1), labels, speakers, method, folds=3)
+    said = str(refused.value)
+    assert said.count("too few speakers") == said.count("without two of the folds, ") == 1
+    assert " of 5 speakers" in said and "More folds leave more speakers to fit on (at most 5 folds), or" in said
+    assert ("these are too few to choose the penalty of the method fusion by" in said) == (method == "fusion")
+    terms, labels, speakers = noisy_terms(0, speakers=3)
+    with pytest.raises(UserError, match=r"Please give trials of more speakers$"):  # for more folds are no help
+        cross_calibrated(terms if method == "fusion" else terms.sum(1), labels, speakers, method, folds=3)
 
 
 @pytest.mark.parametrize("method", ["affine", "fusion"])

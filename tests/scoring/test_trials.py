@@ -62,11 +62,74 @@ def test_first_line_that_is_a_trial_is_not_lost(tmp_path, caplog):
 
 
 def test_a_column_of_labels_is_not_taken_for_recordings_without_a_hint(tmp_path, caplog):
-    trials(tmp_path, "1 a b\n0 a c\n1 c b\n", sep=" ")
-    assert "seems to hold labels" in caplog.text and "such as label enrollment test" in caplog.text
+    trials(tmp_path, "1\ta\tb\n0\ta\tc\n1\tc\tb\n")
+    assert "seems to hold labels" in caplog.text and "such as label\tenrollment\ttest" in caplog.text
     caplog.clear()
     trials(tmp_path, "label enrollment test\n1 a b\n0 a c\n", sep=" ")
     assert not caplog.messages
+
+
+@pytest.mark.parametrize("sep", ["\t", " "])
+@pytest.mark.parametrize(
+    ("text", "own", "maker"),
+    [
+        (
+            "1 id1/x/1.wav id1/y/2.wav\n\n0  id1/x/1.wav id2/z/1.wav \n",
+            "label\tenrollment\ttest\n1\tid1/x/1.wav\tid1/y/2.wav\n0\tid1/x/1.wav\tid2/z/1.wav\n",
+            "VoxCeleb's (1|0 ID ID)",
+        ),
+        (
+            "\ufeffa b target\r\nb c nontarget\r\n",
+            "enrollment\ttest\tlabel\na\tb\ttarget\nb\tc\tnontarget\n",
+            "Kaldi's (ID ID target|nontarget)",
+        ),
+        ("1 a b", "label\tenrollment\ttest\n1\ta\tb\n", "VoxCeleb's (1|0 ID ID)"),
+    ],
+)
+def test_lists_of_voxceleb_and_kaldi_are_read_as_those_of_this_package(tmp_path, caplog, text, own, maker, sep):
+    caplog.set_level("INFO")
+    found, expected = trials(tmp_path, text, sep), trials(tmp_path, own)
+    assert (found.header, found.rows, found.sides) == (expected.header, expected.rows, expected.sides)
+    assert (found.enroll.tolist(), found.test.tolist()) == (expected.enroll.tolist(), expected.test.tolist())
+    (message,) = caplog.messages
+    assert message.endswith(f" as {maker}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 a b\n1 a c d\n", r"^line 2 of .*'1 a c d'.* header .* 'enrollment test label', and add --sep ' '$"),
+        ("1 a b\n\n2 a c\n", r"^line 3 of .*VoxCeleb's"),
+        ("a b target\n1 a c\n", r"^line 2 of .*ID ID target\|nontarget \(Kaldi's"),
+        ("1 a b\n0 a\tb\n", r"^line 2 of "),
+        ("1 b target\n0 c nontarget\n", r"put the header 'label enrollment test' or 'enrollment test label' above it"),
+        ("1 1 5\n0 7 8\n", r"'1' is among the recordings, too: put the header 'label enrollment test' .* --sep ' '$"),
+        ("a target target\n", r"'target' is among the recordings, too: put the header 'enrollment test label' "),
+        ("label enrollment test\n1 a b\n", r"one column: .* To read it, add --sep ' ' \(' ' separates [^;]*$"),
+        ("enrollment test target\na b target\n", r"one column: .* To read it, add --sep ' ' \(' ' separates [^;]*$"),
+        ("a b 1\nb c 0\n", r"add --sep ' ' .*; if its first line is a trial, put the header 'enrollment test label'"),
+        ("a;b\nc;d\n", r"add --sep ';' .*; if its first line is a trial, put the header 'enrollment;test' above it$"),
+    ],
+)
+def test_lists_that_may_mean_several_things_are_refused_with_what_to_do(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        trials(tmp_path, text)
+
+
+def test_what_an_error_says_to_do_is_enough(tmp_path):
+    """The headers and options that the errors above ask for."""
+    assert trials(tmp_path, "label enrollment test\n1 1 5\n0 7 8\n", " ").sides == [["1"], ["5"], ["7"], ["8"]]
+    assert trials(tmp_path, "enrollment test label\na b 1\nb c 0\n", " ").sides == [["a"], ["b"], ["c"]]
+    assert trials(tmp_path, "enrollment;test\na;b\n", ";").sides == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize("text", ["1 a b\n2 c d\n2 e a\n", "0 5 x y\n1 0 x y\n"])
+def test_lists_of_no_known_form_are_read_by_their_columns_where_a_space_separates_these(tmp_path, text):
+    found = trials(tmp_path, text, " ")
+    rows = [line.split() for line in text.splitlines()]
+    rows = rows if found.rows == rows else rows[1:]
+    assert [found.sides[side] for side in found.enroll] == [[row[0]] for row in rows]
+    assert [found.sides[side] for side in found.test] == [[row[1]] for row in rows]
 
 
 def test_recording_named_twice_on_one_side_counts_once(corpus, tmp_path, caplog):
@@ -78,7 +141,7 @@ def test_recording_named_twice_on_one_side_counts_once(corpus, tmp_path, caplog)
 
 
 def test_trials_that_share_a_recording_are_left_out(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("balr_hf.scoring.trials.LOOKUPS_AT_ONCE", 2)  # several rounds
+    monkeypatch.setattr("balr_hf.scoring.trial_lists.LOOKUPS_AT_ONCE", 2)  # several rounds
     lines = ["a\ta", "a\tb", "b,c\td,e,c", "d,e\tb,c", "a,b,c\ta", "c\td"]
     found = trials(tmp_path, "\n".join(["enrollment\ttest", *lines]) + "\n")
     assert ["\t".join(row) for row in found.rows] == [lines[1], lines[3], lines[5]]
@@ -124,6 +187,7 @@ def test_ids_that_differ_only_in_unicode_form_are_refused_in_trials(corpus):
         ("enrollment,test\na,b\n", "one column: expected two, separated by"),
         ("enrollment\ttest\na\tb\nc\t\n", "empty side in row 3"),
         ("enrollment\ttest\na\n", "empty side in row 2"),
+        ("1 a b\n0 a ,\n", "empty side in row 2"),
     ],
 )
 def test_lists_that_are_none_are_refused(tmp_path, text, message):

@@ -90,7 +90,11 @@ def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus,
     assert found.evaluation.metrics == pytest.approx(evaluation.metrics, nan_ok=True)
     assert 0.02 < evaluation.metrics["eer"] < 0.4 and min(found.misleading.same, found.misleading.different) > 0
     assert found.evaluation.intervals == evaluation.intervals
-    assert found.unbounded["cllr"] == pytest.approx(compute_metrics(exact, enroll == test)["cllr"])
+    unbounded = compute_metrics(exact, enroll == test)["cllr"]
+    assert found.evaluation.unbounded["cllr"] == pytest.approx(unbounded) != found.evaluation.metrics["cllr"]
+    assert f"Cllr  {unbounded:.3f} without the calibration's bounds (LR 1/" in found.evaluation.describe()
+    for told in (found.to_text(), found.to_html()):
+        assert f"Without the bounds, as by balr score test, Cllr is {unbounded:.3f}." in told
     same, different = llrs[enroll == test], llrs[enroll != test]
     assert (found.misleading.same, found.misleading.different) == ((same < 0).sum(), (different > 0).sum())
     rows = {row[0]: row[1:3] for row in found.figures_of_merit()}

@@ -1,0 +1,64 @@
+"""Ids of trial lists that differ from those of the corpus in the ending of the audio file."""
+
+import pytest
+
+from balr_hf.errors import UserError
+from balr_hf.scoring.listed_ids import match_ids
+from balr_hf.scoring.trials import read_trials, trial_labels
+
+
+@pytest.fixture
+def match(make_corpus, tmp_path):
+    """Matches a trial list to a corpus of recordings with these ids, of two speakers."""
+
+    def match(ids, text):
+        corpus = make_corpus(2, len(ids) // 2, attributes=5)
+        corpus = corpus.remove_columns("id").add_column("id", ids)
+        (tmp_path / "trials.csv").write_text(text)
+        return corpus, match_ids(corpus, read_trials(tmp_path / "trials.csv"))
+
+    return match
+
+
+@pytest.mark.parametrize(
+    ("ids", "one"),
+    [
+        (["x/1", "x/2", "y/1", "y/2.5"], "x/1.wav is x/1 there"),
+        (["x/1.wav", "x/2.WAV", "y/1.flac", "y/2.5.opus"], None),
+    ],
+)
+def test_ids_are_matched_with_and_without_the_ending(match, caplog, ids, one):
+    text = "1 x/1.wav x/2.wav\n0 x/1.wav y/1.flac\n0 x/1.wav y/2.5.wav\n"
+    if one is None:
+        text, one = text.replace(".wav", "").replace(".flac", ""), "x/1 is x/1.wav there"
+    corpus, found = match(ids, text)
+    assert found.sides == [[name] for name in ids]
+    assert trial_labels(corpus, found).tolist() == [True, False, False]
+    assert found.rows[0] == text.splitlines()[0].split()  # as it was listed
+    (message,) = caplog.messages
+    assert message.startswith("Matched 4 of the 4 recordings") and message.endswith(one)
+
+
+def test_ids_of_the_corpus_are_taken_as_they_are(match, caplog):
+    _, found = match(["a", "a.wav", "b.wav", "b"], "1 a.wav b\n")
+    assert found.sides == [["a.wav"], ["b"]]
+    assert not caplog.messages
+
+
+def test_what_fits_nothing_stays_and_other_endings_are_other_recordings(match, caplog):
+    _, found = match(["a.wav", "b.wav"], "1 a.flac c.wav\n0 a.wav b.wav.bak\n")
+    assert found.sides == [["a.flac"], ["c.wav"], ["a.wav"], ["b.wav.bak"]]
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("ids", "text", "message"),
+    [
+        (["a.wav", "a.flac"], "1 a b\n", r"names a, and the corpus has a\.flac, a\.wav: write the ids"),
+        (["a", "b"], "1 a.wav b\n1 a.flac b\n", r"names a\.wav and a\.flac, and both fit a of the corpus"),
+        (["a", "b"], "1 a b\n1 a.wav b\n", r"names a and a\.wav, and both fit a of the corpus"),
+    ],
+)
+def test_ids_that_fit_several_recordings_are_refused(match, ids, text, message):
+    with pytest.raises(UserError, match=message):
+        match(ids, text)
