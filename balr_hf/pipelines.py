@@ -41,6 +41,7 @@ from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
 from balr_hf.system.modeling_system import SpeakerComparisonModel, check_precision
+from balr_hf.system.parts import parts_of_each
 
 logger = logging.getLogger(__name__)
 
@@ -401,6 +402,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         "remarks": [[]],
         "sizes": [[0, 0]],
         "measures": [[]],
+        "stretches": [[]],
     }
 
     def __init__(
@@ -502,6 +504,18 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "remarks": [[text for text in told if text is not None]],
             "sizes": [[len(side) for side in sides]],
             "measures": [self._measures(loaded, heard) if measured else []],
+            "stretches": [[one.stretches for side in loaded for one in side]],
+        }
+
+    def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
+        outputs = super()._forward(inputs)
+        if not self.scorer.is_calibrated:  # nothing tells then what the likeness of two parts means
+            return outputs | {"parts": [[] for _ in inputs["recordings"]]}
+        recordings, stretches = _flat(inputs["recordings"]), list(chain(*inputs["stretches"]))
+        ends = np.cumsum([len(item) for item in inputs["recordings"]])
+        found = parts_of_each(self._embedder, self._encoder, recordings, stretches, self.device)
+        return outputs | {
+            "parts": [found[end - len(item) : end] for end, item in zip(ends, inputs["recordings"], strict=True)]
         }
 
     def _measures(
@@ -548,6 +562,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         remarks = (*_flat(outputs["remarks"]), *(() if matched is None else matched.remarks))
         voices = _flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
+        parts = _flat(outputs["parts"])
         explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),
@@ -560,6 +575,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
             descriptions=getattr(self.model, "descriptions", None),
             measures=(voices[0], voices[1]),
+            parts=(parts[:first], parts[first:]),
         )
         found = explanation.to_dict()
         result = {

@@ -10,6 +10,7 @@ import numpy as np
 from balr_hf.domain import Limits, Side, deviations, log_probabilities
 from balr_hf.explanation.findings import AttributeEvidence, Findings
 from balr_hf.explanation.text import text
+from balr_hf.explanation.voices import ComparingScorer, OneVoice, Parts, compare_parts
 
 if TYPE_CHECKING:
     import torch
@@ -57,14 +58,13 @@ class ExplainableConfig(Protocol):
     def reference(self) -> dict[str, Any] | None: ...
 
 
-class ExplainableScorer(Protocol):
+class ExplainableScorer(ComparingScorer, Protocol):
     """What [`explain_trial`] needs of a [`Scorer`]."""
 
     score_unit: float | None
     typicality: torch.Tensor
     activation: torch.Tensor
     informative: torch.Tensor
-    calibration_offset: torch.Tensor
 
     @property
     def config(self) -> ExplainableConfig: ...
@@ -81,15 +81,9 @@ class ExplainableScorer(Protocol):
     @property
     def steadiness(self) -> torch.Tensor | None: ...
 
-    def quality_rows(
-        self, quality: tuple[Sequence[Mapping[str, Any]], ...], numbers: Sequence[int]
-    ) -> tuple[tuple[str, float], ...]: ...
-
     def llr_interval(self, llr: float) -> tuple[float, float] | None: ...
 
     def score(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
-
-    def attribute_scores(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
 
 
 def explain_trial(
@@ -108,6 +102,7 @@ def explain_trial(
     case: tuple[tuple[str, str], ...] = (),
     descriptions: AttributeDescriptions | None = None,
     measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = ((), ()),
+    parts: tuple[Sequence[Parts | None], Sequence[Parts | None]] = ((), ()),
 ) -> Explanation:
     """Take one trial apart.
 
@@ -130,6 +125,9 @@ def explain_trial(
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, see `balr describe`.
         measures (two sequences of dict): all measures of the recordings of either side by name, as
             [`balr_hf.describing.corpus.measure_voice_and_recording`] gives them, to be shown beside the descriptions'.
+        parts (two sequences of [`Parts`]): of each of the recordings whose `quality` there is, the two parts that
+            differ most; None for one that is too short. A calibrated scorer compares them, since a recording may hold
+            more than one voice.
 
     Returns:
         [`Explanation`]
@@ -177,10 +175,30 @@ def explain_trial(
         quality_terms=scorer.quality_rows(quality, counts.sum(-1).max(1).astype(int).tolist()) if calibrated else (),
         descriptions=descriptions,
         measures=(tuple(measures[0]), tuple(measures[1])),
+        voices=_voices(scorer, parts, quality, limits) if calibrated else ((), ()),
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)
     return explanation
+
+
+def _voices(
+    scorer: ExplainableScorer,
+    parts: tuple[Sequence[Parts | None], Sequence[Parts | None]],
+    quality: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]],
+    limits: Limits | None,
+) -> tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]:
+    """Compare the parts of each recording with each other."""
+    a, b = (
+        tuple(
+            None if one is None else compare_parts(scorer, one, measured, limits)
+            for one, measured in zip(side, known, strict=True)
+        )
+        if side
+        else ()
+        for side, known in zip(parts, quality, strict=True)
+    )
+    return a, b
 
 
 def _case_sides(
