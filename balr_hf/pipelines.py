@@ -33,10 +33,12 @@ from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, 
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
+from balr_hf.explanation.voices import Parts, can_compare_parts, compare_voices, shortest_part
 from balr_hf.identity import wrong_parts
 from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
 from balr_hf.quality import MIN_SPEECH, describe_averaged
 from balr_hf.quality.copies import describe_copies, refuse_copies
+from balr_hf.quality.pauses import seconds_of
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -509,14 +511,16 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
         outputs = super()._forward(inputs)
-        if not self.scorer.is_calibrated:  # nothing tells then what the likeness of two parts means
-            return outputs | {"parts": [[] for _ in inputs["recordings"]]}
-        recordings, stretches = _flat(inputs["recordings"]), list(chain(*inputs["stretches"]))
-        ends = np.cumsum([len(item) for item in inputs["recordings"]])
-        found = parts_of_each(self._embedder, self._encoder, recordings, stretches, self.device)
-        return outputs | {
-            "parts": [found[end - len(item) : end] for end, item in zip(ends, inputs["recordings"], strict=True)]
-        }
+        found: list[list[Parts | None]] = [[] for _ in inputs["recordings"]]
+        if can_compare_parts(self.scorer):
+            for item, recordings in enumerate(inputs["recordings"]):
+                stretches, qualities = inputs["stretches"][item], inputs["quality"][item]
+                least = [
+                    shortest_part(self.scorer, quality.to_dict(), seconds_of(kept))
+                    for quality, kept in zip(qualities, stretches, strict=True)
+                ]
+                found[item] = parts_of_each(self._embedder, self._encoder, recordings, stretches, self.device, least)
+        return outputs | {"parts": found}
 
     def _measures(
         self, loaded: list[list[Loaded]], heard: list[list[np.ndarray | LongAudio]]
@@ -563,6 +567,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         voices = _flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
         parts = _flat(outputs["parts"])
+        heard = parts[:first], parts[first:]
         explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),
@@ -575,7 +580,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
             descriptions=getattr(self.model, "descriptions", None),
             measures=(voices[0], voices[1]),
-            parts=(parts[:first], parts[first:]),
+            voices=compare_voices(self.scorer, heard, sides, self.limits),
         )
         found = explanation.to_dict()
         result = {

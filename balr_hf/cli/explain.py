@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from balr_hf.data.skipped import Skipped
     from balr_hf.describing import AttributeDescriptions
-    from balr_hf.explanation.voices import Parts
+    from balr_hf.domain import Limits
+    from balr_hf.explanation.voices import OneVoice, Parts
     from balr_hf.matching import Matched
     from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
@@ -143,6 +144,7 @@ def run(arguments: Arguments) -> None:
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer, thorough=True)
+    voices = _voices(arguments, heard, sides, models, scorer, limits)
     matched: tuple[tuple[str, str], ...] = ()
     if arguments.match is not None:
         found = _matched(arguments, scorer, heard, dataset, sides, models)
@@ -168,7 +170,7 @@ def run(arguments: Arguments) -> None:
         ),
         descriptions=descriptions,
         measures=((), ()) if descriptions is None else _measures(dataset, sides),
-        parts=_parts(arguments, heard, sides, models, scorer),
+        voices=voices,
     )
     over_time = compared_timelines(arguments, dataset, sides, models, scorer, explanation)
     if over_time is not None and arguments.save_dir is not None:
@@ -333,17 +335,17 @@ def _with_attributes(
     return dataset, models
 
 
-def _parts(
+def _voices(
     arguments: Arguments,
     heard: _Heard,
     sides: list[list[str]],
     models: "Mapping[str, Any]",
     scorer: "Scorer",
-) -> "tuple[Sequence[Parts | None], Sequence[Parts | None]]":
-    """The two parts that differ most of each recording that has audio; none of a side without it.
+    limits: "Limits",
+) -> "tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]":
+    """Whether each recording holds one voice; nothing of a side without audio.
 
-    Where the attributes were there already, the models must be those that belong to the scorer, or nothing is looked
-    at.
+    Where the attributes were there already, the models must be known to belong to the scorer, or nothing is looked at.
     """
     from typing import Any
 
@@ -351,10 +353,12 @@ def _parts(
     from balr_hf.devices import resolve_devices
     from balr_hf.embeddings.passes import heard_recording
     from balr_hf.errors import UserError
+    from balr_hf.explanation.voices import can_compare_parts, compare_voices, shortest_part
     from balr_hf.identity import known_to_belong
+    from balr_hf.quality.pauses import seconds_of
     from balr_hf.system.parts import parts_of_each
 
-    if not (arguments.calibrated and scorer.is_calibrated and heard.measured):
+    if not (arguments.calibrated and can_compare_parts(scorer) and heard.measured):
         return (), ()
     try:
         embedder: Any = models["Embedder"] if "Embedder" in models else load_embedder(arguments)
@@ -365,15 +369,17 @@ def _parts(
         return (), ()
     device = resolve_devices(arguments.device)[0]
     embedder = embedder.for_inference().to(device)
-    found: list[Sequence[Parts | None]] = []
+    parts: list[Sequence[Parts | None]] = []
     for side in sides:
         recordings = [heard.measured[name] for name in side if name in heard.measured]
         if len(recordings) < len(side):
-            found.append(())
+            parts.append(())
             continue
         samples = [heard_recording(one, embedder.feature_extractor) for one in recordings]
-        found.append(parts_of_each(embedder, autoencoder, samples, [one.stretches for one in recordings], device))
-    return found[0], found[1]
+        stretches = [one.stretches for one in recordings]
+        least = [shortest_part(scorer, one.quality.to_dict(), seconds_of(one.stretches)) for one in recordings]
+        parts.append(parts_of_each(embedder, autoencoder, samples, stretches, device, least))
+    return compare_voices(scorer, parts, heard.quality, limits)
 
 
 def _matched(

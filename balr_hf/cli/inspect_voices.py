@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from balr_hf.embeddings.passes import heard_recording
 from balr_hf.errors import ConfigError
-from balr_hf.explanation.voices import OneVoice, compare_parts
+from balr_hf.explanation.voices import OneVoice, can_compare_parts, compare_parts, shortest_part
 from balr_hf.files import atomic_path
+from balr_hf.quality.pauses import seconds_of
 from balr_hf.system.parts import differing_parts
 from balr_hf.untrusted import SafeWriter
 
@@ -39,8 +40,10 @@ class VoiceCheck:
         from balr_hf.system.modeling_system import SpeakerComparisonModel
 
         system = SpeakerComparisonModel.from_pretrained(source or resource(SYSTEM), with_descriptions=False)
-        if not system.scorer.is_calibrated:
-            raise ConfigError(f"--voices needs a calibrated system, and {source} is not calibrated")
+        if not can_compare_parts(system.scorer):
+            raise ConfigError(
+                f"--voices needs a system that is calibrated with one recording a side, which {source} is not"
+            )
         self._device = resolve_devices(device)[0]
         embedder: Any = system.embedder.for_inference()  # `to` is wrapped by transformers, which mypy takes ill
         self._embedder = embedder.to(self._device)
@@ -51,8 +54,10 @@ class VoiceCheck:
         samples = heard_recording(measured, self._embedder.feature_extractor)
         if not len(measured.speech):
             return None
-        parts = differing_parts(self._embedder, self._autoencoder, samples, measured.stretches, self._device)
-        return None if parts is None else compare_parts(self._scorer, parts, measured.quality.to_dict())
+        quality = measured.quality.to_dict()
+        least = shortest_part(self._scorer, quality, seconds_of(measured.stretches))
+        parts = differing_parts(self._embedder, self._autoencoder, samples, measured.stretches, self._device, least)
+        return None if parts is None else compare_parts(self._scorer, parts, quality)
 
 
 def write_voices(path: Path, found: Mapping[str, OneVoice]) -> None:

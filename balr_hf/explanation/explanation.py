@@ -10,7 +10,7 @@ import numpy as np
 from balr_hf.domain import Limits, Side, deviations, log_probabilities
 from balr_hf.explanation.findings import AttributeEvidence, Findings
 from balr_hf.explanation.text import text
-from balr_hf.explanation.voices import ComparingScorer, OneVoice, Parts, compare_parts
+from balr_hf.explanation.voices import CalibratedConfig, ComparingScorer, OneVoice
 
 if TYPE_CHECKING:
     import torch
@@ -45,14 +45,11 @@ class Explanation(Findings):
         return page(self, top, sections)
 
 
-class ExplainableConfig(Protocol):
+class ExplainableConfig(CalibratedConfig, Protocol):
     """What [`explain_trial`] needs of a [`ScorerConfig`]."""
 
     @property
     def num_reference_speakers(self) -> int | None: ...
-
-    @property
-    def calibration(self) -> dict[str, Any] | None: ...
 
     @property
     def reference(self) -> dict[str, Any] | None: ...
@@ -71,9 +68,6 @@ class ExplainableScorer(ComparingScorer, Protocol):
 
     @property
     def num_values(self) -> int: ...
-
-    @property
-    def is_calibrated(self) -> bool: ...
 
     @property
     def bounds(self) -> tuple[float, float] | None: ...
@@ -102,7 +96,7 @@ def explain_trial(
     case: tuple[tuple[str, str], ...] = (),
     descriptions: AttributeDescriptions | None = None,
     measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = ((), ()),
-    parts: tuple[Sequence[Parts | None], Sequence[Parts | None]] = ((), ()),
+    voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ()),
 ) -> Explanation:
     """Take one trial apart.
 
@@ -125,9 +119,7 @@ def explain_trial(
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, see `balr describe`.
         measures (two sequences of dict): all measures of the recordings of either side by name, as
             [`balr_hf.describing.corpus.measure_voice_and_recording`] gives them, to be shown beside the descriptions'.
-        parts (two sequences of [`Parts`]): of each of the recordings whose `quality` there is, the two parts that
-            differ most; None for one that is too short. A calibrated scorer compares them, since a recording may hold
-            more than one voice.
+        voices (two tuples of [`OneVoice`]): whether each of the recordings holds one voice, see [`compare_voices`].
 
     Returns:
         [`Explanation`]
@@ -175,30 +167,11 @@ def explain_trial(
         quality_terms=scorer.quality_rows(quality, counts.sum(-1).max(1).astype(int).tolist()) if calibrated else (),
         descriptions=descriptions,
         measures=(tuple(measures[0]), tuple(measures[1])),
-        voices=_voices(scorer, parts, quality, limits) if calibrated else ((), ()),
+        voices=voices if calibrated else ((), ()),
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)
     return explanation
-
-
-def _voices(
-    scorer: ExplainableScorer,
-    parts: tuple[Sequence[Parts | None], Sequence[Parts | None]],
-    quality: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]],
-    limits: Limits | None,
-) -> tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]:
-    """Compare the parts of each recording with each other."""
-    a, b = (
-        tuple(
-            None if one is None else compare_parts(scorer, one, measured, limits)
-            for one, measured in zip(side, known, strict=True)
-        )
-        if side
-        else ()
-        for side, known in zip(parts, quality, strict=True)
-    )
-    return a, b
 
 
 def _case_sides(

@@ -8,20 +8,36 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from balr_hf.domain import Limits
+from balr_hf.domain import Limits, comparisons_beyond_limits, recordings_beyond_limits
 from balr_hf.explanation.wording import ratio, rounded_times
 
 if TYPE_CHECKING:
     import torch
 
+# What is said where recordings were not looked at, and why.
+UNLOOKED = "not looked at"
+NEEDED = "this takes the audio, and a calibration with one recording a side"
 # How many stretches of a part are named; of the others it is said that there are more.
 MOST_NAMED = 3
+
+
+class CalibratedConfig(Protocol):
+    """What [`compare_parts`] needs of a [`ScorerConfig`]."""
+
+    @property
+    def calibration(self) -> dict[str, Any] | None: ...
 
 
 class ComparingScorer(Protocol):
     """What [`compare_parts`] needs of a [`Scorer`]."""
 
     calibration_offset: torch.Tensor
+
+    @property
+    def config(self) -> CalibratedConfig: ...
+
+    @property
+    def is_calibrated(self) -> bool: ...
 
     def attribute_scores(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
 
@@ -107,12 +123,67 @@ def compare_parts(
     return OneVoice(llr, parts.seconds, parts.stretches, bool(beyond), bool(usual and not beyond))
 
 
+def can_compare_parts(scorer: ComparingScorer) -> bool:
+    """Whether what a scorer says of two parts means anything: it is calibrated, and with one recording a side."""
+    if not scorer.is_calibrated:
+        return False
+    domain = (scorer.config.calibration or {}).get("domain")
+    one = np.ones(1, dtype=int)
+    return domain is None or not (
+        recordings_beyond_limits(1, domain).any() or comparisons_beyond_limits(one, one, domain).any()
+    )
+
+
+def shortest_part(scorer: ComparingScorer, quality: Mapping[str, Any], heard: float) -> float:
+    """How many seconds a part of a recording needs, so that it has as much speech as the calibration's recordings.
+
+    Args:
+        scorer ([`Scorer`]): a calibrated scorer.
+        quality: what was measured of the recording, as [`RecordingQuality.to_dict`] gives it.
+        heard (float): seconds of the recording that are embedded.
+    """
+    domain = (scorer.config.calibration or {}).get("domain") or {}
+    quantiles = domain.get("measures", {}).get("net_speech")
+    if quantiles is None or not quality["net_speech"]:
+        return 0.0
+    return quantiles[1] * max(1.0, heard / quality["net_speech"])
+
+
+def compare_voices(
+    scorer: ComparingScorer,
+    parts: Sequence[Sequence[Parts | None]],
+    quality: Sequence[Sequence[Mapping[str, Any]]],
+    limits: Limits | None = None,
+) -> tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]:
+    """Compare the two parts of each recording of both sides.
+
+    Args:
+        scorer ([`Scorer`]): one of which [`can_compare_parts`] is true.
+        parts (two sequences): of the recordings of each side; None for one that is too short, and none of a side that
+            was not looked at.
+        quality (two sequences): what was measured of the same recordings.
+        limits ([`Limits`], *optional*): the defaults by default.
+    """
+    a, b = (
+        tuple(
+            None if one is None else compare_parts(scorer, one, measured, limits)
+            for one, measured in zip(side, known, strict=True)
+        )
+        if side
+        else ()
+        for side, known in zip(parts, quality, strict=True)
+    )
+    return a, b
+
+
 def describe_voices(sides: Sequence[Sequence[OneVoice | None]]) -> str:
     """What comparing the parts of each recording of the two sides gave, in words."""
+    if not any(sides):
+        return f"{UNLOOKED}: {NEEDED}"
     told = []
     for side, recordings in zip("AB", sides, strict=True):
         if not recordings:
-            told.append(f"{side}: not looked at, since only attributes were compared")
+            told.append(f"{side}: {UNLOOKED} ({NEEDED})")
         for number, found in enumerate(recordings, 1):
             which = side if len(recordings) == 1 else f"{side}{number}"
             if found is None:

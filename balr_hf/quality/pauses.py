@@ -101,6 +101,11 @@ def heard_of_block(
     return np.concatenate(parts) if parts else samples[:0]
 
 
+def seconds_of(stretches: Sequence[Stretch]) -> float:
+    """How many seconds stretches have together."""
+    return sum(end - start for start, end in stretches) / SAMPLING_RATE
+
+
 def place_of(seconds: float, stretches: Sequence[Stretch]) -> float:
     """Where in a recording something is that was heard after so many seconds of what is heard, in seconds.
 

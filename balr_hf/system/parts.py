@@ -47,6 +47,7 @@ def differing_parts(
     recording: np.ndarray | LongRecording,
     stretches: Sequence[tuple[int, int]],
     device: torch.device,
+    least: float = 0.0,
 ) -> Parts | None:
     """Find the two parts of a recording that differ most.
 
@@ -56,20 +57,22 @@ def differing_parts(
         recording: what is heard of it, `(samples,)` at the embedder's rate, or [`LongRecording`].
         stretches: which stretches of it these are, in samples at 16 kHz, see [`balr_hf.quality.pauses`].
         device: where to compute.
+        least (float): seconds that a part needs, if that is more than a window of 2.56 s.
 
     Returns:
-        None if the recording has less than two windows of 2.56 s.
+        None if the recording is too short for two parts.
     """
     extractor = embedder.feature_extractor
     frames, second = num_frames(recording, extractor), 1000 / extractor.frame_shift
     length = round(WINDOW * second)
-    if frames < 2 * length or length < MIN_FRAMES:
+    needed = max(length, round(least * second))
+    if frames < 2 * needed or length < MIN_FRAMES:
         return None
     hop = max(1, round(HOP * second))
     count = min(MOST, 1 + -(-(frames - length) // hop))
     starts = np.linspace(0, frames - length, count).round().astype(int)
     windows = torch.stack(list(_windows(features_of(recording, extractor, device), starts, length)))
-    votes = _Votes(starts, length)
+    votes = _Votes(starts, length, needed)
     per_pass = max(1, FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE) // length)
     embedded = [embed_features(embedder, some, device) for some in windows.split(per_pass)]
     parts = _least_alike(torch.cat(embedded).double().cpu().numpy(), votes)
@@ -92,11 +95,12 @@ def parts_of_each(
     recordings: Sequence[np.ndarray | LongRecording],
     stretches: Sequence[Sequence[tuple[int, int]]],
     device: torch.device,
+    least: Sequence[float],
 ) -> list[Parts | None]:
     """Do what [`differing_parts`] does for several recordings, on a CPU each on a thread of its own."""
 
     def parts(row: int) -> Parts | None:
-        return differing_parts(embedder, autoencoder, recordings[row], stretches[row], device)
+        return differing_parts(embedder, autoencoder, recordings[row], stretches[row], device, least[row])
 
     rows = range(len(recordings))
     return [parts(row) for row in rows] if device.type in FRAMES_PER_PASS else on_threads(parts, rows)
@@ -110,8 +114,8 @@ class _Votes:
         first: where each is first, among the frames of all windows.
     """
 
-    def __init__(self, starts: np.ndarray, length: int):
-        self.length = length
+    def __init__(self, starts: np.ndarray, length: int, needed: int):
+        self.length, self.needed = length, needed
         every = (starts[:, None] + np.arange(length)).ravel()
         self.frames, self.first, self._place = np.unique(every, return_index=True, return_inverse=True)
 
@@ -119,7 +123,7 @@ class _Votes:
         """The frames of a group `(windows,)` and of the others, bool `(frames,)` each; None if one has too few."""
         votes = np.bincount(self._place, weights=np.repeat(np.where(group, 1.0, -1.0), self.length))
         parts = votes > 0, votes < 0
-        return parts if min(map(np.count_nonzero, parts)) >= self.length else None
+        return parts if min(map(np.count_nonzero, parts)) >= self.needed else None
 
 
 def _windows(blocks: Iterator[torch.Tensor], starts: np.ndarray, length: int) -> Iterator[torch.Tensor]:

@@ -7,7 +7,7 @@ import pytest
 
 from balr_hf.domain import Limits
 from balr_hf.explanation import wording
-from balr_hf.explanation.voices import OneVoice, Parts, compare_parts
+from balr_hf.explanation.voices import OneVoice, Parts, can_compare_parts, compare_parts, compare_voices, shortest_part
 from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
@@ -38,8 +38,9 @@ def parts(alike: bool) -> Parts:
 def explained(scorer, alike: bool, limits: Limits | None = None, **options):
     bits = np.arange(WIDTH) % 2 == 0
     counts = np.stack([bits, ~bits], -1).astype(np.float64)
-    given = ((parts(alike),), (None,))
-    return scorer.explain(counts, counts, quality=((QUALITY,), (QUALITY,)), parts=given, limits=limits, **options)
+    quality = ((QUALITY,), (QUALITY,))
+    voices = compare_voices(scorer, ((parts(alike),), (None,)), quality, limits)
+    return scorer.explain(counts, counts, quality=quality, voices=voices, limits=limits, **options)
 
 
 def wide(voices: float) -> Limits:
@@ -85,9 +86,7 @@ def test_limits_that_let_it_pass_are_told(scorer):
 def test_what_was_not_looked_at_is_said(scorer):
     counts = np.ones((WIDTH, 2))
     found = scorer.explain(counts, counts)
-    told = (
-        "A: not looked at, since only attributes were compared; B: not looked at, since only attributes were compared"
-    )
+    told = "not looked at: this takes the audio, and a calibration with one recording a side"
     assert dict(found.describe_method())["One voice"] == told
     assert found.to_dict()["voices"] == {"a": [], "b": []}
 
@@ -96,6 +95,31 @@ def test_without_a_calibration_nothing_is_compared(scorer):
     found = explained(scorer, alike=False, calibrated=False)
     assert found.voices == ((), ())
     assert "One voice" not in dict(found.describe_method())
+
+
+def test_a_calibration_with_several_recordings_a_side_cannot_tell(scorer):
+    assert can_compare_parts(scorer)
+    before = scorer.config.calibration
+    try:
+        for sides, compared in (([3, 3], [[3, 3]]), ([1, 3], [[1, 3]])):
+            domain = {"recordings_a_side": sides, "recordings_compared": compared, "measures": {}}
+            scorer.config.calibration = before | {"domain": domain}
+            assert not can_compare_parts(scorer)
+        scorer.config.calibration = before | {"domain": domain | {"recordings_compared": [[1, 1], [1, 3]]}}
+        assert can_compare_parts(scorer)
+    finally:
+        scorer.config.calibration = before
+
+
+def test_a_part_needs_the_speech_of_the_calibrations_recordings(scorer):
+    assert shortest_part(scorer, QUALITY, 8.5) == 0
+    before, quantiles = scorer.config.calibration, [4.0, 5.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0]
+    try:
+        scorer.config.calibration = before | {"domain": {"measures": {"net_speech": quantiles}}}
+        assert shortest_part(scorer, QUALITY, 16.0) == 10.0  # half of what is heard is speech
+        assert shortest_part(scorer, QUALITY, 8.0) == 5.0
+    finally:
+        scorer.config.calibration = before
 
 
 def test_what_was_found_is_json(scorer):

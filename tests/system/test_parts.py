@@ -80,6 +80,12 @@ def test_a_short_recording_cannot_be_told(system, spoken):
     assert parts_of(system, samples[: int(2.1 * WINDOW * RATE)]) is not None
 
 
+def test_parts_are_as_long_as_they_must_be(system, two_people):
+    parts = differing_parts(system.embedder, system.autoencoder, two_people, (), CPU, least=7.0)
+    assert min(parts.seconds) >= 7
+    assert differing_parts(system.embedder, system.autoencoder, two_people, (), CPU, least=9.0) is None
+
+
 def test_places_are_those_of_the_recording_with_its_pauses(system, two_people):
     stretches = [(5 * RATE, 15 * RATE), (20 * RATE, 27 * RATE)]  # five seconds before each voice were left out
     ((start, end),) = parts_of(system, two_people, stretches).stretches
