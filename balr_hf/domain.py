@@ -46,6 +46,8 @@ class Limits:
         clipping, tone_share: shares of 1.
         probability: the percentile of the reference recordings below which attributes are too improbable.
         recordings: recordings a side, more or fewer.
+        voices: how many times more probable the two parts of a recording that differ most may be if different people
+            speak in them; a factor, at least 1.
     """
 
     net_speech: float = 1.25
@@ -55,6 +57,7 @@ class Limits:
     tone_share: float = 0.05
     probability: float = 0.5
     recordings: float = 0
+    voices: float = 2
 
     @classmethod
     def parse(cls, text: str) -> Limits:
@@ -74,8 +77,11 @@ class Limits:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError(f"limits: unknown {', '.join(unknown)}: expected {', '.join(known)}")
-        if any(not value >= 0 for value in values.values()) or not values.get("net_speech", 1) >= 1:
-            raise ConfigError("limits: expected numbers of 0 or more, and for net_speech a factor of at least 1")
+        factors = [values.get(name, 1) for name in ("net_speech", "voices")]
+        if any(not value >= 0 for value in values.values()) or any(not value >= 1 for value in factors):
+            raise ConfigError(
+                "limits: expected numbers of 0 or more, and for net_speech and voices a factor of at least 1"
+            )
         return cls(**values)
 
 

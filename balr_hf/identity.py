@@ -141,6 +141,12 @@ def wrong_parts(embedder: Any, autoencoder: Any, scorer: Any = None) -> str | No
     return wrong
 
 
+def known_to_belong(embedder: Any, autoencoder: Any, scorer: Any) -> bool:
+    """Whether each model is known to have been made for the one before it; arguments as those of [`wrong_parts`]."""
+    known = autoencoder.config.embedder_identity and scorer.config.autoencoder_identity
+    return bool(known) and wrong_parts(embedder, autoencoder, scorer) is None
+
+
 def allowed_in_training(autoencoder: Any) -> str | None:
     """What was wrong with the embeddings that an autoencoder was trained on, and was allowed: a sentence, or None."""
     record = getattr(autoencoder.config, "training", None)

@@ -18,7 +18,7 @@ from balr_hf.cli.sections import (
 from balr_hf.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     import datasets
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from balr_hf.data.skipped import Skipped
     from balr_hf.describing import AttributeDescriptions
+    from balr_hf.domain import Limits
+    from balr_hf.explanation.voices import OneVoice, Parts
     from balr_hf.matching import Matched
+    from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -90,8 +93,9 @@ class Options(CorpusOptions):
     limits: str = option(
         "",
         "how far outside the calibration's own range of recordings a verbal verdict is still given, e.g. "
-        "snr=6,net_speech=2 (dB; a factor) [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,"
-        "tone_share=0.05,probability=0.5,recordings=0]",
+        "snr=6,net_speech=2 (dB; a factor); voices is how many times more probable the two parts of a recording that "
+        "differ most may be if different people speak in them [default: snr=1.5,net_speech=1.25,bandwidth=0.5,"
+        "clipping=0.01,tone_share=0.05,probability=0.5,recordings=0,voices=2]",
         type=str,
         pairs=True,
     )
@@ -142,6 +146,7 @@ def run(arguments: Arguments) -> None:
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer, thorough=True)
+    voices = _voices(arguments, heard, sides, models, scorer, limits)
     matched: tuple[tuple[str, str], ...] = ()
     if arguments.match is not None:
         found = _matched(arguments, scorer, heard, dataset, sides, models)
@@ -167,6 +172,7 @@ def run(arguments: Arguments) -> None:
         ),
         descriptions=descriptions,
         measures=((), ()) if descriptions is None else _measures(dataset, sides),
+        voices=voices,
     )
     over_time = compared_timelines(arguments, dataset, sides, models, scorer, explanation)
     if over_time is not None and arguments.save_dir is not None:
@@ -246,12 +252,14 @@ class _Heard:
         copies: a sentence for each pair of recordings of the two sides that hold the same sound.
         files: rows of the recordings' files.
         remarks: what else a reader must know of them.
+        measured: the recordings that have audio, by name.
     """
 
     quality: "tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]"
     copies: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
+    measured: "Mapping[str, Measured]"
 
     @classmethod
     def of(cls, dataset: "datasets.Dataset", sides: list[list[str]], min_speech: float) -> "_Heard":
@@ -268,7 +276,8 @@ class _Heard:
 
         known: dict[str, Mapping[str, Any]] = dict(known_quality(dataset))
         audio = dict(zip(dataset["id"], dataset["audio"], strict=True)) if "audio" in dataset.column_names else {}
-        samples, remarks = {}, []
+        listened: dict[str, Measured] = {}
+        remarks = []
         for name, source in audio.items():
             if source is None:
                 continue
@@ -279,17 +288,17 @@ class _Heard:
             reason = reason_to_refuse(measured.quality, min_speech)
             if reason is not None:
                 raise AudioError(f"{name}: {reason}")
-            samples[name], known[name] = measured.samples, measured.quality.to_dict()
+            listened[name], known[name] = measured, measured.quality.to_dict()
             remarks.append(describe_averaged(name, measured.channels))
         both = [name for name in sides[0] if name in sides[1]]
-        heard = [{name: samples[name] for name in side if name in samples} for side in sides]
+        heard = [{name: listened[name].samples for name in side if name in listened} for side in sides]
         for side in heard:
             refuse_copies(side)
         copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *describe_copies(*heard))
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
         named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
-        return cls(quality, copies, recording_files(named), tuple(filter(None, remarks)))
+        return cls(quality, copies, recording_files(named), tuple(filter(None, remarks)), listened)
 
 
 def _with_attributes(
@@ -326,6 +335,53 @@ def _with_attributes(
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
     return dataset, models
+
+
+def _voices(
+    arguments: Arguments,
+    heard: _Heard,
+    sides: list[list[str]],
+    models: "Mapping[str, Any]",
+    scorer: "Scorer",
+    limits: "Limits",
+) -> "tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]":
+    """Whether each recording holds one voice; nothing of a side without audio.
+
+    Where the attributes were there already, the models must be known to belong to the scorer, or nothing is looked at.
+    """
+    from typing import Any
+
+    from balr_hf.cli.models import load_autoencoder, load_embedder
+    from balr_hf.devices import resolve_devices
+    from balr_hf.embeddings.passes import heard_recording
+    from balr_hf.errors import UserError
+    from balr_hf.explanation.voices import can_compare_parts, compare_voices, shortest_part
+    from balr_hf.identity import known_to_belong
+    from balr_hf.quality.pauses import seconds_of
+    from balr_hf.system.parts import parts_of_each
+
+    if not (arguments.calibrated and can_compare_parts(scorer) and heard.measured):
+        return (), ()
+    try:
+        embedder: Any = models["Embedder"] if "Embedder" in models else load_embedder(arguments)
+        autoencoder: Any = models["Autoencoder"] if "Autoencoder" in models else load_autoencoder(arguments)
+    except UserError:
+        return (), ()
+    if len(models) < 2 and not known_to_belong(embedder, autoencoder, scorer):
+        return (), ()
+    device = resolve_devices(arguments.device)[0]
+    embedder = embedder.for_inference().to(device)
+    parts: list[Sequence[Parts | None]] = []
+    for side in sides:
+        recordings = [heard.measured[name] for name in side if name in heard.measured]
+        if len(recordings) < len(side):
+            parts.append(())
+            continue
+        samples = [heard_recording(one, embedder.feature_extractor) for one in recordings]
+        stretches = [one.stretches for one in recordings]
+        least = [shortest_part(scorer, one.quality.to_dict(), seconds_of(one.stretches)) for one in recordings]
+        parts.append(parts_of_each(embedder, autoencoder, samples, stretches, device, least))
+    return compare_voices(scorer, parts, heard.quality, limits)
 
 
 def _matched(

@@ -11,6 +11,7 @@ from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
+    from balr_hf.explanation.voices import OneVoice
     from balr_hf.quality import Measured, RecordingQuality
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,14 @@ class Options(CorpusOptions):
     min_speech: float = option(
         0.5, "seconds of speech below which a recording would be refused by extract and explain", type=float, least=0
     )
+    voices: bool = option(
+        False,
+        "also tell recordings that may hold more than one voice: the two parts of each that differ most are compared "
+        "by a calibrated system (this takes about three times as long as to extract the embeddings)",
+    )
+    system: str | None = option(
+        None, "folder or Hub repository of the system for --voices [default: the package's own]", type=str
+    )
     json: bool = option(False, "print the measures of all recordings as one JSON object instead of a table")
 
 
@@ -47,6 +56,7 @@ COMMAND = Command(
     epilog="""examples:
   balr inspect questioned.wav
   balr inspect recordings/ --save-dir inspected --plots
+  balr inspect recordings/ --voices
   balr inspect corpus.csv --json > quality.json""",
 )
 
@@ -66,6 +76,8 @@ def run(arguments: Arguments) -> int:
 
     if arguments.plots and arguments.save_dir is None:
         raise ConfigError("--plots needs --save-dir, the folder for the pictures")
+    if arguments.system is not None and not arguments.voices:
+        raise ConfigError("--system names the system for --voices: add it")
     corpus = read_corpus(
         arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
     )
@@ -74,34 +86,57 @@ def run(arguments: Arguments) -> int:
     dataset = corpus.dataset
     if shard is not None:
         dataset = dataset.select(np.flatnonzero(shard.rows(len(dataset))))
-    measured: list[tuple[str, RecordingQuality | Skipped]] = []
+    check = None
+    if arguments.voices:
+        from balr_hf.cli.inspect_voices import VoiceCheck
+
+        check = VoiceCheck(arguments.system, arguments.device)
+    measured: list[tuple[str, RecordingQuality | Skipped, OneVoice | None]] = []
     for name, recording in measure_corpus(dataset, progress=shard is None or shard.index == 0):
-        measured.append((name, recording if isinstance(recording, Skipped) else recording.quality))
-        if arguments.plots and folder is not None and not isinstance(recording, Skipped):
+        if isinstance(recording, Skipped):
+            measured.append((name, recording, None))
+            continue
+        measured.append((name, recording.quality, None if check is None else check(recording)))
+        if arguments.plots and folder is not None:
             _draw(folder, name, recording)
     if shard is not None:
         shares = shard.gather(measured)
         if shares is None:  # the first process goes on with what all have measured
             return 0
         measured = [row for together in zip_longest(*shares) for row in together if row is not None]
-    found = {name: quality for name, quality in measured if not isinstance(quality, Skipped)}
-    skipped = [*corpus.skipped, *(quality for _, quality in measured if isinstance(quality, Skipped))]
+    found = {name: quality for name, quality, _ in measured if not isinstance(quality, Skipped)}
+    skipped = [*corpus.skipped, *(quality for _, quality, _ in measured if isinstance(quality, Skipped))]
+    voices = {name: one for name, _, one in measured if one is not None}
     reasons = {name: reason_to_refuse(quality, arguments.min_speech) for name, quality in found.items()}
     refused = {name: reason for name, reason in reasons.items() if reason is not None}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         write_quality(folder / FILE, {name: quality.to_dict() for name, quality in found.items()})
         write_skipped(folder / "skipped.csv", [*skipped, *(Skipped(*pair) for pair in refused.items())])
+        if check is not None:
+            from balr_hf.cli import inspect_voices
+
+            inspect_voices.write_voices(folder / inspect_voices.FILE, voices)
     if arguments.json:
-        rows = [{"id": name, **quality.to_dict(), "refused": refused.get(name)} for name, quality in found.items()]
+        rows = [
+            {"id": name, **quality.to_dict(), "refused": refused.get(name)}
+            | ({} if check is None else {"voices": voices[name].to_dict() if name in voices else None})
+            for name, quality in found.items()
+        ]
         print_json(arguments, {"recordings": rows, "skipped": [vars(row) for row in skipped]})
     else:
         print_text(_table(found, refused))
+    for name, one in voices.items():
+        if one.is_doubtful:
+            logger.warning("%s", one.describe(name))
     warn_skipped(skipped, "Measuring")
     logger.info(
         "%d recordings measured, %d of which extract and explain would refuse; %d could not be read",
         *(len(found), len(refused), len(skipped)),
     )
+    if check is not None:
+        doubtful, short = sum(one.is_doubtful for one in voices.values()), len(found) - len(voices)
+        logger.info("%d may hold more than one voice; %d are too short to tell", doubtful, short)
     if folder is not None:
         logger.info("Saved in %s", folder)
     return 0 if found else 1

@@ -1,6 +1,6 @@
 """From waveforms to embeddings: recordings one by one on threads of a CPU, together in padded passes on a GPU."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -14,6 +14,7 @@ from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.errors import UserError
 from balr_hf.quality import (
     MIN_SPEECH,
+    Measured,
     RecordingQuality,
     heard,
     heard_of_block,
@@ -86,7 +87,7 @@ class LongRecording:
     """
 
     audio: LongAudio
-    stretches: list[tuple[int, int]]
+    stretches: Sequence[tuple[int, int]]
     frames: int
     mean: torch.Tensor
 
@@ -112,6 +113,7 @@ class Loaded:
         stat: the size and the time of change of its file before it was read; see [`balr_hf.data.origins.audio_stat`].
         whole: the recording with its pauses, float32 `(samples,)` at the embedder's rate, or [`LongAudio`].
         channels: how many channels were averaged; 1 if all are the same.
+        stretches: which of `whole` are in `samples`, see [`heard_stretches`].
     """
 
     samples: np.ndarray | LongRecording | None
@@ -122,6 +124,7 @@ class Loaded:
     stat: str = ""
     whole: np.ndarray | LongAudio | None = None
     channels: int = 1
+    stretches: Sequence[tuple[int, int]] = ()
 
 
 def load_usable(
@@ -150,12 +153,12 @@ def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech:
     stat = audio_stat(audio)  # before it is read: a file that is replaced meanwhile differs from it afterwards
     opened, channels = open_recording(audio)
     if isinstance(opened, LongAudio):
-        quality, recording = _measured_long(opened, extractor)
+        quality, _, stretches = measure_long(opened)
         reason = reason_to_refuse(quality, min_speech)
         if reason is not None:
             return Loaded(None, quality, reason)
-        source = audio_source(audio, quick)
-        return Loaded(recording, quality, None, source, stat=stat, whole=opened, channels=channels)
+        recording, source = long_recording(opened, stretches, extractor), audio_source(audio, quick)
+        return Loaded(recording, quality, None, source, False, stat, opened, channels, stretches)
     original, rate = opened
     samples = resample(original, rate, extractor.sampling_rate)
     if extractor.num_frames(len(samples)) < MIN_FRAMES:
@@ -168,21 +171,41 @@ def _load_usable(audio: Any, extractor: "WespeakerFeatureExtractor", min_speech:
     reason = reason_to_refuse(quality, min_speech)
     if reason is not None:
         return Loaded(None, quality, reason)
-    kept = heard(samples, stretches_of(measured, speech), extractor.sampling_rate)
-    source = audio_source(audio, quick)
-    return Loaded(kept, quality, None, source, stat=stat, whole=samples, channels=channels)
+    stretches = stretches_of(measured, speech)
+    kept = heard(samples, stretches, extractor.sampling_rate)
+    return Loaded(kept, quality, None, audio_source(audio, quick), False, stat, samples, channels, stretches)
 
 
-def _measured_long(audio: LongAudio, extractor: "WespeakerFeatureExtractor") -> tuple[RecordingQuality, LongRecording]:
-    """Measure a recording that is not held in memory, and find the mean of its features."""
-    quality, _, stretches = measure_long(audio)
+def heard_recording(measured: Measured, extractor: "WespeakerFeatureExtractor") -> "np.ndarray | LongRecording":
+    """What is heard of a measured recording, as [`Loaded`] has it.
+
+    Args:
+        measured: the recording.
+        extractor: makes the embedder's features.
+    """
+    if isinstance(measured.samples, LongAudio):
+        return long_recording(measured.samples, measured.stretches, extractor)
+    samples = resample(measured.samples, SAMPLING_RATE, extractor.sampling_rate)
+    return heard(samples, measured.stretches, extractor.sampling_rate)
+
+
+def long_recording(
+    audio: LongAudio, stretches: Sequence[tuple[int, int]], extractor: "WespeakerFeatureExtractor"
+) -> LongRecording:
+    """Find the mean of the features of a recording that is not held in memory.
+
+    Args:
+        audio: the recording.
+        stretches: which of it are heard, see [`heard_stretches`].
+        extractor: makes the embedder's features.
+    """
     recording = LongRecording(audio, stretches, 0, torch.zeros(extractor.num_mel_bins))
     banks, total, frames = extractor.streamed(), torch.zeros(extractor.num_mel_bins, dtype=torch.float64), 0
     for samples in recording.heard(extractor.sampling_rate):
         features = banks.add(samples)
         total, frames = total + features.sum(0, dtype=torch.float64), frames + len(features)
     mean = total / frames if extractor.normalize_mean else torch.zeros_like(total)
-    return quality, replace(recording, frames=frames, mean=mean.float())
+    return replace(recording, frames=frames, mean=mean.float())
 
 
 def embed_waveforms(
@@ -230,7 +253,7 @@ def embed_each(
     found: list[np.ndarray | AudioError | None] = [None] * len(waveforms)
     if device.type in FRAMES_PER_PASS:
         most = FRAMES_PER_PASS[device.type]
-        frames, passed = [_frames(waveform, extractor) for waveform in waveforms], []
+        frames, passed = [num_frames(waveform, extractor) for waveform in waveforms], []
         for row, waveform in enumerate(waveforms):
             if isinstance(waveform, LongRecording):  # which has a pass of its own
                 frames[row] = max(frames[row], most + 1)
@@ -308,22 +331,16 @@ def embed_together(
         float32 of shape `(recordings, embed_dim)`, on `device`.
     """
     most = FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE)
-    half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     alone = waveforms[0] if len(waveforms) == 1 else None
-    if alone is not None and (isinstance(alone, LongRecording) or _frames(alone, extractor) > most):
-        stream = model.streamed(most)
-        for features in _features(alone, extractor, device):  # in single precision, as in one pass
-            with half, _convolutions(device, precision):
-                stream.add(features)
-        with half, _convolutions(device, precision):
-            return stream.finish()[None].float()
+    if alone is not None and (isinstance(alone, LongRecording) or num_frames(alone, extractor) > most):
+        return embed_in_pieces(model, features_of(alone, extractor, device), device, precision)[None]
     batch = extractor(
         [samples for samples in waveforms if isinstance(samples, np.ndarray)], extractor.sampling_rate, device
     )
     # Whether there is padding is told by the lengths: to ask the mask would be to wait for the GPU.
-    padded = len({_frames(samples, extractor) for samples in waveforms}) > 1
+    padded = len({num_frames(samples, extractor) for samples in waveforms}) > 1
     mask = batch["attention_mask"] if padded else None
-    with half:
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         return embed_features(model, batch["input_features"], device, mask, precision)
 
 
@@ -350,12 +367,34 @@ def embed_features(
         return model(features, mask).embeddings.float()
 
 
-def _frames(recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor") -> int:
+@torch.inference_mode()
+def embed_in_pieces(
+    model: Embedder, blocks: Iterable[torch.Tensor], device: torch.device, precision: str = "fp32"
+) -> torch.Tensor:
+    """Embed one recording by its features, which go through the convolutions in pieces.
+
+    Args:
+        model, device, precision: as for [`embed_waveforms`].
+        blocks (iterable of `torch.FloatTensor` of shape `(frames, mel)`): its features, on `device`.
+
+    Returns:
+        float32 of shape `(embed_dim,)`, on `device`.
+    """
+    stream = model.streamed(FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE))
+    half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    for features in blocks:  # which are made in single precision, as in one pass
+        with half, _convolutions(device, precision):
+            stream.add(features)
+    with half, _convolutions(device, precision):
+        return stream.finish().float()
+
+
+def num_frames(recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor") -> int:
     """How many frames of features a recording has."""
     return recording.frames if isinstance(recording, LongRecording) else extractor.num_frames(len(recording))
 
 
-def _features(
+def features_of(
     recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor", device: torch.device
 ) -> Iterator[torch.Tensor]:
     """The features of a recording, float32 `(frames, mel)`, in one block or in many."""

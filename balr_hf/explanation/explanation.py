@@ -10,6 +10,7 @@ import numpy as np
 from balr_hf.domain import Limits, Side, deviations, log_probabilities
 from balr_hf.explanation.findings import AttributeEvidence, Findings
 from balr_hf.explanation.text import text
+from balr_hf.explanation.voices import CalibratedConfig, ComparingScorer, OneVoice
 
 if TYPE_CHECKING:
     import torch
@@ -44,27 +45,23 @@ class Explanation(Findings):
         return page(self, top, sections)
 
 
-class ExplainableConfig(Protocol):
+class ExplainableConfig(CalibratedConfig, Protocol):
     """What [`explain_trial`] needs of a [`ScorerConfig`]."""
 
     @property
     def num_reference_speakers(self) -> int | None: ...
 
     @property
-    def calibration(self) -> dict[str, Any] | None: ...
-
-    @property
     def reference(self) -> dict[str, Any] | None: ...
 
 
-class ExplainableScorer(Protocol):
+class ExplainableScorer(ComparingScorer, Protocol):
     """What [`explain_trial`] needs of a [`Scorer`]."""
 
     score_unit: float | None
     typicality: torch.Tensor
     activation: torch.Tensor
     informative: torch.Tensor
-    calibration_offset: torch.Tensor
 
     @property
     def config(self) -> ExplainableConfig: ...
@@ -73,23 +70,14 @@ class ExplainableScorer(Protocol):
     def num_values(self) -> int: ...
 
     @property
-    def is_calibrated(self) -> bool: ...
-
-    @property
     def bounds(self) -> tuple[float, float] | None: ...
 
     @property
     def steadiness(self) -> torch.Tensor | None: ...
 
-    def quality_rows(
-        self, quality: tuple[Sequence[Mapping[str, Any]], ...], numbers: Sequence[int]
-    ) -> tuple[tuple[str, float], ...]: ...
-
     def llr_interval(self, llr: float) -> tuple[float, float] | None: ...
 
     def score(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
-
-    def attribute_scores(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
 
 
 def explain_trial(
@@ -108,6 +96,7 @@ def explain_trial(
     case: tuple[tuple[str, str], ...] = (),
     descriptions: AttributeDescriptions | None = None,
     measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = ((), ()),
+    voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ()),
 ) -> Explanation:
     """Take one trial apart.
 
@@ -130,6 +119,7 @@ def explain_trial(
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, see `balr describe`.
         measures (two sequences of dict): all measures of the recordings of either side by name, as
             [`balr_hf.describing.corpus.measure_voice_and_recording`] gives them, to be shown beside the descriptions'.
+        voices (two tuples of [`OneVoice`]): whether each of the recordings holds one voice, see [`compare_voices`].
 
     Returns:
         [`Explanation`]
@@ -177,6 +167,7 @@ def explain_trial(
         quality_terms=scorer.quality_rows(quality, counts.sum(-1).max(1).astype(int).tolist()) if calibrated else (),
         descriptions=descriptions,
         measures=(tuple(measures[0]), tuple(measures[1])),
+        voices=voices if calibrated else ((), ()),
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)

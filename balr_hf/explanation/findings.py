@@ -20,6 +20,7 @@ from balr_hf.explanation.described import (
     measures_of_sides,
     recording_caution,
 )
+from balr_hf.explanation.voices import OneVoice, describe_voices
 from balr_hf.explanation.wording import (
     BETA_COLUMNS,
     BY_SEX,
@@ -35,6 +36,7 @@ from balr_hf.explanation.wording import (
     NO_DESCRIPTIONS,
     NO_VERDICT,
     NO_VERDICT_COPIES,
+    NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
     PROFILE_COLUMNS,
@@ -141,6 +143,8 @@ class Findings:
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with; None where it is not known.
         measures (two tuples of dict): what was measured of the voice and the recording of each of the recordings of
             either side, by name.
+        voices (two tuples of [`OneVoice`]): whether each of the recordings of either side holds one voice; None for
+            one that is too short to be told, and none of a side that was not looked at.
     """
 
     names: tuple[str, str]
@@ -170,6 +174,7 @@ class Findings:
     quality_terms: tuple[tuple[str, float], ...] = ()
     descriptions: AttributeDescriptions | None = None
     measures: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]] = ((), ())
+    voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ())
 
     @property
     def is_calibrated(self) -> bool:
@@ -218,14 +223,19 @@ class Findings:
         """The likelihood ratio in the words of the verbal scale.
 
         It is None if the result is not calibrated, if the recordings lie beyond the limits of what the system was
-        calibrated for, or if the two sides hold the same recording.
+        calibrated for, if one of them may hold more than one voice, or if the two sides hold the same recording.
         """
         return verbal_scale.verdict(self.llr) if self.has_verdict else None
 
     @property
     def has_verdict(self) -> bool:
         """Whether the verbal scale may be applied."""
-        return self.is_calibrated and not self.copies and not any(found.is_beyond for found in self.deviations)
+        return self.is_calibrated and not self.copies and not any(found.is_beyond for found in self._outside)
+
+    @property
+    def _outside(self) -> tuple[Deviation | OneVoice, ...]:
+        """All that limits decide on."""
+        return (*self.deviations, *(found for side in self.voices for found in side if found is not None))
 
     @property
     def direction(self) -> str:
@@ -257,9 +267,9 @@ class Findings:
     @property
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the result, one text per caution."""
-        texts = [*self.copies, *(found.text for found in self.deviations), *self._unlike(), *self._faint()]
-        texts += self.remarks
-        if any(found.is_allowed for found in self.deviations):
+        texts = [*self.copies, *(found.text for found in self.deviations), *self._voices()]
+        texts += [*self._unlike(), *self._faint(), *self.remarks]
+        if any(found.is_allowed for found in self._outside):
             texts.insert(0, WIDER)
         recording = recording_caution(self.groups(), self.is_llr)
         if recording is not None:
@@ -298,6 +308,15 @@ class Findings:
                 f"{self.constant:+.2f}."
             )
         return texts
+
+    def _voices(self) -> list[str]:
+        """Which recordings may hold more than one voice."""
+        return [
+            found.describe(side if len(recordings) == 1 else f"Recording {number} of {side}")
+            for side, recordings in zip("AB", self.voices, strict=True)
+            for number, found in enumerate(recordings, 1)
+            if found is not None and found.is_doubtful
+        ]
 
     def _unlike(self) -> list[str]:
         """Whether one side is much noisier than the other, which makes voices of one speaker seem different."""
@@ -415,6 +434,10 @@ class Findings:
             "demonstration": self.demonstration,
             "deviations": [found.to_dict() for found in self.deviations],
             "copies": list(self.copies),
+            "voices": {
+                side: [None if found is None else found.to_dict() for found in recordings]
+                for side, recordings in zip("ab", self.voices, strict=True)
+            },
             "quality": {"a": [dict(q) for q in self.quality[0]], "b": [dict(q) for q in self.quality[1]]},
             "details": [list(row) for row in self.details],
             "case": dict(self.case),
@@ -574,7 +597,9 @@ class Findings:
             return f"{verdict[0].upper()}{verdict[1:]}"
         if not self.is_calibrated:
             return NOT_CALIBRATED
-        return NO_VERDICT_COPIES if self.copies else NO_VERDICT
+        if self.copies:
+            return NO_VERDICT_COPIES
+        return NO_VERDICT if any(found.is_beyond for found in self.deviations) else NO_VERDICT_VOICES
 
     def describe_findings(self) -> str | None:
         """What the likelihood ratio means, in a sentence; None where there is no verdict."""
@@ -612,6 +637,8 @@ class Findings:
                     "the others; it is no validation, and tells nothing of other conditions",
                 )
             )
+        if self.calibration is not None:
+            rows.append(("One voice", describe_voices(self.voices)))
         rows.append(("Descriptions", self._describe_descriptions()))
         if self.bounds is not None:
             low, high = map(ratio, self.bounds)

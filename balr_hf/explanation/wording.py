@@ -85,6 +85,7 @@ WORD_COLUMNS = ("A", "B", "evidence")
 NOT_CALIBRATED = "NOT CALIBRATED: this is not a likelihood ratio"
 NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like these"
 NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
+NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
 # Stands before the numbers of a comparison that gets no verdict.
 COMPUTED = "Computed all the same, but not to be relied on:"
 
@@ -107,7 +108,7 @@ WHAT_IS_COMPUTED = (
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "
-    "does not detect synthetic, converted or replayed voices, nor that a recording holds more than one speaker."
+    "does not detect synthetic, converted or replayed voices, nor two people who speak at the same time."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 

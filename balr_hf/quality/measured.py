@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
 from balr_hf.quality.channels import open_recording
 from balr_hf.quality.long_recordings import measure_long
+from balr_hf.quality.pauses import Stretch, stretches_of
 from balr_hf.quality.recording_quality import RecordingQuality, measure_recording
 
 
@@ -22,12 +24,14 @@ class Measured:
         quality: the measures.
         speech: `(start, end)` of each stretch of speech, in seconds.
         channels: how many channels were averaged; 1 if all are the same.
+        stretches: which of it are heard when it is embedded, see [`heard_stretches`].
     """
 
     samples: np.ndarray | LongAudio
     quality: RecordingQuality
     speech: list[tuple[float, float]]
     channels: int = 1
+    stretches: Sequence[Stretch] = ()
 
     def whole(self) -> np.ndarray:
         """All samples at 16 kHz, float32 `(samples,)`, in memory."""
@@ -47,8 +51,9 @@ def load_measured(source: Any) -> Measured:
     """
     opened, channels = open_recording(source)
     if isinstance(opened, LongAudio):
-        quality, speech, _ = measure_long(opened)
-        return Measured(opened, quality, speech, channels)
+        quality, speech, stretches = measure_long(opened)
+        return Measured(opened, quality, speech, channels, stretches)
     original, rate = opened
     samples = resample(original, rate, SAMPLING_RATE)
-    return Measured(samples, *measure_recording(samples, original, rate), channels)
+    quality, speech = measure_recording(samples, original, rate)
+    return Measured(samples, quality, speech, channels, stretches_of(samples, speech))

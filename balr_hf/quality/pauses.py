@@ -101,6 +101,26 @@ def heard_of_block(
     return np.concatenate(parts) if parts else samples[:0]
 
 
+def seconds_of(stretches: Sequence[Stretch]) -> float:
+    """How many seconds stretches have together."""
+    return sum(end - start for start, end in stretches) / SAMPLING_RATE
+
+
+def place_of(seconds: float, stretches: Sequence[Stretch]) -> float:
+    """Where in a recording something is that was heard after so many seconds of what is heard, in seconds.
+
+    Args:
+        seconds (float): of what is heard.
+        stretches: see [`heard_stretches`]; all is heard if there are none.
+    """
+    left = seconds * SAMPLING_RATE
+    for start, end in stretches:
+        if left <= end - start:
+            return (start + left) / SAMPLING_RATE
+        left -= end - start
+    return stretches[-1][1] / SAMPLING_RATE if stretches else seconds
+
+
 def _pauses(speech: Sequence[tuple[float, float]], num_samples: int) -> list[Stretch]:
     """What is left out of pauses that are too long."""
     if not speech:

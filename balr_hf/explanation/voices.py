@@ -1,0 +1,203 @@
+"""Whether a recording holds one voice, by the two parts of it that differ most: the system itself compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from balr_hf.domain import Limits, comparisons_beyond_limits, recordings_beyond_limits
+from balr_hf.explanation.wording import ratio, rounded_times
+
+if TYPE_CHECKING:
+    import torch
+
+# What is said where recordings were not looked at, and why.
+UNLOOKED = "not looked at"
+NEEDED = "this takes the audio, and a calibration with one recording a side"
+# How many stretches of a part are named; of the others it is said that there are more.
+MOST_NAMED = 3
+
+
+class CalibratedConfig(Protocol):
+    """What [`compare_parts`] needs of a [`ScorerConfig`]."""
+
+    @property
+    def calibration(self) -> dict[str, Any] | None: ...
+
+
+class ComparingScorer(Protocol):
+    """What [`compare_parts`] needs of a [`Scorer`]."""
+
+    calibration_offset: torch.Tensor
+
+    @property
+    def config(self) -> CalibratedConfig: ...
+
+    @property
+    def is_calibrated(self) -> bool: ...
+
+    def attribute_scores(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
+
+    def quality_rows(
+        self, quality: tuple[Sequence[Mapping[str, Any]], ...], numbers: Sequence[int]
+    ) -> tuple[tuple[str, float], ...]: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The two parts of a recording that differ most.
+
+    Attributes:
+        bits: the attributes of the longer part and of the shorter one, bool `(2, attributes)`.
+        seconds: how long they are, without what is not heard.
+        stretches: `(start, end)` of each stretch of the shorter part, in seconds of the recording.
+    """
+
+    bits: np.ndarray
+    seconds: tuple[float, float]
+    stretches: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class OneVoice:
+    """What a comparison of the two parts of a recording gave.
+
+    Attributes:
+        llr: the natural-log likelihood ratio of the two parts, without bounds.
+        seconds, stretches: as those of [`Parts`].
+        is_beyond: whether they are so unlike that no verbal verdict is given.
+        is_allowed: whether they are, by the default limits, but not by those that were set.
+    """
+
+    llr: float
+    seconds: tuple[float, float]
+    stretches: tuple[tuple[float, float], ...]
+    is_beyond: bool
+    is_allowed: bool
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the parts are more probable if two people speak in them."""
+        return self.llr < 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    def describe(self, which: str) -> str:
+        """What a reader must know of a recording whose parts are unlike.
+
+        Args:
+            which (str): names the recording at the start of a sentence.
+        """
+        named = ", ".join(f"{_clock(start)} to {_clock(end)}" for start, end in self.stretches[:MOST_NAMED])
+        more = " and more" if len(self.stretches) > MOST_NAMED else ""
+        longer, shorter = self.seconds
+        return (
+            f"{which} may hold more than one voice, or one under changing conditions: its two parts that differ most "
+            f"({longer:.0f} s, and {shorter:.0f} s at {named}{more}) are {rounded_times(self.llr)} times more "
+            "probable if different people speak in them than if one does."
+        )
+
+
+def compare_parts(
+    scorer: ComparingScorer, parts: Parts, quality: Mapping[str, Any], limits: Limits | None = None
+) -> OneVoice:
+    """Compare the two parts of a recording, as if they were two recordings.
+
+    Args:
+        scorer ([`Scorer`]): a calibrated scorer.
+        parts: of the recording.
+        quality: what was measured of the recording, as [`RecordingQuality.to_dict`] gives it.
+        limits ([`Limits`], *optional*): the defaults by default.
+    """
+    bits = parts.bits.astype(np.float64)
+    longer, shorter = np.stack([bits, 1 - bits], axis=-1)[:, None]
+    terms = scorer.attribute_scores(longer, shorter, calibrated=True).sum().item()
+    rows = scorer.quality_rows(([quality], [quality]), (1, 1))
+    llr = terms + scorer.calibration_offset.item() + sum(term for _, term in rows)
+    beyond, usual = (-llr > np.log(which.voices) for which in (limits or Limits(), Limits()))
+    return OneVoice(llr, parts.seconds, parts.stretches, bool(beyond), bool(usual and not beyond))
+
+
+def can_compare_parts(scorer: ComparingScorer) -> bool:
+    """Whether what a scorer says of two parts means anything: it is calibrated, and with one recording a side."""
+    if not scorer.is_calibrated:
+        return False
+    domain = (scorer.config.calibration or {}).get("domain")
+    one = np.ones(1, dtype=int)
+    return domain is None or not (
+        recordings_beyond_limits(1, domain).any() or comparisons_beyond_limits(one, one, domain).any()
+    )
+
+
+def shortest_part(scorer: ComparingScorer, quality: Mapping[str, Any], heard: float) -> float:
+    """How many seconds a part of a recording needs, so that it has as much speech as the calibration's recordings.
+
+    Args:
+        scorer ([`Scorer`]): a calibrated scorer.
+        quality: what was measured of the recording, as [`RecordingQuality.to_dict`] gives it.
+        heard (float): seconds of the recording that are embedded.
+    """
+    domain = (scorer.config.calibration or {}).get("domain") or {}
+    quantiles = domain.get("measures", {}).get("net_speech")
+    if quantiles is None or not quality["net_speech"]:
+        return 0.0
+    return quantiles[1] * max(1.0, heard / quality["net_speech"])
+
+
+def compare_voices(
+    scorer: ComparingScorer,
+    parts: Sequence[Sequence[Parts | None]],
+    quality: Sequence[Sequence[Mapping[str, Any]]],
+    limits: Limits | None = None,
+) -> tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]:
+    """Compare the two parts of each recording of both sides.
+
+    Args:
+        scorer ([`Scorer`]): one of which [`can_compare_parts`] is true.
+        parts (two sequences): of the recordings of each side; None for one that is too short, and none of a side that
+            was not looked at.
+        quality (two sequences): what was measured of the same recordings.
+        limits ([`Limits`], *optional*): the defaults by default.
+    """
+    a, b = (
+        tuple(
+            None if one is None else compare_parts(scorer, one, measured, limits)
+            for one, measured in zip(side, known, strict=True)
+        )
+        if side
+        else ()
+        for side, known in zip(parts, quality, strict=True)
+    )
+    return a, b
+
+
+def describe_voices(sides: Sequence[Sequence[OneVoice | None]]) -> str:
+    """What comparing the parts of each recording of the two sides gave, in words."""
+    if not any(sides):
+        return f"{UNLOOKED}: {NEEDED}"
+    told = []
+    for side, recordings in zip("AB", sides, strict=True):
+        if not recordings:
+            told.append(f"{side}: {UNLOOKED} ({NEEDED})")
+        for number, found in enumerate(recordings, 1):
+            which = side if len(recordings) == 1 else f"{side}{number}"
+            if found is None:
+                told.append(f"{which}: too short to be told")
+            else:
+                longer, shorter = found.seconds
+                told.append(
+                    f"{which}: LR {ratio(found.llr)} between its two parts that differ most ({longer:.0f} s, "
+                    f"{shorter:.0f} s)"
+                )
+    return "; ".join(told)
+
+
+def _clock(seconds: float) -> str:
+    """A place in a recording: `1:02.5`."""
+    tenths = round(10 * seconds)
+    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"

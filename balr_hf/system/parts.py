@@ -1,0 +1,185 @@
+"""The two parts of a recording that differ most, of which a comparison tells whether one person speaks in both.
+
+A recording in which two people speak one after the other has one embedding, which is of neither. Its windows are
+embedded and divided into two groups: at one point in time, and by their likeness. Of these divisions, the one whose
+groups are least alike is taken, and each group is embedded as a whole, by its features. Whoever speaks, two such
+groups are less alike than two recordings would be; `benchmarks/voices.py` measures how often recordings of one speaker
+are taken for more, and how many of two speakers are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
+from balr_hf.embeddings.passes import (
+    FRAMES_PER_PASS,
+    FRAMES_PER_PIECE,
+    Embedder,
+    LongRecording,
+    embed_features,
+    embed_in_pieces,
+    features_of,
+    num_frames,
+)
+from balr_hf.explanation.voices import Parts
+from balr_hf.quality.pauses import place_of
+from balr_hf.threads import on_threads
+
+if TYPE_CHECKING:
+    from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+
+# Seconds of a window, which is also the least length of a part, and from the start of one to that of the next; and how
+# many windows are looked at: those of a longer recording (from about five minutes) are further apart.
+WINDOW, HOP, MOST = 2.56, 1.28, 240
+# How often windows change their groups at most, until each is most like its own.
+ROUNDS = 20
+
+
+@torch.inference_mode()
+def differing_parts(
+    embedder: Embedder,
+    autoencoder: BinaryAttributeAutoEncoder,
+    recording: np.ndarray | LongRecording,
+    stretches: Sequence[tuple[int, int]],
+    device: torch.device,
+    least: float = 0.0,
+) -> Parts | None:
+    """Find the two parts of a recording that differ most.
+
+    Args:
+        embedder: on `device`. One that comes from [`WespeakerModel.for_inference`] is faster.
+        autoencoder: was trained on its embeddings.
+        recording: what is heard of it, `(samples,)` at the embedder's rate, or [`LongRecording`].
+        stretches: which stretches of it these are, in samples at 16 kHz, see [`balr_hf.quality.pauses`].
+        device: where to compute.
+        least (float): seconds that a part needs, if that is more than a window of 2.56 s.
+
+    Returns:
+        None if the recording is too short for two parts.
+    """
+    extractor = embedder.feature_extractor
+    frames, second = num_frames(recording, extractor), 1000 / extractor.frame_shift
+    length = round(WINDOW * second)
+    needed = max(length, round(least * second))
+    if frames < 2 * needed or length < MIN_FRAMES:
+        return None
+    hop = max(1, round(HOP * second))
+    count = min(MOST, 1 + -(-(frames - length) // hop))
+    starts = np.linspace(0, frames - length, count).round().astype(int)
+    windows = torch.stack(list(_windows(features_of(recording, extractor, device), starts, length)))
+    votes = _Votes(starts, length, needed)
+    per_pass = max(1, FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE) // length)
+    embedded = [embed_features(embedder, some, device) for some in windows.split(per_pass)]
+    parts = _least_alike(torch.cat(embedded).double().cpu().numpy(), votes)
+    if parts is None:
+        return None
+    ordered = sorted(parts, key=np.count_nonzero, reverse=True)
+    heard = windows.flatten(0, 1)[torch.from_numpy(votes.first).to(device)]
+    embeddings = torch.stack(
+        [embed_in_pieces(embedder, [heard[torch.from_numpy(part).to(device)]], device) for part in ordered]
+    )
+    bits = autoencoder.encode(embeddings.to(autoencoder.device, autoencoder.dtype)).cpu().numpy()
+    longer, shorter = (np.count_nonzero(part) / second for part in ordered)
+    places = _runs(votes.frames[ordered[1]], hop, second, stretches)
+    return Parts(bits, (float(longer), float(shorter)), tuple(places))
+
+
+def parts_of_each(
+    embedder: Embedder,
+    autoencoder: BinaryAttributeAutoEncoder,
+    recordings: Sequence[np.ndarray | LongRecording],
+    stretches: Sequence[Sequence[tuple[int, int]]],
+    device: torch.device,
+    least: Sequence[float],
+) -> list[Parts | None]:
+    """Do what [`differing_parts`] does for several recordings, on a CPU each on a thread of its own."""
+
+    def parts(row: int) -> Parts | None:
+        return differing_parts(embedder, autoencoder, recordings[row], stretches[row], device, least[row])
+
+    rows = range(len(recordings))
+    return [parts(row) for row in rows] if device.type in FRAMES_PER_PASS else on_threads(parts, rows)
+
+
+class _Votes:
+    """Which frames belong to which of two groups of windows: those of more windows of the one than of the other.
+
+    Attributes:
+        frames: the frames that are in a window, `(frames,)` in ascending order.
+        first: where each is first, among the frames of all windows.
+    """
+
+    def __init__(self, starts: np.ndarray, length: int, needed: int):
+        self.length, self.needed = length, needed
+        every = (starts[:, None] + np.arange(length)).ravel()
+        self.frames, self.first, self._place = np.unique(every, return_index=True, return_inverse=True)
+
+    def parts(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The frames of a group `(windows,)` and of the others, bool `(frames,)` each; None if one has too few."""
+        votes = np.bincount(self._place, weights=np.repeat(np.where(group, 1.0, -1.0), self.length))
+        parts = votes > 0, votes < 0
+        return parts if min(map(np.count_nonzero, parts)) >= self.needed else None
+
+
+def _windows(blocks: Iterator[torch.Tensor], starts: np.ndarray, length: int) -> Iterator[torch.Tensor]:
+    """The features of windows, `(length, mel)` each, of features that come in blocks."""
+    held, before, place = None, 0, 0  # `before` frames have been let go
+    for block in blocks:
+        held = block if held is None else torch.cat([held, block])
+        while place < len(starts) and starts[place] + length <= before + len(held):
+            yield held[starts[place] - before :][:length].clone()
+            place += 1
+        gone = min(starts[place] if place < len(starts) else before + len(held), before + len(held)) - before
+        held, before = held[gone:], before + gone
+
+
+def _least_alike(embeddings: np.ndarray, votes: _Votes) -> tuple[np.ndarray, np.ndarray] | None:
+    """The parts whose windows `(windows, embed_dim)` are least alike; None if no two are long enough."""
+    units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    in_time = [np.arange(len(units)) < place for place in range(1, len(units))]
+    direction = np.linalg.svd(units - units.mean(0), full_matrices=False)[2][0]
+    by_likeness = [_settled(units, (units - units.mean(0)) @ direction > 0)]
+    sorted_in_time = sorted(in_time, key=lambda group: _likeness(units, group))
+    first = next((group for group in sorted_in_time if votes.parts(group) is not None), None)
+    if first is None:
+        return None
+    by_likeness.append(_settled(units, first))
+    candidates = [group for group in (first, *by_likeness) if votes.parts(group) is not None]
+    return votes.parts(min(candidates, key=lambda group: _likeness(units, group)))
+
+
+def _settled(units: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Let each window change to the group that it is most like, until none does (spherical k-means)."""
+    for _ in range(ROUNDS):
+        if group.all() or not group.any():
+            break
+        one, other = _means(units, group)
+        moved = units @ one > units @ other
+        if (moved == group).all():
+            break
+        group = moved
+    return group
+
+
+def _means(units: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    one, other = units[group].mean(0), units[~group].mean(0)
+    return one / np.linalg.norm(one), other / np.linalg.norm(other)
+
+
+def _likeness(units: np.ndarray, group: np.ndarray) -> float:
+    """The cosine of the means of two groups of windows, neither of which is empty."""
+    one, other = _means(units, group)
+    return float(one @ other)
+
+
+def _runs(
+    frames: np.ndarray, gap: int, second: float, stretches: Sequence[tuple[int, int]]
+) -> Iterator[tuple[float, float]]:
+    """The stretches that frames make up, in seconds of the recording; those that are at most `gap` apart are one."""
+    for run in np.split(frames, np.flatnonzero(np.diff(frames) > gap) + 1):
+        yield place_of(float(run[0]) / second, stretches), place_of(float(run[-1] + 1) / second, stretches)

@@ -1,0 +1,139 @@
+"""Whether recordings of one voice are told from those of two, by their parts: the table in `README.md`.
+
+Recordings of a corpus are joined until they have a given length: those of one speaker and session, those of one
+speaker in several sessions (whose microphones may differ), and those of two speakers of one source at one level, one
+after the other or in turns. They are embedded without long pauses, as extraction does it, and the two parts of each
+that differ most are compared.
+
+Usage:
+    python benchmarks/voices.py CORPUS.csv [--system FOLDER]
+
+The corpus has the columns `audio` and `speaker`; without `session`, all recordings of a speaker count as one session,
+and without `source`, all as one source. The recordings are drawn from it with the seed that is given.
+"""
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+import transformers
+from scipy.stats import beta
+from tqdm.auto import tqdm
+
+from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus
+from balr_hf.audio import SAMPLING_RATE, load_audio
+from balr_hf.defaults import SYSTEM, resource
+from balr_hf.explanation.voices import compare_parts
+from balr_hf.quality import heard, measure_recording, stretches_of
+from balr_hf.scoring.auto import load_scorer
+from balr_hf.system.parts import differing_parts
+
+SECONDS, TURN = (10, 20, 40), 4
+AS_IT_IS, ONE, SESSIONS = "one speaker, as recorded", "one speaker, joined", "one speaker, several sessions"
+HALVES, QUARTER, TURNS = "two speakers, a half each", "two speakers, a quarter of one", "two speakers, turns of 4 s"
+
+
+class Recordings:
+    """The recordings of a corpus, by their sources, speakers and sessions."""
+
+    def __init__(self, corpus: datasets.Dataset, rng: np.random.Generator):
+        self.rng, self.sessions = rng, defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        for row in corpus:
+            source, session = row.get("source") or "", row.get("session") or ""
+            self.sessions[source][row["speaker"]][session].append(load_audio(row["audio"]))
+
+    def joined(self, recordings: list[np.ndarray], seconds: float) -> np.ndarray | None:
+        """So many seconds of recordings in any order, at one level; None if they are shorter."""
+        samples = np.concatenate([recordings[place] for place in self.rng.permutation(len(recordings))])
+        if len(samples) < seconds * SAMPLING_RATE:
+            return None
+        samples = samples[: round(seconds * SAMPLING_RATE)]
+        return samples * np.float32(0.05 / math.sqrt(float(np.mean(samples**2)) + 1e-12))
+
+    def made(self) -> Iterator[tuple[str, str, int, np.ndarray]]:
+        """The kind of each recording that is made, its (first) speaker, its seconds, and its samples."""
+        for speakers in self.sessions.values():
+            for speaker, sessions in speakers.items():
+                every = [one for session in sessions.values() for one in session]
+                yield from ((AS_IT_IS, speaker, 0, one) for one in every)
+                others = [name for name in speakers if name != speaker]
+                other = others[self.rng.integers(len(others))] if others else None
+                for seconds in SECONDS:
+                    largest = max(sessions.values(), key=lambda session: sum(map(len, session)))
+                    yield from self._kind(ONE, speaker, seconds, self.joined(largest, seconds))
+                    if len(sessions) > 1:
+                        yield from self._kind(SESSIONS, speaker, seconds, self.joined(every, seconds))
+                    if other is not None:
+                        theirs = [one for session in speakers[other].values() for one in session]
+                        yield from self._two(speaker, every, theirs, seconds)
+
+    def _two(
+        self, speaker: str, own: list[np.ndarray], theirs: list[np.ndarray], seconds: int
+    ) -> Iterator[tuple[str, str, int, np.ndarray]]:
+        for kind, share in ((HALVES, 0.5), (QUARTER, 0.25), (TURNS, 0.5)):
+            first, second = self.joined(own, share * seconds), self.joined(theirs, (1 - share) * seconds)
+            if first is None or second is None:
+                continue
+            if kind == TURNS:
+                turns = [
+                    np.split(one, range(TURN * SAMPLING_RATE, len(one), TURN * SAMPLING_RATE))
+                    for one in (first, second)
+                ]
+                parts = [turn for both in zip(*turns, strict=True) for turn in both]
+            else:
+                parts = [first, second]
+            yield kind, speaker, seconds, np.concatenate(parts)
+
+    def _kind(
+        self, kind: str, speaker: str, seconds: int, samples: np.ndarray | None
+    ) -> Iterator[tuple[str, str, int, np.ndarray]]:
+        if samples is not None:
+            yield kind, speaker, seconds, samples
+
+
+def interval(found: int, of: int) -> str:
+    """A share in percent with its 95 % interval of Clopper and Pearson, as if recordings were independent."""
+    low = beta.ppf(0.025, found, of - found + 1) if found else 0.0
+    high = beta.ppf(0.975, found + 1, of - found) if found < of else 1.0
+    return f"{found / of:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
+    parser.add_argument("--system", default=str(resource(SYSTEM)), help="folder of the system")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    corpus = load_corpus(arguments.corpus, vectors=())
+    model = WespeakerModel.from_pretrained(arguments.system).for_inference()
+    autoencoder, scorer = BinaryAttributeAutoEncoder.from_pretrained(arguments.system), load_scorer(arguments.system)
+    found = defaultdict(list)
+    recordings = Recordings(corpus, np.random.default_rng(arguments.seed))
+    for kind, speaker, seconds, samples in tqdm(recordings.made(), unit="recording"):
+        quality, speech = measure_recording(samples)
+        stretches = stretches_of(samples, speech)
+        parts = differing_parts(model, autoencoder, heard(samples, stretches), stretches, torch.device("cpu"))
+        if parts is not None:
+            one = compare_parts(scorer, parts, quality.to_dict())
+            found[kind, seconds].append((speaker, one.is_doubtful, one.is_beyond))
+    print(f"{len(corpus)} recordings of {len(set(corpus['speaker']))} speakers; {arguments.system}\n")
+    print("| recording | seconds | recordings | speakers | told (LR below 1) | no verdict (LR below 1/2) |")
+    print("| --- |" + " --- |" * 5)
+    for kind in (AS_IT_IS, ONE, SESSIONS, HALVES, QUARTER, TURNS):
+        for seconds in (0, *SECONDS):
+            rows = found[kind, seconds]
+            if rows:
+                speakers, told, beyond = zip(*rows, strict=True)
+                shares = " | ".join(interval(sum(which), len(rows)) for which in (told, beyond))
+                print(f"| {kind} | {seconds or 'at least 5.1'} | {len(rows)} | {len(set(speakers))} | {shares} |")
+
+
+if __name__ == "__main__":
+    main()

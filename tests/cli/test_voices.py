@@ -1,0 +1,67 @@
+"""Recordings that hold more than one voice, as the commands tell of them."""
+
+import csv
+import json
+import wave
+
+import numpy as np
+import pytest
+
+from balr_hf.audio import load_audio
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def recordings(root, tmp_path_factory):
+    """`two.wav` has 6 s of a man and 6 s of a woman, `one.wav` 12 s of the man, and `short.wav` 3 s of him."""
+    folder, voices = tmp_path_factory.mktemp("recordings"), root / "resources" / "data" / "voices"
+    man, woman = (
+        np.concatenate([load_audio(path) for path in sorted((voices / name).iterdir()) if path.suffix == ".opus"])
+        for name in ("2033", "1998")
+    )
+    made = {"two": (man[: 6 * RATE], woman[: 6 * RATE]), "one": (man[: 12 * RATE],), "short": (man[: 3 * RATE],)}
+    for name, parts in made.items():
+        with wave.open(str(folder / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", ""))
+            file.writeframes((np.concatenate(parts) * 32767).astype("<i2").tobytes())
+    return folder
+
+
+def _json(printed: str) -> dict:
+    """The JSON object in what a command printed."""
+    found, _ = json.JSONDecoder().raw_decode(printed[printed.index("{") :])
+    return found
+
+
+@pytest.mark.slow
+def test_inspect_names_the_recordings_of_two_voices(recordings, balr, tmp_path):
+    code, printed = balr("inspect", str(recordings), "--voices", "--save-dir", str(tmp_path))
+    assert code == 0
+    assert "two.wav may hold more than one voice" in printed
+    assert "one.wav may hold more than one voice" not in printed
+    assert "1 may hold more than one voice; 1 are too short to tell" in printed
+    with (tmp_path / "voices.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == {"one.wav", "two.wav"}
+    assert float(rows["two.wav"]["llr"]) < -np.log(2) < 0 < float(rows["one.wav"]["llr"])
+
+
+def test_inspect_refuses_a_system_without_a_question_to_it(recordings, balr):
+    code, printed = balr("inspect", str(recordings), "--system", "somewhere")
+    assert code == 2
+    assert "--system names the system for --voices" in printed
+
+
+@pytest.mark.slow
+def test_explain_gives_no_verdict_on_a_recording_of_two_voices(recordings, balr):
+    two, one, short = (str(recordings / f"{name}.wav") for name in ("two", "one", "short"))
+    limits = "net_speech=100,probability=0,snr=100,bandwidth=9"
+    code, printed = balr("explain", short, two, "--json", "--limits", limits)
+    assert code == 0
+    found = _json(printed)
+    assert found["verbal"] is None
+    assert found["voices"]["a"] == [None] and found["voices"]["b"][0]["is_beyond"]
+    assert any("B may hold more than one voice" in text for text in found["cautions"])
+    code, printed = balr("explain", short, one, "--json", "--limits", limits)
+    assert _json(printed)["voices"]["b"][0]["is_beyond"] is False

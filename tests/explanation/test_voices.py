@@ -1,0 +1,145 @@
+"""Whether a recording holds one voice, by what the scorer says of its two parts."""
+
+import json
+
+import numpy as np
+import pytest
+
+from balr_hf.domain import Limits
+from balr_hf.explanation import wording
+from balr_hf.explanation.voices import OneVoice, Parts, can_compare_parts, compare_parts, compare_voices, shortest_part
+from balr_hf.scoring.auto import build_scorer
+
+WIDTH = 12
+QUALITY = {"duration": 9.0, "net_speech": 8.0, "level": -26.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"}
+QUALITY |= {"bandwidth": 7600.0, "clipping": 0.0, "tone": None, "tone_share": 0.0, "dc_offset": 0.0}
+QUALITY |= {"sampling_rate": 16_000}
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    """A scorer that was fitted to, and calibrated on, speakers with one recording a side."""
+    rng = np.random.default_rng(0)
+    likely = rng.beta(0.3, 0.3, (40, WIDTH))
+    counts = rng.binomial(8, likely).astype(np.float64)
+    scorer = build_scorer("beta", num_attributes=WIDTH).fit(np.stack([counts, 8 - counts], -1))
+    bits = (rng.random((2, 40, WIDTH)) < likely).astype(np.float64)
+    enroll, test = np.stack([bits, 1 - bits], -1)
+    left, right = np.divmod(np.arange(1600), 40)
+    names = [np.char.add("s", side.astype(str)) for side in (left, right)]
+    return scorer.calibrate(enroll[left], test[right], left == right, "affine", *names)
+
+
+def parts(alike: bool) -> Parts:
+    bits = np.arange(WIDTH) % 2 == 0
+    return Parts(np.stack([bits, bits if alike else ~bits]), (12.0, 8.0), ((62.5, 70.5), (80.0, 80.0)))
+
+
+def explained(scorer, alike: bool, limits: Limits | None = None, **options):
+    bits = np.arange(WIDTH) % 2 == 0
+    counts = np.stack([bits, ~bits], -1).astype(np.float64)
+    quality = ((QUALITY,), (QUALITY,))
+    voices = compare_voices(scorer, ((parts(alike),), (None,)), quality, limits)
+    return scorer.explain(counts, counts, quality=quality, voices=voices, limits=limits, **options)
+
+
+def wide(voices: float) -> Limits:
+    """Limits that nothing but voices goes beyond."""
+    return Limits(1e9, 1e9, 1e9, 1e9, 1e9, 0.0, 1e9, voices)
+
+
+def test_parts_are_compared_as_two_recordings_are(scorer):
+    found = compare_parts(scorer, parts(alike=False), QUALITY)
+    bits = parts(alike=False).bits.astype(np.float64)
+    counts = np.stack([bits, 1 - bits], -1)
+    assert found.llr == pytest.approx(scorer.score(counts[:1], counts[1:], calibrated=True).item(), rel=1e-12)
+    assert found.llr < -np.log(2)
+    assert found.is_doubtful and found.is_beyond and not found.is_allowed
+
+
+def test_a_recording_of_unlike_parts_gets_no_verdict_and_says_where(scorer):
+    found = explained(scorer, alike=False, limits=wide(2))
+    assert found.verdict is None
+    assert found.describe_verdict() == wording.NO_VERDICT_VOICES
+    (caution,) = [text for text in found.cautions if "more than one voice" in text]
+    assert caution.startswith("A may hold more than one voice, or one under changing conditions: its two parts")
+    assert "(12 s, and 8 s at 1:02.5 to 1:10.5, 1:20.0 to 1:20.0)" in caution
+    assert dict(found.describe_method())["One voice"].endswith("(12 s, 8 s); B: too short to be told")
+    assert wording.NO_VERDICT_VOICES in found.to_text()
+    assert wording.NO_VERDICT_VOICES in found.to_html()
+
+
+def test_a_recording_of_like_parts_keeps_its_verdict(scorer):
+    found = explained(scorer, alike=True, limits=wide(2))
+    assert found.verdict is not None
+    assert not [text for text in found.cautions if "voice" in text]
+    assert "A: LR " in dict(found.describe_method())["One voice"]
+
+
+def test_limits_that_let_it_pass_are_told(scorer):
+    found = explained(scorer, alike=False, limits=wide(1e9))
+    assert found.verdict is not None
+    assert found.cautions[0] == wording.WIDER
+    assert any("more than one voice" in text for text in found.cautions)
+
+
+def test_what_was_not_looked_at_is_said(scorer):
+    counts = np.ones((WIDTH, 2))
+    found = scorer.explain(counts, counts)
+    told = "not looked at: this takes the audio, and a calibration with one recording a side"
+    assert dict(found.describe_method())["One voice"] == told
+    assert found.to_dict()["voices"] == {"a": [], "b": []}
+
+
+def test_without_a_calibration_nothing_is_compared(scorer):
+    found = explained(scorer, alike=False, calibrated=False)
+    assert found.voices == ((), ())
+    assert "One voice" not in dict(found.describe_method())
+
+
+def test_a_calibration_with_several_recordings_a_side_cannot_tell(scorer):
+    assert can_compare_parts(scorer)
+    before = scorer.config.calibration
+    try:
+        for sides, compared in (([3, 3], [[3, 3]]), ([1, 3], [[1, 3]])):
+            domain = {"recordings_a_side": sides, "recordings_compared": compared, "measures": {}}
+            scorer.config.calibration = before | {"domain": domain}
+            assert not can_compare_parts(scorer)
+        scorer.config.calibration = before | {"domain": domain | {"recordings_compared": [[1, 1], [1, 3]]}}
+        assert can_compare_parts(scorer)
+    finally:
+        scorer.config.calibration = before
+
+
+def test_a_part_needs_the_speech_of_the_calibrations_recordings(scorer):
+    assert shortest_part(scorer, QUALITY, 8.5) == 0
+    before, quantiles = scorer.config.calibration, [4.0, 5.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0]
+    try:
+        scorer.config.calibration = before | {"domain": {"measures": {"net_speech": quantiles}}}
+        assert shortest_part(scorer, QUALITY, 16.0) == 10.0  # half of what is heard is speech
+        assert shortest_part(scorer, QUALITY, 8.0) == 5.0
+    finally:
+        scorer.config.calibration = before
+
+
+def test_what_was_found_is_json(scorer):
+    voices = json.loads(json.dumps(explained(scorer, alike=False).to_dict()))["voices"]
+    assert voices["b"] == [None]
+    (one,) = voices["a"]
+    assert one["seconds"] == [12.0, 8.0] and one["stretches"][0] == [62.5, 70.5]
+    assert one["is_beyond"] is True
+
+
+def test_one_of_several_recordings_is_named_by_its_number():
+    one = OneVoice(-1.0, (9.0, 3.0), ((0.0, 1.0),) * 5, True, False)
+    assert "Recording 2 of A may hold" in one.describe("Recording 2 of A")
+    assert one.describe("A").count("0:00.0 to 0:01.0") == 3
+    assert " and more)" in one.describe("A")
+
+
+def test_the_limit_is_a_factor():
+    from balr_hf.errors import ConfigError
+
+    assert Limits.parse("voices=10").voices == 10
+    with pytest.raises(ConfigError, match="for net_speech and voices a factor of at least 1"):
+        Limits.parse("voices=0.5")
