@@ -52,7 +52,8 @@ NAMES = {
     "scoring.modeling_maxllr": ["MaxLLRScorer"],
     "scoring.modeling_profile": ["DNALLRScorer", "SpeechLLRScorer"],
     "scoring.modeling_scorer": ["Scorer"],
-    "scoring.trials": ["Trials", "read_trials", "score_trials", "side_counts", "side_speakers", "trial_labels"],
+    "scoring.trial_lists": ["Trials", "read_trials"],
+    "scoring.trials": ["score_trials", "side_counts", "side_speakers", "trial_labels"],
     "system.configuration_system": ["SpeakerComparisonConfig"],
     "system.modeling_system": ["SpeakerComparisonModel", "SpeakerComparisonOutput"],
     "timeline": [

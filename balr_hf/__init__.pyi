@@ -47,8 +47,8 @@ from .scoring.modeling_maxllr import MaxLLRScorer as MaxLLRScorer
 from .scoring.modeling_profile import DNALLRScorer as DNALLRScorer
 from .scoring.modeling_profile import SpeechLLRScorer as SpeechLLRScorer
 from .scoring.modeling_scorer import Scorer as Scorer
-from .scoring.trials import Trials as Trials
-from .scoring.trials import read_trials as read_trials
+from .scoring.trial_lists import Trials as Trials
+from .scoring.trial_lists import read_trials as read_trials
 from .scoring.trials import score_trials as score_trials
 from .scoring.trials import side_counts as side_counts
 from .scoring.trials import side_speakers as side_speakers
