@@ -132,7 +132,7 @@ def main() -> None:
             if rows:
                 speakers, told, beyond = zip(*rows, strict=True)
                 shares = " | ".join(interval(sum(which), len(rows)) for which in (told, beyond))
-                print(f"| {kind} | {seconds or 'at least 5.1'} | {len(rows)} | {len(set(speakers))} | {shares} |")
+                print(f"| {kind} | {seconds or 'from 6.4'} | {len(rows)} | {len(set(speakers))} | {shares} |")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from balr_hf.defaults import SYSTEM, resource
 from balr_hf.embeddings.passes import load_usable
 from balr_hf.explanation.voices import compare_parts
 from balr_hf.quality import measure_recording
-from balr_hf.system.parts import WINDOW, differing_parts
+from balr_hf.system.parts import LEAST, WINDOW, differing_parts
 
 RATE = 16_000
 CPU = torch.device("cpu")
@@ -76,8 +76,8 @@ def test_recordings_of_one_person_hold_one_voice(system, spoken):
 
 def test_a_short_recording_cannot_be_told(system, spoken):
     samples = np.concatenate(spoken["2033"])
-    assert parts_of(system, samples[: int(1.9 * WINDOW * RATE)]) is None
-    assert parts_of(system, samples[: int(2.1 * WINDOW * RATE)]) is not None
+    assert parts_of(system, samples[: int(1.9 * LEAST * RATE)]) is None
+    assert parts_of(system, samples[: int(2.5 * LEAST * RATE)]) is not None
 
 
 def test_parts_are_as_long_as_they_must_be(system, two_people):
