@@ -89,6 +89,8 @@ PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
     "Hd: the recordings of A and of B are of two different speakers of the reference population.",
 )
+# Stands below the propositions, with those columns of the population's description.
+REFERENCE, IN_BRIEF = "The reference population: {speakers}.", ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "

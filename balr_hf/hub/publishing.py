@@ -31,7 +31,7 @@ from balr_hf.identity import digest_of, model_digest
 
 if TYPE_CHECKING:
     import datasets
-    from huggingface_hub import ModelCardData
+    from huggingface_hub import DatasetCardData, ModelCardData
 
 logger = logging.getLogger(__name__)
 
@@ -352,7 +352,7 @@ def prepare_corpus(
     info.splits = SplitDict({split: SplitInfo(split, num_examples=len(dataset))})
     info.download_checksums = info.download_size = info.dataset_size = None
     written = DatasetCard("")
-    DatasetInfosDict({"default": info}).to_dataset_card_data(written.data)
+    DatasetInfosDict({"default": info}).to_dataset_card_data(cast("DatasetCardData", written.data))
     stated = {"license": license, "language": language, "pretty_name": pretty_name}
     _card_of_corpus(dataset, repo_id, written, split=split, **stated).save(target / "README.md")
 
