@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from huggingface_hub import CommitInfo, DatasetCard, HfApi, ModelCard, hf_hub_download
+from huggingface_hub import CommitInfo, DatasetCard, DatasetCardData, HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -31,7 +31,7 @@ from balr_hf.identity import digest_of, model_digest
 
 if TYPE_CHECKING:
     import datasets
-    from huggingface_hub import DatasetCardData, ModelCardData
+    from huggingface_hub import ModelCardData
 
 logger = logging.getLogger(__name__)
 
@@ -351,8 +351,9 @@ def prepare_corpus(
     info = dataset.info.copy()
     info.splits = SplitDict({split: SplitInfo(split, num_examples=len(dataset))})
     info.download_checksums = info.download_size = info.dataset_size = None
-    written = DatasetCard("")
-    DatasetInfosDict({"default": info}).to_dataset_card_data(cast("DatasetCardData", written.data))
+    metadata = DatasetCardData()
+    DatasetInfosDict({"default": info}).to_dataset_card_data(metadata)
+    written = DatasetCard(f"---\n{metadata.to_yaml()}\n---\n")
     stated = {"license": license, "language": language, "pretty_name": pretty_name}
     _card_of_corpus(dataset, repo_id, written, split=split, **stated).save(target / "README.md")
 
