@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.errors import ConfigError
+from balr_hf.populations import describe_speakers, speakers_by
 
 if TYPE_CHECKING:
     import datasets
@@ -32,7 +33,7 @@ QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 # Share of the samples or of the power below which clipping and tones are not worth saying.
 WORTH_SAYING = 0.0005
 # Columns of a corpus that are counted, where it has them.
-COUNTED = ("sex", "session", "channel", "language")
+COUNTED = ("sex", "session", "channel", "language", "source")
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ def describe_population(
         "speakers": len(arrow_column(dataset, "speaker").unique().drop_null()) if has_speakers else None,
         "recordings_a_side": [min(counts), max(counts)],
         "counts": {name: _counts(dataset, name) for name in COUNTED if name in dataset.column_names},
+        "speakers_by": speakers_by(dataset) if has_speakers else {},
         "date": datetime.date.today().isoformat(),
         "measured": len(known),
         "measures": {},
@@ -311,11 +313,30 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
         parts.append(f"recordings of each {name}: {shown}" + (" and others" if len(counts) > 6 else ""))
     low, high = population["recordings_a_side"]
     parts.append(f"{low} recording{'s' * (low > 1)} a side" if low == high else f"{low} to {high} recordings a side")
-    for measure, quantiles in population["measures"].items():
-        parts.append(f"{measure.replace('_', ' ').replace('snr', 'SNR')} {describe_range(measure, quantiles)}")
+    return "; ".join([*parts, *_measures_in_words(population)])
+
+
+def describe_reference(population: Mapping[str, Any] | None, speakers: int) -> str:
+    """A reference population in a line: who is in it, what is in its recordings, and what is not known of it.
+
+    Args:
+        population (dict, *optional*): its description by [`describe_population`]; None where there is none.
+        speakers (int): how many there are.
+    """
+    if population is None:
+        return f"{describe_speakers(None, speakers)}, nor what is in the recordings"
+    parts = [describe_speakers(population, speakers), f"{population['recordings']:,} recordings"]
+    return "; ".join([*parts, *_measures_in_words(population)])
+
+
+def _measures_in_words(population: Mapping[str, Any]) -> list[str]:
+    """What was measured of the recordings of a population: one text for each measure."""
     if not population["measures"]:
-        parts.append("what is in its recordings was not measured")
-    return "; ".join(parts)
+        return ["what is in its recordings was not measured"]
+    return [
+        f"{measure.replace('_', ' ').replace('snr', 'SNR')} {describe_range(measure, quantiles)}"
+        for measure, quantiles in population["measures"].items()
+    ]
 
 
 def _counts(dataset: datasets.Dataset, name: str) -> dict[str, int]:

@@ -59,6 +59,8 @@ class Evaluation:
             numbers `trials`, `same_speaker` and `different_speaker`, or a `note` why there are none; None if no trial
             lies outside, or nothing is known of that.
         adequacy (sequence of str): of a validation, each threshold that was stated, and whether it is met.
+        factors (sequence of dict): of a validation, the trials by their conditions, as `metrics.json` has them: the
+            `name` of each factor, and its `parts` with `classes`, numbers, metrics and intervals.
     """
 
     trials: int
@@ -86,6 +88,7 @@ class Evaluation:
     domain: dict[str, Any] | None = None
     within: dict[str, Any] | None = None
     adequacy: Sequence[str] = ()
+    factors: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of(
@@ -320,6 +323,7 @@ class Evaluation:
         known["adequacy"] = [
             str(one["text"]) for one in thresholds or () if isinstance(one, Mapping) and "text" in one
         ]
+        known["factors"] = validation.get("factors") or () if isinstance(validation, Mapping) else ()
         confidence, draws = intervals.pop("confidence", 0.95), intervals.pop("draws_of_speakers", 0)
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}

@@ -51,6 +51,7 @@ AREAS = {
     "training": "Fits the autoencoder: losses, samplers, the Accelerate loop.",
     "scoring": "Attributes become log-likelihood ratios: counts, trials, calibration, scorers.",
     "matching": "A calibration fitted anew on recordings in the conditions of a case.",
+    "populations": "Who is in a population: its speakers by language, sex, source and channel.",
     "domain": "What a calibration is good for, and what lies outside it.",
     "explanation": "Why a likelihood ratio is what it is: as numbers, text and a page.",
     "evaluation": "Scores and labels become one evaluation: metrics, intervals, what they are of.",

@@ -1,4 +1,7 @@
-"""The benchmark of GPUs runs, on a CPU and with little of everything: where there is no GPU nothing else shows it."""
+"""The benchmark of GPUs runs on a CPU, with little of everything; and the list of recordings is what the page says."""
+
+import csv
+from collections import Counter
 
 import pytest
 
@@ -17,3 +20,15 @@ def test_gpu_benchmark_says_that_there_is_no_gpu(run_python, root):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert "No GPU here" in run_python(root / "benchmarks" / "gpu.py").stdout
+
+
+def test_list_of_librispeech_is_what_the_page_says(root):
+    """Ids are SPEAKER-CHAPTER-UTTERANCE."""
+    with (root / "benchmarks" / "librispeech.csv").open(newline="", encoding="utf-8") as file:
+        rows = [(row["part"], *row["id"].split("-")) for row in csv.DictReader(file)]
+    assert len(set(rows)) == len(rows)
+    speakers = {part: [row[1] for row in rows if row[0] == part] for part in ("train", "test")}
+    assert len(speakers["train"]) == len(set(speakers["train"])) == 251
+    assert set(Counter(speakers["test"]).values()) == {10} and len(speakers["test"]) == 100
+    assert {row[3] for row in rows if row[0] == "test"} == {f"{number:04}" for number in range(10)}
+    assert not set(speakers["train"]) & set(speakers["test"])

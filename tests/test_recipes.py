@@ -26,7 +26,7 @@ def recipes(root):
     sys.path.insert(0, str(root / "resources" / "models"))
     try:
         names = ("audio", "corpus", "teacher", "speed", "features", "embedder", "embeddings", "autoencoder", "system")
-        names += ("evaluation", "report", "copies", "processes")
+        names += ("evaluation", "report", "copies", "processes", "populations")
         yield {name: importlib.import_module(f"recipes.{name}") for name in names}
     finally:
         sys.path.remove(str(root / "resources" / "models"))
@@ -59,7 +59,9 @@ def data(root, tmp_path_factory):
     for path, (source, some) in paths.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with (folder / path).open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, ["id", "audio", "speaker", "sex", *(["source"] if source else [])])
+            table = csv.DictWriter(
+                file, ["id", "audio", "speaker", "sex", *(["source", "language"] if source else [])]
+            )
             table.writeheader()
             for row in some:
                 audio = folder / path
@@ -68,7 +70,7 @@ def data(root, tmp_path_factory):
                 if not target.exists():
                     target.symlink_to(sample / row["audio"])
                 written = {name: row[name] for name in ("id", "audio", "speaker", "sex")}
-                table.writerow(written | ({"source": source} if source else {}))
+                table.writerow(written | ({"source": source, "language": "en (L1 Hindi)"} if source else {}))
     for path, some in (("speech/dev/dev_trials.csv", dev), ("librispeech/trials.csv", test)):
         pairs = [(a["id"], b["id"]) for i, a in enumerate(some) for b in some[i + 1 :]]
         (folder / path).write_text("enrollment\ttest\n" + "".join(f"{a}\t{b}\n" for a, b in pairs))
@@ -241,14 +243,49 @@ def test_the_whole_way_from_samples_to_a_system_that_is_measured(recipes, data, 
     _check_embeddings_of_copies(recipes, work, folder)
     run(recipes["autoencoder"], folder, work, tmp_path / "autoencoder", "--epochs", 2, "--attributes", 32)
     run(recipes["system"], work, data, folder, tmp_path / "autoencoder" / "best", tmp_path / "system")
-    run(recipes["report"], work, data, tmp_path / "system", "--json", tmp_path / "report.json")
+    monkeypatch.setattr(recipes["report"], "COPIED", ("band=telephone",))
+    options = ("--copies", "--draws", 20, "--json", tmp_path / "report.json")
+    run(recipes["report"], work, data, tmp_path / "system", *options)
     figures = json.loads((tmp_path / "report.json").read_text())[str(tmp_path / "system")]
-    assert figures["dev"]["all"]["trials"] == 15
+    of_all = figures["dev"]["all"]
+    assert (of_all["trials"], of_all["same_speaker"], of_all["different_speaker"], of_all["speakers"]) == (
+        15,
+        3,
+        12,
+        3,
+    )
+    assert of_all["intervals"] == {}, "three speakers are too few"
     assert set(figures["flipped"]) == {"band=telephone"}
+    assert (
+        figures["degraded"]["band=telephone"]["trials"] == 15 and figures["degraded"]["band=telephone"]["flipped"] > 0
+    )
+    _check_populations(recipes, data, tmp_path / "system")
     system = SpeakerComparisonModel.from_pretrained(tmp_path / "system")
     assert system.scorer.config.calibration["num_speakers"] == 3
     assert system.scorer.config.num_reference_speakers == VOICES
     assert is_same(system.scorer.config.embedder_identity, model_identity(system.embedder))
+
+
+def _check_populations(recipes, data, folder):
+    """A system that tells nothing of its speakers is told it anew; one of other speakers is left as it is."""
+    path = folder / "config.json"
+    written, config = path.read_text(), json.loads(path.read_text())
+    reference = config["scorer"]["reference"]
+    people = reference["speakers_by"]
+    assert people["source"] == {"librispeech": VOICES}
+    assert people["language"] == {"en": VOICES} and sum(people["sex"].values()) == VOICES
+    for name in ("language", "source", "channel"):
+        reference["counts"].pop(name, None)
+    del reference["speakers_by"]
+    path.write_text(json.dumps(config))
+    run(recipes["populations"], data, folder)
+    assert path.read_text() == written
+    reference["counts"]["sex"]["male"] = 1
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="by sex"):
+        run(recipes["populations"], data, folder)
+    assert json.loads(path.read_text()) == config
+    path.write_text(written)
 
 
 def _check_embeddings_of_copies(recipes, work, folder):

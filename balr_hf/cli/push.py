@@ -1,6 +1,8 @@
 """`balr push`: a training run, a model, a scorer or a corpus -> the Hub, with its card."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +56,10 @@ class Options:
     )
     split: str = option("train", "for a corpus: the name of the split that it becomes", type=str)
     prepare: str | None = option(
-        None, "upload nothing; write what would be uploaded of a model, with its card, to this new folder", type=str
+        None,
+        "upload nothing; write what would be uploaded of a model, with its card, or the card of a corpus, to this new "
+        "folder",
+        type=str,
     )
 
 
@@ -67,15 +72,15 @@ COMMAND = Command(
   balr push runs/train me/attributes --embedder me/embedder --results runs/score
   balr push runs/scorer/train me/scorer --private --embedder me/embedder --autoencoder me/attributes
   balr push --prepare look runs/train me/attributes
-  balr push corpus-with-vectors me/corpus --private""",
+  balr push corpus-with-vectors me/corpus --private
+  balr push --prepare look corpus-with-vectors me/corpus""",
 )
 
 
 def run(arguments: Arguments) -> None:
     """Upload, or write what would be uploaded."""
     from balr_hf.checkpoints import resolve_checkpoint
-    from balr_hf.files import atomic_folder
-    from balr_hf.hub.publishing import prepare_model, publish_corpus, publish_model
+    from balr_hf.hub.publishing import prepare_corpus, prepare_model, publish_corpus, publish_model
 
     source = Path(arguments.source)
     if not source.exists() and source.suffix != ".pt":
@@ -86,13 +91,21 @@ def run(arguments: Arguments) -> None:
         "commit_message": arguments.message,
     }
     if not _is_model(source):
-        if arguments.prepare is not None:
-            raise UserError(f"{source} holds no model; --prepare shows what would be uploaded of a model")
         from balr_hf.data.reading import load_corpus
 
         corpus = load_corpus(arguments.source)
-        stated = {"license": arguments.license, "language": _list(arguments.language)}
-        where = publish_corpus(corpus, arguments.repo, split=arguments.split, **stated, **common)
+        stated = {"split": arguments.split, "license": arguments.license, "language": _list(arguments.language)}
+        if arguments.prepare is not None:
+            with _new_folder(arguments.prepare) as folder:
+                prepare_corpus(corpus, folder, arguments.repo, **stated)
+            whose = "with their audio " if "audio" in corpus.column_names else ""
+            logger.info(
+                "Would upload %d recordings %sas the split %s, with the card %s/README.md; to a repository that has a "
+                "card of yours, only the metadata that it lacks. The upload adds the sizes of its files",
+                *(len(corpus), whose, arguments.split, arguments.prepare),
+            )
+            return
+        where = publish_corpus(corpus, arguments.repo, **stated, **common)
         logger.info("Uploaded %d recordings: %s", len(corpus), where.commit_url)
         return
     facts = {
@@ -105,15 +118,28 @@ def run(arguments: Arguments) -> None:
         "base_models": _list(arguments.base_models),
     }
     if arguments.prepare is not None:
+        with _new_folder(arguments.prepare) as folder:
+            prepare_model(source, folder, arguments.repo, **facts)
         target = Path(arguments.prepare)
-        if target.exists():
-            raise UserError(f"{target} exists already: name a new folder")
-        with atomic_folder(target) as temporary:
-            prepare_model(source, temporary, arguments.repo, **facts)
         logger.info("Would upload %s", ", ".join(sorted(f"{target}/{path.name}" for path in target.iterdir())))
         return
     logger.info("Uploading %s", resolve_checkpoint(source))
     logger.info("Uploaded: %s", publish_model(source, arguments.repo, **common, **facts).commit_url)
+
+
+@contextmanager
+def _new_folder(name: str) -> Iterator[Path]:
+    """A folder that gets this name when it is whole.
+
+    Raises:
+        UserError: there is one already.
+    """
+    from balr_hf.files import atomic_folder
+
+    if Path(name).exists():
+        raise UserError(f"{name} exists already: name a new folder")
+    with atomic_folder(Path(name)) as temporary:
+        yield temporary
 
 
 def _is_model(source: Path) -> bool:

@@ -153,6 +153,7 @@ def explain_trial(
         activation=scorer.activation.cpu().numpy() if has_reference else None,
         informative=scorer.informative.cpu().numpy(),
         num_reference_speakers=scorer.config.num_reference_speakers,
+        reference=scorer.config.reference if has_reference else None,
         speakers=speakers,
         remarks=remarks,
         bounds=scorer.bounds if calibrated else None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.domain import Deviation, describe_in_words
+from balr_hf.domain import Deviation, describe_in_words, describe_reference
 from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.described import (
     GroupEvidence,
@@ -30,6 +30,7 @@ from balr_hf.explanation.wording import (
     FOR_DIFFERENT,
     FOR_SAME,
     HELD,
+    IN_BRIEF,
     LOG10,
     MEASURES,
     MORE_COLUMNS,
@@ -41,6 +42,7 @@ from balr_hf.explanation.wording import (
     NOT_CALIBRATED,
     PROFILE_COLUMNS,
     PROPOSITIONS,
+    REFERENCE,
     WIDER,
     describe_amount,
     describe_informative,
@@ -51,6 +53,7 @@ from balr_hf.explanation.wording import (
     rounded_times,
     state,
 )
+from balr_hf.populations import describe_speakers
 from balr_hf.quality import RecordingQuality
 
 if TYPE_CHECKING:
@@ -125,6 +128,8 @@ class Findings:
         activation (float64 of shape `(attributes,)`, *optional*): see [`AttributeEvidence`].
         informative (bool of shape `(attributes,)`): see [`AttributeEvidence`].
         num_reference_speakers (int, *optional*): the number of speakers in the reference population; None without one.
+        reference (dict, *optional*): the description of the reference population, see
+            [`balr_hf.domain.describe_population`]; None where there is none.
         speakers (two str, *optional*): the names of the two sides' speakers; None for a speaker who is not known.
         remarks (tuple of str): further cautions that a reader must be given.
         bounds (two float, *optional*): the lowest and the highest natural-log LR that the calibration can vouch for.
@@ -159,6 +164,7 @@ class Findings:
     activation: np.ndarray | None
     informative: np.ndarray
     num_reference_speakers: int | None
+    reference: Mapping[str, Any] | None = None
     speakers: tuple[str | None, str | None] = (None, None)
     remarks: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
@@ -414,6 +420,7 @@ class Findings:
             "b": {"name": self.names[1], "speaker": self.speakers[1]},
             "scorer": self.scorer,
             "num_reference_speakers": self.num_reference_speakers,
+            "reference": None if self.reference is None else dict(self.reference),
             "calibrated": self.is_calibrated,
             "calibration": self.calibration,
             "llr": self.llr,
@@ -430,7 +437,7 @@ class Findings:
             "sum_against": self.sum_against,
             "num_attributes": len(self.terms),
             "num_uninformative": self.num_uninformative,
-            "propositions": list(PROPOSITIONS),
+            "propositions": self.propositions(),
             "demonstration": self.demonstration,
             "deviations": [found.to_dict() for found in self.deviations],
             "copies": list(self.copies),
@@ -544,6 +551,13 @@ class Findings:
             sides.append((name, text if speaker is None else f"{text}, speaker {speaker}"))
         return sides
 
+    def propositions(self) -> list[str]:
+        """Hs and Hd, and of whom the reference population is that Hd names, where there is one."""
+        if self.num_reference_speakers is None:
+            return list(PROPOSITIONS)
+        who = describe_speakers(self.reference, self.num_reference_speakers, IN_BRIEF)
+        return [*PROPOSITIONS, REFERENCE.format(speakers=who)]
+
     def describe_quality(self) -> list[tuple[str, str]]:
         """What was measured of the recordings: a row for each, of its side (with its number if there are several)."""
         return [
@@ -619,7 +633,7 @@ class Findings:
         """How the result was found, as rows of a name and a value."""
         rows = [("Scorer", self.scorer)]
         if self.num_reference_speakers is not None:
-            rows.append(("Reference population", f"{self.num_reference_speakers} speakers"))
+            rows.append(("Reference population", describe_reference(self.reference, self.num_reference_speakers)))
         if self.calibration is not None:
             method = self.calibration["method"] + (", matched to the case" if self.calibration.get("matched") else "")
             rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}"))

@@ -11,7 +11,6 @@ from balr_hf.explanation.wording import (
     LOGARITHMS,
     MEASURE_COLUMNS,
     MEASURE_PARTS,
-    PROPOSITIONS,
     RARITY,
     RECORDINGS,
     SENTENCES,
@@ -56,7 +55,7 @@ def _headline(findings: Findings) -> list[str]:
     sides = zip("AB", findings.describe_sides(), strict=True)
     case = [*_pairs(list(findings.case)), ""] if findings.case else []
     lines = [*banner, *case, *(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
-    lines += [*PROPOSITIONS, ""]
+    lines += [*findings.propositions(), ""]
     if not findings.has_verdict:
         lines += [f"{findings.describe_verdict()}.", f"     {findings.describe_doubtful()}"]
     else:

@@ -105,6 +105,8 @@ WHAT_IS_COMPUTED = (
     "population. The propositions of the case were not read by the package: if they ask something else, this result "
     "is not of them."
 )
+# Stands below the propositions, with those columns of the population's description.
+REFERENCE, IN_BRIEF = "The reference population: {speakers}.", ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 from transformers import PreTrainedConfig
 
+from balr_hf.domain import describe_reference
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.wording import describe_amount
 from balr_hf.templates import escape_markdown
@@ -30,6 +31,16 @@ METRICS = {
     "cllr_cal": "Cllr, lost to calibration",
     "devpav": "devPAV",
 }
+
+# The metrics that have no interval, and why.
+WITHOUT_INTERVAL = ("cllr_cal", "devpav")
+NO_INTERVAL = (
+    "Cllr lost to calibration and devPAV have none: with few speakers they come out too high in every set of trials, "
+    "so that an interval around them would not contain what many speakers give."
+)
+# The columns of a table of parts of the trials, behind that of the classes of their sides.
+COUNTS = ("speakers", "same_speaker", "different_speaker")
+PART_COLUMNS = ("speakers", "same", "different", "EER (interval)", "Cllr (interval)", "least Cllr (interval)")
 
 # Settings of scorers that a card shows if the configuration has them.
 SCORER_SETTINGS = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
@@ -181,7 +192,7 @@ def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
     """The reference population and the calibration of a scorer, as rows of a name and a value."""
     rows: list[Row] = []
     if config.num_reference_speakers:
-        rows.append(("reference population", f"{config.num_reference_speakers} speakers"))
+        rows.append(("reference population", describe_reference(config.reference, config.num_reference_speakers)))
     if config.num_uninformative is not None:
         rows.append(("attributes without evidence", f"{config.num_uninformative} of {config.num_attributes}"))
     if config.calibration is None:
@@ -225,13 +236,17 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
             continue
         row = [title, _figure(name, found.metrics[name])]
         if found.intervals:
-            row.append(" to ".join(_figure(name, end) for end in found.intervals.get(name, ())))
+            row.append(_interval(name, found.intervals) or "none")
         if found.raw is not None:
             row.append(_figure(name, found.raw.get(name)))
         rows.append(row)
     notes = []
     if found.intervals:
         notes.append(f"Intervals: {found.draws_of_speakers} draws of the speakers.")
+        if any(found.metrics.get(name) is not None for name in WITHOUT_INTERVAL):
+            notes.append(NO_INTERVAL)
+    else:
+        notes.append("No interval was computed: nothing here says how sure the figures are.")
     if found.adequacy:
         notes.append(f"Thresholds of adequacy that were stated: {' '.join(found.adequacy)}")
     bounds = found.describe_bounds()
@@ -242,7 +257,33 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
     trials = f"{found.trials:,} trials ({found.same_speaker:,} of one speaker, {found.different_speaker:,} of two)"
     if found.speakers is not None:
         trials += f", {found.speakers} speakers"
-    return {"found": found, "trials": trials, "columns": columns, "rows": rows, "notes": " ".join(notes)}
+    parts = [_parts(factor) for factor in found.factors if len(factor.get("classes", ())) > 1]
+    return {
+        **{"found": found, "trials": trials, "columns": columns, "rows": rows, "notes": " ".join(notes)},
+        "parts": [part for part in parts if part["rows"]],
+    }
+
+
+def _parts(factor: Mapping[str, Any]) -> dict[str, Any]:
+    """The trials by the classes of one factor of a validation: a table of the parts that have both kinds of trials."""
+    rows, others = [], 0
+    for part in factor["parts"]:
+        if part.get("cllr") is None:
+            others += 1
+            continue
+        classes = dict.fromkeys(map(str, part["classes"]))
+        row = [" / ".join(classes), *(f"{part.get(name, 0):,}" for name in COUNTS)]
+        for name in ("eer", "cllr", "cllr_min"):
+            none = "too few" if part.get("few") else "none"
+            row.append(f"{_figure(name, part[name])} ({_interval(name, part.get('intervals') or {}) or none})")
+        rows.append(row)
+    title = "SNR" if factor["name"] == "snr" else str(factor["name"]).replace("_", " ")
+    return {"columns": (title, *PART_COLUMNS), "rows": rows, "others": others}
+
+
+def _interval(name: str, intervals: Mapping[str, Any]) -> str:
+    """The ends of a metric's interval; an empty text where it has none."""
+    return " to ".join(_figure(name, end) for end in intervals.get(name) or () if end is not None)
 
 
 def _figure(name: str, value: float | None) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from huggingface_hub import CommitInfo, DatasetCard, HfApi, ModelCard, hf_hub_download
+from huggingface_hub import CommitInfo, DatasetCard, DatasetCardData, HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -302,10 +302,7 @@ def publish_corpus(
     Raises:
         UserError: a recording cannot be read, or the Hub refuses or cannot be reached.
     """
-    import datasets
-
-    if "audio" in dataset.column_names:
-        dataset = dataset.cast_column("audio", datasets.Audio())
+    dataset = _playable(dataset)
     with _reaching_hub(repo_id):
         info = dataset.push_to_hub(
             repo_id, split=split, private=private, token=token, revision=revision, commit_message=commit_message
@@ -313,14 +310,10 @@ def publish_corpus(
         earlier = DatasetCard.load(
             hf_hub_download(repo_id, "README.md", repo_type="dataset", revision=revision, token=token)
         )
-        card = dataset_card(
-            dataset, repo_id, earlier, split=split, license=license, language=language, pretty_name=pretty_name
-        )
-        if earlier.text.strip() and MARK not in earlier.text:  # it belongs to its author
-            before, ours, card = str(earlier), card, earlier
-            _add_missing(card, ours)
-            if str(card) == before:
-                return info
+        stated = {"license": license, "language": language, "pretty_name": pretty_name}
+        before, card = str(earlier), _card_of_corpus(dataset, repo_id, earlier, split=split, **stated)
+        if str(card) == before:
+            return info
         return HfApi(token=token).upload_file(
             path_or_fileobj=str(card).encode(),
             path_in_repo="README.md",
@@ -329,3 +322,53 @@ def publish_corpus(
             revision=revision,
             commit_message="Write the card",
         )
+
+
+def prepare_corpus(
+    dataset: datasets.Dataset,
+    target: Path,
+    repo_id: str,
+    *,
+    split: str = "train",
+    license: str | None = None,
+    language: str | Sequence[str] | None = None,
+    pretty_name: str | None = None,
+) -> None:
+    """Write the card that [`publish_corpus`] uploads to a new repository. The Hub is not asked, and nothing is sent.
+
+    What only the upload finds out is not in it: how many bytes the files have, and what they are called.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus.
+        target (`Path`): the folder to write `README.md` to, which has to exist.
+        repo_id (str): the repository, as the card names it.
+        split, license, language, pretty_name: as for [`publish_corpus`].
+    """
+    from datasets.info import DatasetInfosDict
+    from datasets.splits import SplitDict, SplitInfo
+
+    dataset = _playable(dataset)
+    info = dataset.info.copy()
+    info.splits = SplitDict({split: SplitInfo(split, num_examples=len(dataset))})
+    info.download_checksums = info.download_size = info.dataset_size = None
+    metadata = DatasetCardData()
+    DatasetInfosDict({"default": info}).to_dataset_card_data(metadata)
+    written = DatasetCard(f"---\n{metadata.to_yaml()}\n---\n")
+    stated = {"license": license, "language": language, "pretty_name": pretty_name}
+    _card_of_corpus(dataset, repo_id, written, split=split, **stated).save(target / "README.md")
+
+
+def _playable(dataset: datasets.Dataset) -> datasets.Dataset:
+    """The corpus with its recordings as a column that the Hub's viewer plays."""
+    import datasets
+
+    return dataset.cast_column("audio", datasets.Audio()) if "audio" in dataset.column_names else dataset
+
+
+def _card_of_corpus(dataset: datasets.Dataset, repo_id: str, earlier: DatasetCard, **stated: Any) -> DatasetCard:
+    """The card to upload: ours, or that of an author (`earlier`) with our metadata where it has none."""
+    card = dataset_card(dataset, repo_id, earlier, **stated)
+    if earlier.text.strip() and MARK not in earlier.text:  # it belongs to its author
+        _add_missing(earlier, card)
+        return earlier
+    return card

@@ -122,17 +122,20 @@ def _check_population(found: Any, name: str) -> None:
     """Raise a ConfigError for a description of a population that lacks something, or has values of the wrong type."""
     if found is None:
         return
-    measures, counts = (found.get(key, {}) if isinstance(found, dict) else None for key in ("measures", "counts"))
+    names = ("measures", "counts", "speakers_by")
+    measures, counts, speakers = (found.get(key, {}) if isinstance(found, dict) else None for key in names)
     if not (
         isinstance(measures, dict)
         and "measures" in found
         and isinstance(counts, dict)
+        and isinstance(speakers, dict)
         and _is_number(found.get("recordings"))
         and (found.get("speakers") is None or _is_number(found["speakers"]))
         and _are_numbers(found.get("recordings_a_side"), 2)
         and all(_are_numbers(quantiles) and len(quantiles) > 3 for quantiles in measures.values())
         and (found.get("log_probability") is None or _are_numbers(found["log_probability"]))
-        and all(isinstance(values, dict) and all(map(_is_number, values.values())) for values in counts.values())
+        and all(isinstance(by, dict) for by in (*counts.values(), *speakers.values()))
+        and all(map(_is_number, (one for by in (*counts.values(), *speakers.values()) for one in by.values())))
     ):
         raise ConfigError(f"{name} is damaged: expected recordings, recordings_a_side, measures and counts")
 

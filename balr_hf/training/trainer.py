@@ -239,6 +239,7 @@ class BinaryAttributeEncoderTrainer:
         if wrong is not None and self.process.is_main_process:
             logger.warning("%s: its attributes mean nothing", wrong)
         if self.process.is_main_process:
+            _warn_shared_speakers(self.trainset, self.valset)
             for loss in self.loss_funcs:
                 _warn_unrecorded(loss)
         self.settings = {
@@ -652,6 +653,17 @@ def _checked_losses(losses: Any) -> list[AutoEncoderLoss]:
 
 def _call(loss: Any) -> str:
     return f"{type(loss).__name__}(...)" if isinstance(loss, torch.nn.Module) else reprlib.repr(loss)
+
+
+def _warn_shared_speakers(train: SpeakerEmbeddings, val: SpeakerEmbeddings) -> None:
+    """Say that speakers are in both sets: the epoch with the best validation loss need not be best for new ones."""
+    shared = sorted({*train.speakers} & {*val.speakers})
+    if shared:
+        logger.warning(
+            "%d speakers are in the training set and in the validation set (%s): the validation loss flatters the "
+            "autoencoder, and chooses its epoch by speakers whom it knows",
+            *(len(shared), name_some(shared)),
+        )
 
 
 def _check_dataset(name: str, given: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.defaults import is_shipped
-from balr_hf.domain import describe_in_words, describe_population
+from balr_hf.domain import describe_in_words, describe_population, describe_reference
 from balr_hf.errors import UserError, name_some
 from balr_hf.evaluation import Evaluation, chain_of
 from balr_hf.explanation.case import identity_in_full, run_facts
@@ -108,8 +108,8 @@ def validate(
         trial_list (str, *optional*): the file of the trials.
         trial_list_sha256 (str, *optional*): its digest.
         thresholds (dict, *optional*): what is demanded of the system, see [`parse_thresholds`].
-        by: columns of the corpus by which the trials are broken down, beside sex, session, channel, language and
-            condition.
+        by: columns of the corpus by which the trials are broken down, beside sex, session, channel, language,
+            source and condition.
         worst (int): how many of the most misleading trials of each kind are listed.
         draws (int): of the speakers, for the intervals; 0 for no intervals.
         allow_overlap (bool): accept speakers whom the scorer was fitted to or calibrated on; the report says so.
@@ -348,10 +348,8 @@ def _system_rows(
     rows.append(("Training of the autoencoder", _training(system.autoencoder.config.training)))
     if config.num_reference_speakers is None:
         rows.append(("Reference population", "none: this scorer has none"))
-    elif config.reference is None:
-        rows.append(("Reference population", f"{config.num_reference_speakers} speakers; not described any further"))
     else:
-        rows.append(("Reference population", describe_in_words(config.reference)))
+        rows.append(("Reference population", describe_reference(config.reference, config.num_reference_speakers)))
     rows.append(("Calibration", f"{calibration['method']}, on {describe_amount(calibration)}"))
     if calibration.get("speech"):
         rows.append(("Kind of speech", str(calibration["speech"])))

@@ -425,11 +425,33 @@ def test_text_and_page_say_the_same(sides, method):
         wording.THE_METHOD,
         wording.RARITY,
         wording.LIMITS,
-        *wording.PROPOSITIONS,
+        *explanation.propositions(),
         *filter(None, [explanation.describe_findings()]),
     ]
     for sentence in sentences:
         assert text.count(sentence) >= 1 <= page.count(sentence), sentence
+
+
+def test_the_population_that_hd_names_is_told(sides):
+    scorer = build("beta")
+    assert scorer.explain(sides[0, 0], sides[1, 0]).propositions()[-1] == (
+        "The reference population: 40 speakers; not recorded: language, sex."
+    )
+    people = {"language": {"de": 30, "en": 9, "not known": 1}, "sex": {"m": 40}, "source": {"calls": 40}}
+    scorer.config.reference = {
+        **{"recordings": 90, "speakers": 40, "recordings_a_side": [1, 1], "counts": {}, "measures": {}},
+        "speakers_by": people,
+    }
+    explanation = scorer.explain(sides[0, 0], sides[1, 0])
+    told = "40 speakers; language: de (30), en (9), not known (1); sex: m (40)"
+    assert explanation.propositions() == [*wording.PROPOSITIONS, f"The reference population: {told}."]
+    method = dict(explanation.describe_method())
+    assert method["Reference population"].startswith(
+        f"{told}; source: calls (40); not recorded: channel; 90 recordings"
+    )
+    assert explanation.to_dict()["reference"]["speakers_by"] == people
+    alone = build_scorer("cosine", num_attributes=WIDTH)  # which was fitted to nobody
+    assert alone.explain(sides[0, 0], sides[1, 0]).propositions() == list(wording.PROPOSITIONS)
 
 
 def test_explaining_another_number_of_attributes_is_refused(sides):

@@ -156,6 +156,35 @@ def test_results_are_told(models):
     assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")
 
 
+def part(classes, **more) -> dict:
+    figures = {"eer": 0.1, "cllr": 0.25, "cllr_min": 0.2}
+    counts = {"trials": 90, "same_speaker": 40, "different_speaker": 1050, "speakers": 12, "few": False}
+    return {"classes": classes, **counts, **figures, **more}
+
+
+def test_figures_by_source_are_told_with_numbers_and_intervals(models):
+    ends = {"eer": [0.05, 0.2], "cllr": [0.1, 0.5], "cllr_min": [0.1, 0.4], "confidence": 0.95}
+    one_kind = {**part(["calls", "books"]), "cllr": None}
+    parts = [part(["calls", "calls"], intervals=ends), part(["books", "books"], speakers=4, few=True), one_kind]
+    parts.append(part([EVIL, EVIL]))
+    factors = [{"name": "source", "classes": ["calls", "books", EVIL], "parts": parts}]
+    factors.append({"name": "sex", "classes": ["f"], "parts": [part(["f", "f"])]})  # has all trials
+    result = {**RESULTS, "scorer": "B", "corpus": {"name": "t"}, "cllr_cal": 0.1, "validation": {"factors": factors}}
+    card = card_of(models / "scorer-beta-tiny", results=[Evaluation.from_dict(result)])
+    assert (
+        "| source | speakers | same | different | EER (interval) | Cllr (interval) | least Cllr (interval) |" in card
+    )
+    told = "12 | 40 | 1,050 | 10.00% (5.00% to 20.00%) | 0.250 (0.100 to 0.500) | 0.200 (0.100 to 0.400)"
+    assert f"| calls | {told} |" in card
+    assert "| books | 4 | 40 | 1,050 | 10.00% (too few) | 0.250 (too few) | 0.200 (too few) |" in card
+    assert "Parts with trials of one kind only, which have no such figures: 1." in card
+    assert "10.00% (none)" in card and "| sex |" not in card
+    assert "<script" not in rendered(card) and "\n\n\n" not in body(card)
+    assert "| Cllr, lost to calibration | 0.100 | none |  |" in card and "devPAV have none: with few speakers" in card
+    bare = Evaluation.from_dict({**RESULTS, "intervals": None, "scorer": "B", "corpus": {"name": "t"}})
+    assert "No interval was computed" in card_of(models / "scorer-beta-tiny", results=[bare])
+
+
 @pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny", "system"])
 @pytest.mark.parametrize("made_for", [{}, {"embedder": "me/embedder", "autoencoder": "me/attributes"}])
 @pytest.mark.parametrize("architecture", [None, "ECAPA"])

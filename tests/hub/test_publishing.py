@@ -7,6 +7,7 @@ import textwrap
 
 import pyarrow.parquet as parquet
 import pytest
+from huggingface_hub import DatasetCard
 
 from balr_hf.defaults import SYSTEM, resource
 
@@ -326,6 +327,7 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
         corpus = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER)).get_binary_attributes(corpus)
         save_dataset(corpus, Path("whole"))
         assert main(["push", "whole", "me/corpus", "--split", "test", "--license", "mit"]) == 0
+        assert main(["push", "--prepare", "look", "whole", "me/corpus", "--split", "test", "--license", "mit"]) == 0
         back = load_corpus("me/corpus")
         for name in ("id", "speaker", "embedding", "ba"):
             assert list(back[name]) == list(corpus[name]), name
@@ -347,6 +349,15 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
     """
     done = hub.run(script, few)
     card = hub.server.repository("me/corpus", "datasets").read("README.md").decode()
+    look = hub.folder / "look"
+    assert [path.name for path in look.iterdir()] == ["README.md"]
+    assert "Would upload 12 recordings with their audio as the split test" in done.stderr
+    ours, sent = (DatasetCard(text) for text in ((look / "README.md").read_text(encoding="utf-8"), card))
+    assert ours.text == sent.text
+    ours, sent = ours.data.to_dict(), sent.data.to_dict()
+    assert ours["dataset_info"]["features"] == sent["dataset_info"]["features"]
+    # the sizes and names of files, which only the upload finds out
+    assert {name for name in sent if ours.get(name) != sent[name]} == {"dataset_info", "configs"}
     assert "dataset_info" in card and "license: mit" in card and "12 recordings, 4 speakers" in card
     assert "| `ba` | binary attributes | bool (512) |" in card
     own = hub.server.repository("me/own", "datasets").read("README.md").decode()
@@ -361,6 +372,25 @@ def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
         assert all(len(one["bytes"]) > 1000 and "/" not in one["path"] for one in audio)
     errors = [line for line in done.stderr.splitlines() if "error:" in line]
     assert len(errors) == 3 and all(line.startswith("balr binarize: error: ") for line in errors), errors
+
+
+def test_a_look_at_the_card_of_a_corpus_sends_nothing(sample, balr, tmp_path, monkeypatch):
+    from huggingface_hub import HfApi
+
+    def call(*_, **__):
+        raise AssertionError("the Hub was called")
+
+    monkeypatch.setattr(HfApi, "create_repo", call)
+    monkeypatch.setattr("balr_hf.hub.publishing.hf_hub_download", call)
+    words = ["--split", "test", "--license", "mit", "--language", "en, de", "--prepare", tmp_path / "look"]
+    status, said = balr("push", sample / "test.csv", "me/corpus", *words)
+    assert status == 0, said
+    assert "Would upload 64 recordings with their audio as the split test" in said
+    card = DatasetCard.load(tmp_path / "look" / "README.md")
+    assert (card.data.license, card.data.language, card.data.size_categories) == ("mit", ["en", "de"], ["n<1K"])
+    assert card.data["dataset_info"]["splits"][0]["num_examples"] == 64
+    assert "64 recordings, 8 speakers in the split `test`" in card.text
+    assert str(sample) not in str(card), "a path of the author's machine"
 
 
 @slow
@@ -464,7 +494,7 @@ def test_results_of_another_scorer_are_refused(models, tmp_path, balr):
     ("words", "wrong"),
     [
         (["nowhere", "me/x"], "no such file or folder: nowhere"),
-        (["{sample}", "me/x", "--prepare", "look"], "holds no model"),
+        (["{sample}", "me/x", "--prepare", "{sample}"], "exists already"),
         (["{models}/autoencoder-tiny", "me/x", "--results", "nowhere"], "no metrics of balr score test at nowhere"),
         (["{models}/autoencoder-tiny", "me/x", "--results", "{sample}/train.csv"], "no metrics of balr score test"),
         (["{models}/autoencoder-tiny", "me/x", "--prepare", "{sample}"], "exists already"),

@@ -404,6 +404,17 @@ def test_arcface_weights_are_trained(sets, tmp_path):
     assert not torch.equal(before, losses[1].criterion.W)
 
 
+def test_speakers_who_are_in_both_sets_are_told(make_corpus, tmp_path, caplog):
+    train, val = make_corpus(6, 4), make_corpus(3, 4, seed=1)
+    shared = "3 speakers are in the training set and in the validation set"
+    make((train, val), tmp_path / "run")
+    assert shared in caplog.text
+    caplog.clear()
+    others = val.map(lambda row: {"speaker": f"other {row['speaker']}"})
+    make((train, others), tmp_path / "run")
+    assert "in the training set and" not in caplog.text
+
+
 def test_fewer_speakers_than_n_are_used_with_a_warning(make_corpus, tmp_path, caplog):
     sets = make_corpus(20, 6), make_corpus(3, 6, seed=1)
     make(sets, tmp_path / "run", epochs=1).train()

@@ -18,29 +18,31 @@ from balr_hf.audio import SAMPLING_RATE, load_audio
 
 from .processes import processes
 
-# Each part of the table: its name, the csv file, and the source of its recordings where the file has no such column.
-PARTS = (
-    ("train", "speech/train/train.csv", None),
-    ("train", "librispeech/train.csv", "librispeech"),
-    ("dev", "speech/dev/dev.csv", None),
-    ("test", "librispeech/test.csv", "librispeech"),
-    ("noise", "speech/noise/noise.csv", None),
+# What the csv files of LibriSpeech have no columns of: it is read English from audiobooks.
+LIBRISPEECH = {"source": "librispeech", "language": "en", "channel": "audiobook"}
+# Each part of the table: its name, the csv file, and what is known of all its recordings.
+PARTS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("train", "speech/train/train.csv", {}),
+    ("train", "librispeech/train.csv", LIBRISPEECH),
+    ("dev", "speech/dev/dev.csv", {}),
+    ("test", "librispeech/test.csv", LIBRISPEECH),
+    ("noise", "speech/noise/noise.csv", {}),
 )
-COLUMNS = ("part", "id", "speaker", "source", "session", "sex", "audio")
+COLUMNS = ("part", "id", "speaker", "source", "session", "sex", "language", "channel", "audio")
 
 
 def rows(data: Path, parts: Collection[str]) -> Iterator[dict[str, str]]:
     """Yield the rows of the csv files of these parts, with the columns of the table."""
-    for part, name, source in PARTS:
+    for part, name, stated in PARTS:
         if part not in parts:
             continue
         path = data / name
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                known = {column: row.get(column) or "" for column in COLUMNS}
+                known = {column: row.get(column) or "" for column in COLUMNS} | stated
                 yield known | {
                     "part": part,
-                    "source": source or row["source"],
+                    "language": known["language"].partition(" (")[0],  # without the mother tongue of its learners
                     "session": row.get("session") or row.get("chapter") or "",
                     "sex": known["sex"].lower(),
                     "audio": str((path.parent / row["audio"]).relative_to(data)),

@@ -13,7 +13,7 @@ class Recordings:
 
     Args:
         columns (dict of str to `np.ndarray`): the labels `id`, `speaker` (empty if unknown), `source`, `session`,
-            `sex` and `audio`, each of shape `(recordings,)`.
+            `sex`, `language`, `channel` and `audio`, each of shape `(recordings,)`.
         starts (`np.ndarray` of shape `(recordings,)`): where a recording starts among all samples.
         lengths (`np.ndarray` of shape `(recordings,)`): its number of samples.
         samples (`np.ndarray`, int16): the samples of all parts, mapped from the disk.

@@ -1,7 +1,7 @@
 """Equal error rates on the trials of `speech/dev` and of the LibriSpeech test part, by source."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +9,26 @@ import numpy as np
 
 from balr_hf.metrics import eer
 
+# The lists of trials of the parts that systems are measured on.
+TRIALS = {"dev": "speech/dev/dev_trials.csv", "test": "librispeech/trials.csv"}
+
 
 @dataclass(frozen=True)
 class TrialList:
-    """Pairs of recordings, as rows of the recordings that were given, and what is known about each pair."""
+    """Pairs of recordings, as rows of the recordings that were given, and what is known about each pair.
+
+    Args:
+        enrollment, test (int `(trials,)`): the rows of the two sides.
+        same (bool `(trials,)`): whether they are of one speaker.
+        source (`(trials,)`): the source of the recordings.
+        speakers (two of `(trials,)`): the names of the speakers of the two sides.
+    """
 
     enrollment: np.ndarray
     test: np.ndarray
     same: np.ndarray
     source: np.ndarray
+    speakers: tuple[np.ndarray, np.ndarray]
 
     def rates(self, scores: np.ndarray) -> dict[str, float]:
         """The equal error rate of all trials together, and of those of each source."""
@@ -26,6 +37,14 @@ class TrialList:
             chosen = self.source == source
             found[source] = eer(scores[chosen], self.same[chosen])[0]
         return found
+
+    def among(self, rows: Sequence[int]) -> "TrialList":
+        """The trials both of whose recordings are among these rows, as places in `rows`."""
+        place = {row: number for number, row in enumerate(rows)}
+        kept = np.isin(self.enrollment, rows) & np.isin(self.test, rows)
+        sides = (np.array([place[row] for row in side[kept].tolist()]) for side in (self.enrollment, self.test))
+        first, second = self.speakers
+        return TrialList(*sides, self.same[kept], self.source[kept], (first[kept], second[kept]))
 
     def cosine(self, embeddings: np.ndarray) -> np.ndarray:
         """The cosine of each pair of `embeddings (recordings, dim)`."""
@@ -41,7 +60,8 @@ def read_trials(path: Path, ids: Iterable[str], speakers: Iterable[str]) -> Tria
         trials = list(csv.DictReader(file, delimiter="\t"))
     enrollment, test = (np.array([row_of[trial[side]] for trial in trials]) for side in ("enrollment", "test"))
     source = np.array([trial.get("source", "librispeech-test") for trial in trials])
-    return TrialList(enrollment, test, names[enrollment] == names[test], source)
+    sides = names[enrollment], names[test]
+    return TrialList(enrollment, test, sides[0] == sides[1], source, sides)
 
 
 def report(rates: dict[str, float]) -> str:

@@ -44,9 +44,8 @@ from balr_hf.scoring.trials import Trials, score_trials
 
 from .copies import AS_IT_IS, copies
 from .corpus import Recordings, recordings
-from .evaluation import read_trials
+from .evaluation import TRIALS, read_trials
 
-TRIALS = {"dev": "speech/dev/dev_trials.csv", "test": "librispeech/trials.csv"}
 SHARE = 0.15  # of the different-speaker trials of a pair of conditions, which are ten times as many as the others
 # What the calibration is fitted to, and the name that explanations give it.
 CALIBRATED = (AS_IT_IS, "codec=opus:12k", "duration=2")
@@ -55,10 +54,14 @@ TWICE = "librispeech"  # the source of `dev` whose speakers are those of the Lib
 SPEECH = "wide-band speech with little noise (English, Mandarin and Arabic; phones, laptops, browsers, audiobooks)"
 
 
+# What is told of the recordings of a population.
+LABELS = ("speaker", "sex", "session", "language", "source", "channel")
+
+
 def corpus_of(part: Recordings, embeddings: np.ndarray, embedder: str, view: str) -> datasets.Dataset:
     """The recordings of a view that have embeddings, with what is known about them."""
     rows = np.flatnonzero(np.isfinite(embeddings).all(1))
-    columns = {name: [str(part.columns[name][row]) or None for row in rows] for name in ("speaker", "sex", "session")}
+    columns = {name: [str(part.columns[name][row]) or None for row in rows] for name in LABELS}
     columns["id"] = [f"{part.columns['id'][row]}@{view}" for row in rows]
     corpus = datasets.Dataset.from_dict({**columns, "embedding": list(embeddings[rows].astype(np.float32))})
     return add_origins(corpus, "embedding", [Origin(embedder)] * len(corpus))
