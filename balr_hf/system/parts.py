@@ -77,7 +77,7 @@ def differing_parts(
     votes = _Votes(starts, length, needed)
     per_pass = max(1, FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE) // length)
     embedded = [embed_features(embedder, some, device) for some in windows.split(per_pass)]
-    parts = _least_alike(torch.cat(embedded).double().cpu().numpy(), votes)
+    parts = _least_alike(torch.cat(embedded).cpu().double().numpy(), votes)
     if parts is None:
         return None
     ordered = sorted(parts, key=np.count_nonzero, reverse=True)

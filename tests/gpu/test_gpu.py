@@ -15,17 +15,19 @@ from balr_hf import (
     DecorrelationLoss,
     MSELoss,
     SparsityLoss,
+    SpeakerComparisonModel,
     TripletMarginLoss,
     load_audio,
     load_corpus,
 )
 from balr_hf.data import vector_matrix
-from balr_hf.defaults import AUTOENCODER, resource
+from balr_hf.defaults import AUTOENCODER, SYSTEM, resource
 from balr_hf.embeddings import passes
 from balr_hf.embeddings.passes import embed_waveforms
 from balr_hf.scoring.auto import SCORERS, build_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.trials import Trials, score_trials
+from balr_hf.system.parts import differing_parts
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.losses import ArcFaceLoss
 
@@ -211,6 +213,18 @@ def test_scores_on_a_gpu_equal_those_on_a_cpu(cuda, name):
         assert matrix.device.type == torch.device(device).type
     for here, there in zip(*found, strict=True):
         np.testing.assert_allclose(there, here, rtol=1e-6, atol=1e-6)
+
+
+def test_parts_of_a_recording_are_those_of_a_cpu(waveforms, cuda):
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM)).eval()
+    recording = np.concatenate(waveforms)[: 40 * 16_000]
+    found = [
+        differing_parts(system.embedder.to(device), system.autoencoder, recording, (), torch.device(device))
+        for device in ("cpu", cuda)
+    ]
+    assert found[0].seconds == found[1].seconds
+    assert found[0].stretches == found[1].stretches
+    assert (found[0].bits == found[1].bits).mean() > 0.99
 
 
 def test_commands_run_on_a_gpu(balr, few, tmp_path, monkeypatch, cuda):
