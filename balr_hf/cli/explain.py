@@ -158,7 +158,7 @@ def run(arguments: Arguments) -> None:
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
         calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=(*wrong, *heard.remarks, *_remarks(scorer, sides, speakers)),
+        remarks=(*wrong, *heard.remarks, *_remarks(scorer, models, speakers)),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
@@ -495,11 +495,18 @@ def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "
     )
 
 
-def _remarks(scorer: "Scorer", sides: list[list[str]], speakers: tuple[str | None, str | None]) -> tuple[str, ...]:
-    """Cautions that follow from the recordings and the scorer together."""
-    remarks = []
+def _remarks(
+    scorer: "Scorer", models: "Mapping[str, Any]", speakers: tuple[str | None, str | None]
+) -> tuple[str, ...]:
+    """Cautions that follow from the speakers, where they are named, and the models together."""
+    from balr_hf.training.trained_speakers import trained_on
+
+    names, remarks = [name for name in dict.fromkeys(speakers) if name is not None], []
     for role, what in (("reference", "in the scorer's reference population"), ("calibration", "calibrated on")):
-        for name in scorer.known_speakers([s for s in dict.fromkeys(speakers) if s is not None], role):
+        for name in scorer.known_speakers(names, role):
             text = f"is {what}" if role == "reference" else f"is one that the scorer was {what}"
             remarks.append(f"Speaker {name} {text}: the figure flatters the scorer.")
+    if "Autoencoder" in models:
+        for name in trained_on(models["Autoencoder"].config.training, names) or []:
+            remarks.append(f"Speaker {name} is one that the autoencoder was trained on: the figure flatters it.")
     return tuple(remarks)

@@ -54,6 +54,7 @@ from balr_hf.training.samplers import (
     check_batches,
     sampler_class,
 )
+from balr_hf.training.trained_speakers import KEY, pack_speakers
 
 if TYPE_CHECKING:
     import datasets
@@ -546,7 +547,9 @@ class BinaryAttributeEncoderTrainer:
         """What a model's configuration and card say about its training."""
         of_weights = ("input_dim", "internal_dim")
         record = {name: value for name, value in self.settings.items() if name not in of_weights}
+        names = (name for found in (self.trainset, self.valset) for name in found.speakers)
         return record | {
+            KEY: pack_speakers(names),
             "epoch": self.epoch,
             "epochs": self.epochs,
             "versions": VERSIONS,

@@ -16,6 +16,7 @@ from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import file_digest, model_digest, model_identity
+from balr_hf.training.trained_speakers import trained_on
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
 from balr_hf.validation.findings import Findings, WorstTrial
@@ -24,7 +25,6 @@ from balr_hf.validation.zoo import menagerie
 if TYPE_CHECKING:
     import datasets
 
-    from balr_hf.scoring.modeling_scorer import Scorer
     from balr_hf.scoring.trials import Trials
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
@@ -144,7 +144,7 @@ def validate(
     names_of_sides = side_speakers(dataset, trials.sides)
     if names_of_sides is None:
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
-    overlap = _overlap(scorer, names_of_sides, allow_overlap)
+    overlap = _overlap(system, names_of_sides, allow_overlap)
     wrong, unknown = _other_makers(system, dataset, allow_mismatch)
     check_speakers_of_audio(dataset, trials)
     listed = len(trials)
@@ -209,7 +209,7 @@ def validate(
             *(_conditions(dataset, trials, quality), codes_outside),
         ),
         adequacy=judge(thresholds or {}, values, evaluation.intervals),
-        system=_system_rows(system, facts, chain),
+        system=_system_rows(system, facts, chain, set(names_of_sides.tolist())),
         data=_data_rows(dataset, trials, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
         remarks=(*wrong, *unknown, *overlap, *_left_out(listed - len(trials), listed)),
         demonstration=any(map(is_shipped, (system, system.embedder, system.autoencoder, scorer))),
@@ -232,8 +232,8 @@ def _left_out(number: int, listed: int) -> list[str]:
     ]
 
 
-def _overlap(scorer: Scorer, speakers: np.ndarray, allowed: bool) -> list[str]:
-    """Cautions that speakers of the test are those of the scorer's own populations.
+def _overlap(system: SpeakerComparisonModel, speakers: np.ndarray, allowed: bool) -> list[str]:
+    """Cautions that speakers of the test are those whom the autoencoder or the scorer was made with.
 
     Raises:
         UserError: they are, and this was not allowed.
@@ -243,9 +243,15 @@ def _overlap(scorer: Scorer, speakers: np.ndarray, allowed: bool) -> list[str]:
         ("reference", "in the scorer's reference population"),
         ("calibration", "those it was calibrated on"),
     ):
-        known = scorer.known_speakers(set(speakers.tolist()), role)
+        known = system.scorer.known_speakers(set(speakers.tolist()), role)
         if known:
             found.append(f"{len(known)} speakers of the test are {what} ({name_some(known)}): the figures flatter it.")
+    known = trained_on(system.autoencoder.config.training, set(speakers.tolist())) or []
+    if known:
+        found.append(
+            f"{len(known)} speakers of the test are those that the autoencoder was trained on ({name_some(known)}): "
+            "the figures flatter it."
+        )
     if found and not allowed:
         raise UserError(
             f"{' '.join(found)} Validate on other speakers, or say --allow-overlap (allow_overlap=True) if they are "
@@ -337,7 +343,7 @@ def _worst(
 
 
 def _system_rows(
-    system: SpeakerComparisonModel, facts: Mapping[str, Any], chain: Mapping[str, str]
+    system: SpeakerComparisonModel, facts: Mapping[str, Any], chain: Mapping[str, str], names: set[str]
 ) -> tuple[tuple[str, str], ...]:
     """What was validated, and with what: rows of a name and a value."""
     scorer = system.scorer
@@ -345,7 +351,7 @@ def _system_rows(
     rows = [("Embedder", identity_in_full(system.embedder)), ("Autoencoder", identity_in_full(system.autoencoder))]
     rows.append(("Scorer", f"{type(scorer).__name__}: {identity_in_full(scorer)}"))
     rows.append(("Precision", f"{chain['precision']} embeddings" if "precision" in chain else "embeddings: unknown"))
-    rows.append(("Training of the autoencoder", _training(system.autoencoder.config.training)))
+    rows.append(("Training of the autoencoder", _training(system.autoencoder.config.training, names)))
     if config.num_reference_speakers is None:
         rows.append(("Reference population", "none: this scorer has none"))
     else:
@@ -363,9 +369,12 @@ def _system_rows(
     return tuple(rows)
 
 
-def _training(record: Mapping[str, Any] | None) -> str:
-    """What is known of the recordings that the autoencoder was trained on."""
+def _training(record: Mapping[str, Any] | None, names: set[str]) -> str:
+    """What is known of the recordings that the autoencoder was trained on, and whether the speakers are among them."""
+    known = trained_on(record, names)
     unchecked = "whether speakers of this corpus are among them is not known here"
+    if known is not None:
+        unchecked = f"{len(known)} speakers of the test are among them, by their names"
     if record is None or "training_set" not in record:
         return f"no record of its recordings; {unchecked}"
     found = record["training_set"]

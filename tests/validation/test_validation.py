@@ -22,6 +22,7 @@ from balr_hf.metrics import compute_metrics
 from balr_hf.quality import RecordingQuality
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import Trials, side_counts, side_speakers
+from balr_hf.training.trained_speakers import KEY, pack_speakers
 from balr_hf.validation import validate
 from balr_hf.validation.adequacy import Criterion, judge, parse_thresholds
 from balr_hf.validation.tables import heat_map
@@ -331,6 +332,18 @@ def test_speakers_of_the_scorers_own_populations_are_refused(corpus, trials, mon
         validate(system, corpus, trials, draws=0)
     found = validate(system, corpus, trials, draws=0, allow_overlap=True)
     assert any("calibrated on (v1): the figures flatter it" in caution for caution in found.cautions)
+
+
+def test_speakers_of_the_autoencoders_training_are_refused(corpus, trials):
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    told = {"recordings": 12, "speakers": 2}
+    system.autoencoder.config.training = {"training_set": told, KEY: pack_speakers(["v2", "somebody else"])}
+    with pytest.raises(UserError, match=r"1 speakers of the test are those that the autoencoder was trained .*v2"):
+        validate(system, corpus, trials, draws=0)
+    found = validate(system, corpus, trials, draws=0, allow_overlap=True)
+    assert any("trained on (v2): the figures flatter it" in caution for caution in found.cautions)
+    row = dict(found.system)["Training of the autoencoder"]
+    assert row == "12 recordings of 2 speakers; 1 speakers of the test are among them, by their names"
 
 
 def test_repeated_trials_and_copies_count_once(system, corpus, trials, tmp_path, found):
