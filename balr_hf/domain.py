@@ -376,8 +376,12 @@ def _measures_outside(
             continue
         which = name if side.recordings == 1 else f"One of {name}'s recordings"
         is_allowed = not is_beyond and bool(measure_beyond_limits(measure, own[worst], population))
-        near = "" if is_beyond else " (within the limits that were set)" if is_allowed else " (slightly outside)"
-        text = f"{which} has {form.format(value)}; the {role} has {describe_range(measure, quantiles)}{near}."
+        near = "" if is_beyond else " (within the limits that were set)" if is_allowed else " (within the limits)"
+        share = 99 if measure in ("clipping", "tone_share") else 98
+        text = (
+            f"{which} has {form.format(value)}; {share} % of the {role}'s recordings have "
+            f"{describe_range(measure, quantiles)}{near}."
+        )
         yield Deviation(name, measure, role, value, low, high, is_beyond, text, is_allowed)
 
 

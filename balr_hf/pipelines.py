@@ -217,7 +217,8 @@ class BinaryAttributesPipeline(Pipeline):
         self, inputs: Any, on_error: str = "raise", **options: Any
     ) -> dict[str, list]:
         try:
-            return self._prepare(inputs, **options) | {"error": [None]}
+            with torch.autocast("cpu", enabled=False):  # which the caller may be in: the voice detector knows no half
+                return self._prepare(inputs, **options) | {"error": [None]}
         except AudioError as error:
             if on_error == "raise":
                 raise
@@ -254,7 +255,8 @@ class BinaryAttributesPipeline(Pipeline):
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
         if waveforms:
             self._check_embeddings(embeddings)
-        bits = self._encoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
+        with torch.autocast(self.device.type, enabled=False):
+            bits = self._encoder.encode(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
         ends = np.cumsum([len(item) for item in inputs["recordings"]])[:-1]
         outputs: dict[str, list] = {"ba": np.split(bits, ends), "embedding": np.split(embeddings, ends)}
         return outputs | {name: value for name, value in inputs.items() if name != "recordings"}
@@ -368,16 +370,22 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     Returns:
         for each pair a dict of plain values, which `json.dumps` takes, with
-            `llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum over
-                attributes that depend on one another;
-            `calibrated_llr` (float): the natural-log likelihood ratio; None if the scorer is not calibrated;
-            `verbal` (str): its place on the verbal scale (ENFSI, 2015); None if the scorer is not calibrated, if the
-                recordings lie outside what it was calibrated for, or if both sides hold the same recording;
+            `llr` and `raw_llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum
+                over attributes that depend on one another;
+            `calibrated_llr` (float): the natural-log likelihood ratio, within `bounds`; None if the scorer is not
+                calibrated. It is there even if it must not be used: see `no_verdict`;
+            `unbounded_llr` (float): the same before it is held within `bounds`, of which `interval` is;
+            `verbal` (str): its place on the verbal scale (ENFSI, 2015); None unless `no_verdict` is empty;
+            `no_verdict` (list[str]): why the result must not be used, see [`Findings.no_verdict`]; empty if it may;
             `interval`, `bounds` (list[float]): how sure the ratio is, and what the calibration can vouch for, in
                 natural-log units; None where that is unknown;
             `deviations` (list[dict]): what of the recordings lies outside what the scorer was fitted to and calibrated
                 on;
+            `copies` (list[str]): sentences on recordings of both sides that hold the same sound;
+            `voices` (dict): of the recordings of side `a` and `b`, whether each holds one voice;
+            `quality` (dict): what was measured of the recordings of side `a` and `b`;
             `cautions` (list[str]): what a reader must know before relying on the result;
+            `demonstration` (bool): whether models of the package made it, which are not for casework;
             `attributes` (list[dict]): for each attribute its number `attribute`, its term `llr`, the states of both
                 sides, and its `typicality` among the reference speakers; if the system has descriptions, also its
                 `class`, its `group` and a `sentence` on what it goes with;
@@ -585,12 +593,19 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         found = explanation.to_dict()
         result = {
             "llr": found["raw_llr"],
-            "calibrated_llr": found["llr"] if explanation.is_calibrated else None,
+            "raw_llr": found["raw_llr"],
+            "calibrated_llr": found["calibrated_llr"],
+            "unbounded_llr": found["unbounded_llr"] if explanation.is_calibrated else None,
             "verbal": found["verbal"],
+            "no_verdict": found["no_verdict"],
             "interval": found["interval"],
             "bounds": found["bounds"],
             "deviations": found["deviations"],
+            "copies": found["copies"],
+            "voices": found["voices"],
+            "quality": found["quality"],
             "cautions": found["cautions"],
+            "demonstration": found["demonstration"],
             "attributes": found["attributes"][:top_k],
         }
         if "groups" in found:

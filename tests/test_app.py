@@ -228,7 +228,7 @@ def test_same_recording_on_both_sides_is_told(answered, pipeline):
 @pytest.mark.parametrize("llr", [-30.0, -5.0, -0.1, 0.0, 3.0, 14.0, 40.0])
 def test_mark_on_the_scale_is_within_the_step_of_the_words(app, explained, llr):
     explanation = copy.copy(explained)
-    explanation.bounds, explanation.offset = None, explanation.offset + llr - explanation.unbounded_llr
+    explanation.bounds, explanation.offset = (-99.0, 99.0), explanation.offset + llr - explanation.unbounded_llr
     html = importlib.import_module("answer").scale_html(explanation)
     at = float(re.search(r"--at: ([\d.]+)%", html)[1])
     steps = re.findall(r'<div class="step( here)?"[^>]*>([a-z ]+)<', html)

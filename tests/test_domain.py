@@ -53,15 +53,20 @@ def test_case_inside_has_no_deviation(population):
 @pytest.mark.parametrize(
     ("changes", "measure", "is_beyond", "text"),
     [
-        ({"net_speech": 1.2}, "net_speech", True, "B has 1.2 s of speech; the calibration has 4.1 to 9.9 s."),
+        (
+            {"net_speech": 1.2},
+            "net_speech",
+            True,
+            "B has 1.2 s of speech; 98 % of the calibration's recordings have 4.1 to 9.9 s.",
+        ),
         (
             {"net_speech": 3.5},
             "net_speech",
             False,
-            "4.1 to 9.9 s (slightly outside).",
+            "4.1 to 9.9 s (within the limits).",
         ),
         ({"net_speech": 60.0}, "net_speech", True, "B has 60.0 s of speech"),
-        ({"snr": 8.0}, "snr", True, "B has an SNR of 8 dB; the calibration has 20 to 40 dB."),
+        ({"snr": 8.0}, "snr", True, "B has an SNR of 8 dB; 98 % of the calibration's recordings have 20 to 40 dB."),
         ({"snr": 19.0}, "snr", False, "B has an SNR of 19 dB"),
         ({"bandwidth": 3500.0}, "bandwidth", True, "B has a bandwidth of 3.5 kHz"),
         ({"clipping": 0.05}, "clipping", True, "B has 5.0% of its samples clipped"),

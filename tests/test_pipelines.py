@@ -311,3 +311,20 @@ def test_a_pipeline_without_a_scorer_says_that_it_saves_the_embedder_only(tiny_e
     binarize.save_pretrained(tmp_path)
     assert "Saved is the embedder only" in caplog.text
     assert type(WespeakerModel.from_pretrained(tmp_path)) is WespeakerModel
+
+
+def test_a_result_says_for_programs_why_it_must_not_be_used(compare, voices):
+    good, copied = compare(voices[0], voices[1]), compare(voices[0], voices[0])
+    assert good["no_verdict"] == [] and good["verbal"]
+    assert copied["no_verdict"][0] == "copies" and copied["verbal"] is None and copied["copies"]
+    for found in (good, copied):
+        assert found["demonstration"] is True
+        assert found["raw_llr"] == found["llr"]
+        assert found["bounds"][0] <= found["calibrated_llr"] <= found["bounds"][1]
+        assert set(found["voices"]) == set(found["quality"]) == {"a", "b"}
+
+
+def test_a_caller_under_autocast_gets_what_everybody_gets(compare, voices):
+    expected = compare(voices[0], voices[1])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert compare(voices[0], voices[1]) == expected

@@ -72,6 +72,7 @@ def run(arguments: Arguments) -> int:
     from balr_hf.data.shards import Shard
     from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
     from balr_hf.errors import ConfigError
+    from balr_hf.explanation.wording import ratio
     from balr_hf.quality import reason_to_refuse
 
     if arguments.plots and arguments.save_dir is None:
@@ -125,7 +126,10 @@ def run(arguments: Arguments) -> int:
         ]
         print_json(arguments, {"recordings": rows, "skipped": [vars(row) for row in skipped]})
     else:
-        print_text(_table(found, refused))
+        marks = {
+            name: f"may hold several voices (LR {ratio(one.llr)})" for name, one in voices.items() if one.is_doubtful
+        }
+        print_text(_table(found, marks | refused))
     for name, one in voices.items():
         if one.is_doubtful:
             logger.warning("%s", one.describe(name))
@@ -142,8 +146,8 @@ def run(arguments: Arguments) -> int:
     return 0 if found else 1
 
 
-def _table(found: "dict[str, RecordingQuality]", refused: dict[str, str]) -> str:
-    """The measures of the first recordings, one line each."""
+def _table(found: "dict[str, RecordingQuality]", marks: dict[str, str]) -> str:
+    """The measures of the first recordings, one line each, with what is to be said of it at the end."""
     heading = ("recording", "length", "speech", "level", "SNR", "band", "clipped", "tone", "")
     units = ("", "s", "s", "dBFS", "dB", "kHz", "%", "Hz", "")
     rows = [heading, units]
@@ -158,7 +162,7 @@ def _table(found: "dict[str, RecordingQuality]", refused: dict[str, str]) -> str
                 "-" if quality.bandwidth is None else f"{quality.bandwidth / 1000:.1f}",
                 f"{100 * quality.clipping:.2f}",
                 "-" if quality.tone is None else f"{quality.tone:.0f}",
-                refused.get(name, ""),
+                marks.get(name, ""),
             )
         )
     lines = aligned(rows, words=(0, len(heading) - 1))

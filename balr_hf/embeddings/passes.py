@@ -248,8 +248,19 @@ def embed_each(
 ) -> list[np.ndarray | AudioError]:
     """Do what [`embed_waveforms`] does, and tell of each recording that cannot be embedded why it cannot.
 
-    What finds no memory together with others is tried again on its own.
+    What finds no memory together with others is tried again on its own. An autocast of the caller's has no effect.
     """
+    with torch.autocast(device.type, enabled=False):
+        return _embed_each(model, extractor, waveforms, device, precision)
+
+
+def _embed_each(
+    model: Embedder,
+    extractor: "WespeakerFeatureExtractor",
+    waveforms: Sequence[np.ndarray | LongRecording],
+    device: torch.device,
+    precision: str,
+) -> list[np.ndarray | AudioError]:
     found: list[np.ndarray | AudioError | None] = [None] * len(waveforms)
     if device.type in FRAMES_PER_PASS:
         most = FRAMES_PER_PASS[device.type]

@@ -36,6 +36,7 @@ from balr_hf.explanation.wording import (
     MORE_COLUMNS,
     NO_DESCRIPTIONS,
     NO_VERDICT,
+    NO_VERDICT_BOUNDS,
     NO_VERDICT_COPIES,
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
@@ -43,6 +44,7 @@ from balr_hf.explanation.wording import (
     PROFILE_COLUMNS,
     PROPOSITIONS,
     REFERENCE,
+    REMEDY,
     WIDER,
     describe_amount,
     describe_informative,
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
 # What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
 # that is less than so many dB above it is said to be faint.
 ROUNDING, LEAST_ABOVE_ROUNDING = -101.1, 25.0
+# Seconds of speech above which it is told that a recording was not looked at for a second voice.
+UNLOOKED_SPEECH = 7.0
 # Signal-to-noise ratios, in dB, that differ by so much are told if the lower one is no more than the second figure.
 UNLIKE, NOISY = 15.0, 25.0
 
@@ -234,9 +238,27 @@ class Findings:
         return verbal_scale.verdict(self.llr) if self.has_verdict else None
 
     @property
+    def no_verdict(self) -> list[str]:
+        """Why the verbal scale may not be applied, in words for programs; none if it may.
+
+        They are `uncalibrated`, `copies` (the two sides hold the same recording), `outside` (recordings lie beyond the
+        limits of what the system was calibrated for), `voices` (one may hold more than one voice) and `bounds` (the
+        calibration has too few trials to vouch for any likelihood ratio).
+        """
+        voices = [found for side in self.voices for found in side if found is not None]
+        reasons = {
+            "uncalibrated": not self.is_calibrated,
+            "copies": bool(self.copies),
+            "outside": any(found.is_beyond for found in self.deviations),
+            "voices": any(found.is_beyond for found in voices),
+            "bounds": self.is_calibrated and self.bounds is None,
+        }
+        return [reason for reason, holds in reasons.items() if holds]
+
+    @property
     def has_verdict(self) -> bool:
         """Whether the verbal scale may be applied."""
-        return self.is_calibrated and not self.copies and not any(found.is_beyond for found in self._outside)
+        return not self.no_verdict
 
     @property
     def _outside(self) -> tuple[Deviation | OneVoice, ...]:
@@ -295,7 +317,13 @@ class Findings:
         if not self.domain_known:
             texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
         if self.bounds is None:
-            texts.append("The calibration keeps no bounds: how large a likelihood ratio it can vouch for is unknown.")
+            texts.insert(
+                0,
+                "The calibration keeps no bounds, as where it has too few trials: how large a likelihood ratio it can "
+                "vouch for is unknown.",
+            )
+        if "outside" in self.no_verdict and not self.calibration.get("matched"):
+            texts.append(REMEDY)
         if self.is_bounded and self.bounds is not None:
             texts.append(
                 f"The attributes and the offset alone give an LR of {ratio(self.unbounded_llr)}; the trials of the "
@@ -316,13 +344,19 @@ class Findings:
         return texts
 
     def _voices(self) -> list[str]:
-        """Which recordings may hold more than one voice."""
-        return [
-            found.describe(side if len(recordings) == 1 else f"Recording {number} of {side}")
-            for side, recordings in zip("AB", self.voices, strict=True)
-            for number, found in enumerate(recordings, 1)
-            if found is not None and found.is_doubtful
-        ]
+        """Which recordings may hold more than one voice, and which were not looked at though they are long enough."""
+        texts = []
+        for side, recordings, qualities in zip("AB", self.voices, self.quality, strict=True):
+            for number, (found, measured) in enumerate(zip(recordings, qualities, strict=False), 1):
+                which = side if len(recordings) == 1 else f"recording {number} of {side}"
+                if found is not None and found.is_doubtful:
+                    texts.append(found.describe(f"{which[0].upper()}{which[1:]}"))
+                elif found is None and measured["net_speech"] > UNLOOKED_SPEECH:
+                    texts.append(
+                        f"Whether {which} holds one voice was not looked at: each of its two parts would need as much "
+                        "speech as the calibration's recordings have."
+                    )
+        return texts
 
     def _unlike(self) -> list[str]:
         """Whether one side is much noisier than the other, which makes voices of one speaker seem different."""
@@ -424,11 +458,14 @@ class Findings:
             "calibrated": self.is_calibrated,
             "calibration": self.calibration,
             "llr": self.llr,
-            "log10_llr": self.log10_llr,
+            "log10_llr": self.log10_llr if self.is_llr else None,
             "unbounded_llr": self.unbounded_llr,
+            "is_bounded": self.is_bounded,
             "bounds": None if self.bounds is None else list(self.bounds),
             "interval": None if self.interval is None else list(self.interval),
+            "calibrated_llr": self.llr if self.is_calibrated else None,
             "verbal": self.verdict,
+            "no_verdict": self.no_verdict,
             "verbal_scale": verbal_scale.SOURCE if self.is_calibrated else None,
             "raw_llr": self.raw_llr,
             "offset": self.offset,
@@ -611,9 +648,8 @@ class Findings:
             return f"{verdict[0].upper()}{verdict[1:]}"
         if not self.is_calibrated:
             return NOT_CALIBRATED
-        if self.copies:
-            return NO_VERDICT_COPIES
-        return NO_VERDICT if any(found.is_beyond for found in self.deviations) else NO_VERDICT_VOICES
+        headlines = {"copies": NO_VERDICT_COPIES, "outside": NO_VERDICT, "voices": NO_VERDICT_VOICES}
+        return headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
 
     def describe_findings(self) -> str | None:
         """What the likelihood ratio means, in a sentence; None where there is no verdict."""

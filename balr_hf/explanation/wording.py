@@ -85,6 +85,11 @@ WORD_COLUMNS = ("A", "B", "evidence")
 NOT_CALIBRATED = "NOT CALIBRATED: this is not a likelihood ratio"
 NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like these"
 NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
+NO_VERDICT_BOUNDS = "NO VERDICT: the calibration has too few trials to vouch for any likelihood ratio"
+REMEDY = (
+    "With recordings of other speakers like those of the case, balr explain --match calibrates for its conditions, or "
+    "balr score calibrate for all such cases."
+)
 NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
 # Stands before the numbers of a comparison that gets no verdict.
 COMPUTED = "Computed all the same, but not to be relied on:"

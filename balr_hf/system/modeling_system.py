@@ -68,6 +68,9 @@ Waveform = np.ndarray | torch.Tensor
 # The mean square of a silent recording's samples is less: -90 dB of full scale.
 SILENCE = 1e-9
 
+# Samples are in [-1, 1]; what is louder than this, by far, is of another scale.
+LOUDEST = 100.0
+
 # The scorers that a system knows by itself, and whose code comes with it.
 SCORERS = (CosineSimilarityScorer, DirichletMultinomialScorer, DNALLRScorer, MaxLLRScorer, SpeechLLRScorer)
 
@@ -334,10 +337,22 @@ class SpeakerComparisonModel(HubModel):
         Raises:
             ValueError: the waveforms have another sampling rate.
             UserError: a waveform is not mono, has too few samples, is silent, or has samples that are not finite; or
-                the weights were cast to another precision than float32.
+                the weights were cast to another precision than float32, or the system is in training mode.
         """
         check_precision(self.embedder)
+        self._check_mode()
         return torch.cat([self._embed_one(waveform, sampling_rate) for waveform in _as_list(recordings)])
+
+    def _check_mode(self) -> None:
+        """Refuse training mode, in which a comparison would change what the batch norms know.
+
+        Raises:
+            UserError: a part is in training mode.
+        """
+        if self.embedder.training or self.autoencoder.training:
+            raise UserError(
+                "the system is in training mode, in which comparing changes its weights: call eval() first"
+            )
 
     def _embed_one(self, waveform: Waveform, sampling_rate: int | None) -> torch.Tensor:
         samples = torch.as_tensor(waveform, dtype=torch.float32)
@@ -345,13 +360,16 @@ class SpeakerComparisonModel(HubModel):
             raise UserError(f"a recording of shape {tuple(samples.shape)}: expected mono, (samples,)")
         if not torch.isfinite(samples).all():
             raise UserError("a recording has samples that are not finite numbers")
+        if len(samples) and samples.abs().max() > LOUDEST:
+            raise UserError(f"a recording has samples up to {samples.abs().max():g}: expected them in [-1, 1]")
         frames = self.feature_extractor.num_frames(len(samples))
         if frames < MIN_FRAMES:
             raise UserError(f"a recording is too short: {frames} frames of at least {MIN_FRAMES}")
         if len(samples) and samples.square().mean() < SILENCE:
             raise UserError("a recording is silent: its level is below the last bit of 16 (-90 dBFS)")
-        features = self.feature_extractor([samples], sampling_rate, device=self.device)["input_features"]
-        return self.embedder(features.to(self.embedder.dtype)).embeddings
+        with torch.autocast(self.device.type, enabled=False):  # half precision gives other attributes
+            features = self.feature_extractor([samples], sampling_rate, device=self.device)["input_features"]
+            return self.embedder(features.to(self.embedder.dtype)).embeddings
 
     @torch.no_grad()
     def attributes(self, embeddings: torch.Tensor) -> torch.Tensor:
@@ -367,7 +385,8 @@ class SpeakerComparisonModel(HubModel):
             UserError: the weights were cast to another precision than float32.
         """
         check_precision(self.embedder, self.autoencoder)
-        return self.autoencoder.encode(embeddings.to(self.autoencoder.device, self.autoencoder.dtype))
+        with torch.autocast(self.device.type, enabled=False):
+            return self.autoencoder.encode(embeddings.to(self.autoencoder.device, self.autoencoder.dtype))
 
     def compare(
         self,

@@ -102,7 +102,8 @@ def parts_of_each(
     """Do what [`differing_parts`] does for several recordings, on a CPU each on a thread of its own."""
 
     def parts(row: int) -> Parts | None:
-        return differing_parts(embedder, autoencoder, recordings[row], stretches[row], device, least[row])
+        with torch.autocast(device.type, enabled=False):  # which the caller may be in
+            return differing_parts(embedder, autoencoder, recordings[row], stretches[row], device, least[row])
 
     rows = range(len(recordings))
     return [parts(row) for row in rows] if device.type in FRAMES_PER_PASS else on_threads(parts, rows)

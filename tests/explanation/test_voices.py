@@ -11,7 +11,7 @@ from balr_hf.explanation.voices import OneVoice, Parts, can_compare_parts, compa
 from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
-QUALITY = {"duration": 9.0, "net_speech": 8.0, "level": -26.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"}
+QUALITY = {"duration": 7.0, "net_speech": 6.0, "level": -26.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"}
 QUALITY |= {"bandwidth": 7600.0, "clipping": 0.0, "tone": None, "tone_share": 0.0, "dc_offset": 0.0}
 QUALITY |= {"sampling_rate": 16_000}
 
@@ -116,8 +116,8 @@ def test_a_part_needs_the_speech_of_the_calibrations_recordings(scorer):
     before, quantiles = scorer.config.calibration, [4.0, 5.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0]
     try:
         scorer.config.calibration = before | {"domain": {"measures": {"net_speech": quantiles}}}
-        assert shortest_part(scorer, QUALITY, 16.0) == 10.0  # half of what is heard is speech
-        assert shortest_part(scorer, QUALITY, 8.0) == 5.0
+        assert shortest_part(scorer, QUALITY, 12.0) == 10.0  # half of what is heard is speech
+        assert shortest_part(scorer, QUALITY, 6.0) == 5.0
     finally:
         scorer.config.calibration = before
 
@@ -143,3 +143,22 @@ def test_the_limit_is_a_factor():
     assert Limits.parse("voices=10").voices == 10
     with pytest.raises(ConfigError, match="for net_speech and voices a factor of at least 1"):
         Limits.parse("voices=0.5")
+
+
+def test_a_long_recording_that_was_not_looked_at_is_told(scorer):
+    long = QUALITY | {"net_speech": 20.0}
+    found = scorer.explain(
+        np.ones((WIDTH, 2)), np.ones((WIDTH, 2)), quality=((long,), (QUALITY,)), voices=((None,), (None,))
+    )
+    (told,) = [text for text in found.cautions if "not looked at" in text]
+    assert told.startswith("Whether A holds one voice was not looked at")
+
+
+def test_without_bounds_there_is_no_verdict(scorer):
+    counts = np.stack([np.arange(WIDTH) % 2, 1 - np.arange(WIDTH) % 2], -1).astype(np.float64)
+    found = scorer.explain(counts, counts)
+    assert found.no_verdict == []
+    found.bounds = None
+    assert found.no_verdict == ["bounds"] and found.verdict is None
+    assert found.describe_verdict() == wording.NO_VERDICT_BOUNDS
+    assert found.describe_interval() is None

@@ -20,7 +20,7 @@ from balr_hf import (
     build_scorer,
     load_scorer,
 )
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 from balr_hf.scoring.auto import SCORERS, scorer_class
 
@@ -338,3 +338,21 @@ def test_damaged_descriptions_are_refused_by_name(described, tmp_path):
     (tmp_path / "attributes.json").write_text("{")
     with pytest.raises(UserError, match=r"attributes\.json is damaged"):
         SpeakerComparisonModel.from_pretrained(tmp_path)
+
+
+def test_a_system_in_training_mode_does_not_compare():
+    """Batch norms would take the recordings in, and every later comparison would be another one."""
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
+    system.train()
+    with pytest.raises(UserError, match="in training mode, in which comparing changes it"):
+        system.compare(noise[0], noise[1])
+    system.eval()
+    assert system.compare(noise[0], noise[1]).llr.shape == (1,)
+
+
+def test_samples_of_another_scale_are_refused():
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    samples = np.random.default_rng(0).normal(scale=3000, size=16000)
+    with pytest.raises(UserError, match=r"samples up to .*: expected them in \[-1, 1\]"):
+        system.embed(samples)
