@@ -17,6 +17,7 @@ import numpy as np
 import transformers
 
 from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus, speaker_counts
+from balr_hf.data.columns import vector_present
 from balr_hf.data.segmentation import segments
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, resource
 from balr_hf.metrics import bootstrap_intervals, compute_metrics
@@ -71,7 +72,7 @@ def main() -> None:
     speakers = names[trials.enroll], names[trials.test]
     labels = speakers[0] == speakers[1]
     print(
-        f"Reference population: {len(train)} segments of {len(reference_speakers)} speakers. Test: {len(trials)} "
+        f"Reference population: {vector_present(train, 'ba').sum()} segments of {len(reference_speakers)} speakers. Test: {len(trials)} "
         f"trials ({labels.sum()} same-speaker) of {len(test)} recordings of {len(set(names))} other speakers. "
         f"Calibration: cross-validated by speaker, {arguments.folds} folds. In brackets: 95 % intervals, "
         f"{arguments.resamples} draws of the speakers.\n"
