@@ -77,6 +77,7 @@ from balr_hf.hub.publishing import publish_model
 from balr_hf.identity import digest_of, file_digest, model_identity
 from balr_hf.metrics import eer
 from balr_hf.scoring.auto import build_scorer, scorer_class
+from balr_hf.scoring.listed_ids import describe_list, leave_out_missing
 from balr_hf.scoring.made_trials import make_trials, trial_conditions
 from balr_hf.scoring.quality_measures import sides_quality
 from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_labels
@@ -324,7 +325,9 @@ def report(job: Job) -> str:
     path = job.part("attributes", "test")
     corpus = load_corpus(path)
     if job.given.trials:
-        trials, source = read_trials(trial_list), job.given.trials
+        present = with_attributes(corpus)["id"]
+        trials = leave_out_missing(read_trials(trial_list), present)  # those that extraction skipped, with a warning
+        source = describe_list(job.given.trials, trials)
     else:
         trials, source = make_trials(with_attributes(corpus), seed=job.given.seed), f"made with seed {job.given.seed}"
     found = validate(

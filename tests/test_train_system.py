@@ -156,6 +156,26 @@ def test_what_was_measured_comes_with_embeddings_that_are_there_or_is_measured_a
     assert scorer["calibration"]["domain"]["measured"] == 48
 
 
+@pytest.mark.slow
+def test_trials_of_recordings_that_were_skipped_are_left_out_of_the_validation(
+    script, root, tmp_path, monkeypatch, capfd, caplog
+):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(root / "resources" / "data" / "sample", corpus)
+    names = [f"{speaker}/{speaker}-0{take}" for speaker in ("espeak21", "espeak22") for take in (1, 2, 3)]
+    pairs = [(a, b) for n, a in enumerate(names) for b in names[:n]]
+    (tmp_path / "trials.csv").write_text("".join(f"{a}\t{b}\n" for a, b in [("enrollment", "test"), *pairs]))
+    (corpus / f"{names[0]}.opus").write_bytes(b"no audio")
+    words = f"--corpus {corpus} --trials {tmp_path / 'trials.csv'} --save-dir {tmp_path / 'run'} --epochs 1"
+    words += " --attributes 64 --speakers 8 --recordings 2 --conditions none"
+    monkeypatch.setattr(sys, "argv", [str(script), *words.split()])
+    runpy.run_path(str(script), run_name="__main__")
+    assert "10 trials (4 same-speaker) of 2 speakers" in capfd.readouterr().out
+    assert f"Left out 5 of the {len(pairs)} trials" in caplog.text and f"(1): {names[0]}" in caplog.text
+    metrics = json.loads((tmp_path / "run" / "validation" / "metrics.json").read_text())
+    assert metrics["trial_list"] == f"{tmp_path / 'trials.csv'}, without 5 trials of recordings that are missing"
+
+
 def test_measures_of_voxceleb_are_found_by_the_paths_of_the_recordings(example, tmp_path, sample):
     from balr_hf.data.quality import write_quality
     from balr_hf.quality import load_measured

@@ -173,15 +173,22 @@ def read_trial_counts(
     arguments: Arguments, path: str, trials: "Trials"
 ) -> "tuple[datasets.Dataset, Trials, SideCounts]":
     """The corpus at `path`, the trials without those of the same audio, and the attribute counts of their sides."""
+    import numpy as np
+
+    from balr_hf.data.columns import recording_ids, vector_present
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.scoring.distinct_trials import without_shared_audio
-    from balr_hf.scoring.listed_ids import match_ids
+    from balr_hf.scoring.listed_ids import leave_out_missing, match_ids
     from balr_hf.scoring.trials import compact_side_counts
 
     corpus = read_corpus(path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {path}")
-    trials, _ = without_shared_audio(corpus.dataset, match_ids(corpus.dataset, trials))
+    trials, present = match_ids(corpus.dataset, trials), vector_present(corpus.dataset, "ba")
+    if arguments.leave_out_missing and present.any():  # else no recording was binarized, which an error says
+        ids = recording_ids(corpus.dataset)
+        trials = leave_out_missing(trials, [ids[row] for row in np.flatnonzero(present)])
+    trials, _ = without_shared_audio(corpus.dataset, trials)
     return corpus.dataset, trials, compact_side_counts(corpus.dataset, trials.sides)
 
 

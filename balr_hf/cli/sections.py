@@ -136,6 +136,11 @@ class TrialOptions(RunOptions):
         type=str,
     )
     allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
+    leave_out_missing: bool = option(
+        False,
+        "leave out the trials of recordings that the corpus lacks, or that have no attributes, such as those that "
+        "extract skipped; a warning counts the trials and names the recordings [default: such a list is refused]",
+    )
     allow_mismatch: bool = mismatch_option()
 
 
