@@ -58,7 +58,8 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
         keywords for the scorer's configuration class.
 
     Raises:
-        ConfigError: a setting was typed that the scorer does not have; the message says which scorers have it.
+        ConfigError: a setting was typed that the scorer does not have; the message says which scorers have it. Or K
+            is not 2, which it is for the attributes of a corpus.
     """
     from balr_hf.errors import ConfigError
     from balr_hf.scoring.auto import scorer_class
@@ -85,6 +86,11 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
             )
         hint = did_you_mean(key, valid)
         raise ConfigError(f"unknown key scorer.{key}: the scorer {name} has {', '.join(valid) or 'no settings'}{hint}")
+    if "K" in valid and name in of and settings.K != 2:
+        raise ConfigError(
+            f"scorer.K={settings.K}: the attributes of a corpus are binary, active or not, so that K is 2. In Python, "
+            "DirichletMultinomialScorer takes counts of more values (num_values)"
+        )
     if name in of:
         return {SCORER_FIELDS.get(key, key): getattr(settings, key) for key in valid}
     return {key: getattr(settings, key) for key in valid if key in typed and key not in own} | own

@@ -231,7 +231,12 @@ class ScorerArguments(Checked):
     n_attributes: int | None = option(None, "number of attributes; it is an error if the corpus has another", type=int)
     n_iterations: int = option(100, "iterations of the fit (beta, maxllr)", type=int, least=1, of=("beta", "maxllr"))
     K: int = option(
-        2, "number of values that an attribute can take (beta)", type=int, args=["--K"], least=2, of=("beta",)
+        2,
+        "number of values that an attribute can take (beta): 2, since attributes are binary",
+        type=int,
+        args=["--K"],
+        least=2,
+        of=("beta",),
     )
     eps: float = option(
         1e-8,

@@ -90,6 +90,16 @@ def expected_scores(scorer, corpus, path, calibrated):
     return load_scorer(scorer).score(counts[trials.enroll], counts[trials.test], calibrated).numpy()
 
 
+# balr score train
+
+
+@pytest.mark.parametrize("word", ["--K=3", "scorer.K=3"])
+def test_more_values_than_binary_attributes_have_are_refused_in_one_line(world, balr, word):
+    status, said = balr("score", "train", "--save-dir", "new", world.reference, word)
+    assert status == 2 and "scorer.K=3: the attributes of a corpus are binary" in only_error(said)
+    assert not (world.tmp_path / "new").exists()
+
+
 # balr score calibrate
 
 
