@@ -60,11 +60,13 @@ from balr_hf import (
 from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.conditions import parse_conditions
 from balr_hf.conditions.copies import save_copies
-from balr_hf.data.columns import vector_present
+from balr_hf.data.columns import recording_ids, vector_present
 from balr_hf.data.origins import Maker
+from balr_hf.data.quality import FILE as QUALITY_FILE
+from balr_hf.data.quality import append_quality, known_quality, measure_corpus, read_quality, write_quality
 from balr_hf.data.reading import read_corpus
 from balr_hf.data.shards import Shard
-from balr_hf.data.skipped import warn_skipped, write_skipped
+from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.stores import ComputeVectors, Filled, open_store
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
 from balr_hf.devices import resolve_devices
@@ -75,6 +77,7 @@ from balr_hf.hub.publishing import publish_model
 from balr_hf.identity import digest_of, file_digest, model_identity
 from balr_hf.metrics import eer
 from balr_hf.scoring.auto import build_scorer, scorer_class
+from balr_hf.scoring.listed_ids import describe_list, leave_out_missing
 from balr_hf.scoring.made_trials import make_trials, trial_conditions
 from balr_hf.scoring.quality_measures import sides_quality
 from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_labels
@@ -89,6 +92,8 @@ logger = logging.getLogger("balr_hf")
 
 # The parts, and the fewest speakers with which the stage that uses each can work at all. Real work takes hundreds.
 LEAST = {"train": 4, "validation": 2, "reference": 4, "calibration": 6, "test": 2}
+# The parts whose recordings are compared. Limits and a calibration by quality need what was measured of these.
+COMPARED = ("reference", "calibration", "test")
 # Columns of a corpus that descriptions and validation by conditions use, where it has them.
 DESCRIBING = ("sex", "session", "channel", "language")
 
@@ -182,7 +187,7 @@ def divide(job: Job) -> str:
     if given.trials:
         listed = {name for side in read_trials(given.trials).sides for name in side}
         shutil.copyfile(given.trials, trials)
-    rows = read_recordings(given.corpus)
+    rows, measured = read_recordings(given.corpus)
     if listed is not None:
         unknown = listed - {row["id"] for row in rows}
         if unknown:
@@ -205,6 +210,9 @@ def divide(job: Job) -> str:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(kept)
+        own = {row["id"]: measured[row["id"]] for row in kept if row["id"] in measured}
+        if own:  # beside the csv, it comes along with vectors that are there already
+            write_quality(path.with_name(QUALITY_FILE), own)
     counts = [f"{part} {sum(found == part for found in part_of.values())}" for part in LEAST]
     return f"speakers: {', '.join(counts)}"
 
@@ -226,7 +234,12 @@ def extract(job: Job) -> str:
     """Compute the embeddings of all parts; all processes share the recordings."""
     compute = partial(compute_embeddings, job.embedder, devices=[job.device])
     maker = embedding_maker(job.embedder)
-    return fill(job, "embedding", "parts", "embeddings", LEAST, maker, compute)
+    said = fill(job, "embedding", "parts", "embeddings", LEAST, maker, compute)
+    if job.state.is_main_process:
+        for name in COMPARED:
+            measure_unmeasured(job, name)
+    job.wait()
+    return said
 
 
 def train(job: Job) -> str:
@@ -264,7 +277,7 @@ def binarize(job: Job) -> str:
     autoencoder = BinaryAttributeAutoEncoder.from_pretrained(job.folder / "autoencoder" / "best").to(job.device)
     compute = partial(compute_binary_attributes, autoencoder, device=job.device)
     maker = Maker(model_identity(autoencoder))
-    return fill(job, "ba", "embeddings", "attributes", ("reference", "calibration", "test"), maker, compute)
+    return fill(job, "ba", "embeddings", "attributes", COMPARED, maker, compute)
 
 
 def fit(job: Job) -> str:
@@ -312,7 +325,9 @@ def report(job: Job) -> str:
     path = job.part("attributes", "test")
     corpus = load_corpus(path)
     if job.given.trials:
-        trials, source = read_trials(trial_list), job.given.trials
+        present = with_attributes(corpus)["id"]
+        trials = leave_out_missing(read_trials(trial_list), present)  # those that extraction skipped, with a warning
+        source = describe_list(job.given.trials, trials)
     else:
         trials, source = make_trials(with_attributes(corpus), seed=job.given.seed), f"made with seed {job.given.seed}"
     found = validate(
@@ -356,7 +371,7 @@ def push(job: Job) -> None:
         results = [json.loads((job.folder / "validation" / "metrics.json").read_text())]
         published(given.push_to, publish_model(system, given.push_to, results=results, **options).commit_url)
     if needed(given.push_corpus_to):
-        for name in ("reference", "calibration", "test"):
+        for name in COMPARED:
             corpus = with_attributes(load_corpus(job.part("attributes", name))).select_columns(["id", "speaker", "ba"])
             address = publish_corpus(corpus, given.push_corpus_to, split=name, **options).commit_url
         published(given.push_corpus_to, address)
@@ -499,12 +514,19 @@ def make_losses(given: Arguments) -> list[AutoEncoderLoss]:
     return build_losses(dict.fromkeys(name.strip() for name in given.losses.split(",")))
 
 
-def read_recordings(source: str) -> list[dict[str, str]]:
-    """The recordings of a corpus: id, audio (a path), speaker, part where it is stated, and columns that describe."""
+def read_recordings(source: str) -> tuple[list[dict[str, str]], dict[str, dict[str, Any]]]:
+    """Read what a corpus says of its recordings.
+
+    Returns:
+        `(rows, measured)`: for each recording id, audio (a path), speaker, part where it is stated, and columns that
+        describe; and what an earlier `balr extract` measured, by id.
+    """
     if Path(source).is_dir() and not (Path(source) / "metadata.csv").exists():
         rows = voxceleb_recordings(Path(source))
         if rows:
-            return rows
+            earlier = read_quality(Path(source) / QUALITY_FILE)  # by the paths below the folder
+            named = {str(Path(row["audio"]).relative_to(Path(source).absolute())): row["id"] for row in rows}
+            return rows, {named[path]: found for path, found in earlier.items() if path in named}
     corpus = read_corpus(source, vectors=())
     warn_skipped(corpus.skipped, f"Reading {source}")
     found = corpus.dataset
@@ -525,7 +547,7 @@ def read_recordings(source: str) -> list[dict[str, str]]:
         logging.getLogger("balr_hf").warning(
             "%d recordings without audio or speaker left out", len(rows) - len(usable)
         )
-    return usable
+    return usable, known_quality(found)
 
 
 def voxceleb_recordings(folder: Path) -> list[dict[str, str]]:
@@ -655,6 +677,22 @@ def fill(
             done, skipped = done + found.total - len(found.skipped), skipped + len(found.skipped)
         job.wait()
     return f"{done:,} recordings, {skipped:,} skipped"
+
+
+def measure_unmeasured(job: Job, name: str) -> None:
+    """Measure the recordings of a part whose embeddings were there already, without what was measured of them."""
+    folder = job.folder / "embeddings" / name
+    corpus = read_corpus(job.part("parts", name), save_dir=folder, vectors=("embedding",)).dataset
+    known = known_quality(corpus)
+    unmeasured = np.array([name not in known for name in recording_ids(corpus)])
+    rows = np.flatnonzero(vector_present(corpus, "embedding") & unmeasured)
+    failed = []
+    for recording, found in measure_corpus(corpus.select(rows), progress=True):
+        if isinstance(found, Skipped):
+            failed.append(found)
+        else:  # kept at once, so that a run that is stopped goes on from here
+            append_quality(folder / QUALITY_FILE, {recording: found.quality.to_dict()})
+    warn_skipped(failed, f"Measuring the part {name}")
 
 
 def with_attributes(corpus: datasets.Dataset) -> datasets.Dataset:

@@ -117,6 +117,77 @@ def test_interrupted_run_ends_as_that_of_two_processes(
         run()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_what_was_measured_comes_with_embeddings_that_are_there_or_is_measured_anew(
+    script, root, tmp_path, monkeypatch, is_kept
+):
+    from balr_hf import WespeakerModel
+    from balr_hf.data import quality
+    from balr_hf.defaults import EMBEDDER, resource
+
+    corpus = tmp_path / "corpus"
+    shutil.copytree(root / "resources" / "data" / "sample", corpus)
+    WespeakerModel.from_pretrained(resource(EMBEDDER)).extract_embeddings(corpus, save_format="npy")
+    before = quality.read_quality(corpus / "quality.csv")
+    assert len(before) == 192
+    if not is_kept:
+        (corpus / "quality.csv").unlink()
+    measured_anew = []
+
+    def measure(dataset, load, progress):
+        measured_anew.extend(dataset["id"])
+        return each(dataset, load, progress)
+
+    each = quality.each_recording
+    monkeypatch.setattr(quality, "each_recording", measure)
+    words = "--epochs 1 --attributes 64 --speakers 8 --recordings 2 --conditions none --calibration quality"
+    monkeypatch.setattr(
+        sys, "argv", [str(script), "--corpus", str(corpus), "--save-dir", str(tmp_path / "run"), *words.split()]
+    )
+    runpy.run_path(str(script), run_name="__main__")
+    compared = {}
+    for name in ("reference", "calibration", "test"):
+        compared |= quality.read_quality(tmp_path / "run" / "attributes" / name / "quality.csv")
+    assert len(compared) == 112 and compared == {name: before[name] for name in compared}
+    assert sorted(measured_anew) == ([] if is_kept else sorted(compared))
+    scorer = json.loads((tmp_path / "run" / "system" / "config.json").read_text())["scorer"]
+    assert scorer["reference"]["measured"] == 32 and "snr" in scorer["reference"]["measures"]
+    assert scorer["calibration"]["domain"]["measured"] == 48
+
+
+@pytest.mark.slow
+def test_trials_of_recordings_that_were_skipped_are_left_out_of_the_validation(
+    script, root, tmp_path, monkeypatch, capfd, caplog
+):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(root / "resources" / "data" / "sample", corpus)
+    names = [f"{speaker}/{speaker}-0{take}" for speaker in ("espeak21", "espeak22") for take in (1, 2, 3)]
+    pairs = [(a, b) for n, a in enumerate(names) for b in names[:n]]
+    (tmp_path / "trials.csv").write_text("".join(f"{a}\t{b}\n" for a, b in [("enrollment", "test"), *pairs]))
+    (corpus / f"{names[0]}.opus").write_bytes(b"no audio")
+    words = f"--corpus {corpus} --trials {tmp_path / 'trials.csv'} --save-dir {tmp_path / 'run'} --epochs 1"
+    words += " --attributes 64 --speakers 8 --recordings 2 --conditions none"
+    monkeypatch.setattr(sys, "argv", [str(script), *words.split()])
+    runpy.run_path(str(script), run_name="__main__")
+    assert "10 trials (4 same-speaker) of 2 speakers" in capfd.readouterr().out
+    assert f"Left out 5 of the {len(pairs)} trials" in caplog.text and f"(1): {names[0]}" in caplog.text
+    metrics = json.loads((tmp_path / "run" / "validation" / "metrics.json").read_text())
+    assert metrics["trial_list"] == f"{tmp_path / 'trials.csv'}, without 5 trials of recordings that are missing"
+
+
+def test_measures_of_voxceleb_are_found_by_the_paths_of_the_recordings(example, tmp_path, sample):
+    from balr_hf.data.quality import write_quality
+    from balr_hf.quality import load_measured
+
+    path = tmp_path / "voxceleb1" / "dev" / "wav" / "id10001" / "video" / "00001.wav"
+    path.parent.mkdir(parents=True)
+    shutil.copy(sample / "espeak01" / "espeak01-01.opus", path)
+    found = load_measured(path).quality.to_dict()
+    write_quality(tmp_path / "quality.csv", {str(path.relative_to(tmp_path)): found})
+    assert example["read_recordings"](str(tmp_path))[1] == {"id10001/video/00001.wav": found}
+
+
 def stopping_after(method, times):
     """A method that is interrupted once it has been called so often."""
     calls = []
@@ -227,7 +298,7 @@ def test_voxceleb_is_read_as_its_makers_lay_it_out(example, tmp_path):
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    rows = {row["id"]: row for row in example["read_recordings"](str(tmp_path))}
+    rows = {row["id"]: row for row in example["read_recordings"](str(tmp_path))[0]}
     assert {name: row["part"] for name, row in rows.items()} == {
         "id00012/21Uxsk56VDQ/00001.m4a": "train",
         "id00017/01dfn2spqyE/00001.m4a": "validation",
@@ -238,8 +309,9 @@ def test_voxceleb_is_read_as_its_makers_lay_it_out(example, tmp_path):
 
 
 def test_csv_is_read_with_the_columns_that_describe(example, sample):
-    rows = example["read_recordings"](str(sample / "metadata.csv"))
+    rows, measured = example["read_recordings"](str(sample / "metadata.csv"))
     assert len(rows) == 192 and rows[0].keys() == {"id", "audio", "speaker", "sex"}
+    assert measured == {}
     assert rows[0]["audio"] == str(sample / "espeak01" / "espeak01-01.opus")
 
 

@@ -58,7 +58,8 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
         keywords for the scorer's configuration class.
 
     Raises:
-        ConfigError: a setting was typed that the scorer does not have; the message says which scorers have it.
+        ConfigError: a setting was typed that the scorer does not have; the message says which scorers have it. Or K
+            is not 2, which it is for the attributes of a corpus.
     """
     from balr_hf.errors import ConfigError
     from balr_hf.scoring.auto import scorer_class
@@ -85,6 +86,11 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
             )
         hint = did_you_mean(key, valid)
         raise ConfigError(f"unknown key scorer.{key}: the scorer {name} has {', '.join(valid) or 'no settings'}{hint}")
+    if "K" in valid and name in of and settings.K != 2:
+        raise ConfigError(
+            f"scorer.K={settings.K}: the attributes of a corpus are binary, active or not, so that K is 2. In Python, "
+            "DirichletMultinomialScorer takes counts of more values (num_values)"
+        )
     if name in of:
         return {SCORER_FIELDS.get(key, key): getattr(settings, key) for key in valid}
     return {key: getattr(settings, key) for key in valid if key in typed and key not in own} | own
@@ -173,15 +179,22 @@ def read_trial_counts(
     arguments: Arguments, path: str, trials: "Trials"
 ) -> "tuple[datasets.Dataset, Trials, SideCounts]":
     """The corpus at `path`, the trials without those of the same audio, and the attribute counts of their sides."""
+    import numpy as np
+
+    from balr_hf.data.columns import recording_ids, vector_present
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.scoring.distinct_trials import without_shared_audio
-    from balr_hf.scoring.listed_ids import match_ids
+    from balr_hf.scoring.listed_ids import leave_out_missing, match_ids
     from balr_hf.scoring.trials import compact_side_counts
 
     corpus = read_corpus(path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {path}")
-    trials, _ = without_shared_audio(corpus.dataset, match_ids(corpus.dataset, trials))
+    trials, present = match_ids(corpus.dataset, trials), vector_present(corpus.dataset, "ba")
+    if arguments.leave_out_missing and present.any():  # else no recording was binarized, which an error says
+        ids = recording_ids(corpus.dataset)
+        trials = leave_out_missing(trials, [ids[row] for row in np.flatnonzero(present)])
+    trials, _ = without_shared_audio(corpus.dataset, trials)
     return corpus.dataset, trials, compact_side_counts(corpus.dataset, trials.sides)
 
 

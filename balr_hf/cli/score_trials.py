@@ -74,6 +74,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import groups, outside_calibration, side_values
     from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
+    from balr_hf.scoring.listed_ids import describe_list
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
 
@@ -132,7 +133,7 @@ def run(arguments: Arguments) -> None:
         within=None if measured is None else measured.within(trials),
         domain=None if outside is None else outside.count(trials),
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
-        trial_list=arguments.trials,
+        trial_list=describe_list(arguments.trials, trials),
         scorer=type(scorer).__name__,
         scorer_digest=model_digest(scorer),
         chain=chain_of(dataset, scorer),

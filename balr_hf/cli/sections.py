@@ -136,6 +136,11 @@ class TrialOptions(RunOptions):
         type=str,
     )
     allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
+    leave_out_missing: bool = option(
+        False,
+        "leave out the trials of recordings that the corpus lacks, or that have no attributes, such as those that "
+        "extract skipped; a warning counts the trials and names the recordings [default: such a list is refused]",
+    )
     allow_mismatch: bool = mismatch_option()
 
 
@@ -226,7 +231,12 @@ class ScorerArguments(Checked):
     n_attributes: int | None = option(None, "number of attributes; it is an error if the corpus has another", type=int)
     n_iterations: int = option(100, "iterations of the fit (beta, maxllr)", type=int, least=1, of=("beta", "maxllr"))
     K: int = option(
-        2, "number of values that an attribute can take (beta)", type=int, args=["--K"], least=2, of=("beta",)
+        2,
+        "number of values that an attribute can take (beta): 2, since attributes are binary",
+        type=int,
+        args=["--K"],
+        least=2,
+        of=("beta",),
     )
     eps: float = option(
         1e-8,

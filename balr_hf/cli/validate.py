@@ -79,6 +79,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.errors import ConfigError
     from balr_hf.files import new_run_folder
     from balr_hf.identity import file_digest
+    from balr_hf.scoring.listed_ids import describe_list
     from balr_hf.system.modeling_system import SpeakerComparisonModel
     from balr_hf.validation import validate
     from balr_hf.validation.adequacy import parse_thresholds
@@ -91,14 +92,15 @@ def run(arguments: Arguments) -> None:
         )
     system = SpeakerComparisonModel.from_pretrained(arguments.system)
     dataset, trials = _read(arguments)
-    dataset = _with_attributes(arguments, system, dataset, trials)
+    dataset, trials = _with_attributes(arguments, system, dataset, trials)
     listed = Path(arguments.trials).is_file()
+    name = arguments.trials if listed else f"{arguments.trials}, made by the program with seed 0"
     found = validate(
         *(system, dataset, trials),
         corpus=arguments.corpus,
         corpus_sha256=file_digest(arguments.corpus) if Path(arguments.corpus).is_file() else None,
         hub_id=None if Path(arguments.corpus).exists() else arguments.corpus,
-        trial_list=arguments.trials if listed else f"{arguments.trials}, made by the program with seed 0",
+        trial_list=describe_list(name, trials),
         trial_list_sha256=file_digest(arguments.trials) if listed else None,
         thresholds=thresholds,
         by=arguments.by,
@@ -132,9 +134,9 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.errors import UserError, name_some
-    from balr_hf.scoring.listed_ids import match_ids
+    from balr_hf.scoring.listed_ids import leave_out_missing, match_ids
     from balr_hf.scoring.made_trials import make_trials, parse_numbers
-    from balr_hf.scoring.trials import read_trials
+    from balr_hf.scoring.trial_lists import IF_MISSING, read_trials
 
     corpus = read_corpus(arguments.corpus, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {arguments.corpus}")
@@ -145,13 +147,15 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
         trials = make_trials(corpus.dataset, *numbers)
         logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
     trials = match_ids(corpus.dataset, trials)
-    wanted = {comparable_name(name) for side in trials.sides for name in side}
     ids = [comparable_name(name) for name in recording_ids(corpus.dataset)]
+    if arguments.leave_out_missing:
+        trials = leave_out_missing(trials, ids)
+    wanted = {comparable_name(name) for side in trials.sides for name in side}
     lacking = sorted(wanted - set(ids))
     if lacking:
         raise UserError(
             f"the trial list names recordings that are not in the corpus, whose ids are such as {ids[0]}: "
-            f"{name_some(lacking, 20)}"
+            f"{name_some(lacking, 20)}. {IF_MISSING}"
         )
     rows = [row for row, name in enumerate(ids) if name in wanted]
     return corpus.dataset.select(np.array(rows, dtype=np.int64)), trials
@@ -159,34 +163,47 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
 
 def _with_attributes(
     arguments: Arguments, system: "SpeakerComparisonModel", dataset: "datasets.Dataset", trials: "Trials"
-) -> "datasets.Dataset":
+) -> "tuple[datasets.Dataset, Trials]":
     """The recordings with their attributes; those that they lack are computed, and what is in them is measured.
+
+    Returns:
+        `(dataset, trials)`: with `--leave-out-missing`, without the trials of recordings that lack attributes then.
 
     Raises:
         UserError: attributes cannot be computed.
     """
     from balr_hf.attributes.binarization import compute_binary_attributes
-    from balr_hf.data.columns import vector_present
-    from balr_hf.data.skipped import Skipped
+    from balr_hf.data.columns import recording_ids, vector_present
+    from balr_hf.data.skipped import Skipped, warn_skipped
     from balr_hf.devices import resolve_devices
     from balr_hf.embeddings.extraction import compute_embeddings
     from balr_hf.errors import UserError, name_some
+    from balr_hf.scoring.listed_ids import leave_out_missing
+    from balr_hf.scoring.trial_lists import IF_MISSING
 
     devices = resolve_devices(arguments.device)
     system.scorer.to(devices[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     if vector_present(dataset, "ba").all():
-        return dataset
+        return dataset, trials
     skipped: list[Skipped] = []
     if not vector_present(dataset, "embedding").all():
         dataset, skipped = compute_embeddings(system.embedder, dataset, devices=devices)
-    if not skipped:
-        dataset, skipped = compute_binary_attributes(
+    if not skipped or arguments.leave_out_missing:
+        earlier = {row.id for row in skipped}  # binarization says of these only that they have no embedding
+        dataset, found = compute_binary_attributes(
             system.autoencoder, dataset, device=devices[0], allow_mismatch=arguments.allow_mismatch
         )
-    if skipped:
+        skipped += [row for row in found if row.id not in earlier]
+    if not skipped:
+        return dataset, trials
+    if not arguments.leave_out_missing:
         reasons = name_some((f"{row.id}: {row.reason}" for row in skipped), 20)
-        raise UserError(f"recordings of the trials have no attributes, and none can be computed: {reasons}")
-    return dataset
+        raise UserError(
+            f"recordings of the trials have no attributes, and none can be computed: {reasons}. {IF_MISSING}"
+        )
+    warn_skipped(skipped, "Computing attributes")
+    present = zip(recording_ids(dataset), vector_present(dataset, "ba"), strict=True)
+    return dataset, leave_out_missing(trials, [name for name, has_attributes in present if has_attributes])
 
 
 def _explained(

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.data.columns import comparable_name, recording_ids
@@ -64,6 +69,43 @@ def match_ids(dataset: datasets.Dataset, trials: Trials) -> Trials:
     )
     sides = [[found.get(name, name) for name in side] for side in trials.sides]
     return Trials(trials.header, trials.rows, sides, trials.enroll, trials.test)
+
+
+def leave_out_missing(trials: Trials, usable: Collection[str]) -> Trials:
+    """Leave out the trials of recordings that cannot be compared, such as those that extraction skipped.
+
+    A trial is left out if any recording of its two sides is missing: no side is made one of fewer recordings. A
+    warning counts the trials, and counts and names the recordings.
+
+    Args:
+        trials ([`Trials`]): the trials, whose ids are those of the corpus; see [`match_ids`].
+        usable: the ids of the recordings of the corpus that can be compared.
+
+    Returns:
+        [`Trials`]: those that are left, with the sides that these have, and the number of the others as `left_out`.
+
+    Raises:
+        UserError: no trial is left.
+    """
+    known = set(map(comparable_name, usable))
+    lacking = [[name for name in side if comparable_name(name) not in known] for side in trials.sides]
+    is_lacking = np.fromiter(map(bool, lacking), bool, len(lacking))
+    gone = is_lacking[trials.enroll] | is_lacking[trials.test]
+    if not gone.any():
+        return trials
+    names = sorted({name for side in lacking for name in side})
+    told = f"recordings that are not in the corpus or have no attributes ({len(names)}): {name_some(names, 20)}"
+    if gone.all():
+        raise UserError(f"no trial of the list is left without {told}")
+    logger.warning("Left out %d of the %d trials, which are of %s", gone.sum(), len(trials), told)
+    left = trials.select(np.flatnonzero(~gone)).without_unused_sides()
+    return replace(left, left_out=trials.left_out + int(gone.sum()))
+
+
+def describe_list(name: str | Path, trials: Trials) -> str:
+    """Name a trial list for a report, with how many trials of it were left out by [`leave_out_missing`]."""
+    without = f", without {trials.left_out} trials of recordings that are missing" if trials.left_out else ""
+    return f"{name}{without}"
 
 
 def _check_distinct(found: dict[str, str], listed: dict[str, None]) -> None:

@@ -19,6 +19,12 @@ logger = logging.getLogger(__name__)
 LABELS = {"0", "1", "target", "nontarget"}
 # How many recordings of one side are looked up together on the other side.
 LOOKUPS_AT_ONCE = 2**22
+# What to do about recordings of a trial list that cannot be compared.
+IF_MISSING = (
+    "Recordings that balr extract skipped are named in its skipped.csv, with the reason: balr extract --min-speech 0 "
+    "keeps those with too little speech, and --leave-out-missing (in Python, leave_out_missing of "
+    "balr_hf.scoring.listed_ids) leaves out the trials of all that are missing"
+)
 
 
 @dataclass
@@ -31,6 +37,8 @@ class Trials:
         sides: the distinct sides, each a list of recording ids.
         enroll: int `(trials,)`, the number of each trial's enrollment side.
         test: int `(trials,)`, the number of each trial's test side.
+        left_out (int): how many trials of the file were left out because their recordings are missing; see
+            [`leave_out_missing`][balr_hf.scoring.listed_ids.leave_out_missing].
     """
 
     header: list[str]
@@ -38,6 +46,7 @@ class Trials:
     sides: list[list[str]]
     enroll: np.ndarray
     test: np.ndarray
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.enroll)
@@ -55,7 +64,13 @@ class Trials:
     def select(self, kept: np.ndarray) -> "Trials":
         """Keep the trials at some positions, int `(kept,)`; the sides stay as they are."""
         rows = [self.rows[position] for position in kept] if self.rows else []
-        return Trials(self.header, rows, self.sides, self.enroll[kept], self.test[kept])
+        return Trials(self.header, rows, self.sides, self.enroll[kept], self.test[kept], self.left_out)
+
+    def without_unused_sides(self) -> "Trials":
+        """Leave out the sides that no trial has, and number the others anew."""
+        used, numbers = np.unique(np.stack([self.enroll, self.test]), return_inverse=True)
+        enroll, test = numbers.reshape(2, -1)
+        return Trials(self.header, self.rows, [self.sides[side] for side in used], enroll, test, self.left_out)
 
 
 def read_trials(path: str | Path, sep: str = "\t") -> Trials:
@@ -214,10 +229,7 @@ def _without_shared_recordings(path: Path, trials: Trials) -> Trials:
         "Left out %d of the %d trials in %s, because their two sides share a recording: %s%s",
         *(shared.sum(), len(trials), path, "; ".join(some), "; ..." if shared.sum() > len(some) else ""),
     )
-    kept = trials.select(np.flatnonzero(~shared))
-    used, numbers = np.unique(np.stack([kept.enroll, kept.test]), return_inverse=True)
-    enroll, test = numbers.reshape(2, -1)
-    return Trials(kept.header, kept.rows, [kept.sides[side] for side in used], enroll, test)
+    return trials.select(np.flatnonzero(~shared)).without_unused_sides()
 
 
 def sharing_recordings(trials: Trials) -> np.ndarray:

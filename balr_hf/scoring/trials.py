@@ -13,6 +13,7 @@ from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, 
 from balr_hf.errors import UserError, name_some
 from balr_hf.files import atomic_path
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
+from balr_hf.scoring.trial_lists import IF_MISSING
 from balr_hf.scoring.trial_lists import Trials as Trials
 from balr_hf.scoring.trial_lists import read_trials as read_trials
 from balr_hf.scoring.trial_lists import sharing_recordings as sharing_recordings
@@ -409,6 +410,7 @@ def _rows(
         parts = [f"not in the corpus: {name_some(unknown, 20)}"] if unknown else []
         parts += [f"without {what}: {name_some(lacking, 20)}"] if lacking else []
         such = f" (the ids of the corpus are such as {ids[0]})" if unknown and ids else ""
+        parts[-1] += f". {IF_MISSING}"
         raise UserError(f"the trial list names recordings that cannot be scored{such}; " + "; ".join(parts))
     totals = np.fromiter(map(len, sides), np.int64, len(sides))
     return np.fromiter((row_of[name] for side in sides for name in side), np.int64, int(totals.sum())), totals

@@ -85,6 +85,8 @@ def test_formats_may_be_repeated_in_either_form():
             ["--drop-in", "0.2"],
             r"scorer\.drop_in is a setting of scorer=dna and scorer=speech, but",
         ),
+        (["scorer.K=3"], r"scorer\.K=3: the attributes of a corpus are binary, active or not, so that K is 2\."),
+        (["--K", "3"], r"scorer\.K=3: the attributes of a corpus are binary"),
         (["scorer=dna", "scorer.K=3"], r"scorer\.K is a setting of scorer=beta, but the scorer is dna"),
         (
             ["scorer.iterations=3"],

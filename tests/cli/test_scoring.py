@@ -90,6 +90,16 @@ def expected_scores(scorer, corpus, path, calibrated):
     return load_scorer(scorer).score(counts[trials.enroll], counts[trials.test], calibrated).numpy()
 
 
+# balr score train
+
+
+@pytest.mark.parametrize("word", ["--K=3", "scorer.K=3"])
+def test_more_values_than_binary_attributes_have_are_refused_in_one_line(world, balr, word):
+    status, said = balr("score", "train", "--save-dir", "new", world.reference, word)
+    assert status == 2 and "scorer.K=3: the attributes of a corpus are binary" in only_error(said)
+    assert not (world.tmp_path / "new").exists()
+
+
 # balr score calibrate
 
 
@@ -185,7 +195,50 @@ def test_all_unknown_recordings_are_named(world, balr):
     write_trials(world.dev_trials, [("d0", "d1"), ("x1", "d4"), ("d0", "x2,x3")])
     status, said = world.calibrate()
     assert status == 1
-    assert "not in the corpus: x1, x2, x3" in only_error(said)
+    line = only_error(said)
+    assert "not in the corpus: x1, x2, x3" in line
+    for way_out in ("skipped.csv", "balr extract --min-speech 0", "--leave-out-missing"):
+        assert way_out in line
+
+
+def test_trials_of_missing_recordings_are_left_out_if_that_is_asked_for(world, balr):
+    """Recordings that the corpus lacks, and those without attributes; what is left is scored as if listed alone."""
+    corpus = load_corpus(world.test)
+    names = corpus["id"]
+    bits = [None if name == names[1] else row for name, row in zip(names, corpus["ba"], strict=True)]
+    corpus = corpus.remove_columns("ba").add_column("ba", bits, feature=corpus.features["ba"])
+    corpus.save_to_disk(str(world.tmp_path / "lacking"))
+    pairs = [*itertools.combinations([names[0], *names[2:]], 2)]
+    both = write_trials(world.tmp_path / "both.csv", [(names[0], f"{names[2]},x1"), (names[1], names[4]), *pairs])
+    alone = write_trials(world.tmp_path / "alone.csv", pairs)
+
+    def score(folder, trials, *words):
+        return balr("score", "test", "--save-dir", folder, *words, "lacking", trials, world.checkpoint)
+
+    status, said = score("refused", both)
+    assert status == 1 and f"not in the corpus: x1; without attributes (run balr binarize first): {names[1]}" in said
+    status, said = score("run", both, "--leave-out-missing")
+    assert status == 0 and score("expected", alone)[0] == 0
+    told = f"Left out 2 of the {len(pairs) + 2} trials, which are of recordings that are not in the corpus or have no "
+    assert f"{told}attributes (2): {', '.join(sorted(['x1', names[1]]))}\n" in said
+    assert table(world.tmp_path / "run" / "scores.csv") == table(world.tmp_path / "expected" / "scores.csv")
+    found, expected = (
+        json.loads((world.tmp_path / name / "metrics.json").read_text()) for name in ("run", "expected")
+    )
+    assert found["trials"] == len(pairs) and found["cllr"] == expected["cllr"]
+    assert found["trial_list"] == f"{both}, without 2 trials of recordings that are missing"
+    assert expected["trial_list"] == str(alone)
+
+
+def test_calibration_is_that_of_the_trials_that_are_left(world):
+    assert world.calibrate("--save-dir", "expected")[0] == 0
+    with world.dev_trials.open("a") as file:
+        file.write("d0\tx1\n")
+    assert world.calibrate("--save-dir", "refused")[0] == 1
+    status, said = world.calibrate("--save-dir", "left", "--leave-out-missing")
+    assert status == 0 and "Left out 1 of the 631 trials" in said
+    found, expected = ((world.tmp_path / name / "calibration.json").read_text() for name in ("left", "expected"))
+    assert json.loads(found) == json.loads(expected)
 
 
 def test_list_of_voxceleb_is_scored_and_calibrated_on_as_one_of_this_package(world, balr):

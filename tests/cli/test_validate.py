@@ -76,6 +76,41 @@ def test_recordings_that_the_corpus_lacks_are_named_before_anything_is_computed(
     status, said = balr("validate", resource(SYSTEM), few, tmp_path / "list.txt")
     assert status == 1
     assert f"not in the corpus, whose ids are such as {first}: somebody, wav/{first}.wav" in said
+    assert "skipped.csv" in said and "balr extract --min-speech 0" in said and "--leave-out-missing" in said
+
+
+@pytest.mark.slow
+def test_trials_of_recordings_that_are_missing_are_left_out_if_that_is_asked_for(few, balr, tmp_path):
+    """One is not in the corpus, and one cannot be embedded."""
+    ids = load_corpus(few)["id"]
+    pairs = [(a, b) for n, a in enumerate(ids) for b in ids[:n]]
+    (tmp_path / "list.csv").write_text(
+        "".join(f"{a}\t{b}\n" for a, b in [("enrollment", "test"), *pairs, (ids[0], "x1")])
+    )
+    (few.parent / f"{ids[-1]}.opus").write_bytes(b"no audio")
+    words = [
+        "validate",
+        resource(SYSTEM),
+        few,
+        tmp_path / "list.csv",
+        "--bootstrap",
+        "0",
+        "--save-dir",
+        tmp_path / "run",
+    ]
+    assert balr(*words)[0] == 1
+    status, said = balr(*words, "--leave-out-missing")
+    assert status == 0, said
+    lacking = len(ids) - 1
+    assert f"Left out 1 of the {len(pairs) + 1} trials" in said and "(1): x1" in said
+    assert f"Left out {lacking} of the {len(pairs)} trials" in said and f"(1): {ids[-1]}" in said
+    assert f"skipped 1 recording: {ids[-1]} (" in said
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["trials"] == len(pairs) - lacking
+    stated = f"{tmp_path / 'list.csv'}, without {lacking + 1} trials of recordings that are missing"
+    assert metrics["trial_list"] == stated and stated in (tmp_path / "run" / "report.txt").read_text().replace(
+        "\n", " "
+    )
 
 
 def test_something_else_than_a_system_is_refused(few, balr, tmp_path):

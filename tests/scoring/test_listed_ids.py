@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from balr_hf.errors import UserError
-from balr_hf.scoring.listed_ids import match_ids
+from balr_hf.scoring.listed_ids import describe_list, leave_out_missing, match_ids
 from balr_hf.scoring.trials import read_trials, trial_labels
 
 
@@ -69,3 +69,27 @@ def test_what_fits_nothing_stays_and_other_endings_are_other_recordings(match, c
 def test_ids_that_fit_several_recordings_are_refused(match, ids, text, message):
     with pytest.raises(UserError, match=message):
         match(ids, text)
+
+
+def test_trials_of_missing_recordings_are_left_out_with_their_sides(match, caplog):
+    _, found = match(["a", "b", "c", "d"], "enrollment\ttest\na\tb\na\tb,x\ny\tc\nc\td\n")
+    left = leave_out_missing(found, ["a", "b", "c", "d"])
+    assert left.rows == [["a", "b"], ["c", "d"]] and left.sides == [["a"], ["b"], ["c"], ["d"]]
+    assert [left.sides[side] for side in (*left.enroll, *left.test)] == [["a"], ["c"], ["b"], ["d"]]
+    (message,) = warnings(caplog)
+    assert message.startswith("Left out 2 of the 4 trials, which are of recordings that") and "(2): x, y" in message
+    less = leave_out_missing(left, ["a", "b", "c"])
+    assert (less.rows, less.left_out) == ([["a", "b"]], 3)
+    assert describe_list("list", less) == "list, without 3 trials of recordings that are missing"
+
+
+def test_a_list_without_missing_recordings_stays_as_it_is(match, caplog):
+    _, found = match(["a", "b"], "enrollment\ttest\na\tb\n")
+    assert leave_out_missing(found, ["b", "a", "c"]) is found
+    assert describe_list("list", found) == "list" and not warnings(caplog)
+
+
+def test_a_list_of_which_no_trial_is_left_is_refused(match):
+    _, found = match(["a", "b"], "enrollment\ttest\na\tx\nb\tx\n")
+    with pytest.raises(UserError, match=r"no trial of the list is left without recordings .* \(1\): x$"):
+        leave_out_missing(found, ["a", "b"])
