@@ -71,8 +71,9 @@ def main() -> None:
     counts, names = side_counts(test, trials.sides), side_speakers(test, trials.sides)
     speakers = names[trials.enroll], names[trials.test]
     labels = speakers[0] == speakers[1]
+    counted = vector_present(train, "ba").sum()
     print(
-        f"Reference population: {vector_present(train, 'ba').sum()} segments of {len(reference_speakers)} speakers. Test: {len(trials)} "
+        f"Reference population: {counted} segments of {len(reference_speakers)} speakers. Test: {len(trials)} "
         f"trials ({labels.sum()} same-speaker) of {len(test)} recordings of {len(set(names))} other speakers. "
         f"Calibration: cross-validated by speaker, {arguments.folds} folds. In brackets: 95 % intervals, "
         f"{arguments.resamples} draws of the speakers.\n"
