@@ -12,6 +12,7 @@ from balr_hf.cli.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import datasets
+    import numpy as np
 
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.describing import AttributeDescriptions
@@ -276,6 +277,38 @@ def load_attribute_descriptions(
 def separator(arguments: Arguments) -> str:
     r"""The character that separates the columns of the trial list; `\t`, as typed, is a tab."""
     return arguments.sep.replace("\\t", "\t")
+
+
+def keep_within(
+    arguments: Arguments, dataset: "datasets.Dataset", trials: "Trials", speakers: "np.ndarray | None"
+) -> "Trials":
+    """The trials whose different speakers share the value of the column `--within`; says how many are left out.
+
+    Args:
+        arguments: the command's arguments, with `within`.
+        dataset: the corpus.
+        trials: the trials.
+        speakers: the speaker of each side, as [`side_speakers`] gives them; None if they are not known.
+
+    Raises:
+        UserError: the speakers are not known, or no trial of different speakers is left.
+    """
+    import numpy as np
+
+    from balr_hf.errors import UserError
+    from balr_hf.scoring.breakdown import side_values, within
+
+    if speakers is None:
+        raise UserError("--within needs a corpus that names the speaker of every recording in the trials")
+    labels = speakers[trials.enroll] == speakers[trials.test]
+    kept = within(trials, side_values(dataset, trials.sides, arguments.within), labels)
+    if not kept[~labels].any():
+        raise UserError(f"--within {arguments.within}: no two different speakers of the trials share a value of it")
+    logger.info(
+        "--within %s leaves out %d of %d different-speaker trials",
+        *(arguments.within, int((~kept).sum()), int((~labels).sum())),
+    )
+    return trials.select(np.flatnonzero(kept))
 
 
 def load_embedder(arguments: Arguments) -> "WespeakerModel":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.cli.models import check_attributes, load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import check_attributes, keep_within, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions
@@ -63,6 +63,7 @@ COMMAND = Command(
     epilog="""examples:
   balr score calibrate dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train
   balr score calibrate dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train --folds 5
+  balr score calibrate --within sex dev.csv 1x1 scorer.checkpoint_path=runs/scorer/train
   balr score calibrate --method quality degraded.csv 1x1 scorer.checkpoint_path=runs/scorer/train
   balr score calibrate --method fusion --save-dir fused dev.csv trials.csv scorer.checkpoint_path=runs/scorer/train""",
 )
@@ -94,6 +95,8 @@ def run(arguments: Arguments) -> None:
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
         )
+    if arguments.within is not None:
+        trials = keep_within(arguments, dataset, trials, names)
     check_speakers_of_audio(dataset, trials)
     once = counted_once(dataset, trials, scorer, counts)
     trials = trials if once is None else trials.select(once)
@@ -132,8 +135,11 @@ def run(arguments: Arguments) -> None:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
-    if arguments.describe:
-        scorer.config.calibration = {**(scorer.config.calibration or {}), "speech": arguments.describe}
+    told = {"speech": arguments.describe, "within": arguments.within}
+    scorer.config.calibration = {
+        **(scorer.config.calibration or {}),
+        **{name: value for name, value in told.items() if value},
+    }
     folder = _save(arguments, scorer, report)
     print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balr_hf.cli.models import check_attributes, load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import check_attributes, keep_within, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions, system_option
@@ -40,9 +40,6 @@ class Options(TrialOptions):
     )
     by: str | None = option(
         None, "column of the corpus (sex, channel, ...) by whose values the evaluation is also broken down", type=str
-    )
-    within: str | None = option(
-        None, "column of the corpus (sex, ...): compare different speakers only if both have the same value", type=str
     )
     plots: bool = option(False, "also draw Tippett, ECE, PAV, DET and attribute plots (PNG and SVG)")
 
@@ -88,7 +85,7 @@ def run(arguments: Arguments) -> None:
     if contradicted is not None:
         logger.warning("%s. The evaluation is wrong where the names are", contradicted)
     if arguments.within is not None:
-        trials = _within(arguments, dataset, trials, speakers)
+        trials = keep_within(arguments, dataset, trials, speakers)
     calibrated = _applies_calibration(arguments, scorer, speakers)
     shard = Shard.launched()
     raw = score_trials(scorer, counts, trials, progress=True, shard=shard)
@@ -175,26 +172,6 @@ def run(arguments: Arguments) -> None:
         *(f"{arguments.by} {name}: {part.describe()}" for name, (_, part) in parts.items()),
     ]
     logger.info("%s\nSaved in %s", "\n".join(texts), folder)
-
-
-def _within(
-    arguments: Arguments, dataset: "datasets.Dataset", trials: "Trials", speakers: "np.ndarray | None"
-) -> "Trials":
-    """The trials whose different speakers share the value of a column; says how many are left out."""
-    import numpy as np
-
-    from balr_hf.errors import UserError
-    from balr_hf.scoring.breakdown import side_values, within
-
-    if speakers is None:
-        raise UserError("--within needs a corpus that names the speaker of every recording in the trials")
-    labels = speakers[trials.enroll] == speakers[trials.test]
-    kept = within(trials, side_values(dataset, trials.sides, arguments.within), labels)
-    logger.info(
-        "--within %s leaves out %d of %d different-speaker trials",
-        *(arguments.within, int((~kept).sum()), int((~labels).sum())),
-    )
-    return trials.select(np.flatnonzero(kept))
 
 
 def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.ndarray | None") -> bool:

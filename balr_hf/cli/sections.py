@@ -135,6 +135,9 @@ class TrialOptions(RunOptions):
         "and no header; any other list without tabs needs a header, such as 'label enrollment test', and --sep ' '",
         type=str,
     )
+    within: str | None = option(
+        None, "column of the corpus (sex, ...): compare different speakers only if both have the same value", type=str
+    )
     allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
     leave_out_missing: bool = option(
         False,

@@ -672,7 +672,9 @@ class Findings:
             rows.append(("Reference population", describe_reference(self.reference, self.num_reference_speakers)))
         if self.calibration is not None:
             method = self.calibration["method"] + (", matched to the case" if self.calibration.get("matched") else "")
-            rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}"))
+            same = self.calibration.get("within")
+            kind = f"; its different speakers have the same {same}" if same else ""
+            rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}{kind}"))
             before = describe_sum(self.raw_llr, not self.similarity)
             rows.append(("Sum before calibration", f"{before}, which is no likelihood ratio"))
         rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))

@@ -15,6 +15,7 @@ import torch
 
 from balr_hf.conditions import recording_seed
 from balr_hf.data.columns import add_vector_column, fixed_length_column
+from balr_hf.domain import COUNTED
 from balr_hf.errors import UserError
 from balr_hf.identity import model_identity, shown
 from balr_hf.matching.copies import Copies, CopyOf
@@ -220,6 +221,7 @@ class CaseMatcher:
                 "source_id": names,
                 "speaker": [str(corpus[number]["speaker"]) for number in kept],
                 "condition": [side] * len(kept),
+                **{name: [corpus[number][name] for number in kept] for name in COUNTED if name in corpus.column_names},
             }
         )
         if not kept:

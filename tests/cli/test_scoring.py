@@ -420,6 +420,25 @@ def test_metrics_are_broken_down_by_a_column(world, balr):
     assert status == 1 and "no column channel" in said
 
 
+def test_a_calibration_may_compare_within_a_sex(world, balr):
+    corpus = load_corpus(world.dev)
+    sexes = ["f" if int(name[1:]) % 2 else "m" for name in corpus["speaker"]]
+    corpus.add_column("sex", sexes).save_to_disk("by-sex")
+    words = ["score", "calibrate", "by-sex", world.dev_trials, world.checkpoint]
+    assert balr(*words, "--save-dir", "all")[0] == 0
+    status, said = balr(*words, "--save-dir", "within", "--within", "sex")
+    assert status == 0 and "--within sex leaves out" in said
+    kinds = [load_scorer(name).config.calibration for name in ("all", "within")]
+    assert kinds[1]["num_same_speaker"] == kinds[0]["num_same_speaker"]
+    assert kinds[1]["num_different_speaker"] < kinds[0]["num_different_speaker"]
+    assert kinds[1]["within"] == "sex" and "within" not in kinds[0]
+    counts = side_counts(corpus, [[corpus["id"][0]], [corpus["id"][-1]]])
+    rows = dict(load_scorer("within").explain(*counts).describe_method())
+    assert rows["Calibration"].endswith("its different speakers have the same sex")
+    status, said = balr(*words, "--save-dir", "none", "--within", "speaker")
+    assert status == 1 and "no two different speakers of the trials share a value of it" in said
+
+
 def test_conditions_and_thresholds_are_in_the_metrics(world):
     world.calibrate()
     assert world.score()[0] == 0
