@@ -111,7 +111,11 @@ def _loss_settings(arguments: Arguments) -> dict[str, Any]:
     for key in sorted(arguments.given):
         name = key.removeprefix("trainer.losses.").split(".")[0]
         if key.startswith("trainer.losses.") and name not in names:
-            hint = did_you_mean(name, [*names, *LOSS_ARGUMENTS])
+            hint = did_you_mean(name, names)
+            if name in LOSS_ARGUMENTS:
+                hint = f"; add it: --losses {','.join([*arguments.losses, name])}"
+            elif not hint:
+                hint = did_you_mean(name, LOSS_ARGUMENTS)
             raise ConfigError(f"{key} is set, but trainer.losses=[{', '.join(names)}] does not have {name}{hint}")
     settings = {}
     for name in names:

@@ -106,9 +106,16 @@ def test_iterations_are_accepted_for_every_scorer(scorer):
 
 
 def test_setting_of_a_loss_that_is_not_chosen_is_an_error():
-    for words in (["trainer.losses.arcface.weight=1"], ["--arcface-weight", "1"]):
+    arcface = r"arcface\.weight is set, but trainer\.losses=\[mse, triplet\] does not have arcface; add it: "
+    for words, message in (
+        (["trainer.losses.arcface.weight=1"], arcface + "--losses mse,triplet,arcface$"),
+        (["--arcface-weight", "1"], arcface + "--losses mse,triplet,arcface$"),
+        (["--losses", "mse", "--triplet-margin", "0.9"], r"does not have triplet; add it: --losses mse,triplet$"),
+        (["trainer.losses.arcfce.weight=1"], r"does not have arcfce; did you mean arcface\?$"),
+        (["trainer.losses.tripet.margin=1"], r"does not have tripet; did you mean triplet\?$"),
+    ):
         arguments = train.COMMAND.parse(["a", "b", *words])
-        with pytest.raises(ConfigError, match=r"arcface\.weight is set, but .* does not have arcface"):
+        with pytest.raises(ConfigError, match=message):
             train._loss_settings(arguments)
 
 
