@@ -10,6 +10,7 @@ import pytest
 from balr_hf.cli import binarize, explain, extract, push, score_train, score_trials, train
 from balr_hf.cli.models import load_embedder, scorer_configuration, scorer_name
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.training.losses import build_losses
 
 
 @pytest.mark.parametrize("plus", ["", "+", "++"])
@@ -65,6 +66,24 @@ def test_settings_that_a_command_does_not_use_are_said(caplog):
     train.COMMAND.parse(["a", "b", "data.batch_size=8"])
     extract.COMMAND.parse(["x", "data.num_workers=2"])
     assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--N-classes-per-batch", "4", "data.batch_size=8"], None),
+        (["data.num_workers=4"], "No effect in balr train: data.num_workers"),
+        (
+            ["--sampler", "none", "--N-classes-per-batch", "4", "data.M_samples_per_class=2", "--batch-size", "8"],
+            "No effect in balr train with data.sampler=none: data.N_classes_per_batch, data.M_samples_per_class",
+        ),
+        (["data.sampler=none", "data.M_samples_per_class=2", "trainer.losses=[mse, sparsity]"], None),
+    ],
+)
+def test_settings_of_batches_that_training_does_not_use_are_said(words, said, caplog):
+    arguments = train.COMMAND.parse(["a", "b", *words])
+    train._warn_idle(arguments, build_losses(train._loss_settings(arguments)))
+    assert caplog.messages == ([] if said is None else [said])
 
 
 def test_a_new_scorer_is_fitted_without_an_old_one(balr, few):
