@@ -29,17 +29,18 @@ class Evaluation:
         same_speaker (int, *optional*): the number of same-speaker trials; None if the speakers are not known.
         different_speaker (int, *optional*): the number of different-speaker trials; None likewise.
         speakers (int, *optional*): the number of different speakers in the trials; None likewise.
-        metrics (dict): what [`compute_metrics`] returned; empty if nothing could be evaluated.
+        metrics (dict): what [`compute_metrics`] returned; empty if nothing could be evaluated. Of scores that are
+            reported within bounds, Cllr, Cllr_cal and devPAV are those within; all else does not depend on calibration
+            and is of the scores without the bounds.
         at_eer (dict): what [`at_threshold`] returned for the threshold of the equal error rate.
         intervals (dict): the lower and the upper end of each metric's interval, from draws of the speakers; empty if
             there were no draws.
         confidence (float): the confidence of the intervals.
         draws_of_speakers (int): the number of draws that the intervals were found by.
         raw (dict, *optional*): the metrics of the scores before calibration; None if the scores are not calibrated.
-        bounded (dict, *optional*): the metrics of the scores if they are held within the bounds of the calibration, as
-            a case report states them; None if the scores are held already, or there are no bounds.
-        unbounded (dict, *optional*): the metrics of the scores before they were held within the bounds; None if the
-            scores are not held.
+        bounded (dict, *optional*): the metrics if the scores are reported within the bounds of the calibration, as a
+            case report states them; None if `metrics` are these already, or there are no bounds.
+        unbounded (dict, *optional*): the metrics without the bounds; None if `metrics` are these already.
         embedding_cosine_eer (float, *optional*): the EER by the cosine of the embeddings themselves; None if the
             corpus has none.
         note (str, *optional*): why nothing could be evaluated; None if something was.
@@ -98,7 +99,7 @@ class Evaluation:
         speakers: tuple[np.ndarray, np.ndarray] | None = None,
         *,
         raw: np.ndarray | None = None,
-        exact: np.ndarray | None = None,
+        bounds: tuple[float, float] | None = None,
         cosines: np.ndarray | None = None,
         resamples: int = 1000,
         progress: bool = False,
@@ -114,9 +115,9 @@ class Evaluation:
             speakers (two `np.ndarray` of shape `(trials,)`, *optional*): the names of the speakers of the two sides.
                 The intervals draw from them; None for no intervals.
             raw (`np.ndarray` of shape `(trials,)`, *optional*): the scores before calibration.
-            exact (`np.ndarray` of shape `(trials,)`, *optional*): the scores before they were held within the bounds
-                of the calibration; None if `scores` are not held. If `calibration` has bounds, the scores are then
-                evaluated within them besides.
+            bounds (two float, *optional*): of the calibration, natural-log likelihood ratios, if what is evaluated are
+                the scores as a case report states them, held within; see [`compute_metrics`]. None to evaluate them
+                as given; if `calibration` has bounds, they are then evaluated within these besides.
             cosines (`np.ndarray` of shape `(trials,)`, *optional*): the cosines of the embeddings of the two sides.
             resamples (int): the number of draws of the speakers for the intervals; 0 for no intervals.
             progress (bool): whether to show a progress bar.
@@ -140,11 +141,14 @@ class Evaluation:
             counted["speakers"] = len(np.unique(np.concatenate(speakers)))
         if labels.all() or not labels.any():
             return cls(len(scores), **counted, note="not evaluated: the trials are all of one kind", **about)
-        metrics = compute_metrics(scores, labels)
+        metrics = compute_metrics(scores, labels, bounds)
         intervals: dict[str, tuple[float, float]] = {}
         if resamples and speakers is not None:
-            intervals = bootstrap_intervals(scores, labels, *speakers, resamples=resamples, progress=progress)
-        bounds = (about.get("calibration") or {}).get("bounds") if exact is None else None
+            intervals = bootstrap_intervals(
+                scores, labels, *speakers, resamples=resamples, progress=progress, bounds=bounds
+            )
+        others = (about.get("calibration") or {}).get("bounds") if bounds is None else None
+        some = None if within is None or within.all() else (scores[within], labels[within])
         return cls(
             len(scores),
             **counted,
@@ -153,10 +157,10 @@ class Evaluation:
             intervals=intervals,
             draws_of_speakers=resamples if intervals else 0,
             raw=None if raw is None else compute_metrics(raw, labels),
-            bounded=None if bounds is None else compute_metrics(np.asarray(scores).clip(*bounds), labels),
-            unbounded=None if exact is None else compute_metrics(exact, labels),
+            bounded=None if others is None else compute_metrics(scores, labels, others),
+            unbounded=None if bounds is None else compute_metrics(scores, labels),
             embedding_cosine_eer=None if cosines is None else eer(cosines, labels)[0],
-            within=None if within is None or within.all() else _metrics_of_some(scores[within], labels[within]),
+            within=None if some is None else _metrics_of_some(*some, bounds),
             **about,
         )
 
@@ -207,7 +211,7 @@ class Evaluation:
         return "\n".join(lines)
 
     def describe_bounds(self) -> str | None:
-        """Whether the figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
+        """Which figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
         other = self.bounded or self.unbounded
         if other is None:
             return None
@@ -216,12 +220,14 @@ class Evaluation:
         if other["cllr"] == self.metrics["cllr"]:
             return f"All LRs lie within the calibration's bounds{named}: Cllr is the same with and without these"
         if self.bounded is not None:
-            how, by, others = "with all LRs held within", "balr explain and balr validate", "without"
-        else:
-            how, by, others = "without", "balr score test", "within"
+            return (
+                f"Cllr  {other['cllr']:.3f} with all LRs held within the calibration's bounds{named}, as by balr "
+                "explain and balr validate; the other figures are without these bounds"
+            )
         return (
-            f"Cllr  {other['cllr']:.3f} {how} the calibration's bounds{named}, as by {by}; the other figures are "
-            f"{others} these bounds"
+            f"Cllr  {other['cllr']:.3f} without the calibration's bounds{named}, as by balr score test; the other "
+            "Cllr and devPAV are within these bounds, and EER, minDCF and the least Cllr, which are of the order of "
+            "the LRs, without"
         )
 
     def _describe_domain(self) -> list[str]:
@@ -348,10 +354,10 @@ def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
     return {**known, "scorer": model_identity(scorer)}
 
 
-def _metrics_of_some(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, Any]:
     """The metrics of some of the trials with their numbers, or a note if they are all of one kind."""
     same = int(labels.sum())
     found: dict[str, Any] = {"trials": len(labels), "same_speaker": same, "different_speaker": len(labels) - same}
     if not 0 < same < len(labels):
         return found | {"note": "not evaluated: they are all of one kind" if len(labels) else "not evaluated"}
-    return found | compute_metrics(scores, labels)
+    return found | compute_metrics(scores, labels, bounds)

@@ -66,7 +66,7 @@ def random_sets() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def trials_of(run: Path, corpus: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The LLRs of a validation as the system reports them, its scores before calibration, and the labels.
+    """The LLRs of a validation as the system reports them, without its bounds and before calibration, with the labels.
 
     Raises:
         SystemExit: a recording of the trials is not in the corpus.
@@ -85,8 +85,8 @@ def trials_of(run: Path, corpus: Path) -> dict[str, tuple[np.ndarray, np.ndarray
         raise SystemExit(f"{error} is no recording of {corpus}: name the corpus that was validated on") from None
     labels = np.array([enrollment == test for enrollment, test in sides])
     return {
-        name: (np.array([float(row[column]) for row in rows]), labels)
-        for name, column in (("reported", "scores"), ("raw", "raw_scores"))
+        name: (np.array([float(row.get(column, row["scores"])) for row in rows]), labels)
+        for name, column in (("reported", "scores"), ("unbounded", "unbounded_scores"), ("raw", "raw_scores"))
     }
 
 
@@ -165,7 +165,9 @@ def main() -> None:
     print(f"| set | trials | {' | '.join(names)} |")
     print(f"|---|---:|{'---:|' * len(names)}")
     recorded = {}
-    for name, (llrs, labels) in {**random_sets(), **trials_of(options.run, options.corpus)}.items():
+    validated = trials_of(options.run, options.corpus)
+    unbounded = validated.pop("unbounded")
+    for name, (llrs, labels) in {**random_sets(), **validated}.items():
         llrs = llrs.round(DECIMALS)
         theirs = figures_of_lir(llrs, labels)
         ours = figures_of_balr(llrs, labels)
@@ -175,7 +177,10 @@ def main() -> None:
         print(f"| {name} | {len(llrs):,} | {' | '.join(cells)} |")
         recorded[name] = {"llrs": llrs.tolist(), "labels": labels.astype(int).tolist(), "lir": theirs}
     report = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
-    theirs = figures_of_lir(*trials_of(options.run, options.corpus)["reported"])
+    theirs = figures_of_lir(*validated["reported"])
+    # What is left after the best calibration is of the order of the LLRs, which the system's bounds make ties of.
+    theirs["cllr_min"] = figures_of_lir(*unbounded)["cllr_min"]
+    theirs["cllr_cal"] = theirs["cllr"] - theirs["cllr_min"]
     print("\n| figure of the report | report | lir |\n|---|---:|---:|")
     for figure in METRICS:
         print(f"| {figure} | {report[figure]:.9f} | {theirs[figure]:.9f} |")

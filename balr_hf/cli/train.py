@@ -13,7 +13,11 @@ from balr_hf.options import option
 from balr_hf.training.arguments import LOSS_ARGUMENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import datasets
+
+    from balr_hf.training.losses import AutoEncoderLoss
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +60,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.training.trainer import BinaryAttributeEncoderTrainer
 
     losses = build_losses(_loss_settings(arguments))
+    _warn_idle(arguments, losses)
     devices = resolve_devices(arguments.device)
     if devices[0].type == "cuda":
         rank = int(os.environ.get("LOCAL_RANK", 0))
@@ -100,6 +105,17 @@ def _read_set(arguments: Arguments, path: str) -> "datasets.Dataset":
     return corpus.dataset
 
 
+def _warn_idle(arguments: Arguments, losses: "Sequence[AutoEncoderLoss]") -> None:
+    """Say which of the settings of batches that were given have no effect in this training."""
+    from balr_hf.training.trainer import unused_data_settings
+
+    unused = unused_data_settings(arguments.section("data"), losses)
+    idle = [key for name in unused if (key := f"data.{name}") in arguments.given]
+    if idle:
+        how = " with data.sampler=none" if "N_classes_per_batch" in unused else ""
+        logger.warning("No effect in balr train%s: %s", how, ", ".join(idle))
+
+
 def _loss_settings(arguments: Arguments) -> dict[str, Any]:
     """The losses that were named, with their settings; those of the user's own are named by their class paths.
 
@@ -111,7 +127,11 @@ def _loss_settings(arguments: Arguments) -> dict[str, Any]:
     for key in sorted(arguments.given):
         name = key.removeprefix("trainer.losses.").split(".")[0]
         if key.startswith("trainer.losses.") and name not in names:
-            hint = did_you_mean(name, [*names, *LOSS_ARGUMENTS])
+            hint = did_you_mean(name, names)
+            if name in LOSS_ARGUMENTS:
+                hint = f"; add it: --losses {','.join([*arguments.losses, name])}"
+            elif not hint:
+                hint = did_you_mean(name, LOSS_ARGUMENTS)
             raise ConfigError(f"{key} is set, but trainer.losses=[{', '.join(names)}] does not have {name}{hint}")
     settings = {}
     for name in names:

@@ -148,7 +148,13 @@ def misleading_rates(trials: Tally) -> tuple[float, float]:
 
 
 @look()
-def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers | None = None) -> Figure:
+def ece(
+    llrs: ArrayLike,
+    labels: ArrayLike,
+    note: str = "",
+    speakers: Speakers | None = None,
+    bounds: tuple[float, float] | None = None,
+) -> Figure:
     """Draw an ECE plot: the empirical cross-entropy against the prior, for the LLRs, after PAV, and for LR = 1.
 
     Args:
@@ -158,6 +164,8 @@ def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers |
         speakers (two arrays of shape `(trials,)`, *optional*): the names of the two sides' speakers. With them, a band
             shows where 95 % of draws of the speakers have the LLRs as given. There is none after PAV, which adapts
             itself to each draw.
+        bounds (two float, *optional*): within which the LLRs are reported, see [`compute_metrics`]. The curve of the
+            LLRs as given is then of those held within; that after PAV is of their order, and is not.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -172,9 +180,13 @@ def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers |
     odds = np.linspace(-3, 3, 121)
     trials = tally(llrs, labels)
     given, calibrated, neutral = ece_curves(trials, odds)
+    how = "as given"
+    if bounds is not None:
+        llrs, trials, how = np.asarray(llrs).clip(*bounds), trials.held(*bounds), "as reported"
+        given = ece_curves(trials, odds)[0]
     figure, axes = new_figure()
     lines: list[tuple[np.ndarray, str, dict[str, Any]]] = [
-        (given, f"LLRs as given (Cllr = {cllr_of(trials):.3g})", {"color": style.BLUE}),
+        (given, f"LLRs {how} (Cllr = {cllr_of(trials):.3g})", {"color": style.BLUE}),
         (
             calibrated,
             f"after PAV (Cllr_min = {calibrated[odds.size // 2]:.3g})",
@@ -193,7 +205,7 @@ def ece(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers |
     axes.set_xlim(odds[0], odds[-1])
     if given.max() > ECE_TOP:
         reach = f"{given.min():.3g} to" if given.min() > ECE_TOP else "up to"
-        note = f"{note}; LLRs as given go beyond the axis: {reach} {given.max():.3g} bits".removeprefix("; ")
+        note = f"{note}; LLRs {how} go beyond the axis: {reach} {given.max():.3g} bits".removeprefix("; ")
     _say(axes, note)
     axes.axvline(0, color=GREY, linewidth=0.6)
     axes.set_xlabel("Prior log₁₀ odds")

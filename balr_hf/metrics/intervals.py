@@ -35,6 +35,7 @@ def bootstrap_intervals(
     confidence: float = 0.95,
     seed: int = 0,
     progress: bool = False,
+    bounds: tuple[float, float] | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Confidence intervals of the metrics, by drawing the speakers with replacement many times.
 
@@ -58,6 +59,7 @@ def bootstrap_intervals(
         confidence (float): the share of the draws inside an interval, between 0 and 1.
         seed (int): the seed of the draws. The same seed gives the same intervals.
         progress (bool): whether to show a progress bar.
+        bounds (two float, *optional*): within which the LLRs are reported, see [`compute_metrics`].
 
     Returns:
         dict of str to `(lower, upper)`: the ends of the intervals of `eer`, `min_dcf_0.01`, `min_dcf_0.05`, `cllr` and
@@ -94,10 +96,10 @@ def bootstrap_intervals(
         )
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
     bar = tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
-    measured = [metrics_of(draw) for draw in bar]
+    measured = [metrics_of(draw, bounds) for draw in bar]
     tails = (1 - confidence) / 2
     spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
-    found = compute_metrics(llrs, labels)
+    found = compute_metrics(llrs, labels, bounds)
     intervals: dict[str, tuple[float, float]] = {}
     for name in WITH_INTERVALS:
         value, values = found[name], np.array([metrics[name] for metrics in measured])

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def compute_metrics(llrs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+def compute_metrics(llrs: ArrayLike, labels: ArrayLike, bounds: tuple[float, float] | None = None) -> dict[str, float]:
     """Compute all metrics of a set of trials.
 
     Args:
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
         labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        bounds (two float, *optional*): the least and the largest natural-log likelihood ratio that the system reports.
+            What depends on calibration (`cllr`, `cllr_cal` and `devpav`) is then of the LLRs as they are held within;
+            what depends on their order only (`eer`, `min_dcf` and `cllr_min`) is of the LLRs as given, since bounds
+            make ties of what the system tells apart.
 
     Returns:
         dict of str to float:
@@ -45,13 +49,14 @@ def compute_metrics(llrs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
         >>> {name: round(metrics[name], 3) for name in ("eer", "cllr", "cllr_min", "cllr_cal")}
         {'eer': 0.333, 'cllr': 0.716, 'cllr_min': 0.333, 'cllr_cal': 0.383}
     """
-    return metrics_of(tally(llrs, labels))
+    return metrics_of(tally(llrs, labels), bounds)
 
 
-def metrics_of(trials: Tally) -> dict[str, float]:
+def metrics_of(trials: Tally, bounds: tuple[float, float] | None = None) -> dict[str, float]:
     """Compute all metrics from a tally of the trials, see [`compute_metrics`]."""
     rate, threshold = eer_of(trials)
-    cost, least = cllr_of(trials), cllr_min_of(trials)
+    reported = trials if bounds is None else trials.held(*bounds)
+    cost, least = cllr_of(reported), cllr_min_of(trials)
     return {
         "eer": rate,
         "eer_threshold": threshold,
@@ -60,5 +65,5 @@ def metrics_of(trials: Tally) -> dict[str, float]:
         "cllr": cost,
         "cllr_min": least,
         "cllr_cal": cost - least,
-        "devpav": devpav_of(trials),
+        "devpav": devpav_of(reported),
     }

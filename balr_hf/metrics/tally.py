@@ -61,6 +61,12 @@ class Tally:
         kept = same + different > 0
         return Tally(self.scores[kept], same[kept], different[kept])
 
+    def held(self, low: float, high: float) -> Tally:
+        """The same trials with their scores held between two bounds, at which they become ties."""
+        scores, index = np.unique(self.scores.clip(low, high), return_inverse=True)
+        same, different = (np.bincount(index, kind, minlength=len(scores)) for kind in (self.same, self.different))
+        return Tally(scores, same, different)
+
 
 def checked_trials(llrs: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Check the scores and labels of trials.

@@ -45,7 +45,7 @@ from balr_hf.identity import other_makers
 from balr_hf.training import state
 from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments
 from balr_hf.training.graphed_step import GraphedStep
-from balr_hf.training.losses import LOSSES, AutoEncoderLoss
+from balr_hf.training.losses import LOSSES, ArcFaceLoss, AutoEncoderLoss
 from balr_hf.training.samplers import (
     SAMPLERS,
     BatchSampler,
@@ -243,6 +243,7 @@ class BinaryAttributeEncoderTrainer:
             _warn_shared_speakers(self.trainset, self.valset)
             for loss in self.loss_funcs:
                 _warn_unrecorded(loss)
+        unused = unused_data_settings(self.data_config, self.loss_funcs)
         self.settings = {
             "input_dim": input_dim,
             "internal_dim": internal_dim,
@@ -251,7 +252,9 @@ class BinaryAttributeEncoderTrainer:
             "mixed_precision": mixed_precision,
             "gradient_accumulation_steps": gradient_accumulation_steps,
             "num_processes": self.process.num_processes,
-            "data": dataclasses.asdict(self.data_config),
+            "data": {
+                name: value for name, value in dataclasses.asdict(self.data_config).items() if name not in unused
+            },
             "losses": {loss.name: loss.get_config_dict() for loss in self.loss_funcs},
             "training_set": _describe(self.trainset),
             "validation_set": _describe(self.valset),
@@ -606,6 +609,24 @@ def _no_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
+
+
+def unused_data_settings(data: DataArguments, losses: Sequence[AutoEncoderLoss]) -> tuple[str, ...]:
+    """The names of the settings of [`DataArguments`] that have no effect in a training.
+
+    Plain batches have no numbers of speakers and of recordings of each; only a loss may still be told the latter.
+
+    Args:
+        data ([`DataArguments`]): how batches are drawn.
+        losses (sequence of [`AutoEncoderLoss`]): the losses of the training.
+
+    Raises:
+        ConfigError: the sampler is unknown.
+    """
+    if sampler_class(data.sampler) is not None:
+        return ("num_workers",)
+    is_told = any(type(loss).setup not in (AutoEncoderLoss.setup, ArcFaceLoss.setup) for loss in losses)
+    return ("num_workers", "N_classes_per_batch", *(() if is_told else ("M_samples_per_class",)))
 
 
 def _embedder_of(

@@ -182,6 +182,7 @@ def find_factors(
     speakers: tuple[np.ndarray, np.ndarray],
     columns: Sequence[str] = (),
     draws: int = DRAWS_OF_PARTS,
+    bounds: tuple[float, float] | None = None,
 ) -> tuple[Factor, ...]:
     """Break the trials down by everything that is known of their sides.
 
@@ -193,6 +194,7 @@ def find_factors(
         speakers (two `np.ndarray` of shape `(trials,)`): int, the numbers of the two sides' speakers.
         columns: of the corpus, that are looked at beside those of [`COLUMNS`].
         draws (int): of the speakers, for the intervals of each part.
+        bounds (two float, *optional*): within which the system reports its likelihood ratios, see [`compute_metrics`].
 
     Raises:
         UserError: the corpus lacks one of the columns.
@@ -213,7 +215,7 @@ def find_factors(
         number_of = {text: number for number, text in enumerate(classes)}
         codes = np.array([number_of.get(text, 0) for text in texts])
         # One class has all trials, whose intervals are known.
-        parts = _parts(codes, trials, llrs, labels, speakers, draws if len(classes) > 1 else 0)
+        parts = _parts(codes, trials, llrs, labels, speakers, draws if len(classes) > 1 else 0, bounds)
         factors.append(Factor(name, title, classes, tuple(parts)))
     return tuple(factors)
 
@@ -235,7 +237,9 @@ def _parts(
     labels: np.ndarray,
     speakers: tuple[np.ndarray, np.ndarray],
     draws: int,
+    bounds: tuple[float, float] | None,
 ) -> list[Part]:
+    reported = llrs if bounds is None else llrs.clip(*bounds)
     enroll, test = codes[trials.enroll], codes[trials.test]
     size = int(codes.max()) + 1
     pairs = np.minimum(enroll, test) * size + np.maximum(enroll, test)
@@ -243,8 +247,8 @@ def _parts(
     for pair in np.unique(pairs):
         chosen = pairs == pair
         both = speakers[0][chosen], speakers[1][chosen]
-        evaluation = Evaluation.of(llrs[chosen], labels[chosen], both, resamples=draws)
-        misleading = Misleading.among(llrs[chosen], labels[chosen])
+        evaluation = Evaluation.of(llrs[chosen], labels[chosen], both, resamples=draws, bounds=bounds)
+        misleading = Misleading.among(reported[chosen], labels[chosen])
         low, high = divmod(int(pair), size)
         part = Part((low, high), evaluation, misleading)
         if part.is_few:  # draws of a few speakers hardly differ, and would seem to be sure

@@ -59,7 +59,8 @@ class Findings:
     """The validation of a system: numbers and the facts that they rest on.
 
     Attributes:
-        evaluation ([`Evaluation`]): of the likelihood ratios as the system reports them, within its bounds.
+        evaluation ([`Evaluation`]): of the likelihood ratios as the system reports them, within its bounds; what does
+            not depend on calibration is without the bounds.
         misleading ([`Misleading`]): among all trials.
         factors: the trials by conditions.
         zoo ([`Zoo`]): the trials by speaker.
@@ -69,6 +70,7 @@ class Findings:
         remarks: further cautions.
         demonstration (bool): whether models that are not for casework were validated.
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios as the system reports them.
+        exact (`np.ndarray` of shape `(trials,)`): the same before they are held within the system's bounds.
         raw (`np.ndarray` of shape `(trials,)`): scores before calibration.
         labels (`np.ndarray` of shape `(trials,)`): bool, True for trials of one speaker.
         speakers (two `np.ndarray` of shape `(trials,)`): the numbers of the two sides' speakers.
@@ -89,11 +91,17 @@ class Findings:
     remarks: tuple[str, ...]
     demonstration: bool
     llrs: np.ndarray = field(repr=False)
+    exact: np.ndarray = field(repr=False)
     raw: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
     speakers: tuple[np.ndarray, np.ndarray] = field(repr=False)
     outside: np.ndarray | None = field(repr=False, default=None)
     kept: np.ndarray | None = field(repr=False, default=None)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The least and the largest natural-log likelihood ratio that the system reports; None if there are none."""
+        return (self.evaluation.calibration or {}).get("bounds")
 
     @property
     def is_adequate(self) -> bool | None:
@@ -236,7 +244,7 @@ class Findings:
         return rows
 
     def describe_bounds(self) -> str | None:
-        """Whether the figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
+        """Which figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
         unbounded = self.evaluation.unbounded
         if unbounded is None:
             return None

@@ -30,12 +30,14 @@ def figures(validation: Findings) -> dict[str, Figure]:
     # With draws of the speakers there are bands, as there are intervals.
     about: dict[str, object] = {"speakers": found.speakers if found.evaluation.intervals else None}
     reported = {"reported": found.llrs}
+    # A DET plot is of the order of the ratios: the bounds would make ties of those beyond.
+    calibrated = "reported" if found.bounds is None else "calibrated, without bounds"
     means = [(one.name, one.mean_same, one.mean_different, one.animal) for one in found.zoo.placed]
     return {
         "tippett": performance.tippett(reported, found.labels, **about),  # type: ignore[arg-type]
         "pav": performance.pav(found.llrs, found.labels, **about),  # type: ignore[arg-type]
-        "ece": performance.ece(found.llrs, found.labels, **about),  # type: ignore[arg-type]
-        "det": performance.det({**reported, "before calibration": found.raw}, found.labels, **about),  # type: ignore[arg-type]
+        "ece": performance.ece(found.exact, found.labels, bounds=found.bounds, **about),  # type: ignore[arg-type]
+        "det": performance.det({calibrated: found.exact, "before calibration": found.raw}, found.labels, **about),  # type: ignore[arg-type]
         "zoo": zoo(means, found.zoo.quarters, tuple(wording.ANIMALS)),  # type: ignore[arg-type]
     }
 

@@ -67,7 +67,9 @@ class Validation(Findings):
         folder.mkdir(parents=True, exist_ok=True)
         trials = trials if self.kept is None else trials.select(self.kept)
         outside = {} if self.outside is None else {"outside": self.outside}
-        write_scores(folder / "scores.csv", trials, {"scores": self.llrs, "raw_scores": self.raw, **outside}, sep)
+        exact = {} if self.evaluation.unbounded is None else {"unbounded_scores": self.exact}
+        columns = {"scores": self.llrs, **exact, "raw_scores": self.raw, **outside}
+        write_scores(folder / "scores.csv", trials, columns, sep)
         metrics = self.to_dict() | dict(further or {}) | {"scores_sha256": file_digest(folder / "scores.csv")}
         write_json(folder / "metrics.json", metrics)
         for name, text in (("report.txt", self.to_text() + "\n"), ("report.html", self.to_html())):
@@ -171,16 +173,15 @@ def validate(
             "both kinds"
         )
     exact = llrs
-    if scorer.bounds is not None:
-        llrs = exact.clip(*scorer.bounds)
+    llrs = exact if scorer.bounds is None else exact.clip(*scorer.bounds)
     activation = scorer.activation.cpu().numpy()
     outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts)
     measured = outside if outside is not None and outside.measured.any() else None
     facts, chain = run_facts(), chain_of(dataset, scorer)
     evaluation = Evaluation.of(
-        *(llrs, labels, speakers),
+        *(exact, labels, speakers),
         raw=raw,
-        exact=None if scorer.bounds is None else exact,
+        bounds=scorer.bounds,
         resamples=draws,
         progress=progress,
         within=None if measured is None else measured.within(trials),
@@ -201,7 +202,10 @@ def validate(
         evaluation=evaluation,
         misleading=misleading,
         factors=find_factors(
-            *(dataset, trials, quality, llrs, labels, speakers), columns=by, draws=min(draws, DRAWS_OF_PARTS)
+            *(dataset, trials, quality, exact, labels, speakers),
+            columns=by,
+            draws=min(draws, DRAWS_OF_PARTS),
+            bounds=scorer.bounds,
         ),
         zoo=menagerie(llrs, labels, speakers, names.tolist()),
         worst=_worst(
@@ -214,6 +218,7 @@ def validate(
         remarks=(*wrong, *unknown, *overlap, *_left_out(listed - len(trials), listed)),
         demonstration=any(map(is_shipped, (system, system.embedder, system.autoencoder, scorer))),
         llrs=llrs,
+        exact=exact,
         raw=raw,
         labels=labels,
         speakers=speakers,

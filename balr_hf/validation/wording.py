@@ -48,7 +48,10 @@ MISLEADING = (
     "1. Their rates say nothing of how strongly they mislead, which the Tippett plot and the list of trials show."
 )
 BOUNDED = (
-    "All figures are of the likelihood ratios as the system reports them, held within the bounds of its calibration."
+    "Cllr, Cllr_cal, devPAV and the rates of misleading trials are of the likelihood ratios as the system reports "
+    "them, held within the bounds of its calibration. EER and Cllr_min are of their order, so that they do not depend "
+    "on calibration: they are of the likelihood ratios without the bounds, which make ties of what the system tells "
+    "apart, and so are the DET plot and the curve after PAV of the ECE plot."
 )
 CONDITIONS = (
     "Each cell has the trials whose one side is of the row's class and whose other side is of the column's, in either "

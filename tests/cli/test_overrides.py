@@ -10,6 +10,7 @@ import pytest
 from balr_hf.cli import binarize, explain, extract, push, score_train, score_trials, train
 from balr_hf.cli.models import load_embedder, scorer_configuration, scorer_name
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.training.losses import build_losses
 
 
 @pytest.mark.parametrize("plus", ["", "+", "++"])
@@ -67,6 +68,24 @@ def test_settings_that_a_command_does_not_use_are_said(caplog):
     assert not caplog.text
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--N-classes-per-batch", "4", "data.batch_size=8"], None),
+        (["data.num_workers=4"], "No effect in balr train: data.num_workers"),
+        (
+            ["--sampler", "none", "--N-classes-per-batch", "4", "data.M_samples_per_class=2", "--batch-size", "8"],
+            "No effect in balr train with data.sampler=none: data.N_classes_per_batch, data.M_samples_per_class",
+        ),
+        (["data.sampler=none", "data.M_samples_per_class=2", "trainer.losses=[mse, sparsity]"], None),
+    ],
+)
+def test_settings_of_batches_that_training_does_not_use_are_said(words, said, caplog):
+    arguments = train.COMMAND.parse(["a", "b", *words])
+    train._warn_idle(arguments, build_losses(train._loss_settings(arguments)))
+    assert caplog.messages == ([] if said is None else [said])
+
+
 def test_a_new_scorer_is_fitted_without_an_old_one(balr, few):
     status, said = balr("score", "train", few, "scorer.checkpoint_path=runs/scorer/train")
     assert status == 2 and "score train fits a new scorer, and reads none" in said
@@ -108,9 +127,16 @@ def test_iterations_are_accepted_for_every_scorer(scorer):
 
 
 def test_setting_of_a_loss_that_is_not_chosen_is_an_error():
-    for words in (["trainer.losses.arcface.weight=1"], ["--arcface-weight", "1"]):
+    arcface = r"arcface\.weight is set, but trainer\.losses=\[mse, triplet\] does not have arcface; add it: "
+    for words, message in (
+        (["trainer.losses.arcface.weight=1"], arcface + "--losses mse,triplet,arcface$"),
+        (["--arcface-weight", "1"], arcface + "--losses mse,triplet,arcface$"),
+        (["--losses", "mse", "--triplet-margin", "0.9"], r"does not have triplet; add it: --losses mse,triplet$"),
+        (["trainer.losses.arcfce.weight=1"], r"does not have arcfce; did you mean arcface\?$"),
+        (["trainer.losses.tripet.margin=1"], r"does not have tripet; did you mean triplet\?$"),
+    ):
         arguments = train.COMMAND.parse(["a", "b", *words])
-        with pytest.raises(ConfigError, match=r"arcface\.weight is set, but .* does not have arcface"):
+        with pytest.raises(ConfigError, match=message):
             train._loss_settings(arguments)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from balr_hf.errors import UserError
-from balr_hf.metrics import cllr, cllr_min, compute_metrics, eer, min_dcf
+from balr_hf.metrics import bootstrap_intervals, cllr, cllr_min, compute_metrics, eer, min_dcf
 from balr_hf.metrics.tally import tally
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
@@ -90,8 +90,39 @@ def test_an_evaluation_says_if_no_ratio_lies_beyond_the_bounds():
     llrs, labels = np.array([2.0, 1.0, -1.0, -3.0]), np.array([True, False, True, False])
     told = "All LRs lie within the calibration's bounds (LR 1/55 to 55): Cllr is the same with and without these"
     wide, calibration = {"method": "affine", "bounds": [-4.0, 4.0]}, {"method": "affine", "bounds": [-2.0, 2.0]}
-    for exact in (None, llrs):
-        found = Evaluation.of(llrs, labels, exact=exact, resamples=0, calibration=wide)
+    for bounds in (None, (-4.0, 4.0)):
+        found = Evaluation.of(llrs, labels, bounds=bounds, resamples=0, calibration=wide)
         assert found.describe_bounds() == told and f"\n  {told}\n" in f"{found.describe()}\n"
     assert "held within" in Evaluation.of(llrs, labels, resamples=0, calibration=calibration).describe_bounds()
     assert Evaluation.of(llrs, labels, resamples=0).describe_bounds() is None
+
+
+def test_bounds_hold_what_depends_on_calibration_and_nothing_else():
+    from balr_hf.evaluation import Evaluation
+
+    rng = np.random.default_rng(3)
+    enroll, test = np.divmod(np.arange(900), 30)
+    labels, bounds = enroll == test, (-1.0, 1.5)
+    llrs = rng.normal(size=900) * 2 + np.where(labels, 2.5, -2.5)
+    given, held = compute_metrics(llrs, labels), compute_metrics(llrs.clip(*bounds), labels)
+    found = Evaluation.of(llrs, labels, (enroll, test), bounds=bounds, resamples=30)
+    of_order, calibrated = ("eer", "eer_threshold", "min_dcf_0.01", "min_dcf_0.05", "cllr_min"), ("cllr", "devpav")
+    for names, right, wrong in ((of_order, given, held), (calibrated, held, given)):
+        for name in names:
+            assert found.metrics[name] == pytest.approx(right[name], rel=1e-12)
+        assert any(right[name] != pytest.approx(wrong[name], rel=1e-3) for name in names)
+    assert held["min_dcf_0.01"] > given["min_dcf_0.01"] and held["cllr_min"] > given["cllr_min"]
+    assert found.metrics["cllr_cal"] == pytest.approx(held["cllr"] - given["cllr_min"], rel=1e-12)
+    assert found.unbounded == given and found.bounded is None
+    for name, ends in found.intervals.items():
+        of = llrs.clip(*bounds) if name == "cllr" else llrs
+        assert ends == pytest.approx(bootstrap_intervals(of, labels, enroll, test, resamples=30)[name], rel=1e-9)
+    assert found.at_eer == Evaluation.of(llrs, labels, resamples=0).at_eer
+    # Other commands evaluate the scores as given, and say besides what those within the bounds are.
+    calibration = {"method": "affine", "bounds": list(bounds)}
+    other = Evaluation.of(llrs, labels, resamples=0, calibration=calibration)
+    assert (other.bounded, other.metrics) == (found.metrics, found.unbounded)
+    some = np.arange(900) % 3 > 0
+    within = Evaluation.of(llrs, labels, bounds=bounds, resamples=0, within=some).within
+    assert within["cllr"] == pytest.approx(compute_metrics(llrs[some].clip(*bounds), labels[some])["cllr"])
+    assert within["cllr_min"] == pytest.approx(compute_metrics(llrs[some], labels[some])["cllr_min"])

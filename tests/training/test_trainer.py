@@ -350,6 +350,18 @@ def test_graphed_steps_end_with_the_same_bits(sets, tmp_path, monkeypatch):
     assert histories[0] == histories[1]
 
 
+def test_settings_of_batches_that_are_not_used_are_not_recorded(sets, tmp_path):
+    plain, in_groups = {"batch_size", "shuffle", "sampler"}, {"N_classes_per_batch", "M_samples_per_class"}
+    none = DataArguments(batch_size=50, sampler="none")
+    arcface, sparsity = ArcFaceLoss(), SparsityLoss()
+    for data, losses, names in (
+        ({}, None, plain | in_groups),
+        ({"data": none}, [MSELoss(), arcface], plain),
+        ({"data": none}, [MSELoss(), sparsity], plain | {"M_samples_per_class"}),
+    ):
+        assert set(make(sets, tmp_path / "run", losses, **data).settings["data"]) == names
+
+
 def test_a_graph_that_cannot_be_captured_is_refused(sets, tmp_path):
     options = {"cuda_graph": True, "gradient_accumulation_steps": 2, "losses": [MSELoss(), TripletMarginLoss()]}
     lacking = r"a GPU \(device='cuda'\), gradient_accumulation_steps=1, losses that do .* any batch \(not triplet\)"

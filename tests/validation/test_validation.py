@@ -16,6 +16,7 @@ from balr_hf.data.quality import add_quality_column
 from balr_hf.defaults import SYSTEM, resource
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.evaluation import Evaluation
+from balr_hf.figures.style import percent
 from balr_hf.files import json_text
 from balr_hf.identity import model_identity
 from balr_hf.metrics import compute_metrics
@@ -25,6 +26,7 @@ from balr_hf.scoring.trials import Trials, side_counts, side_speakers
 from balr_hf.training.trained_speakers import KEY, pack_speakers
 from balr_hf.validation import validate
 from balr_hf.validation.adequacy import Criterion, judge, parse_thresholds
+from balr_hf.validation.page import figures
 from balr_hf.validation.tables import heat_map
 from balr_hf.validation.zoo import menagerie
 
@@ -87,14 +89,18 @@ def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus,
     llrs = exact.clip(*system.scorer.bounds)
     assert (llrs != exact).any()
     np.testing.assert_allclose(found.llrs, llrs, rtol=1e-6)
-    evaluation = Evaluation.of(found.llrs, enroll == test, (enroll, test), resamples=20)
+    bounds = system.scorer.bounds
+    evaluation = Evaluation.of(exact, enroll == test, (enroll, test), resamples=20, bounds=bounds)
     assert found.evaluation.metrics == pytest.approx(evaluation.metrics, nan_ok=True)
     assert 0.02 < evaluation.metrics["eer"] < 0.4 and min(found.misleading.same, found.misleading.different) > 0
-    assert found.evaluation.intervals == evaluation.intervals
+    for name, ends in evaluation.intervals.items():
+        assert found.evaluation.intervals[name] == pytest.approx(ends)
     unbounded = compute_metrics(exact, enroll == test)["cllr"]
     assert found.evaluation.unbounded["cllr"] == pytest.approx(unbounded) != found.evaluation.metrics["cllr"]
     assert f"Cllr  {unbounded:.3f} without the calibration's bounds (LR 1/" in found.evaluation.describe()
+    least = compute_metrics(exact, enroll == test)["cllr_min"]
     for told in (found.to_text(), found.to_html()):
+        assert "EER and Cllr_min are of their order" in told and f"{least:.3f}" in told
         assert f"Without the bounds, as by balr score test, Cllr is {unbounded:.3f}." in told
     same, different = llrs[enroll == test], llrs[enroll != test]
     assert (found.misleading.same, found.misleading.different) == ((same < 0).sum(), (different > 0).sum())
@@ -102,6 +108,31 @@ def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus,
     low, high = evaluation.intervals["cllr"]
     assert rows["Cllr"] == (f"{evaluation.metrics['cllr']:.3f}", f"{low:.3f} to {high:.3f}")
     assert rows["devPAV"][1] == "-" and rows["Misleading, different-speaker"][0] == f"{(different > 0).mean():.2%}"
+
+
+def test_figures_of_order_are_without_the_bounds_and_those_of_calibration_within(
+    system, corpus, trials, monkeypatch, tmp_path
+):
+    exact, enroll, test = expected(system, corpus, trials)
+    labels = enroll == test
+    bounds = (-0.5, compute_metrics(exact, labels)["eer_threshold"] - 0.5)  # so that all decisions are among ties
+    monkeypatch.setitem(system.scorer.config.calibration, "bounds", list(bounds))
+    given, held = compute_metrics(exact, labels), compute_metrics(exact.clip(*bounds), labels)
+    found = validate(system, corpus, trials, draws=0, thresholds={"cllr_min": given["cllr_min"] + 1e-6})
+    metrics = found.save(tmp_path, trials)
+    for name in ("eer", "min_dcf_0.01", "cllr_min"):
+        assert metrics[name] == pytest.approx(given[name], abs=1e-6) and held[name] > given[name] + 1e-3
+    for name in ("cllr", "devpav"):
+        assert metrics[name] == pytest.approx(held[name], abs=1e-6) and abs(held[name] - given[name]) > 1e-3
+    assert found.is_adequate
+    drawn = figures(found)
+    legend = [text.get_text() for name in ("ece", "det") for text in drawn[name].legends[0].get_texts()]
+    assert f"LLRs as reported (Cllr = {held['cllr']:.3g})" in legend
+    assert f"after PAV (Cllr_min = {given['cllr_min']:.3g})" in legend
+    assert f"calibrated, without bounds: EER {percent(given['eer'])}" in legend
+    rows = np.genfromtxt(tmp_path / "scores.csv", delimiter="\t", names=True, dtype=None, encoding="utf-8")
+    np.testing.assert_allclose(rows["unbounded_scores"], exact, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(rows["scores"], exact.clip(*bounds), rtol=1e-5, atol=1e-6)
 
 
 def test_cells_add_up_to_all_trials(found, trials):
@@ -120,7 +151,7 @@ def test_cells_add_up_to_all_trials(found, trials):
     assert "Recordings a side: 1" in found.describe_alike()
 
 
-def test_parts_have_the_trials_of_their_conditions(found, corpus, trials):
+def test_parts_have_the_trials_of_their_conditions(found, system, corpus, trials):
     sex = next(factor for factor in found.factors if factor.name == "sex")
     value = dict(zip(corpus["id"], corpus["sex"], strict=True))
     pairs = [
@@ -130,6 +161,8 @@ def test_parts_have_the_trials_of_their_conditions(found, corpus, trials):
         chosen = np.array([pair == {sex.classes[number] for number in part.classes} for pair in pairs])
         assert part.evaluation.trials == chosen.sum()
         if found.labels[chosen].any():
+            metrics = compute_metrics(found.exact[chosen], found.labels[chosen], system.scorer.bounds)
+            assert part.evaluation.metrics == pytest.approx(metrics, nan_ok=True)
             assert part.cllr == pytest.approx(compute_metrics(found.llrs[chosen], found.labels[chosen])["cllr"])
     telephone = next(factor for factor in found.factors if factor.name == "bandwidth")
     assert telephone.classes == ("up to 4 kHz (telephone)", "above 6 kHz")
