@@ -117,10 +117,17 @@ class Findings:
                 f"Cllr is {metrics['cllr']:.2f}: on these trials the likelihood ratios do more harm than good, since "
                 "a system that always says LR = 1 has a Cllr of 1."
             )
-        if metrics["cllr_cal"] > metrics["cllr_min"]:
+        exact = (self.evaluation.unbounded or metrics)["cllr"]
+        by_bounds, by_calibration = metrics["cllr"] - exact, exact - metrics["cllr_min"]
+        if by_calibration > metrics["cllr_min"]:
             found.append(
-                f"Of the Cllr of {metrics['cllr']:.3f}, {metrics['cllr_cal']:.3f} is lost by calibration: that of the "
-                "system does not hold for recordings like these."
+                f"Without the calibration's bounds Cllr is {exact:.3f}, of which {by_calibration:.3f} is lost by "
+                "calibration: that of the system does not hold for recordings like these."
+            )
+        if by_bounds > exact:
+            found.append(
+                f"Of the Cllr of {metrics['cllr']:.3f}, {by_bounds:.3f} is lost by the bounds of the calibration: it "
+                "has too few trials to vouch for larger likelihood ratios."
             )
         harmful = self._harmful_conditions() if metrics["cllr"] < 1 else []
         if harmful:

@@ -283,6 +283,21 @@ def test_parts_that_were_joined_though_they_do_not_belong_together_are_a_caution
     assert found.to_dict()["mismatch"] == ["The embeddings were made by another embedder."]
 
 
+@pytest.mark.parametrize(
+    ("held", "exact", "told"),
+    [
+        (0.30, 0.29, "Without the calibration's bounds Cllr is 0.290, of which 0.190 is lost by calibration"),
+        (0.30, 0.11, "Of the Cllr of 0.300, 0.190 is lost by the bounds of the calibration"),
+        (0.12, 0.11, None),
+    ],
+)
+def test_what_is_lost_by_bounds_is_not_laid_to_the_calibration(found, held, exact, told):
+    metrics = {**found.evaluation.metrics, "cllr": held, "cllr_min": 0.1, "cllr_cal": held - 0.1}
+    evaluation = replace(found.evaluation, metrics=metrics, unbounded={**metrics, "cllr": exact})
+    lost = [caution for caution in replace(found, evaluation=evaluation).cautions if " is lost by " in caution]
+    assert [caution.startswith(told or "") for caution in lost] == [True] * (told is not None)
+
+
 def test_conditions_in_which_the_system_does_harm_are_named(found):
     sex = next(factor for factor in found.factors if factor.name == "sex")
     evaluation = replace(
