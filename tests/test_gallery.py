@@ -74,6 +74,15 @@ def test_api_reference_has_every_module_and_the_public_names(site, tmp_path):
             assert f'"{name}"' in text, name
 
 
+def test_what_is_returned_is_not_taken_for_a_name_by_the_reference(root):
+    """`Returns:` and then `float: the cost` would be shown as a value with the name `float`."""
+    named = re.compile(r"^ +(?:Returns|Yields):\n +\w+: .*", re.MULTILINE)
+    package = (root / "balr_hf").rglob("*.py")
+    shown = [path for path in package if "modules" not in path.parts]  # those in modules are those of `evaluate`
+    found = [(path.name, match[0]) for path in shown for match in named.finditer(path.read_text(encoding="utf-8"))]
+    assert len(shown) > 100 and found == []
+
+
 def test_links_of_pages_lead_to_pages_of_the_site(site):
     from pathlib import Path
 

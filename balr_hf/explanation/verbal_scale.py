@@ -31,7 +31,7 @@ def verdict(llr: float) -> str:
         llr (float): a calibrated natural-log likelihood ratio. The scale does not apply to raw scores.
 
     Returns:
-        str: e.g. `moderate support for the proposition that the recordings are of the same speaker rather than of
+        e.g. `moderate support for the proposition that the recordings are of the same speaker rather than of
         different speakers`.
     """
     row = degree(llr)

@@ -18,7 +18,7 @@ def evaluate_module(name: str) -> str:
         name (str): `cllr`, `devpav`, `eer` or `min_dcf`.
 
     Returns:
-        str: the folder of the module.
+        the folder of the module.
 
     Raises:
         ValueError: the name is unknown.

@@ -23,7 +23,7 @@ def cllr(llrs: ArrayLike, labels: ArrayLike) -> float:
         labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
 
     Returns:
-        float: the cost in bits, at least 0.
+        the cost in bits, at least 0.
 
     Raises:
         ValueError: the LLRs are not finite, their number is not that of the labels, or all trials are of one kind.
@@ -65,7 +65,7 @@ def cllr_min(llrs: ArrayLike, labels: ArrayLike) -> float:
         labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
 
     Returns:
-        float: the cost in bits, between 0 and 1.
+        the cost in bits, between 0 and 1.
 
     Raises:
         ValueError: the LLRs are not finite, their number is not that of the labels, or all trials are of one kind.
@@ -106,7 +106,7 @@ def devpav(llrs: ArrayLike, labels: ArrayLike) -> float:
         labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
 
     Returns:
-        float: the mean distance in log10 units, at least 0; NaN if every same-speaker trial scores higher than every
+        the mean distance in log10 units, at least 0; NaN if every same-speaker trial scores higher than every
         different-speaker trial, since all LRs are infinite after PAV then.
 
     Raises:

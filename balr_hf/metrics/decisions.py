@@ -19,7 +19,7 @@ def bayes_threshold(prior: float, cost_miss: float = 1.0, cost_false_alarm: floa
         cost_false_alarm (float): what accepting it costs where it is false.
 
     Returns:
-        float: a threshold for calibrated natural-log likelihood ratios.
+        a threshold for calibrated natural-log likelihood ratios.
 
     Raises:
         UserError: a prior that is not between 0 and 1, or costs that are not positive.

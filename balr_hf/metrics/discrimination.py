@@ -129,7 +129,7 @@ def min_dcf(llrs: ArrayLike, labels: ArrayLike, prior: float, cost_miss: float =
         cost_fa (float): the cost of a false alarm.
 
     Returns:
-        float: the relative cost, between 0 and 1.
+        the relative cost, between 0 and 1.
 
     Raises:
         ValueError: the prior is not between 0 and 1, or a cost is not positive; the scores are not finite, their

@@ -62,15 +62,15 @@ for caution in report.cautions:
 # ## 3. The figures, each with its interval
 #
 # Cllr is what the likelihood ratios cost. Its least value (Cllr_min) is what any calibration would leave, and the rest
-# is lost by this calibration. Where the rest is large, calibrate on speech like that of the case. Where the least
-# value is large, the system cannot tell these voices apart, and no calibration helps.
+# is lost by this calibration and its bounds. Where the rest is large, calibrate on speech like that of the case, of more
+# speakers. Where the least value is large, the system cannot tell these voices apart, and no calibration helps.
 
 # %%
 metrics, intervals = report.evaluation.metrics, report.evaluation.intervals
 for name in ("eer", "cllr", "cllr_min"):
     low, high = intervals[name]
     print(f"{name:8} {metrics[name]:.3f} ({low:.3f} to {high:.3f})")
-print(f"lost by calibration: {metrics['cllr'] - metrics['cllr_min']:.3f}")
+print(f"lost by calibration and its bounds: {metrics['cllr'] - metrics['cllr_min']:.3f}")
 
 # %% [markdown]
 # ## 4. Where it does harm

@@ -4,8 +4,6 @@ import html
 import json
 import math
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -457,36 +455,3 @@ def test_the_population_that_hd_names_is_told(sides):
 def test_explaining_another_number_of_attributes_is_refused(sides):
     with pytest.raises(ValueError, match="expected \\(n, 12, 2\\)"):
         build("beta").explain(sides[0, 0, :5], sides[1, 0, :5])
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-@pytest.mark.parametrize("top", [1, 10], ids=["short", "long"])
-def test_printed_page_has_the_summary_first_and_cuts_nothing(explained, tmp_path, top):
-    browsers = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    tools = [next(browsers, None), shutil.which("pdftotext")]
-    if not all(tools):
-        pytest.skip("needs chromium, chromium-browser or google-chrome, and pdftotext")
-    (tmp_path / "page.html").write_text(replace(explained, demonstration=True).to_html(top), encoding="utf-8")
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-pdf-header-footer",
-        f"--user-data-dir={tmp_path}/profile",
-    ]
-    words = [*flags, f"--print-to-pdf={tmp_path}/page.pdf", (tmp_path / "page.html").as_uri()]
-    subprocess.run([tools[0], *words], check=True, capture_output=True, timeout=120)
-    text = subprocess.run(
-        [tools[1], "-layout", tmp_path / "page.pdf", "-"], check=True, capture_output=True, text=True
-    )
-    pages = text.stdout.split("\f")[:-1]
-    assert explained.describe_ratio() in pages[0]
-    assert "does not detect synthetic" in " ".join(pages[0].split()) and wording.EACH_ATTRIBUTE not in pages[0]
-    headings = (wording.EACH_ATTRIBUTE, wording.FOR_SAME, wording.FOR_DIFFERENT, wording.THE_SUM, wording.THE_SCALE)
-    for number, page in enumerate(pages, 1):
-        assert wording.DEMONSTRATION[:40] in page and f"{number}/{len(pages)}" in page.replace(" ", "")
-        *_, last = [line for line in page.splitlines() if line.strip()][:-1]  # above the number of the page
-        assert last.strip() not in (*headings, wording.THE_VALIDATION, wording.THE_METHOD)
-    (figure,) = (page for page in pages if wording.EACH_ATTRIBUTE in page)
-    assert "Sum (ln LR)" in figure  # the last line of the figure is on the page of its heading
