@@ -62,8 +62,8 @@ for caution in report.cautions:
 # ## 3. The figures, each with its interval
 #
 # Cllr is what the likelihood ratios cost. Its least value (Cllr_min) is what any calibration would leave, and the rest
-# is lost by this calibration and its bounds. Where the rest is large, calibrate on speech like that of the case, of more
-# speakers. Where the least value is large, the system cannot tell these voices apart, and no calibration helps.
+# is lost by this calibration and its bounds. Where the rest is large, calibrate on speech like that of the case, of
+# more speakers. Where the least value is large, the system cannot tell these voices apart, and no calibration helps.
 
 # %%
 metrics, intervals = report.evaluation.metrics, report.evaluation.intervals
