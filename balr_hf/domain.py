@@ -309,6 +309,8 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
     if population.get("speakers"):
         parts[0] += f" of {population['speakers']:,} speakers"
     for name, counts in population.get("counts", {}).items():
+        if name == "session":  # whose names tell a reader nothing
+            continue
         shown = ", ".join(f"{value} ({count:,})" for value, count in list(counts.items())[:6])
         parts.append(f"recordings of each {name}: {shown}" + (" and others" if len(counts) > 6 else ""))
     low, high = population["recordings_a_side"]

@@ -44,6 +44,9 @@ def test_population_is_described_in_numbers_and_words(population):
     words = describe_in_words(population)
     assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words
     assert "recordings of each sex: f (50), m (50)" in words
+    assert describe_in_words({**population, "counts": {"session": {"call 7": 100}}}) == words.replace(
+        "; recordings of each sex: f (50), m (50)", ""
+    )
 
 
 def test_case_inside_has_no_deviation(population):
