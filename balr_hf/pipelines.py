@@ -33,17 +33,16 @@ from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, 
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded, embed_waveforms, load_usable
 from balr_hf.errors import ConfigError, MismatchError, UserError
-from balr_hf.explanation.voices import Parts, can_compare_parts, compare_voices, shortest_part
+from balr_hf.explanation.voices import OneVoice, can_compare_parts
 from balr_hf.identity import wrong_parts
 from balr_hf.pipeline_inputs import as_column, download, several_recordings, undecoded
 from balr_hf.quality import MIN_SPEECH, describe_averaged
 from balr_hf.quality.copies import describe_copies, refuse_copies
-from balr_hf.quality.pauses import seconds_of
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
 from balr_hf.system.modeling_system import SpeakerComparisonModel, check_precision
-from balr_hf.system.parts import parts_of_each
+from balr_hf.system.parts import one_voice_each
 
 logger = logging.getLogger(__name__)
 
@@ -519,16 +518,20 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
         outputs = super()._forward(inputs)
-        found: list[list[Parts | None]] = [[] for _ in inputs["recordings"]]
+        found: list[list[OneVoice | None]] = [[] for _ in inputs["recordings"]]
         if can_compare_parts(self.scorer):
             for item, recordings in enumerate(inputs["recordings"]):
-                stretches, qualities = inputs["stretches"][item], inputs["quality"][item]
-                least = [
-                    shortest_part(self.scorer, quality.to_dict(), seconds_of(kept))
-                    for quality, kept in zip(qualities, stretches, strict=True)
-                ]
-                found[item] = parts_of_each(self._embedder, self._encoder, recordings, stretches, self.device, least)
-        return outputs | {"parts": found}
+                found[item] = one_voice_each(
+                    self._embedder,
+                    self._encoder,
+                    self.scorer,
+                    recordings,
+                    inputs["stretches"][item],
+                    [quality.to_dict() for quality in inputs["quality"][item]],
+                    self.device,
+                    self.limits,
+                )
+        return outputs | {"one_voice": found}
 
     def _measures(
         self, loaded: list[list[Loaded]], heard: list[list[np.ndarray | LongAudio]]
@@ -574,8 +577,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         remarks = (*_flat(outputs["remarks"]), *(() if matched is None else matched.remarks))
         voices = _flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
-        parts = _flat(outputs["parts"])
-        heard = parts[:first], parts[first:]
+        one_voice = tuple(_flat(outputs["one_voice"]))
         explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),
@@ -588,7 +590,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
             descriptions=getattr(self.model, "descriptions", None),
             measures=(voices[0], voices[1]),
-            voices=compare_voices(self.scorer, heard, sides, self.limits),
+            voices=(one_voice[:first], one_voice[first:]),
         )
         found = explanation.to_dict()
         result = {

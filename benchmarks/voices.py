@@ -28,10 +28,9 @@ from tqdm.auto import tqdm
 from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus
 from balr_hf.audio import SAMPLING_RATE, load_audio
 from balr_hf.defaults import SYSTEM, resource
-from balr_hf.explanation.voices import compare_parts
 from balr_hf.quality import heard, measure_recording, stretches_of
 from balr_hf.scoring.auto import load_scorer
-from balr_hf.system.parts import differing_parts
+from balr_hf.system.parts import one_voice_each
 
 SECONDS, TURN = (10, 20, 40), 4
 AS_IT_IS, ONE, SESSIONS = "one speaker, as recorded", "one speaker, joined", "one speaker, several sessions"
@@ -119,9 +118,10 @@ def main() -> None:
     for kind, speaker, seconds, samples in tqdm(recordings.made(), unit="recording"):
         quality, speech = measure_recording(samples)
         stretches = stretches_of(samples, speech)
-        parts = differing_parts(model, autoencoder, heard(samples, stretches), stretches, torch.device("cpu"))
-        if parts is not None:
-            one = compare_parts(scorer, parts, quality.to_dict())
+        samples = heard(samples, stretches)
+        measured, device = [quality.to_dict()], torch.device("cpu")
+        (one,) = one_voice_each(model, autoencoder, scorer, [samples], [stretches], measured, device)
+        if one is not None:
             found[kind, seconds].append((speaker, one.is_doubtful, one.is_beyond))
     print(f"{len(corpus)} recordings of {len(set(corpus['speaker']))} speakers; {arguments.system}\n")
     print("| recording | seconds | recordings | speakers | told (LR below 1) | no verdict (LR below 1/2) |")

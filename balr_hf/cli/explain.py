@@ -18,7 +18,7 @@ from balr_hf.cli.sections import (
 from balr_hf.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     import datasets
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from balr_hf.data.skipped import Skipped
     from balr_hf.describing import AttributeDescriptions
     from balr_hf.domain import Limits
-    from balr_hf.explanation.voices import OneVoice, Parts
+    from balr_hf.explanation.voices import OneVoice
     from balr_hf.matching import Matched
     from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
@@ -355,10 +355,9 @@ def _voices(
     from balr_hf.devices import resolve_devices
     from balr_hf.embeddings.passes import heard_recording
     from balr_hf.errors import UserError
-    from balr_hf.explanation.voices import can_compare_parts, compare_voices, shortest_part
+    from balr_hf.explanation.voices import can_compare_parts
     from balr_hf.identity import known_to_belong
-    from balr_hf.quality.pauses import seconds_of
-    from balr_hf.system.parts import parts_of_each
+    from balr_hf.system.parts import one_voice_each
 
     if not (arguments.calibrated and can_compare_parts(scorer) and heard.measured):
         return (), ()
@@ -371,17 +370,16 @@ def _voices(
         return (), ()
     device = resolve_devices(arguments.device)[0]
     embedder = embedder.for_inference().to(device)
-    parts: list[Sequence[Parts | None]] = []
-    for side in sides:
-        recordings = [heard.measured[name] for name in side if name in heard.measured]
-        if len(recordings) < len(side):
-            parts.append(())
-            continue
+
+    def of(names: list[str], quality: "list[Mapping[str, Any]]") -> "tuple[OneVoice | None, ...]":
+        recordings = [heard.measured[name] for name in names if name in heard.measured]
+        if len(recordings) < len(names):
+            return ()
         samples = [heard_recording(one, embedder.feature_extractor) for one in recordings]
         stretches = [one.stretches for one in recordings]
-        least = [shortest_part(scorer, one.quality.to_dict(), seconds_of(one.stretches)) for one in recordings]
-        parts.append(parts_of_each(embedder, autoencoder, samples, stretches, device, least))
-    return compare_voices(scorer, parts, heard.quality, limits)
+        return tuple(one_voice_each(embedder, autoencoder, scorer, samples, stretches, quality, device, limits))
+
+    return of(sides[0], heard.quality[0]), of(sides[1], heard.quality[1])
 
 
 def _matched(

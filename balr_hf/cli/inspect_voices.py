@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from balr_hf.embeddings.passes import heard_recording
 from balr_hf.errors import ConfigError
-from balr_hf.explanation.voices import OneVoice, can_compare_parts, compare_parts, shortest_part
+from balr_hf.explanation.voices import OneVoice, can_compare_parts
 from balr_hf.files import atomic_path
-from balr_hf.quality.pauses import seconds_of
-from balr_hf.system.parts import differing_parts
+from balr_hf.system.parts import one_voice_each
 from balr_hf.untrusted import SafeWriter
 
 if TYPE_CHECKING:
@@ -54,10 +53,16 @@ class VoiceCheck:
         samples = heard_recording(measured, self._embedder.feature_extractor)
         if not len(measured.speech):
             return None
-        quality = measured.quality.to_dict()
-        least = shortest_part(self._scorer, quality, seconds_of(measured.stretches))
-        parts = differing_parts(self._embedder, self._autoencoder, samples, measured.stretches, self._device, least)
-        return None if parts is None else compare_parts(self._scorer, parts, quality)
+        (found,) = one_voice_each(
+            self._embedder,
+            self._autoencoder,
+            self._scorer,
+            [samples],
+            [measured.stretches],
+            [measured.quality.to_dict()],
+            self._device,
+        )
+        return found
 
 
 def write_voices(path: Path, found: Mapping[str, OneVoice]) -> None:

@@ -119,7 +119,8 @@ def explain_trial(
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, see `balr describe`.
         measures (two sequences of dict): all measures of the recordings of either side by name, as
             [`balr_hf.describing.corpus.measure_voice_and_recording`] gives them, to be shown beside the descriptions'.
-        voices (two tuples of [`OneVoice`]): whether each of the recordings holds one voice, see [`compare_voices`].
+        voices (two tuples of [`OneVoice`]): whether each of the recordings holds one voice, see
+            [`one_voice_each`].
 
     Returns:
         [`Explanation`]

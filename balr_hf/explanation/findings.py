@@ -20,7 +20,7 @@ from balr_hf.explanation.described import (
     measures_of_sides,
     recording_caution,
 )
-from balr_hf.explanation.voices import OneVoice, describe_voices
+from balr_hf.explanation.voices import NEEDED, OneVoice, describe_voices
 from balr_hf.explanation.wording import (
     BETA_COLUMNS,
     BY_SEX,
@@ -245,12 +245,11 @@ class Findings:
         limits of what the system was calibrated for), `voices` (one may hold more than one voice) and `bounds` (the
         calibration has too few trials to vouch for any likelihood ratio).
         """
-        voices = [found for side in self.voices for found in side if found is not None]
         reasons = {
             "uncalibrated": not self.is_calibrated,
             "copies": bool(self.copies),
             "outside": any(found.is_beyond for found in self.deviations),
-            "voices": any(found.is_beyond for found in voices),
+            "voices": any(found.is_beyond for found in self._compared_voices),
             "bounds": self.is_calibrated and self.bounds is None,
         }
         return [reason for reason, holds in reasons.items() if holds]
@@ -261,9 +260,9 @@ class Findings:
         return not self.no_verdict
 
     @property
-    def _outside(self) -> tuple[Deviation | OneVoice, ...]:
-        """All that limits decide on."""
-        return (*self.deviations, *(found for side in self.voices for found in side if found is not None))
+    def _compared_voices(self) -> list[OneVoice]:
+        """What was found of the recordings whose parts were compared."""
+        return [found for side in self.voices for found in side if found is not None]
 
     @property
     def direction(self) -> str:
@@ -297,7 +296,7 @@ class Findings:
         """What a reader must know before relying on the result, one text per caution."""
         texts = [*self.copies, *(found.text for found in self.deviations), *self._voices()]
         texts += [*self._unlike(), *self._faint(), *self.remarks]
-        if any(found.is_allowed for found in self._outside):
+        if any(found.is_allowed for found in self.deviations) or any(one.is_allowed for one in self._compared_voices):
             texts.insert(0, WIDER)
         recording = recording_caution(self.groups(), self.is_llr)
         if recording is not None:
@@ -345,7 +344,11 @@ class Findings:
 
     def _voices(self) -> list[str]:
         """Which recordings may hold more than one voice, and which were not looked at though they are long enough."""
+        unlooked = [side for side, recordings in zip("AB", self.voices, strict=True) if not recordings]
         texts = []
+        if self.is_calibrated and unlooked:
+            each = "A and of B" if len(unlooked) == 2 else unlooked[0]
+            texts.append(f"Whether each recording of {each} holds one voice was not looked at: {NEEDED}.")
         for side, recordings, qualities in zip("AB", self.voices, self.quality, strict=True):
             for number, (found, measured) in enumerate(zip(recordings, qualities, strict=False), 1):
                 which = side if len(recordings) == 1 else f"recording {number} of {side}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What is said where recordings were not looked at, and why.
 UNLOOKED = "not looked at"
-NEEDED = "this takes the audio, and a calibration with one recording a side"
+NEEDED = "this takes the audio, models that are known to belong together, and a calibration with one recording a side"
 # How many stretches of a part are named; of the others it is said that there are more.
 MOST_NAMED = 3
 
@@ -147,33 +147,6 @@ def shortest_part(scorer: ComparingScorer, quality: Mapping[str, Any], heard: fl
     if quantiles is None or not quality["net_speech"]:
         return 0.0
     return quantiles[1] * max(1.0, heard / quality["net_speech"])
-
-
-def compare_voices(
-    scorer: ComparingScorer,
-    parts: Sequence[Sequence[Parts | None]],
-    quality: Sequence[Sequence[Mapping[str, Any]]],
-    limits: Limits | None = None,
-) -> tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]:
-    """Compare the two parts of each recording of both sides.
-
-    Args:
-        scorer ([`Scorer`]): one of which [`can_compare_parts`] is true.
-        parts (two sequences): of the recordings of each side; None for one that is too short, and none of a side that
-            was not looked at.
-        quality (two sequences): what was measured of the same recordings.
-        limits ([`Limits`], *optional*): the defaults by default.
-    """
-    a, b = (
-        tuple(
-            None if one is None else compare_parts(scorer, one, measured, limits)
-            for one, measured in zip(side, known, strict=True)
-        )
-        if side
-        else ()
-        for side, known in zip(parts, quality, strict=True)
-    )
-    return a, b
 
 
 def describe_voices(sides: Sequence[Sequence[OneVoice | None]]) -> str:

@@ -1,4 +1,4 @@
-"""The two parts of a recording that differ most, of which a comparison tells whether one person speaks in both.
+"""Whether a recording holds one voice: the two parts of it that differ most are found, and compared.
 
 A recording in which two people speak one after the other has one embedding, which is of neither. Its windows are
 embedded and divided into two groups: at one point in time, and by their likeness. Of these divisions, the one whose
@@ -9,8 +9,8 @@ are taken for more, and how many of two speakers are found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,12 +26,13 @@ from balr_hf.embeddings.passes import (
     features_of,
     num_frames,
 )
-from balr_hf.explanation.voices import Parts
-from balr_hf.quality.pauses import place_of
+from balr_hf.explanation.voices import ComparingScorer, OneVoice, Parts, compare_parts, shortest_part
+from balr_hf.quality.pauses import place_of, seconds_of
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.domain import Limits
 
 # Seconds of a window, and from the start of one to that of the next; and how many windows are looked at: those of a
 # longer recording (from about five minutes) are further apart.
@@ -91,22 +92,43 @@ def differing_parts(
     return Parts(bits, (float(longer), float(shorter)), tuple(places))
 
 
-def parts_of_each(
+def one_voice_each(
     embedder: Embedder,
     autoencoder: BinaryAttributeAutoEncoder,
+    scorer: ComparingScorer,
     recordings: Sequence[np.ndarray | LongRecording],
     stretches: Sequence[Sequence[tuple[int, int]]],
+    quality: Sequence[Mapping[str, Any]],
     device: torch.device,
-    least: Sequence[float],
-) -> list[Parts | None]:
-    """Do what [`differing_parts`] does for several recordings, on a CPU each on a thread of its own."""
+    limits: Limits | None = None,
+) -> list[OneVoice | None]:
+    """Ask of each recording whether one voice speaks in it: its two parts that differ most are compared.
 
-    def parts(row: int) -> Parts | None:
+    A part has at least as much speech as the recordings of the calibration. A CPU looks at each recording on a thread
+    of its own.
+
+    Args:
+        embedder: on `device`. One that comes from [`WespeakerModel.for_inference`] is faster.
+        autoencoder: was trained on its embeddings.
+        scorer ([`Scorer`]): belongs to both; one of which [`can_compare_parts`] is true.
+        recordings: what is heard of each, as [`differing_parts`] takes it.
+        stretches: which stretches of it these are, as [`differing_parts`] takes them.
+        quality: what was measured of each, as [`RecordingQuality.to_dict`] gives it.
+        device: where to compute.
+        limits ([`Limits`], *optional*): the defaults by default.
+
+    Returns:
+        What was found of each; None of one that is too short for two parts.
+    """
+
+    def one_voice(row: int) -> OneVoice | None:
+        least = shortest_part(scorer, quality[row], seconds_of(stretches[row]))
         with torch.autocast(device.type, enabled=False):  # which the caller may be in
-            return differing_parts(embedder, autoencoder, recordings[row], stretches[row], device, least[row])
+            parts = differing_parts(embedder, autoencoder, recordings[row], stretches[row], device, least)
+        return None if parts is None else compare_parts(scorer, parts, quality[row], limits)
 
     rows = range(len(recordings))
-    return [parts(row) for row in rows] if device.type in FRAMES_PER_PASS else on_threads(parts, rows)
+    return [one_voice(row) for row in rows] if device.type in FRAMES_PER_PASS else on_threads(one_voice, rows)
 
 
 class _Votes:

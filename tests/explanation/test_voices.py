@@ -7,7 +7,7 @@ import pytest
 
 from balr_hf.domain import Limits
 from balr_hf.explanation import wording
-from balr_hf.explanation.voices import OneVoice, Parts, can_compare_parts, compare_parts, compare_voices, shortest_part
+from balr_hf.explanation.voices import NEEDED, OneVoice, Parts, can_compare_parts, compare_parts, shortest_part
 from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
@@ -39,7 +39,7 @@ def explained(scorer, alike: bool, limits: Limits | None = None, **options):
     bits = np.arange(WIDTH) % 2 == 0
     counts = np.stack([bits, ~bits], -1).astype(np.float64)
     quality = ((QUALITY,), (QUALITY,))
-    voices = compare_voices(scorer, ((parts(alike),), (None,)), quality, limits)
+    voices = (compare_parts(scorer, parts(alike), QUALITY, limits),), (None,)
     return scorer.explain(counts, counts, quality=quality, voices=voices, limits=limits, **options)
 
 
@@ -86,8 +86,11 @@ def test_limits_that_let_it_pass_are_told(scorer):
 def test_what_was_not_looked_at_is_said(scorer):
     counts = np.ones((WIDTH, 2))
     found = scorer.explain(counts, counts)
-    told = "not looked at: this takes the audio, and a calibration with one recording a side"
-    assert dict(found.describe_method())["One voice"] == told
+    assert dict(found.describe_method())["One voice"] == f"not looked at: {NEEDED}"
+    assert f"Whether each recording of A and of B holds one voice was not looked at: {NEEDED}." in found.cautions
+    one_side = scorer.explain(counts, counts, quality=((QUALITY,), (QUALITY,)), voices=((), (None,)))
+    (caution,) = [text for text in one_side.cautions if "not looked at" in text]
+    assert caution.startswith("Whether each recording of A holds one voice")
     assert found.to_dict()["voices"] == {"a": [], "b": []}
 
 
