@@ -155,7 +155,7 @@ class Evaluation:
             metrics=metrics,
             at_eer=at_threshold(scores, labels, metrics["eer_threshold"]),
             intervals=intervals,
-            draws_of_speakers=resamples if intervals else 0,
+            draws_of_speakers=0 if speakers is None else resamples,
             raw=None if raw is None else compute_metrics(raw, labels),
             bounded=None if others is None else compute_metrics(scores, labels, others),
             unbounded=None if bounds is None else compute_metrics(scores, labels),
@@ -194,6 +194,8 @@ class Evaluation:
             f"{self.trials} trials ({self.same_speaker} same-speaker){of_speakers}; "
             f"{self.scorer}, {self.describe_calibration()}",
             f"  EER   {self._figure('eer', '.2%')}",
+            f"  minDCF {self._figure('min_dcf_0.01', '.3f')} at a prior of 0.01, "
+            f"{self._figure('min_dcf_0.05', '.3f')} at 0.05",
             f"  Cllr  {self._figure('cllr', '.3f')}, at least {self._figure('cllr_min', '.3f')} by any calibration",
         ]
         bounds = self.describe_bounds()
@@ -205,6 +207,8 @@ class Evaluation:
             lines.append(
                 f"  (in brackets: {self.confidence:.0%} intervals, {self.draws_of_speakers} draws of the speakers)"
             )
+        if self.draws_of_speakers and "eer" not in self.intervals:
+            lines.append(f"  {self.describe_no_interval()}")
         lines += self._describe_domain()
         if self.embedding_cosine_eer is not None:
             lines.append(f"  Cosine of the embeddings themselves: EER {self.embedding_cosine_eer:.2%}")
@@ -228,6 +232,19 @@ class Evaluation:
             f"Cllr  {other['cllr']:.3f} without the calibration's bounds{named}, as by balr score test; the other "
             "Cllr and devPAV are within these bounds, and EER, minDCF and the least Cllr, which are of the order of "
             "the LRs, without"
+        )
+
+    def describe_no_interval(self) -> str:
+        """What it means that no interval of the EER could be found, in a sentence."""
+        what = (
+            "no draw of the speakers has an error"
+            if self.metrics["eer"] == 0
+            else "all draws of the speakers are alike"
+        )
+        number = self.speakers or 1
+        return (
+            f"The EER has no interval, since {what}. With {number} speakers, errors that up to "
+            f"{min(1.0, 3 / number):.0%} of all speakers bring about would often not show."
         )
 
     def _describe_domain(self) -> list[str]:

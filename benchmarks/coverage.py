@@ -1,4 +1,4 @@
-"""How often intervals contain the true value: those of metrics, and that of a case's LR, in simulations.
+"""How often intervals contain the true value: those of metrics, of differences and of a case's LR, in simulations.
 
 Scores are those of a Gaussian model of voices in several dimensions, whose LRs are known, made a little wrong in scale
 and offset. The true value is the mean of three sets of 1,200 speakers.
@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 from measuring import table
 
-from balr_hf.metrics import bootstrap_intervals, compute_metrics
+from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
 from balr_hf.metrics.intervals import WITH_INTERVALS
 from balr_hf.scoring.calibration import fit_affine
 from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval
@@ -50,15 +50,48 @@ def metrics(simulations: int, draws: int) -> None:
         large = [compute_metrics(*trials(1_200, 4, system, seed)[:2]) for seed in range(3)]
         truth = {name: float(np.mean([one[name] for one in large])) for name in WITH_INTERVALS}
         for speakers in (10, 30, 100):
-            inside = dict.fromkeys(WITH_INTERVALS, 0)
+            inside: dict[str, list[bool]] = {name: [] for name in WITH_INTERVALS}
             for seed in range(simulations):
                 found = bootstrap_intervals(*trials(speakers, 4, system, 100 + seed), resamples=draws, seed=seed)
                 for name, (low, high) in found.items():
-                    inside[name] += low <= truth[name] <= high
-            shares = [f"{inside[name] / simulations:.0%}" for name in WITH_INTERVALS]
+                    inside[name].append(low <= truth[name] <= high)
+            shares = [f"{np.mean(inside[name]):.0%}" for name in WITH_INTERVALS]
             rows.append([f"{system} (EER {truth['eer']:.0%})", speakers, *shares])
     title = f"Coverage of 95 % intervals of metrics: {simulations} simulations, {draws} draws each"
     table(title, ["system", "speakers", *WITH_INTERVALS], rows)
+
+
+def differences(simulations: int, draws: int) -> None:
+    """Measure the coverage of the intervals of differences: a system, and one that hears its voices less well."""
+    rows = []
+    for system in SYSTEMS:
+        large = [_differing(*both(1_200, system, seed)) for seed in range(3)]
+        truth = {name: float(np.mean([one[name] for one in large])) for name in WITH_INTERVALS}
+        for speakers in (10, 30, 100):
+            inside: dict[str, list[bool]] = {name: [] for name in WITH_INTERVALS}
+            for seed in range(simulations):
+                good, worse, *known = both(speakers, system, 100 + seed)
+                found = difference_intervals(good, worse, *known, resamples=draws, seed=seed)
+                for name, (low, high) in found.items():
+                    inside[name].append(low <= truth[name] <= high)
+            shares = [f"{np.mean(inside[name]):.0%}" for name in WITH_INTERVALS]
+            rows.append([f"{system} (EER {truth['eer']:+.1%})", speakers, *shares])
+    title = f"Coverage of 95 % intervals of differences: {simulations} simulations, {draws} draws each"
+    table(title, ["system", "speakers", *WITH_INTERVALS], rows)
+
+
+def both(speakers: int, system: str, seed: int) -> tuple[np.ndarray, ...]:
+    """Simulate trials of two systems on the same voices: the LLRs of either, and the labels and speakers."""
+    llrs, labels, enroll, test = trials(speakers, 4, system, seed)
+    rng = np.random.default_rng([seed, speakers, 1])
+    names, codes = np.unique(np.concatenate([enroll, test]), return_inverse=True)
+    own = rng.normal(size=len(names))[codes].reshape(2, -1).sum(0)  # what the second system mishears in a speaker
+    return llrs, 0.8 * llrs + 0.7 * own + rng.normal(size=len(llrs)), labels, enroll, test
+
+
+def _differing(good: np.ndarray, worse: np.ndarray, labels: np.ndarray, *_: np.ndarray) -> dict[str, float]:
+    first, second = compute_metrics(good, labels), compute_metrics(worse, labels)
+    return {name: second[name] - first[name] for name in WITH_INTERVALS}
 
 
 def ratios(simulations: int, draws: int) -> None:
@@ -85,9 +118,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=200)
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--of", choices=("ratios", "metrics", "differences"), help="one part only")
     arguments = parser.parse_args()
-    ratios(arguments.simulations, arguments.draws)
-    metrics(arguments.simulations, arguments.draws)
+    for part in (ratios, metrics, differences):
+        if arguments.of in (None, part.__name__):
+            part(arguments.simulations, arguments.draws)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ COMMANDS = {
     "score train": ("balr_hf.cli.score_train", "Fit a scorer to a reference population."),
     "score calibrate": ("balr_hf.cli.score_calibrate", "Make the scores of a scorer readable as likelihood ratios."),
     "score test": ("balr_hf.cli.score_trials", "Score a list of trials and evaluate it."),
+    "score compare": ("balr_hf.cli.score_compare", "Compare two systems on the same trials, with intervals."),
     "validate": ("balr_hf.cli.validate", "Validate a whole system: a report that a laboratory can file."),
     "describe": ("balr_hf.cli.describe", "Say what a system's attributes go with: F0, formants, the recording."),
     "explain": ("balr_hf.cli.explain", "Compare two recordings and explain the result."),

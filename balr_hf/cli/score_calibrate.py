@@ -74,6 +74,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.errors import UserError, name_some
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
+    from balr_hf.scoring.breakdown import describe_easy_trials
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
     from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
@@ -102,6 +103,9 @@ def run(arguments: Arguments) -> None:
     trials = trials if once is None else trials.select(once)
     enroll, test = names[trials.enroll], names[trials.test]
     check_labels(trials, enroll == test)
+    easy = describe_easy_trials(dataset, trials, enroll == test)
+    if easy is not None:
+        logger.warning(easy)
     quality = conditions = None
     if arguments.method == "quality":
         measured = _measured(dataset, trials)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Columns of scores.csv that a DET plot shows beside the scores, and what they are called there.
+OTHER_SCORES = {"embedding_cosine": "cosine of the embeddings"}
+
 
 @dataclass(kw_only=True)
 class Options(TrialOptions):
@@ -69,7 +72,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
-    from balr_hf.scoring.breakdown import groups, outside_calibration, side_values
+    from balr_hf.scoring.breakdown import describe_easy_trials, groups, outside_calibration, side_values
     from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
     from balr_hf.scoring.listed_ids import describe_list
     from balr_hf.scoring.quality_measures import sides_quality
@@ -104,21 +107,26 @@ def run(arguments: Arguments) -> None:
     activation = scorer.activation.cpu().numpy()
     outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts) if calibrated else None
     measured = outside if outside is not None and outside.measured.any() else None
+    cosines = None if speakers is None else _embedding_cosines(dataset, trials)
+    columns |= {} if cosines is None else {"embedding_cosine": cosines}
     codes = {} if measured is None else {"outside": measured.codes(trials)}
     write_scores(folder / "scores.csv", trials, columns | codes, sep)
     once = None if speakers is None else counted_once(dataset, trials, scorer, counts)
     if once is not None:  # all that is listed has a score, and each pair of sides is evaluated once
         trials = trials.select(once)
         raw, scores, columns = raw[once], scores[once], {name: values[once] for name, values in columns.items()}
+        cosines = columns.get("embedding_cosine")
     # Numbers in the order of the names stand for the speakers: of each trial, a number takes less memory than a name.
     codes_of = None if speakers is None else np.unique(speakers, return_inverse=True)[1].astype(np.int32)
     sides = None if codes_of is None else (codes_of[trials.enroll], codes_of[trials.test])
     labels = None if sides is None else sides[0] == sides[1]
     contradicted = None if labels is None else describe_contradicted_labels(trials, labels)
     if contradicted is not None:
-        logger.warning("%s. One of them is wrong", contradicted)
+        logger.warning("%s. Each such label is wrong, or the corpus is: the metrics go by the corpus", contradicted)
+    easy = None if labels is None else describe_easy_trials(dataset, trials, labels)
+    if easy is not None:
+        logger.warning(easy)
     calibration = scorer.config.calibration if calibrated else None
-    cosines = None if sides is None else _embedding_cosines(dataset, trials)
     evaluation = Evaluation.of(
         scores,
         labels,
@@ -239,7 +247,8 @@ def _draw(
         figures["tippett"] = performance.tippett(
             system, labels, are_ratios=calibration is not None, note=note, speakers=sides
         )
-        figures["det"] = performance.det({**system, **raw}, labels, note=note, speakers=sides)
+        other = {title: columns[name] for name, title in OTHER_SCORES.items() if name in columns}
+        figures["det"] = performance.det({**system, **raw, **other}, labels, note=note, speakers=sides)
         figures["ece"] = performance.ece(columns["scores"], labels, note, sides)
         figures["pav"] = performance.pav(columns["scores"], labels, note, sides)
         calibrated = calibration is not None

@@ -47,8 +47,11 @@ def bootstrap_intervals(
     the metric is taken to be to its true value as the draws are to the metric. All intervals are widened for few
     speakers, see [`widening`].
 
+    Cllr_min never exceeds Cllr, so that its interval ends no higher than that of Cllr.
+
     Cllr_cal and devPAV get no interval. With few speakers they are too high in every set of trials, and an interval
-    around them would not contain what a large set gives.
+    around them would not contain what a large set gives. Nor does a metric that is the same in all draws, as the EER
+    where no draw has an error, or all metrics of two speakers: the draws do not tell how sure it is.
 
     Args:
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
@@ -63,7 +66,7 @@ def bootstrap_intervals(
 
     Returns:
         dict of str to `(lower, upper)`: the ends of the intervals of `eer`, `min_dcf_0.01`, `min_dcf_0.05`, `cllr` and
-        `cllr_min`; NaN if the metric has no value.
+        `cllr_min`, as far as draws differ; NaN if the metric has no value.
 
     Raises:
         ValueError: the LLRs are not finite, the numbers of labels or speakers are not that of the LLRs, all trials are
@@ -76,8 +79,8 @@ def bootstrap_intervals(
 
     Recommendations:
         Report it with every metric. Trials of the same speaker depend on each other, so that intervals over trials
-        would be far too narrow. benchmarks/coverage.py simulates how often 95 % intervals contain the true value. If
-        no draw has an error, they have no width, which does not mean that the system makes no errors.
+        would be far too narrow. benchmarks/coverage.py simulates how often 95 % intervals contain the true value. That
+        no draw has an error does not mean that the system makes none.
 
     Example:
         >>> enroll, test = np.divmod(np.arange(400), 20)  # each of 20 speakers with each
@@ -89,11 +92,7 @@ def bootstrap_intervals(
         >>> round(lower, 2), round(upper, 2)
         (0.24, 0.29)
     """
-    if resamples < 1 or not 0 < confidence < 1:
-        raise UserError(
-            f"resamples={resamples}, confidence={confidence}: expected at least 1 draw, and a confidence between 0 "
-            "and 1"
-        )
+    _check_draws(resamples, confidence)
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
     bar = tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
     measured = [metrics_of(draw, bounds) for draw in bar]
@@ -103,6 +102,8 @@ def bootstrap_intervals(
     intervals: dict[str, tuple[float, float]] = {}
     for name in WITH_INTERVALS:
         value, values = found[name], np.array([metrics[name] for metrics in measured])
+        if (values == values[0]).all():
+            continue
         mean = float(values.mean())
         if name in REVERSED:
             logs = spread * (np.log(values + TINY) - np.log(mean + TINY))
@@ -111,7 +112,75 @@ def bootstrap_intervals(
             scaled = values * (value / mean if mean > 0 else 1)
             low, high = value + spread * (np.quantile(scaled, [tails, 1 - tails]) - value)
         most = 1.0 if name in AT_MOST_ONE else float("inf")
+        if name == "cllr_min" and "cllr" in intervals:
+            most = min(most, intervals["cllr"][1])
         intervals[name] = (max(0.0, min(float(low), value)), max(value, min(float(high), most)))
+    return intervals
+
+
+def difference_intervals(
+    scores: ArrayLike,
+    others: ArrayLike,
+    labels: ArrayLike,
+    enroll_speakers: np.ndarray | Sequence[str],
+    test_speakers: np.ndarray | Sequence[str],
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, tuple[float, float]]:
+    """Confidence intervals of the differences between the metrics of two systems on the same trials.
+
+    The systems share the draws of the speakers, so that what makes the trials hard for both does not count. Two
+    systems may differ by more than their own intervals let believe, or by less.
+
+    The ends are quantiles of the draws' differences about their mean, widened for few speakers as those of
+    [`bootstrap_intervals`], and put around the difference itself.
+
+    Args:
+        scores, others (`np.ndarray` of shape `(trials,)`): what the two systems say of each trial, higher for the same
+            speaker. Cllr means something of natural-log likelihood ratios only.
+        labels, enroll_speakers, test_speakers, resamples, confidence, seed, progress: as for [`bootstrap_intervals`].
+
+    Returns:
+        dict of str to `(lower, upper)`: the ends of the intervals of the metric of `others` less that of `scores`, of
+        `eer`, `min_dcf_0.01`, `min_dcf_0.05`, `cllr` and `cllr_min`, without those that are the same in all draws for
+        either system.
+
+    Raises:
+        UserError, ValueError: as for [`bootstrap_intervals`].
+
+    References:
+        N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
+        authentication using joint bootstrap", ICASSP 2007.
+
+    Example:
+        >>> enroll, test = np.divmod(np.arange(400), 20)  # each of 20 speakers with each
+        >>> labels = enroll == test
+        >>> llrs = np.where(labels, 2.0, -2.0) + 2 * np.sin(7 * enroll) + 2 * np.sin(3 * test)
+        >>> found = difference_intervals(llrs, llrs / 2, labels, enroll, test, resamples=100)
+        >>> found["eer"]  # the order of the trials is the same
+        (0.0, 0.0)
+        >>> lower, upper = found["cllr"]
+        >>> bool(lower < upper)
+        True
+    """
+    _check_draws(resamples, confidence)
+    both = (resampled(one, labels, enroll_speakers, test_speakers, resamples, seed) for one in (scores, others))
+    bar = tqdm(zip(*both, strict=True), "Resampling speakers", resamples, disable=not progress, unit="draw", delay=2)
+    draws = [(metrics_of(first), metrics_of(second)) for first, second in bar]
+    tails = (1 - confidence) / 2
+    spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
+    measured = compute_metrics(scores, labels), compute_metrics(others, labels)
+    intervals = {}
+    for name in WITH_INTERVALS:
+        difference = measured[1][name] - measured[0][name]
+        values = np.array([(first[name], second[name]) for first, second in draws])
+        if (values == values[0]).all():
+            continue
+        drawn = values[:, 1] - values[:, 0]
+        low, high = difference + spread * (np.quantile(drawn, [tails, 1 - tails]) - drawn.mean())
+        intervals[name] = (min(float(low), difference), max(float(high), difference))
     return intervals
 
 
@@ -190,3 +259,11 @@ def speaker_draws(
         if same.any() and different.any():
             left -= 1
             yield same, different
+
+
+def _check_draws(resamples: int, confidence: float) -> None:
+    if resamples < 1 or not 0 < confidence < 1:
+        raise UserError(
+            f"resamples={resamples}, confidence={confidence}: expected at least 1 draw, and a confidence between 0 "
+            "and 1"
+        )

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from balr_hf.scoring.trials import Trials
 
 
+# Columns of a corpus that make different speakers easy to tell apart where they differ, and the share of
+# different-speaker trials from which on that is told.
+EASY_COLUMNS, EASY_SHARE = ("source", "channel", "language", "condition", "sex"), 1 / 3
+
+
 def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], column: str) -> np.ndarray:
     """What a column says of each side: `(sides,)` of str, None where it says nothing, or differs within the side.
 
@@ -73,6 +78,40 @@ def groups(trials: Trials, values: np.ndarray) -> Iterator[tuple[str, np.ndarray
     for pair in np.unique(pairs):
         low, high = (str(name) for name in names[list(divmod(int(pair), len(names)))])
         yield low if low == high else f"{low} / {high}", pairs == pair
+
+
+def describe_easy_trials(dataset: datasets.Dataset, trials: Trials, labels: np.ndarray) -> str | None:
+    """Say how many different-speaker trials compare unlike recordings, which makes them easier than those of a case.
+
+    Voices of the two sexes, or recordings by a telephone and from an audio book, are told apart whoever speaks.
+    Figures of such trials, and calibrations on them, promise too much.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus, with `id` and, where it is known, the columns of [`EASY_COLUMNS`].
+        trials ([`Trials`]): the trials.
+        labels (bool `(trials,)`): whether a trial is of one speaker.
+
+    Returns:
+        A sentence; None if of no column more than a third of the different-speaker trials are such.
+    """
+    different = np.flatnonzero(~labels)
+    found = []
+    for column in EASY_COLUMNS:
+        if column not in dataset.column_names or not len(different):
+            continue
+        values = side_values(dataset, trials.sides, column)
+        enroll, test = values[trials.enroll[different]], values[trials.test[different]]
+        unlike = int(((enroll != test) & (enroll != None) & (test != None)).sum())  # noqa: E711  # elementwise
+        if unlike > EASY_SHARE * len(different):
+            found.append((column, unlike))
+    if not found:
+        return None
+    named = ", ".join(f"{column} in {unlike:,} ({unlike / len(different):.0%})" for column, unlike in found)
+    return (
+        f"Of the {len(different):,} different-speaker trials, the two sides differ in {named}. Such trials are easier "
+        "than those of a case, whose recordings are alike, so that figures and calibrations that rest on them promise "
+        f"too much: --within {found[0][0]} compares different speakers of the same {found[0][0]} only."
+    )
 
 
 @dataclass(frozen=True)

@@ -129,15 +129,24 @@ class Findings:
                 f"Of the Cllr of {metrics['cllr']:.3f}, {by_bounds:.3f} is lost by the bounds of the calibration: it "
                 "has too few trials to vouch for larger likelihood ratios."
             )
-        harmful = self._harmful_conditions() if metrics["cllr"] < 1 else []
-        if harmful:
-            named = name_some(harmful, MOST_NAMED)
-            found.append(f"Cllr is 1 or more, which is worse than no system, in some conditions: {named}.")
+        if metrics["cllr"] < 1:
+            harmful, few = self._harmful_conditions(few=False), self._harmful_conditions(few=True)
+            if harmful:
+                named = name_some(harmful, MOST_NAMED)
+                found.append(f"Cllr is 1 or more, which is worse than no system, in some conditions: {named}.")
+            if few:
+                named = name_some(few, MOST_NAMED)
+                found.append(
+                    "Cllr is 1 or more also in conditions with so few speakers or trials that it may be chance: "
+                    f"{named}. More recordings of these would tell."
+                )
         if speakers < FEW_SPEAKERS:
             found.append(
                 f"The figures rest on {speakers} speakers, which is few: {FEW_SPEAKERS} and more would pin them down "
                 "better."
             )
+        if self.evaluation.draws_of_speakers and "eer" not in self.evaluation.intervals:
+            found.append(self.evaluation.describe_no_interval())
         for kind, number in (
             ("same-speaker", self.misleading.of_same),
             ("different-speaker", self.misleading.of_different),
@@ -198,10 +207,10 @@ class Findings:
             f"EER is {within['eer']:.2%}, Cllr {within['cllr']:.3f}, and Cllr_min {within['cllr_min']:.3f}."
         )
 
-    def _harmful_conditions(self) -> list[str]:
-        """The conditions in which Cllr is 1 or more, the worst first, without those of which little is known."""
+    def _harmful_conditions(self, few: bool) -> list[str]:
+        """The conditions in which Cllr is 1 or more, the worst first: those with few trials, or the others."""
         parts = [
-            (part.cllr or 0.0, factor, part) for factor in self.varying for part in factor.parts if not part.is_few
+            (part.cllr or 0.0, factor, part) for factor in self.varying for part in factor.parts if part.is_few == few
         ]
         parts = sorted((one for one in parts if one[0] >= 1), key=lambda one: -one[0])
         return [f"{factor.title} {factor.describe(part)} ({cllr:.2f})" for cllr, factor, part in parts]

@@ -127,7 +127,7 @@ def validate(
             all trials are of one kind.
         MismatchError: other models than the system's made the attributes.
     """
-    from balr_hf.scoring.breakdown import outside_calibration
+    from balr_hf.scoring.breakdown import describe_easy_trials, outside_calibration
     from balr_hf.scoring.distinct_trials import (
         check_labels,
         check_speakers_of_audio,
@@ -172,6 +172,7 @@ def validate(
             f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}: a validation needs "
             "both kinds"
         )
+    easy = describe_easy_trials(dataset, trials, labels)
     exact = llrs
     llrs = exact if scorer.bounds is None else exact.clip(*scorer.bounds)
     activation = scorer.activation.cpu().numpy()
@@ -215,7 +216,7 @@ def validate(
         adequacy=judge(thresholds or {}, values, evaluation.intervals),
         system=_system_rows(system, facts, chain, set(names_of_sides.tolist())),
         data=_data_rows(dataset, trials, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
-        remarks=(*wrong, *unknown, *overlap, *_left_out(listed - len(trials), listed)),
+        remarks=(*wrong, *unknown, *overlap, *filter(None, [easy]), *_left_out(listed - len(trials), listed)),
         demonstration=any(map(is_shipped, (system, system.embedder, system.autoencoder, scorer))),
         llrs=llrs,
         exact=exact,

@@ -34,6 +34,8 @@ METRICS = {
     "cllr_min": ("Cllr_min", "what of it is left after the best calibration on these very trials: discrimination"),
     "cllr_cal": ("Cllr_cal", "what of it is lost by calibration: Cllr less Cllr_min"),
     "eer": ("EER", "error rate at the threshold where both kinds of errors are equally frequent"),
+    "min_dcf_0.01": ("minDCF(0.01)", "least detection cost at a prior of 0.01, if both errors cost 1: 1 says nothing"),
+    "min_dcf_0.05": ("minDCF(0.05)", "the same at a prior of 0.05"),
     "devpav": ("devPAV", "mean distance of the log10 likelihood ratios from calibrated ones: 0 is calibrated"),
 }
 # How often 95 % intervals contained the true value in the simulations of benchmarks/coverage.py, with 10 to 100

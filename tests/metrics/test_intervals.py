@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics
+from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics, difference_intervals
 
 
 def trials_of(speakers, seed=0, same=400, different=800):
@@ -72,11 +72,22 @@ def test_more_confidence_gives_wider_intervals():
     assert all(width(wide[name]) > width(narrow[name]) for name in wide)
 
 
-def test_metric_without_errors_has_no_width():
+def test_a_metric_that_no_draw_changes_has_no_interval():
     _, labels, enroll, test = trials_of(12)
-    intervals = bootstrap_intervals(np.where(labels, 5.0, -5.0), labels, enroll, test, resamples=20)
-    assert intervals["eer"] == (0.0, 0.0)
-    assert intervals["cllr_min"] == (0.0, 0.0)
+    perfect = np.where(labels, 5.0, -5.0)
+    assert bootstrap_intervals(perfect, labels, enroll, test, resamples=20) == {}
+    llrs = perfect + np.random.default_rng(0).normal(0, 0.1, len(labels))
+    assert set(bootstrap_intervals(llrs, labels, enroll, test, resamples=20)) == {"cllr"}
+    assert set(difference_intervals(llrs, llrs + 0.1, labels, enroll, test, resamples=20)) == {"cllr"}
+    two = np.array([2.0, 1.0, -1.0]), np.array([1, 1, 0]), np.array(["a", "b", "a"]), np.array(["a", "b", "b"])
+    assert bootstrap_intervals(*two, resamples=20) == {}
+
+
+def test_the_least_cllr_ends_no_higher_than_cllr():
+    llrs, labels, enroll, test = trials_of(10)
+    good = np.where(labels, 4.0, -4.0) + (llrs - np.where(labels, 2.0, -2.0))
+    found = bootstrap_intervals(good, labels, enroll, test, resamples=100)
+    assert found["cllr_min"][1] <= found["cllr"][1]
 
 
 @pytest.mark.parametrize(
@@ -121,3 +132,32 @@ def test_draws_that_lack_a_kind_are_drawn_anew():
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(ValueError, match="expected at least 1 draw, and a confidence between 0 and 1"):
         bootstrap_intervals(*trials_of(12), **settings)
+
+
+def test_the_difference_of_two_systems_that_share_their_errors_is_known_better_than_either():
+    llrs, labels, enroll, test = trials_of(12)
+    other = llrs + np.random.default_rng(5).normal(0, 0.3, len(llrs))
+    alone = bootstrap_intervals(llrs, labels, enroll, test, resamples=200)
+    paired = difference_intervals(llrs, other, labels, enroll, test, resamples=200)
+    assert set(paired) == set(alone)
+    for name, (low, high) in paired.items():
+        difference = compute_metrics(other, labels)[name] - compute_metrics(llrs, labels)[name]
+        assert low <= difference <= high, name
+    assert width(paired["cllr"]) < 0.5 * width(alone["cllr"])
+
+
+def test_the_difference_the_other_way_round_is_its_negative():
+    llrs, labels, enroll, test = trials_of(12)
+    there = difference_intervals(llrs, llrs / 2 + 1, labels, enroll, test, resamples=50)
+    back = difference_intervals(llrs / 2 + 1, llrs, labels, enroll, test, resamples=50)
+    for name, (low, high) in there.items():
+        assert back[name] == pytest.approx((-high, -low), abs=1e-12), name
+    assert there["cllr"][0] > 0 and there["eer"] == (0.0, 0.0)
+
+
+def test_impossible_settings_of_differences_are_refused():
+    llrs, *others = trials_of(12)
+    with pytest.raises(ValueError, match="expected at least 1 draw"):
+        difference_intervals(llrs, llrs, *others, resamples=0)
+    with pytest.raises(ValueError, match="1200"):
+        difference_intervals(llrs, llrs[:-1], *others, resamples=5)

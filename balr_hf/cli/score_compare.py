@@ -1,0 +1,98 @@
+"""`balr score compare`: whether two systems differ by more than chance on the same trials."""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.printing import print_json
+from balr_hf.cli.sections import RunOptions
+from balr_hf.options import option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from balr_hf.scoring.two_results import TwoResults
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Options(RunOptions):
+    """Options of `balr score compare`."""
+
+    test: str = positional("test", "corpus that names the speakers of the recordings in the trials")
+    first: str = positional(
+        "first",
+        "the first system's result, A: folder of balr score test or balr validate; or a csv file with a trial list's "
+        "columns and one called scores. :COLUMN behind it takes another column: runs/score:embedding_cosine",
+    )
+    second: str = positional("second", "the second system's result, B, of the same trials")
+    sep: str = option("\\t", "character between the columns of the scores; \\t is a tab", type=str)
+    common: bool = option(
+        False,
+        "compare the trials that both have, if one result lacks some of the other's [default: such results are "
+        "refused]",
+    )
+    bootstrap: int = option(
+        1000,
+        "how often the speakers are drawn anew for the 95 % intervals; 0 for no intervals",
+        type=int,
+        least=0,
+    )
+    plots: bool = option(False, "also draw a DET plot of both, and a Tippett plot if both are calibrated")
+
+
+COMMAND = Command(
+    "score compare",
+    "Compare two systems on the same trials: EER, minDCF and Cllr of both, and the differences with 95 % intervals. "
+    "The draws of the speakers are the same for both, so that what makes trials hard for both does not count. "
+    "metrics.json and report.txt go to runs/compare, runs/compare2, ... The figures are of likelihood ratios without "
+    "the calibration's bounds.",
+    Options,
+    epilog="""examples:
+  balr score compare test.csv runs/score runs/score2
+  balr score compare test.csv runs/validate runs/validate2 --plots
+  balr score compare test.csv runs/score:embedding_cosine runs/score""",
+)
+
+
+def run(arguments: Arguments) -> None:
+    """Compare, and save what was found."""
+    from balr_hf.cli.models import separator
+    from balr_hf.data.reading import read_corpus
+    from balr_hf.data.skipped import warn_skipped
+    from balr_hf.files import atomic_path, new_run_folder, write_json
+    from balr_hf.scoring.two_results import compare_results, read_result
+
+    sep = separator(arguments)
+    first, second = (read_result(source, sep) for source in (arguments.first, arguments.second))
+    corpus = read_corpus(
+        arguments.test, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
+    )
+    warn_skipped(corpus.skipped, f"Reading {arguments.test}")
+    found = compare_results(
+        corpus.dataset, first, second, common=arguments.common, draws=arguments.bootstrap, progress=True
+    )
+    folder = new_run_folder(arguments.save_dir, "runs/compare", arguments.exist_ok)
+    content = found.to_dict() | {"corpus": arguments.test}
+    write_json(folder / "metrics.json", content)
+    with atomic_path(folder / "report.txt") as temporary:
+        temporary.write_text(found.to_text() + "\n", encoding="utf-8")
+    if arguments.plots:
+        _draw(found, folder / "plots")
+    print_json(arguments, content | {"saved_in": str(folder)})
+    logger.info("%s\nSaved in %s", found.to_text(), folder)
+
+
+def _draw(found: "TwoResults", folder: "Path") -> None:
+    """Draw both systems in one plot of each kind."""
+    from balr_hf.figures import performance
+    from balr_hf.figures.style import save_figure
+
+    systems = {f"{side}, {name}": scores for side, name, scores in zip("AB", found.names, found.scores, strict=True)}
+    note = found.describe_trials()
+    save_figure(performance.det(systems, found.labels, note=note, speakers=found.speakers), folder, "det")
+    if "cllr" in found.differences:
+        save_figure(performance.tippett(systems, found.labels, note=note, speakers=found.speakers), folder, "tippett")
+    logger.info("Drew the plots in %s", folder)

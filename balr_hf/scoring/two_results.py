@@ -1,0 +1,336 @@
+"""Two systems' scores of the same trials, and by how much their metrics differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balr_hf.errors import UserError, name_some
+from balr_hf.identity import file_digest
+from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
+from balr_hf.metrics.intervals import WITH_INTERVALS
+from balr_hf.scoring.listed_ids import match_ids
+from balr_hf.scoring.trials import Trials, read_trials, side_speakers
+
+if TYPE_CHECKING:
+    import datasets
+
+# The column of scores that is read, the first one that is there: those of `balr validate` without its bounds.
+SCORES = ("unbounded_scores", "scores")
+# What the metrics are called, and how they are written.
+NAMES = {"eer": "EER", "min_dcf_0.01": "minDCF(0.01)", "min_dcf_0.05": "minDCF(0.05)", "cllr": "Cllr"}
+NAMES |= {"cllr_min": "least Cllr"}
+# Speakers below which a difference says little, since draws of so few hardly differ.
+FEW = 10
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores that a system gave to a list of trials.
+
+    Attributes:
+        name (str): the folder or file that it was read from, and the column if that was named.
+        trials ([`Trials`]): the trials, as the file lists them.
+        scores (float64 `(trials,)`): higher for the same speaker.
+        are_ratios (bool): whether they are calibrated, so that Cllr means something.
+        about (dict): what `metrics.json` says of the scorer, of the models before it, and of what was wrong with them.
+    """
+
+    name: str
+    trials: Trials
+    scores: np.ndarray
+    are_ratios: bool
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of two systems on the same trials.
+
+    Attributes:
+        first, second (float): its values.
+        intervals (two of two float, *optional*): those of either system alone; None without draws, or where all draws
+            are alike.
+        difference (float): the second less the first.
+        interval (two float, *optional*): that of the difference; None likewise.
+    """
+
+    first: float
+    second: float
+    intervals: tuple[tuple[float, float] | None, tuple[float, float] | None]
+    difference: float
+    interval: tuple[float, float] | None
+
+    def describe(self) -> str:
+        """What the interval of the difference says."""
+        if self.interval is None:
+            return ""
+        low, high = self.interval
+        if low <= 0 <= high:
+            return "no difference that these speakers show"
+        return "lower in B" if high < 0 else "lower in A"
+
+
+@dataclass(frozen=True)
+class TwoResults:
+    """How two systems do on the same trials.
+
+    Attributes:
+        names (two str): of the results, the first of which is called A and the second B.
+        about (two dict): see [`Result`].
+        labels, scores: whether each trial is of one speaker, bool `(trials,)`; what either system says, float64
+            `(2, trials)`.
+        speakers (two of `(trials,)`): the speakers of the two sides.
+        left_out (two int): how many trials of either result are not compared, since the other lacks them.
+        differences (dict of str to [`Difference`]): by the name of the metric, as [`compute_metrics`] has it.
+        draws (int): of the speakers.
+    """
+
+    names: tuple[str, str]
+    about: tuple[Mapping[str, Any], Mapping[str, Any]]
+    labels: np.ndarray
+    scores: np.ndarray
+    speakers: tuple[np.ndarray, np.ndarray]
+    left_out: tuple[int, int]
+    differences: Mapping[str, Difference]
+    draws: int
+
+    @property
+    def num_speakers(self) -> int:
+        """The number of speakers in the trials."""
+        return len(np.unique(np.concatenate(self.speakers)))
+
+    @property
+    def cautions(self) -> list[str]:
+        """What a reader must know before relying on the differences."""
+        texts = [
+            f"{side}: {sentence}"
+            for side, about in zip("AB", self.about, strict=True)
+            for sentence in about.get("mismatch") or ()
+        ]
+        if any(self.left_out):
+            a, b = self.left_out
+            texts.append(
+                f"Left out {a:,} trials of A and {b:,} of B, which the other lacks: where what a system cannot score "
+                "is what is hard, the figures flatter both."
+            )
+        if "cllr" not in self.differences:
+            texts.append("Cllr is not compared: it means something where both systems are calibrated.")
+        if self.num_speakers < FEW:
+            texts.append(
+                f"Only {self.num_speakers} speakers: draws of so few hardly differ, and say little of others."
+            )
+        return texts
+
+    def describe_trials(self) -> str:
+        """How many trials and speakers there are, in a line."""
+        return (
+            f"{len(self.labels):,} trials ({int(self.labels.sum()):,} same-speaker) of {self.num_speakers} speakers, "
+            "scored by both"
+        )
+
+    def to_text(self) -> str:
+        """The comparison in words, in several lines."""
+        rows = [["", "A", "B", "B less A", ""]]
+        for name, found in self.differences.items():
+            form = "{:.2%}" if name == "eer" else "{:.3f}"
+            sign = "{:+.2%}" if name == "eer" else "{:+.3f}"
+            both = zip((found.first, found.second), found.intervals, strict=True)
+            cells = [_figure(value, interval, form) for value, interval in both]
+            rows.append([NAMES[name], *cells, _figure(found.difference, found.interval, sign), found.describe()])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        drawn = [f"(in brackets: 95 % intervals, {self.draws:,} draws of the speakers, the same for both)"]
+        return "\n".join(
+            [
+                *(f"{side}: {name}" for side, name in zip("AB", self.names, strict=True)),
+                self.describe_trials(),
+                *(f"  {line}" for line in [*table, *(drawn if self.draws else [])]),
+                *(f"! {text}" for text in self.cautions),
+            ]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the scores, for JSON."""
+        return {
+            "results": [{"name": name} | dict(about) for name, about in zip(self.names, self.about, strict=True)],
+            "trials": len(self.labels),
+            "same_speaker": int(self.labels.sum()),
+            "different_speaker": int((~self.labels).sum()),
+            "speakers": self.num_speakers,
+            "left_out": list(self.left_out),
+            "confidence": 0.95,
+            "draws_of_speakers": self.draws,
+            "metrics": {
+                name: {
+                    "values": [found.first, found.second],
+                    "intervals": found.intervals,
+                    "difference": found.difference,
+                    "interval": found.interval,
+                }
+                for name, found in self.differences.items()
+            },
+            "cautions": self.cautions,
+        }
+
+
+def read_result(source: str, sep: str = "\t") -> Result:
+    """Read what `balr score test` or `balr validate` wrote, or the scores of another program.
+
+    Args:
+        source (str): the folder, or a csv file with the columns of a trial list and one called `scores`. `:COLUMN`
+            after it names another column, such as `raw_scores` or `embedding_cosine`, whose values are taken to be no
+            likelihood ratios.
+        sep (str): the character that separates the columns.
+
+    Raises:
+        UserError: there is no such result or column, `scores.csv` is not the one that its metrics were computed from,
+            or a score is no finite number.
+    """
+    place, column = (source, None) if Path(source).exists() else _divided(source)
+    path = Path(place)
+    about: dict[str, Any] = {}
+    if path.is_dir():
+        about, path = _about(path), path / "scores.csv"
+    if not path.is_file():
+        raise UserError(f"no scores at {path}: expected a folder of balr score test or balr validate, or a csv file")
+    trials = read_trials(path, sep)
+    names = SCORES if column is None else (column,)
+    found = next((name for name in names if name in trials.header), None)
+    if found is None:
+        raise UserError(f"{path} has no column {column or 'scores'}: its columns are {name_some(trials.header)}")
+    position = trials.header.index(found)
+    try:
+        scores = np.array([row[position] for row in trials.rows], dtype=np.float64)
+    except (ValueError, IndexError) as error:
+        raise UserError(f"{path}: a value of the column {found} is no number ({error})") from error
+    if not np.isfinite(scores).all():
+        raise UserError(f"{path}: {int((~np.isfinite(scores)).sum())} values of the column {found} are not finite")
+    return Result(source, trials, scores, column is None and about.get("calibration") is not None, about)
+
+
+def compare_results(
+    dataset: datasets.Dataset,
+    first: Result,
+    second: Result,
+    *,
+    common: bool = False,
+    draws: int = 1000,
+    progress: bool = False,
+) -> TwoResults:
+    """Compare two systems by the metrics of the same trials, and the differences of these with their intervals.
+
+    Each pair of sides counts once, in whichever order and however often it is listed.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus that names the speaker of every recording in the trials.
+        first, second ([`Result`]): of the two systems.
+        common (bool): compare the trials that both have, if the one lacks some of the other's.
+        draws (int): of the speakers, for the intervals; 0 for no intervals.
+        progress (bool): whether to show a progress bar.
+
+    Returns:
+        [`TwoResults`]
+
+    Raises:
+        UserError: the lists of trials are not the same and this was not allowed, no trial is in both, speakers are not
+            known, or all trials are of one kind.
+    """
+    keyed = []
+    number_of: dict[tuple[str, ...], int] = {}
+    for result in (first, second):
+        trials = match_ids(dataset, result.trials)
+        numbers = [number_of.setdefault(tuple(sorted(side)), len(number_of)) for side in trials.sides]
+        keyed.append(np.sort(np.array(numbers)[np.stack([trials.enroll, trials.test], 1)], axis=1))
+    keys = [pairs[:, 0] * len(number_of) + pairs[:, 1] for pairs in keyed]
+    (ours, places), (theirs, other_places) = (np.unique(one, return_index=True) for one in keys)
+    both, rows, other_rows = np.intersect1d(ours, theirs, assume_unique=True, return_indices=True)
+    left_out = len(ours) - len(both), len(theirs) - len(both)
+    if not len(both):
+        raise UserError(f"{first.name} and {second.name} have no trial in common")
+    if any(left_out) and not common:
+        raise UserError(
+            f"{first.name} and {second.name} are not of the same trials: {left_out[0]:,} are in the first only and "
+            f"{left_out[1]:,} in the second only. Score one list by both, or say --common (common=True) to compare "
+            f"them on the {len(both):,} that both have"
+        )
+    scores = np.stack([first.scores[places[rows]], second.scores[other_places[other_rows]]])
+    names = side_speakers(dataset, [list(side) for side in number_of])
+    if names is None:
+        raise UserError("the corpus does not name the speaker of every recording in the trials")
+    speakers = names[both // len(number_of)], names[both % len(number_of)]
+    labels = speakers[0] == speakers[1]
+    if labels.all() or not labels.any():
+        raise UserError(f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}")
+    return TwoResults(
+        names=(first.name, second.name),
+        about=(first.about, second.about),
+        labels=labels,
+        scores=scores,
+        speakers=speakers,
+        left_out=left_out,
+        differences=_differences(scores, labels, speakers, first.are_ratios and second.are_ratios, draws, progress),
+        draws=draws,
+    )
+
+
+def _differences(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    speakers: tuple[np.ndarray, np.ndarray],
+    are_ratios: bool,
+    draws: int,
+    progress: bool,
+) -> dict[str, Difference]:
+    measured = [compute_metrics(one, labels) for one in scores]
+    alone: list[dict[str, tuple[float, float]]] = []
+    paired: dict[str, tuple[float, float]] = {}
+    if draws:
+        alone = [bootstrap_intervals(one, labels, *speakers, resamples=draws, progress=progress) for one in scores]
+        paired = difference_intervals(scores[0], scores[1], labels, *speakers, resamples=draws, progress=progress)
+    return {
+        name: Difference(
+            measured[0][name],
+            measured[1][name],
+            (alone[0].get(name), alone[1].get(name)) if alone else (None, None),
+            measured[1][name] - measured[0][name],
+            paired.get(name),
+        )
+        for name in WITH_INTERVALS
+        if name != "cllr" or are_ratios
+    }
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What `metrics.json` says of the scores beside it.
+
+    Raises:
+        UserError: it is not there or damaged, or of other scores.
+    """
+    try:
+        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} has no metrics.json of balr score test or balr validate ({error})") from error
+    if not isinstance(found, dict) or "scores_sha256" not in found:
+        raise UserError(f"{folder / 'metrics.json'} is not from balr score test or balr validate")
+    scores = folder / "scores.csv"
+    if scores.is_file() and file_digest(scores) != found["scores_sha256"]:
+        raise UserError(f"{scores} is not the one that {folder / 'metrics.json'} was computed from")
+    return {name: found.get(name) for name in ("scorer", "scorer_digest", "chain", "calibration", "mismatch")}
+
+
+def _divided(source: str) -> tuple[str, str | None]:
+    """The file or folder, and the column that is named after the last colon; None if there is none."""
+    place, colon, column = source.rpartition(":")
+    return (place, column) if colon and Path(place).exists() else (source, None)
+
+
+def _figure(value: float, interval: tuple[float, float] | None, form: str) -> str:
+    """A figure with its interval, if it has one."""
+    text = form.format(value)
+    return text if interval is None else f"{text} ({form.format(interval[0])} to {form.format(interval[1])})"

@@ -1,0 +1,168 @@
+"""Two systems' scores of the same trials."""
+
+import itertools
+import json
+
+import datasets
+import numpy as np
+import pytest
+
+from balr_hf.errors import UserError
+from balr_hf.identity import file_digest
+from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
+from balr_hf.scoring.two_results import compare_results, read_result
+
+SPEAKERS = np.repeat([f"s{number}" for number in range(12)], 3)
+IDS = [f"{speaker}-{number}" for number, speaker in enumerate(SPEAKERS)]
+PAIRS = list(itertools.combinations(range(len(IDS)), 2))
+LABELS = np.array([SPEAKERS[a] == SPEAKERS[b] for a, b in PAIRS])
+VOICES = np.random.default_rng(0).normal(0, 1, len(IDS))
+SCORES = np.where(LABELS, 2.0, -2.0) + VOICES[[a for a, _ in PAIRS]] + VOICES[[b for _, b in PAIRS]]
+
+
+@pytest.fixture
+def corpus():
+    return datasets.Dataset.from_dict({"id": IDS, "speaker": SPEAKERS.tolist()})
+
+
+def written(path, scores, pairs=PAIRS, column="scores", **more):
+    """A csv of scores; `more` are further columns."""
+    header = ["enrollment", "test", column, *more]
+    rows = [
+        [IDS[a], IDS[b], f"{score:.9g}", *map(str, rest)]
+        for (a, b), score, *rest in zip(pairs, scores, *more.values(), strict=True)
+    ]
+    path.write_text("\n".join("\t".join(row) for row in [header, *rows]) + "\n")
+    return path
+
+
+def folder(path, scores, calibration=None, mismatch=(), **options):
+    """What `balr score test` would write."""
+    path.mkdir()
+    written(path / "scores.csv", scores, **options)
+    about = {"scores_sha256": file_digest(path / "scores.csv"), "calibration": calibration, "mismatch": list(mismatch)}
+    (path / "metrics.json").write_text(json.dumps(about | {"scorer": "BetaScorer"}))
+    return str(path)
+
+
+@pytest.fixture
+def calibrated(tmp_path):
+    """The results of two calibrated systems, the second of which is worse."""
+    worse = SCORES + np.random.default_rng(1).normal(0, 2, len(SCORES))
+    method = {"method": "affine"}
+    return [folder(tmp_path / name, scores, method) for name, scores in (("one", SCORES), ("two", np.float32(worse)))]
+
+
+def test_metrics_and_intervals_are_those_of_the_scores(corpus, calibrated):
+    one, two = map(read_result, calibrated)
+    found = compare_results(corpus, one, two, draws=100)
+    order = np.argsort([a * len(IDS) + b for a, b in PAIRS])
+    np.testing.assert_allclose(found.scores, np.stack([one.scores, two.scores])[:, order])
+    speakers = [SPEAKERS[[pair[side] for pair in PAIRS]] for side in (0, 1)]
+    alone = bootstrap_intervals(two.scores, LABELS, *speakers, resamples=100)
+    paired = difference_intervals(one.scores, two.scores, LABELS, *speakers, resamples=100)
+    values = [compute_metrics(scores, LABELS) for scores in (one.scores, two.scores)]
+    assert list(found.differences) == ["eer", "min_dcf_0.01", "min_dcf_0.05", "cllr", "cllr_min"]
+    for name, difference in found.differences.items():
+        assert (difference.first, difference.second) == pytest.approx((values[0][name], values[1][name]))
+        assert difference.difference == difference.second - difference.first
+        assert difference.intervals[1] == pytest.approx(alone[name])
+        assert difference.interval == pytest.approx(paired[name])
+    assert found.differences["cllr"].describe() == "lower in A"
+    text = found.to_text()
+    assert "EER" in text and "lower in A" in text and "630 trials (36 same-speaker) of 12 speakers" in text
+    assert json.loads(json.dumps(found.to_dict()))["metrics"]["eer"]["values"][0] == pytest.approx(values[0]["eer"])
+
+
+def test_a_system_does_not_differ_from_itself(corpus, calibrated):
+    one = read_result(calibrated[0])
+    found = compare_results(corpus, one, one, draws=20).differences
+    assert {(difference.difference, difference.interval) for difference in found.values()} == {(0.0, (0.0, 0.0))}
+    assert found["cllr"].describe() == "no difference that these speakers show"
+
+
+def test_trials_in_another_order_and_repeated_are_the_same_trials(corpus, calibrated, tmp_path):
+    order = np.random.default_rng(2).permutation(len(PAIRS)).tolist()
+    order.append(order[0])
+    swapped = [PAIRS[row][::-1] for row in order]
+    again = read_result(str(written(tmp_path / "again.csv", SCORES[order], pairs=swapped)))
+    found = compare_results(corpus, read_result(calibrated[0]), again, draws=0)
+    np.testing.assert_allclose(found.scores[0], found.scores[1])
+    assert found.left_out == (0, 0)
+    assert found.differences["eer"].interval is None and found.differences["eer"].describe() == ""
+
+
+def test_other_trials_are_refused_unless_those_in_common_are_asked_for(corpus, calibrated, tmp_path):
+    some = read_result(str(written(tmp_path / "some.csv", SCORES[:500], pairs=PAIRS[:500])))
+    with pytest.raises(UserError, match=r"130 are in the first only and 0 in the second only.*--common"):
+        compare_results(corpus, read_result(calibrated[0]), some)
+    found = compare_results(corpus, read_result(calibrated[0]), some, common=True, draws=0)
+    assert len(found.labels) == 500 and found.left_out == (130, 0)
+    assert any("Left out 130 trials of A" in text for text in found.cautions)
+    none = [
+        folder(tmp_path / f"part{part}", SCORES[rows], pairs=PAIRS[rows])
+        for part, rows in enumerate((slice(0, 300), slice(300, None)))
+    ]
+    with pytest.raises(UserError, match="no trial in common"):
+        compare_results(corpus, *map(read_result, none), common=True)
+
+
+def test_cllr_is_of_calibrated_scores_only(corpus, calibrated, tmp_path):
+    raw = read_result(folder(tmp_path / "raw", SCORES))
+    found = compare_results(corpus, read_result(calibrated[0]), raw, draws=0)
+    assert "cllr" not in found.differences and "cllr_min" in found.differences
+    assert any("Cllr is not compared" in text for text in found.cautions)
+
+
+def test_bounded_scores_are_not_what_is_compared(tmp_path):
+    place = folder(tmp_path / "validation", SCORES.clip(-1, 1), {"method": "affine"}, unbounded_scores=SCORES)
+    np.testing.assert_allclose(read_result(place).scores, SCORES, rtol=1e-6)
+
+
+def test_a_column_that_is_named_is_taken_for_no_ratio(tmp_path):
+    place = folder(tmp_path / "one", SCORES, {"method": "affine"}, embedding_cosine=SCORES / 10)
+    found = read_result(f"{place}:embedding_cosine")
+    np.testing.assert_allclose(found.scores, SCORES / 10, rtol=1e-6)
+    assert not found.are_ratios and read_result(place).are_ratios
+    with pytest.raises(UserError, match="no column cosines: its columns are enrollment, test, scores"):
+        read_result(f"{place}:cosines")
+
+
+def test_what_was_wrong_with_a_result_is_told(corpus, tmp_path, calibrated):
+    wrong = read_result(folder(tmp_path / "wrong", SCORES, mismatch=["Attributes of another model."]))
+    found = compare_results(corpus, read_result(calibrated[0]), wrong, draws=0)
+    assert "B: Attributes of another model." in found.cautions
+    assert "! B: Attributes of another model." in found.to_text()
+
+
+def test_results_that_are_none_are_refused(tmp_path, calibrated):
+    with pytest.raises(UserError, match="no scores at"):
+        read_result(str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match=r"has no metrics\.json"):
+        read_result(str(tmp_path))
+    with (tmp_path / "one" / "scores.csv").open("a") as file:
+        file.write("s0-0\ts1-3\t9.0\n")
+    with pytest.raises(UserError, match=r"is not the one that .* was computed from"):
+        read_result(calibrated[0])
+    with pytest.raises(UserError, match="1 values of the column scores are not finite"):
+        read_result(str(written(tmp_path / "nan.csv", [np.nan, 1.0], pairs=PAIRS[:2])))
+    path = tmp_path / "words.csv"
+    path.write_text("enrollment\ttest\tscores\na\tb\thigh\n")
+    with pytest.raises(UserError, match="a value of the column scores is no number"):
+        read_result(str(path))
+
+
+def test_speakers_must_be_known_and_of_both_kinds(corpus, calibrated):
+    one = read_result(calibrated[0])
+    with pytest.raises(UserError, match="does not name the speaker"):
+        compare_results(corpus.remove_columns("speaker"), one, one)
+    alone = datasets.Dataset.from_dict({"id": IDS, "speaker": ["s"] * len(IDS)})
+    with pytest.raises(UserError, match="all 630 trials are of one speaker"):
+        compare_results(alone, one, one)
+
+
+def test_few_speakers_are_told(corpus, tmp_path):
+    few = [pair for pair in PAIRS if max(pair) < 12]
+    rows = [PAIRS.index(pair) for pair in few]
+    one = read_result(str(written(tmp_path / "few.csv", SCORES[rows], pairs=few)))
+    assert any(text.startswith("Only 4 speakers") for text in compare_results(corpus, one, one, draws=5).cautions)
