@@ -133,6 +133,9 @@ def load_whole(
                 f"cannot load {what} from {source}: from_pretrained knows no {unknown[1]}. It takes the keywords of "
                 "PreTrainedModel.from_pretrained, and the settings of the model's configuration"
             ) from error
+        if "attention implementation" in str(error):  # that AutoModel moves from the keywords to the configuration
+            text = f"cannot load {what} from {source} with attn_implementation: it has no attention"
+            raise ConfigError(text) from error
         raise ModelFilesError(
             f"cannot load {what} from {source}: its config.json or its weights are damaged "
             f"({type(error).__name__}: {reason_of(error)})"

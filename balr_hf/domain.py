@@ -32,6 +32,12 @@ MEASURES = {
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 # Share of the samples or of the power below which clipping and tones are not worth saying.
 WORTH_SAYING = 0.0005
+# The share of same-speaker trials from which on it is told that they are within one session.
+ONE_SESSION = 2 / 3
+ACROSS = (
+    "Recordings of one speaker from different sessions are less alike, so that this promises too much for cases "
+    "across sessions: --across session compares recordings of one speaker from different sessions only"
+)
 # Columns of a corpus that are counted, where it has them.
 COUNTED = ("sex", "session", "channel", "language", "source")
 
@@ -146,7 +152,8 @@ def describe_population(
         sides: the ids of the recordings of each side of the trials; every recording alone by default.
         log_probabilities (np.ndarray of shape `(recordings,)`, *optional*): see [`log_probabilities`].
         trials (*optional*): the numbers of the sides of each trial, two arrays `(trials,)`: which numbers of
-            recordings were compared is then kept.
+            recordings were compared is then kept and, of a corpus with `session`, how many same-speaker trials are
+            within one session.
     """
     from balr_hf.data.columns import arrow_column, comparable_name, recording_ids
     from balr_hf.data.quality import known_quality
@@ -171,6 +178,8 @@ def describe_population(
     if trials is not None:
         compared = np.sort(np.array(counts)[np.stack(trials, axis=1)], axis=1)
         described["recordings_compared"] = np.unique(compared, axis=0).tolist()
+        if has_speakers and "session" in dataset.column_names:
+            described["sessions"] = _sessions(dataset, sides or [[name] for name in dataset["id"]], trials)
     for measure in MEASURES:
         values = [_in_unit(measure, row[measure]) for row in known if row[measure] is not None]
         if values:
@@ -341,6 +350,40 @@ def _measures_in_words(population: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def describe_sessions(population: Mapping[str, Any] | None) -> str | None:
+    """Say that same-speaker trials are within one session, which are easier than those of different sessions.
+
+    Args:
+        population (dict, *optional*): the description of their recordings by [`describe_population`].
+
+    Returns:
+        The beginning of a sentence; None if no more than two thirds of them are such, or that is not known.
+    """
+    sessions = (population or {}).get("sessions")
+    if not sessions or sessions["within_one"] <= ONE_SESSION * sessions["same_speaker"]:
+        return None
+    number, total = sessions["within_one"], sessions["same_speaker"]
+    which = f"All {total:,}" if number == total else f"{number:,} of the {total:,}"
+    return f"{which} same-speaker trials are of recordings of one session"
+
+
+def _sessions(
+    dataset: datasets.Dataset, sides: Sequence[Sequence[str]], trials: tuple[np.ndarray, np.ndarray]
+) -> dict[str, int]:
+    """How many same-speaker trials there are whose sessions are known, and how many of these are within one."""
+    from balr_hf.data.columns import comparable_name, recording_ids
+
+    names = [comparable_name(name) for name in recording_ids(dataset)]
+    columns = []
+    for column in ("speaker", "session"):
+        value_of = dict(zip(names, dataset[column], strict=True))
+        values = [{value_of.get(comparable_name(name)) for name in side} for side in sides]
+        columns.append(np.array([str(*some) if len(some) == 1 and None not in some else "" for some in values]))
+    (speaker, other_speaker), (session, other_session) = ([one[side] for side in trials] for one in columns)
+    same = (speaker == other_speaker) & (speaker != "") & (session != "") & (other_session != "")
+    return {"same_speaker": int(same.sum()), "within_one": int((same & (session == other_session)).sum())}
+
+
 def _counts(dataset: datasets.Dataset, name: str) -> dict[str, int]:
     counts = Counter(str(value) for value in dataset[name] if value is not None)
     return dict(counts.most_common(20))
@@ -376,12 +419,15 @@ def _measures_outside(
             continue  # coders end a little lower or higher, which means nothing
         if measure in ("clipping", "tone_share") and not is_beyond and value < WORTH_SAYING:
             continue
-        which = name if side.recordings == 1 else f"One of {name}'s recordings"
+        number = int(((values < low) | (values > high)).sum())
+        which = f"{name} has" if side.recordings == 1 else f"One of {name}'s {side.recordings} recordings has"
+        if number > 1:
+            which = f"{number} of {name}'s {side.recordings} recordings lie outside the {role}: the furthest has"
         is_allowed = not is_beyond and bool(measure_beyond_limits(measure, own[worst], population))
         near = "" if is_beyond else " (within the limits that were set)" if is_allowed else " (within the limits)"
         share = 99 if measure in ("clipping", "tone_share") else 98
         text = (
-            f"{which} has {form.format(value)}; {share} % of the {role}'s recordings have "
+            f"{which} {form.format(value)}; {share} % of the {role}'s recordings have "
             f"{describe_range(measure, quantiles)}{near}."
         )
         yield Deviation(name, measure, role, value, low, high, is_beyond, text, is_allowed)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
 PRIORS = (0.5, 0.1, 0.01, 0.001)
+# What embeddings are computed in where a calibration does not say otherwise.
+PRECISION = "fp32"
 
 
 @dataclass(frozen=True)
@@ -369,6 +371,24 @@ def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
     chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
     known = {role: found for role, found in chain.items() if found is not None}
     return {**known, "scorer": model_identity(scorer)}
+
+
+def describe_precision(chain: Mapping[str, str], calibration: Mapping[str, Any] | None) -> str | None:
+    """Say that embeddings were computed in another precision than those of the calibration; None if not, or unknown.
+
+    Args:
+        chain: of [`chain_of`].
+        calibration: what the scorer's configuration says of its calibration; None if it is not applied.
+    """
+    if calibration is None or "precision" not in chain:
+        return None
+    usual = calibration.get("precision", PRECISION)
+    if chain["precision"] == usual:
+        return None
+    return (
+        f"The embeddings were computed in {chain['precision']}, and those of the calibration in {usual}: some "
+        "attributes of a recording differ between the two, of which the calibration knows nothing."
+    )
 
 
 def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, Any]:

@@ -48,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 # What happens with a recording that cannot be used.
 ON_ERROR = ("raise", "skip", "return")
+# Why there is no verdict where a recording could not be used at all, and what is None then.
+REFUSED = "refused"
+NUMBERS_AND_TEXTS = ("llr", "raw_llr", "calibrated_llr", "unbounded_llr", "verbal", "interval", "bounds")
 
 if TYPE_CHECKING:
     import datasets
@@ -84,8 +87,9 @@ class BinaryAttributesPipeline(Pipeline):
         A call also takes the keyword
             on_error (str): what happens with a recording that cannot be used, because it cannot be decoded, is silent
                 or has too little speech: `raise` (the default) stops with an AudioError; `return` puts
-                `{"error": reason}` in the place of the result; `skip` leaves the result out and logs a warning, so
-                that results no longer stand where their recordings do (for a single recording, it gives None).
+                a result with the reason as `error`, and nothing else in it; `skip` leaves the result out and logs a
+                warning, so that results no longer stand where their recordings do (for a single recording, it gives
+                None).
 
     Returns:
         for each recording a dict of plain values, which `json.dumps` takes, with
@@ -104,7 +108,7 @@ class BinaryAttributesPipeline(Pipeline):
         >>> binarize = pipeline("binary-attributes", "me/embedder", autoencoder="me/attributes")
         >>> binarize("questioned.wav")["active"]
         >>> for result in binarize(load_dataset("me/corpus", split="test"), batch_size=8, on_error="return"):
-        ...     print(result.get("error") or result["active"])
+        ...     print(result["error"] or result["active"])
     """
 
     # Only these flags, which have no public name, tell `pipeline` to load nothing besides the model; an embedder has
@@ -279,11 +283,15 @@ class BinaryAttributesPipeline(Pipeline):
     ) -> dict[str, Any] | None:
         (error,) = _flat(outputs["error"])
         if error is None:
-            return self._result(outputs, **options)
+            return self._result(outputs, **options) | {"error": None}
         if on_error == "return":
-            return {"error": error}
+            return self._refused() | {"error": error}
         logger.warning("Skipped: %s", error)
         return None
+
+    def _refused(self) -> dict[str, Any]:
+        """What stands in the place of a result where a recording could not be used: its keys, which hold nothing."""
+        return dict.fromkeys(("ba", "active", "embedding", "quality"))
 
     def _result(self, outputs: dict[str, Any]) -> dict[str, Any]:
         """The result of one input whose recordings could all be used."""
@@ -561,6 +569,18 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             return loaded.whole
         return resample(loaded.whole, self.feature_extractor.sampling_rate, SAMPLING_RATE)
 
+    def _refused(self) -> dict[str, Any]:
+        nothing = dict.fromkeys(NUMBERS_AND_TEXTS)
+        nothing |= {"no_verdict": [REFUSED], "demonstration": self._is_demonstration}
+        nothing |= {name: {"a": [], "b": []} for name in ("voices", "quality")}
+        nothing |= {name: [] for name in ("deviations", "copies", "cautions", "attributes")}
+        return nothing | ({} if getattr(self.model, "descriptions", None) is None else {"groups": []})
+
+    @property
+    def _is_demonstration(self) -> bool:
+        """Whether models of the package make the results."""
+        return any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer)))
+
     def _result(  # type: ignore[override]  # with options of its own
         self,
         outputs: dict[str, Any],
@@ -587,7 +607,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             limits=self.limits,
             remarks=remarks if self._wrong is None else (f"{self._wrong}.", *remarks),
             details=() if matched is None else matched.rows,
-            demonstration=any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer))),
+            demonstration=self._is_demonstration,
             descriptions=getattr(self.model, "descriptions", None),
             measures=(voices[0], voices[1]),
             voices=(one_voice[:first], one_voice[first:]),

@@ -1,5 +1,6 @@
 """Work on several items at once, on the threads that torch would otherwise use within one operation."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,17 @@ def _set_threads(number: int) -> None:
 
 
 _TORCH_THREADS = _TorchThreads()
+
+
+def _alone() -> None:
+    """Compute on one thread after a fork: the threads of OpenMP are not there, and waiting for them has no end."""
+    _TORCH_THREADS.__init__()  # type: ignore[misc]  # whose lock another thread may have held
+    torch.set_num_threads(1)
+
+
+# `Dataset.map(num_proc=...)` and `multiprocessing` fork; torch's own loaders do the same in their workers.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone)
 
 
 def threads_of_one(number: int) -> ThreadPoolExecutor:

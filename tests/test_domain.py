@@ -10,6 +10,7 @@ from balr_hf.domain import (
     Side,
     describe_in_words,
     describe_population,
+    describe_sessions,
     deviations,
     log_probabilities,
 )
@@ -86,7 +87,9 @@ def test_worst_recording_of_a_side_counts(population):
     sides = [Side(1, [quality()]), Side(3, [quality(), quality(snr=5.0), quality(snr=15.0)])]
     found, _ = deviations(sides, population, None)
     assert found.value == 5
-    assert found.text.startswith("One of B's recordings has an SNR of 5 dB")
+    assert found.text.startswith("2 of B's 3 recordings lie outside the calibration: the furthest has an SNR of 5 dB")
+    found, _ = deviations([Side(1, [quality()]), Side(3, [quality(), quality(snr=5.0), quality()])], population, None)
+    assert found.text.startswith("One of B's 3 recordings has an SNR of 5 dB")
 
 
 def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(population):
@@ -171,3 +174,25 @@ def test_what_was_not_measured_is_not_compared(population):
     unmeasured = describe_population(datasets.Dataset.from_dict({"id": ["a", "b"]}))
     assert unmeasured["measures"] == {} and "was not measured" in describe_in_words(unmeasured)
     assert deviations([Side(1, [quality(snr=0.0)])] * 2, unmeasured, None) == []
+
+
+def test_trials_within_one_session_are_counted_and_told():
+    speakers, sessions = list("aaabbb"), ["1", "1", "2", "1", "1", None]
+    names = [f"r{number}" for number in range(6)]
+    corpus = datasets.Dataset.from_dict({"id": names, "speaker": speakers, "session": sessions})
+    sides = [*([name] for name in names), ["r0", "r1"], ["r1", "r2"]]
+
+    def told(*pairs):
+        population = describe_population(corpus, sides, trials=tuple(np.array(pairs).T))
+        return population["sessions"], describe_sessions(population)
+
+    counted, sentence = told(
+        (0, 1), (0, 3), (3, 4), (4, 5)
+    )  # different speakers, and an unknown session, do not count
+    assert counted == {"same_speaker": 2, "within_one": 2}
+    assert sentence == "All 2 same-speaker trials are of recordings of one session"
+    assert told((0, 1), (0, 2), (1, 2)) == ({"same_speaker": 3, "within_one": 1}, None)
+    assert told((0, 1), (3, 4), (6, 1), (6, 2))[1].startswith("3 of the 4 same-speaker trials")
+    assert told((6, 2), (7, 0))[0] == {"same_speaker": 1, "within_one": 0}  # the recordings of side 7 differ
+    without = describe_population(corpus.remove_columns("session"), sides, trials=(np.array([0]), np.array([1])))
+    assert "sessions" not in without and describe_sessions(without) is None and describe_sessions(None) is None

@@ -301,3 +301,19 @@ def _check_embeddings_of_copies(recipes, work, folder):
     with np.load(folder / "train.npz") as kept:
         groups = [kept["clean"][sources == name] for name in set(sources)]
     assert np.allclose(np.mean([group.mean(0) for group in groups], 0), 0, atol=1e-3)
+
+
+def test_trials_are_within_one_session_if_the_labels_say_so_of_each_speaker(recipes, monkeypatch):
+    populations = recipes["populations"]
+    found = [
+        {"speaker": speaker, "session": session, "channel": channel}
+        for speaker, session, channel in (("a", "1", "laptop"), ("a", "1", "laptop"), ("b", "7", "laptop"))
+    ]
+    calls = [{"speaker": "c", "session": session, "channel": "telephone landline"} for session in "12"]
+    monkeypatch.setattr(populations, "rows", lambda data, parts: found + calls)
+    counted = {"same_speaker": 5, "within_one": 5}
+    assert populations.sessions({"num_same_speaker": 5}, "data") == counted
+    for session in ("2", ""):
+        found[0]["session"] = session
+        with pytest.raises(ValueError, match="1 speakers are of several sessions, such as a"):
+            populations.sessions({"num_same_speaker": 5}, "data")

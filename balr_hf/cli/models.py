@@ -279,36 +279,54 @@ def separator(arguments: Arguments) -> str:
     return arguments.sep.replace("\\t", "\t")
 
 
-def keep_within(
+def keep_chosen(
     arguments: Arguments, dataset: "datasets.Dataset", trials: "Trials", speakers: "np.ndarray | None"
 ) -> "Trials":
-    """The trials whose different speakers share the value of the column `--within`; says how many are left out.
+    """The trials that `--within` and `--across` leave; says how many are left out.
 
     Args:
-        arguments: the command's arguments, with `within`.
+        arguments: the command's arguments.
         dataset: the corpus.
         trials: the trials.
         speakers: the speaker of each side, as [`side_speakers`] gives them; None if they are not known.
 
     Raises:
-        UserError: the speakers are not known, or no trial of different speakers is left.
+        UserError: the speakers are not known, the corpus lacks the column, or no trial of one kind is left.
     """
     import numpy as np
 
     from balr_hf.errors import UserError
-    from balr_hf.scoring.breakdown import side_values, within
+    from balr_hf.scoring.breakdown import across, side_values, within
 
-    if speakers is None:
-        raise UserError("--within needs a corpus that names the speaker of every recording in the trials")
-    labels = speakers[trials.enroll] == speakers[trials.test]
-    kept = within(trials, side_values(dataset, trials.sides, arguments.within), labels)
-    if not kept[~labels].any():
-        raise UserError(f"--within {arguments.within}: no two different speakers of the trials share a value of it")
-    logger.info(
-        "--within %s leaves out %d of %d different-speaker trials",
-        *(arguments.within, int((~kept).sum()), int((~labels).sum())),
-    )
-    return trials.select(np.flatnonzero(kept))
+    for flag, column, chosen, same, none in (
+        ("--within", arguments.within, within, False, "no two different speakers of the trials share a value of it"),
+        ("--across", arguments.across, across, True, "no speaker of the trials has recordings that differ in it"),
+    ):
+        if column is None:
+            continue
+        if speakers is None:
+            raise UserError(f"{flag} needs a corpus that names the speaker of every recording in the trials")
+        labels = speakers[trials.enroll] == speakers[trials.test]
+        kept = chosen(trials, side_values(dataset, trials.sides, column), labels)
+        if not kept[labels == same].any():
+            raise UserError(f"{flag} {column}: {none}")
+        kind = "same" if same else "different"
+        logger.info(
+            "%s %s leaves out %d of %d %s-speaker trials",
+            *(flag, column, int((~kept).sum()), int((labels == same).sum()), kind),
+        )
+        trials = trials.select(np.flatnonzero(kept))
+    return trials
+
+
+def describe_chosen(arguments: Arguments) -> str:
+    """What `--within` and `--across` keep, to be added to the name of a list of trials."""
+    kept = []
+    if arguments.within is not None:
+        kept.append(f"different speakers with the same {arguments.within} only")
+    if arguments.across is not None:
+        kept.append(f"one speaker's recordings of another {arguments.across} only")
+    return f" ({', '.join(kept)})" if kept else ""
 
 
 def load_embedder(arguments: Arguments) -> "WespeakerModel":

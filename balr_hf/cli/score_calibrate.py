@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.cli.models import check_attributes, keep_within, load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import check_attributes, keep_chosen, load_named_scorer, read_trial_counts, separator
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions
@@ -71,7 +71,9 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Calibrate a scorer and save it."""
+    from balr_hf.domain import ACROSS, describe_sessions
     from balr_hf.errors import UserError, name_some
+    from balr_hf.evaluation import PRECISION, chain_of
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
@@ -96,8 +98,7 @@ def run(arguments: Arguments) -> None:
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
         )
-    if arguments.within is not None:
-        trials = keep_within(arguments, dataset, trials, names)
+    trials = keep_chosen(arguments, dataset, trials, names)
     check_speakers_of_audio(dataset, trials)
     once = counted_once(dataset, trials, scorer, counts)
     trials = trials if once is None else trials.select(once)
@@ -139,7 +140,12 @@ def run(arguments: Arguments) -> None:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
-    told = {"speech": arguments.describe, "within": arguments.within}
+    sessions = describe_sessions((scorer.config.calibration or {}).get("domain"))
+    if sessions is not None:
+        logger.warning("%s. %s", sessions, ACROSS)
+    precision = chain_of(dataset, scorer).get("precision", PRECISION)
+    told = {"speech": arguments.describe, "within": arguments.within, "across": arguments.across}
+    told["precision"] = None if precision == PRECISION else precision
     scorer.config.calibration = {
         **(scorer.config.calibration or {}),
         **{name: value for name, value in told.items() if value},

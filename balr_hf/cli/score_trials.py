@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balr_hf.cli.models import check_attributes, keep_within, load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import (
+    check_attributes,
+    describe_chosen,
+    keep_chosen,
+    load_named_scorer,
+    read_trial_counts,
+    separator,
+)
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions, system_option
@@ -68,7 +75,7 @@ def run(arguments: Arguments) -> None:
 
     from balr_hf.data.audio_behind import describe_contradicted_speakers
     from balr_hf.data.shards import Shard
-    from balr_hf.evaluation import Evaluation, chain_of
+    from balr_hf.evaluation import Evaluation, chain_of, describe_precision
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
@@ -87,8 +94,7 @@ def run(arguments: Arguments) -> None:
     contradicted = describe_contradicted_speakers(dataset, {name for side in trials.sides for name in side})
     if contradicted is not None:
         logger.warning("%s. The evaluation is wrong where the names are", contradicted)
-    if arguments.within is not None:
-        trials = keep_within(arguments, dataset, trials, speakers)
+    trials = keep_chosen(arguments, dataset, trials, speakers)
     calibrated = _applies_calibration(arguments, scorer, speakers)
     shard = Shard.launched()
     raw = score_trials(scorer, counts, trials, progress=True, shard=shard)
@@ -107,6 +113,10 @@ def run(arguments: Arguments) -> None:
     activation = scorer.activation.cpu().numpy()
     outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts) if calibrated else None
     measured = outside if outside is not None and outside.measured.any() else None
+    chain = chain_of(dataset, scorer)
+    precision = describe_precision(chain, scorer.config.calibration if calibrated else None)
+    if precision is not None:
+        logger.warning(precision)
     cosines = None if speakers is None else _embedding_cosines(dataset, trials)
     columns |= {} if cosines is None else {"embedding_cosine": cosines}
     codes = {} if measured is None else {"outside": measured.codes(trials)}
@@ -138,15 +148,16 @@ def run(arguments: Arguments) -> None:
         within=None if measured is None else measured.within(trials),
         domain=None if outside is None else outside.count(trials),
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
-        trial_list=describe_list(arguments.trials, trials),
+        trial_list=describe_list(f"{arguments.trials}{describe_chosen(arguments)}", trials),
         scorer=type(scorer).__name__,
         scorer_digest=model_digest(scorer),
-        chain=chain_of(dataset, scorer),
+        chain=chain,
         mismatch=wrong,
         computation=run_facts(),
         calibration=calibration,
     )
-    metrics = evaluation.to_dict() | {"scores_sha256": file_digest(folder / "scores.csv")}
+    told = [text for text in (contradicted, easy, precision) if text is not None]
+    metrics = evaluation.to_dict() | {"cautions": told, "scores_sha256": file_digest(folder / "scores.csv")}
     parts = {}
     if arguments.by is not None:
         for name, chosen in groups(trials, side_values(dataset, trials.sides, arguments.by)):

@@ -138,6 +138,11 @@ class TrialOptions(RunOptions):
     within: str | None = option(
         None, "column of the corpus (sex, ...): compare different speakers only if both have the same value", type=str
     )
+    across: str | None = option(
+        None,
+        "column of the corpus (session, channel, ...): compare recordings of one speaker only if they differ in it",
+        type=str,
+    )
     allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
     leave_out_missing: bool = option(
         False,
@@ -210,7 +215,8 @@ class LossesArguments(Checked):
 
     losses: tuple[str, ...] = option(
         DEFAULT_LOSSES,
-        f"any of {', '.join(LOSS_ARGUMENTS)}, and paths of classes of your own, separated by commas",
+        f"any of {', '.join(LOSS_ARGUMENTS)}, and paths of classes of your own, separated by commas. A list (in a "
+        "file, losses: [mse]) replaces the default, and settings by name (losses: {mse: {weight: 2}}) are added to it",
         type=names,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balr_hf.cli.models import keep_within, separator
+from balr_hf.cli.models import describe_chosen, keep_chosen, separator
 from balr_hf.cli.parsing import Arguments, Command, names, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import TRIALS_HELP, TrialOptions
@@ -93,13 +93,12 @@ def run(arguments: Arguments) -> None:
         )
     system = SpeakerComparisonModel.from_pretrained(arguments.system)
     dataset, trials = _read(arguments)
-    if arguments.within is not None:
-        trials = keep_within(arguments, dataset, trials, side_speakers(dataset, trials.sides))
+    if arguments.within is not None or arguments.across is not None:
+        trials = keep_chosen(arguments, dataset, trials, side_speakers(dataset, trials.sides))
     dataset, trials = _with_attributes(arguments, system, dataset, trials)
     listed = Path(arguments.trials).is_file()
     name = arguments.trials if listed else f"{arguments.trials}, made by the program with seed 0"
-    if arguments.within is not None:
-        name += f" (different speakers with the same {arguments.within} only)"
+    name += describe_chosen(arguments)
     found = validate(
         *(system, dataset, trials),
         corpus=arguments.corpus,

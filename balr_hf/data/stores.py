@@ -208,6 +208,13 @@ def add_vectors(
             saving: dict[str, Any] = {"save_dir": folder, "save_format": save_format, "force": force}
             done[name] = add_vectors(part, kind, compute, needs, maker, **saving)
         return datasets.DatasetDict(done)
+    shard = Shard.launched()
+    if shard is not None and shard.index == 0:
+        logger.warning(
+            "A launcher started %d processes, and each of them does all of this work: balr extract and balr binarize "
+            "share it; in a script, let the first process do it alone (PartialState().is_main_process)",
+            shard.count,
+        )
     if isinstance(source, datasets.IterableDataset):
         if save_dir is None or save_format not in (None, "dataset") or force:
             raise ConfigError("a corpus that is streamed is saved as parquet files: give save_dir alone")

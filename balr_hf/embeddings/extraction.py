@@ -175,7 +175,18 @@ def add_embeddings(
 
 
 def embedding_maker(model: Embedder, precision: str = "fp32", quick: bool = False) -> Maker:
-    """Name all that decides a recording's embedding; `precision` and `quick` as for [`compute_embeddings`]."""
+    """Name all that decides a recording's embedding; `precision` and `quick` as for [`compute_embeddings`].
+
+    Raises:
+        UserError: the weights were cast, so that their embeddings would pass for those of float32.
+    """
+    weights = model.parameters() if isinstance(model, torch.nn.Module) else ()
+    cast = {weight.dtype for weight in weights if weight.dtype.is_floating_point and weight.dtype.itemsize < 4}
+    if cast:
+        raise UserError(
+            f"the embedder's weights were cast to {', '.join(map(str, cast))}: load it in float32. For speed, "
+            "precision='bf16' computes in half precision, and says so beside the embeddings"
+        )
     return Maker(model_identity(model), precision, quick)
 
 

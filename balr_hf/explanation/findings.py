@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.domain import Deviation, describe_in_words, describe_reference
+from balr_hf.domain import Deviation, describe_in_words, describe_reference, describe_sessions
 from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.described import (
     GroupEvidence,
@@ -22,6 +22,7 @@ from balr_hf.explanation.described import (
 )
 from balr_hf.explanation.voices import NEEDED, OneVoice, describe_voices
 from balr_hf.explanation.wording import (
+    AND_VOICES,
     BETA_COLUMNS,
     BY_SEX,
     COLUMNS,
@@ -41,6 +42,7 @@ from balr_hf.explanation.wording import (
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
+    OTHER_SESSIONS,
     PROFILE_COLUMNS,
     PROPOSITIONS,
     REFERENCE,
@@ -315,6 +317,9 @@ class Findings:
             texts.append(f"Calibrated on {describe_amount(self.calibration)}.")
         if not self.domain_known:
             texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
+        sessions = describe_sessions(self.calibration.get("domain"))
+        if sessions is not None:
+            texts.append(f"{sessions} in the calibration. {OTHER_SESSIONS}")
         if self.bounds is None:
             texts.insert(
                 0,
@@ -652,7 +657,8 @@ class Findings:
         if not self.is_calibrated:
             return NOT_CALIBRATED
         headlines = {"copies": NO_VERDICT_COPIES, "outside": NO_VERDICT, "voices": NO_VERDICT_VOICES}
-        return headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
+        headline = headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
+        return f"{headline}, {AND_VOICES}" if {"outside", "voices"} <= set(self.no_verdict) else headline
 
     def describe_findings(self) -> str | None:
         """What the likelihood ratio means, in a sentence; None where there is no verdict."""
@@ -677,6 +683,8 @@ class Findings:
             method = self.calibration["method"] + (", matched to the case" if self.calibration.get("matched") else "")
             same = self.calibration.get("within")
             kind = f"; its different speakers have the same {same}" if same else ""
+            other = self.calibration.get("across")
+            kind += f"; recordings of one speaker differ in {other}" if other else ""
             rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}{kind}"))
             before = describe_sum(self.raw_llr, not self.similarity)
             rows.append(("Sum before calibration", f"{before}, which is no likelihood ratio"))

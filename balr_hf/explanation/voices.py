@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from balr_hf.domain import Limits, comparisons_beyond_limits, recordings_beyond_limits
-from balr_hf.explanation.wording import ratio, rounded_times
+from balr_hf.explanation.wording import HELD, ratio, rounded_times
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,9 @@ class ComparingScorer(Protocol):
 
     @property
     def is_calibrated(self) -> bool: ...
+
+    @property
+    def bounds(self) -> tuple[float, float] | None: ...
 
     def attribute_scores(self, enroll: np.ndarray, test: np.ndarray, calibrated: bool = False) -> torch.Tensor: ...
 
@@ -70,6 +73,7 @@ class OneVoice:
         seconds, stretches: as those of [`Parts`].
         is_beyond: whether they are so unlike that no verbal verdict is given.
         is_allowed: whether they are, by the default limits, but not by those that were set.
+        bounds: the lowest and the highest natural-log LR that the calibration can vouch for; None if that is unknown.
     """
 
     llr: float
@@ -77,6 +81,17 @@ class OneVoice:
     stretches: tuple[tuple[float, float], ...]
     is_beyond: bool
     is_allowed: bool
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def reported(self) -> float:
+        """The LLR within the calibration's bounds, beyond which nothing vouches for it."""
+        return self.llr if self.bounds is None else min(max(self.llr, self.bounds[0]), self.bounds[1])
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether `reported` is a bound."""
+        return self.reported != self.llr
 
     @property
     def is_doubtful(self) -> bool:
@@ -96,10 +111,11 @@ class OneVoice:
         named = ", ".join(f"{_clock(start)} to {_clock(end)}" for start, end in self.stretches[:MOST_NAMED])
         more = " and more" if len(self.stretches) > MOST_NAMED else ""
         longer, shorter = self.seconds
+        at_least = "at least " if self.is_bounded else ""
         return (
             f"{which} may hold more than one voice, or one under changing conditions: its two parts that differ most "
-            f"({longer:.0f} s, and {shorter:.0f} s at {named}{more}) are {rounded_times(self.llr)} times more "
-            "probable if different people speak in them than if one does."
+            f"({longer:.0f} s, and {shorter:.0f} s at {named}{more}) are {at_least}{rounded_times(self.reported)} "
+            "times more probable if different people speak in them than if one does."
         )
 
 
@@ -120,7 +136,8 @@ def compare_parts(
     rows = scorer.quality_rows(([quality], [quality]), (1, 1))
     llr = terms + scorer.calibration_offset.item() + sum(term for _, term in rows)
     beyond, usual = (-llr > np.log(which.voices) for which in (limits or Limits(), Limits()))
-    return OneVoice(llr, parts.seconds, parts.stretches, bool(beyond), bool(usual and not beyond))
+    allowed = bool(usual and not beyond)
+    return OneVoice(llr, parts.seconds, parts.stretches, bool(beyond), allowed, scorer.bounds)
 
 
 def can_compare_parts(scorer: ComparingScorer) -> bool:
@@ -163,9 +180,10 @@ def describe_voices(sides: Sequence[Sequence[OneVoice | None]]) -> str:
                 told.append(f"{which}: too short to be told")
             else:
                 longer, shorter = found.seconds
+                held = f" ({HELD})" if found.is_bounded else ""
                 told.append(
-                    f"{which}: LR {ratio(found.llr)} between its two parts that differ most ({longer:.0f} s, "
-                    f"{shorter:.0f} s)"
+                    f"{which}: LR {ratio(found.reported)}{held} between its two parts that differ most "
+                    f"({longer:.0f} s, {shorter:.0f} s)"
                 )
     return "; ".join(told)
 

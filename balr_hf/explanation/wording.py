@@ -91,6 +91,12 @@ REMEDY = (
     "balr score calibrate for all such cases."
 )
 NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
+AND_VOICES = "and one of them may hold more than one voice"
+# What is said after [`describe_sessions`][balr_hf.domain.describe_sessions].
+OTHER_SESSIONS = (
+    "Recordings of one speaker from different sessions are less alike. If those of the case are of different "
+    "sessions, its likelihood ratio is too far from 1."
+)
 # Stands before the numbers of a comparison that gets no verdict.
 COMPUTED = "Computed all the same, but not to be relied on:"
 

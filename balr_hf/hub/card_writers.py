@@ -10,6 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 from transformers import PreTrainedConfig
 
+from balr_hf.defaults import SYSTEM, resource
 from balr_hf.domain import describe_reference
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.wording import describe_amount
@@ -41,6 +42,9 @@ NO_INTERVAL = (
 # The columns of a table of parts of the trials, behind that of the classes of their sides.
 COUNTS = ("speakers", "same_speaker", "different_speaker")
 PART_COLUMNS = ("speakers", "same", "different", "EER (interval)", "Cllr (interval)", "least Cllr (interval)")
+
+# The heading of the card of the package's own system under which its data and their makers are named.
+ATTRIBUTIONS = "## Data, licences and attributions"
 
 # Settings of scorers that a card shows if the configuration has them.
 SCORER_SETTINGS = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
@@ -132,6 +136,7 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         "facts": facts,
         "name": facts.repo_id.split("/")[-1],
         "needs_package": needs_package(config),
+        "demonstration": _attributions() if _is_demonstration(config) else None,
         "links": {
             role: hub_link(repo) if repo else None
             for role, repo in (("embedder", facts.embedder), ("autoencoder", facts.autoencoder))
@@ -151,6 +156,18 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         }
         config = config.autoencoder
     return values | {"training": _training(config.training) if config.training else None}
+
+
+def _is_demonstration(config: PreTrainedConfig) -> bool:
+    """Whether a model, or a part of a system, is one of the package's own or a copy of it."""
+    parts = (config, *(getattr(config, name, None) for name in ("embedder", "autoencoder", "scorer")))
+    return any(bool(getattr(part, "demonstration", False)) for part in parts)
+
+
+def _attributions() -> Markup:
+    """What the card of the package's own system says of the data that it was made from, and of their licences."""
+    text = (resource(SYSTEM) / "README.md").read_text(encoding="utf-8")
+    return Markup(text[text.index(ATTRIBUTIONS) :].strip())
 
 
 def hub_link(repo_id: str) -> Markup:

@@ -70,6 +70,17 @@ def within(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray
     return np.asarray(labels).astype(bool) | ((enroll == test) & (enroll != None))  # noqa: E711  # elementwise
 
 
+def across(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Which trials to keep so that recordings of one speaker are compared across two values only: bool `(trials,)`.
+
+    Args:
+        trials, values, labels: as for [`within`].
+    """
+    enroll, test = values[trials.enroll], values[trials.test]
+    known = (enroll != None) & (test != None)  # noqa: E711  # elementwise
+    return ~np.asarray(labels).astype(bool) | ((enroll != test) & known)
+
+
 def groups(trials: Trials, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Each pair of values of the two sides, in either order, and which trials have it: `(name, mask (trials,))`."""
     names, codes = np.unique(["unknown" if value is None else value for value in values], return_inverse=True)

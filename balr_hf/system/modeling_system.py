@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -397,6 +398,9 @@ class SpeakerComparisonModel(HubModel):
     ) -> SpeakerComparisonOutput:
         """Compare the recordings of one speaker with those of one other, or of the same; recordings as in `embed`.
 
+        This only computes, also of noise, and a warning says so once: nothing is measured or refused, and there is no
+        verdict. [`SpeakerComparisonPipeline`] and `balr explain` measure the recordings and say what they are worth.
+
         Args:
             recordings_a: the recordings of one side: a waveform `(samples,)` in [-1, 1], or several of any lengths.
             recordings_b: those of the other side.
@@ -412,6 +416,7 @@ class SpeakerComparisonModel(HubModel):
             ValueError, UserError: as for `embed`; or the scorer cannot compare several recordings, or needs what was
                 measured of them.
         """
+        _say_unmeasured()
         sides = [self.attributes(self.embed(side, sampling_rate)) for side in (recordings_a, recordings_b)]
         enroll, test = (recording_counts(bits.cpu().numpy()).sum(0)[None] for bits in sides)
         if not self.scorer.needs_quality:
@@ -480,16 +485,32 @@ class SpeakerComparisonModel(HubModel):
         return SpeakerComparisonOutput(llr=llr, calibrated_llr=ratios, attribute_llrs=terms)
 
 
+@cache
+def _say_unmeasured() -> None:
+    """Warn, once in a process, of what `compare` does not do."""
+    logger.warning(
+        "compare() of a model only computes: it neither measures the recordings nor says whether the calibration "
+        "holds for them, and gives noise a likelihood ratio too. pipeline('speaker-comparison') of balr_hf asks that"
+    )
+
+
 def _as_list(recordings: Waveform | Sequence[Waveform]) -> list[Waveform]:
     """One recording or several, as a list.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or what is given is a file.
     """
+    files = str | bytes | os.PathLike | Mapping
     one = isinstance(recordings, np.ndarray | torch.Tensor) and recordings.ndim == 1
-    found = [cast("Waveform", recordings)] if one else list(recordings)
+    found = [cast("Waveform", recordings)] if one or isinstance(recordings, files) else list(recordings)
     if not found:
         raise UserError("a side of the comparison has no recording")
+    named = next((recording for recording in found if isinstance(recording, files)), None)
+    if named is not None:
+        raise UserError(
+            f"a recording is of type {type(named).__name__}: expected its samples. pipeline('speaker-comparison', "
+            "model=...) reads files, and measures what is in them"
+        )
     return found
 
 

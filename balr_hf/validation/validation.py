@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.defaults import is_shipped
-from balr_hf.domain import describe_in_words, describe_population, describe_reference
+from balr_hf.domain import ACROSS, describe_in_words, describe_population, describe_reference, describe_sessions
 from balr_hf.errors import UserError, name_some
-from balr_hf.evaluation import Evaluation, chain_of
+from balr_hf.evaluation import Evaluation, chain_of, describe_precision
 from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
@@ -172,13 +172,16 @@ def validate(
             f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}: a validation needs "
             "both kinds"
         )
-    easy = describe_easy_trials(dataset, trials, labels)
+    population = describe_population(dataset, trials.sides, trials=(trials.enroll, trials.test))
+    sessions = describe_sessions(population)
+    easy = [describe_easy_trials(dataset, trials, labels), sessions and f"{sessions}. {ACROSS}."]
     exact = llrs
     llrs = exact if scorer.bounds is None else exact.clip(*scorer.bounds)
     activation = scorer.activation.cpu().numpy()
     outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts)
     measured = outside if outside is not None and outside.measured.any() else None
     facts, chain = run_facts(), chain_of(dataset, scorer)
+    easy.append(describe_precision(chain, scorer.config.calibration))
     evaluation = Evaluation.of(
         *(exact, labels, speakers),
         raw=raw,
@@ -215,8 +218,8 @@ def validate(
         ),
         adequacy=judge(thresholds or {}, values, evaluation.intervals),
         system=_system_rows(system, facts, chain, set(names_of_sides.tolist())),
-        data=_data_rows(dataset, trials, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
-        remarks=(*wrong, *unknown, *overlap, *filter(None, [easy]), *_left_out(listed - len(trials), listed)),
+        data=_data_rows(population, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
+        remarks=(*wrong, *unknown, *overlap, *filter(None, easy), *_left_out(listed - len(trials), listed)),
         demonstration=any(map(is_shipped, (system, system.embedder, system.autoencoder, scorer))),
         llrs=llrs,
         exact=exact,
@@ -387,12 +390,10 @@ def _training(record: Mapping[str, Any] | None, names: set[str]) -> str:
     return f"{found['recordings']:,} recordings of {found['speakers']:,} speakers; {unchecked}"
 
 
-def _data_rows(
-    dataset: datasets.Dataset, trials: Trials, *files: tuple[str | None, str | None]
-) -> tuple[tuple[str, str], ...]:
+def _data_rows(population: Mapping[str, Any], *files: tuple[str | None, str | None]) -> tuple[tuple[str, str], ...]:
     """What the system was validated on: rows of a name and a value, from the name and the digest of each file."""
     named = [(name or "made in Python") + ("" if digest is None else f", SHA-256 {digest}") for name, digest in files]
     return (
         *zip(("Corpus", "Trial list"), named, strict=True),
-        ("Recordings of the trials", describe_in_words(describe_population(dataset, trials.sides))),
+        ("Recordings of the trials", describe_in_words(population)),
     )

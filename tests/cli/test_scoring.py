@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -261,7 +262,7 @@ def test_list_of_voxceleb_is_scored_and_calibrated_on_as_one_of_this_package(wor
     assert "Matched 15 of the 15 recordings" in said and "t0.wav is t0 there" in said
     assert "as VoxCeleb's (1|0 ID ID)" in said and "contradict" not in said
     own, voxceleb = found
-    assert list(voxceleb[0]) == ["label", "enrollment", "test", "scores", "raw_scores"]
+    assert list(voxceleb[0]) == ["label", "enrollment", "test", "scores", "raw_scores", "embedding_cosine"]
     assert [(row["scores"], row["raw_scores"]) for row in voxceleb] == [(r["scores"], r["raw_scores"]) for r in own]
     assert [row["enrollment"] for row in voxceleb] == [f"{row['enrollment']}.wav" for row in own]
 
@@ -334,7 +335,7 @@ def test_scores_are_calibrated_with_the_raw_ones_beside_them(world):
     status, said = world.score("--bootstrap", "20")
     assert status == 0
     scores = world.tmp_path / "run" / "scores.csv"
-    assert list(table(scores)[0]) == ["enrollment", "test", "scores", "raw_scores"]
+    assert list(table(scores)[0]) == ["enrollment", "test", "scores", "raw_scores", "embedding_cosine"]
     np.testing.assert_allclose(column(scores, "scores"), world.expected(True), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(column(scores, "raw_scores"), world.expected(False), rtol=1e-6, atol=1e-6)
     assert "105 trials (15 same-speaker) of 5 speakers; DirichletMultinomialScorer, affine calibration" in said
@@ -363,7 +364,7 @@ def test_calibration_can_be_left_out(world):
     status, said = world.score("--no-calibrated", "--bootstrap", "0")
     assert (status, "not calibrated" in said) == (0, True)
     scores = world.tmp_path / "run" / "scores.csv"
-    assert list(table(scores)[0]) == ["enrollment", "test", "scores"]
+    assert list(table(scores)[0]) == ["enrollment", "test", "scores", "embedding_cosine"]
     np.testing.assert_allclose(column(scores, "scores"), world.expected(False), rtol=1e-6, atol=1e-6)
     assert world.metrics()["calibration"] is None
     assert not {"raw", "bounded", "unbounded", "intervals"} & set(world.metrics())
@@ -437,6 +438,29 @@ def test_a_calibration_may_compare_within_a_sex(world, balr):
     assert rows["Calibration"].endswith("its different speakers have the same sex")
     status, said = balr(*words, "--save-dir", "none", "--within", "speaker")
     assert status == 1 and "no two different speakers of the trials share a value of it" in said
+
+
+def test_a_calibration_may_compare_across_sessions(world, balr):
+    corpus = load_corpus(world.dev)
+    corpus.add_column("session", [f"{number % 2}" for number in range(len(corpus))]).save_to_disk("sessions")
+    words = ["score", "calibrate", "sessions", world.dev_trials, world.checkpoint]
+    assert balr(*words, "--save-dir", "all")[0] == 0
+    status, said = balr(*words, "--save-dir", "across", "--across", "session")
+    assert status == 0 and re.search(r"--across session leaves out \d+ of \d+ same-speaker trials", said)
+    kinds = [load_scorer(name).config.calibration for name in ("all", "across")]
+    assert kinds[1]["num_different_speaker"] == kinds[0]["num_different_speaker"]
+    assert kinds[1]["num_same_speaker"] < kinds[0]["num_same_speaker"]
+    assert kinds[1]["domain"]["sessions"] == {"same_speaker": kinds[1]["num_same_speaker"], "within_one": 0}
+    assert kinds[1]["across"] == "session" and "across" not in kinds[0]
+    counts = side_counts(corpus, [[corpus["id"][0]], [corpus["id"][-1]]])
+    rows = dict(load_scorer("across").explain(*counts).describe_method())
+    assert rows["Calibration"].endswith("recordings of one speaker differ in session")
+    corpus.add_column("session", ["1"] * len(corpus)).save_to_disk("one-session")
+    words = ["score", "calibrate", "one-session", world.dev_trials, world.checkpoint, "--save-dir", "one"]
+    status, said = balr(*words)
+    assert status == 0 and "same-speaker trials are of recordings of one session. Recordings of one speaker" in said
+    status, said = balr(*words, "--across", "session")
+    assert status == 1 and "--across session: no speaker of the trials has recordings that differ in it" in said
 
 
 def test_conditions_and_thresholds_are_in_the_metrics(world):

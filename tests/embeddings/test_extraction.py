@@ -1,3 +1,4 @@
+import copy
 import time
 
 import datasets
@@ -251,3 +252,20 @@ def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_
     ways = {process: way for _, process, *_, way in saved}
     assert len(saved) == 12 and len(ways) == 3, "each of two processes saves its own batches"
     assert sorted(ways.values()) == ["alone", "together", "together"]
+
+
+def test_embeddings_of_weights_that_were_cast_do_not_pass_for_others(tiny_embedder, corpus):
+    cast = copy.deepcopy(tiny_embedder).to(torch.bfloat16)
+    with pytest.raises(UserError, match=r"weights were cast to torch\.bfloat16: load it in float32"):
+        cast.extract_embeddings(corpus)
+    with pytest.raises(UserError, match=r"weights were cast to torch\.bfloat16"):
+        compute_embeddings(cast, corpus)
+
+
+def test_a_script_under_a_launcher_is_told_that_the_work_is_not_shared(tiny_embedder, corpus, monkeypatch, caplog):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, told in (("0", 1), ("1", 0)):
+        caplog.clear()
+        monkeypatch.setenv("RANK", rank)
+        tiny_embedder.extract_embeddings(corpus)
+        assert sum("A launcher started 2 processes" in record.message for record in caplog.records) == told

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from balr_hf.domain import Limits
-from balr_hf.explanation import wording
+from balr_hf.domain import Deviation, Limits
+from balr_hf.explanation import voices, wording
 from balr_hf.explanation.voices import NEEDED, OneVoice, Parts, can_compare_parts, compare_parts, shortest_part
 from balr_hf.scoring.auto import build_scorer
 
@@ -39,8 +39,8 @@ def explained(scorer, alike: bool, limits: Limits | None = None, **options):
     bits = np.arange(WIDTH) % 2 == 0
     counts = np.stack([bits, ~bits], -1).astype(np.float64)
     quality = ((QUALITY,), (QUALITY,))
-    voices = (compare_parts(scorer, parts(alike), QUALITY, limits),), (None,)
-    return scorer.explain(counts, counts, quality=quality, voices=voices, limits=limits, **options)
+    compared = (compare_parts(scorer, parts(alike), QUALITY, limits),), (None,)
+    return scorer.explain(counts, counts, quality=quality, voices=compared, limits=limits, **options)
 
 
 def wide(voices: float) -> Limits:
@@ -126,9 +126,9 @@ def test_a_part_needs_the_speech_of_the_calibrations_recordings(scorer):
 
 
 def test_what_was_found_is_json(scorer):
-    voices = json.loads(json.dumps(explained(scorer, alike=False).to_dict()))["voices"]
-    assert voices["b"] == [None]
-    (one,) = voices["a"]
+    found = json.loads(json.dumps(explained(scorer, alike=False).to_dict()))["voices"]
+    assert found["b"] == [None]
+    (one,) = found["a"]
     assert one["seconds"] == [12.0, 8.0] and one["stretches"][0] == [62.5, 70.5]
     assert one["is_beyond"] is True
 
@@ -138,6 +138,39 @@ def test_one_of_several_recordings_is_named_by_its_number():
     assert "Recording 2 of A may hold" in one.describe("Recording 2 of A")
     assert one.describe("A").count("0:00.0 to 0:01.0") == 3
     assert " and more)" in one.describe("A")
+
+
+def test_no_more_is_said_than_the_bounds_vouch_for(scorer):
+    unlike = OneVoice(-9.0, (9.0, 4.0), ((0.0, 1.0),), True, False, bounds=(-3.0, 2.0))
+    assert unlike.llr == -9.0 and unlike.reported == -3.0
+    assert "are at least 20 times more probable if different people speak" in unlike.describe("A")
+    alike = OneVoice(5.0, (9.0, 4.0), (), False, False, bounds=(-3.0, 2.0))
+    assert f"LR 7.4 ({wording.HELD})" in voices.describe_voices(((alike,), (None,)))
+    within = OneVoice(-1.0, (9.0, 4.0), ((0.0, 1.0),), True, False, bounds=(-3.0, 2.0))
+    assert "at least" not in within.describe("A") and wording.HELD not in voices.describe_voices(
+        ((within,), (within,))
+    )
+    assert compare_parts(scorer, parts(alike=False), QUALITY).bounds == scorer.bounds
+
+
+def test_a_second_voice_is_in_the_headline_beside_other_reasons(scorer):
+    found = explained(scorer, alike=False, limits=wide(2))
+    found.deviations = (Deviation("A", "snr", "calibration", 1.0, 2.0, 3.0, True, "too noisy"),)
+    assert found.no_verdict == ["outside", "voices"]
+    assert found.describe_verdict() == f"{wording.NO_VERDICT}, {wording.AND_VOICES}"
+
+
+def test_a_calibration_within_one_session_is_told(scorer):
+    counts = np.ones((WIDTH, 2))
+    before = scorer.config.calibration
+    try:
+        domain = {"sessions": {"same_speaker": 10, "within_one": 10}, "measures": {}, "recordings_a_side": [1, 1]}
+        scorer.config.calibration = before | {"domain": domain | {"recordings": 20, "speakers": 5}}
+        (told,) = [text for text in scorer.explain(counts, counts).cautions if "session" in text]
+    finally:
+        scorer.config.calibration = before
+    expected = "All 10 same-speaker trials are of recordings of one session in the calibration."
+    assert told == f"{expected} {wording.OTHER_SESSIONS}"
 
 
 def test_the_limit_is_a_factor():

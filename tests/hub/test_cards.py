@@ -238,3 +238,28 @@ def test_card_of_a_corpus_says_what_the_hub_searches_for():
     assert 'load_corpus("me/corpus", split="test")' in str(card) and "not stated a licence" not in str(card)
     without = dataset_card(corpus.remove_columns("audio"), "me/corpus", DatasetCard("---\n{}\n---\n")).data.to_dict()
     assert "task_categories" not in without and without["pretty_name"] == "corpus"
+
+
+def test_a_copy_of_the_demonstration_says_so_and_names_whom_it_must(models, system):
+    """Licences of the recordings that the package's models were made from oblige whoever passes these on."""
+    for folder in (models / "autoencoder-tiny", system):
+        assert "demonstration models" not in card_of(folder, config=dict.fromkeys(shipped(folder), False))
+        card = card_of(folder, config={shipped(folder)[0]: True})
+        assert "**A copy of the demonstration models of `balr_hf`**" in card
+        attributions = card[card.index("## Data, licences and attributions") : card.index("## Licence and versions")]
+        for owed in ("LibriSpeech | 251 | CC BY 4.0", "WUW Corpus II | 130 | CC BY-SA 4.0", "Resemble AI"):
+            assert owed in attributions
+
+
+def shipped(folder):
+    """Where a configuration says that the model, or a part of the system, is one of the package."""
+    parts = ("embedder", "autoencoder", "scorer")
+    config = AutoConfig.from_pretrained(folder)
+    return [f"{part}.demonstration" for part in parts if hasattr(config, part)] or ["demonstration"]
+
+
+@pytest.mark.parametrize("name", ["scorer-beta-tiny", "system"])
+def test_cards_ask_for_the_verdict_before_they_show_the_ratio(models, system, name):
+    folder = system if name == "system" else models / name
+    card = card_of(folder, embedder="me/embedder", autoencoder="me/autoencoder")
+    assert card.index('if result["no_verdict"]') < card.index('print(result["calibrated_llr"], result["verbal"]')

@@ -8,7 +8,15 @@ from balr_hf.data.quality import add_quality_column
 from balr_hf.domain import QUANTILES, Side, describe_population, deviations
 from balr_hf.errors import UserError
 from balr_hf.quality import RecordingQuality
-from balr_hf.scoring.breakdown import SidesOutside, groups, side_values, sides_outside, within
+from balr_hf.scoring.breakdown import (
+    SidesOutside,
+    across,
+    describe_easy_trials,
+    groups,
+    side_values,
+    sides_outside,
+    within,
+)
 from balr_hf.scoring.trials import Trials
 
 
@@ -29,6 +37,32 @@ def test_within_keeps_same_speakers_and_different_ones_of_one_value(corpus):
     values = side_values(corpus, [["a"], ["b"], ["c"], ["d"]], "sex")
     labels = np.array([True, False, False, True, False])
     assert within(trials, values, labels).tolist() == [True, True, False, True, False]
+
+
+def test_across_keeps_different_speakers_and_recordings_of_one_that_differ(corpus):
+    trials = Trials.between(np.array([0, 0, 0, 0, 2]), np.array([0, 1, 2, 3, 0]))
+    values = side_values(corpus, [["a"], ["b"], ["c"], ["d"]], "sex")
+    labels = np.array([True, True, True, True, False])
+    assert across(trials, values, labels).tolist() == [False, False, True, False, True]
+
+
+def test_trials_of_unlike_recordings_are_told(corpus):
+    sides = [["a"], ["b"], ["c"], ["d"]]
+
+    def told(*pairs, columns=corpus):
+        trials = Trials([], [], sides, *np.array(pairs).T)
+        return describe_easy_trials(columns, trials, np.zeros(len(trials), dtype=bool))
+
+    assert told((0, 1), (0, 2)).startswith(
+        "Of the 2 different-speaker trials, the two sides differ in sex in 1 (50%). Such trials are easier"
+    )
+    assert told((0, 1), (0, 2))[-61:] == "--within sex compares different speakers of the same sex only."[-61:]
+    assert told((0, 1), (0, 1), (0, 2)) is None
+    assert told((0, 3), (2, 3)) is None  # of d it is not known
+    sources = corpus.add_column("source", list("xyxx"))
+    assert "source in 1 (100%), sex" not in told((0, 1), columns=sources)
+    assert "differ in source in 1 (50%), sex in 1 (50%)" in told((0, 1), (0, 2), columns=sources)
+    assert describe_easy_trials(sources, Trials([], [], sides, np.array([0]), np.array([1])), np.array([True])) is None
 
 
 def test_groups_are_pairs_of_values_in_either_order(corpus):

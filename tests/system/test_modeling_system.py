@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModel
 
 from balr_hf import (
     BinaryAttributeAutoEncoder,
@@ -22,6 +24,7 @@ from balr_hf import (
 )
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+from balr_hf.errors import ConfigError
 from balr_hf.scoring.auto import SCORERS, scorer_class
 
 OWN = """
@@ -223,10 +226,6 @@ def test_a_system_without_its_features_is_refused(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.float16])
 def test_a_system_in_half_precision_is_refused_with_what_to_do_instead(dtype):
-    from transformers import AutoModel
-
-    from balr_hf.defaults import SYSTEM
-
     expected = "embedder has weights of type b?float16, .* load it in float32, .* extract_embeddings"
     with pytest.raises(UserError, match=expected):
         AutoModel.from_pretrained(resource(SYSTEM), dtype=dtype)
@@ -356,3 +355,27 @@ def test_samples_of_another_scale_are_refused():
     samples = np.random.default_rng(0).normal(scale=3000, size=16000)
     with pytest.raises(UserError, match=r"samples up to .*: expected them in \[-1, 1\]"):
         system.embed(samples)
+
+
+def test_a_file_is_no_recording_of_a_model_that_only_computes():
+    whole = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    for recording in ("a.wav", Path("a.wav"), b"RIFF", {"path": "a.wav"}):
+        with pytest.raises(UserError, match=r"expected its samples\. pipeline"):
+            whole.compare(recording, recording)
+
+
+def test_what_a_model_that_only_computes_does_not_do_is_said_once(caplog):
+    from balr_hf.system.modeling_system import _say_unmeasured
+
+    _say_unmeasured.cache_clear()
+    whole = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    samples = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
+    for _ in range(2):
+        whole.compare(samples, samples[::-1].copy(), sampling_rate=16_000)
+    (said,) = [record.message for record in caplog.records if "only computes" in record.message]
+    assert "gives noise a likelihood ratio too" in said
+
+
+def test_attention_that_is_not_there_is_no_damage():
+    with pytest.raises(ConfigError, match="with attn_implementation: it has no attention"):
+        AutoModel.from_pretrained(resource(SYSTEM), attn_implementation="sdpa")

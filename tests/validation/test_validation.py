@@ -424,3 +424,34 @@ def test_repeated_trials_and_copies_count_once(system, corpus, trials, tmp_path,
     speakers = both.remove_columns("speaker").add_column("speaker", [*corpus["speaker"], "somebody"])
     with pytest.raises(UserError, match=f"the audio is the same: {names[0]} of v0 and copy of somebody"):
         validate(system, speakers, listed, draws=0)
+
+
+def test_easy_trials_and_sessions_are_cautions(system, corpus, trials):
+    sessions = corpus.add_column("session", ["1"] * len(corpus))
+    found = validate(system, sessions, trials, draws=0)
+    assert any("the two sides differ in sex in" in caution and "--within sex" in caution for caution in found.cautions)
+    assert any("are of recordings of one session" in caution and "--across" in caution for caution in found.cautions)
+    plain = validate(system, corpus.remove_columns("sex"), trials, draws=0)
+    assert not any("--within" in caution or "session" in caution for caution in plain.cautions)
+
+
+def test_no_interval_of_the_eer_is_a_caution(system, corpus, trials):
+    found = validate(system, corpus, trials, draws=20)
+    perfect = replace(found.evaluation, intervals={}, metrics=found.evaluation.metrics | {"eer": 0.0})
+    (told,) = [text for text in replace(found, evaluation=perfect).cautions if "no interval" in text]
+    assert told.startswith("The EER has no interval, since no draw of the speakers has an error. With 12 speakers, ")
+    assert "up to 25% of all speakers" in told
+    assert not any("no interval" in text for text in found.cautions)
+
+
+def test_harm_where_little_is_known_is_a_caution_of_its_own(found):
+    factor = next(factor for factor in found.factors if factor.name == "sex")
+    worse = [
+        replace(
+            part, evaluation=replace(part.evaluation, speakers=4, metrics={**part.evaluation.metrics, "cllr": 1.5})
+        )
+        for part in factor.parts
+    ]
+    cautions = replace(found, factors=(replace(factor, parts=tuple(worse)),)).cautions
+    assert any("it may be chance: Sex female (1.50)" in text for text in cautions)
+    assert not any("in some conditions" in text for text in cautions)

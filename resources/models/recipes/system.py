@@ -201,7 +201,12 @@ def calibrate(
     first, second = (np.concatenate([found.speakers[side][rows] for found, rows in pairs]) for side in (0, 1))
     scorer.set_calibration(fit_calibration(scores, same, speakers=(first, second)))
     heard = datasets.concatenate_datasets([found.corpus.select(np.unique(found.sides[rows])) for found, rows in pairs])
-    scorer.describe_calibration(heard, [[name] for name in heard["id"]])
+    places, before = [], 0  # of the two sides of each trial among the recordings
+    for found, rows in pairs:
+        used, numbers = np.unique(found.sides[rows], return_inverse=True)
+        places.append(numbers.reshape(-1, 2) + before)
+        before += len(used)
+    scorer.describe_calibration(heard, [[name] for name in heard["id"]], tuple(np.concatenate(places).T))
     scorer.config.calibration["speech"] = SPEECH
 
 
