@@ -350,21 +350,22 @@ def _measures_in_words(population: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def describe_sessions(population: Mapping[str, Any] | None) -> str | None:
+def describe_sessions(population: Mapping[str, Any] | None, of: str = "") -> str | None:
     """Say that same-speaker trials are within one session, which are easier than those of different sessions.
 
     Args:
         population (dict, *optional*): the description of their recordings by [`describe_population`].
+        of (str): whose trials they are: ` of the calibration`.
 
     Returns:
-        The beginning of a sentence; None if no more than two thirds of them are such, or that is not known.
+        A sentence without its full stop; None if no more than two thirds of them are such, or that is not known.
     """
     sessions = (population or {}).get("sessions")
     if not sessions or sessions["within_one"] <= ONE_SESSION * sessions["same_speaker"]:
         return None
     number, total = sessions["within_one"], sessions["same_speaker"]
     which = f"All {total:,}" if number == total else f"{number:,} of the {total:,}"
-    return f"{which} same-speaker trials are of recordings of one session"
+    return f"{which} same-speaker trials{of} compare recordings of one session"
 
 
 def _sessions(
@@ -419,6 +420,8 @@ def _measures_outside(
             continue  # coders end a little lower or higher, which means nothing
         if measure in ("clipping", "tone_share") and not is_beyond and value < WORTH_SAYING:
             continue
+        if not is_beyond and form.format(value) in (form.format(low), form.format(high)):
+            continue  # which would be said to lie outside of a range that it seems to end
         number = int(((values < low) | (values > high)).sum())
         which = f"{name} has" if side.recordings == 1 else f"One of {name}'s {side.recordings} recordings has"
         if number > 1:

@@ -97,6 +97,16 @@ def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(pop
     assert (found.value, found.is_beyond) == (3.0, True)  # 12.2 s is 2.3 s too much, but within the factor of 1.25
 
 
+def test_what_seems_to_be_the_end_of_the_range_is_not_called_outside(population):
+    low, high = population["measures"]["net_speech"][1], population["measures"]["net_speech"][-2]
+    for inside, outside in (
+        (round(high, 1) + 0.04, round(high, 1) + 0.06),
+        (round(low, 1) - 0.04, round(low, 1) - 0.06),
+    ):
+        assert deviations([Side(1, [quality(net_speech=inside)])], population, None) == []
+        assert len(deviations([Side(1, [quality(net_speech=outside)])], population, None)) == 1
+
+
 def test_other_numbers_of_recordings_are_named(population):
     five = Side(5, [quality()] * 5)
     found = deviations([five, five], population, None)
@@ -190,7 +200,7 @@ def test_trials_within_one_session_are_counted_and_told():
         (0, 1), (0, 3), (3, 4), (4, 5)
     )  # different speakers, and an unknown session, do not count
     assert counted == {"same_speaker": 2, "within_one": 2}
-    assert sentence == "All 2 same-speaker trials are of recordings of one session"
+    assert sentence == "All 2 same-speaker trials compare recordings of one session"
     assert told((0, 1), (0, 2), (1, 2)) == ({"same_speaker": 3, "within_one": 1}, None)
     assert told((0, 1), (3, 4), (6, 1), (6, 2))[1].startswith("3 of the 4 same-speaker trials")
     assert told((6, 2), (7, 0))[0] == {"same_speaker": 1, "within_one": 0}  # the recordings of side 7 differ

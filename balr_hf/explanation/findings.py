@@ -317,9 +317,9 @@ class Findings:
             texts.append(f"Calibrated on {describe_amount(self.calibration)}.")
         if not self.domain_known:
             texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
-        sessions = describe_sessions(self.calibration.get("domain"))
+        sessions = describe_sessions(self.calibration.get("domain"), " of the calibration")
         if sessions is not None:
-            texts.append(f"{sessions} in the calibration. {OTHER_SESSIONS}")
+            texts.append(f"{sessions}. {OTHER_SESSIONS}")
         if self.bounds is None:
             texts.insert(
                 0,

@@ -458,7 +458,7 @@ def test_a_calibration_may_compare_across_sessions(world, balr):
     corpus.add_column("session", ["1"] * len(corpus)).save_to_disk("one-session")
     words = ["score", "calibrate", "one-session", world.dev_trials, world.checkpoint, "--save-dir", "one"]
     status, said = balr(*words)
-    assert status == 0 and "same-speaker trials are of recordings of one session. Recordings of one speaker" in said
+    assert status == 0 and "same-speaker trials compare recordings of one session. Recordings of one speaker" in said
     status, said = balr(*words, "--across", "session")
     assert status == 1 and "--across session: no speaker of the trials has recordings that differ in it" in said
 

@@ -169,7 +169,7 @@ def test_a_calibration_within_one_session_is_told(scorer):
         (told,) = [text for text in scorer.explain(counts, counts).cautions if "session" in text]
     finally:
         scorer.config.calibration = before
-    expected = "All 10 same-speaker trials are of recordings of one session in the calibration."
+    expected = "All 10 same-speaker trials of the calibration compare recordings of one session."
     assert told == f"{expected} {wording.OTHER_SESSIONS}"
 
 

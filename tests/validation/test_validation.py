@@ -430,7 +430,7 @@ def test_easy_trials_and_sessions_are_cautions(system, corpus, trials):
     sessions = corpus.add_column("session", ["1"] * len(corpus))
     found = validate(system, sessions, trials, draws=0)
     assert any("the two sides differ in sex in" in caution and "--within sex" in caution for caution in found.cautions)
-    assert any("are of recordings of one session" in caution and "--across" in caution for caution in found.cautions)
+    assert any("compare recordings of one session" in caution and "--across" in caution for caution in found.cautions)
     plain = validate(system, corpus.remove_columns("sex"), trials, draws=0)
     assert not any("--within" in caution or "session" in caution for caution in plain.cautions)
 
