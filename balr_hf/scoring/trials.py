@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -11,13 +10,12 @@ from tqdm.auto import tqdm
 
 from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
-from balr_hf.files import atomic_path
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
 from balr_hf.scoring.trial_lists import IF_MISSING
 from balr_hf.scoring.trial_lists import Trials as Trials
 from balr_hf.scoring.trial_lists import read_trials as read_trials
 from balr_hf.scoring.trial_lists import sharing_recordings as sharing_recordings
-from balr_hf.untrusted import SafeWriter
+from balr_hf.scoring.trial_lists import write_scores as write_scores
 
 if TYPE_CHECKING:
     import datasets
@@ -366,23 +364,6 @@ def _blocks(
             part = order[start : start + block]
             yield part, torch.from_numpy(trials.enroll[part]), torch.from_numpy(trials.test[part])
             bar.update(len(part))
-
-
-def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep: str = "\t") -> None:
-    """Write a trial list with further columns.
-
-    Args:
-        path (Path): the file to write.
-        trials ([`Trials`]): the trial list, as it was read.
-        columns (dict[str, np.ndarray]): the names of the further columns, and their values `(trials,)`: figures, which
-            are written in float32 precision, or texts.
-        sep (str): the character that separates the columns.
-    """
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = SafeWriter(file, delimiter=sep, lineterminator="\n")
-        writer.writerow([*trials.header, *columns])
-        texts = [column if column.dtype == object else map("{:.9g}".format, column) for column in columns.values()]
-        writer.writerows([*row, *values] for row, values in zip(trials.rows, zip(*texts, strict=True), strict=True))
 
 
 def _rows(

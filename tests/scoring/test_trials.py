@@ -243,6 +243,28 @@ def test_scores_are_written_beside_the_trials_in_float32_precision(tmp_path):
     assert np.array_equal(written, scores.astype(np.float32))
 
 
+def test_results_of_an_earlier_run_are_left_out_of_what_is_written(tmp_path, caplog):
+    found = trials(tmp_path, "enrollment\ttest\tlabel\nb\tc\t0\na\tc\t1\n")
+    outside = np.array(["", "snr"], dtype=object)
+    ours = {"scores": np.array([1.0, 2.0]), "raw_scores": np.array([3.0, 4.0]), "outside": outside}
+    write_scores(tmp_path / "first.csv", found, ours)
+    assert not caplog.records
+    again = read_trials(tmp_path / "first.csv")
+    write_scores(tmp_path / "second.csv", again, {"scores": np.array([5.0, 6.0]), "embedding_cosine": np.ones(2)})
+    lines = [line.split("\t") for line in (tmp_path / "second.csv").read_text().splitlines()]
+    assert lines[0] == ["enrollment", "test", "label", "scores", "embedding_cosine"]
+    assert lines[1:] == [["b", "c", "0", "5", "1"], ["a", "c", "1", "6", "1"]]
+    (record,) = caplog.records
+    assert "results of another run: scores, raw_scores, outside. In " in record.getMessage()
+
+
+def test_scores_stay_in_their_column_beside_rows_of_other_lengths(tmp_path):
+    found = trials(tmp_path, "enrollment\ttest\tnote\na\tb\na\tc\tx\ty\n")
+    write_scores(tmp_path / "scores.csv", found, {"scores": np.array([1.0, 2.0])})
+    lines = [line.split("\t") for line in (tmp_path / "scores.csv").read_text().splitlines()]
+    assert lines == [["enrollment", "test", "note", "column 4", "scores"], ["a", "b", "", "", "1"], [*"acxy", "2"]]
+
+
 @pytest.mark.parametrize("totals", [3, "several"])
 @pytest.mark.parametrize("name", ["beta", "cosine"])
 def test_stored_counts_score_as_counts_in_float64(name, totals, monkeypatch):
