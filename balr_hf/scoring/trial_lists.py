@@ -2,9 +2,9 @@
 
 import csv
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 
@@ -24,11 +24,11 @@ LABELS = {"0", "1", "target", "nontarget"}
 LOOKUPS_AT_ONCE = 2**22
 # The columns of results that are written beside trials: in a list that has some, they are those of an earlier run.
 RESULTS = ("scores", "raw_scores", "unbounded_scores", "embedding_cosine", "outside")
-# What to do about recordings of a trial list that cannot be compared.
-IF_MISSING = (
+# What to do about recordings of a trial list that cannot be compared, and where the reason stands.
+LEAVE_OUT = "--leave-out-missing leaves these out (in Python, leave_out_missing of balr_hf.scoring.listed_ids)"
+IF_SKIPPED = (
     "Recordings that balr extract skipped are named in its skipped.csv, with the reason: balr extract --min-speech 0 "
-    "keeps those with too little speech, and --leave-out-missing (in Python, leave_out_missing of "
-    "balr_hf.scoring.listed_ids) leaves out the trials of all that are missing"
+    "keeps those with too little speech"
 )
 
 
@@ -262,6 +262,15 @@ def sharing_recordings(trials: Trials) -> np.ndarray:
         shared[trial[keys[place] == wanted]] = True
         start = stop
     return shared
+
+
+def describe_unknown_list(listed: Iterable[str], ids: Iterable[str]) -> str:
+    """Say that a trial list and a corpus have no recording in common, with some ids of either."""
+    theirs, ours = (" and ".join(islice(names, 2)) for names in (listed, ids))
+    return (
+        f"none of the recordings in the trial list is in the corpus: the list names {theirs}, and the ids of the "
+        f"corpus are such as {ours}. Both should be the same, or the list should name the audio files of the corpus"
+    )
 
 
 def write_scores(path: Path, trials: Trials, columns: Mapping[str, np.ndarray], sep: str = "\t") -> None:

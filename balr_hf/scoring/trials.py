@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
-from balr_hf.scoring.trial_lists import IF_MISSING
+from balr_hf.scoring.trial_lists import IF_SKIPPED, LEAVE_OUT, describe_unknown_list
 from balr_hf.scoring.trial_lists import Trials as Trials
 from balr_hf.scoring.trial_lists import read_trials as read_trials
 from balr_hf.scoring.trial_lists import sharing_recordings as sharing_recordings
@@ -387,11 +387,14 @@ def _rows(
             )
     unknown = [name for name in names if name not in row_of]
     lacking = [name for name in names if name in row_of and not present[row_of[name]]]
+    if len(unknown) == len(names) > 0:
+        raise UserError(describe_unknown_list(unknown, ids))
     if unknown or lacking:
-        parts = [f"not in the corpus: {name_some(unknown, 20)}"] if unknown else []
+        such = f" (whose ids are such as {ids[0]})"
+        parts = [f"not in the corpus{such}: {name_some(unknown, 20)}"] if unknown else []
         parts += [f"without {what}: {name_some(lacking, 20)}"] if lacking else []
-        such = f" (the ids of the corpus are such as {ids[0]})" if unknown and ids else ""
-        parts[-1] += f". {IF_MISSING}"
-        raise UserError(f"the trial list names recordings that cannot be scored{such}; " + "; ".join(parts))
+        raise UserError(
+            f"the trial list names recordings that cannot be scored. {LEAVE_OUT}: {'; '.join(parts)}. {IF_SKIPPED}"
+        )
     totals = np.fromiter(map(len, sides), np.int64, len(sides))
     return np.fromiter((row_of[name] for side in sides for name in side), np.int64, int(totals.sum())), totals

@@ -210,8 +210,19 @@ def test_all_unknown_and_unusable_recordings_are_named_at_once(corpus):
     feature = corpus.features["ba"]
     bits = [None, *list(corpus["ba"])[1:]]
     corpus = corpus.remove_columns("ba").add_column("ba", bits, feature=feature)
-    with pytest.raises(UserError, match=r"not in the corpus: x, y; without attributes .*: s0\. Recordings that"):
+    expected = (
+        r"cannot be scored\. --leave-out-missing leaves these out .*: not in the corpus \(whose ids are such as s0\)"
+    )
+    with pytest.raises(UserError, match=expected + r": x, y; without attributes .*: s0\. Recordings that"):
         side_counts(corpus, [["s1", "x"], ["y"], ["s0"]])
+
+
+def test_recordings_of_another_corpus_are_told_without_advice_to_leave_them_out(corpus):
+    with pytest.raises(
+        UserError, match=r"list names x and y, and the ids of the corpus are such as s0 and s1\."
+    ) as told:
+        side_counts(corpus, [["x", "y"], ["z"]])
+    assert "--" not in str(told.value) and "z" not in str(told.value)
 
 
 def test_labels_compare_speakers(corpus, tmp_path):
