@@ -73,21 +73,34 @@ def csv_value(text: str) -> str:
 
 
 class SafeWriter:
-    """A `csv.writer` whose cells are those of [`csv_cell`].
+    """A `csv.writer` whose cells are those of [`csv_cell`], and whose lines end in a line feed, as other tools expect.
 
     Args:
         file: a file that was opened with `newline=""`.
-        **options: as for `csv.writer`.
+        delimiter (str): the character that separates the columns.
     """
 
-    def __init__(self, file: TextIO, **options: Any):
-        self._writer = csv.writer(file, **options)
+    def __init__(self, file: TextIO, delimiter: str = ","):
+        self._writer = csv.writer(_LineFeeds(file), delimiter=delimiter)
 
     def writerow(self, row: Iterable[object]) -> None:
         self._writer.writerow(map(csv_cell, row))
 
     def writerows(self, rows: Iterable[Iterable[object]]) -> None:
         self._writer.writerows(map(csv_cell, row) for row in rows)
+
+
+class _LineFeeds:
+    """A file for a `csv.writer`, whose own line ends it shortens.
+
+    Had the writer been told to end lines in a line feed alone, it would leave carriage returns in cells unquoted.
+    """
+
+    def __init__(self, file: TextIO):
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 def safe_rows(file: TextIO, **options: Any) -> Iterator[list[str]]:

@@ -207,7 +207,7 @@ def divide(job: Job) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         columns = ["id", "audio", "speaker", *(name for name in DESCRIBING if name in rows[0])]
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(kept)
         own = {row["id"]: measured[row["id"]] for row in kept if row["id"] in measured}

@@ -47,6 +47,12 @@ def test_what_is_no_text_stays():
     assert [csv_cell(value) for value in (-1, -0.5, None, True)] == [-1, -0.5, None, True]
 
 
+def test_lines_end_in_a_line_feed():
+    file = io.StringIO(newline="")
+    SafeWriter(file).writerows([["a", "ref"], ["b", "two\nlines"]])
+    assert file.getvalue() == 'a,ref\nb,"two\nlines"\n'
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_rows_come_back_as_they_were(delimiter):
     rows = [FORMULAS, PLAIN, ["x" * 200_000, "=" * 200_000]]

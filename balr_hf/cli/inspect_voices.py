@@ -72,7 +72,7 @@ def write_voices(path: Path, found: Mapping[str, OneVoice]) -> None:
     stretches of the shorter one as `start-end` in seconds, separated by spaces.
     """
     text = io.StringIO()
-    writer = SafeWriter(text, lineterminator="\n")
+    writer = SafeWriter(text)
     writer.writerow(["id", "llr", "longer", "shorter", "stretches"])
     for name, one in found.items():
         places = " ".join(f"{start:.2f}-{end:.2f}" for start, end in one.stretches)

@@ -1,19 +1,21 @@
 """What `extract` and `binarize` share: computing the missing vectors of a corpus, and reporting what was done."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from balr_hf.cli.parsing import Arguments
 from balr_hf.cli.printing import print_json
 from balr_hf.data.columns import vector_present
-from balr_hf.data.origins import Maker
+from balr_hf.data.origins import MANIFEST, Maker
+from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.reading import open_stream, read_corpus
 from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_source, open_store
 from balr_hf.data.streams import stream_vectors
-from balr_hf.errors import ConfigError
+from balr_hf.errors import ConfigError, name_some
 from balr_hf.untrusted import safe_rows
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ def run_step(arguments: Arguments, kind: str, needs: str, maker: Maker, compute:
     skipped = [vars(row) for row in filled.skipped]
     where = None if filled.where is None else str(filled.where)
     found = {"recordings": filled.total, "computed": filled.done, "there_already": filled.before}
-    print_json(arguments, {"kind": kind, **found, "skipped": skipped, "saved_in": where})
+    saved = {"saved_in": where, "vectors_in": list(filled.vectors_in)}
+    print_json(arguments, {"kind": kind, **found, "skipped": skipped, **saved})
     status = _close(kind, filled)
     if shard is not None and arguments.save_output:
         logger.info(
@@ -115,10 +118,19 @@ def _close(kind: str, filled: Filled) -> int:
         warn_skipped(skipped, "The run")
     else:
         skipped = _report(filled.where / "skipped.csv", skipped)
-        logger.info("Saved in %s", filled.where)
+        logger.info(_describe_places(filled.where, filled.vectors_in))
     if filled.before and not filled.done and not skipped:
         logger.info("Nothing to do. To compute them again, add --force")
     return 0 if filled.done or filled.before else 1
+
+
+def _describe_places(where: Path, vectors_in: Sequence[str]) -> str:
+    """Say in which folders the vector files are, and where what belongs to all of them is."""
+    if all(folder == str(where) for folder in vectors_in):
+        return f"Saved in {where}"
+    others = [name for name in (QUALITY_FILE, MANIFEST) if (where / name).exists()]
+    rest = f", and {' and '.join(others)} in {where}" if others else ""
+    return f"Saved vector files beside the recordings in {name_some(vectors_in, 3)}{rest}"
 
 
 def _report(path: Path, skipped: list[Skipped]) -> list[Skipped]:

@@ -140,7 +140,7 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
     from balr_hf.errors import UserError, name_some
     from balr_hf.scoring.listed_ids import leave_out_missing, match_ids
     from balr_hf.scoring.made_trials import make_trials, parse_numbers
-    from balr_hf.scoring.trial_lists import IF_MISSING, read_trials
+    from balr_hf.scoring.trial_lists import IF_SKIPPED, LEAVE_OUT, read_trials
 
     corpus = read_corpus(arguments.corpus, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {arguments.corpus}")
@@ -158,8 +158,8 @@ def _read(arguments: Arguments) -> "tuple[datasets.Dataset, Trials]":
     lacking = sorted(wanted - set(ids))
     if lacking:
         raise UserError(
-            f"the trial list names recordings that are not in the corpus, whose ids are such as {ids[0]}: "
-            f"{name_some(lacking, 20)}. {IF_MISSING}"
+            f"the trial list names recordings that are not in the corpus. {LEAVE_OUT}: {name_some(lacking, 20)}. The "
+            f"ids of the corpus are such as {ids[0]}. {IF_SKIPPED}"
         )
     rows = [row for row, name in enumerate(ids) if name in wanted]
     return corpus.dataset.select(np.array(rows, dtype=np.int64)), trials
@@ -183,7 +183,7 @@ def _with_attributes(
     from balr_hf.embeddings.extraction import compute_embeddings
     from balr_hf.errors import UserError, name_some
     from balr_hf.scoring.listed_ids import leave_out_missing
-    from balr_hf.scoring.trial_lists import IF_MISSING
+    from balr_hf.scoring.trial_lists import IF_SKIPPED, LEAVE_OUT
 
     devices = resolve_devices(arguments.device)
     system.scorer.to(devices[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
@@ -203,7 +203,8 @@ def _with_attributes(
     if not arguments.leave_out_missing:
         reasons = name_some((f"{row.id}: {row.reason}" for row in skipped), 20)
         raise UserError(
-            f"recordings of the trials have no attributes, and none can be computed: {reasons}. {IF_MISSING}"
+            f"recordings of the trials have no attributes, and none can be computed. {LEAVE_OUT}: {reasons}. "
+            f"{IF_SKIPPED}"
         )
     warn_skipped(skipped, "Computing attributes")
     present = zip(recording_ids(dataset), vector_present(dataset, "ba"), strict=True)

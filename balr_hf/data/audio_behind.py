@@ -99,15 +99,37 @@ def audio_keys(dataset: datasets.Dataset) -> list[str | None]:
     return found
 
 
-def _audio_paths(dataset: datasets.Dataset) -> list[str | None] | None:
-    """The paths beside the audio, without the audio that a Dataset may hold itself; None if there is no audio."""
+def audio_paths(dataset: datasets.Dataset) -> list[str | None] | None:
+    """Read the paths in the column `audio`, and no audio that a Dataset may hold itself.
+
+    Args:
+        dataset (`datasets.Dataset`): any; its column `audio` may hold `Audio`, dicts with `path`, or paths.
+
+    Returns:
+        one path for each row, None where there is none; None if the column has no paths.
+    """
     import datasets
 
-    if not len(dataset) or not isinstance(dataset.features.get("audio"), datasets.Audio):
+    feature = dataset.features.get("audio")
+    if not len(dataset) or feature is None:
         return None
-    audio = dataset.select_columns(["audio"]).with_format(None).cast_column("audio", datasets.Audio(decode=False))
-    paths: list[str | None] = arrow_column(audio.flatten(), "audio.path").to_pylist()
+    audio = dataset.select_columns(["audio"]).with_format(None)
+    if isinstance(feature, datasets.Audio):
+        audio = audio.cast_column("audio", datasets.Audio(decode=False))
+    flat = audio.flatten()
+    if datasets.Value("string") not in (flat.features.get("audio"), flat.features.get("audio.path")):
+        return None
+    paths: list[str | None] = arrow_column(
+        flat, "audio.path" if "audio.path" in flat.features else "audio"
+    ).to_pylist()
     return paths
+
+
+def _audio_paths(dataset: datasets.Dataset) -> list[str | None] | None:
+    """The paths beside the audio; None if there is no column of `Audio`."""
+    import datasets
+
+    return audio_paths(dataset) if isinstance(dataset.features.get("audio"), datasets.Audio) else None
 
 
 def ids_of_audio(dataset: datasets.Dataset) -> list[str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VECTOR_KINDS = ("embedding", "ba")
+# Columns whose values are names, also where they look like numbers: session 00073 is not session 73.
+NAME_COLUMNS = ("id", "speaker", "sex", "session", "channel", "language", "source", "condition", "text")
 # Names that are compared as they are: most names are such, and nothing needs to be done to them.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*").fullmatch
 

@@ -171,7 +171,7 @@ def _lines(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
-    SafeWriter(text, lineterminator="\n").writerows(rows)
+    SafeWriter(text).writerows(rows)
     return text.getvalue()
 
 

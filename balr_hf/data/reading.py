@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from balr_hf.audio import AUDIO_FORMATS
-from balr_hf.data.columns import VECTOR_KINDS
+from balr_hf.data.columns import NAME_COLUMNS, VECTOR_KINDS
 from balr_hf.data.contract import Corpus, check_unique, clean_speakers, fixed_length, from_dataset
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
 from balr_hf.data.origins import add_origins, file_origins
@@ -413,7 +413,7 @@ def _read_csv(path: Path) -> "tuple[pa.Table, list[Skipped]]":
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {', '.join(repeated)}")
-    texts = ("id", "speaker", "file_name", "ba", *_CSV_FILE_COLUMNS)
+    texts = (*NAME_COLUMNS, "file_name", "ba", *_CSV_FILE_COLUMNS)
 
     def read(kind: "pa.DataType") -> "pa.Table":
         return arrow_csv.read_csv(

@@ -67,7 +67,7 @@ from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.data.streams import stream_vectors
 from balr_hf.data.vector_files import read_vectors, write_vectors
 from balr_hf.data.vectors import EXTENSIONS, VectorFinder, is_vector_file
-from balr_hf.errors import ConfigError, UserError
+from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path, split_path, write_json
 from balr_hf.identity import digest_of, shown
 from balr_hf.untrusted import SafeWriter
@@ -127,6 +127,8 @@ class Filled:
         before: how many vectors were there already.
         skipped: the recordings that have no vector, with the reasons.
         where: the folder that was saved to; None if nothing was saved.
+        vectors_in: the folders of the vector files: `where` if they are there or below, and those of the recordings
+            if they are beside these, outside of `where`.
     """
 
     total: int
@@ -134,6 +136,7 @@ class Filled:
     before: int
     skipped: list[Skipped] = field(default_factory=list)
     where: Path | None = None
+    vectors_in: Sequence[str] = ()
 
 
 def open_store(
@@ -253,6 +256,7 @@ class NoStore:
         self.origins = origins_of(corpus.dataset, kind)
         self.is_forced = False
         self.shard: Shard | None = None
+        self.vectors_in: Sequence[str] = ()  # the folders of vector files, once they are written
         self.valid = np.zeros(len(self.dataset), dtype=bool)  # which recordings have a vector of this model
         self._result: datasets.Dataset | None = None
 
@@ -305,7 +309,7 @@ class NoStore:
             self.quality |= known_quality(result)
         where = self.finish(int(before.sum()) + done) if shard is None else None
         skipped = _all_skipped(dataset, before, self.corpus.skipped, skipped)
-        return Filled(len(dataset), done, int(before.sum()), skipped, where)
+        return Filled(len(dataset), done, int(before.sum()), skipped, where, self.vectors_in)
 
     def load(self) -> "datasets.Dataset":
         """Return the corpus with its vectors, once they are computed."""
@@ -497,6 +501,7 @@ class FileStore(NoStore):
         outputs = self.files.outputs([*rows.tolist(), *self.copied], self.kind, self.extension)
         ids, copied = recording_ids(self.dataset), {*self.copied}
         self.path_of = {ids[row]: path for path, row in outputs.items() if row not in copied}
+        self._tell_of_places(rows)
         self.older = self._older()
         if self.save_dir is not None:
             write_json(self.save_dir / FILES_RECORD, self.record)
@@ -505,6 +510,21 @@ class FileStore(NoStore):
         for row in self.stale:  # so that none is left behind if it cannot be computed anew
             Path(str(self.files.paths[self.kind][row])).unlink(missing_ok=True)
         self._copy()
+
+    def _tell_of_places(self, rows: np.ndarray) -> None:
+        """Warn of vector files that will be written beside recordings which are not where the corpus is."""
+        if self.files.save_dir is not None or self.corpus.files is None:
+            return
+        home = self.source.absolute().parent if self.source.suffix.lower() == ".csv" else self.files.root
+        named = self.files.named.get(self.kind) or [None] * len(self.files)
+        paths = (self.files.output_name(row, self.kind, self.extension) for row in rows.tolist() if not named[row])
+        folders = [folder for folder in _folders(paths, home) if folder != str(home)]
+        if folders:
+            logger.warning(
+                "Vector files will be written beside the recordings, which are not in the folder of %s but in %s: "
+                "--save-dir FOLDER (save_dir=) keeps them elsewhere",
+                *(self.source, name_some(folders, 3)),
+            )
 
     def _older(self) -> dict[str, list[str]]:
         """Find files of another format beside the new ones, which could be read in their place."""
@@ -564,8 +584,10 @@ class FileStore(NoStore):
             known, own = read_quality(path) | self.quality, {*ids}
             names = [*(name for name in known if name not in own), *(name for name in ids if name in known)]
             write_quality(path, {name: known[name] for name in names})
-        made = (self.path_of.get(name) or path for name, path in zip(ids, paths, strict=True))
-        compact_manifest(self.folder, [path for path in made if path is not None])
+        found = (self.path_of.get(name) or path for name, path in zip(ids, paths, strict=True))
+        made = [path for path in found if path is not None]
+        self.vectors_in = _folders(made, self.folder)
+        compact_manifest(self.folder, made)
         self._forced.end()
         if self.save_dir is not None and count:
             self._write_csv(self.save_dir)
@@ -598,7 +620,7 @@ class FileStore(NoStore):
         finder, start = VectorFinder(mirrored), os.path.join(save_dir, "")
         own = {"id", "audio", *VECTOR_KINDS, *map(origin_column, VECTOR_KINDS), QUALITY_COLUMN}
         others = [name for name in dataset.column_names if name not in own]
-        columns = [dataset[n][:] for n in others]
+        columns, embeddings = [dataset[n][:] for n in others], self._embeddings_elsewhere(save_dir)
         self.record["csv"] = sorted({*self.record["csv"], name})
         write_json(save_dir / FILES_RECORD, self.record)
         with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -607,9 +629,35 @@ class FileStore(NoStore):
             for row, recording in enumerate(ids):
                 paths = [finder.find(mirrored[row], kind) for kind in VECTOR_KINDS]
                 if any(paths):
+                    paths[0] = paths[0] or embeddings[row]
                     names = ["" if path is None else path.removeprefix(start) for path in paths]
                     rest = ["" if column[row] is None else column[row] for column in columns]
                     writer.writerow([recording, *names, *rest])
+
+    def _embeddings_elsewhere(self, save_dir: Path) -> list[str | None]:
+        """The embeddings that attributes were made of, as a csv in the save folder names those that are not there."""
+        known: list[str | None] = [None] * len(self.dataset)
+        if self.kind != "ba":
+            return known
+        present, home = vector_present(self.dataset, "embedding"), str(save_dir)
+        for row in np.flatnonzero(present).tolist():
+            path = self.files.paths["embedding"][row]
+            known[row] = None if path is None else _relative(path, home)
+        return known
+
+
+def _relative(path: str, folder: str) -> str:
+    """A path as it is seen from a folder; as it is if there is no way, as from one drive of Windows to another."""
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:
+        return path
+
+
+def _folders(paths: Iterable[str], home: Path) -> list[str]:
+    """The folders of files, in which `home` stands for itself and all that is below it."""
+    start = os.path.join(home, "")
+    return sorted({str(home) if path.startswith(start) else os.path.dirname(path) for path in paths})
 
 
 def _files_by_id(ids: list[str], save_dir: Path, kind: str) -> RecordingFiles:

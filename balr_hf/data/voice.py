@@ -40,7 +40,7 @@ def write_voices(folder: Path, voices: Mapping[str, VoiceMeasures], file_format:
 
 def _write_csv(path: Path, voices: Mapping[str, VoiceMeasures]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = SafeWriter(file, lineterminator="\n")
+        writer = SafeWriter(file)
         writer.writerow(["id", *NAMES])
         for name, voice in voices.items():
             writer.writerow([name, *("" if value is None else value for value in voice.to_dict().values())])

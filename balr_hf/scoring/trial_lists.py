@@ -1,9 +1,10 @@
-"""Trial lists, which say which recordings are compared."""
+"""Trial lists, which say which recordings are compared, and the scores that are written beside them."""
 
 import csv
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from balr_hf.data.columns import comparable_name
 from balr_hf.errors import ConfigError, UserError, name_some
+from balr_hf.files import atomic_path
 from balr_hf.scoring.trial_forms import SIDES, describe_one_column, read_known_form
+from balr_hf.untrusted import SafeWriter
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +22,13 @@ logger = logging.getLogger(__name__)
 LABELS = {"0", "1", "target", "nontarget"}
 # How many recordings of one side are looked up together on the other side.
 LOOKUPS_AT_ONCE = 2**22
-# What to do about recordings of a trial list that cannot be compared.
-IF_MISSING = (
+# The columns of results that are written beside trials: in a list that has some, they are those of an earlier run.
+RESULTS = ("scores", "raw_scores", "unbounded_scores", "embedding_cosine", "outside")
+# What to do about recordings of a trial list that cannot be compared, and where the reason stands.
+LEAVE_OUT = "--leave-out-missing leaves these out (in Python, leave_out_missing of balr_hf.scoring.listed_ids)"
+IF_SKIPPED = (
     "Recordings that balr extract skipped are named in its skipped.csv, with the reason: balr extract --min-speech 0 "
-    "keeps those with too little speech, and --leave-out-missing (in Python, leave_out_missing of "
-    "balr_hf.scoring.listed_ids) leaves out the trials of all that are missing"
+    "keeps those with too little speech"
 )
 
 
@@ -257,3 +262,45 @@ def sharing_recordings(trials: Trials) -> np.ndarray:
         shared[trial[keys[place] == wanted]] = True
         start = stop
     return shared
+
+
+def describe_unknown_list(listed: Iterable[str], ids: Iterable[str]) -> str:
+    """Say that a trial list and a corpus have no recording in common, with some ids of either."""
+    theirs, ours = (" and ".join(islice(names, 2)) for names in (listed, ids))
+    return (
+        f"none of the recordings in the trial list is in the corpus: the list names {theirs}, and the ids of the "
+        f"corpus are such as {ours}. Both should be the same, or the list should name the audio files of the corpus"
+    )
+
+
+def write_scores(path: Path, trials: Trials, columns: Mapping[str, np.ndarray], sep: str = "\t") -> None:
+    """Write a trial list with further columns.
+
+    Columns of the list that are results, as the `scores.csv` of an earlier run has them, are left out with a warning,
+    so that no name is there twice. Rows of the list that are shorter than others are filled up with empty cells.
+
+    Args:
+        path (Path): the file to write.
+        trials ([`Trials`]): the trial list, as it was read.
+        columns (Mapping[str, np.ndarray]): the names of the further columns, and their values `(trials,)`: figures,
+            which are written in float32 precision, or texts.
+        sep (str): the character that separates the columns.
+    """
+    width = max(map(len, trials.rows), default=0)
+    header = [*trials.header, *(f"column {number + 1}" for number in range(len(trials.header), width))]
+    results = {*RESULTS, *columns}
+    kept = [position for position, name in enumerate(header) if name.strip() not in results]
+    if len(kept) < len(header):
+        left_out = [name for name in header if name.strip() in results]
+        logger.warning(
+            "Left out columns of the trial list that hold results of another run: %s. In %s, columns of these names "
+            "hold what was computed now",
+            *(", ".join(left_out), path),
+        )
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = SafeWriter(file, delimiter=sep)
+        writer.writerow([*(header[position] for position in kept), *columns])
+        texts = [column if column.dtype == object else map("{:.9g}".format, column) for column in columns.values()]
+        filled = (row if len(row) == len(header) else [*row, *[""] * (len(header) - len(row))] for row in trials.rows)
+        rows = filled if len(kept) == len(header) else ([row[position] for position in kept] for row in filled)
+        writer.writerows([*row, *values] for row, values in zip(rows, zip(*texts, strict=True), strict=True))

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -11,13 +10,12 @@ from tqdm.auto import tqdm
 
 from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
-from balr_hf.files import atomic_path
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
-from balr_hf.scoring.trial_lists import IF_MISSING
+from balr_hf.scoring.trial_lists import IF_SKIPPED, LEAVE_OUT, describe_unknown_list
 from balr_hf.scoring.trial_lists import Trials as Trials
 from balr_hf.scoring.trial_lists import read_trials as read_trials
 from balr_hf.scoring.trial_lists import sharing_recordings as sharing_recordings
-from balr_hf.untrusted import SafeWriter
+from balr_hf.scoring.trial_lists import write_scores as write_scores
 
 if TYPE_CHECKING:
     import datasets
@@ -368,23 +366,6 @@ def _blocks(
             bar.update(len(part))
 
 
-def write_scores(path: Path, trials: Trials, columns: dict[str, np.ndarray], sep: str = "\t") -> None:
-    """Write a trial list with further columns.
-
-    Args:
-        path (Path): the file to write.
-        trials ([`Trials`]): the trial list, as it was read.
-        columns (dict[str, np.ndarray]): the names of the further columns, and their values `(trials,)`: figures, which
-            are written in float32 precision, or texts.
-        sep (str): the character that separates the columns.
-    """
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = SafeWriter(file, delimiter=sep, lineterminator="\n")
-        writer.writerow([*trials.header, *columns])
-        texts = [column if column.dtype == object else map("{:.9g}".format, column) for column in columns.values()]
-        writer.writerows([*row, *values] for row, values in zip(trials.rows, zip(*texts, strict=True), strict=True))
-
-
 def _rows(
     dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -406,11 +387,14 @@ def _rows(
             )
     unknown = [name for name in names if name not in row_of]
     lacking = [name for name in names if name in row_of and not present[row_of[name]]]
+    if len(unknown) == len(names) > 0:
+        raise UserError(describe_unknown_list(unknown, ids))
     if unknown or lacking:
-        parts = [f"not in the corpus: {name_some(unknown, 20)}"] if unknown else []
+        such = f" (whose ids are such as {ids[0]})"
+        parts = [f"not in the corpus{such}: {name_some(unknown, 20)}"] if unknown else []
         parts += [f"without {what}: {name_some(lacking, 20)}"] if lacking else []
-        such = f" (the ids of the corpus are such as {ids[0]})" if unknown and ids else ""
-        parts[-1] += f". {IF_MISSING}"
-        raise UserError(f"the trial list names recordings that cannot be scored{such}; " + "; ".join(parts))
+        raise UserError(
+            f"the trial list names recordings that cannot be scored. {LEAVE_OUT}: {'; '.join(parts)}. {IF_SKIPPED}"
+        )
     totals = np.fromiter(map(len, sides), np.int64, len(sides))
     return np.fromiter((row_of[name] for side in sides for name in side), np.int64, int(totals.sum())), totals

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -315,7 +316,24 @@ def test_trials_naming_unknown_recordings_name_them_all(balr, few, extracted, tm
     (tmp_path / "trials.csv").write_text("enrollment\ttest\nx1\tespeak01/espeak01-01\nx2,x3\tx1\n")
     status, said = balr("score", "test", few, tmp_path / "trials.csv")
     assert status == 1
-    assert "not in the corpus: x1, x2, x3" in said
+    assert "--leave-out-missing leaves these out" in said and "): x1, x2, x3. Recordings that" in said
+
+
+def test_where_vector_files_are_is_said_before_and_after(balr, few, tmp_path):
+    case = tmp_path / "case"
+    case.mkdir()
+    rows = [line.split(",") for line in few.read_text().splitlines()]
+    lines = [",".join([row[0], f"{few.parent}/{row[1]}" if number else row[1]]) for number, row in enumerate(rows)]
+    (case / "cal.csv").write_text("\n".join([*lines[:2], lines[-1]]) + "\n")
+    folders = sorted({str(Path(line.split(",")[1]).parent) for line in (lines[1], lines[-1])})
+    assert len(folders) == 2
+    status, said = balr("extract", case / "cal.csv")
+    told = [line for line in said.splitlines() if folders[0] in line]
+    assert status == 0 and "will be written beside the recordings" in told[0] and "--save-dir FOLDER" in told[0]
+    after = f"beside the recordings in {folders[0]}, {folders[1]}, and quality.csv and balr-vectors.json in {case}"
+    assert after in said and "Saved in" not in said
+    status, said = balr("extract", "--save-dir", tmp_path / "own", case / "cal.csv")
+    assert status == 0 and f"Saved in {tmp_path / 'own'}" in said and "beside the recordings" not in said
 
 
 def test_interrupted_training_goes_on(balr, few, extracted, tmp_path, monkeypatch):

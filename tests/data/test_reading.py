@@ -149,6 +149,18 @@ def test_extra_columns_pass_through_with_their_types(tmp_path):
     assert list(corpus["age"]) == [31, None]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_names_that_look_like_numbers_stay_as_they_are_written(tmp_path, encoding):
+    names = ["sex", "session", "channel", "language", "source", "condition", "speaker", "id", "text"]
+    rows = [f"{','.join([*names, 'age', 'audio'])}\n", f"{'00073,' * 9}31,a.wav\n", f"{'00,' * 9}032,b.wav\n"]
+    odd = f"{'007,' * 7}7,é,33,c.wav\n"  # in latin-1, a row that is not UTF-8 is read in another way, and left out
+    (tmp_path / "m.csv").write_bytes("".join([*rows, odd]).encode(encoding))
+    corpus = load_corpus(tmp_path / "m.csv")
+    for name in names:
+        assert list(corpus[name])[:2] == ["00073", "00"] and corpus.features[name] == STRING
+    assert list(corpus["age"])[:2] == [31, 32] and len(corpus) == (3 if encoding == "utf-8" else 2)
+
+
 def test_quoted_commas_newlines_and_quotes_are_kept(tmp_path):
     text = 'first, second\nthird "quoted"'
     write_csv(tmp_path / "m.csv", ["id", "audio", "text"], ["a,1", "x, y/a.wav", text], ["b", "b.wav", ""])

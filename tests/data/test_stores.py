@@ -56,6 +56,60 @@ def store_of(listed, tmp_path, kind: str, model: str = "m"):
     return open_store(corpus, "embedding", Maker(model), save_dir=where, save_format=kind)
 
 
+def binarizing(dataset, *, save):
+    """Attributes that tell the sign of the embedding's values."""
+    matrix, present = vector_matrix(dataset, "embedding")
+    ids = [name for name, there in zip(dataset["id"], present, strict=True) if there]
+    save(ids, matrix > 2)
+    feature = datasets.Features({"ba": datasets.List(datasets.Value("bool"), matrix.shape[1])})
+    rows = iter(list(matrix > 2))
+    return datasets.Dataset.from_dict({"ba": [next(rows) if there else None for there in present]}, feature), []
+
+
+def test_attributes_that_are_saved_elsewhere_keep_their_embeddings(listed, tmp_path):
+    compute, _ = computing()
+    open_store(read_corpus(listed), "embedding", Maker("m")).fill(compute, "audio")
+    (tmp_path / "r3_emb.txt").unlink()
+    out = tmp_path / "sub" / "out"
+    corpus = read_corpus(listed, save_dir=out)
+    filled = open_store(corpus, "ba", Maker("a"), save_dir=out).fill(binarizing, "embedding")
+    assert (filled.done, filled.vectors_in) == (4, [str(out)])
+    found, original = load_corpus(out / "corpus.csv"), load_corpus(listed)
+    assert "r1,../../r1_emb.txt,r1_ba.txt,s1\n" in (out / "corpus.csv").read_text()
+    rows = [0, 1, 2, 4]
+    assert found["id"][:] == [f"r{row}" for row in rows]
+    np.testing.assert_array_equal(
+        vector_matrix(found, "embedding")[0], vector_matrix(original.select(rows), "embedding")[0]
+    )
+    assert vector_matrix(found, "ba")[1].all()
+
+
+def test_a_corpus_whose_recordings_lie_elsewhere_says_where_vectors_go(listed, tmp_path, caplog):
+    """Beside the recordings, which may be a folder of evidence that nothing is to be written to."""
+    (tmp_path / "case").mkdir()
+    csv = tmp_path / "case" / "cal.csv"
+    csv.write_text(listed.read_text().replace(",r", ",../r"))
+
+    def fill(path, save_dir=None, **options):
+        caplog.clear()
+        compute, _ = computing()
+        corpus = read_corpus(path, save_dir=save_dir, **options)
+        filled = open_store(corpus, "embedding", Maker("m"), save_dir=save_dir).fill(compute, "audio", force=True)
+        told = [r.getMessage() for r in caplog.records if "will be written beside the recordings" in r.getMessage()]
+        return filled, told
+
+    filled, told = fill(csv)
+    assert filled.where == tmp_path / "case" and filled.vectors_in == [str(tmp_path)]
+    assert len(told) == 1 and f"but in {tmp_path}: --save-dir FOLDER" in told[0]
+    assert (tmp_path / "r0_emb.txt").exists() and not list((tmp_path / "case").glob("*_emb.txt"))
+    filled, told = fill(csv, root_dir=tmp_path / "case")  # the paths still lead out of the csv's folder
+    assert len(told) == 1
+    filled, told = fill(csv, save_dir=tmp_path / "out")
+    assert filled.vectors_in == [str(tmp_path / "out")] and not told
+    filled, told = fill(listed)
+    assert filled.vectors_in == [str(tmp_path)] and filled.where == tmp_path and not told
+
+
 @pytest.mark.parametrize("kind", ["txt", "npy", "pkl", "dataset", "nowhere"])
 def test_filled_store_gives_the_corpus_with_its_vectors(listed, tmp_path, kind):
     compute, _ = computing()

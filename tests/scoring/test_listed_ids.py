@@ -1,7 +1,8 @@
-"""Ids of trial lists that differ from those of the corpus in the ending of the audio file."""
+"""Ids of trial lists that are not those of the corpus, but name its audio files, or have another ending."""
 
 import logging
 
+import datasets
 import pytest
 
 from balr_hf.errors import UserError
@@ -13,9 +14,12 @@ from balr_hf.scoring.trials import read_trials, trial_labels
 def match(make_corpus, tmp_path):
     """Matches a trial list to a corpus of recordings with these ids, of two speakers."""
 
-    def match(ids, text):
+    def match(ids, text, audio=None, feature=None):
         corpus = make_corpus(2, len(ids) // 2, attributes=5)
         corpus = corpus.remove_columns("id").add_column("id", ids)
+        if audio is not None:
+            column = datasets.Dataset.from_dict({"audio": audio}).cast_column("audio", feature)
+            corpus = datasets.concatenate_datasets([corpus, column], axis=1)
         (tmp_path / "trials.csv").write_text(text)
         return corpus, match_ids(corpus, read_trials(tmp_path / "trials.csv"))
 
@@ -69,6 +73,54 @@ def test_what_fits_nothing_stays_and_other_endings_are_other_recordings(match, c
 def test_ids_that_fit_several_recordings_are_refused(match, ids, text, message):
     with pytest.raises(UserError, match=message):
         match(ids, text)
+
+
+AUDIO = datasets.Audio(decode=False)
+
+
+@pytest.mark.parametrize(
+    ("audio", "feature"),
+    [
+        (["/a/test/x.flac", "/a/dev/x.flac", "/a/test/y.flac", None], datasets.Value("string")),
+        (["/a/test/x.flac", "/a/dev/x.flac", "/a/test/y.flac", None], AUDIO),
+        (["/a/test/x.flac", "/a/dev/x.flac", "/a/test/y.flac", None], datasets.Audio()),
+        ([{"bytes": b"no audio", "path": path} for path in ("test/x.flac", "x", "test/y.flac")] + [None], AUDIO),
+    ],
+)
+def test_names_of_audio_files_are_matched_part_by_part(match, caplog, audio, feature):
+    text = "1 test/x.flac ./test/y.flac\n0 y.flac 4\n"
+    with pytest.raises(UserError, match=r"names \./test/y\.flac and y\.flac, and both fit 3 of the corpus"):
+        match(["1", "2", "3", "4"], text, audio, feature)
+    _, found = match(["1", "2", "3", "4"], text.replace("0 y.flac", "0 test/y.flac.x"), audio, feature)
+    assert found.sides == [["1"], ["3"], ["test/y.flac.x"], ["4"]]
+    (message,) = warnings(caplog)
+    assert message.startswith("Matched 2 of the 4 recordings") and message.endswith("test/x.flac is 1 there")
+
+
+def test_the_name_of_a_file_is_matched_if_only_one_folder_has_it(match):
+    paths = ["/a/test/x.flac", "/a/dev/x.flac", "/a/test/y.flac", "/a/test/xx.flac"]
+    _, found = match(["1", "2", "3", "4"], "1 y.flac xx.flac\n", paths, AUDIO)
+    assert found.sides == [["3"], ["4"]]
+    with pytest.raises(UserError, match=r"names x\.flac, and the corpus has 1, 2: write the ids"):
+        match(["1", "2", "3", "4"], "1 y.flac x.flac\n", paths, AUDIO)
+
+
+def test_an_id_and_the_file_of_another_recording_are_told_apart(match, caplog):
+    """Of `x` with the file `y.flac`, and `z` with the file `x.flac`, nobody knows which one `x.flac` is."""
+    _, found = match(["x", "z"], "1 x.flac z\n", ["b/x.flac", "c/x.flac"], AUDIO)
+    assert found.sides == [["x"], ["z"]] and warnings(caplog)
+    with pytest.raises(UserError, match=r"names x\.flac, and the corpus has x, z: write the ids"):
+        match(["x", "z"], "1 x.flac z\n", ["y.flac", "x.flac"], AUDIO)
+
+
+@pytest.mark.parametrize("audio", [None, [None, None]])
+def test_a_list_of_another_corpus_is_refused_without_advice_to_leave_it_out(match, audio):
+    expected = (
+        r"none .* the list names test/x\.flac and b, and the ids of the corpus are such as a and c\. Both should"
+    )
+    with pytest.raises(UserError, match=expected) as told:
+        match(["a", "c"], "1 test/x.flac b\n0 b d\n", audio, None if audio is None else AUDIO)
+    assert "--" not in str(told.value) and "skipped" not in str(told.value)
 
 
 def test_trials_of_missing_recordings_are_left_out_with_their_sides(match, caplog):

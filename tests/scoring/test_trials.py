@@ -210,8 +210,19 @@ def test_all_unknown_and_unusable_recordings_are_named_at_once(corpus):
     feature = corpus.features["ba"]
     bits = [None, *list(corpus["ba"])[1:]]
     corpus = corpus.remove_columns("ba").add_column("ba", bits, feature=feature)
-    with pytest.raises(UserError, match=r"not in the corpus: x, y; without attributes .*: s0\. Recordings that"):
+    expected = (
+        r"cannot be scored\. --leave-out-missing leaves these out .*: not in the corpus \(whose ids are such as s0\)"
+    )
+    with pytest.raises(UserError, match=expected + r": x, y; without attributes .*: s0\. Recordings that"):
         side_counts(corpus, [["s1", "x"], ["y"], ["s0"]])
+
+
+def test_recordings_of_another_corpus_are_told_without_advice_to_leave_them_out(corpus):
+    with pytest.raises(
+        UserError, match=r"list names x and y, and the ids of the corpus are such as s0 and s1\."
+    ) as told:
+        side_counts(corpus, [["x", "y"], ["z"]])
+    assert "--" not in str(told.value) and "z" not in str(told.value)
 
 
 def test_labels_compare_speakers(corpus, tmp_path):
@@ -241,6 +252,28 @@ def test_scores_are_written_beside_the_trials_in_float32_precision(tmp_path):
     assert lines[1].startswith("a,b\tc\tfirst\t3.14159")
     written = np.array([line.split("\t")[-1] for line in lines[1:]], dtype=np.float32)
     assert np.array_equal(written, scores.astype(np.float32))
+
+
+def test_results_of_an_earlier_run_are_left_out_of_what_is_written(tmp_path, caplog):
+    found = trials(tmp_path, "enrollment\ttest\tlabel\nb\tc\t0\na\tc\t1\n")
+    outside = np.array(["", "snr"], dtype=object)
+    ours = {"scores": np.array([1.0, 2.0]), "raw_scores": np.array([3.0, 4.0]), "outside": outside}
+    write_scores(tmp_path / "first.csv", found, ours)
+    assert not caplog.records
+    again = read_trials(tmp_path / "first.csv")
+    write_scores(tmp_path / "second.csv", again, {"scores": np.array([5.0, 6.0]), "embedding_cosine": np.ones(2)})
+    lines = [line.split("\t") for line in (tmp_path / "second.csv").read_text().splitlines()]
+    assert lines[0] == ["enrollment", "test", "label", "scores", "embedding_cosine"]
+    assert lines[1:] == [["b", "c", "0", "5", "1"], ["a", "c", "1", "6", "1"]]
+    (record,) = caplog.records
+    assert "results of another run: scores, raw_scores, outside. In " in record.getMessage()
+
+
+def test_scores_stay_in_their_column_beside_rows_of_other_lengths(tmp_path):
+    found = trials(tmp_path, "enrollment\ttest\tnote\na\tb\na\tc\tx\ty\n")
+    write_scores(tmp_path / "scores.csv", found, {"scores": np.array([1.0, 2.0])})
+    lines = [line.split("\t") for line in (tmp_path / "scores.csv").read_text().splitlines()]
+    assert lines == [["enrollment", "test", "note", "column 4", "scores"], ["a", "b", "", "", "1"], [*"acxy", "2"]]
 
 
 @pytest.mark.parametrize("totals", [3, "several"])

@@ -85,7 +85,7 @@ def main() -> None:
         (arguments.work / "table.csv").open("w", newline="", encoding="utf-8") as file,
         (arguments.work / "samples.i16").open("wb") as samples,
     ):
-        table = csv.DictWriter(file, [*COLUMNS, "start", "samples"])
+        table = csv.DictWriter(file, [*COLUMNS, "start", "samples"], lineterminator="\n")
         table.writeheader()
         for row, waveform in zip(found, tqdm(pool.map(decode, paths, chunksize=16), total=len(paths)), strict=True):
             samples.write(waveform)
