@@ -193,6 +193,7 @@ def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch
     monkeypatch.setattr(copies, "measure_recording", never)
     found = again.match(([measured(1.42, 11.7)], [measured(1.38, 12.3)]), (1, 1))
     assert found.scorer.calibration_offset == matched.scorer.calibration_offset
+    assert {remark.replace("the calibration corpus", "sample") for remark in found.remarks} == set(matched.remarks)
     several = again.match(([measured()] * 2, [measured()]), (2, 1))
     assert several.scorer.config.calibration["domain"]["recordings_a_side"] == [1, 2]
 
