@@ -362,6 +362,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             comparison they are brought to the conditions of its two sides, and the scorer is calibrated on them; see
             [`CaseMatcher`].
         match_cache (folder, *optional*): where what is computed of them is kept beyond this pipeline.
+        match_within (str, *optional*): a column of that corpus (`sex`, ...): its different speakers are compared only
+            if both have the same value of it.
 
     Inputs:
         Two sides, or several pairs `(a, b)` of sides. A side is a recording, as for [`BinaryAttributesPipeline`], or
@@ -430,8 +432,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         limits: Limits | None = None,
         match: "str | Path | datasets.Dataset | None" = None,
         match_cache: str | Path | None = None,
+        match_within: str | None = None,
         **kwargs: Any,
     ):
+        if match_within is not None and match is None:
+            raise ConfigError("match_within is for the trials of match: give a corpus to calibrate on")
         super().__init__(model, autoencoder, **kwargs)
         self.limits = limits
         if scorer is None and isinstance(self.model, SpeakerComparisonModel):
@@ -456,9 +461,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 module.training = mode
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
-        self.matcher = None if match is None else self._matcher(match, match_cache)
+        self.matcher = None if match is None else self._matcher(match, match_cache, match_within)
 
-    def _matcher(self, match: "str | Path | datasets.Dataset", cache: str | Path | None) -> "CaseMatcher":
+    def _matcher(
+        self, match: "str | Path | datasets.Dataset", cache: str | Path | None, within: str | None
+    ) -> "CaseMatcher":
         """What calibrates the scorer for each comparison."""
         from balr_hf.data.reading import load_corpus
         from balr_hf.matching import CaseMatcher
@@ -467,7 +474,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         folder = None if cache is None else Path(cache)
         corpus = load_corpus(match, vectors=())
         embedder: Any = getattr(self.model, "embedder", self.model)
-        return CaseMatcher(embedder, self._encoder, self.scorer, corpus, name, cache=folder)
+        return CaseMatcher(embedder, self._encoder, self.scorer, corpus, name, cache=folder, within=within)
 
     def __call__(self, inputs: Any, test: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]  # a second side
         return super().__call__(inputs if test is None else (inputs, test), **kwargs)

@@ -27,7 +27,7 @@ RUN = {
     "docs/command-line.md": 17,
     "docs/app.md": 0,
     "docs/attributes.md": 0,
-    "docs/conditions.md": 5,
+    "docs/conditions.md": 12,
     "docs/data-formats.md": 0,
     "docs/measures.md": 1,
     "docs/python.md": 0,
@@ -90,7 +90,7 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown, fresh_accelerate)
         if words[0] == "balr":
             from balr_hf.defaults import SYSTEM, resource
 
-            status, said = balr(*(str(resource(SYSTEM)) if word == "$SYSTEM" else word for word in words[1:]))
+            status, said = balr(*(word.replace("$SYSTEM", str(resource(SYSTEM))) for word in words[1:]))
             refused = re.search(r"^# => balr [\w ]+: error: ", step, re.MULTILINE) is not None
             assert (status != 0) == refused, f"{words}\n{said}"
             compare(step, said)

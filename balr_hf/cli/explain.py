@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from balr_hf.describing import AttributeDescriptions
     from balr_hf.domain import Limits
     from balr_hf.explanation.voices import OneVoice
-    from balr_hf.matching import Matched
     from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
 
@@ -81,7 +80,14 @@ class Options(CorpusOptions):
     match: str | None = option(
         None,
         "corpus of calibration recordings with speakers: they are brought to the conditions of A and of B (net "
-        "speech, noise, bandwidth, recordings a side), and the scorer is calibrated on them for this case",
+        "speech, noise, bandwidth, recordings a side), and the scorer is calibrated on them for this case. Best are "
+        "recordings of other people that were really made in the conditions of the case, in different sessions if "
+        "those of the case are; second best are clean, wide-band ones, whose conditions are then simulated",
+        type=str,
+    )
+    within: str | None = option(
+        None,
+        "with --match: column of its corpus (sex, ...): compare different speakers only if both have the same value",
         type=str,
     )
     min_speech: float = option(
@@ -117,7 +123,7 @@ COMMAND = Command(
   balr explain questioned.wav known.wav
   balr explain --system me/system questioned.wav known.wav
   balr explain --html report.html questioned.wav known1.wav,known2.wav
-  balr explain --match calibration.csv questioned.wav known.wav
+  balr explain --match calibration.csv --within sex questioned.wav known.wav
   balr explain --timeline --html report.html questioned.wav known.wav
   balr explain --corpus test.csv espeak17-01 espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
 )
@@ -125,6 +131,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
+    from balr_hf.cli.explain_match import matched_scorer
     from balr_hf.cli.explain_timeline import compared_timelines, page_sections, save_figures
     from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.cli.printing import print_text
@@ -137,6 +144,8 @@ def run(arguments: Arguments) -> None:
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
         raise ConfigError("--save-dir is for the figures of --timeline and --occlusion: add one of them")
+    if arguments.within is not None and arguments.match is None:
+        raise ConfigError("--within is for the trials of --match: add a corpus to calibrate on")
     limits = Limits.parse(arguments.limits)
     case = () if arguments.case is None else read_case(arguments.case)
     sides = [_names(text) for text in (arguments.a, arguments.b)]
@@ -148,9 +157,10 @@ def run(arguments: Arguments) -> None:
     wrong = check_attributes(arguments, dataset, scorer, thorough=True)
     voices = _voices(arguments, heard, sides, models, scorer, limits)
     matched: tuple[tuple[str, str], ...] = ()
+    files = {"Scorer's file": scorer}
     if arguments.match is not None:
-        found = _matched(arguments, scorer, heard, dataset, sides, models)
-        scorer, matched, wrong = found.scorer, found.rows, (*wrong, *found.remarks)
+        found = matched_scorer(arguments, scorer, heard.quality, dataset, sides, models)
+        scorer, matched, wrong, files = found.scorer, found.rows, (*wrong, *found.remarks), {}
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
     descriptions = _descriptions(arguments, dataset, scorer, models)
     explanation = scorer.explain(
@@ -168,7 +178,7 @@ def run(arguments: Arguments) -> None:
             *matched,
             *heard.files,
             *_made_earlier(dataset, models),
-            *computation({**models, "Scorer's file": scorer}),
+            *computation({**models, **files}),
         ),
         descriptions=descriptions,
         measures=((), ()) if descriptions is None else _measures(dataset, sides),
@@ -380,66 +390,6 @@ def _voices(
         return tuple(one_voice_each(embedder, autoencoder, scorer, samples, stretches, quality, device, limits))
 
     return of(sides[0], heard.quality[0]), of(sides[1], heard.quality[1])
-
-
-def _matched(
-    arguments: Arguments,
-    scorer: "Scorer",
-    heard: "_Heard",
-    dataset: "datasets.Dataset",
-    sides: list[list[str]],
-    models: "dict[str, PreTrainedModel]",
-) -> "Matched":
-    """The scorer calibrated on recordings like those of the case; adds the models that this takes to `models`.
-
-    Raises:
-        UserError: a calibration cannot be matched to the case.
-        ConfigError: the scorer is not to be calibrated.
-    """
-    from typing import Any
-
-    from balr_hf.cli.models import load_autoencoder, load_embedder
-    from balr_hf.data.reading import read_corpus
-    from balr_hf.data.skipped import warn_skipped
-    from balr_hf.errors import ConfigError, MismatchError
-    from balr_hf.identity import wrong_parts
-    from balr_hf.matching import CaseMatcher
-    from balr_hf.matching.copies import cache_folder
-
-    if not arguments.calibrated:
-        raise ConfigError("--match calibrates the scorer for the case, and --no-calibrated leaves it uncalibrated")
-    embedder: Any = models["Embedder"] if "Embedder" in models else load_embedder(arguments)
-    autoencoder: Any = models["Autoencoder"] if "Autoencoder" in models else load_autoencoder(arguments)
-    wrong = wrong_parts(embedder, autoencoder, scorer)
-    if wrong is not None and not arguments.allow_mismatch:
-        raise MismatchError(wrong)
-    corpus = read_corpus(
-        arguments.match, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
-    )
-    warn_skipped(corpus.skipped, f"Reading {arguments.match}")
-    matcher = CaseMatcher(
-        *(embedder, autoencoder, scorer, corpus.dataset, arguments.match), cache=cache_folder(), progress=True
-    )
-    without = _speakers_of_the_case(dataset, corpus.dataset)
-    if without:
-        logger.info("The calibration is matched without the speakers of the case: %s", ", ".join(sorted(without)))
-    return matcher.match(heard.quality, (len(sides[0]), len(sides[1])), without)
-
-
-def _speakers_of_the_case(case: "datasets.Dataset", corpus: "datasets.Dataset") -> set[str]:
-    """The speakers of a corpus who speak in a case, as far as names and files tell."""
-
-    def files(dataset: "datasets.Dataset") -> list[Path | None]:
-        if "audio" not in dataset.column_names:
-            return [None] * len(dataset)
-        paths = ((audio or {}).get("path") for audio in dataset["audio"])
-        return [None if path is None else Path(path).resolve() for path in paths]
-
-    names = {str(name) for name in case["speaker"] if name is not None} if "speaker" in case.column_names else set()
-    heard = set(files(case)) - {None}
-    speakers = corpus["speaker"] if "speaker" in corpus.column_names else [None] * len(corpus)
-    rows = zip(speakers, files(corpus), strict=True)
-    return {str(speaker) for speaker, file in rows if speaker is not None and (str(speaker) in names or file in heard)}
 
 
 def _descriptions(

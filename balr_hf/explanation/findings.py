@@ -52,6 +52,7 @@ from balr_hf.explanation.wording import (
     describe_informative,
     describe_sum,
     describe_term,
+    describe_trials,
     percent,
     ratio,
     rounded_times,
@@ -685,7 +686,7 @@ class Findings:
             kind = f"; its different speakers have the same {same}" if same else ""
             other = self.calibration.get("across")
             kind += f"; recordings of one speaker differ in {other}" if other else ""
-            rows.append(("Calibration", f"{method}, on {describe_amount(self.calibration)}{kind}"))
+            rows.append(("Calibration", f"{method}, on {describe_trials(self.calibration)}{kind}"))
             before = describe_sum(self.raw_llr, not self.similarity)
             rows.append(("Sum before calibration", f"{before}, which is no likelihood ratio"))
         rows.append(("Attributes", describe_informative(len(self.terms), self.num_uninformative)))

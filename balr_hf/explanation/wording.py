@@ -149,15 +149,20 @@ def describe_amount(calibration: Mapping[str, Any]) -> str:
     Args:
         calibration (dict): the description of the calibration in a scorer's configuration.
     """
-    same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
     speakers = calibration["num_speakers"]
-    text = f"{same:,} same-speaker and {different:,} different-speaker trials"
-    if not speakers:
-        return f"{text} of an unknown number of speakers"
-    text += f" of {speakers} speakers"
-    if speakers < FEW_SPEAKERS:
-        text += f" (that is few: {FEW_SPEAKERS} and more would pin it down better)"
-    return text
+    few = f" (that is few: {FEW_SPEAKERS} and more would pin it down better)"
+    return describe_trials(calibration) + (few if speakers and speakers < FEW_SPEAKERS else "")
+
+
+def describe_trials(calibration: Mapping[str, Any]) -> str:
+    """On how many trials of how many speakers a calibration was fitted, without saying whether that is few.
+
+    Args:
+        calibration (dict): as for [`describe_amount`].
+    """
+    same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
+    speakers = calibration["num_speakers"] or "an unknown number of"
+    return f"{same:,} same-speaker and {different:,} different-speaker trials of {speakers} speakers"
 
 
 def state(active: int, recordings: int) -> str:

@@ -38,14 +38,17 @@ logger = logging.getLogger(__name__)
 # taken as it is. Hz: the bandwidths of wide-band speech and of telephone calls.
 NOISIER, NARROWER = 4.0, 500.0
 WIDE, TELEPHONE = 8_000.0, 3_500.0
+# Decibels: what has a higher signal-to-noise ratio counts as clean. No noise is added for a case that is clean, and
+# recordings for it need this ratio.
+CLEAN = 30.0
 # Recordings that are worked on together.
 TOGETHER = 16
 # Changes when what is computed of a copy changes, so that no earlier copies are taken for it.
-VERSION = 1
+VERSION = 2
 
 
-# The samples of a copy at 16 kHz, why there are none, in what it falls short, and its measures.
-Made = tuple[np.ndarray | None, str, str, dict[str, Any] | None]
+# The samples of a copy at 16 kHz, why there are none, in what it falls short, its measures, and what is simulated.
+Made = tuple[np.ndarray | None, str, str, dict[str, Any] | None, str]
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,15 @@ class CopyOf:
         note: in what the copy falls short of the condition; empty if it does not.
         embedding (float32 `(values,)`): of the copy; zeros if there is none.
         quality (dict, *optional*): its measures, as [`RecordingQuality.to_dict`] gives them; None if there is none.
+        simulated: `band`, `noise` or `band, noise`, where the recording was of a wider band, or had less noise; empty
+            if its own conditions are those of the copy.
     """
 
     reason: str
     note: str
     embedding: np.ndarray
     quality: dict[str, Any] | None
+    simulated: str = ""
 
 
 class Copies:
@@ -126,8 +132,8 @@ class Copies:
         embeddings = iter(embed_waveforms(self._model, extractor, waveforms, torch.device(self._model.device)))
         nothing = np.zeros(self.embedder.config.embed_dim, dtype=np.float32)
         copies = [
-            CopyOf(reason, note, nothing if samples is None else next(embeddings), quality)
-            for samples, reason, note, quality in copied
+            CopyOf(reason, note, nothing if samples is None else next(embeddings), quality, simulated)
+            for samples, reason, note, quality, simulated in copied
         ]
         return [copies[start : start + len(conditions)] for start in range(0, len(copies), len(conditions))]
 
@@ -136,11 +142,11 @@ class Copies:
         try:
             samples = load_speech(row["audio"])
         except Exception as error:
-            return [(None, reason_not_decoded(error), "", None)] * len(conditions)
+            return [(None, reason_not_decoded(error), "", None, "")] * len(conditions)
         own, speech = measure_recording(samples)
         refused = reason_to_refuse(own)
         if refused is not None or own.snr is None or own.bandwidth is None:
-            return [(None, refused or "no speech", "", None)] * len(conditions)
+            return [(None, refused or "no speech", "", None, "")] * len(conditions)
         return [self._copy(row["id"], samples, own, speech, condition) for condition in conditions]
 
     def _copy(
@@ -153,16 +159,16 @@ class Copies:
     ) -> Made:
         nearest, note = _within_reach(condition, own)
         if nearest is None:
-            return None, note, "", None
+            return None, note, "", None, ""
         try:
             copy = nearest.apply(samples, recording_seed(name, self.seed), speech=speech)
         except AudioError as error:
-            return None, str(error), "", None
+            return None, str(error), "", None, ""
         quality, spoken = measure_recording(copy)
         refused = reason_to_refuse(quality)
         if refused is not None:
-            return None, refused, "", None
-        return heard(copy, stretches_of(copy, spoken)), "", note, quality.to_dict()
+            return None, refused, "", None, ""
+        return heard(copy, stretches_of(copy, spoken)), "", note, quality.to_dict(), _simulated(nearest, own)
 
     def _path(self, condition: Condition) -> Path | None:
         if self.folder is None:
@@ -178,25 +184,40 @@ def _within_reach(condition: Condition, own: RecordingQuality) -> tuple[Conditio
     if condition.duration is not None and own.net_speech < condition.duration:
         condition = replace(condition, duration=None)
         notes.append("less speech")
-    if condition.snr is not None and own.snr < condition.snr - NOISIER:
+    least = CLEAN if condition.snr is None else condition.snr
+    if own.snr < least - NOISIER:
         return None, "noisier"
-    if condition.snr is not None and own.snr < condition.snr:
+    if own.snr < least:
         condition = replace(condition, snr=None, noise=None)
         notes.append("a little noisier")
-    wanted = {None: WIDE, "telephone": TELEPHONE}.get(condition.band)
-    wanted = float(condition.band or 0) if wanted is None else wanted
-    if own.bandwidth < wanted - NARROWER:
+    if own.bandwidth < _bandwidth(condition) - NARROWER:
         return None, "narrower band"
     return condition, ", ".join(notes)
+
+
+def _simulated(condition: Condition, own: RecordingQuality) -> str:
+    """What of a condition a recording does not have by itself, beyond what is taken as it is."""
+    assert own.snr is not None and own.bandwidth is not None  # or it would have been refused
+    band = own.bandwidth > _bandwidth(condition) + NARROWER
+    noise = condition.snr is not None and own.snr > condition.snr + NOISIER
+    return ", ".join(name for name, is_so in (("band", band), ("noise", noise)) if is_so)
+
+
+def _bandwidth(condition: Condition) -> float:
+    """The bandwidth in Hz that recordings in a condition have."""
+    if condition.band is None:
+        return WIDE
+    return TELEPHONE if condition.band == "telephone" else float(condition.band)
 
 
 def _read(path: Path) -> dict[str, CopyOf]:
     try:
         with np.load(path, allow_pickle=False) as found:
-            rows = zip(*(found[name] for name in ("keys", "reasons", "notes", "embeddings", "quality")), strict=True)
+            names = ("keys", "reasons", "notes", "embeddings", "quality", "simulated")
+            rows = zip(*(found[name] for name in names), strict=True)
             return {
-                str(key): CopyOf(str(reason), str(note), vector, json.loads(str(quality)))
-                for key, reason, note, vector, quality in rows
+                str(key): CopyOf(str(reason), str(note), vector, json.loads(str(quality)), str(simulated))
+                for key, reason, note, vector, quality, simulated in rows
             }
     except FileNotFoundError:
         return {}
@@ -214,6 +235,7 @@ def _write(path: Path, copies: dict[str, CopyOf]) -> None:
             notes=np.array([copy.note for copy in copies.values()]),
             embeddings=np.stack([copy.embedding for copy in copies.values()]),
             quality=np.array([json.dumps(copy.quality) for copy in copies.values()]),
+            simulated=np.array([copy.simulated for copy in copies.values()]),
         )
 
 

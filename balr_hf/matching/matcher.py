@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,20 @@ from balr_hf.conditions import recording_seed
 from balr_hf.data.columns import add_vector_column, fixed_length_column
 from balr_hf.domain import COUNTED
 from balr_hf.errors import UserError
-from balr_hf.identity import model_identity, shown
+from balr_hf.explanation.case import identity_in_full
+from balr_hf.identity import file_digest, model_digest, model_identity, shown
 from balr_hf.matching.copies import Copies, CopyOf
 from balr_hf.matching.wanted import Wanted
+from balr_hf.matching.wording import (
+    describe_copies,
+    describe_left_out,
+    describe_less_speech,
+    describe_range,
+    describe_simulation,
+    describe_unmatched,
+    plain_reason,
+)
+from balr_hf.scoring.breakdown import side_values, within
 from balr_hf.scoring.calibration import doubt_of, fit_calibration
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import side_counts, side_speakers
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +50,8 @@ logger = logging.getLogger(__name__)
 MOST_SPEAKERS, MORE_RECORDINGS = 100, 2
 # With fewer speakers there is no calibration worth its name.
 FEWEST_SPEAKERS = 5
-# The share of a side's speech that the median copy needs, or a remark says that it has less.
-LESS_SPEECH = 0.75
+# The column of the copies with what different speakers must have in common.
+WITHIN = "within"
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,8 @@ class Matched:
 
     Attributes:
         scorer ([`Scorer`]): a copy of the scorer, calibrated anew.
-        rows (rows of name and value): the conditions of the case and of the calibration, side by side.
+        rows (rows of name and value): what the scorer was before, what calibrated it, and the conditions of the case
+            and of the calibration, side by side.
         remarks (tuple of str): what could not be matched, and other cautions, a sentence each.
     """
 
@@ -68,14 +82,17 @@ class CaseMatcher:
         autoencoder ([`BinaryAttributeAutoEncoder`]): its autoencoder.
         scorer ([`Scorer`]): its fitted scorer; it stays as it is.
         corpus (`datasets.Dataset`): a corpus with `id`, `audio` and `speaker`, of speakers whom the scorer was not
-            fitted to, at best clean, wide-band and with much speech.
-        name (str): how reports name the corpus.
+            fitted to: at best recordings really made in the conditions of the case, and in different sessions; else
+            clean, wide-band ones with much speech.
+        name (str): how reports name the corpus. If it is the path of a file, they name its SHA-256 as well.
         cache: folder to keep copies in; nothing is kept by default.
         seed (int): of what is drawn: speakers, stretches, noise, trials.
         progress (bool): show progress bars.
+        within (str, *optional*): a column of the corpus (`sex`, ...): different speakers are compared only if both
+            have the same value of it.
 
     Raises:
-        UserError: the corpus has no audio or no speakers.
+        UserError: the corpus has no audio, no speakers, or no column `within`.
     """
 
     def __init__(
@@ -88,10 +105,13 @@ class CaseMatcher:
         cache: Path | None = None,
         seed: int = 0,
         progress: bool = False,
+        within: str | None = None,
     ):
-        missing = [column for column in ("audio", "speaker") if column not in corpus.column_names]
+        needed = ("audio", "speaker") if within is None else ("audio", "speaker", within)
+        missing = [column for column in needed if column not in corpus.column_names]
         if missing:
             raise UserError(f"a calibration cannot be matched on {name}: it has no column {' and no '.join(missing)}")
+        self.within, self.digest = within, file_digest(name) if Path(name).is_file() else None
         self.autoencoder, self.scorer, self.name, self.seed, self.progress = autoencoder, scorer, name, seed, progress
         self.identity = model_identity(embedder)
         self.copies = Copies(embedder, self.identity, cache, seed)
@@ -100,7 +120,8 @@ class CaseMatcher:
         self.known_speakers = len(known)
         speakers = corpus["speaker"]
         usable = [row for row, speaker in enumerate(speakers) if speaker is not None and str(speaker) not in known]
-        self.corpus = corpus.select(usable).select_columns(["id", "audio", "speaker"])
+        told = [column for column in COUNTED if column in corpus.column_names]
+        self.corpus = corpus.select(usable).select_columns(list(dict.fromkeys(["id", *needed, *told])))
         self._found: dict[tuple[Any, ...], Matched] = {}
 
     def match(
@@ -133,8 +154,9 @@ class CaseMatcher:
             self._found[key] = self._calibrated(corpus, (a, b), (sides[0], sides[-1]))
         found = self._found[key]
         both = sides[0], sides[-1]
-        remarks = (*found.remarks, *_less_speech((a, b), both), *_limits(a, b))
-        return Matched(found.scorer, self._rows((a, b), both, found), remarks)
+        left_out = describe_left_out(set(map(str, self.corpus["speaker"])) & set(without), self.name)
+        remarks = [left_out, *found.remarks, *describe_less_speech((a, b), both), describe_unmatched((a, b))]
+        return Matched(found.scorer, self._rows((a, b), both, found), tuple(filter(None, remarks)))
 
     def _drawn(self, recordings: int, without: Collection[str]) -> datasets.Dataset:
         """Some recordings of some speakers, decided by their names and the seed."""
@@ -161,18 +183,15 @@ class CaseMatcher:
         speakers = [set(part["speaker"]) for part in made]
         if min(len(speakers[0]), len(speakers[1])) < FEWEST_SPEAKERS:
             side = int(len(speakers[1]) < len(speakers[0]))
-            reasons = Counter(_plain(copy.reason) for copy in sides[side] if copy.reason)
+            reasons = Counter(plain_reason(copy.reason) for copy in sides[side] if copy.reason)
             why = "; ".join(f"{count} left out: {reason}" for reason, count in reasons.most_common(3))
             raise UserError(
                 f"the calibration cannot be matched to {'AB'[side]} ({wanted[side].describe()}): of at least "
                 f"{FEWEST_SPEAKERS} speakers, only {len(speakers[side])} of {self.name} have recordings that can be "
                 f"brought to its conditions ({why or 'it has no more'})"
             )
-        pair = ("A", "A") if alike else ("A", "B")
-        numbers = wanted[0].recordings, wanted[1].recordings
-        trials = make_trials(dataset, numbers[0], numbers[1], seed=self.seed, pairs=[pair])
-        counts, names = side_counts(dataset, trials.sides), side_speakers(dataset, trials.sides)
-        assert names is not None  # recordings without a speaker were left out
+        trials, names = self._trials(dataset, wanted, ("A", "A") if alike else ("A", "B"))
+        counts = side_counts(dataset, trials.sides)
         enroll, test = names[trials.enroll], names[trials.test]
         evidence, labels, both = self.scorer.calibration_evidence(
             counts, counts, enroll == test, "affine", (enroll, test), trials
@@ -186,24 +205,51 @@ class CaseMatcher:
             **calibration,
             "matched": [str(side.condition) for side in wanted],
             "doubt": doubt,
+            **({} if self.within is None else {"within": self.within}),
         }
-        left_out = sum(bool(copy.reason) for side in sides[: 1 if alike else 2] for copy in side)
-        total = len(corpus) * (1 if alike else 2)
+        all_copies = list(chain(*sides[: 1 if alike else 2]))
+        remarks = [*self._remarks(all_copies), describe_simulation(all_copies)]
+        return Matched(scorer, (), tuple(filter(None, remarks)))
+
+    def _trials(
+        self, dataset: datasets.Dataset, wanted: tuple[Wanted, Wanted], pair: tuple[str, str]
+    ) -> tuple[Trials, np.ndarray]:
+        """Trials between the copies for A and those for B, and the speaker of each of their sides."""
+        numbers = wanted[0].recordings, wanted[1].recordings
+        trials = make_trials(dataset, numbers[0], numbers[1], seed=self.seed, pairs=[pair])
+        names = side_speakers(dataset, trials.sides)
+        assert names is not None  # recordings without a speaker were left out
+        if self.within is not None:
+            labels = names[trials.enroll] == names[trials.test]
+            kept = within(trials, side_values(dataset, trials.sides, WITHIN), labels)
+            if not kept[~labels].any():
+                raise UserError(
+                    f"the calibration cannot be matched within {self.within}: no two different speakers of "
+                    f"{self.name} share a value of it"
+                )
+            trials = trials.select(np.flatnonzero(kept)).without_unused_sides()
+            names = side_speakers(dataset, trials.sides)
+            assert names is not None  # as above
+        return trials, names
+
+    def _remarks(self, copies: Sequence[CopyOf]) -> list[str]:
+        """What is to be said of the corpus, whatever the trials."""
         remarks = [
             "Matched to the case are net speech, noise and bandwidth alone. Language, style, room and coder are those "
             f"of {self.name}."
         ]
-        if left_out > total / 4:
+        left_out = sum(bool(copy.reason) for copy in copies)
+        if left_out > len(copies) / 4:
             remarks.append(
-                f"{left_out} of {total} calibration recordings could not be brought to the conditions of the case: "
-                "those that could may differ from it in other ways."
+                f"{left_out} of {len(copies)} calibration recordings could not be brought to the conditions of the "
+                "case: those that could may differ from it in other ways."
             )
         if self.known_speakers:
             remarks.append(
                 f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
                 f"{self.known_speakers}."
             )
-        return Matched(scorer, (), tuple(remarks))
+        return remarks
 
     @torch.inference_mode()
     def _with_attributes(self, corpus: datasets.Dataset, copies: list[CopyOf], side: str) -> datasets.Dataset:
@@ -213,17 +259,17 @@ class CaseMatcher:
         from balr_hf.data.quality import add_quality_column
 
         kept = [number for number, copy in enumerate(copies) if not copy.reason]
-        names = [corpus[number]["id"] for number in kept]
-        ids = [f"{name}@{side}" for name in names]
-        dataset = datasets.Dataset.from_dict(
-            {
-                "id": ids,
-                "source_id": names,
-                "speaker": [str(corpus[number]["speaker"]) for number in kept],
-                "condition": [side] * len(kept),
-                **{name: [corpus[number][name] for number in kept] for name in COUNTED if name in corpus.column_names},
-            }
-        )
+        part = corpus.select(kept)
+        ids = [f"{name}@{side}" for name in part["id"]]
+        columns: dict[str, Any] = {
+            "id": ids,
+            "source_id": part["id"],
+            "speaker": [str(speaker) for speaker in part["speaker"]],
+            "condition": [side] * len(kept),
+            **{name: part[name] for name in COUNTED if name in part.column_names},
+            **({} if self.within is None else {WITHIN: part[self.within]}),
+        }
+        dataset = datasets.Dataset.from_dict({name: list(values) for name, values in columns.items()})
         if not kept:
             return dataset
         embeddings = np.stack([copies[number].embedding for number in kept])
@@ -236,21 +282,26 @@ class CaseMatcher:
         self, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]], found: Matched
     ) -> tuple[tuple[str, str], ...]:
         calibration: dict[str, Any] = found.scorer.config.calibration or {}
+        most = wanted[0].recordings + wanted[1].recordings + MORE_RECORDINGS
+        told = (
+            f"{calibration['num_speakers']} speakers of {self.name}, {wanted[0].recordings} recording(s) against "
+            f"{wanted[1].recordings}, copies embedded by {shown(self.identity)}"
+        )
+        sessions = (found.scorer.config.calibration or {}).get("domain", {}).get("sessions")
+        if sessions is not None:
+            one, all_of = sessions["within_one"], sessions["same_speaker"]
+            told += f"; {one:,} of {all_of:,} same-speaker trials within one session"
+        drawn = f"drawn with the seed {self.seed}: at most {MOST_SPEAKERS} speakers, and {most} recordings of each"
+        file = "no file" if self.digest is None else f"SHA-256 {self.digest}"
         rows = [
-            (
-                "Matched calibration",
-                f"{calibration['num_speakers']} speakers of {self.name}, {wanted[0].recordings} recording(s) against "
-                f"{wanted[1].recordings}, copies embedded by {shown(self.identity)}",
-            )
+            ("Matched calibration", told),
+            ("Matching corpus", f"{self.name}, {file}; {drawn}"),
+            ("Scorer before matching", identity_in_full(self.scorer)),
+            ("Scorer after matching", f"kept in no file, SHA-256 {model_digest(found.scorer)}"),
         ]
         for name, side, copies in zip("AB", wanted, sides, strict=True):
-            rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {_range(copies)}"))
-            reasons = Counter(_plain(copy.reason) for copy in copies if copy.reason)
-            notes = Counter(copy.note for copy in copies if copy.note)
-            told = [f"brought to {side.condition}"]
-            told += [f"{count} left out ({reason})" for reason, count in reasons.most_common(4)]
-            told += [f"{count} only as near as they can be ({note})" for note, count in notes.most_common(3)]
-            rows.append((f"Copies for {name}", "; ".join(told)))
+            rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {describe_range(copies)}"))
+            rows.append((f"Copies for {name}", describe_copies(side, copies)))
         return tuple(rows)
 
 
@@ -258,37 +309,3 @@ def _joined(one: datasets.Dataset, other: datasets.Dataset) -> datasets.Dataset:
     import datasets
 
     return datasets.concatenate_datasets([part for part in (one, other) if len(part)])
-
-
-def _range(copies: list[CopyOf]) -> str:
-    """The conditions of copies in words: from the 5th to the 95th percentile."""
-    known = [copy.quality for copy in copies if copy.quality is not None]
-    values = np.array([[row["net_speech"], row["snr"], row["bandwidth"]] for row in known], dtype=np.float64)
-    low, high = np.nanpercentile(values, [5, 95], axis=0)
-    return (
-        f"{low[0]:.1f} to {high[0]:.1f} s of speech, SNR {low[1]:.0f} to {high[1]:.0f} dB, {low[2] / 1000:.1f} to "
-        f"{high[2] / 1000:.1f} kHz (90 % of {len(values)} copies)"
-    )
-
-
-def _less_speech(wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]]) -> tuple[str, ...]:
-    """What is to be said of sides that have much more speech than the copies."""
-    told = []
-    for name, side, copies in zip("AB", wanted, sides, strict=True):
-        held = float(np.median([copy.quality["net_speech"] for copy in copies if copy.quality is not None]))
-        if held < LESS_SPEECH * side.net_speech:
-            told.append(
-                f"The recordings of the matched calibration have less speech than {name} ({held:.1f} s against "
-                f"{side.net_speech:.1f} s): the likelihood ratio is calibrated for less speech than there is."
-            )
-    return tuple(told)
-
-
-def _plain(reason: str) -> str:
-    """A reason without the figures of one recording."""
-    return "cannot be used" if any(character.isdigit() for character in reason) else reason
-
-
-def _limits(*sides: Wanted) -> tuple[str, ...]:
-    told = [what for side in sides for what in side.unmatched]
-    return (f"The matched calibration leaves aside that {'; that '.join(told)}.",) if told else ()

@@ -12,9 +12,8 @@ from balr_hf.conditions import Condition
 from balr_hf.conditions.noise import HIGHEST as HIGHEST_SNR
 from balr_hf.conditions.noise import LOWEST as LOWEST_SNR
 from balr_hf.errors import UserError
+from balr_hf.matching.copies import CLEAN
 
-# Decibels: a case with a higher signal-to-noise ratio counts as clean, and no noise is added for it.
-CLEAN = 30.0
 # kHz: a case with a higher bandwidth counts as wide-band. Up to the second, it is a telephone call; up to the third,
 # one at a sampling rate of 8 kHz that kept its low frequencies.
 WIDE, TELEPHONE, NARROW = 7.5, 3.75, 4.2

@@ -217,6 +217,7 @@ def test_few_calibration_speakers_are_a_caution(sides):
     assert caution in few.to_text()
     assert caution in few.to_html()
     assert caution in few.to_dict()["cautions"]
+    assert few.to_text().count("that is few") == few.to_html().count("that is few") == 1
 
 
 @pytest.mark.parametrize("llr", [9.0, -9.0])

@@ -1,13 +1,18 @@
 """Calibration matched to a case: calibration recordings brought to its conditions, and what is said of that."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from balr_hf import BinaryAttributeAutoEncoder, load_corpus
 from balr_hf.conditions import Condition
 from balr_hf.defaults import AUTOENCODER, SCORER, resource
-from balr_hf.errors import UserError
+from balr_hf.domain import describe_sessions
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.identity import file_digest, model_digest
 from balr_hf.matching import CaseMatcher, Wanted, copies
+from balr_hf.matching.wording import describe_simulation
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.calibration import doubt_of
 
@@ -89,6 +94,95 @@ def test_case_and_calibration_stand_side_by_side(matched):
         assert "brought to band=telephone,duration=1.4" in rows[f"Copies for {side}"]
 
 
+def test_report_says_who_calibrated_and_from_what_it_can_be_computed_again(corpus, matcher, matched, tmp_path):
+    (tmp_path / "calibration.csv").write_text("id,audio,speaker\n")
+    again = CaseMatcher(
+        *(matcher.copies.embedder, matcher.autoencoder, matcher.scorer, corpus, str(tmp_path / "calibration.csv")),
+        cache=matcher.copies.folder,
+    ).match(([measured()], [measured()]), (1, 1))
+    rows = dict(again.rows)
+    assert rows["Scorer before matching"].endswith(f"SHA-256 {model_digest(load_scorer(resource(SCORER)))}")
+    assert rows["Scorer after matching"].endswith(f"SHA-256 {model_digest(matched.scorer)}")
+    assert (
+        f"calibration.csv, SHA-256 {file_digest(tmp_path / 'calibration.csv')}; drawn with the seed 0: at most 100 "
+        in (rows["Matching corpus"])
+    )
+    assert dict(matched.rows)["Matching corpus"].startswith("sample, no file; ")
+    domain = matched.scorer.config.calibration["domain"]
+    sexes = {name: {row["speaker"] for row in corpus if row["sex"] == name} for name in ("female", "male")}
+    assert domain["speakers_by"]["sex"] == {name: len(of) for name, of in sexes.items()}
+
+
+def test_different_speakers_are_compared_within_a_value_only(corpus, matcher):
+    def of(within, corpus=corpus):
+        return CaseMatcher(
+            *(matcher.copies.embedder, matcher.autoencoder, matcher.scorer, corpus, "sample"),
+            cache=matcher.copies.folder,
+            within=within,
+        )
+
+    case = ([measured()], [measured()]), (1, 1)
+    whole, part = (of(within).match(*case).scorer.config.calibration for within in (None, "sex"))
+    assert part["within"] == "sex" and "within" not in whole
+    assert part["num_same_speaker"] == whole["num_same_speaker"]
+    assert 0 < part["num_different_speaker"] < whole["num_different_speaker"]
+    with pytest.raises(UserError, match="matched on sample: it has no column age"):
+        of("age")
+    alone = corpus.add_column("dialect", corpus["speaker"])
+    with pytest.raises(UserError, match="within dialect: no two different speakers of sample share a value"):
+        of("dialect", alone).match(*case)
+
+
+def test_trials_within_one_session_are_told(corpus, matcher, matched):
+    def of(sessions):
+        with_sessions = corpus.add_column("session", sessions)
+        return CaseMatcher(
+            *(matcher.copies.embedder, matcher.autoencoder, matcher.scorer, with_sessions, "sample"),
+            cache=matcher.copies.folder,
+        ).match(([measured()], [measured()]), (1, 1))
+
+    one, several = of([1] * len(corpus)), of(list(range(len(corpus))))
+    same = matched.scorer.config.calibration["num_same_speaker"]
+    found, other, unknown = (describe_sessions(m.scorer.config.calibration["domain"]) for m in (one, several, matched))
+    assert found == f"All {same} same-speaker trials compare recordings of one session" and other is unknown is None
+    assert dict(one.rows)["Matched calibration"].endswith(f"; {same} of {same} same-speaker trials within one session")
+    assert dict(several.rows)["Matched calibration"].endswith(f"; 0 of {same} same-speaker trials within one session")
+    assert "session" not in dict(matched.rows)["Matched calibration"]
+
+
+@pytest.mark.parametrize(
+    "condition, own, expected",
+    [
+        ("duration=3", {"snr": 27.0}, ("duration=3", "a little noisier", "")),
+        ("duration=3", {"snr": 25.0}, (None, "noisier", "")),
+        ("snr=12", {"snr": 7.0}, (None, "noisier", "")),
+        ("snr=12", {"snr": 15.0}, ("snr=12,noise=pink", "", "")),
+        ("snr=12", {"snr": 17.0}, ("snr=12,noise=pink", "", "noise")),
+        ("band=telephone", {"bandwidth": 3_600.0}, ("band=telephone", "", "")),
+        ("band=telephone", {"bandwidth": 7_900.0}, ("band=telephone", "", "band")),
+        ("band=7500,snr=20", {"bandwidth": 5_000.0}, (None, "narrower band", "")),
+        ("band=3900,snr=20", {}, ("band=3900,snr=20,noise=pink", "", "band, noise")),
+    ],
+)
+def test_recordings_are_taken_left_out_or_changed_by_their_own_conditions(condition, own, expected):
+    from types import SimpleNamespace
+
+    own = SimpleNamespace(**{"net_speech": 5.0, "snr": 40.0, "bandwidth": 8_000.0} | own)
+    nearest, note = copies._within_reach(Condition.parse(condition), own)
+    simulated = "" if nearest is None else copies._simulated(nearest, own)
+    assert (None if nearest is None else str(nearest), note, simulated) == expected
+
+
+def test_simulated_conditions_are_a_caution(matched):
+    assert any(
+        remark.startswith(f"The conditions of {SPEAKERS * RECORDINGS} of the {SPEAKERS * RECORDINGS} copies that")
+        and "a wider band was filtered in 18" in remark
+        for remark in matched.remarks
+    )
+    real = [copies.CopyOf("", "", np.zeros(2), {}), copies.CopyOf("noisier", "", np.zeros(2), None)]
+    assert describe_simulation(real) is None
+
+
 def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch):
     def never(*_):
         raise AssertionError("computed again")
@@ -99,6 +193,7 @@ def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch
     monkeypatch.setattr(copies, "measure_recording", never)
     found = again.match(([measured(1.42, 11.7)], [measured(1.38, 12.3)]), (1, 1))
     assert found.scorer.calibration_offset == matched.scorer.calibration_offset
+    assert {remark.replace("the calibration corpus", "sample") for remark in found.remarks} == set(matched.remarks)
     several = again.match(([measured()] * 2, [measured()]), (2, 1))
     assert several.scorer.config.calibration["domain"]["recordings_a_side"] == [1, 2]
 
@@ -131,6 +226,13 @@ def test_speakers_of_the_reference_population_are_left_out(corpus, matcher):
     assert any(remark.endswith("who are in the reference population: 1.") for remark in found.remarks)
 
 
+def test_speakers_of_the_case_are_left_out_and_named(corpus, matcher):
+    someone = corpus["speaker"][0]
+    found = matcher.match(([measured()], [measured()]), (1, 1), without={someone, "nobody of the corpus"})
+    assert found.scorer.config.calibration["num_speakers"] == SPEAKERS - 1
+    assert found.remarks[0].endswith(f"who are those of the case, as far as names and files tell: {someone}.")
+
+
 @pytest.fixture
 def case(corpus, tmp_path):
     """Two recordings of a voice outside the calibration corpus, as noisy telephone calls; and that corpus as a csv."""
@@ -144,8 +246,10 @@ def case(corpus, tmp_path):
         samples = load_audio(whole[last[number]]["audio"])
         write_flac(path, Condition.parse("snr=12,band=telephone").apply(samples, number))
     rows = [f"{row['id']},{row['audio']['path']},{row['speaker']}" for row in corpus]
-    rows.append(f"known,{paths[1]},somebody")  # who is of the case, and is to be left out
-    (tmp_path / "calibration.csv").write_text("\n".join(["id,audio,speaker", *rows]) + "\n")
+    shutil.copy(paths[1], tmp_path / "same-sound.flac")
+    rows = [f"{row},{sex}" for row, sex in zip(rows, corpus["sex"], strict=True)]
+    rows.append(f"known,{tmp_path / 'same-sound.flac'},somebody,male")  # who is of the case, and is to be left out
+    (tmp_path / "calibration.csv").write_text("\n".join(["id,audio,speaker,sex", *rows]) + "\n")
     return paths, tmp_path / "calibration.csv"
 
 
@@ -158,19 +262,28 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
 
     monkeypatch.setattr(copies, "cache_folder", lambda: tmp_path / "cache")
     (a, b), calibration = case
-    status, said = balr("explain", "--match", calibration, "--html", tmp_path / "page.html", "--json", a, b)
+    status, said = balr(
+        *("explain", "--match", calibration, "--within", "sex", "--html", tmp_path / "page.html", "--json", a, b)
+    )
     assert status == 0
     found = json.loads(said[said.index("{\n") : said.rindex("\n}") + 2])
     assert len(found["calibration"]["matched"]) == 2 and found["calibration"]["num_speakers"] == SPEAKERS
     assert "matched without the speakers of the case: somebody" in said
     details = dict(found["details"])
     assert {"Matched calibration", "Conditions of A", "Conditions of B"} <= details.keys()
+    assert details["Scorer before matching"].endswith(model_digest(load_scorer(resource(SCORER))))
+    assert "Scorer's file" not in details and found["calibration"]["within"] == "sex"
+    assert sum("somebody" in caution for caution in found["cautions"]) == 1
     page = (tmp_path / "page.html").read_text()
     assert "Matched calibration" in page and "Conditions of A" in page
     lines = calibration.read_text().splitlines()
     calibration.write_text("\n".join(lines[:-1]) + "\n")
-    compare = pipeline("speaker-comparison", match=calibration, match_cache=tmp_path / "cache")
+    compare = pipeline("speaker-comparison", match=calibration, match_cache=tmp_path / "cache", match_within="sex")
     result = compare(str(a), str(b))
     assert result["calibrated_llr"] == pytest.approx(found["llr"])
     status, said = balr("explain", "--match", calibration, "--no-calibrated", a, b)
     assert status == 2 and "--match calibrates the scorer" in said
+    status, said = balr("explain", "--within", "sex", a, b)
+    assert status == 2 and "--within is for the trials of --match" in said
+    with pytest.raises(ConfigError, match="match_within is for the trials of match"):
+        pipeline("speaker-comparison", match_within="sex")

@@ -1,0 +1,41 @@
+"""Who of a corpus speaks in a case, as far as names and files tell."""
+
+import datasets
+
+from balr_hf.cli.explain_match import speakers_of_the_case
+
+
+def corpus(*rows):
+    """A corpus of a speaker and a file, or what is in it, or nothing, for each row."""
+    audio = [
+        None
+        if of is None
+        else {"path": None if isinstance(of, bytes) else str(of), "bytes": of if isinstance(of, bytes) else None}
+        for _, of in rows
+    ]
+    kind = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+    features = datasets.Features({"audio": kind, "speaker": datasets.Value("string")})
+    found = datasets.Dataset.from_dict({"audio": audio, "speaker": [speaker for speaker, _ in rows]}, features)
+    return found.cast_column("audio", datasets.Audio(decode=False))
+
+
+def test_speakers_of_a_case_are_found_by_name_and_by_what_files_hold(tmp_path):
+    contents = {"questioned": b"one", "copy": b"one", "of-same-size": b"two", "known": b"three", "gone": b"one"}
+    paths = {name: tmp_path / f"{name}.wav" for name in contents}
+    for name, content in contents.items():
+        paths[name].write_bytes(content)
+    paths["gone"].unlink()
+    case = corpus(("A. Nybody", paths["questioned"]), (None, b"three"))
+    others = corpus(
+        ("of a copy", paths["copy"]),
+        ("of other sound", paths["of-same-size"]),
+        ("of a file", paths["known"]),
+        ("of bytes", b"one"),
+        ("A. Nybody", paths["of-same-size"]),
+        ("of a missing file", paths["gone"]),
+        ("of nothing", None),
+        (None, paths["copy"]),
+    )
+    assert speakers_of_the_case(case, others) == {"of a copy", "of a file", "of bytes", "A. Nybody"}
+    assert speakers_of_the_case(case.remove_columns("audio"), others) == {"A. Nybody"}
+    assert speakers_of_the_case(case, others.remove_columns("speaker")) == set()
