@@ -293,22 +293,12 @@ def keep_within(
     Raises:
         UserError: the speakers are not known, or no trial of different speakers is left.
     """
-    import numpy as np
-
     from balr_hf.errors import UserError
-    from balr_hf.scoring.breakdown import side_values, within
+    from balr_hf.scoring import breakdown
 
     if speakers is None:
         raise UserError("--within needs a corpus that names the speaker of every recording in the trials")
-    labels = speakers[trials.enroll] == speakers[trials.test]
-    kept = within(trials, side_values(dataset, trials.sides, arguments.within), labels)
-    if not kept[~labels].any():
-        raise UserError(f"--within {arguments.within}: no two different speakers of the trials share a value of it")
-    logger.info(
-        "--within %s leaves out %d of %d different-speaker trials",
-        *(arguments.within, int((~kept).sum()), int((~labels).sum())),
-    )
-    return trials.select(np.flatnonzero(kept))
+    return breakdown.keep_within(dataset, trials, arguments.within, speakers)
 
 
 def load_embedder(arguments: Arguments) -> "WespeakerModel":

@@ -72,6 +72,7 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Calibrate a scorer and save it."""
     from balr_hf.errors import UserError, name_some
+    from balr_hf.evaluation import chain_of
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
@@ -79,6 +80,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
     from balr_hf.scoring.trials import side_speakers
+    from balr_hf.training.trained_speakers import describe_embedder_trained_on
 
     dataset, trials, counts = _trials(arguments)
     names = side_speakers(dataset, trials.sides)
@@ -95,6 +97,11 @@ def run(arguments: Arguments) -> None:
             f"{len(known)} of the {len(set(names))} speakers are in the scorer's reference population, so their LLRs "
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
+        )
+    trained = describe_embedder_trained_on(chain_of(dataset, scorer).get("embedder"), names, "of the speakers")
+    if trained is not None:
+        logger.warning(
+            "%s: it tells them apart better than new speakers, so that the calibration promises too much", trained
         )
     if arguments.within is not None:
         trials = keep_within(arguments, dataset, trials, names)

@@ -138,7 +138,10 @@ class TrialOptions(RunOptions):
     within: str | None = option(
         None, "column of the corpus (sex, ...): compare different speakers only if both have the same value", type=str
     )
-    allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
+    allow_overlap: bool = option(
+        False,
+        "accept speakers whom the scorer was fitted to or calibrated on, or whom a validated system was trained on",
+    )
     leave_out_missing: bool = option(
         False,
         "leave out the trials of recordings that the corpus lacks, or that have no attributes, such as those that "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from balr_hf.scoring.counts import SideCounts
     from balr_hf.scoring.trials import Trials
 
+logger = logging.getLogger(__name__)
 
 # Columns of a corpus that make different speakers easy to tell apart where they differ, and the share of
 # different-speaker trials from which on that is told.
@@ -68,6 +70,29 @@ def within(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray
     """
     enroll, test = values[trials.enroll], values[trials.test]
     return np.asarray(labels).astype(bool) | ((enroll == test) & (enroll != None))  # noqa: E711  # elementwise
+
+
+def keep_within(dataset: datasets.Dataset, trials: Trials, column: str, speakers: np.ndarray) -> Trials:
+    """The trials whose different speakers share the value of a column; says how many are left out.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus, with `id` and the column.
+        trials ([`Trials`]): the trials.
+        column (str): the name of the column.
+        speakers (np.ndarray of shape `(sides,)`): of [`side_speakers`].
+
+    Raises:
+        UserError: the corpus has no such column, or no trial of different speakers is left.
+    """
+    labels = speakers[trials.enroll] == speakers[trials.test]
+    kept = within(trials, side_values(dataset, trials.sides, column), labels)
+    if not kept[~labels].any():
+        raise UserError(f"--within {column}: no two different speakers of the trials share a value of it")
+    logger.info(
+        "--within %s leaves out %d of %d different-speaker trials",
+        *(column, int((~kept).sum()), int((~labels).sum())),
+    )
+    return trials.select(np.flatnonzero(kept))
 
 
 def groups(trials: Trials, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
