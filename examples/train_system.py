@@ -77,14 +77,16 @@ from balr_hf.hub.publishing import publish_model
 from balr_hf.identity import digest_of, file_digest, model_identity
 from balr_hf.metrics import eer
 from balr_hf.scoring.auto import build_scorer, scorer_class
+from balr_hf.scoring.breakdown import keep_chosen
 from balr_hf.scoring.listed_ids import describe_list, leave_out_missing
 from balr_hf.scoring.made_trials import make_trials, trial_conditions
 from balr_hf.scoring.quality_measures import sides_quality
-from balr_hf.scoring.trials import read_trials, side_counts, side_embeddings, side_speakers, trial_labels
+from balr_hf.scoring.trials import Trials, read_trials, side_counts, side_embeddings, side_speakers, trial_labels
 from balr_hf.training.arguments import DataArguments, TrainerArguments
 from balr_hf.training.losses import AutoEncoderLoss, build_losses
 from balr_hf.training.samplers import sampler_class
 from balr_hf.training.state import read_progress
+from balr_hf.training.trained_speakers import describe_embedder_trained_on
 from balr_hf.validation import validate
 from balr_hf.validation.adequacy import parse_thresholds
 
@@ -95,7 +97,7 @@ LEAST = {"train": 4, "validation": 2, "reference": 4, "calibration": 6, "test": 
 # The parts whose recordings are compared. Limits and a calibration by quality need what was measured of these.
 COMPARED = ("reference", "calibration", "test")
 # Columns of a corpus that descriptions and validation by conditions use, where it has them.
-DESCRIBING = ("sex", "session", "channel", "language")
+DESCRIBING = ("sex", "session", "channel", "language", "source")
 
 
 def setting(default: Any, help: str) -> Any:
@@ -129,6 +131,11 @@ class Arguments:
     sampler: str = setting("RandomNxMSampler", "how batches are drawn, as in balr train")
     speakers: int = setting(32, "speakers per batch")
     recordings: int = setting(16, "recordings of each speaker per batch")
+    within: str = setting(
+        "",
+        "column of the corpus (sex, source, ...): made trials have different speakers only where both have "
+        "the same value",
+    )
     scorer: str = setting("beta", "beta, maxllr, speech or dna, as in balr score train")
     calibration: str = setting("quality", "quality, affine or fusion, as in balr score calibrate")
     speech: str = setting("", "kind of speech, e.g. 'interviews, English', which reports state")
@@ -187,7 +194,7 @@ def divide(job: Job) -> str:
     if given.trials:
         listed = {name for side in read_trials(given.trials).sides for name in side}
         shutil.copyfile(given.trials, trials)
-    rows, measured = read_recordings(given.corpus)
+    rows, measured = read_recordings(given.corpus, given.within)
     if listed is not None:
         unknown = listed - {row["id"] for row in rows}
         if unknown:
@@ -196,6 +203,7 @@ def divide(job: Job) -> str:
                 f"{name_some(sorted(unknown))}"
             )
     part_of = assign_parts(rows, listed or set(), parse_shares(given.shares), given.seed)
+    check_speakers(job.embedder, part_of)
     rng = np.random.default_rng(given.seed)
     for part in LEAST:
         kept = [row for row in rows if part_of[row["speaker"]] == part]
@@ -205,7 +213,7 @@ def divide(job: Job) -> str:
             kept = some_of_each(kept, given.calibration_recordings, rng)
         path = job.folder / "parts" / part / f"{part}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        columns = ["id", "audio", "speaker", *(name for name in DESCRIBING if name in rows[0])]
+        columns = ["id", "audio", "speaker", *(name for name in described(given.within) if name in rows[0])]
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
@@ -295,7 +303,7 @@ def calibrate(job: Job) -> str:
     """Calibrate the scorer on speakers who are not in its reference population."""
     given = job.given
     corpus = with_attributes(load_corpus(job.part("attributes", "calibration")))
-    trials = make_trials(corpus, seed=given.seed)
+    trials = made_trials(job, corpus)
     counts, names = side_counts(corpus, trials.sides), side_speakers(corpus, trials.sides)
     enroll, test = names[trials.enroll], names[trials.test]
     options: dict[str, Any] = {}
@@ -305,8 +313,9 @@ def calibrate(job: Job) -> str:
     scorer = load_scorer(job.folder / "scorer")
     scorer.calibrate(counts, counts, enroll == test, given.calibration, enroll, test, trials=trials, **options)
     scorer.describe_calibration(corpus, trials.sides, (trials.enroll, trials.test))
-    if given.speech:
-        scorer.config.calibration = {**scorer.config.calibration, "speech": given.speech}
+    told = {"speech": given.speech, "within": given.within}
+    told = {name: value for name, value in told.items() if value}
+    scorer.config.calibration = {**scorer.config.calibration, **told}
     save(scorer, job.folder / "calibrated")
     return f"{given.calibration}, on {len(trials):,} trials of {len(set(names))} speakers"
 
@@ -329,7 +338,9 @@ def report(job: Job) -> str:
         trials = leave_out_missing(read_trials(trial_list), present)  # those that extraction skipped, with a warning
         source = describe_list(job.given.trials, trials)
     else:
-        trials, source = make_trials(with_attributes(corpus), seed=job.given.seed), f"made with seed {job.given.seed}"
+        trials, source = made_trials(job, with_attributes(corpus)), f"made with seed {job.given.seed}"
+        if job.given.within:
+            source += f" (different speakers with the same {job.given.within} only)"
     found = validate(
         *(SpeakerComparisonModel.from_pretrained(job.folder / "system"), corpus, trials),
         corpus=f"the test part of {job.given.corpus}",
@@ -402,9 +413,9 @@ STAGES = (
     Stage("autoencoder", train, TRAINING),
     Stage("attributes", binarize),
     Stage("scorer", fit, ("scorer",)),
-    Stage("calibrated", calibrate, ("calibration", "speech", "seed")),
+    Stage("calibrated", calibrate, ("calibration", "speech", "within", "seed")),
     Stage("system", assemble),
-    Stage("validation", report, ("adequate", "seed")),
+    Stage("validation", report, ("adequate", "within", "seed")),
 )
 # The stages that all processes work on together. What comes after them takes one process minutes.
 SHARED = ("embeddings", "autoencoder")
@@ -495,6 +506,8 @@ def check(given: Arguments) -> None:
         raise UserError(f"--calibration {given.calibration}: expected affine, fusion or quality")
     if given.conditions != "none":
         parse_conditions(given.conditions)
+    if given.within in ("id", "audio", "speaker", "part"):
+        raise UserError(f"--within {given.within}: expected a column that describes recordings, such as sex or source")
     if given.trials and not Path(given.trials).is_file():
         raise UserError(f"--trials {given.trials}: there is no such file")
 
@@ -514,7 +527,12 @@ def make_losses(given: Arguments) -> list[AutoEncoderLoss]:
     return build_losses(dict.fromkeys(name.strip() for name in given.losses.split(",")))
 
 
-def read_recordings(source: str) -> tuple[list[dict[str, str]], dict[str, dict[str, Any]]]:
+def described(within: str) -> list[str]:
+    """The columns that describe, and the one by which made trials are chosen."""
+    return list(dict.fromkeys([*DESCRIBING, *filter(None, [within])]))
+
+
+def read_recordings(source: str, within: str = "") -> tuple[list[dict[str, str]], dict[str, dict[str, Any]]]:
     """Read what a corpus says of its recordings.
 
     Returns:
@@ -523,6 +541,10 @@ def read_recordings(source: str) -> tuple[list[dict[str, str]], dict[str, dict[s
     """
     if Path(source).is_dir() and not (Path(source) / "metadata.csv").exists():
         rows = voxceleb_recordings(Path(source))
+        if rows and within:
+            raise UserError(
+                f"--within {within}: VoxCeleb's folder says nothing of its recordings; give a csv that does"
+            )
         if rows:
             earlier = read_quality(Path(source) / QUALITY_FILE)  # by the paths below the folder
             named = {str(Path(row["audio"]).relative_to(Path(source).absolute())): row["id"] for row in rows}
@@ -536,7 +558,9 @@ def read_recordings(source: str) -> tuple[list[dict[str, str]], dict[str, dict[s
             f"{source} lacks {' and '.join(lacking) or 'files'}: a corpus to train on is a csv with the columns id, "
             "audio (a path) and speaker, a folder with such a metadata.csv, or VoxCeleb's folder"
         )
-    columns = [name for name in ("part", *DESCRIBING) if name in found.column_names]
+    if within and within not in found.column_names:
+        raise UserError(f"--within {within}: {source} has no such column (columns: {', '.join(found.column_names)})")
+    columns = [name for name in ("part", *described(within)) if name in found.column_names]
     texts = {
         name: ["" if value is None else str(value) for value in found[name]] for name in ("id", "speaker", *columns)
     }
@@ -693,6 +717,32 @@ def measure_unmeasured(job: Job, name: str) -> None:
         else:  # kept at once, so that a run that is stopped goes on from here
             append_quality(folder / QUALITY_FILE, {recording: found.quality.to_dict()})
     warn_skipped(failed, f"Measuring the part {name}")
+
+
+def made_trials(job: Job, corpus: datasets.Dataset) -> Trials:
+    """Trials that are made of the recordings of a part, of different speakers within a column only if one is named."""
+    trials = make_trials(corpus, seed=job.given.seed)
+    if not job.given.within:
+        return trials
+    return keep_chosen(corpus, trials, side_speakers(corpus, trials.sides), within=job.given.within)
+
+
+def check_speakers(embedder: WespeakerModel, part_of: dict[str, str]) -> None:
+    """Refuse test speakers whom the package's own embedder was trained on, and warn of those of the calibration.
+
+    Raises:
+        UserError: there are such speakers in the test part.
+    """
+    of_part = {part: [name for name, found in part_of.items() if found == part] for part in ("calibration", "test")}
+    trained = describe_embedder_trained_on(embedder, of_part["test"])
+    if trained is not None:
+        raise UserError(
+            f"{trained}: the validation would flatter the system. Put them into another part, or give them other "
+            "names if they are different people"
+        )
+    trained = describe_embedder_trained_on(embedder, of_part["calibration"], "speakers of the calibration")
+    if trained is not None:
+        logger.warning("%s: it promises too much", trained)
 
 
 def with_attributes(corpus: datasets.Dataset) -> datasets.Dataset:

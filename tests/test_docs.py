@@ -101,7 +101,7 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown, fresh_accelerate)
         return words[0] == "balr"
 
     def do_it(page: str, limit: int | None = None) -> tuple[int, dict]:
-        typed, defined = 0, {"__name__": "page"}
+        typed, defined = 0, {"__name__": "__main__"}  # as a script
         text = (root / page).read_text(encoding="utf-8")
         for language, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             if language == "yaml":

@@ -275,6 +275,7 @@ def test_shares_that_are_none_are_refused(example, text):
         ({"conditions": "unchanged;snr=loud"}, "snr=loud: expected dB"),
         ({"trials": "nowhere.txt"}, "--trials nowhere.txt: there is no such file"),
         ({"adequate": "cllr"}, "cllr"),
+        ({"within": "speaker"}, "--within speaker: expected a column that describes recordings"),
     ],
 )
 def test_settings_that_a_later_stage_would_refuse_are_refused_at_once(example, given, message):
@@ -320,6 +321,56 @@ def test_corpus_without_speakers_is_refused(example, sample):
 
     with pytest.raises(UserError, match="espeak01 lacks speaker: a corpus to train on is a csv with the columns id"):
         example["read_recordings"](str(sample / "espeak01"))
+
+
+def test_column_of_within_is_kept_and_must_be_there(example, sample):
+    from balr_hf.errors import UserError
+
+    rows, _ = example["read_recordings"](str(sample / "metadata.csv"), "text")
+    assert rows[0]["text"].startswith("She put the blue cup")
+    with pytest.raises(UserError, match=r"--within accent: .* has no such column \(columns: id, speaker, sex, text"):
+        example["read_recordings"](str(sample / "metadata.csv"), "accent")
+
+
+def test_test_speakers_of_the_packages_own_embedder_are_refused_before_anything_is_computed(
+    example, tiny_embedder, caplog
+):
+    from balr_hf.errors import UserError
+
+    example["check_speakers"](tiny_embedder, {"1034": "train", "espeak01": "test"})
+    assert not caplog.messages
+    with pytest.raises(UserError, match=r"1 speakers of the test are those that the embedder was trained on \(1034\)"):
+        example["check_speakers"](tiny_embedder, {"1034": "test", "espeak01": "calibration"})
+    example["check_speakers"](tiny_embedder, {"1034": "calibration", "espeak01": "test"})
+    assert caplog.messages == [
+        "1 speakers of the calibration are those that the embedder was trained on (1034): it promises too much"
+    ]
+
+
+@pytest.mark.slow
+def test_made_trials_are_within_a_column_and_say_so(script, sample, tmp_path, monkeypatch, capfd):
+    small = ["--epochs", "2", "--attributes", "64", "--conditions", "none", "--calibration", "affine"]
+    small += ["--speakers", "4", "--recordings", "2", "--calibration-recordings", "3"]
+
+    def run(*options: str) -> None:
+        words = ["--corpus", str(sample / "metadata.csv"), "--save-dir", "run", *small, *options]
+        monkeypatch.setattr(sys, "argv", [str(script), *words])
+        runpy.run_path(str(script), run_name="__main__")
+
+    monkeypatch.chdir(tmp_path)
+    run("--within", "sex")
+    calibration = json.loads((tmp_path / "run/calibrated/config.json").read_text())["calibration"]
+    assert calibration["within"] == "sex"
+    metrics = json.loads((tmp_path / "run/validation/metrics.json").read_text())
+    assert metrics["trial_list"] == "made with seed 0 (different speakers with the same sex only)"
+    sexes = {row["id"]: row["sex"] for row in csv.DictReader((sample / "metadata.csv").open())}
+    with (tmp_path / "run/validation/scores.csv").open() as file:
+        pairs = [(row["enrollment"], row["test"]) for row in csv.DictReader(file, delimiter="\t")]
+    assert len(pairs) > 20 and all(sexes[a] == sexes[b] for a, b in pairs)
+    with pytest.raises(
+        SystemExit, match=r"run/calibrated was begun with other settings: --within was sex, now \. Give"
+    ):
+        run()
 
 
 def test_some_recordings_of_each_speaker_are_drawn_by_the_seed(example):

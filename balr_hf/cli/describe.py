@@ -1,11 +1,11 @@
 """`balr describe`: says what the attributes of a system go with, as far as measures tell."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balr_hf.cli.parsing import Arguments, Command, positional
+from balr_hf.cli.parsing import Arguments, Command
 from balr_hf.cli.printing import aligned, print_json, print_text
 from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
@@ -21,16 +21,33 @@ logger = logging.getLogger(__name__)
 SHOWN = 10
 
 
+def attribute_numbers(text: str) -> tuple[int, ...]:
+    """`17` or `17,23` as numbers, each once."""
+    return tuple(dict.fromkeys(int(number) for number in text.split(",")))
+
+
 @dataclass(kw_only=True)
 class Options(CorpusOptions):
     """Options of `balr describe`."""
 
-    system: str = positional("system", "folder or Hub repository of a whole system (see balr assemble)")
-    input: str = positional(
-        "input",
-        "corpus of recordings with speakers, with their sex if it is known (a column sex), and with where they are "
-        "from if that differs (a column source): a csv, a saved Dataset, a parquet file or a Hub dataset; a hundred "
-        "speakers or more",
+    words: list[str] = field(
+        default_factory=list,
+        metadata={
+            "args": ["words"],
+            "nargs": "*",
+            "type": str,
+            "metavar": "SYSTEM CORPUS",
+            "help": "folder or Hub repository of a whole system (see balr assemble) [default with --attribute: the "
+            "one that ships with the package], and, without --attribute, a corpus of recordings with speakers, with "
+            "their sex if it is known (a column sex), and with where they are from if that differs (a column source): "
+            "a csv, a saved Dataset, a parquet file or a Hub dataset; a hundred speakers or more",
+        },
+    )
+    attribute: tuple[int, ...] | None = option(
+        None,
+        "look up these attributes by their numbers, separated by commas, in what is known of SYSTEM: no corpus is "
+        "needed, and nothing is measured or written",
+        type=attribute_numbers,
     )
     save_dir: str | None = option(
         None, "folder to write attributes.json to [default: the system's own folder]", type=str
@@ -66,13 +83,15 @@ COMMAND = Command(
     "Describe the attributes of a system: measure the voices and the recordings of a corpus, and find on speakers who "
     "were not fitted on which measures go with which attribute. Each attribute gets a class (described, weakly "
     "described, follows the recording, undescribed), a group, a sentence, and what that does not say. The results "
-    "are saved in the system's folder, and balr explain shows them.",
+    "are saved in the system's folder, and balr explain shows them. With --attribute, look up what was found.",
     Options,
     epilog="""examples:
   balr describe me/system corpus.csv --save-dir described
   balr describe runs/system corpus.csv --html attributes.html
   balr describe runs/system corpus.csv --html attributes.html --audio 3
-  balr describe runs/system corpus.csv --json > attributes.json""",
+  balr describe runs/system corpus.csv --json > attributes.json
+  balr describe --attribute 17
+  balr describe runs/system --attribute 17,203 --json""",
 )
 
 
@@ -86,18 +105,25 @@ def run(arguments: Arguments) -> None:
     from balr_hf.system.describing import describe_system
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
+    if arguments.attribute is not None:
+        _look_up(arguments)
+        return
+    if len(arguments.words) != 2:
+        raise ConfigError(
+            f"expected SYSTEM CORPUS, got {' '.join(arguments.words) or 'neither'}. To look up attributes that are "
+            "described already: balr describe --attribute 17, with SYSTEM before it if it is not that of the package"
+        )
+    source, recordings = arguments.words
     if arguments.audio and arguments.html is None:
         raise ConfigError("--audio needs --html, the page to put the recordings into")
-    folder = _folder(arguments)
-    system = SpeakerComparisonModel.from_pretrained(arguments.system, with_descriptions=False)
+    folder = _folder(arguments, source)
+    system = SpeakerComparisonModel.from_pretrained(source, with_descriptions=False)
     system.to(resolve_devices(arguments.device)[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
-    corpus = read_corpus(
-        arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
-    )
+    corpus = read_corpus(recordings, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=())
     descriptions, dataset, skipped = describe_system(
         system,
         corpus.dataset,
-        name=arguments.name or Path(arguments.input).name,
+        name=arguments.name or Path(recordings).name,
         permutations=arguments.permutations,
         seed=arguments.seed,
         cache=Path(arguments.cache) if arguments.cache else cache_folder(),
@@ -107,7 +133,7 @@ def run(arguments: Arguments) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = descriptions.save(folder)
     if arguments.html is not None:
-        _write_page(arguments, descriptions, dataset)
+        _write_page(arguments, _system_name(source), descriptions, dataset)
     if arguments.json:
         print_json(arguments, descriptions.to_dict())
     else:
@@ -117,7 +143,34 @@ def run(arguments: Arguments) -> None:
     logger.info("Saved in %s", path)
 
 
-def _folder(arguments: Arguments) -> Path:
+def _look_up(arguments: Arguments) -> None:
+    """Print what is known of the attributes that were named.
+
+    Raises:
+        ConfigError: a corpus or a setting of describing was given, too.
+    """
+    from balr_hf.defaults import SYSTEM, resource
+    from balr_hf.errors import ConfigError
+    from balr_hf.system.lookup import look_up
+    from balr_hf.system.modeling_system import SpeakerComparisonModel
+
+    if len(arguments.words) > 1:
+        raise ConfigError(
+            f"--attribute looks up what is known of a system, and needs no corpus: got {' '.join(arguments.words)}, "
+            "expected one system, or none for that of the package"
+        )
+    for name in ("html", "save_dir", "name", "cache", "audio"):
+        if getattr(arguments, name):
+            raise ConfigError(f"--{name.replace('_', '-')} has no meaning with --attribute, which writes nothing")
+    source = arguments.words[0] if arguments.words else resource(SYSTEM)
+    found = look_up(SpeakerComparisonModel.from_pretrained(source), arguments.attribute)
+    if arguments.json:
+        print_json(arguments, found.to_dict())
+    else:
+        print_text(found.text())
+
+
+def _folder(arguments: Arguments, system: str) -> Path:
     """Where the descriptions are written.
 
     Raises:
@@ -127,20 +180,20 @@ def _folder(arguments: Arguments) -> Path:
 
     if arguments.save_dir is not None:
         return Path(arguments.save_dir)
-    if not Path(arguments.system).is_dir():
-        raise ConfigError(
-            f"{arguments.system} is no folder on this machine: name one for attributes.json with --save-dir"
-        )
-    return Path(arguments.system)
+    if not Path(system).is_dir():
+        raise ConfigError(f"{system} is no folder on this machine: name one for attributes.json with --save-dir")
+    return Path(system)
 
 
-def _system_name(arguments: Arguments) -> str:
+def _system_name(system: str) -> str:
     """What the page calls the system: its folder's name, or its repository on the Hub."""
-    path = Path(arguments.system)
-    return path.resolve().name if path.is_dir() else str(arguments.system)
+    path = Path(system)
+    return path.resolve().name if path.is_dir() else system
 
 
-def _write_page(arguments: Arguments, descriptions: "AttributeDescriptions", dataset: "datasets.Dataset") -> None:
+def _write_page(
+    arguments: Arguments, name: str, descriptions: "AttributeDescriptions", dataset: "datasets.Dataset"
+) -> None:
     from balr_hf.describing.clips import clips, examples
     from balr_hf.describing.page import page
     from balr_hf.files import atomic_path
@@ -149,7 +202,7 @@ def _write_page(arguments: Arguments, descriptions: "AttributeDescriptions", dat
     sounds = clips(dataset, [one.recording for row in chosen for one in row])
     path = Path(arguments.html)
     with atomic_path(path) as temporary:
-        temporary.write_text(page(descriptions, _system_name(arguments), chosen, sounds), encoding="utf-8")
+        temporary.write_text(page(descriptions, name, chosen, sounds), encoding="utf-8")
     logger.info("Wrote %s", path)
 
 

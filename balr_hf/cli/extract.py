@@ -69,6 +69,7 @@ def run(arguments: Arguments) -> int:
     from balr_hf.cli.steps import run_step
     from balr_hf.devices import resolve_devices
     from balr_hf.embeddings.extraction import compute_embeddings, embedding_maker
+    from balr_hf.training.arguments import PLAIN_BATCH_SIZE
 
     devices = resolve_devices(arguments.device)
     model = load_embedder(arguments)
@@ -78,7 +79,7 @@ def run(arguments: Arguments) -> int:
         return compute_embeddings(
             model,
             dataset,
-            batch_size=data.batch_size,
+            batch_size=data.batch_size or PLAIN_BATCH_SIZE,
             devices=devices,
             num_proc=arguments.num_proc,
             decode_threads=data.num_workers if data.num_workers > 1 else None,

@@ -293,30 +293,14 @@ def keep_chosen(
     Raises:
         UserError: the speakers are not known, the corpus lacks the column, or no trial of one kind is left.
     """
-    import numpy as np
-
     from balr_hf.errors import UserError
-    from balr_hf.scoring.breakdown import across, side_values, within
+    from balr_hf.scoring import breakdown
 
-    for flag, column, chosen, same, none in (
-        ("--within", arguments.within, within, False, "no two different speakers of the trials share a value of it"),
-        ("--across", arguments.across, across, True, "no speaker of the trials has recordings that differ in it"),
-    ):
-        if column is None:
-            continue
-        if speakers is None:
-            raise UserError(f"{flag} needs a corpus that names the speaker of every recording in the trials")
-        labels = speakers[trials.enroll] == speakers[trials.test]
-        kept = chosen(trials, side_values(dataset, trials.sides, column), labels)
-        if not kept[labels == same].any():
-            raise UserError(f"{flag} {column}: {none}")
-        kind = "same" if same else "different"
-        logger.info(
-            "%s %s leaves out %d of %d %s-speaker trials",
-            *(flag, column, int((~kept).sum()), int((labels == same).sum()), kind),
-        )
-        trials = trials.select(np.flatnonzero(kept))
-    return trials
+    if arguments.within is None and arguments.across is None:
+        return trials
+    if speakers is None:
+        raise UserError("--within and --across need a corpus that names the speaker of every recording in the trials")
+    return breakdown.keep_chosen(dataset, trials, speakers, within=arguments.within, across=arguments.across)
 
 
 def describe_chosen(arguments: Arguments) -> str:

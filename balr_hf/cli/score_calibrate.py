@@ -81,6 +81,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
     from balr_hf.scoring.trials import side_speakers
+    from balr_hf.training.trained_speakers import describe_embedder_trained_on
 
     dataset, trials, counts = _trials(arguments)
     names = side_speakers(dataset, trials.sides)
@@ -97,6 +98,11 @@ def run(arguments: Arguments) -> None:
             f"{len(known)} of the {len(set(names))} speakers are in the scorer's reference population, so their LLRs "
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
+        )
+    trained = describe_embedder_trained_on(chain_of(dataset, scorer).get("embedder"), names, "of the speakers")
+    if trained is not None:
+        logger.warning(
+            "%s: it tells them apart better than new speakers, so that the calibration promises too much", trained
         )
     trials = keep_chosen(arguments, dataset, trials, names)
     check_speakers_of_audio(dataset, trials)

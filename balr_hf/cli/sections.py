@@ -143,7 +143,10 @@ class TrialOptions(RunOptions):
         "column of the corpus (session, channel, ...): compare recordings of one speaker only if they differ in it",
         type=str,
     )
-    allow_overlap: bool = option(False, "accept speakers whom the scorer was fitted to or calibrated on")
+    allow_overlap: bool = option(
+        False,
+        "accept speakers whom the scorer was fitted to or calibrated on, or whom a validated system was trained on",
+    )
     leave_out_missing: bool = option(
         False,
         "leave out the trials of recordings that the corpus lacks, or that have no attributes, such as those that "

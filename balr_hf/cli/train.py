@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
@@ -56,10 +56,9 @@ def run(arguments: Arguments) -> None:
     import torch
 
     from balr_hf.devices import resolve_devices
-    from balr_hf.training.losses import build_losses
     from balr_hf.training.trainer import BinaryAttributeEncoderTrainer
 
-    losses = build_losses(_loss_settings(arguments))
+    losses = _losses(arguments)
     _warn_idle(arguments, losses)
     devices = resolve_devices(arguments.device)
     if devices[0].type == "cuda":
@@ -116,14 +115,38 @@ def _warn_idle(arguments: Arguments, losses: "Sequence[AutoEncoderLoss]") -> Non
         logger.warning("No effect in balr train%s: %s", how, ", ".join(idle))
 
 
-def _loss_settings(arguments: Arguments) -> dict[str, Any]:
-    """The losses that were named, with their settings; those of the user's own are named by their class paths.
+def _losses(arguments: Arguments) -> "list[AutoEncoderLoss]":
+    """The losses that were named, with their settings.
+
+    Those of the user's own are named by their class paths, or get a name (`trainer.losses.NAME._target_=PATH`), by
+    which logs and run.json then call them.
 
     Raises:
-        ConfigError: settings of a loss that is not among them.
+        ConfigError: settings of a loss that is not among them; a loss is unknown, or does not have a setting.
     """
+    from balr_hf.training.losses import build_losses
+
     own = {part.rpartition(".")[2]: path for part, path in arguments.own_classes.items()}
     names = [*arguments.losses, *(name for name in own if name not in arguments.losses)]
+    _check_loss_settings(arguments, names)
+    found = []
+    for name in names:
+        if name in LOSS_ARGUMENTS:
+            found += build_losses({name: arguments.section(f"trainer.losses.{name}")})
+            continue
+        (loss,) = build_losses({own.get(name, name): arguments.own.get(f"trainer.losses.{name}")})
+        if name in own:
+            loss.name = name
+        found.append(loss)
+    return found
+
+
+def _check_loss_settings(arguments: Arguments, names: list[str]) -> None:
+    """Refuse settings of losses that are not among those that were named.
+
+    Raises:
+        ConfigError: there are such settings.
+    """
     for key in sorted(arguments.given):
         name = key.removeprefix("trainer.losses.").split(".")[0]
         if key.startswith("trainer.losses.") and name not in names:
@@ -133,10 +156,3 @@ def _loss_settings(arguments: Arguments) -> dict[str, Any]:
             elif not hint:
                 hint = did_you_mean(name, LOSS_ARGUMENTS)
             raise ConfigError(f"{key} is set, but trainer.losses=[{', '.join(names)}] does not have {name}{hint}")
-    settings = {}
-    for name in names:
-        if name in LOSS_ARGUMENTS:
-            settings[name] = arguments.section(f"trainer.losses.{name}")
-        else:
-            settings[own.get(name, name)] = arguments.own.get(f"trainer.losses.{name}")
-    return settings

@@ -217,7 +217,39 @@ class AttributeDescriptions:
             "does_not_say": list(NOT_SAID),
             "cautions": self.cautions,
             "counts": self.count(),
-            "attributes": [_entry(one, group) for one, group in zip(self.attributes, self.groups, strict=True)],
+            "attributes": [self.entry(number) for number in range(len(self.attributes))],
+        }
+
+    def entry(self, attribute: int) -> dict[str, Any]:
+        """One attribute in the file. Its figures are rounded to what they are known to."""
+        description = self.attributes[attribute]
+        best = best_measure(description)
+        return {
+            "attribute": description.attribute,
+            "class": description.meaning.value,
+            "group": self.groups[attribute].value,
+            "sentence": sentence(description),
+            "does_not_say": not_said(description),
+            "tells": None if best is None else f"{MEASURES[best.measure].label}: {pairs(best.auc)}",
+            "share": _rounded(description.share),
+            "shares": {name: _rounded(share) for name, share in description.shares.items()},
+            "q": _rounded(description.q),
+            "voice_auc": _rounded(description.voice_auc),
+            "recording_auc": _rounded(description.recording_auc),
+            "within": {name: _rounded(area) for name, area in description.within.items()},
+            "ceiling": _rounded(description.ceiling),
+            "elsewhere": {source: _rounded(area) for source, area in description.elsewhere.items()},
+            "recording_elsewhere": _rounded(description.recording_elsewhere),
+            "measures": [
+                {
+                    "measure": found.measure,
+                    "auc": _rounded(found.auc),
+                    "higher": found.higher,
+                    "active": [_rounded(value) for value in found.active],
+                    "inactive": [_rounded(value) for value in found.inactive],
+                }
+                for found in description.associations
+            ],
         }
 
     @classmethod
@@ -305,38 +337,6 @@ def read_descriptions(file: str | Path) -> AttributeDescriptions:
     except ValueError as error:
         raise UserError(f"{file} is damaged ({error}): make it anew with balr describe SYSTEM CORPUS") from error
     return AttributeDescriptions.from_dict(content)
-
-
-def _entry(description: AttributeDescription, group: Group) -> dict[str, Any]:
-    """One attribute in the file. Its figures are rounded to what they are known to."""
-    best = best_measure(description)
-    return {
-        "attribute": description.attribute,
-        "class": description.meaning.value,
-        "group": group.value,
-        "sentence": sentence(description),
-        "does_not_say": not_said(description),
-        "tells": None if best is None else f"{MEASURES[best.measure].label}: {pairs(best.auc)}",
-        "share": _rounded(description.share),
-        "shares": {name: _rounded(share) for name, share in description.shares.items()},
-        "q": _rounded(description.q),
-        "voice_auc": _rounded(description.voice_auc),
-        "recording_auc": _rounded(description.recording_auc),
-        "within": {name: _rounded(area) for name, area in description.within.items()},
-        "ceiling": _rounded(description.ceiling),
-        "elsewhere": {source: _rounded(area) for source, area in description.elsewhere.items()},
-        "recording_elsewhere": _rounded(description.recording_elsewhere),
-        "measures": [
-            {
-                "measure": found.measure,
-                "auc": _rounded(found.auc),
-                "higher": found.higher,
-                "active": [_rounded(value) for value in found.active],
-                "inactive": [_rounded(value) for value in found.inactive],
-            }
-            for found in description.associations
-        ],
-    }
 
 
 def shortened(description: AttributeDescription) -> AttributeDescription:

@@ -12,7 +12,7 @@ from balr_hf.describing.description import AttributeDescription, Meaning
 from balr_hf.describing.descriptions import AttributeDescriptions
 from balr_hf.describing.measures import MEASURES, Group
 from balr_hf.describing.strips import Box, strip
-from balr_hf.describing.wording import NOT_SAID, PAIRS, by_sex, elsewhere, pairs
+from balr_hf.describing.wording import NOT_SAID, PAIRS, by_sex, pairs, told
 from balr_hf.templates import html_environment
 
 
@@ -46,18 +46,6 @@ def page(
         clips=clips or {},
         version=__version__,
     )
-
-
-def told(description: AttributeDescription) -> list[tuple[str, str]]:
-    """How much of an attribute the measures tell, as rows of words and pairs."""
-    areas = [
-        ("all measures of the voice", description.voice_auc),
-        *((f"the same, {group} speakers alone", area) for group, area in description.within.items()),
-        ("the same, sources not fitted on", elsewhere(description)),
-        ("all measures of the recording", description.recording_auc),
-        ("the same speaker's other recordings", description.ceiling),
-    ]
-    return [(words, pairs(area)) for words, area in areas if area is not None]
 
 
 def _figures(descriptions: AttributeDescriptions, description: AttributeDescription) -> list[tuple[str, str, Markup]]:

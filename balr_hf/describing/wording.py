@@ -139,6 +139,18 @@ def pairs(area: float) -> str:
     return f"{100 * area:.0f} of 100 pairs"
 
 
+def told(description: AttributeDescription) -> list[tuple[str, str]]:
+    """How much of an attribute the measures tell, as rows of words and pairs."""
+    areas = [
+        ("all measures of the voice", description.voice_auc),
+        *((f"the same, {group} speakers alone", area) for group, area in description.within.items()),
+        ("the same, sources not fitted on", elsewhere(description)),
+        ("all measures of the recording", description.recording_auc),
+        ("the same speaker's other recordings", description.ceiling),
+    ]
+    return [(words, pairs(area)) for words, area in areas if area is not None]
+
+
 def _goes_with(found: Association) -> str:
     """What the measure is like when the attribute is active and when it is not, with the quartiles of both states."""
     measure = MEASURES[found.measure]

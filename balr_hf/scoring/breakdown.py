@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from balr_hf.scoring.counts import SideCounts
     from balr_hf.scoring.trials import Trials
 
+logger = logging.getLogger(__name__)
 
 # Columns of a corpus that make different speakers easy to tell apart where they differ, and the share of
 # different-speaker trials from which on that is told.
@@ -79,6 +81,50 @@ def across(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray
     enroll, test = values[trials.enroll], values[trials.test]
     known = (enroll != None) & (test != None)  # noqa: E711  # elementwise
     return ~np.asarray(labels).astype(bool) | ((enroll != test) & known)
+
+
+# What chooses trials: the function, the kind of trials that it chooses from (of one speaker or not), and what is wrong
+# where none of these is left.
+CHOICES = {
+    "--within": (within, False, "no two different speakers of the trials share a value of it"),
+    "--across": (across, True, "no speaker of the trials has recordings that differ in it"),
+}
+
+
+def keep_chosen(
+    dataset: datasets.Dataset,
+    trials: Trials,
+    speakers: np.ndarray,
+    *,
+    within: str | None = None,
+    across: str | None = None,
+) -> Trials:
+    """The trials that are like those of a case; says how many are left out.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus, with `id` and the columns.
+        trials ([`Trials`]): the trials.
+        speakers (np.ndarray of shape `(sides,)`): of [`side_speakers`].
+        within (str, *optional*): a column that different speakers must share.
+        across (str, *optional*): a column in which recordings of one speaker must differ.
+
+    Raises:
+        UserError: the corpus has no such column, or no trial of one kind is left.
+    """
+    for flag, column in (("--within", within), ("--across", across)):
+        if column is None:
+            continue
+        chosen, same, none = CHOICES[flag]
+        labels = speakers[trials.enroll] == speakers[trials.test]
+        kept = chosen(trials, side_values(dataset, trials.sides, column), labels)
+        if not kept[labels == same].any():
+            raise UserError(f"{flag} {column}: {none}")
+        logger.info(
+            "%s %s leaves out %d of %d %s-speaker trials",
+            *(flag, column, int((~kept).sum()), int((labels == same).sum()), "same" if same else "different"),
+        )
+        trials = trials.select(np.flatnonzero(kept))
+    return trials
 
 
 def groups(trials: Trials, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -4,12 +4,21 @@ from dataclasses import dataclass
 
 from balr_hf.options import Checked, option
 
+# Recordings in a batch that has no N x M, unless it is said.
+PLAIN_BATCH_SIZE = 64
+
 
 @dataclass
 class DataArguments(Checked):
     """How training draws its batches (`data.*`)."""
 
-    batch_size: int = option(64, "number of recordings in a batch; with an NxM sampler, N x M", least=1)
+    batch_size: int | None = option(
+        None,
+        "number of recordings in a batch; with an NxM sampler, N x M [default: N x M; 64 for extract, and for plain "
+        "batches]",
+        type=int,
+        least=1,
+    )
     num_workers: int = option(
         1, "threads that decode audio for a GPU (extract); 1: as many as there are cores. Training needs none", least=1
     )

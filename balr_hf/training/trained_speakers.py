@@ -1,15 +1,26 @@
-"""On whom an autoencoder was trained: kept with it as digests, by which a name is recognised, but cannot be read."""
+"""On whom models were trained: kept as digests, by which a name is recognised, but cannot be read.
+
+An autoencoder keeps them itself. Of embedders, only the training of the package's own is known.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from balr_hf.defaults import SCORER, is_shipped, resource
+from balr_hf.errors import name_some
+from balr_hf.identity import is_same
+from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import name_digests
+
+if TYPE_CHECKING:
+    from balr_hf.scoring.modeling_scorer import Scorer
 
 # The key of the record that `config.training` is.
 KEY = "speaker_digests"
@@ -44,3 +55,39 @@ def trained_on(record: Mapping[str, Any] | None, names: Iterable[str]) -> list[s
         return None
     names = sorted(set(names))
     return [name for name, digest in zip(names, name_digests(names).tolist(), strict=True) if digest in known]
+
+
+def embedder_trained_on(embedder: Any, names: Iterable[str]) -> list[str] | None:
+    """Find those of some speakers whom an embedder was trained on, if it is the package's own.
+
+    Its speakers are those of the reference population of the scorer that ships with it, which keeps their digests.
+
+    Args:
+        embedder ([`WespeakerModel`] or str, *optional*): the embedder, or its identity: see [`model_identity`].
+        names (Iterable[str]): speakers' names.
+
+    Returns:
+        list[str]: the names that are known, sorted; None where it is not known on whom the embedder was trained.
+    """
+    scorer = _shipped_scorer()
+    made_by = str(scorer.config.embedder_identity)
+    is_own = is_same(embedder, made_by) if isinstance(embedder, str) else is_shipped(embedder)
+    return scorer.known_speakers(names, "reference") if is_own else None
+
+
+def describe_embedder_trained_on(
+    embedder: Any, names: Iterable[str], what: str = "speakers of the test"
+) -> str | None:
+    """Say how many of some speakers an embedder was trained on; None if it is none, or is not known.
+
+    Args:
+        embedder, names: as for [`embedder_trained_on`].
+        what (str): what the speakers are called.
+    """
+    known = embedder_trained_on(embedder, names)
+    return f"{len(known)} {what} are those that the embedder was trained on ({name_some(known)})" if known else None
+
+
+@cache
+def _shipped_scorer() -> Scorer:
+    return load_scorer(resource(SCORER))

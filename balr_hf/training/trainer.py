@@ -43,7 +43,7 @@ from balr_hf.errors import ConfigError, MismatchError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
 from balr_hf.training import state
-from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments
+from balr_hf.training.arguments import MIXED_PRECISIONS, PLAIN_BATCH_SIZE, DataArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, ArcFaceLoss, AutoEncoderLoss
 from balr_hf.training.samplers import (
@@ -205,6 +205,7 @@ class BinaryAttributeEncoderTrainer:
             raise ConfigError(
                 f"data_config={data_config!r}: expected DataArguments(...); losses are given as loss_funcs=[...]"
             )
+        wanted, self.data_config = self.data_config, _with_batch_size(self.data_config)
         self.loss_funcs = _checked_losses(loss_funcs)
         for name, given in (("train", train), ("val", val)):
             _check_dataset(name, given)
@@ -240,6 +241,8 @@ class BinaryAttributeEncoderTrainer:
         if wrong is not None and self.process.is_main_process:
             logger.warning("%s: its attributes mean nothing", wrong)
         if self.process.is_main_process:
+            if wanted.batch_size is None:
+                logger.info("data.batch_size is not set: batches hold %d recordings", self.data_config.batch_size)
             _warn_shared_speakers(self.trainset, self.valset)
             for loss in self.loss_funcs:
                 _warn_unrecorded(loss)
@@ -255,7 +258,7 @@ class BinaryAttributeEncoderTrainer:
             "data": {
                 name: value for name, value in dataclasses.asdict(self.data_config).items() if name not in unused
             },
-            "losses": {loss.name: loss.get_config_dict() for loss in self.loss_funcs},
+            "losses": {loss.name: _loss_record(loss) for loss in self.loss_funcs},
             "training_set": _describe(self.trainset),
             "validation_set": _describe(self.valset),
             **({} if wrong is None else {"mismatch": wrong}),
@@ -476,6 +479,7 @@ class BinaryAttributeEncoderTrainer:
 
     def _plain_sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
         data, kind = self.data_config, sampler_class(self.data_config.sampler)
+        assert data.batch_size is not None  # see _with_batch_size
         if kind is None:
             return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
         speakers, wanted, size = int(dataset.labels.unique().numel()), data.N_classes_per_batch, data.batch_size
@@ -609,6 +613,26 @@ def _no_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
+
+
+def _with_batch_size(data: DataArguments) -> DataArguments:
+    """The same settings with a size of batches: if none is set, N x M, or that of plain batches.
+
+    Raises:
+        ConfigError: the sampler is unknown.
+    """
+    if data.batch_size is not None:
+        return data
+    in_groups = sampler_class(data.sampler) is not None
+    size = data.N_classes_per_batch * data.M_samples_per_class if in_groups else PLAIN_BATCH_SIZE
+    return dataclasses.replace(data, batch_size=size)
+
+
+def _loss_record(loss: AutoEncoderLoss) -> dict[str, Any]:
+    """How a loss was set; with the path of its class if that is not one of the package's."""
+    kind = type(loss)
+    own = {} if kind in LOSSES.values() else {"class": f"{kind.__module__}.{kind.__qualname__}"}
+    return own | loss.get_config_dict()
 
 
 def unused_data_settings(data: DataArguments, losses: Sequence[AutoEncoderLoss]) -> tuple[str, ...]:

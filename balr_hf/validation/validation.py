@@ -16,7 +16,7 @@ from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import file_digest, model_digest, model_identity
-from balr_hf.training.trained_speakers import trained_on
+from balr_hf.training.trained_speakers import describe_embedder_trained_on, trained_on
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
 from balr_hf.validation.findings import Findings, WorstTrial
@@ -114,7 +114,8 @@ def validate(
             source and condition.
         worst (int): how many of the most misleading trials of each kind are listed.
         draws (int): of the speakers, for the intervals; 0 for no intervals.
-        allow_overlap (bool): accept speakers whom the scorer was fitted to or calibrated on; the report says so.
+        allow_overlap (bool): accept speakers whom the scorer was fitted to or calibrated on, or whom the autoencoder
+            or the package's own embedder was trained on; the report says so.
         allow_mismatch (bool): accept attributes that other models made; the report says so.
         progress (bool): whether to show progress bars.
 
@@ -122,7 +123,7 @@ def validate(
         [`Validation`]
 
     Raises:
-        UserError: the system is not calibrated, speakers are not known or are those of the scorer's own populations,
+        UserError: the system is not calibrated, speakers are not known or are those that its models were made with,
             recordings are not in the corpus or lack attributes, audio is in the corpus as that of several speakers, or
             all trials are of one kind.
         MismatchError: other models than the system's made the attributes.
@@ -242,7 +243,7 @@ def _left_out(number: int, listed: int) -> list[str]:
 
 
 def _overlap(system: SpeakerComparisonModel, speakers: np.ndarray, allowed: bool) -> list[str]:
-    """Cautions that speakers of the test are those whom the autoencoder or the scorer was made with.
+    """Cautions that speakers of the test are those whom the embedder, the autoencoder or the scorer was made with.
 
     Raises:
         UserError: they are, and this was not allowed.
@@ -261,6 +262,9 @@ def _overlap(system: SpeakerComparisonModel, speakers: np.ndarray, allowed: bool
             f"{len(known)} speakers of the test are those that the autoencoder was trained on ({name_some(known)}): "
             "the figures flatter it."
         )
+    of_embedder = describe_embedder_trained_on(system.embedder, speakers.tolist())
+    if of_embedder is not None:
+        found.append(f"{of_embedder}: the figures flatter it.")
     if found and not allowed:
         raise UserError(
             f"{' '.join(found)} Validate on other speakers, or say --allow-overlap (allow_overlap=True) if they are "

@@ -81,6 +81,35 @@ def test_options_that_do_not_go_together_are_refused(few, system, balr):
     assert (status, "with --save-dir" in said) == (2, True)
 
 
+def test_attributes_are_looked_up_by_number_without_a_corpus(system, balr, few, make_descriptions):
+    from balr_hf import BinaryAttributeAutoEncoder
+    from balr_hf.identity import model_identity
+
+    status, said = balr("describe", "--attribute", "17,203")
+    assert status == 0, said
+    assert said.count("\nAttribute ") == 2
+    assert "Attribute 17: weakly described, spectral balance" in said
+
+    status, said = balr("describe", system, "--attribute", "2")
+    assert (status, "has no descriptions of its attributes" in said) == (1, True)
+    make_descriptions(512, model_identity(BinaryAttributeAutoEncoder.from_pretrained(system))).save(system)
+    status, said = balr("describe", system, "--attribute", "2,2", "--json")
+    assert status == 0, said
+    (found,) = json.loads(said[: said.rindex("}") + 1])["attributes"]
+    assert (found["attribute"], found["class"]) == (2, "follows the recording")
+
+    status, said = balr("describe", system, "--attribute", "512")
+    assert (status, "has no attribute 512: its 512 are 0 to 511" in said) == (1, True)
+    for words, what in (
+        ([system, few, "--attribute", 1], "needs no corpus"),
+        ([system, "--attribute", 1, "--html", "page.html"], "--html has no meaning with --attribute"),
+        ([system, "--attribute", "F0"], "invalid attribute_numbers value: 'F0'"),
+        ([system], "expected SYSTEM CORPUS, got "),
+    ):
+        status, said = balr("describe", *words)
+        assert (status, what in said) == (2, True), said
+
+
 def test_descriptions_stay_with_the_autoencoder_when_a_system_is_assembled(system, balr, make_descriptions, tmp_path):
     from balr_hf import BinaryAttributeAutoEncoder
     from balr_hf.identity import model_identity

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from balr_hf.cli import binarize, explain, extract, push, score_train, score_trials, train
 from balr_hf.cli.models import load_embedder, scorer_configuration, scorer_name
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.training.losses import build_losses
 
 
 @pytest.mark.parametrize("plus", ["", "+", "++"])
@@ -82,7 +82,7 @@ def test_settings_that_a_command_does_not_use_are_said(caplog):
 )
 def test_settings_of_batches_that_training_does_not_use_are_said(words, said, caplog):
     arguments = train.COMMAND.parse(["a", "b", *words])
-    train._warn_idle(arguments, build_losses(train._loss_settings(arguments)))
+    train._warn_idle(arguments, train._losses(arguments))
     assert caplog.messages == ([] if said is None else [said])
 
 
@@ -137,11 +137,12 @@ def test_setting_of_a_loss_that_is_not_chosen_is_an_error():
     ):
         arguments = train.COMMAND.parse(["a", "b", *words])
         with pytest.raises(ConfigError, match=message):
-            train._loss_settings(arguments)
+            train._losses(arguments)
 
 
 def test_what_chooses_may_be_a_flag():
-    assert list(train._loss_settings(train.COMMAND.parse(["a", "b", "--losses", "mse"]))) == ["mse"]
+    (loss,) = train._losses(train.COMMAND.parse(["a", "b", "--losses", "mse"]))
+    assert loss.name == "mse"
     arguments = score_train.COMMAND.parse(["x", "--scorer", "maxllr", "--f", "0.3"])
     assert scorer_configuration(arguments, scorer_name(arguments))["f"] == 0.3
 
@@ -152,12 +153,60 @@ def test_section_that_is_given_a_value_is_refused(override):
         train.COMMAND.parse(["a", "b", override])
 
 
-def test_losses_of_the_users_own_are_named_by_their_class_path():
-    words = ["trainer.losses=[mse]", "trainer.losses.mine._target_=my.losses.Mine", "trainer.losses.mine.weight=2"]
-    settings = train._loss_settings(train.COMMAND.parse(["a", "b", *words]))
-    assert list(settings) == ["mse", "my.losses.Mine"] and settings["my.losses.Mine"] == {"weight": 2}
-    settings = train._loss_settings(train.COMMAND.parse(["a", "b", "trainer.losses=[mse,my.losses.Mine]"]))
-    assert settings["my.losses.Mine"] is None
+@pytest.fixture
+def own_loss(tmp_path, monkeypatch):
+    """A module with a loss of a user's own: `own_losses.Balance`."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_losses.py").write_text(
+        textwrap.dedent(
+            """
+            from balr_hf import AutoEncoderLoss
+
+            class Balance(AutoEncoderLoss):
+                def forward(self, embeddings, labels, binary, reconstruction, latent):
+                    return latent.mean().square()
+            """
+        )
+    )
+    yield "own_losses.Balance"
+    sys.modules.pop("own_losses", None)
+
+
+def test_losses_of_the_users_own_are_named_as_they_were_given(own_loss):
+    words = ["trainer.losses=[mse]", f"trainer.losses.mine._target_={own_loss}", "trainer.losses.mine.weight=2"]
+    mse, mine = train._losses(train.COMMAND.parse(["a", "b", *words, f"trainer.losses.other._target_={own_loss}"]))[:2]
+    assert (mse.name, mine.name, type(mine).__name__, mine.weight) == ("mse", "mine", "Balance", 2)
+    twice = train._losses(train.COMMAND.parse(["a", "b", *words, f"trainer.losses.other._target_={own_loss}"]))
+    assert [loss.name for loss in twice] == ["mse", "mine", "other"]
+    _, plain = train._losses(train.COMMAND.parse(["a", "b", f"trainer.losses=[mse,{own_loss}]"]))
+    assert (plain.name, plain.weight) == ("Balance", 1)
+
+
+def test_run_and_card_name_the_class_of_an_own_loss_and_batches_need_no_size(
+    own_loss, balr, make_corpus, tmp_path, fresh_accelerate
+):
+    make_corpus(20, 6).save_to_disk(tmp_path / "corpus")
+    words = ["train", *[tmp_path / "corpus"] * 2, "--save-dir", tmp_path / "run", "--input-dim", 16, "--epochs", 1]
+    status, said = balr(*words, "--N-classes-per-batch", 8, "--M-samples-per-class", 4, "--log-with", "none")
+    assert status == 0, said
+    assert "batches hold 32 recordings" in said
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["batch_size"] == 32
+
+    more = [f"trainer.losses.balance._target_={own_loss}", "--batch-size", 64, "--log-with", "none"]
+    words[words.index("--save-dir") + 1] = tmp_path / "own"
+    status, said = balr(*words, *more)
+    assert status == 0, said
+    assert "data.batch_size is not set" not in said
+    recorded = json.loads((tmp_path / "own" / "run.json").read_text())["losses"]
+    assert recorded["balance"] == {"class": "own_losses.Balance", "weight": 1.0}
+    assert "class" not in recorded["mse"]
+    assert "val/balance" in (tmp_path / "own" / "history.json").read_text()
+    status, said = balr("push", tmp_path / "own", "me/own", "--license", "mit", "--prepare", tmp_path / "card")
+    assert status == 0, said
+    assert "balance (class own_losses.Balance, weight 1.0)" in (tmp_path / "card" / "README.md").read_text()
+
+    status, said = balr(*words, "--N-classes-per-batch", 8, "--M-samples-per-class", 4, "--batch-size", 64)
+    assert (status, "Invalid batch_size (64)" in said) == (2, True)
 
 
 def test_samplers_may_be_named_as_hydra_does():

@@ -19,6 +19,7 @@ from balr_hf.data.quality import add_quality_column
 from balr_hf.defaults import AUTOENCODER, resource
 from balr_hf.evaluation import Evaluation
 from balr_hf.hub.cards import CardFacts, model_card
+from balr_hf.identity import model_identity
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.modeling_scorer import Scorer
@@ -143,6 +144,19 @@ def test_calibration_of_another_folder_leaves_the_scorer_alone(world):
     assert contents(world.scorer) == before
     assert load_scorer(world.tmp_path / "calibrated").is_calibrated
     assert sorted(contents(world.tmp_path / "calibrated")) == ["calibration.json", "config.json", "model.safetensors"]
+
+
+def test_speakers_of_the_packages_own_embedder_are_told_of(world, balr, make_corpus, tiny_embedder):
+    told = "of the speakers are those that the embedder was trained on (1034): it tells them apart better"
+    corpus = make_corpus(9, 4, attributes=32, name="d", seed=1)
+    names = ["1034" if name == "d3" else name for name in corpus["speaker"]]
+    corpus = corpus.remove_columns(["speaker", "embedding"]).add_column("speaker", names)
+    digests = vector_digests(vector_matrix(corpus, "ba")[0])
+    for embedder, is_told in ((model_identity(tiny_embedder), True), (f"other@{'0' * 64}", False)):
+        made = [Origin("a@1", "fp32", "", digest, embedder) for digest in digests]
+        folder, trials = save_corpus(world.tmp_path / f"made-{is_told}", add_origins(corpus, "ba", made))
+        status, said = balr("score", "calibrate", folder, trials, world.checkpoint, "--save-dir", f"new-{is_told}")
+        assert (status, told in said) == (0, is_told), said
 
 
 def test_cosine_can_be_calibrated_too(world, balr):

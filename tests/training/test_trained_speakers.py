@@ -1,13 +1,23 @@
 """Speakers of an autoencoder's training are recognised, and nobody reads their names from its configuration."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
 
 from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeEncoderTrainer, MSELoss
+from balr_hf.defaults import SCORER, resource
+from balr_hf.identity import model_digest, model_identity
+from balr_hf.scoring.auto import load_scorer
 from balr_hf.training.arguments import DataArguments
-from balr_hf.training.trained_speakers import KEY, pack_speakers, trained_on
+from balr_hf.training.trained_speakers import (
+    KEY,
+    describe_embedder_trained_on,
+    embedder_trained_on,
+    pack_speakers,
+    trained_on,
+)
 
 
 def test_names_are_found_as_corpora_have_them():
@@ -32,3 +42,23 @@ def test_an_autoencoder_keeps_whom_it_was_trained_and_validated_on(sets, tmp_pat
     names = sorted({*train["speaker"], *val["speaker"]})
     assert trained_on(record, [*names, "somebody else"]) == names
     assert len(np.unique(names)) == len(names)
+
+
+def test_speakers_of_the_packages_own_embedder_are_known_and_of_others_not(tiny_embedder):
+    names = ["1034", "1089", "nobody of that name"]
+    reference = load_scorer(resource(SCORER)).known_speakers(names, "reference")
+    assert reference and "nobody of that name" not in reference
+    for own in (tiny_embedder, model_identity(tiny_embedder), f"renamed@{model_digest(tiny_embedder)}"):
+        assert embedder_trained_on(own, names) == reference
+    assert embedder_trained_on(tiny_embedder, ["nobody of that name"]) == []
+    changed = copy.deepcopy(tiny_embedder)
+    next(changed.parameters()).data += 1  # trained further: its first training remains
+    assert embedder_trained_on(changed, names) == reference
+    changed.config.demonstration = False
+    for other in (changed, model_identity(changed), None):
+        assert embedder_trained_on(other, names) is None
+        assert describe_embedder_trained_on(other, names) is None
+    said = describe_embedder_trained_on(tiny_embedder, names, "of the speakers")
+    assert (
+        said == f"{len(reference)} of the speakers are those that the embedder was trained on ({', '.join(reference)})"
+    )

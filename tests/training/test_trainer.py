@@ -391,7 +391,7 @@ def test_run_tells_how_every_loss_was_set_also_ones_of_the_user(sets, tmp_path):
         "triplet": {"weight": 1.0, **mined},
         "arcface": {"weight": 0.001, **mined},
         "sparsity": {"weight": 0.0001},
-        "MeanLatent": {"weight": 1.0, "strength": 3},
+        "MeanLatent": {"class": f"{__name__}.MeanLatent", "weight": 1.0, "strength": 3},
     }
     assert "val/MeanLatent" in json.loads((tmp_path / "run" / "history.json").read_text())[-1]
 
@@ -455,6 +455,14 @@ def test_a_sampler_of_the_user_is_named_by_its_path(sets, tmp_path, monkeypatch)
     assert list(trainer.train_sampler) == [[0, 6, 12, 18, 24, 30, 36, 42]] * 3
     with pytest.raises(ConfigError, match=r"sampler=my_samplers\.Single yields 0: expected batches, each a list"):
         make(sets, tmp_path / "other", data=DataArguments(sampler="my_samplers.Single", **sizes))
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [({"N_classes_per_batch": 5, "M_samples_per_class": 3}, 15), ({}, 64), ({"sampler": "none"}, 64)],
+)
+def test_size_of_batches_follows_from_speakers_and_recordings(sets, tmp_path, data, size):
+    assert make(sets, tmp_path / "run", data=DataArguments(**data)).settings["data"]["batch_size"] == size
 
 
 def test_training_without_sampler_uses_plain_batches(sets, tmp_path):

@@ -394,6 +394,22 @@ def test_speakers_of_the_autoencoders_training_are_refused(corpus, trials):
     assert row == "12 recordings of 2 speakers; 1 speakers of the test are among them, by their names"
 
 
+def test_speakers_of_the_packages_own_embedder_are_refused_with_another_scorer(corpus, trials, monkeypatch):
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    own = system.scorer.reference_speakers
+    system.scorer.reference_speakers = own[:0]  # of another population
+    names = ["1034" if name == "v3" else name for name in corpus["speaker"]]
+    corpus = corpus.remove_columns("speaker").add_column("speaker", names)
+    with pytest.raises(
+        UserError, match=r"^1 speakers of the test are those that the embedder was trained on \(1034\)"
+    ):
+        validate(system, corpus, trials, draws=0)
+    found = validate(system, corpus, trials, draws=0, allow_overlap=True)
+    assert any("embedder was trained on (1034): the figures flatter it" in caution for caution in found.cautions)
+    system.embedder.config.demonstration = False
+    assert not any("trained on" in caution for caution in validate(system, corpus, trials, draws=0).cautions)
+
+
 def test_repeated_trials_and_copies_count_once(system, corpus, trials, tmp_path, found):
     names = corpus["id"]
     audio = [f"sha256:{name}" for name in names]
