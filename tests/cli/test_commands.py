@@ -302,7 +302,7 @@ def test_whole_way_from_audio_to_metrics(balr, few, tmp_path, monkeypatch):
     assert metrics["same_speaker"] == 13
     assert {"eer", "cllr", "min_dcf_0.01", "embedding_cosine_eer"} <= set(metrics)
     scores = (tmp_path / "runs" / "score" / "scores.csv").read_text().splitlines()
-    assert scores[0] == "enrollment\ttest\tscores"
+    assert scores[0] == "enrollment\ttest\tscores\tembedding_cosine"
     assert len(scores) == 68
     assert balr("score", "test", few, "trials.csv", "scorer=cosine")[0] == 0
     assert (tmp_path / "runs" / "score2" / "scores.csv").exists()
