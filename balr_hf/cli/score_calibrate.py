@@ -145,7 +145,8 @@ def run(arguments: Arguments) -> None:
     elif len(calibration.speakers) < FEW_SPEAKERS:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
-    scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
+    used = trials.without_unused_sides()  # which --within and --across leave
+    scorer.describe_calibration(dataset, used.sides, (used.enroll, used.test))
     sessions = describe_sessions((scorer.config.calibration or {}).get("domain"))
     if sessions is not None:
         logger.warning("%s. %s", sessions, ACROSS)

@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.domain import Deviation, describe_in_words, describe_reference, describe_sessions
+from balr_hf.domain import Deviation, describe_in_words, describe_reference
 from balr_hf.explanation import verbal_scale
+from balr_hf.explanation.cautions import cautions_of
 from balr_hf.explanation.described import (
     GroupEvidence,
     MeasureOfSides,
     grouped,
     measures_of_sides,
-    recording_caution,
 )
-from balr_hf.explanation.voices import NEEDED, OneVoice, describe_voices
+from balr_hf.explanation.voices import OneVoice, describe_voices
 from balr_hf.explanation.wording import (
     AND_VOICES,
     BETA_COLUMNS,
     BY_SEX,
     COLUMNS,
     COMPUTED,
-    FEW_SPEAKERS,
     FOR_DIFFERENT,
     FOR_SAME,
     HELD,
@@ -42,13 +41,9 @@ from balr_hf.explanation.wording import (
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
-    OTHER_SESSIONS,
     PROFILE_COLUMNS,
     PROPOSITIONS,
     REFERENCE,
-    REMEDY,
-    WIDER,
-    describe_amount,
     describe_informative,
     describe_sum,
     describe_term,
@@ -65,14 +60,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from balr_hf.describing.descriptions import AttributeDescriptions
-
-# What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
-# that is less than so many dB above it is said to be faint.
-ROUNDING, LEAST_ABOVE_ROUNDING = -101.1, 25.0
-# Seconds of speech above which it is told that a recording was not looked at for a second voice.
-UNLOOKED_SPEECH = 7.0
-# Signal-to-noise ratios, in dB, that differ by so much are told if the lower one is no more than the second figure.
-UNLIKE, NOISY = 15.0, 25.0
 
 
 @dataclass(frozen=True)
@@ -252,7 +239,7 @@ class Findings:
             "uncalibrated": not self.is_calibrated,
             "copies": bool(self.copies),
             "outside": any(found.is_beyond for found in self.deviations),
-            "voices": any(found.is_beyond for found in self._compared_voices),
+            "voices": any(found.is_beyond for found in self.compared_voices),
             "bounds": self.is_calibrated and self.bounds is None,
         }
         return [reason for reason, holds in reasons.items() if holds]
@@ -261,11 +248,6 @@ class Findings:
     def has_verdict(self) -> bool:
         """Whether the verbal scale may be applied."""
         return not self.no_verdict
-
-    @property
-    def _compared_voices(self) -> list[OneVoice]:
-        """What was found of the recordings whose parts were compared."""
-        return [found for side in self.voices for found in side if found is not None]
 
     @property
     def direction(self) -> str:
@@ -297,102 +279,12 @@ class Findings:
     @property
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the result, one text per caution."""
-        texts = [*self.copies, *(found.text for found in self.deviations), *self._voices()]
-        texts += [*self._unlike(), *self._faint(), *self.remarks]
-        if any(found.is_allowed for found in self.deviations) or any(one.is_allowed for one in self._compared_voices):
-            texts.insert(0, WIDER)
-        recording = recording_caution(self.groups(), self.is_llr)
-        if recording is not None:
-            texts.append(recording)
-        if self.calibration is None:
-            what = (
-                "a similarity, not a likelihood ratio"
-                if self.similarity
-                else "a sum over attributes that depend on each other, and overconfident: it is not a likelihood "
-                "ratio, and the verbal scale does not apply to it"
-            )
-            return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
-        if self.calibration.get("speech"):
-            texts.append(f"The calibration is of {self.calibration['speech']}: it holds for such speech only.")
-        if self.calibration["num_speakers"] < FEW_SPEAKERS:
-            texts.append(f"Calibrated on {describe_amount(self.calibration)}.")
-        if not self.domain_known:
-            texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
-        sessions = describe_sessions(self.calibration.get("domain"), " of the calibration")
-        if sessions is not None:
-            texts.append(f"{sessions}. {OTHER_SESSIONS}")
-        if self.bounds is None:
-            texts.insert(
-                0,
-                "The calibration keeps no bounds, as where it has too few trials: how large a likelihood ratio it can "
-                "vouch for is unknown.",
-            )
-        if "outside" in self.no_verdict and not self.calibration.get("matched"):
-            texts.append(REMEDY)
-        if self.is_bounded and self.bounds is not None:
-            texts.append(
-                f"The attributes and the offset alone give an LR of {ratio(self.unbounded_llr)}; the trials of the "
-                f"calibration vouch for {ratio(self.bounds[0])} to {ratio(self.bounds[1])} only."
-            )
-        if self.has_verdict and self.interval is not None and self.interval[0] < 0 < self.interval[1]:
-            texts.append(
-                "The 95 % interval of the LR includes 1: calibrated on other speakers, the same findings could "
-                "support the other proposition."
-            )
-        attributes = float(self.terms.sum())
-        if self.constant is not None and attributes * self.unbounded_llr < 0:
-            reverses = "offset and the quality of the recordings reverse" if self.quality_terms else "offset reverses"
-            texts.append(
-                f"The {reverses} the attributes: they sum to {attributes:+.2f}, and the calibration adds "
-                f"{self.constant:+.2f}."
-            )
-        return texts
+        return cautions_of(self)
 
-    def _voices(self) -> list[str]:
-        """Which recordings may hold more than one voice, and which were not looked at though they are long enough."""
-        unlooked = [side for side, recordings in zip("AB", self.voices, strict=True) if not recordings]
-        texts = []
-        if self.is_calibrated and unlooked:
-            each = "A and of B" if len(unlooked) == 2 else unlooked[0]
-            texts.append(f"Whether each recording of {each} holds one voice was not looked at: {NEEDED}.")
-        for side, recordings, qualities in zip("AB", self.voices, self.quality, strict=True):
-            for number, (found, measured) in enumerate(zip(recordings, qualities, strict=False), 1):
-                which = side if len(recordings) == 1 else f"recording {number} of {side}"
-                if found is not None and found.is_doubtful:
-                    texts.append(found.describe(f"{which[0].upper()}{which[1:]}"))
-                elif found is None and measured["net_speech"] > UNLOOKED_SPEECH:
-                    texts.append(
-                        f"Whether {which} holds one voice was not looked at: each of its two parts would need as much "
-                        "speech as the calibration's recordings have."
-                    )
-        return texts
-
-    def _unlike(self) -> list[str]:
-        """Whether one side is much noisier than the other, which makes voices of one speaker seem different."""
-        ratios = [[one["snr"] for one in side if one["snr"] is not None] for side in self.quality]
-        if not all(ratios):
-            return []
-        a, b = (min(side) for side in ratios)
-        if abs(a - b) < UNLIKE or min(a, b) > NOISY:
-            return []
-        return [
-            f"The signal-to-noise ratios of A and B differ by {abs(a - b):.0f} dB: where one recording only is noisy, "
-            "voices of one speaker seem different."
-        ]
-
-    def _faint(self) -> list[str]:
-        """Which recordings are so faint that the rounding of their samples is a noise of its own."""
-        texts = []
-        for side, recordings in zip("AB", self.quality, strict=True):
-            for measured in recordings:
-                below = measured["level"] - ROUNDING
-                if below < LEAST_ABOVE_ROUNDING:
-                    which = side if len(recordings) == 1 else f"One of {side}'s recordings"
-                    texts.append(
-                        f"{which} has a level of {measured['level']:.0f} dBFS: in a file of 16 bits, the rounding of "
-                        f"its samples is a noise only {below:.0f} dB below it."
-                    )
-        return texts
+    @property
+    def compared_voices(self) -> list[OneVoice]:
+        """What was found of the recordings whose parts were compared."""
+        return [found for side in self.voices for found in side if found is not None]
 
     def evidence(self) -> list[AttributeEvidence]:
         """All attributes, sorted by the size of their terms, whatever the sign, with the largest first."""

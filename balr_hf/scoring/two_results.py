@@ -204,6 +204,10 @@ def read_result(source: str, sep: str = "\t") -> Result:
     found = next((name for name in names if name in trials.header), None)
     if found is None:
         raise UserError(f"{path} has no column {column or 'scores'}: its columns are {name_some(trials.header)}")
+    if trials.header.count(found) > 1:
+        raise UserError(
+            f"{path} has {trials.header.count(found)} columns called {found}: which one is meant is unknown"
+        )
     position = trials.header.index(found)
     try:
         scores = np.array([row[position] for row in trials.rows], dtype=np.float64)

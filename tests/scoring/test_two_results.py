@@ -146,6 +146,10 @@ def test_results_that_are_none_are_refused(tmp_path, calibrated):
         read_result(calibrated[0])
     with pytest.raises(UserError, match="1 values of the column scores are not finite"):
         read_result(str(written(tmp_path / "nan.csv", [np.nan, 1.0], pairs=PAIRS[:2])))
+    path = tmp_path / "twice.csv"
+    path.write_text("enrollment\ttest\tscores\tscores\na\tb\t1\t2\n")
+    with pytest.raises(UserError, match="has 2 columns called scores"):
+        read_result(str(path))
     path = tmp_path / "words.csv"
     path.write_text("enrollment\ttest\tscores\na\tb\thigh\n")
     with pytest.raises(UserError, match="a value of the column scores is no number"):

@@ -1,0 +1,171 @@
+"""What a reader must know before relying on a likelihood ratio: the cautions of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from balr_hf.domain import Deviation, describe_sessions
+from balr_hf.explanation.described import GroupEvidence, recording_caution
+from balr_hf.explanation.voices import NEEDED, OneVoice
+from balr_hf.explanation.wording import FEW_SPEAKERS, OTHER_SESSIONS, REMEDY, WIDER, describe_amount, ratio
+
+# What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
+# that is less than so many dB above it is said to be faint.
+ROUNDING, LEAST_ABOVE_ROUNDING = -101.1, 25.0
+# Seconds of speech above which it is told that a recording was not looked at for a second voice.
+UNLOOKED_SPEECH = 7.0
+# Signal-to-noise ratios, in dB, that differ by so much are told if the lower one is no more than the second figure.
+UNLIKE, NOISY = 15.0, 25.0
+
+
+class Result(Protocol):
+    """What cautions are found in; [`Findings`] has it, and says what each of these is."""
+
+    bounds: tuple[float, float] | None
+    calibration: dict[str, Any] | None
+    copies: tuple[str, ...]
+    deviations: tuple[Deviation, ...]
+    domain_known: bool
+    interval: tuple[float, float] | None
+    quality: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]
+    quality_terms: tuple[tuple[str, float], ...]
+    remarks: tuple[str, ...]
+    similarity: bool
+    terms: np.ndarray
+    voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]
+
+    @property
+    def compared_voices(self) -> Sequence[OneVoice]: ...
+
+    @property
+    def constant(self) -> float | None: ...
+
+    @property
+    def has_verdict(self) -> bool: ...
+
+    @property
+    def is_bounded(self) -> bool: ...
+
+    @property
+    def is_calibrated(self) -> bool: ...
+
+    @property
+    def is_llr(self) -> bool: ...
+
+    @property
+    def no_verdict(self) -> Sequence[str]: ...
+
+    @property
+    def unbounded_llr(self) -> float: ...
+
+    def groups(self) -> list[GroupEvidence]: ...
+
+
+def cautions_of(found: Result) -> list[str]:
+    """What a reader must know before relying on a result, one text per caution.
+
+    Args:
+        found ([`Findings`]): the result.
+    """
+    texts = [*found.copies, *(one.text for one in found.deviations), *_voices(found)]
+    texts += [*_unlike(found), *_faint(found), *found.remarks]
+    if any(one.is_allowed for one in found.deviations) or any(one.is_allowed for one in found.compared_voices):
+        texts.insert(0, WIDER)
+    recording = recording_caution(found.groups(), found.is_llr)
+    if recording is not None:
+        texts.append(recording)
+    if found.calibration is None:
+        what = (
+            "a similarity, not a likelihood ratio"
+            if found.similarity
+            else "a sum over attributes that depend on each other, and overconfident: it is not a likelihood "
+            "ratio, and the verbal scale does not apply to it"
+        )
+        return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
+    if found.calibration.get("speech"):
+        texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
+    if found.calibration["num_speakers"] < FEW_SPEAKERS:
+        texts.append(f"Calibrated on {describe_amount(found.calibration)}.")
+    if not found.domain_known:
+        texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
+    sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
+    if sessions is not None:
+        texts.append(f"{sessions}. {OTHER_SESSIONS}")
+    if found.bounds is None:
+        texts.insert(
+            0,
+            "The calibration keeps no bounds, as where it has too few trials: how large a likelihood ratio it can "
+            "vouch for is unknown.",
+        )
+    if "outside" in found.no_verdict and not found.calibration.get("matched"):
+        texts.append(REMEDY)
+    if found.is_bounded and found.bounds is not None:
+        texts.append(
+            f"The attributes and the offset alone give an LR of {ratio(found.unbounded_llr)}; the trials of the "
+            f"calibration vouch for {ratio(found.bounds[0])} to {ratio(found.bounds[1])} only."
+        )
+    if found.has_verdict and found.interval is not None and found.interval[0] < 0 < found.interval[1]:
+        texts.append(
+            "The 95 % interval of the LR includes 1: calibrated on other speakers, the same findings could "
+            "support the other proposition."
+        )
+    attributes = float(found.terms.sum())
+    if found.constant is not None and attributes * found.unbounded_llr < 0:
+        reverses = "offset and the quality of the recordings reverse" if found.quality_terms else "offset reverses"
+        texts.append(
+            f"The {reverses} the attributes: they sum to {attributes:+.2f}, and the calibration adds "
+            f"{found.constant:+.2f}."
+        )
+    return texts
+
+
+def _voices(found: Result) -> list[str]:
+    """Which recordings may hold more than one voice, and which were not looked at though they are long enough."""
+    unlooked = [side for side, recordings in zip("AB", found.voices, strict=True) if not recordings]
+    texts = []
+    if found.is_calibrated and unlooked:
+        each = "A and of B" if len(unlooked) == 2 else unlooked[0]
+        texts.append(f"Whether each recording of {each} holds one voice was not looked at: {NEEDED}.")
+    for side, recordings, qualities in zip("AB", found.voices, found.quality, strict=True):
+        for number, (one, measured) in enumerate(zip(recordings, qualities, strict=False), 1):
+            which = side if len(recordings) == 1 else f"recording {number} of {side}"
+            if one is not None and one.is_doubtful:
+                texts.append(one.describe(f"{which[0].upper()}{which[1:]}"))
+            elif one is None and measured["net_speech"] > UNLOOKED_SPEECH:
+                texts.append(
+                    f"Whether {which} holds one voice was not looked at: each of its two parts would need as much "
+                    "speech as the calibration's recordings have."
+                )
+    return texts
+
+
+def _unlike(found: Result) -> list[str]:
+    """Whether one side is much noisier than the other, which makes voices of one speaker seem different."""
+    ratios = [[one["snr"] for one in side if one["snr"] is not None] for side in found.quality]
+    if not all(ratios):
+        return []
+    a, b = (min(side) for side in ratios)
+    if abs(a - b) < UNLIKE or min(a, b) > NOISY:
+        return []
+    return [
+        f"The signal-to-noise ratios of A and B differ by {abs(a - b):.0f} dB: where one recording only is noisy, "
+        "voices of one speaker seem different."
+    ]
+
+
+def _faint(found: Result) -> list[str]:
+    """Which recordings are so faint that the rounding of their samples is a noise of its own."""
+    texts = []
+    for side, recordings in zip("AB", found.quality, strict=True):
+        for measured in recordings:
+            below = measured["level"] - ROUNDING
+            if below < LEAST_ABOVE_ROUNDING:
+                which = side if len(recordings) == 1 else f"One of {side}'s recordings"
+                texts.append(
+                    f"{which} has a level of {measured['level']:.0f} dBFS: in a file of 16 bits, the rounding of "
+                    f"its samples is a noise only {below:.0f} dB below it."
+                )
+    return texts
