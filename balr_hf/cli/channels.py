@@ -31,7 +31,7 @@ COMMAND = Command(
     epilog="""examples:
   balr channels call.wav --save-dir sides
   balr channels calls/ --save-dir sides
-  balr inspect sides""",
+  balr inspect --voices sides           # whether the other voice is in a channel, too""",
 )
 
 
