@@ -47,7 +47,8 @@ def bootstrap_intervals(
     the metric is taken to be to its true value as the draws are to the metric. All intervals are widened for few
     speakers, see [`widening`].
 
-    Cllr_min never exceeds Cllr, so that its interval ends no higher than that of Cllr.
+    Whoever decides at the equal error rate e alone has a Cllr_min of h(e), the binary entropy of e, and no system of
+    this rate has more. So the interval of Cllr_min ends no higher than h of the upper end of the EER.
 
     Cllr_cal and devPAV get no interval. With few speakers they are too high in every set of trials, and an interval
     around them would not contain what a large set gives. Nor does a metric that is the same in all draws, as the EER
@@ -112,8 +113,8 @@ def bootstrap_intervals(
             scaled = values * (value / mean if mean > 0 else 1)
             low, high = value + spread * (np.quantile(scaled, [tails, 1 - tails]) - value)
         most = 1.0 if name in AT_MOST_ONE else float("inf")
-        if name == "cllr_min" and "cllr" in intervals:
-            most = min(most, intervals["cllr"][1])
+        if name == "cllr_min" and "eer" in intervals:
+            most = min(most, _entropy(intervals["eer"][1]))
         intervals[name] = (max(0.0, min(float(low), value)), max(value, min(float(high), most)))
     return intervals
 
@@ -259,6 +260,14 @@ def speaker_draws(
         if same.any() and different.any():
             left -= 1
             yield same, different
+
+
+def _entropy(probability: float) -> float:
+    """The binary entropy of a probability, in bits; 1 from 0.5 on."""
+    if probability >= 0.5:
+        return 1.0
+    rest = 1 - probability
+    return float(-probability * np.log2(probability) - rest * np.log2(rest)) if probability > 0 else 0.0
 
 
 def _check_draws(resamples: int, confidence: float) -> None:

@@ -31,6 +31,8 @@ FRAME, CONTEXT = 512, 64
 THRESHOLD = 0.5
 # Frames that are looked at together: about a minute, which bounds the memory that a long recording takes.
 FRAMES_TOGETHER = 2_048
+# Frames of silence that the network is taken to have heard before a recording: a second.
+LEAD = 31
 # Recordings below this level are raised to it before they are looked at, since the network misses faint speech.
 LEVEL = 10 ** (-40 / 20)
 
@@ -62,6 +64,9 @@ class VoiceActivityNetwork(nn.Module):
         parts |= {f"decision.{kind}": f"_model.decoder.decoder.2.{kind}" for kind in _KINDS}
         state = {name: weights[theirs] for name, theirs in parts.items()}
         self.load_state_dict(state | {"basis": weights["_model.stft.forward_basis_buffer"]})
+        self._after_silence: Memory | None = None
+        with torch.inference_mode():
+            _, self._after_silence = self.following(torch.zeros(CONTEXT + LEAD * FRAME))
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """The probability of speech in each frame.
@@ -81,14 +86,16 @@ class VoiceActivityNetwork(nn.Module):
 
         Args:
             samples (`(64 + frames * 512,)`): float32 at 16 kHz: those of the part, after the 64 before it.
-            state: what the network remembers of the recording before the part; None at its start.
+            state: what the network remembers of the recording before the part; None at its start, before which it is
+                taken to have heard silence: it would miss up to half a second of speech otherwise, which would then
+                pass for a loud pause.
 
         Returns:
             `(probabilities, state)`: float32 `(frames,)`, and what it remembers after the part.
         """
         windows = samples.unfold(0, FRAME + CONTEXT, FRAME)
         encoded = torch.cat([self._encode(part) for part in windows.split(FRAMES_TOGETHER)])
-        remembered, state = self.memory(encoded[None], state)
+        remembered, state = self.memory(encoded[None], self._after_silence if state is None else state)
         return torch.sigmoid(self.decision(remembered.relu().transpose(1, 2)))[0, 0], state
 
     def _encode(self, windows: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,10 @@ SCORES = ("unbounded_scores", "scores")
 NAMES = {"eer": "EER", "min_dcf_0.01": "minDCF(0.01)", "min_dcf_0.05": "minDCF(0.05)", "cllr": "Cllr"}
 NAMES |= {"cllr_min": "least Cllr"}
 # Speakers below which a difference says little, since draws of so few hardly differ.
-FEW = 10
+FEW = 30
+# The share of the detection cost that one false alarm may have, or single trials decide minDCF.
+ONE_ERROR = 0.05
+PRIORS = {"min_dcf_0.01": 0.01, "min_dcf_0.05": 0.05}
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Difference:
             are alike.
         difference (float): the second less the first.
         interval (two float, *optional*): that of the difference; None likewise.
+        is_of_single_trials (bool): whether single trials decide the metric, so that nothing follows from it.
     """
 
     first: float
@@ -65,9 +69,12 @@ class Difference:
     intervals: tuple[tuple[float, float] | None, tuple[float, float] | None]
     difference: float
     interval: tuple[float, float] | None
+    is_of_single_trials: bool = False
 
     def describe(self) -> str:
         """What the interval of the difference says."""
+        if self.is_of_single_trials:
+            return "single trials decide it"
         if self.interval is None:
             return ""
         low, high = self.interval
@@ -123,7 +130,14 @@ class TwoResults:
             texts.append("Cllr is not compared: it means something where both systems are calibrated.")
         if self.num_speakers < FEW:
             texts.append(
-                f"Only {self.num_speakers} speakers: draws of so few hardly differ, and say little of others."
+                f"Only {self.num_speakers} speakers: one of them can decide, and draws of so few tell little of "
+                "others."
+            )
+        found = [found.describe() for found in self.differences.values()]
+        if sum(words.startswith("lower") for words in found) == 1:
+            texts.append(
+                f"One of {len(found)} metrics differs: of several, one does so by chance more often than 1 in 20. "
+                "Choose the metric before you see the figures."
             )
         return texts
 
@@ -151,6 +165,8 @@ class TwoResults:
                 *(f"{side}: {name}" for side, name in zip("AB", self.names, strict=True)),
                 self.describe_trials(),
                 *(f"  {line}" for line in [*table, *(drawn if self.draws else [])]),
+                "  The figures are of LRs without the calibration's bounds, as by balr score test; balr validate "
+                "states Cllr within them.",
                 *(f"! {text}" for text in self.cautions),
             ]
         )
@@ -172,6 +188,7 @@ class TwoResults:
                     "intervals": found.intervals,
                     "difference": found.difference,
                     "interval": found.interval,
+                    "is_of_single_trials": found.is_of_single_trials,
                 }
                 for name, found in self.differences.items()
             },
@@ -304,10 +321,16 @@ def _differences(
             (alone[0].get(name), alone[1].get(name)) if alone else (None, None),
             measured[1][name] - measured[0][name],
             paired.get(name),
+            name in PRIORS and _cost_of_one(PRIORS[name], labels) > ONE_ERROR,
         )
         for name in WITH_INTERVALS
         if name != "cllr" or are_ratios
     }
+
+
+def _cost_of_one(prior: float, labels: np.ndarray) -> float:
+    """What one false alarm adds to the detection cost, which a system that always says the same has at 1."""
+    return (1 - prior) / prior / int((~labels).sum())
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -83,11 +83,15 @@ def test_a_metric_that_no_draw_changes_has_no_interval():
     assert bootstrap_intervals(*two, resamples=20) == {}
 
 
-def test_the_least_cllr_ends_no_higher_than_cllr():
+def test_the_least_cllr_ends_no_higher_than_the_entropy_of_the_eer_and_knows_nothing_of_calibration():
     llrs, labels, enroll, test = trials_of(10)
     good = np.where(labels, 4.0, -4.0) + (llrs - np.where(labels, 2.0, -2.0))
     found = bootstrap_intervals(good, labels, enroll, test, resamples=100)
-    assert found["cllr_min"][1] <= found["cllr"][1]
+    rate = found["eer"][1]
+    assert found["cllr_min"][1] == pytest.approx(-rate * np.log2(rate) - (1 - rate) * np.log2(1 - rate))
+    other = bootstrap_intervals(5 * good + 3, labels, enroll, test, resamples=100)
+    assert other["cllr_min"] == found["cllr_min"] and other["cllr"] != found["cllr"]
+    assert bootstrap_intervals(-good, labels, enroll, test, resamples=100)["cllr_min"][1] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def test_probabilities_are_those_of_silero_vad(paused):
 
     model = torch.jit.load(str(Path(find_spec("silero_vad").origin).parent / "data" / "silero_vad.jit"))
     samples = torch.from_numpy(paused[: 512 * 200])
+    for frame in torch.zeros(31, 512):  # a second of silence before the recording
+        model(frame, RATE)
     expected = torch.stack([model(frame, RATE)[0, 0] for frame in samples.split(512)])
     np.testing.assert_allclose(speech_probabilities(paused[: 512 * 200]), expected.detach().numpy(), atol=1e-5)
 
@@ -42,6 +44,18 @@ def test_speech_is_found_where_it_is_and_nowhere_else(sentences, paused):
     for start, end in segments:
         marked[round(start * RATE) : round(end * RATE)] = True
     assert np.mean(paused[marked] == 0) < 0.05 and np.square(paused[~marked]).sum() < 0.02 * np.square(paused).sum()
+
+
+def test_speech_at_the_very_start_is_no_pause(sentences):
+    """Without a past, the network would miss its first half second, whose power would pass for that of noise."""
+    faint = np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32)
+    for sentence in sentences:
+        loud = np.flatnonzero(np.abs(sentence) > 0.1 * np.abs(sentence).max())[0]
+        spoken = sentence[max(0, loud - 160) :]
+        (start, _), *_ = speech_segments(spoken)
+        assert start < 0.2
+        found, _ = measure_recording(np.concatenate([spoken, faint]))
+        assert found.snr_method == "pauses" and found.snr > 35
 
 
 def test_measuring_leaves_torchs_threads_as_they_are(sentences):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from balr_hf.errors import UserError
 from balr_hf.identity import file_digest
 from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
-from balr_hf.scoring.two_results import compare_results, read_result
+from balr_hf.scoring.two_results import Difference, compare_results, read_result
 
 SPEAKERS = np.repeat([f"s{number}" for number in range(12)], 3)
 IDS = [f"{speaker}-{number}" for number, speaker in enumerate(SPEAKERS)]
@@ -163,6 +164,22 @@ def test_speakers_must_be_known_and_of_both_kinds(corpus, calibrated):
     alone = datasets.Dataset.from_dict({"id": IDS, "speaker": ["s"] * len(IDS)})
     with pytest.raises(UserError, match="all 630 trials are of one speaker"):
         compare_results(alone, one, one)
+
+
+def test_no_winner_is_declared_where_single_trials_decide(corpus, calibrated):
+    found = compare_results(corpus, *map(read_result, calibrated), draws=20)
+    assert (~LABELS).sum() == 594  # one false alarm costs 99 / 594 at a prior of 0.01, and 19 / 594 at 0.05
+    assert found.differences["min_dcf_0.01"].describe() == "single trials decide it"
+    assert not found.differences["min_dcf_0.05"].is_of_single_trials
+    assert "single trials decide it" in found.to_text()
+
+
+def test_one_metric_of_several_that_differs_is_told(corpus, calibrated):
+    found = compare_results(corpus, *map(read_result, calibrated), draws=20)
+    same, other = Difference(1, 1, (None, None), 0.0, (-1.0, 1.0)), Difference(1, 2, (None, None), 1.0, (0.5, 1.5))
+    for second, told in ((same, True), (other, False)):
+        some = replace(found, differences={"eer": other, "cllr": second})
+        assert any(text.startswith("One of 2 metrics differs") for text in some.cautions) == told
 
 
 def test_few_speakers_are_told(corpus, tmp_path):
