@@ -33,7 +33,7 @@ QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 # Share of the samples or of the power below which clipping and tones are not worth saying.
 WORTH_SAYING = 0.0005
 # The share of same-speaker trials from which on it is told that they are within one session.
-ONE_SESSION = 2 / 3
+ONE_SESSION = 1 / 3
 ACROSS = (
     "Recordings of one speaker from different sessions are less alike, so that this promises too much for cases "
     "across sessions: --across session compares recordings of one speaker from different sessions only"
@@ -358,7 +358,7 @@ def describe_sessions(population: Mapping[str, Any] | None, of: str = "") -> str
         of (str): whose trials they are: ` of the calibration`.
 
     Returns:
-        A sentence without its full stop; None if no more than two thirds of them are such, or that is not known.
+        A sentence without its full stop; None if no more than a third of them are such, or that is not known.
     """
     sessions = (population or {}).get("sessions")
     if not sessions or sessions["within_one"] <= ONE_SESSION * sessions["same_speaker"]:
@@ -378,11 +378,16 @@ def _sessions(
     columns = []
     for column in ("speaker", "session"):
         value_of = dict(zip(names, dataset[column], strict=True))
-        values = [{value_of.get(comparable_name(name)) for name in side} for side in sides]
-        columns.append(np.array([str(*some) if len(some) == 1 and None not in some else "" for some in values]))
-    (speaker, other_speaker), (session, other_session) = ([one[side] for side in trials] for one in columns)
-    same = (speaker == other_speaker) & (speaker != "") & (session != "") & (other_session != "")
-    return {"same_speaker": int(same.sum()), "within_one": int((same & (session == other_session)).sum())}
+        columns.append([{value_of.get(comparable_name(name)) for name in side} for side in sides])
+    speakers = np.array([str(*some) if len(some) == 1 and None not in some else "" for some in columns[0]])
+    first, second = trials
+    known = within = 0
+    for row in np.flatnonzero((speakers[first] == speakers[second]) & (speakers[first] != "")):
+        one, other = columns[1][first[row]], columns[1][second[row]]
+        if None not in one | other:
+            known += 1
+            within += not one.isdisjoint(other)
+    return {"same_speaker": known, "within_one": within}
 
 
 def _counts(dataset: datasets.Dataset, name: str) -> dict[str, int]:

@@ -157,9 +157,39 @@ class BinaryAttributesPipeline(Pipeline):
             raise MismatchError(self._wrong)
         self.autoencoder = autoencoder
         self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
-        # Copies compute, so that models which are being trained go on in the mode that they are in.
-        self._embedder = model.for_inference()
+        self._source = model
+        self._copy_models()
+
+    def _copy_models(self) -> None:
+        """Make the copies that compute, so that models which are being trained go on in the mode that they are in."""
+        self._embedder = self._source.for_inference()
         self._encoder = copy.deepcopy(self.autoencoder).eval()
+        self._copied = self._versions()
+
+    def _versions(self) -> list[tuple[int, int, torch.dtype]]:
+        """What changes with the weights: how often each was changed in place, where it is, and its type."""
+        weights = [weight for part in (self._source, self.autoencoder) for weight in part.state_dict().values()]
+        return [(0 if one.is_inference() else one._version, one.data_ptr(), one.dtype) for one in weights]
+
+    def _follow_models(self) -> None:
+        """Copy the models again if their weights were changed or cast since.
+
+        Raises:
+            UserError: they were cast to half precision.
+            MismatchError: they no longer belong together, and that was not allowed.
+        """
+        if self._versions() == self._copied:
+            return
+        if getattr(self, "matcher", None) is not None:
+            raise UserError(
+                "the models were changed after this pipeline was made, which matches calibrations: make it anew"
+            )
+        check_precision(self._source, self.autoencoder)
+        wrong = wrong_parts(self._source, self.autoencoder, getattr(self, "scorer", None))
+        if wrong is not None and not self.allow_mismatch:
+            raise MismatchError(wrong)
+        self._wrong = self._wrong or wrong
+        self._copy_models()
 
     @staticmethod
     def _shipped(source: PreTrainedModel, own: str, needed: str, role: str) -> Path:
@@ -254,6 +284,7 @@ class BinaryAttributesPipeline(Pipeline):
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
         """Process the recordings of all items together, and give one array per item back."""
+        self._follow_models()
         waveforms = [samples for item in inputs["recordings"] for samples in item]
         embeddings = embed_waveforms(self._embedder, self.feature_extractor, waveforms, self.device)
         if waveforms:
@@ -364,6 +395,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         match_cache (folder, *optional*): where what is computed of them is kept beyond this pipeline.
         match_within (str, *optional*): a column of that corpus (`sex`, ...): its different speakers are compared only
             if both have the same value of it.
+        match_across (str, *optional*): a column of that corpus (`session`, ...): its recordings of one speaker are
+            compared only if they differ in it.
 
     Inputs:
         Two sides, or several pairs `(a, b)` of sides. A side is a recording, as for [`BinaryAttributesPipeline`], or
@@ -433,6 +466,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         match: "str | Path | datasets.Dataset | None" = None,
         match_cache: str | Path | None = None,
         match_within: str | None = None,
+        match_across: str | None = None,
         **kwargs: Any,
     ):
         if match_within is not None and match is None:
@@ -461,10 +495,14 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 module.training = mode
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
-        self.matcher = None if match is None else self._matcher(match, match_cache, match_within)
+        self.matcher = None if match is None else self._matcher(match, match_cache, match_within, match_across)
 
     def _matcher(
-        self, match: "str | Path | datasets.Dataset", cache: str | Path | None, within: str | None
+        self,
+        match: "str | Path | datasets.Dataset",
+        cache: str | Path | None,
+        within: str | None,
+        across: str | None,
     ) -> "CaseMatcher":
         """What calibrates the scorer for each comparison."""
         from balr_hf.data.reading import load_corpus
@@ -474,7 +512,9 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         folder = None if cache is None else Path(cache)
         corpus = load_corpus(match, vectors=())
         embedder: Any = getattr(self.model, "embedder", self.model)
-        return CaseMatcher(embedder, self._encoder, self.scorer, corpus, name, cache=folder, within=within)
+        return CaseMatcher(
+            *(embedder, self._encoder, self.scorer, corpus, name), cache=folder, within=within, across=across
+        )
 
     def __call__(self, inputs: Any, test: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]  # a second side
         return super().__call__(inputs if test is None else (inputs, test), **kwargs)

@@ -12,10 +12,18 @@ import torch
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
-from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, build_scorer, load_audio, load_scorer
+from balr_hf import (
+    BinaryAttributeAutoEncoder,
+    SpeakerComparisonModel,
+    SpeakerComparisonPipeline,
+    WespeakerModel,
+    build_scorer,
+    load_audio,
+    load_scorer,
+)
 from balr_hf.audio import AudioError
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
-from balr_hf.errors import ConfigError, UserError
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
+from balr_hf.errors import ConfigError, MismatchError, UserError
 
 
 @pytest.fixture(scope="module")
@@ -357,3 +365,25 @@ def test_a_forked_process_gives_the_same_result(compare, voices):
     finally:
         child.join(10)
         child.kill()
+
+
+def test_a_pipeline_follows_its_models(voices):
+    """What answers is what `save_pretrained` writes, and half precision is refused here, too."""
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    compare = SpeakerComparisonPipeline(system, allow_mismatch=True)
+    pair = voices[0], voices[2]
+    before = compare(*pair)
+    assert before == compare(*pair)
+    with torch.no_grad():
+        system.autoencoder.encoder[3].bias.add_(0.5)
+    changed = compare(*pair)
+    assert changed["raw_llr"] != before["raw_llr"]
+    assert any("made for" in caution for caution in changed["cautions"])
+    with pytest.raises(MismatchError):
+        strict = SpeakerComparisonPipeline(SpeakerComparisonModel.from_pretrained(resource(SYSTEM)))
+        with torch.no_grad():
+            strict.model.embedder.seg_1.weight.mul_(2)
+        strict(*pair)
+    system.embedder.half()
+    with pytest.raises(UserError, match="weights of type float16"):
+        compare(*pair)

@@ -90,6 +90,11 @@ class Options(CorpusOptions):
         "with --match: column of its corpus (sex, ...): compare different speakers only if both have the same value",
         type=str,
     )
+    across: str | None = option(
+        None,
+        "with --match: column of its corpus (session, ...): compare recordings of one speaker only if it differs",
+        type=str,
+    )
     min_speech: float = option(
         0.5,
         "seconds of speech that a recording needs, or nothing is said of it; 0 takes any recording that is not silent",
@@ -144,8 +149,9 @@ def run(arguments: Arguments) -> None:
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
         raise ConfigError("--save-dir is for the figures of --timeline and --occlusion: add one of them")
-    if arguments.within is not None and arguments.match is None:
-        raise ConfigError("--within is for the trials of --match: add a corpus to calibrate on")
+    for flag, column in (("--within", arguments.within), ("--across", arguments.across)):
+        if column is not None and arguments.match is None:
+            raise ConfigError(f"{flag} is for the trials of --match: add a corpus to calibrate on")
     limits = Limits.parse(arguments.limits)
     case = () if arguments.case is None else read_case(arguments.case)
     sides = [_names(text) for text in (arguments.a, arguments.b)]

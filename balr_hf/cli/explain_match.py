@@ -63,6 +63,7 @@ def matched_scorer(
         cache=cache_folder(),
         progress=True,
         within=arguments.within,
+        across=arguments.across,
     )
     without = speakers_of_the_case(dataset, corpus.dataset)
     if without:

@@ -215,7 +215,8 @@ def add_vectors(
     if shard is not None and shard.index == 0:
         logger.warning(
             "A launcher started %d processes, and each of them does all of this work: balr extract and balr binarize "
-            "share it; in a script, let the first process do it alone (PartialState().is_main_process)",
+            "share it; in a script, let the first process do it alone "
+            "(accelerate's PartialState().is_main_process; on CPUs PartialState(cpu=True))",
             shard.count,
         )
     if isinstance(source, datasets.IterableDataset):

@@ -565,6 +565,8 @@ class Findings:
                 f"The findings are reported as {rounded_times(self.llr)} times more probable if {same} than if "
                 f"{different}: the calibration vouches for no more."
             )
+        if rounded_times(self.llr) in ("1", "1.0"):
+            return f"The findings are about as probable if {same} as if {different}."
         return f"The findings are {rounded_times(self.llr)} times more probable if {same} than if {different}."
 
     def describe_method(self) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ from balr_hf.matching.wording import (
     describe_unmatched,
     plain_reason,
 )
-from balr_hf.scoring.breakdown import side_values, within
+from balr_hf.scoring.breakdown import keep_chosen
 from balr_hf.scoring.calibration import doubt_of, fit_calibration
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import side_counts, side_speakers
@@ -50,8 +50,6 @@ logger = logging.getLogger(__name__)
 MOST_SPEAKERS, MORE_RECORDINGS = 100, 2
 # With fewer speakers there is no calibration worth its name.
 FEWEST_SPEAKERS = 5
-# The column of the copies with what different speakers must have in common.
-WITHIN = "within"
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,11 @@ class CaseMatcher:
         progress (bool): show progress bars.
         within (str, *optional*): a column of the corpus (`sex`, ...): different speakers are compared only if both
             have the same value of it.
+        across (str, *optional*): a column of the corpus (`session`, ...): recordings of one speaker are compared only
+            if they differ in it.
 
     Raises:
-        UserError: the corpus has no audio, no speakers, or no column `within`.
+        UserError: the corpus has no audio, no speakers, or no column `within` or `across`.
     """
 
     def __init__(
@@ -106,12 +106,14 @@ class CaseMatcher:
         seed: int = 0,
         progress: bool = False,
         within: str | None = None,
+        across: str | None = None,
     ):
-        needed = ("audio", "speaker") if within is None else ("audio", "speaker", within)
+        needed = ("audio", "speaker", *(column for column in (within, across) if column is not None))
         missing = [column for column in needed if column not in corpus.column_names]
         if missing:
             raise UserError(f"a calibration cannot be matched on {name}: it has no column {' and no '.join(missing)}")
-        self.within, self.digest = within, file_digest(name) if Path(name).is_file() else None
+        self.within, self.across = within, across
+        self.digest = file_digest(name) if Path(name).is_file() else None
         self.autoencoder, self.scorer, self.name, self.seed, self.progress = autoencoder, scorer, name, seed, progress
         self.identity = model_identity(embedder)
         self.copies = Copies(embedder, self.identity, cache, seed)
@@ -201,11 +203,12 @@ class CaseMatcher:
         scorer.set_calibration(fit_calibration(evidence, labels, "affine", both, unit=scorer.score_unit, doubt=doubt))
         scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
         calibration: dict[str, Any] = scorer.config.calibration or {}
+        told = {"within": self.within, "across": self.across}
         scorer.config.calibration = {
             **calibration,
             "matched": [str(side.condition) for side in wanted],
             "doubt": doubt,
-            **({} if self.within is None else {"within": self.within}),
+            **{name: column for name, column in told.items() if column is not None},
         }
         all_copies = list(chain(*sides[: 1 if alike else 2]))
         remarks = [*self._remarks(all_copies), describe_simulation(all_copies)]
@@ -219,15 +222,14 @@ class CaseMatcher:
         trials = make_trials(dataset, numbers[0], numbers[1], seed=self.seed, pairs=[pair])
         names = side_speakers(dataset, trials.sides)
         assert names is not None  # recordings without a speaker were left out
-        if self.within is not None:
-            labels = names[trials.enroll] == names[trials.test]
-            kept = within(trials, side_values(dataset, trials.sides, WITHIN), labels)
-            if not kept[~labels].any():
+        if self.within is not None or self.across is not None:
+            try:
+                trials = keep_chosen(dataset, trials, names, within=self.within, across=self.across)
+            except UserError as error:
                 raise UserError(
-                    f"the calibration cannot be matched within {self.within}: no two different speakers of "
-                    f"{self.name} share a value of it"
-                )
-            trials = trials.select(np.flatnonzero(kept)).without_unused_sides()
+                    f"the calibration cannot be matched with the trials of {self.name}: {error}"
+                ) from error
+            trials = trials.without_unused_sides()
             names = side_speakers(dataset, trials.sides)
             assert names is not None  # as above
         return trials, names
@@ -267,7 +269,7 @@ class CaseMatcher:
             "speaker": [str(speaker) for speaker in part["speaker"]],
             "condition": [side] * len(kept),
             **{name: part[name] for name in COUNTED if name in part.column_names},
-            **({} if self.within is None else {WITHIN: part[self.within]}),
+            **{name: part[name] for name in (self.within, self.across) if name is not None},
         }
         dataset = datasets.Dataset.from_dict({name: list(values) for name, values in columns.items()})
         if not kept:

@@ -10,6 +10,7 @@ Reference:
 from __future__ import annotations
 
 import threading
+import warnings
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -203,8 +204,14 @@ def _network() -> VoiceActivityNetwork:
 
 @lru_cache(maxsize=1)
 def _loaded_network() -> VoiceActivityNetwork:
-    weights = torch.jit.load(str(_package() / "data" / "silero_vad.jit"), map_location="cpu").state_dict()
-    return VoiceActivityNetwork(weights).eval()
+    file = _package() / "data" / "silero_vad.jit"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which an -W error would raise
+            weights = torch.jit.load(str(file), map_location="cpu").state_dict()
+        return VoiceActivityNetwork(weights).eval()
+    except Exception as error:  # which is no fault of the recording that is looked at
+        raise UserError(f"the voice-activity model {file} cannot be loaded ({error}): reinstall silero-vad") from error
 
 
 def _package() -> Path:

@@ -49,18 +49,29 @@ def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], colum
     Raises:
         UserError: the corpus has no such column.
     """
-    if column not in dataset.column_names:
-        raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
-    value_of = dict(zip(map(comparable_name, recording_ids(dataset)), dataset[column], strict=True))
     found = np.empty(len(sides), dtype=object)
-    for row, side in enumerate(sides):
-        values = {value_of.get(comparable_name(name)) for name in side}
-        value = values.pop() if len(values) == 1 else None
-        found[row] = None if value is None else str(value)
+    for row, values in enumerate(side_value_sets(dataset, sides, column)):
+        found[row] = next(iter(values)) if len(values) == 1 else None
     return found
 
 
-def within(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def side_value_sets(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], column: str) -> list[frozenset[str]]:
+    """All that a column says of the recordings of each side; nothing of a side of which it does not tell all.
+
+    Args, Raises:
+        As for [`side_values`].
+    """
+    if column not in dataset.column_names:
+        raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
+    value_of = dict(zip(map(comparable_name, recording_ids(dataset)), dataset[column], strict=True))
+    found = []
+    for side in sides:
+        values = [value_of.get(comparable_name(name)) for name in side]
+        found.append(frozenset() if None in values else frozenset(map(str, values)))
+    return found
+
+
+def _within(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Which trials to keep so that different speakers are compared within one value only: bool `(trials,)`.
 
     Args:
@@ -72,23 +83,18 @@ def within(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray
     return np.asarray(labels).astype(bool) | ((enroll == test) & (enroll != None))  # noqa: E711  # elementwise
 
 
-def across(trials: Trials, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which trials to keep so that recordings of one speaker are compared across two values only: bool `(trials,)`.
+def _across(trials: Trials, values: Sequence[frozenset[str]], labels: np.ndarray) -> np.ndarray:
+    """Which trials to keep so that no two recordings of one speaker's sides share a value: bool `(trials,)`.
 
     Args:
-        trials, values, labels: as for [`within`].
+        trials, labels: as for [`_within`].
+        values (sequence of sets, one of each side): of [`side_value_sets`].
     """
-    enroll, test = values[trials.enroll], values[trials.test]
-    known = (enroll != None) & (test != None)  # noqa: E711  # elementwise
-    return ~np.asarray(labels).astype(bool) | ((enroll != test) & known)
-
-
-# What chooses trials: the function, the kind of trials that it chooses from (of one speaker or not), and what is wrong
-# where none of these is left.
-CHOICES = {
-    "--within": (within, False, "no two different speakers of the trials share a value of it"),
-    "--across": (across, True, "no speaker of the trials has recordings that differ in it"),
-}
+    kept = ~np.asarray(labels).astype(bool)
+    for row in np.flatnonzero(~kept):
+        one, other = values[trials.enroll[row]], values[trials.test[row]]
+        kept[row] = bool(one) and bool(other) and one.isdisjoint(other)
+    return kept
 
 
 def keep_chosen(
@@ -114,9 +120,13 @@ def keep_chosen(
     for flag, column in (("--within", within), ("--across", across)):
         if column is None:
             continue
-        chosen, same, none = CHOICES[flag]
-        labels = speakers[trials.enroll] == speakers[trials.test]
-        kept = chosen(trials, side_values(dataset, trials.sides, column), labels)
+        labels, same = speakers[trials.enroll] == speakers[trials.test], flag == "--across"
+        if same:
+            kept = _across(trials, side_value_sets(dataset, trials.sides, column), labels)
+            none = "no speaker of the trials has recordings that differ in it"
+        else:
+            kept = _within(trials, side_values(dataset, trials.sides, column), labels)
+            none = "no two different speakers of the trials share a value of it"
         if not kept[labels == same].any():
             raise UserError(f"{flag} {column}: {none}")
         logger.info(

@@ -11,7 +11,7 @@ import numpy as np
 
 from balr_hf.domain import COUNTED
 from balr_hf.evaluation import Evaluation
-from balr_hf.scoring.breakdown import side_values
+from balr_hf.scoring.breakdown import side_value_sets
 from balr_hf.scoring.made_trials import CONDITION
 from balr_hf.scoring.quality_measures import SIDE
 
@@ -35,6 +35,8 @@ CLASSES: dict[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
 # Columns of a corpus that are looked at, where it has them, beside those that the user names.
 COLUMNS = (*COUNTED, CONDITION)
 UNKNOWN, OTHER = "not known", "other values"
+# That of a side whose recordings have several values.
+SEVERAL = "several values"
 # A column with more values keeps its most frequent ones; all others are taken together.
 MOST_CLASSES = 8
 # Draws of the speakers for the intervals of a part of the trials.
@@ -205,7 +207,7 @@ def find_factors(
         codes = np.where(np.isnan(values), len(called), np.searchsorted(edges, values, side="right"))
         found.append((name, title, np.array([*called, UNKNOWN], dtype=object)[codes], (*called, UNKNOWN)))
     for name in dict.fromkeys((*(one for one in COLUMNS if one in dataset.column_names), *columns)):
-        texts, called = _few_values(side_values(dataset, trials.sides, name))
+        texts, called = _few_values(side_value_sets(dataset, trials.sides, name))
         found.append((name, name.replace("_", " ").capitalize(), texts, called))
     used = np.unique(np.concatenate([trials.enroll, trials.test]))
     factors = []
@@ -220,14 +222,16 @@ def find_factors(
     return tuple(factors)
 
 
-def _few_values(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def _few_values(sets: Sequence[frozenset[str]]) -> tuple[np.ndarray, tuple[str, ...]]:
     """The texts of the sides with rare values taken together, and the classes in order."""
-    counts = Counter(value for value in values if value is not None)
+    values = [None if not found else next(iter(found)) if len(found) == 1 else SEVERAL for found in sets]
+    counts = Counter(value for value in values if value not in (None, SEVERAL))
     kept = [
         value for value, _ in counts.most_common(MOST_CLASSES if len(counts) <= MOST_CLASSES else MOST_CLASSES - 1)
     ]
-    texts = [UNKNOWN if value is None else value if value in kept else OTHER for value in values]
-    return np.array(texts, dtype=object), tuple(dict.fromkeys((*sorted(kept), OTHER, UNKNOWN)))
+    told = (*kept, SEVERAL)
+    texts = [UNKNOWN if value is None else value if value in told else OTHER for value in values]
+    return np.array(texts, dtype=object), tuple(dict.fromkeys((*sorted(kept), OTHER, SEVERAL, UNKNOWN)))
 
 
 def _parts(

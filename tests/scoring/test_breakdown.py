@@ -10,12 +10,12 @@ from balr_hf.errors import UserError
 from balr_hf.quality import RecordingQuality
 from balr_hf.scoring.breakdown import (
     SidesOutside,
-    across,
     describe_easy_trials,
     groups,
+    keep_chosen,
+    side_value_sets,
     side_values,
     sides_outside,
-    within,
 )
 from balr_hf.scoring.trials import Trials
 
@@ -32,18 +32,30 @@ def test_values_of_sides_are_those_of_their_recordings(corpus):
         side_values(corpus, sides, "channel")
 
 
+SIDES = [["a"], ["b"], ["c"], ["d"]]
+
+
 def test_within_keeps_same_speakers_and_different_ones_of_one_value(corpus):
-    trials = Trials.between(np.array([0, 0, 0, 3, 3]), np.array([0, 1, 2, 3, 0]))
-    values = side_values(corpus, [["a"], ["b"], ["c"], ["d"]], "sex")
-    labels = np.array([True, False, False, True, False])
-    assert within(trials, values, labels).tolist() == [True, True, False, True, False]
+    speakers = np.array(list("wxyw"))
+    trials = Trials([], [], SIDES, np.array([0, 0, 3, 3]), np.array([1, 2, 0, 2]))
+    kept = keep_chosen(corpus, trials, speakers, within="sex")
+    assert list(zip(kept.enroll.tolist(), kept.test.tolist(), strict=True)) == [(0, 1), (3, 0)]
+    with pytest.raises(UserError, match="--within sex: no two different speakers of the trials share a value"):
+        keep_chosen(corpus, trials.select(np.array([1, 3])), speakers, within="sex")
 
 
-def test_across_keeps_different_speakers_and_recordings_of_one_that_differ(corpus):
-    trials = Trials.between(np.array([0, 0, 0, 0, 2]), np.array([0, 1, 2, 3, 0]))
-    values = side_values(corpus, [["a"], ["b"], ["c"], ["d"]], "sex")
-    labels = np.array([True, True, True, True, False])
-    assert across(trials, values, labels).tolist() == [False, False, True, False, True]
+def test_across_keeps_different_speakers_and_recordings_of_one_that_share_nothing():
+    corpus = datasets.Dataset.from_dict({"id": list("abcd"), "session": ["1", "2", "3", None]})
+    assert side_value_sets(corpus, [["a", "b"], ["c", "d"]], "session") == [{"1", "2"}, frozenset()]
+    sides = [["a"], ["b"], ["c"], ["d"], ["a", "b"], ["c"]]
+    pairs = [(0, 1), (0, 2), (2, 4), (0, 4), (0, 3), (2, 5)]
+    trials = Trials([], [], sides, *np.array(pairs).T)
+    kept = keep_chosen(corpus, trials, np.array(list("xxxxxx")), across="session")
+    assert list(zip(kept.enroll.tolist(), kept.test.tolist(), strict=True)) == [(0, 1), (0, 2), (2, 4)]
+    kept = keep_chosen(corpus, trials, np.array(list("xyxxyz")), across="session")  # different ones, whatever session
+    assert list(zip(kept.enroll.tolist(), kept.test.tolist(), strict=True)) == [(0, 1), (0, 2), (2, 4), (0, 4), (2, 5)]
+    with pytest.raises(UserError, match="--across session: no speaker of the trials has recordings that differ"):
+        keep_chosen(corpus, trials.select(np.array([3])), np.array(list("xxxxxx")), across="session")
 
 
 def test_trials_of_unlike_recordings_are_told(corpus):
