@@ -124,6 +124,7 @@ COMMAND = Command(
     "and attributes that are missing are computed.",
     Options,
     [FEATURES, EMBEDDER, ENCODER, SCORER],
+    on_more_words="several recordings of one side are joined by commas: a1.wav,a2.wav b.wav",
     epilog="""examples:
   balr explain questioned.wav known.wav
   balr explain --system me/system questioned.wav known.wav

@@ -53,6 +53,7 @@ COMMAND = Command(
     "relative to full scale), the signal-to-noise ratio (dB), the bandwidth (kHz), the share of clipped samples, and "
     "the strongest steady tone (Hz). Recordings that extract and explain would refuse are marked.",
     Options,
+    on_more_words="several recordings go into a folder, or into a csv with the column audio",
     epilog="""examples:
   balr inspect questioned.wav
   balr inspect recordings/ --save-dir inspected --plots

@@ -96,6 +96,7 @@ class Command:
     options: type
     sections: Sequence[Section] = ()
     epilog: str = ""
+    on_more_words: str = ""  # what a user may have meant who typed more words than the command takes
 
     def parse(self, argv: list[str]) -> "Arguments":
         """Parse the words after the command.
@@ -111,7 +112,8 @@ class Command:
         if unknown:
             flag = next((word.split("=")[0] for word in unknown if word.startswith("-")), None)
             if flag is None:
-                raise ConfigError(f"unexpected word {unknown[0]}: {self._expected(parser)}")
+                hint = f" ({self.on_more_words})" if self.on_more_words else ""
+                raise ConfigError(f"unexpected word {unknown[0]}{hint}: {self._expected(parser)}")
             known = [flag for action in parser._actions for flag in action.option_strings]
             raise ConfigError(f"unknown flag {flag}{did_you_mean(flag, known)} (balr {self.name} --help lists them)")
         arguments = Arguments(self, flat, self._typed(words))

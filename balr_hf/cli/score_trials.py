@@ -95,6 +95,11 @@ def run(arguments: Arguments) -> None:
     if contradicted is not None:
         logger.warning("%s. The evaluation is wrong where the names are", contradicted)
     trials = keep_chosen(arguments, dataset, trials, speakers)
+    known_to_scorer = (
+        {}
+        if speakers is None
+        else {role: sorted(scorer.known_speakers(speakers, role)) for role in ("reference", "calibration")}
+    )
     calibrated = _applies_calibration(arguments, scorer, speakers)
     shard = Shard.launched()
     raw = score_trials(scorer, counts, trials, progress=True, shard=shard)
@@ -157,7 +162,13 @@ def run(arguments: Arguments) -> None:
         calibration=calibration,
     )
     told = [text for text in (contradicted, easy, precision) if text is not None]
-    metrics = evaluation.to_dict() | {"cautions": told, "scores_sha256": file_digest(folder / "scores.csv")}
+    if scorer.is_calibrated and not calibrated:
+        told.insert(0, "The scores are raw, and no likelihood ratios, though the scorer is calibrated.")
+    metrics = evaluation.to_dict() | {
+        "cautions": told,
+        "speakers_known_to_scorer": known_to_scorer,
+        "scores_sha256": file_digest(folder / "scores.csv"),
+    }
     parts = {}
     if arguments.by is not None:
         for name, chosen in groups(trials, side_values(dataset, trials.sides, arguments.by)):

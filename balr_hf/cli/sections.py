@@ -218,8 +218,9 @@ class LossesArguments(Checked):
 
     losses: tuple[str, ...] = option(
         DEFAULT_LOSSES,
-        f"any of {', '.join(LOSS_ARGUMENTS)}, and paths of classes of your own, separated by commas. A list (in a "
-        "file, losses: [mse]) replaces the default, and settings by name (losses: {mse: {weight: 2}}) are added to it",
+        f"any of {', '.join(LOSS_ARGUMENTS)}, and paths of classes of your own, separated by commas. In a "
+        "file, losses: [mse, sparsity] replaces the default, and losses.sparsity.weight: 0.001 beside it is a "
+        "setting; losses: {mse: {weight: 2}} keeps the default losses",
         type=names,
     )
 

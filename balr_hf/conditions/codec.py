@@ -137,6 +137,18 @@ def available_codecs() -> list[str]:
     return [name for name, codec in CODECS.items() if _first_encoder(codec) is not None]
 
 
+def check_encoder(codec: str) -> None:
+    """See whether this build of FFmpeg can code so.
+
+    Args:
+        codec (str): as [`parse_codec`] takes it: `opus:12k`.
+
+    Raises:
+        UserError: it cannot.
+    """
+    _encoder(codec.partition(":")[0])
+
+
 def _encoder(name: str) -> str:
     found = _first_encoder(CODECS[name])
     if found is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE
+from balr_hf.conditions.codec import check_encoder
 from balr_hf.conditions.condition import Condition
 from balr_hf.conditions.corpus import Surroundings, degrade_corpus
 from balr_hf.conditions.seeds import recording_seed
@@ -97,6 +98,8 @@ def save_copies(
     if not conditions or len(set(conditions)) < len(conditions):
         named = ", ".join(map(str, conditions)) or "none"
         raise ConfigError(f"conditions {named}: expected one or more, each of them once")
+    for codec in (condition.codec for condition in conditions if condition.codec is not None):
+        check_encoder(codec)  # before anything is made
     corpus, noises = read_original(corpus), None if noise is None else read_original(noise)
     dataset, folder = corpus.dataset, Path(save_dir)
     copies = _Copies.of(folder, dataset, conditions)

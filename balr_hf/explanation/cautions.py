@@ -10,7 +10,7 @@ import numpy as np
 from balr_hf.domain import Deviation, describe_sessions
 from balr_hf.explanation.described import GroupEvidence, recording_caution
 from balr_hf.explanation.voices import NEEDED, OneVoice
-from balr_hf.explanation.wording import FEW_SPEAKERS, OTHER_SESSIONS, REMEDY, WIDER, describe_amount, ratio
+from balr_hf.explanation.wording import FEW_SPEAKERS, OTHER_SESSIONS, REMEDY, WHY, WIDER, describe_amount, ratio
 
 # What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
 # that is less than so many dB above it is said to be faint.
@@ -70,7 +70,9 @@ def cautions_of(found: Result) -> list[str]:
     Args:
         found ([`Findings`]): the result.
     """
-    texts = [*found.copies, *(one.text for one in found.deviations), *_voices(found)]
+    decisive = [one.text for one in found.deviations if one.is_beyond]
+    others = [one.text for one in found.deviations if not one.is_beyond]
+    texts = [*found.copies, *(f"{WHY} {text}" for text in decisive), *others, *_voices(found)]
     texts += [*_unlike(found), *_faint(found), *found.remarks]
     if any(one.is_allowed for one in found.deviations) or any(one.is_allowed for one in found.compared_voices):
         texts.insert(0, WIDER)
@@ -133,7 +135,8 @@ def _voices(found: Result) -> list[str]:
         for number, (one, measured) in enumerate(zip(recordings, qualities, strict=False), 1):
             which = side if len(recordings) == 1 else f"recording {number} of {side}"
             if one is not None and one.is_doubtful:
-                texts.append(one.describe(f"{which[0].upper()}{which[1:]}"))
+                why = f"{WHY} " if one.is_beyond else ""
+                texts.append(why + one.describe(f"{which[0].upper()}{which[1:]}"))
             elif one is None and measured["net_speech"] > UNLOOKED_SPEECH:
                 texts.append(
                     f"Whether {which} holds one voice was not looked at: each of its two parts would need as much "

@@ -97,6 +97,8 @@ OTHER_SESSIONS = (
     "Recordings of one speaker from different sessions are less alike. If those of the case are of different "
     "sessions, its likelihood ratio is too far from 1."
 )
+# Stands before what of a case prevents a verdict.
+WHY = "Why there is no verdict:"
 # Stands before the numbers of a comparison that gets no verdict.
 COMPUTED = "Computed all the same, but not to be relied on:"
 

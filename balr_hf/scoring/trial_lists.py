@@ -269,7 +269,8 @@ def describe_unknown_list(listed: Iterable[str], ids: Iterable[str]) -> str:
     theirs, ours = (" and ".join(islice(names, 2)) for names in (listed, ids))
     return (
         f"none of the recordings in the trial list is in the corpus: the list names {theirs}, and the ids of the "
-        f"corpus are such as {ours}. Both should be the same, or the list should name the audio files of the corpus"
+        f"corpus are such as {ours}. Both should be the same, or the list should name the audio files of the corpus, "
+        "which then needs its column audio"
     )
 
 

@@ -524,7 +524,10 @@ class BinaryAttributeEncoderTrainer:
         now = json.loads(json.dumps(self.settings))
         changed = [f"{key} was {known.get(key)}, now {now[key]}" for key in now if known.get(key) != now[key]]
         if changed:
-            raise UserError(f"cannot resume {folder} with other settings: {name_some(changed)}")
+            raise UserError(
+                f"cannot resume {folder} with other settings: {name_some(changed)}. Give the settings of the run "
+                "again (its run.json has them), as flags or by --config-path and --config-name"
+            )
         if progress.epoch > self.epochs:
             raise UserError(f"{folder} has {progress.epoch} epochs already: ask for more (trainer.epochs=...)")
         self.epoch, self.history, self.best_loss = progress.epoch, progress.history, progress.best_loss

@@ -945,3 +945,14 @@ def test_copies_under_other_names_are_no_trials(world, balr, tmp_path):
 def test_speakers_of_the_scorer_are_known_however_their_names_are_written(world):
     scorer = load_scorer(world.scorer)
     assert scorer.known_speakers([" r0", "r1 ", "r 1"], "reference") == [" r0", "r1 "]
+
+
+def test_speakers_whom_the_scorer_knows_are_named_in_full(world, balr):
+    world.calibrate()
+    words = ["score", "test", "--save-dir", "known", "--bootstrap", "0", world.dev, world.dev_trials]
+    status, said = balr(*words, f"scorer.checkpoint_path={world.scorer}")
+    assert status == 0 and "Left the scores raw" in said
+    found = strict_json((world.tmp_path / "known" / "metrics.json").read_text())
+    assert found["speakers_known_to_scorer"]["reference"] == []
+    assert found["speakers_known_to_scorer"]["calibration"] == sorted(set(load_corpus(world.dev)["speaker"]))
+    assert found["calibration"] is None and found["cautions"][0].startswith("The scores are raw")

@@ -129,9 +129,7 @@ def test_different_speakers_are_compared_within_a_value_only(corpus, matcher):
     with pytest.raises(UserError, match="matched on sample: it has no column age"):
         of("age")
     alone = corpus.add_column("dialect", corpus["speaker"])
-    with pytest.raises(
-        UserError, match="trials of sample: --within dialect: no two different speakers"
-    ):
+    with pytest.raises(UserError, match="trials of sample: --within dialect: no two different speakers"):
         of("dialect", alone).match(*case)
 
 
