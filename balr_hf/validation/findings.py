@@ -177,9 +177,19 @@ class Findings:
         number = len(self.adequacy)
         if self.is_adequate:
             which = "The stated threshold is" if number == 1 else f"All {number} stated thresholds are"
-            return f"{which} met."
+            return f"{which} met.{self._describe_mostly_outside()}"
         missed = sum(not criterion.is_met for criterion in self.adequacy)
         return f"{missed} of {number} stated thresholds {'is' if missed == 1 else 'are'} not met."
+
+    def _describe_mostly_outside(self) -> str:
+        """That most of the trials would get no verdict in a case, after a space; nothing if that is not so."""
+        beyond, trials = (self.evaluation.domain or {}).get("trials_beyond_limits", 0), self.evaluation.trials
+        if beyond <= trials / 2:
+            return ""
+        return (
+            f" Yet {beyond:,} of the {trials:,} trials lie beyond the limits of the calibration, where a case report "
+            "gives no verdict: the figures are mostly of such."
+        )
 
     def describe_outside(self) -> str | None:
         """How many trials lie outside of what the scorer was calibrated on, in words; None if that is not known."""

@@ -471,3 +471,18 @@ def test_harm_where_little_is_known_is_a_caution_of_its_own(found):
     cautions = replace(found, factors=(replace(factor, parts=tuple(worse)),)).cautions
     assert any("it may be chance: Sex female (1.50)" in text for text in cautions)
     assert not any("in some conditions" in text for text in cautions)
+
+
+def test_thresholds_that_are_met_by_trials_without_a_verdict_are_told_so(found):
+    def told(beyond):
+        domain = (found.evaluation.domain or {}) | {"trials_beyond_limits": beyond}
+        adequacy = (Criterion("cllr", 1e9, 0.1, 0.2),)
+        return replace(
+            found, evaluation=replace(found.evaluation, domain=domain), adequacy=adequacy
+        ).describe_adequacy()
+
+    trials = found.evaluation.trials
+    assert told(trials // 2) == "The stated threshold is met."
+    assert told(trials // 2 + 1).startswith(
+        f"The stated threshold is met. Yet {trials // 2 + 1:,} of the {trials:,} trials"
+    )
