@@ -125,9 +125,9 @@ def cautions_of(found: Result) -> list[str]:
 
 
 def _voices(found: Result) -> list[str]:
-    """Which recordings may hold more than one voice, and which were not looked at though they are long enough."""
+    """Which recordings may hold more than one voice, and which were not looked at."""
     unlooked = [side for side, recordings in zip("AB", found.voices, strict=True) if not recordings]
-    texts = []
+    texts, short = [], []
     if found.is_calibrated and unlooked:
         each = "A and of B" if len(unlooked) == 2 else unlooked[0]
         texts.append(f"Whether each recording of {each} holds one voice was not looked at: {NEEDED}.")
@@ -142,6 +142,14 @@ def _voices(found: Result) -> list[str]:
                     f"Whether {which} holds one voice was not looked at: each of its two parts would need as much "
                     "speech as the calibration's recordings have."
                 )
+            elif one is None:
+                short.append(which)
+    if short:
+        named, are = " and ".join(filter(None, [", ".join(short[:-1]), short[-1]])), len(short) > 1
+        texts.append(
+            f"{named[0].upper()}{named[1:]} {'are' if are else 'is'} too short to be searched for a second voice: "
+            f"listen to {'them' if are else 'it'}."
+        )
     return texts
 
 

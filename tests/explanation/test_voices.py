@@ -73,7 +73,7 @@ def test_a_recording_of_unlike_parts_gets_no_verdict_and_says_where(scorer):
 def test_a_recording_of_like_parts_keeps_its_verdict(scorer):
     found = explained(scorer, alike=True, limits=wide(2))
     assert found.verdict is not None
-    assert not [text for text in found.cautions if "voice" in text]
+    assert not [text for text in found.cautions if "more than one voice" in text]
     assert "A: LR " in dict(found.describe_method())["One voice"]
 
 
@@ -172,6 +172,20 @@ def test_a_calibration_within_one_session_is_told(scorer):
         scorer.config.calibration = before
     expected = "All 10 same-speaker trials of the calibration compare recordings of one session."
     assert told == f"{expected} {wording.OTHER_SESSIONS}"
+
+
+def test_recordings_too_short_to_be_searched_are_told(scorer):
+    def told(*sides):
+        quality = tuple((QUALITY,) * len(side) for side in sides)
+        cautions = scorer.explain(np.ones((WIDTH, 2)), np.ones((WIDTH, 2)), quality=quality, voices=sides).cautions
+        return [text for text in cautions if "second voice" in text]
+
+    alike = compare_parts(scorer, parts(alike=True), QUALITY)
+    assert told((None,), (None,)) == ["A and B are too short to be searched for a second voice: listen to them."]
+    assert told((alike,), (None,)) == ["B is too short to be searched for a second voice: listen to it."]
+    (several,) = told((None, alike, None), (None,))
+    assert several.startswith("Recording 1 of A, recording 3 of A and B are too short")
+    assert told((alike,), (alike,)) == []
 
 
 def test_the_limit_is_a_factor():
