@@ -372,19 +372,15 @@ def _sessions(
     dataset: datasets.Dataset, sides: Sequence[Sequence[str]], trials: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, int]:
     """How many same-speaker trials there are whose sessions are known, and how many of these are within one."""
-    from balr_hf.data.columns import comparable_name, recording_ids
+    from balr_hf.data.columns import side_value_sets
 
-    names = [comparable_name(name) for name in recording_ids(dataset)]
-    columns = []
-    for column in ("speaker", "session"):
-        value_of = dict(zip(names, dataset[column], strict=True))
-        columns.append([{value_of.get(comparable_name(name)) for name in side} for side in sides])
-    speakers = np.array([str(*some) if len(some) == 1 and None not in some else "" for some in columns[0]])
+    speakers, sessions = (side_value_sets(dataset, sides, column) for column in ("speaker", "session"))
+    names = np.array([next(iter(some)) if len(some) == 1 else "" for some in speakers])
     first, second = trials
     known = within = 0
-    for row in np.flatnonzero((speakers[first] == speakers[second]) & (speakers[first] != "")):
-        one, other = columns[1][first[row]], columns[1][second[row]]
-        if None not in one | other:
+    for row in np.flatnonzero((names[first] == names[second]) & (names[first] != "")):
+        one, other = sessions[first[row]], sessions[second[row]]
+        if one and other:
             known += 1
             within += not one.isdisjoint(other)
     return {"same_speaker": known, "within_one": within}

@@ -152,13 +152,23 @@ class BinaryAttributesPipeline(Pipeline):
             )
         check_precision(model, autoencoder)
         self.allow_mismatch = allow_mismatch
-        self._wrong = wrong_parts(model, autoencoder)
-        if self._wrong is not None and not allow_mismatch:
-            raise MismatchError(self._wrong)
+        self._wrong: str | None = None
+        self._check_parts(model, autoencoder)
         self.autoencoder = autoencoder
         self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
         self._source = model
         self._copy_models()
+
+    def _check_parts(self, *parts: Any) -> None:
+        """See whether models belong together, as [`wrong_parts`] takes them; keeps what is wrong for the results.
+
+        Raises:
+            MismatchError: they do not, and that was not allowed.
+        """
+        wrong = wrong_parts(*parts)
+        if wrong is not None and not self.allow_mismatch:
+            raise MismatchError(wrong)
+        self._wrong = self._wrong or wrong
 
     def _copy_models(self) -> None:
         """Make the copies that compute, so that models which are being trained go on in the mode that they are in."""
@@ -185,10 +195,7 @@ class BinaryAttributesPipeline(Pipeline):
                 "the models were changed after this pipeline was made, which matches calibrations: make it anew"
             )
         check_precision(self._source, self.autoencoder)
-        wrong = wrong_parts(self._source, self.autoencoder, getattr(self, "scorer", None))
-        if wrong is not None and not self.allow_mismatch:
-            raise MismatchError(wrong)
-        self._wrong = self._wrong or wrong
+        self._check_parts(self._source, self.autoencoder, getattr(self, "scorer", None))
         self._copy_models()
 
     @staticmethod
@@ -469,8 +476,9 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         match_across: str | None = None,
         **kwargs: Any,
     ):
-        if match_within is not None and match is None:
-            raise ConfigError("match_within is for the trials of match: give a corpus to calibrate on")
+        for name, column in (("match_within", match_within), ("match_across", match_across)):
+            if column is not None and match is None:
+                raise ConfigError(f"{name} is for the trials of match: give a corpus to calibrate on")
         super().__init__(model, autoencoder, **kwargs)
         self.limits = limits
         if scorer is None and isinstance(self.model, SpeakerComparisonModel):
@@ -479,10 +487,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
         if not isinstance(scorer, torch.nn.Module):
             scorer = load_scorer(scorer)
-        wrong = wrong_parts(None, self.autoencoder, scorer)
-        if wrong is not None and not self.allow_mismatch:
-            raise MismatchError(wrong)
-        self._wrong = self._wrong or wrong
+        self._check_parts(None, self.autoencoder, scorer)
         if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
             embedder: Any = getattr(self.model, "embedder", self.model)
             modes = {module: module.training for part in (embedder, self.autoencoder) for module in part.modules()}

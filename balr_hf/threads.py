@@ -51,7 +51,8 @@ _TORCH_THREADS = _TorchThreads()
 
 def _alone() -> None:
     """Compute on one thread after a fork: the threads of OpenMP are not there, and waiting for them has no end."""
-    _TORCH_THREADS.__init__()  # type: ignore[misc]  # whose lock another thread may have held
+    global _TORCH_THREADS
+    _TORCH_THREADS = _TorchThreads()  # another thread may have held the lock
     torch.set_num_threads(1)
 
 

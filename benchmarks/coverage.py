@@ -9,6 +9,7 @@ Usage:
 """
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 from measuring import table
@@ -20,6 +21,7 @@ from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_inte
 
 # Name of the system -> dimensions, and the spread of speakers over that of one speaker's recordings.
 SYSTEMS = {"good": (8, 1.6), "middling": (6, 1.1)}
+Intervals = dict[str, tuple[float, float]]
 # Most trials of each kind that are used of a large set.
 MOST = 200_000
 
@@ -45,38 +47,51 @@ def trials(speakers: int, recordings: int, system: str, seed: int) -> tuple[np.n
 
 def metrics(simulations: int, draws: int) -> None:
     """Measure the coverage of the metrics' intervals."""
-    rows = []
-    for system in SYSTEMS:
-        large = [compute_metrics(*trials(1_200, 4, system, seed)[:2]) for seed in range(3)]
-        truth = {name: float(np.mean([one[name] for one in large])) for name in WITH_INTERVALS}
-        for speakers in (10, 30, 100):
-            inside: dict[str, list[bool]] = {name: [] for name in WITH_INTERVALS}
-            for seed in range(simulations):
-                found = bootstrap_intervals(*trials(speakers, 4, system, 100 + seed), resamples=draws, seed=seed)
-                for name, (low, high) in found.items():
-                    inside[name].append(low <= truth[name] <= high)
-            shares = [f"{np.mean(inside[name]):.0%}" for name in WITH_INTERVALS]
-            rows.append([f"{system} (EER {truth['eer']:.0%})", speakers, *shares])
-    title = f"Coverage of 95 % intervals of metrics: {simulations} simulations, {draws} draws each"
-    table(title, ["system", "speakers", *WITH_INTERVALS], rows)
+
+    def truth(system: str, seed: int) -> dict[str, float]:
+        return compute_metrics(*trials(1_200, 4, system, seed)[:2])
+
+    def intervals(speakers: int, system: str, seed: int) -> Intervals:
+        return bootstrap_intervals(*trials(speakers, 4, system, 100 + seed), resamples=draws, seed=seed)
+
+    _cover("metrics", "{:.0%}", truth, intervals, simulations, draws)
 
 
 def differences(simulations: int, draws: int) -> None:
     """Measure the coverage of the intervals of differences: a system, and one that hears its voices less well."""
+
+    def truth(system: str, seed: int) -> dict[str, float]:
+        good, worse, labels, *_ = both(1_200, system, seed)
+        first, second = compute_metrics(good, labels), compute_metrics(worse, labels)
+        return {name: second[name] - first[name] for name in WITH_INTERVALS}
+
+    def intervals(speakers: int, system: str, seed: int) -> Intervals:
+        return difference_intervals(*both(speakers, system, 100 + seed), resamples=draws, seed=seed)
+
+    _cover("differences", "{:+.1%}", truth, intervals, simulations, draws)
+
+
+def _cover(
+    what: str,
+    form: str,
+    truth_of: Callable[[str, int], dict[str, float]],
+    intervals_of: Callable[[int, str, int], Intervals],
+    simulations: int,
+    draws: int,
+) -> None:
+    """Print how often simulated intervals contain the mean of what three large sets give."""
     rows = []
     for system in SYSTEMS:
-        large = [_differing(*both(1_200, system, seed)) for seed in range(3)]
+        large = [truth_of(system, seed) for seed in range(3)]
         truth = {name: float(np.mean([one[name] for one in large])) for name in WITH_INTERVALS}
         for speakers in (10, 30, 100):
             inside: dict[str, list[bool]] = {name: [] for name in WITH_INTERVALS}
             for seed in range(simulations):
-                good, worse, *known = both(speakers, system, 100 + seed)
-                found = difference_intervals(good, worse, *known, resamples=draws, seed=seed)
-                for name, (low, high) in found.items():
+                for name, (low, high) in intervals_of(speakers, system, seed).items():
                     inside[name].append(low <= truth[name] <= high)
             shares = [f"{np.mean(inside[name]):.0%}" for name in WITH_INTERVALS]
-            rows.append([f"{system} (EER {truth['eer']:+.1%})", speakers, *shares])
-    title = f"Coverage of 95 % intervals of differences: {simulations} simulations, {draws} draws each"
+            rows.append([f"{system} (EER {form.format(truth['eer'])})", speakers, *shares])
+    title = f"Coverage of 95 % intervals of {what}: {simulations} simulations, {draws} draws each"
     table(title, ["system", "speakers", *WITH_INTERVALS], rows)
 
 
@@ -87,11 +102,6 @@ def both(speakers: int, system: str, seed: int) -> tuple[np.ndarray, ...]:
     names, codes = np.unique(np.concatenate([enroll, test]), return_inverse=True)
     own = rng.normal(size=len(names))[codes].reshape(2, -1).sum(0)  # what the second system mishears in a speaker
     return llrs, 0.8 * llrs + 0.7 * own + rng.normal(size=len(llrs)), labels, enroll, test
-
-
-def _differing(good: np.ndarray, worse: np.ndarray, labels: np.ndarray, *_: np.ndarray) -> dict[str, float]:
-    first, second = compute_metrics(good, labels), compute_metrics(worse, labels)
-    return {name: second[name] - first[name] for name in WITH_INTERVALS}
 
 
 def ratios(simulations: int, draws: int) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.cli.printing import aligned, print_json, print_text
+from balr_hf.cli.printing import print_json, print_text
 from balr_hf.cli.sections import CorpusOptions
 from balr_hf.options import option
+from balr_hf.tables import aligned
 
 if TYPE_CHECKING:
     from balr_hf.phonetics import MeasuredVoice, VoiceMeasures

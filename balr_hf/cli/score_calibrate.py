@@ -99,7 +99,8 @@ def run(arguments: Arguments) -> None:
             f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
             "different people of the same name"
         )
-    trained = describe_embedder_trained_on(chain_of(dataset, scorer).get("embedder"), names, "of the speakers")
+    chain = chain_of(dataset, scorer)
+    trained = describe_embedder_trained_on(chain.get("embedder"), names, "of the speakers")
     if trained is not None:
         logger.warning(
             "%s: it tells them apart better than new speakers, so that the calibration promises too much", trained
@@ -150,7 +151,7 @@ def run(arguments: Arguments) -> None:
     sessions = describe_sessions((scorer.config.calibration or {}).get("domain"))
     if sessions is not None:
         logger.warning("%s. %s", sessions, ACROSS)
-    precision = chain_of(dataset, scorer).get("precision", PRECISION)
+    precision = chain.get("precision", PRECISION)
     told = {"speech": arguments.describe, "within": arguments.within, "across": arguments.across}
     told["precision"] = None if precision == PRECISION else precision
     scorer.config.calibration = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import RunOptions
+from balr_hf.cli.sections import RunOptions, bootstrap_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -34,12 +34,7 @@ class Options(RunOptions):
         "compare the trials that both have, if one result lacks some of the other's [default: such results are "
         "refused]",
     )
-    bootstrap: int = option(
-        1000,
-        "how often the speakers are drawn anew for the 95 % intervals; 0 for no intervals",
-        type=int,
-        least=0,
-    )
+    bootstrap: int = bootstrap_option()
     plots: bool = option(False, "also draw a DET plot of both, and a Tippett plot if both are calibrated")
 
 

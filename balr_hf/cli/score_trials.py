@@ -16,7 +16,7 @@ from balr_hf.cli.models import (
 )
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions, system_option
+from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions, bootstrap_option, system_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ class Options(TrialOptions):
     trials: str = positional("trials", TRIALS_HELP)
     system: str | None = system_option()
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
-    bootstrap: int = option(
-        1000,
-        "how often the speakers are drawn anew for the 95 % intervals of the metrics; 0 for no intervals",
-        type=int,
-        least=0,
-    )
+    bootstrap: int = bootstrap_option()
     by: str | None = option(
         None, "column of the corpus (sex, channel, ...) by whose values the evaluation is also broken down", type=str
     )
@@ -98,9 +93,9 @@ def run(arguments: Arguments) -> None:
     known_to_scorer = (
         {}
         if speakers is None
-        else {role: sorted(scorer.known_speakers(speakers, role)) for role in ("reference", "calibration")}
+        else {role: scorer.known_speakers(speakers, role) for role in ("reference", "calibration")}
     )
-    calibrated = _applies_calibration(arguments, scorer, speakers)
+    calibrated = _applies_calibration(arguments, scorer, known_to_scorer)
     shard = Shard.launched()
     raw = score_trials(scorer, counts, trials, progress=True, shard=shard)
     quality = sides_quality(dataset, trials.sides) if calibrated and scorer.needs_quality else None
@@ -204,20 +199,26 @@ def run(arguments: Arguments) -> None:
     logger.info("%s\nSaved in %s", "\n".join(texts), folder)
 
 
-def _applies_calibration(arguments: Arguments, scorer: "Scorer", speakers: "np.ndarray | None") -> bool:
-    """Whether to calibrate the scores; warns if the scorer was fitted to or calibrated on speakers of the test."""
+def _applies_calibration(arguments: Arguments, scorer: "Scorer", known_to_scorer: dict[str, list[str]]) -> bool:
+    """Whether to calibrate the scores; warns if the scorer was fitted to or calibrated on speakers of the test.
+
+    Args:
+        arguments: the command's arguments.
+        scorer: the scorer.
+        known_to_scorer: the speakers of the test that it knows, by their role; nothing if the speakers are not known.
+    """
     from balr_hf.errors import name_some
 
-    if speakers is None or arguments.allow_overlap:
+    if not known_to_scorer or arguments.allow_overlap:
         return arguments.calibrated and scorer.is_calibrated
-    known = scorer.known_speakers(speakers, "reference")
+    known = known_to_scorer["reference"]
     if known:
         logger.warning(
             "%d speakers of the test are in the scorer's reference population (%s): the figures flatter it",
             len(known),
             name_some(known),
         )
-    known = scorer.known_speakers(speakers, "calibration") if arguments.calibrated and scorer.is_calibrated else []
+    known = known_to_scorer["calibration"] if arguments.calibrated and scorer.is_calibrated else []
     if known:
         logger.warning(
             "Left the scores raw: the scorer was calibrated on %d speakers of the test (%s). --allow-overlap applies "

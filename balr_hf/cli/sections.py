@@ -100,6 +100,16 @@ class StepOptions(CorpusOptions):
     )
 
 
+def bootstrap_option() -> int:
+    """The option that says how many draws of the speakers the intervals of metrics are found by."""
+    return option(
+        1000,
+        "how often the speakers are drawn anew for the 95 % intervals of the metrics; 0 for no intervals",
+        type=int,
+        least=0,
+    )
+
+
 def mismatch_option() -> bool:
     """The option by which a user accepts models and vectors that do not belong together."""
     return option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from balr_hf.cli.models import describe_chosen, keep_chosen, separator
 from balr_hf.cli.parsing import Arguments, Command, names, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import TRIALS_HELP, TrialOptions
+from balr_hf.cli.sections import TRIALS_HELP, TrialOptions, bootstrap_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -53,12 +53,7 @@ class Options(TrialOptions):
         type=int,
         least=0,
     )
-    bootstrap: int = option(
-        1000,
-        "how often the speakers are drawn anew for the 95 % intervals of the metrics; 0 for no intervals",
-        type=int,
-        least=0,
-    )
+    bootstrap: int = bootstrap_option()
 
 
 COMMAND = Command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -251,3 +251,24 @@ def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
     cleaned = [comparable_speaker(name) for name in found]
     new = [-1 if name is None else numbers.setdefault(name, len(numbers)) for name in cleaned]
     return np.array([*new, -1], dtype=np.int64)[codes], list(numbers)
+
+
+def side_value_sets(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], column: str) -> list[frozenset[str]]:
+    """All that a column says of the recordings of each side; nothing of a side of which it does not tell all.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus, with `id` and the column.
+        sides: the ids of the recordings of each side.
+        column (str): the name of the column.
+
+    Raises:
+        UserError: the corpus has no such column.
+    """
+    if column not in dataset.column_names:
+        raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
+    value_of = dict(zip(map(comparable_name, recording_ids(dataset)), dataset[column], strict=True))
+    found = []
+    for side in sides:
+        values = [value_of.get(comparable_name(name)) for name in side]
+        found.append(frozenset() if None in values else frozenset(map(str, values)))
+    return found

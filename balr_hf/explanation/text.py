@@ -24,6 +24,7 @@ from balr_hf.explanation.wording import (
     describe_term,
     scale_in_a_line,
 )
+from balr_hf.tables import aligned
 
 
 def text(findings: Findings, top: int = 10) -> str:
@@ -76,7 +77,7 @@ def _groups(findings: Findings) -> list[str]:
     for one in groups:
         sums = [describe_term(value, findings.is_llr) for value in (one.sum_for, one.sum_against, one.llr)]
         rows.append([one.group, str(one.attributes), *sums])
-    return [THE_GROUPS, *_aligned(rows, words=(0,)), f"  {GROUPS}", ""]
+    return [THE_GROUPS, *aligned(rows, indent=2), f"  {GROUPS}", ""]
 
 
 def _each_attribute(findings: Findings) -> list[str]:
@@ -92,7 +93,7 @@ def _measures(findings: Findings) -> list[str]:
     rows = [(one.measure.is_of_recording, cells) for one in findings.side_measures() for cells in one.rows()]
     if not rows:
         return []
-    heading, *lines = _aligned([list(MEASURE_COLUMNS), *(cells for _, cells in rows)], words=(0, 3, 5, 6))
+    heading, *lines = aligned([list(MEASURE_COLUMNS), *(cells for _, cells in rows)], words=(0, 3, 5, 6), indent=2)
     found = [THE_MEASURES, heading]
     for of_recording, part in enumerate(MEASURE_PARTS):
         of_part = [line for line, (of, _) in zip(lines, rows, strict=True) if of == of_recording]
@@ -105,25 +106,12 @@ def _table(findings: Findings, evidence: list[AttributeEvidence]) -> list[str]:
         return ["  no attribute"]
     columns = findings.columns()
     words = tuple(number for number, name in enumerate(columns) if name in WORD_COLUMNS)
-    heading, *lines = _aligned([columns, *(findings.row(e) for e in evidence)], words)
+    heading, *lines = aligned([columns, *(findings.row(e) for e in evidence)], words, indent=2)
     found = [heading]
     for line, e in zip(lines, evidence, strict=True):
         sentence = findings.sentence(e.attribute)
         found += [line] if sentence is None else [line, f"      {sentence}"]
     return found
-
-
-def _aligned(rows: list[list[str]], words: tuple[int, ...]) -> list[str]:
-    """Lines of a table; columns of words are aligned to the left, those of numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  "
-        + "  ".join(
-            text.ljust(width) if number in words else text.rjust(width)
-            for number, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _pairs(rows: list[tuple[str, str]]) -> list[str]:

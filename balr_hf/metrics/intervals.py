@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -14,6 +14,8 @@ from balr_hf.metrics.tally import Tally, checked_trials, tally
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+Draw = TypeVar("Draw")
 
 # Metrics that cannot be larger than 1, so that their intervals end there too.
 AT_MOST_ONE = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr_min")
@@ -95,11 +97,15 @@ def bootstrap_intervals(
     """
     _check_draws(resamples, confidence)
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
-    bar = tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
-    measured = [metrics_of(draw, bounds) for draw in bar]
-    tails = (1 - confidence) / 2
+    measured = [metrics_of(draw, bounds) for draw in _shown(draws, resamples, progress)]
     spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
-    found = compute_metrics(llrs, labels, bounds)
+    return _alone(compute_metrics(llrs, labels, bounds), measured, (1 - confidence) / 2, spread)
+
+
+def _alone(
+    found: Mapping[str, float], measured: Sequence[Mapping[str, float]], tails: float, spread: float
+) -> dict[str, tuple[float, float]]:
+    """The intervals of one system's metrics, from those of the draws; see [`bootstrap_intervals`]."""
     intervals: dict[str, tuple[float, float]] = {}
     for name in WITH_INTERVALS:
         value, values = found[name], np.array([metrics[name] for metrics in measured])
@@ -166,13 +172,37 @@ def difference_intervals(
         >>> round(lower, 2), round(upper, 2)
         (-0.01, 0.11)
     """
+    return paired_intervals(
+        *(scores, others, labels, enroll_speakers, test_speakers, resamples, confidence, seed, progress)
+    )[2]
+
+
+def paired_intervals(
+    scores: ArrayLike,
+    others: ArrayLike,
+    labels: ArrayLike,
+    enroll_speakers: np.ndarray | Sequence[str],
+    test_speakers: np.ndarray | Sequence[str],
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    progress: bool = False,
+) -> tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]], dict[str, tuple[float, float]]]:
+    """The intervals of either system's metrics and of their differences, from the same draws of the speakers.
+
+    Args, Raises:
+        As for [`difference_intervals`].
+
+    Returns:
+        what [`bootstrap_intervals`] returns of `scores` and of `others`, and what [`difference_intervals`] returns.
+    """
     _check_draws(resamples, confidence)
     both = (resampled(one, labels, enroll_speakers, test_speakers, resamples, seed) for one in (scores, others))
-    bar = tqdm(zip(*both, strict=True), "Resampling speakers", resamples, disable=not progress, unit="draw", delay=2)
-    draws = [(metrics_of(first), metrics_of(second)) for first, second in bar]
+    draws = [tuple(map(metrics_of, pair)) for pair in _shown(zip(*both, strict=True), resamples, progress)]
     tails = (1 - confidence) / 2
     spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
     measured = compute_metrics(scores, labels), compute_metrics(others, labels)
+    alone = [_alone(*each, tails, spread) for each in zip(measured, zip(*draws, strict=True), strict=True)]
     intervals = {}
     for name in WITH_INTERVALS:
         difference = measured[1][name] - measured[0][name]
@@ -182,7 +212,7 @@ def difference_intervals(
         drawn = values[:, 1] - values[:, 0]
         low, high = difference + spread * (np.quantile(drawn, [tails, 1 - tails]) - drawn.mean())
         intervals[name] = (min(float(low), difference), max(float(high), difference))
-    return intervals
+    return alone[0], alone[1], intervals
 
 
 def widening(num_speakers: int) -> float:
@@ -260,6 +290,11 @@ def speaker_draws(
         if same.any() and different.any():
             left -= 1
             yield same, different
+
+
+def _shown(draws: Iterable[Draw], resamples: int, progress: bool) -> Iterable[Draw]:
+    """The draws, with a progress bar."""
+    return tqdm(draws, "Resampling speakers", total=resamples, disable=not progress, unit="draw", delay=2)
 
 
 def _entropy(probability: float) -> float:

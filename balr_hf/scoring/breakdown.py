@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.data.columns import comparable_name, recording_ids
+from balr_hf.data.columns import comparable_name, side_value_sets
 from balr_hf.data.quality import known_quality
 from balr_hf.domain import (
     MEASURES,
@@ -52,22 +52,6 @@ def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], colum
     found = np.empty(len(sides), dtype=object)
     for row, values in enumerate(side_value_sets(dataset, sides, column)):
         found[row] = next(iter(values)) if len(values) == 1 else None
-    return found
-
-
-def side_value_sets(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], column: str) -> list[frozenset[str]]:
-    """All that a column says of the recordings of each side; nothing of a side of which it does not tell all.
-
-    Args, Raises:
-        As for [`side_values`].
-    """
-    if column not in dataset.column_names:
-        raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
-    value_of = dict(zip(map(comparable_name, recording_ids(dataset)), dataset[column], strict=True))
-    found = []
-    for side in sides:
-        values = [value_of.get(comparable_name(name)) for name in side]
-        found.append(frozenset() if None in values else frozenset(map(str, values)))
     return found
 
 

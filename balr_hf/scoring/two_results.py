@@ -12,10 +12,11 @@ import numpy as np
 
 from balr_hf.errors import UserError, name_some
 from balr_hf.identity import file_digest
-from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
-from balr_hf.metrics.intervals import WITH_INTERVALS
+from balr_hf.metrics import compute_metrics
+from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals
 from balr_hf.scoring.listed_ids import match_ids
 from balr_hf.scoring.trials import Trials, read_trials, side_speakers
+from balr_hf.tables import aligned
 
 if TYPE_CHECKING:
     import datasets
@@ -157,14 +158,13 @@ class TwoResults:
             both = zip((found.first, found.second), found.intervals, strict=True)
             cells = [_figure(value, interval, form) for value, interval in both]
             rows.append([NAMES[name], *cells, _figure(found.difference, found.interval, sign), found.describe()])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        drawn = [f"(in brackets: 95 % intervals, {self.draws:,} draws of the speakers, the same for both)"]
+        drawn = [f"  (in brackets: 95 % intervals, {self.draws:,} draws of the speakers, the same for both)"]
         return "\n".join(
             [
                 *(f"{side}: {name}" for side, name in zip("AB", self.names, strict=True)),
                 self.describe_trials(),
-                *(f"  {line}" for line in [*table, *(drawn if self.draws else [])]),
+                *aligned(rows, words=None, indent=2),
+                *(drawn if self.draws else []),
                 "  The figures are of LRs without the calibration's bounds, as by balr score test; balr validate "
                 "states Cllr within them.",
                 *(f"! {text}" for text in self.cautions),
@@ -309,16 +309,17 @@ def _differences(
     progress: bool,
 ) -> dict[str, Difference]:
     measured = [compute_metrics(one, labels) for one in scores]
-    alone: list[dict[str, tuple[float, float]]] = []
-    paired: dict[str, tuple[float, float]] = {}
+    first: dict[str, tuple[float, float]] = {}
+    second, paired = first, first
     if draws:
-        alone = [bootstrap_intervals(one, labels, *speakers, resamples=draws, progress=progress) for one in scores]
-        paired = difference_intervals(scores[0], scores[1], labels, *speakers, resamples=draws, progress=progress)
+        first, second, paired = paired_intervals(
+            scores[0], scores[1], labels, *speakers, resamples=draws, progress=progress
+        )
     return {
         name: Difference(
             measured[0][name],
             measured[1][name],
-            (alone[0].get(name), alone[1].get(name)) if alone else (None, None),
+            (first.get(name), second.get(name)),
             measured[1][name] - measured[0][name],
             paired.get(name),
             name in PRIORS and _cost_of_one(PRIORS[name], labels) > ONE_ERROR,

@@ -12,6 +12,7 @@ from balr_hf.describing.measures import MEASURES
 from balr_hf.describing.wording import by_sex, pairs, told
 from balr_hf.errors import UserError, name_some
 from balr_hf.explanation.wording import percent
+from balr_hf.tables import aligned
 
 if TYPE_CHECKING:
     from balr_hf.describing import AttributeDescriptions
@@ -106,13 +107,20 @@ class LookedUp:
         if tells is not None:
             lines.append(f"  Tells most: {tells} ranked rightly; guessing ranks 50")
         if one.associations:
-            lines += ["  Each measure alone, and its quartiles:", *_indented(self._measures(number))]
+            lines += [
+                "  Each measure alone, and its quartiles:",
+                *aligned(self._measures(number), words=None, indent=4),
+            ]
         if told(one):
-            lines += ["  All measures together:", *_indented(told(one))]
+            lines += ["  All measures together:", *aligned(told(one), words=None, indent=4)]
         if self.reference is None:
             return [*lines, "  The scorer has no reference population: how typical it is, is not known"]
         known = self.reference[number]
-        return [*lines, f"  In the reference population, {known.speakers:,} speakers:", *_indented(known.rows())]
+        return [
+            *lines,
+            f"  In the reference population, {known.speakers:,} speakers:",
+            *aligned(known.rows(), words=None, indent=4),
+        ]
 
     def _measures(self, number: int) -> list[tuple[str, ...]]:
         """For each measure that is kept, what it is called, what it tells alone, and its quartiles in both states."""
@@ -193,12 +201,3 @@ def _terms(scorer: Scorer) -> dict[str, np.ndarray] | None:
         states: scorer.attribute_scores(a, b, calibrated=scorer.is_calibrated)[0].cpu().numpy()
         for states, (a, b) in cases.items()
     }
-
-
-def _indented(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table, whose columns are aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        ("    " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    ]

@@ -11,6 +11,7 @@ import numpy as np
 from balr_hf.audio import AudioError
 from balr_hf.explanation import AttributeEvidence, Findings
 from balr_hf.quality import MIN_SPEECH
+from balr_hf.tables import aligned
 from balr_hf.timeline import wording
 from balr_hf.timeline.occlusion import OcclusionMap, map_of
 from balr_hf.timeline.sound import wav
@@ -240,13 +241,7 @@ class ComparedTimelines:
             lines += [f"  {name}", f"     {words}"]
         if self.evidence:
             table = [self.columns(), *self.rows()]
-            widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-            aligned = [str.rjust, str.rjust, *[str.ljust] * (len(widths) - 2)]
-            lines += ["", wording.STATES]
-            lines += [
-                "  " + "  ".join(put(text, n) for put, text, n in zip(aligned, row, widths, strict=True)).rstrip()
-                for row in table
-            ]
+            lines += ["", wording.STATES, *aligned(table, words=range(2, len(table[0])), indent=2)]
         lines += self.notes()
         return "\n".join([*lines, "", wording.LIMITS, *([wording.LIMITS_OF_THE_MAP] if self.has_maps else [])])
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from balr_hf.tables import aligned
 from balr_hf.validation import wording
 from balr_hf.validation.tables import FIGURES, PARTS, part_rows
 
@@ -24,7 +24,11 @@ def text(validation: Findings) -> str:
     lines += [f"{found.describe_trials()}.", f"{found.describe_adequacy()}"]
     lines += [f"  {criterion.describe()}" for criterion in found.adequacy] or [f"  {wording.STATE_ONE}"]
     lines += [f"Note: {caution}" for caution in found.cautions]
-    lines += ["", wording.THE_FIGURES, *_table([row[:3] for row in [FIGURES, *found.figures_of_merit()]])]
+    lines += [
+        "",
+        wording.THE_FIGURES,
+        *aligned([row[:3] for row in [FIGURES, *found.figures_of_merit()]], words=None, indent=2),
+    ]
     lines += [f"  {sentence}" for sentence in (found.describe_bounds(), *found.describe_coverage()) if sentence]
     outside = found.describe_outside()
     if outside is not None:
@@ -32,7 +36,11 @@ def text(validation: Findings) -> str:
     if found.describe_alike() is not None:
         lines += ["", wording.THE_CONDITIONS, f"  {found.describe_alike()}"]
     for factor in found.varying:
-        lines += ["", f"{wording.THE_CONDITIONS}: {factor.title}", *_table([PARTS, *part_rows(factor)])]
+        lines += [
+            "",
+            f"{wording.THE_CONDITIONS}: {factor.title}",
+            *aligned([PARTS, *part_rows(factor)], words=None, indent=2),
+        ]
     lines += ["", wording.THE_ZOO]
     for animal, speakers in found.zoo.animals.items():
         names = ", ".join(one.name for one in speakers) or "none"
@@ -49,10 +57,3 @@ def text(validation: Findings) -> str:
         width = max(len(name) for name, _ in rows)
         lines += ["", title, *(f"  {name:<{width}}  {value}" for name, value in rows)]
     return "\n".join([*lines, "", wording.LIMITS])
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

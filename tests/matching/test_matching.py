@@ -285,5 +285,7 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
     assert status == 2 and "--match calibrates the scorer" in said
     status, said = balr("explain", "--within", "sex", a, b)
     assert status == 2 and "--within is for the trials of --match" in said
+    with pytest.raises(ConfigError, match="match_across is for the trials of match"):
+        pipeline("speaker-comparison", match_across="session")
     with pytest.raises(ConfigError, match="match_within is for the trials of match"):
         pipeline("speaker-comparison", match_within="sex")
