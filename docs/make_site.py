@@ -75,7 +75,7 @@ AREAS = {
 
 # Parts that users of the library do not call; CONTRIBUTING.md and their docstrings tell of them.
 INTERNAL = {"class_paths", "cli", "containers", "devices", "files", "options", "pipeline_inputs", "registration"}
-INTERNAL |= {"templates", "threads", "untrusted", "vectors"}
+INTERNAL |= {"tables", "templates", "threads", "untrusted", "vectors"}
 
 
 def collect(target: Path, gallery: Path | None) -> None:
