@@ -67,7 +67,8 @@ from balr_hf.data.quality import append_quality, known_quality, measure_corpus, 
 from balr_hf.data.reading import read_corpus
 from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
-from balr_hf.data.stores import ComputeVectors, Filled, open_store
+from balr_hf.data.store_base import ComputeVectors, Filled
+from balr_hf.data.stores import open_store
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
 from balr_hf.devices import resolve_devices
 from balr_hf.embeddings.extraction import compute_embeddings, embedding_maker

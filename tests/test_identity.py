@@ -236,19 +236,19 @@ def test_calibration_of_another_scorer_is_refused(tmp_path):
 
 
 def test_forced_run_goes_on_where_it_was_stopped(few, balr, monkeypatch):
-    from balr_hf.data import stores
+    from balr_hf.data import file_store
 
     assert balr("extract", few)[0] == 0
-    kept = stores.FileStore.save
+    kept = file_store.FileStore.save
 
     def stopping(store, ids, *rest):
         if any(store.folder.glob(".balr-forced-*")) and store._forced.read():
             raise KeyboardInterrupt
         kept(store, ids, *rest)
 
-    monkeypatch.setattr(stores.FileStore, "save", stopping)
+    monkeypatch.setattr(file_store.FileStore, "save", stopping)
     assert balr("extract", few, "--force", "data.batch_size=5")[0] not in (0, 1)
-    monkeypatch.setattr(stores.FileStore, "save", kept)
+    monkeypatch.setattr(file_store.FileStore, "save", kept)
     # One of the five recordings that are done is another one by the time that the run goes on.
     (record,) = few.parent.glob(".balr-forced-*")
     done = Path(record.read_text().split("\0")[1].replace("_emb.txt", ".opus"))

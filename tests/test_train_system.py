@@ -80,7 +80,7 @@ def test_interrupted_run_ends_as_that_of_two_processes(
     script, voxceleb, words, tmp_path, run_python, monkeypatch, capfd
 ):
     """Two processes run through; one process is stopped while it extracts and while it trains, and goes on."""
-    from balr_hf.data.stores import FileStore
+    from balr_hf.data.file_store import FileStore
     from balr_hf.training.trainer import BinaryAttributeEncoderTrainer as Trainer
 
     said = run_python("-c", TWO_PROCESSES, script, *words, "--save-dir", "two", cwd=tmp_path).stdout

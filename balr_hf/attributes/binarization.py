@@ -21,7 +21,8 @@ from balr_hf.data.origins import (
     vector_digests,
 )
 from balr_hf.data.skipped import Skipped
-from balr_hf.data.stores import SaveVectors, add_vectors
+from balr_hf.data.store_base import SaveVectors
+from balr_hf.data.stores import add_vectors
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.identity import allowed_in_training, model_identity, other_makers, shown
 from balr_hf.pretrained import evaluation_mode

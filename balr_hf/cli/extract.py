@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import datasets
 
     from balr_hf.data.skipped import Skipped
-    from balr_hf.data.stores import SaveVectors
+    from balr_hf.data.store_base import SaveVectors
     from balr_hf.training.arguments import DataArguments
 
 logger = logging.getLogger(__name__)

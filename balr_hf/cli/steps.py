@@ -13,7 +13,8 @@ from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.reading import open_stream, read_corpus
 from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
-from balr_hf.data.stores import ComputeVectors, Filled, NoStore, is_dataset_source, open_store
+from balr_hf.data.store_base import ComputeVectors, Filled, NoStore
+from balr_hf.data.stores import is_dataset_source, open_store
 from balr_hf.data.streams import stream_vectors
 from balr_hf.errors import ConfigError, name_some
 from balr_hf.untrusted import safe_rows

@@ -14,13 +14,16 @@ from balr_hf.data.columns import (
     vector_present,
 )
 from balr_hf.data.contract import Corpus
+from balr_hf.data.dataset_store import DatasetStore
+from balr_hf.data.file_store import FileStore
 from balr_hf.data.hub_datasets import FILE_ENDINGS
 from balr_hf.data.reading import load_corpus, read_corpus
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.data.saving import check_replaceable, is_saved_dataset, save_dataset
 from balr_hf.data.segmentation import segments
 from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
-from balr_hf.data.stores import DatasetStore, FileStore, Filled, NoStore, open_store
+from balr_hf.data.store_base import Filled, NoStore
+from balr_hf.data.stores import open_store
 
 __all__ = [
     "FILE_ENDINGS",

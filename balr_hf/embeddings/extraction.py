@@ -36,7 +36,8 @@ from balr_hf.data.origins import (
 from balr_hf.data.quality import add_quality_column, known_quality, quality_feature
 from balr_hf.data.reading import load_corpus
 from balr_hf.data.skipped import Skipped
-from balr_hf.data.stores import SaveVectors, add_vectors
+from balr_hf.data.store_base import SaveVectors
+from balr_hf.data.stores import add_vectors
 from balr_hf.embeddings.passes import (
     FRAMES_PER_PASS,
     PRECISIONS,

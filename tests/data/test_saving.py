@@ -32,20 +32,20 @@ def test_a_damaged_record_is_one_clear_error(tmp_path, record):
 )
 def test_a_damaged_part_is_computed_anew(balr, few, tmp_path, damage):
     words = ["extract", few, "--save-dir", tmp_path / "out", "--save-format", "dataset", "data.batch_size=4"]
-    from balr_hf.data import stores
+    from balr_hf.data import dataset_store
 
-    original, kept = stores.save_dataset, []
+    original, kept = dataset_store.save_dataset, []
 
     def stopped(*arguments):
         kept.extend(tmp_path.glob(".out.*.parts/*.npz"))
         raise OSError("the disk is full")
 
-    stores.save_dataset = stopped
+    dataset_store.save_dataset = stopped
     try:
         status, said = balr(*words)
         assert status == 1 and "the disk is full" in said
     finally:
-        stores.save_dataset = original
+        dataset_store.save_dataset = original
     kept[0].write_bytes(damage(kept[0].read_bytes()))
     status, said = balr(*words)
     assert status == 0
@@ -57,11 +57,11 @@ def test_a_damaged_part_is_computed_anew(balr, few, tmp_path, damage):
 
 def test_two_kills_after_a_dataset_was_replaced_leave_no_parts_behind(balr, few, tmp_path, monkeypatch):
     """A run whose process dies before it has cleaned up leaves parts, which the next one removes, even if it dies."""
-    from balr_hf.data import stores
+    from balr_hf.data import dataset_store
 
     folder = tmp_path / "out"
     assert balr("extract", few, "--save-dir", folder, "--save-format", "dataset")[0] == 0
-    save_dataset = stores.save_dataset
+    save_dataset = dataset_store.save_dataset
 
     def killed(*arguments):
         save_dataset(*arguments)
@@ -70,7 +70,7 @@ def test_two_kills_after_a_dataset_was_replaced_leave_no_parts_behind(balr, few,
     words = ["binarize", folder, "--save-dir", folder, "--force"]
     for _ in range(2):
         with monkeypatch.context() as patched:
-            patched.setattr(stores, "save_dataset", killed)
+            patched.setattr(dataset_store, "save_dataset", killed)
             assert "the process is gone" in balr(*words)[1]
         assert len([*tmp_path.glob(".out.*.parts")]) == 1
     assert balr(*words)[0] == 0

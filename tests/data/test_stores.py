@@ -9,9 +9,12 @@ import pytest
 
 from balr_hf import load_corpus
 from balr_hf.data import read_corpus, vector_matrix
+from balr_hf.data.dataset_store import DatasetStore
+from balr_hf.data.file_store import FileStore
 from balr_hf.data.origins import Maker
 from balr_hf.data.skipped import Skipped
-from balr_hf.data.stores import DatasetStore, FileStore, NoStore, open_store
+from balr_hf.data.store_base import NoStore
+from balr_hf.data.stores import open_store
 from balr_hf.errors import ConfigError, UserError
 
 
