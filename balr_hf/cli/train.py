@@ -106,7 +106,7 @@ def _read_set(arguments: Arguments, path: str) -> "datasets.Dataset":
 
 def _warn_idle(arguments: Arguments, losses: "Sequence[AutoEncoderLoss]") -> None:
     """Say which of the settings of batches that were given have no effect in this training."""
-    from balr_hf.training.trainer import unused_data_settings
+    from balr_hf.training.settings import unused_data_settings
 
     unused = unused_data_settings(arguments.section("data"), losses)
     idle = [key for name in unused if (key := f"data.{name}") in arguments.given]

@@ -1,22 +1,18 @@
 """The Accelerate loop that fits the binary-attribute autoencoder."""
 
 import dataclasses
-import hashlib
 import json
 import logging
 import math
 import os
-import reprlib
 import shutil
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import accelerate
-import numpy as np
 import torch
 import transformers
 from accelerate import Accelerator
@@ -35,17 +31,14 @@ from transformers.utils import logging as transformers_logging
 from balr_hf._version import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
-from balr_hf.class_paths import keywords_of
-from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.origins import makers_of, one_maker
-from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import ConfigError, MismatchError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
 from balr_hf.training import state
-from balr_hf.training.arguments import MIXED_PRECISIONS, PLAIN_BATCH_SIZE, DataArguments
+from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments
 from balr_hf.training.graphed_step import GraphedStep
-from balr_hf.training.losses import LOSSES, ArcFaceLoss, AutoEncoderLoss
+from balr_hf.training.losses import LOSSES, AutoEncoderLoss
 from balr_hf.training.samplers import (
     SAMPLERS,
     BatchSampler,
@@ -53,6 +46,19 @@ from balr_hf.training.samplers import (
     ShuffledBatchSampler,
     check_batches,
     sampler_class,
+)
+from balr_hf.training.settings import (
+    checked_losses,
+    loss_record,
+    unused_data_settings,
+    warn_unrecorded,
+    with_batch_size,
+)
+from balr_hf.training.speaker_embeddings import (
+    SpeakerEmbeddings,
+    check_dataset,
+    describe_set,
+    warn_shared_speakers,
 )
 from balr_hf.training.trained_speakers import KEY, pack_speakers
 
@@ -62,52 +68,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SOURCE = "source_id"  # the column of `balr degrade` with the id of the recording that a copy was made from
-
 VERSIONS = {
     "balr_hf": __version__,
     "torch": torch.__version__,
     "accelerate": accelerate.__version__,
     "transformers": transformers.__version__,
 }
-
-
-class SpeakerEmbeddings(torch.utils.data.Dataset):
-    """Embeddings, speaker numbers and numbers of originals as tensors; a whole batch is gathered at once.
-
-    Args:
-        corpus (`datasets.Dataset`): a corpus with `embedding` and `speaker`. Rows that lack one of them are skipped,
-            with one warning for all.
-        device (*optional*): where the tensors are held.
-        name (str): what the set is called in messages.
-    """
-
-    def __init__(self, corpus: "datasets.Dataset", device: torch.device | str = "cpu", name: str = "training"):
-        embeddings, present = vector_matrix(corpus, "embedding")
-        labels, self.speakers = speaker_codes(corpus)
-        usable = present & (labels >= 0)
-        if not usable.all():
-            ids = corpus["id"] if "id" in corpus.column_names else range(len(corpus))
-            lacking = ("no speaker" if has else "no embedding" for has in present[~usable])
-            names = (name for name, keep in zip(ids, usable, strict=True) if not keep)
-            warn_skipped([Skipped(str(n), why) for n, why in zip(names, lacking, strict=True)], f"The {name} set")
-            embeddings, labels = embeddings[usable[present]], labels[usable]
-        if not len(labels):
-            raise UserError(f"no recording of the {name} set has both an embedding and a speaker")
-        with warnings.catch_warnings():  # this is the Dataset's own memory, read only; nothing here writes to it
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            self.embeddings = torch.from_numpy(embeddings).to(device)
-        self.labels = torch.from_numpy(labels).to(device)
-        self.originals = torch.from_numpy(_originals(corpus)[usable]).to(device)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        device = self.labels.device
-        # An NVIDIA GPU need not be waited for. Apple's copy after this memory is freed (pytorch/pytorch#189690).
-        index = torch.tensor(rows).to(device, non_blocking=device.type == "cuda")
-        return self.embeddings[index], self.labels[index], self.originals[index]
 
 
 def process_state(device: str | torch.device | None = None) -> accelerate.PartialState:
@@ -205,10 +171,10 @@ class BinaryAttributeEncoderTrainer:
             raise ConfigError(
                 f"data_config={data_config!r}: expected DataArguments(...); losses are given as loss_funcs=[...]"
             )
-        wanted, self.data_config = self.data_config, _with_batch_size(self.data_config)
-        self.loss_funcs = _checked_losses(loss_funcs)
+        wanted, self.data_config = self.data_config, with_batch_size(self.data_config)
+        self.loss_funcs = checked_losses(loss_funcs)
         for name, given in (("train", train), ("val", val)):
-            _check_dataset(name, given)
+            check_dataset(name, given)
         names = [loss.name for loss in self.loss_funcs]
         if not names:
             raise ConfigError(f"trainer.losses is empty: name at least one of {', '.join(LOSSES)}, or one of your own")
@@ -243,9 +209,9 @@ class BinaryAttributeEncoderTrainer:
         if self.process.is_main_process:
             if wanted.batch_size is None:
                 logger.info("data.batch_size is not set: batches hold %d recordings", self.data_config.batch_size)
-            _warn_shared_speakers(self.trainset, self.valset)
+            warn_shared_speakers(self.trainset, self.valset)
             for loss in self.loss_funcs:
-                _warn_unrecorded(loss)
+                warn_unrecorded(loss)
         unused = unused_data_settings(self.data_config, self.loss_funcs)
         self.settings = {
             "input_dim": input_dim,
@@ -258,9 +224,9 @@ class BinaryAttributeEncoderTrainer:
             "data": {
                 name: value for name, value in dataclasses.asdict(self.data_config).items() if name not in unused
             },
-            "losses": {loss.name: _loss_record(loss) for loss in self.loss_funcs},
-            "training_set": _describe(self.trainset),
-            "validation_set": _describe(self.valset),
+            "losses": {loss.name: loss_record(loss) for loss in self.loss_funcs},
+            "training_set": describe_set(self.trainset),
+            "validation_set": describe_set(self.valset),
             **({} if wrong is None else {"mismatch": wrong}),
         }
         if cuda_graph:
@@ -618,44 +584,6 @@ def _no_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _with_batch_size(data: DataArguments) -> DataArguments:
-    """The same settings with a size of batches: if none is set, N x M, or that of plain batches.
-
-    Raises:
-        ConfigError: the sampler is unknown.
-    """
-    if data.batch_size is not None:
-        return data
-    in_groups = sampler_class(data.sampler) is not None
-    size = data.N_classes_per_batch * data.M_samples_per_class if in_groups else PLAIN_BATCH_SIZE
-    return dataclasses.replace(data, batch_size=size)
-
-
-def _loss_record(loss: AutoEncoderLoss) -> dict[str, Any]:
-    """How a loss was set; with the path of its class if that is not one of the package's."""
-    kind = type(loss)
-    own = {} if kind in LOSSES.values() else {"class": f"{kind.__module__}.{kind.__qualname__}"}
-    return own | loss.get_config_dict()
-
-
-def unused_data_settings(data: DataArguments, losses: Sequence[AutoEncoderLoss]) -> tuple[str, ...]:
-    """The names of the settings of [`DataArguments`] that have no effect in a training.
-
-    Plain batches have no numbers of speakers and of recordings of each; only a loss may still be told the latter.
-
-    Args:
-        data ([`DataArguments`]): how batches are drawn.
-        losses (sequence of [`AutoEncoderLoss`]): the losses of the training.
-
-    Raises:
-        ConfigError: the sampler is unknown.
-    """
-    if sampler_class(data.sampler) is not None:
-        return ("num_workers",)
-    is_told = any(type(loss).setup not in (AutoEncoderLoss.setup, ArcFaceLoss.setup) for loss in losses)
-    return ("num_workers", "N_classes_per_batch", *(() if is_told else ("M_samples_per_class",)))
-
-
 def _embedder_of(
     train: "datasets.Dataset", val: "datasets.Dataset", allow_mismatch: bool
 ) -> tuple[str | None, str | None]:
@@ -678,93 +606,8 @@ def _embedder_of(
     return None if None in found else found[0], None
 
 
-def _checked_losses(losses: Any) -> list[AutoEncoderLoss]:
-    """The losses as a list.
-
-    Raises:
-        ConfigError: these are no losses; the message says how they are given.
-    """
-    if isinstance(losses, str | torch.nn.Module | type):
-        raise ConfigError(f"loss_funcs={_call(losses)}: expected a list of losses, such as [MSELoss()]")
-    found = list(losses)
-    for loss in found:
-        if isinstance(loss, type) and issubclass(loss, AutoEncoderLoss):
-            raise ConfigError(f"loss_funcs has the class {loss.__name__}: expected a loss, {loss.__name__}(...)")
-        if isinstance(loss, str):
-            raise ConfigError(
-                f"loss_funcs has the name {loss!r}: expected a loss, such as MSELoss(); "
-                "balr_hf.training.losses.build_losses makes losses of names"
-            )
-        if not isinstance(loss, AutoEncoderLoss):
-            raise ConfigError(
-                f"loss_funcs has {_call(loss)}: expected losses of subclasses of balr_hf.AutoEncoderLoss"
-            )
-    return found
-
-
-def _call(loss: Any) -> str:
-    return f"{type(loss).__name__}(...)" if isinstance(loss, torch.nn.Module) else reprlib.repr(loss)
-
-
-def _warn_shared_speakers(train: SpeakerEmbeddings, val: SpeakerEmbeddings) -> None:
-    """Say that speakers are in both sets: the epoch with the best validation loss need not be best for new ones."""
-    shared = sorted({*train.speakers} & {*val.speakers})
-    if shared:
-        logger.warning(
-            "%d speakers are in the training set and in the validation set (%s): the validation loss flatters the "
-            "autoencoder, and chooses its epoch by speakers whom it knows",
-            *(len(shared), name_some(shared)),
-        )
-
-
-def _check_dataset(name: str, given: Any) -> None:
-    import datasets
-
-    if isinstance(given, str | Path):
-        raise UserError(
-            f"{name}={str(given)!r} is a path: expected a datasets.Dataset with embeddings and speakers, such as "
-            f"load_corpus({str(given)!r}) reads"
-        )
-    if not isinstance(given, datasets.Dataset):
-        raise UserError(
-            f"{name} is of type {type(given).__name__}: expected a datasets.Dataset with embeddings and speakers"
-        )
-
-
-def _warn_unrecorded(loss: AutoEncoderLoss) -> None:
-    """Warn of the settings of a loss of the user's own that its `get_config_dict` does not tell."""
-    lacking = [name for name in keywords_of(type(loss), AutoEncoderLoss) if name not in loss.get_config_dict()]
-    if lacking:
-        logger.warning(
-            "The loss %s does not tell how it was set: run.json and model cards will lack %s. Return them in its "
-            "get_config_dict(), as in super().get_config_dict() | {%s}",
-            *(loss.name, ", ".join(lacking), ", ".join(f'"{name}": self.{name}' for name in lacking)),
-        )
-
-
-def _originals(corpus: "datasets.Dataset") -> np.ndarray:
-    """Numbers of the originals that the rows were made from, `(rows,)`; -1 where no other row has the same one.
-
-    The column `source_id` names the original, and is empty for a recording that is one itself.
-    """
-    if SOURCE not in corpus.column_names or "id" not in corpus.column_names:
-        return np.full(len(corpus), -1)
-    names = [source or name for source, name in zip(corpus[SOURCE], corpus["id"], strict=True)]
-    _, codes, sizes = np.unique(np.array(names, dtype=str), return_inverse=True, return_counts=True)
-    return np.where(sizes[codes] > 1, codes, -1)
-
-
 def _names(losses: Sequence[AutoEncoderLoss]) -> str:
     return ", ".join(loss.name for loss in losses)
-
-
-def _describe(dataset: SpeakerEmbeddings) -> dict:
-    digest = hashlib.blake2b(dataset.embeddings.cpu().numpy().data, digest_size=8)
-    digest.update(dataset.labels.cpu().numpy().data)
-    if (dataset.originals >= 0).any():
-        digest.update(dataset.originals.cpu().numpy().data)
-    speakers = int(dataset.labels.unique().numel())
-    return {"recordings": len(dataset), "speakers": speakers, "digest": digest.hexdigest()}
 
 
 def _remove_earlier_run(folder: Path) -> None:

@@ -12,7 +12,7 @@ import datasets
 from accelerate import debug_launcher
 from balr_hf import BinaryAttributeEncoderTrainer, MSELoss
 from balr_hf.training.arguments import DataArguments
-from balr_hf.training.trainer import SpeakerEmbeddings
+from balr_hf.training.speaker_embeddings import SpeakerEmbeddings
 
 def train_and_record(folder):
     corpus = datasets.load_from_disk(sys.argv[1])

@@ -24,7 +24,7 @@ from balr_hf.errors import ConfigError, UserError
 from balr_hf.training import graphed_step
 from balr_hf.training.arguments import DataArguments
 from balr_hf.training.losses import AutoEncoderLoss
-from balr_hf.training.trainer import SpeakerEmbeddings
+from balr_hf.training.speaker_embeddings import SpeakerEmbeddings
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 

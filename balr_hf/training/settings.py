@@ -1,0 +1,94 @@
+"""What a training is set to: which settings have an effect, what is refused, and what is recorded of them."""
+
+import dataclasses
+import logging
+import reprlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from balr_hf.class_paths import keywords_of
+from balr_hf.errors import ConfigError
+from balr_hf.training.arguments import PLAIN_BATCH_SIZE, DataArguments
+from balr_hf.training.losses import LOSSES, ArcFaceLoss, AutoEncoderLoss
+from balr_hf.training.samplers import sampler_class
+
+logger = logging.getLogger(__name__)
+
+
+def with_batch_size(data: DataArguments) -> DataArguments:
+    """The same settings with a size of batches: if none is set, N x M, or that of plain batches.
+
+    Raises:
+        ConfigError: the sampler is unknown.
+    """
+    if data.batch_size is not None:
+        return data
+    in_groups = sampler_class(data.sampler) is not None
+    size = data.N_classes_per_batch * data.M_samples_per_class if in_groups else PLAIN_BATCH_SIZE
+    return dataclasses.replace(data, batch_size=size)
+
+
+def unused_data_settings(data: DataArguments, losses: Sequence[AutoEncoderLoss]) -> tuple[str, ...]:
+    """The names of the settings of [`DataArguments`] that have no effect in a training.
+
+    Plain batches have no numbers of speakers and of recordings of each; only a loss may still be told the latter.
+
+    Args:
+        data ([`DataArguments`]): how batches are drawn.
+        losses (sequence of [`AutoEncoderLoss`]): the losses of the training.
+
+    Raises:
+        ConfigError: the sampler is unknown.
+    """
+    if sampler_class(data.sampler) is not None:
+        return ("num_workers",)
+    is_told = any(type(loss).setup not in (AutoEncoderLoss.setup, ArcFaceLoss.setup) for loss in losses)
+    return ("num_workers", "N_classes_per_batch", *(() if is_told else ("M_samples_per_class",)))
+
+
+def checked_losses(losses: Any) -> list[AutoEncoderLoss]:
+    """The losses as a list.
+
+    Raises:
+        ConfigError: these are no losses; the message says how they are given.
+    """
+    if isinstance(losses, str | torch.nn.Module | type):
+        raise ConfigError(f"loss_funcs={_call(losses)}: expected a list of losses, such as [MSELoss()]")
+    found = list(losses)
+    for loss in found:
+        if isinstance(loss, type) and issubclass(loss, AutoEncoderLoss):
+            raise ConfigError(f"loss_funcs has the class {loss.__name__}: expected a loss, {loss.__name__}(...)")
+        if isinstance(loss, str):
+            raise ConfigError(
+                f"loss_funcs has the name {loss!r}: expected a loss, such as MSELoss(); "
+                "balr_hf.training.losses.build_losses makes losses of names"
+            )
+        if not isinstance(loss, AutoEncoderLoss):
+            raise ConfigError(
+                f"loss_funcs has {_call(loss)}: expected losses of subclasses of balr_hf.AutoEncoderLoss"
+            )
+    return found
+
+
+def _call(loss: Any) -> str:
+    return f"{type(loss).__name__}(...)" if isinstance(loss, torch.nn.Module) else reprlib.repr(loss)
+
+
+def loss_record(loss: AutoEncoderLoss) -> dict[str, Any]:
+    """How a loss was set; with the path of its class if that is not one of the package's."""
+    kind = type(loss)
+    own = {} if kind in LOSSES.values() else {"class": f"{kind.__module__}.{kind.__qualname__}"}
+    return own | loss.get_config_dict()
+
+
+def warn_unrecorded(loss: AutoEncoderLoss) -> None:
+    """Warn of the settings of a loss of the user's own that its `get_config_dict` does not tell."""
+    lacking = [name for name in keywords_of(type(loss), AutoEncoderLoss) if name not in loss.get_config_dict()]
+    if lacking:
+        logger.warning(
+            "The loss %s does not tell how it was set: run.json and model cards will lack %s. Return them in its "
+            "get_config_dict(), as in super().get_config_dict() | {%s}",
+            *(loss.name, ", ".join(lacking), ", ".join(f'"{name}": self.{name}' for name in lacking)),
+        )
