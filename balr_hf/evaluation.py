@@ -260,10 +260,15 @@ class Evaluation:
                 f"  {domain['beyond_limits']} of {domain['sides']} sides lie beyond the limits of what the scorer was "
                 f"calibrated on ({measures}), and so do {domain['trials_beyond_limits']} of {self.trials} trials"
             )
+        for name, count in domain.get("differences", {}).items():
+            what = {"snr": "SNR"}.get(name, name)
+            lines.append(
+                f"  In {count} of {self.trials} trials, the sides differ more in {what} than those of the calibration"
+            )
         if domain["measured"] < domain["sides"]:
             unknown = domain["sides"] - domain["measured"]
             lines.append(f"  {unknown} of {domain['sides']} sides were not measured: their conditions are unknown")
-        elif not domain["beyond_limits"]:
+        elif not domain["trials_beyond_limits"]:
             lines.append(f"  All {self.trials} trials lie within the limits of what the scorer was calibrated on")
         if self.within is not None and domain["measured"]:
             trials = f"{self.within['trials']} trials within ({self.within['same_speaker']} same-speaker)"

@@ -13,6 +13,7 @@ from balr_hf.domain import (
     describe_sessions,
     deviations,
     log_probabilities,
+    side_measures,
 )
 from balr_hf.errors import ConfigError
 from balr_hf.quality import RecordingQuality
@@ -128,6 +129,62 @@ def test_numbers_of_recordings_that_were_never_compared_are_named(population):
         assert found.is_beyond and found.measure == "recordings"
     assert deviations([one, one], compared, None, Limits(recordings=2)) == []
     assert deviations([one, one], {**compared, "recordings_compared": None}, None) == []  # of an earlier version
+
+
+@pytest.fixture
+def calls_and_interviews():
+    """10 speakers with two calls and 10 with two interviews, each compared with recordings of its own kind only."""
+    names = [f"r{n}" for n in range(40)]
+    dataset = datasets.Dataset.from_dict({"id": names, "speaker": [f"s{n // 2}" for n in range(40)]})
+    known = {name: quality(bandwidth=3500.0 if n < 20 else 7500.0, snr=25.0 + n % 2) for n, name in enumerate(names)}
+    pairs = [(a, b) for a in range(40) for b in range(a) if (a < 20) == (b < 20)]
+    return describe_population(
+        add_quality_column(dataset, known), [[name] for name in names], trials=tuple(np.array(pairs).T)
+    )
+
+
+def test_sides_that_differ_more_than_any_trial_are_named(calls_and_interviews):
+    call, interview = Side(1, [quality(bandwidth=3500.0, snr=25.0)]), Side(1, [quality(bandwidth=7500.0, snr=26.0)])
+    assert calls_and_interviews["differences"]["bandwidth"]["same_speaker"][-1] == 0
+    assert deviations([call, call], calls_and_interviews, None) == []
+    assert deviations([interview, interview], calls_and_interviews, None) == []
+    (found,) = deviations([call, interview], calls_and_interviews, None)
+    assert (found.side, found.measure, found.is_beyond, found.value) == ("A and B", "bandwidth_difference", True, 4.0)
+    assert found.text == (
+        "The bandwidths of A and B differ by 4.0 kHz; in 99 % of the calibration's different-speaker trials, those of "
+        "the two sides differ by at most 0.0 kHz."
+    )
+    (found,) = deviations([call, interview], calls_and_interviews, None, Limits(bandwidth_difference=4))
+    assert found.is_allowed and not found.is_beyond and "(within the limits that were set)" in found.text
+    earlier = {name: value for name, value in calls_and_interviews.items() if name != "differences"}
+    assert deviations([call, interview], earlier, None) == []
+
+
+def test_trials_of_each_kind_have_to_compare_such_sides():
+    """Different speakers are compared between calls and interviews, but no speaker has both."""
+    names = [f"r{n}" for n in range(40)]
+    dataset = datasets.Dataset.from_dict({"id": names, "speaker": [f"s{n // 2}" for n in range(40)]})
+    known = {name: quality(bandwidth=3500.0 if n < 20 else 7500.0) for n, name in enumerate(names)}
+    trials = tuple(np.array([(a, b) for a in range(40) for b in range(a)]).T)
+    found = describe_population(add_quality_column(dataset, known), [[name] for name in names], trials=trials)
+    assert found["differences"]["bandwidth"]["different_speaker"][-1] == 4
+    (one,) = deviations([Side(1, [quality(bandwidth=3500.0)]), Side(1, [quality(bandwidth=7500.0)])], found, None)
+    assert one.is_beyond and "the calibration's same-speaker trials" in one.text
+
+
+def test_noise_that_is_hardly_there_makes_no_difference(calls_and_interviews):
+    loud, silent = Side(1, [quality(bandwidth=7500.0, snr=31.0)]), Side(1, [quality(bandwidth=7500.0, snr=60.0)])
+    found = deviations([loud, silent], calls_and_interviews, None)
+    assert "snr_difference" not in {one.measure for one in found}
+    noisy = Side(1, [quality(bandwidth=7500.0, snr=25.0)])
+    found = deviations([noisy, silent], calls_and_interviews, None)
+    assert "snr_difference" in {one.measure for one in found}
+
+
+def test_side_is_the_mean_of_its_recordings():
+    found = side_measures([quality(snr=20.0, bandwidth=4000.0), quality(snr=60.0, bandwidth=8000.0)], 2)
+    assert found.tolist() == [25.0, 6.0]
+    assert np.isnan(side_measures([quality()], 2)).all() and np.isnan(side_measures([quality(snr=None)], 1)[0])
 
 
 def test_a_trace_of_clipping_is_not_worth_saying(population):

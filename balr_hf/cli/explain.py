@@ -106,7 +106,7 @@ class Options(CorpusOptions):
         "how far outside the calibration's own range of recordings a verbal verdict is still given, e.g. "
         "snr=6,net_speech=2 (dB; a factor); voices is how many times more probable the two parts of a recording that "
         "differ most may be if different people speak in them [default: snr=1.5,net_speech=1.25,bandwidth=0.5,"
-        "clipping=0.01,tone_share=0.05,probability=0.5,recordings=0,voices=2]",
+        "clipping=0.01,tone_share=0.05,probability=0.5,recordings=0,voices=2,snr_difference=3,bandwidth_difference=1]",
         type=str,
         pairs=True,
     )

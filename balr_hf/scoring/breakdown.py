@@ -12,12 +12,15 @@ import numpy as np
 from balr_hf.data.columns import comparable_name, side_value_sets
 from balr_hf.data.quality import known_quality
 from balr_hf.domain import (
+    DIFFERENCES,
     MEASURES,
     comparisons_beyond_limits,
+    differences_beyond_limits,
     log_probabilities,
     measure_beyond_limits,
     probability_beyond_limits,
     recordings_beyond_limits,
+    side_measures,
 )
 from balr_hf.errors import UserError
 
@@ -175,12 +178,15 @@ class SidesOutside:
         measured (`np.ndarray` of shape `(sides,)`): bool, whether all recordings of a side were measured. What lies
             outside of others is not fully known.
         recordings (`np.ndarray` of shape `(sides,)`): how many recordings a side has.
+        compared (`np.ndarray` of shape `(sides, 2)`): of [`balr_hf.domain.side_measures`], of which two sides must
+            not differ much more than those of the calibration.
         calibration: the description of the calibration's recordings.
     """
 
     measures: Mapping[str, np.ndarray]
     measured: np.ndarray
     recordings: np.ndarray
+    compared: np.ndarray
     calibration: Mapping[str, Any]
 
     @property
@@ -189,18 +195,22 @@ class SidesOutside:
         return np.any(list(self.measures.values()), axis=0)
 
     def codes(self, trials: Trials) -> np.ndarray:
-        """In which measures either side of each trial lies outside, as in the column `outside` of `scores.csv`.
+        """In which measures each trial lies outside, as in the column `outside` of `scores.csv`.
 
         Returns:
-            str `(trials,)`: the names of the measures, joined by semicolons, with `unmeasured` if a side was not
-            measured; empty if both sides lie within.
+            str `(trials,)`: the names of the measures, joined by semicolons, with `snr_difference` and
+            `bandwidth_difference` if the sides differ too much from each other, and `unmeasured` if a side was not
+            measured; empty if the trial lies within.
         """
         flags = {**self.measures, "unmeasured": ~self.measured}
         of_sides = np.stack(list(flags.values())).T @ (1 << np.arange(len(flags)))
         of_trials = of_sides[trials.enroll] | of_sides[trials.test]
-        of_trials |= self._compared_outside(trials) * (1 << list(flags).index("recordings"))
+        of_trials |= self._numbers_outside(trials) * (1 << list(flags).index("recordings"))
+        for bit, differs in enumerate(self._differences_outside(trials).values(), len(flags)):
+            of_trials |= differs * (1 << bit)
+        names = [*flags, *(f"{measure}_difference" for measure in DIFFERENCES)]
         found, which = np.unique(of_trials, return_inverse=True)
-        texts = [";".join(name for bit, name in enumerate(flags) if code >> bit & 1) for code in found.tolist()]
+        texts = [";".join(name for bit, name in enumerate(names) if code >> bit & 1) for code in found.tolist()]
         return np.array(texts, dtype=object)[which]
 
     def count(self, trials: Trials) -> dict[str, Any]:
@@ -209,16 +219,19 @@ class SidesOutside:
         Returns:
             `sides`, how many there are; `measured`, of how many all recordings were measured; `beyond_limits`, how
             many lie outside; `measures`, how many do in each measure; `trials_beyond_limits`, how many trials have
-            such a side, or compare numbers of recordings that were not compared; and `trials_unmeasured`, how many
-            others have a side that was not measured.
+            such a side, or compare sides that were not compared; `differences`, how many trials have sides that
+            differ too much in each measure; and `trials_unmeasured`, how many others have a side that was not
+            measured.
         """
         outside, unmeasured = (of[trials.enroll] | of[trials.test] for of in (self.any, ~self.measured))
         outside |= self._compared_outside(trials)
+        differences = self._differences_outside(trials)
         return {
             "sides": len(self.measured),
             "measured": int(self.measured.sum()),
             "beyond_limits": int(self.any.sum()),
             "measures": {name: int(mask.sum()) for name, mask in self.measures.items() if mask.any()},
+            "differences": {name: int(mask.sum()) for name, mask in differences.items() if mask.any()},
             "trials_beyond_limits": int(outside.sum()),
             "trials_unmeasured": int((unmeasured & ~outside).sum()),
         }
@@ -229,9 +242,21 @@ class SidesOutside:
         return inside[trials.enroll] & inside[trials.test] & ~self._compared_outside(trials)
 
     def _compared_outside(self, trials: Trials) -> np.ndarray:
+        """Which trials compare sides such as the calibration did not compare: bool `(trials,)`."""
+        return np.any([self._numbers_outside(trials), *self._differences_outside(trials).values()], axis=0)
+
+    def _numbers_outside(self, trials: Trials) -> np.ndarray:
         """Which trials compare numbers of recordings that the calibration did not compare: bool `(trials,)`."""
         sides = self.recordings[trials.enroll], self.recordings[trials.test]
         return comparisons_beyond_limits(*sides, self.calibration)
+
+    def _differences_outside(self, trials: Trials) -> dict[str, np.ndarray]:
+        """Which trials have sides that differ more than those of the calibration: bool `(trials,)` of each measure."""
+        between = np.abs(self.compared[trials.enroll] - self.compared[trials.test])
+        return {
+            measure: differences_beyond_limits(measure, values, self.calibration)
+            for measure, values in zip(DIFFERENCES, between.T, strict=True)
+        }
 
 
 def sides_outside(
@@ -271,7 +296,10 @@ def sides_outside(
     measures["recordings"] = recordings_beyond_limits(lengths, calibration)
     if reference is not None and log_probability is not None:
         measures["probability"] = probability_beyond_limits(log_probability, reference)
-    return SidesOutside(measures, np.logical_and.reduceat(measured, starts), lengths, calibration)
+    compared = np.stack(
+        [side_measures(rows[start : start + length], length) for start, length in zip(starts, lengths, strict=True)]
+    )
+    return SidesOutside(measures, np.logical_and.reduceat(measured, starts), lengths, compared, calibration)
 
 
 def outside_calibration(

@@ -197,12 +197,14 @@ class Findings:
         if domain is None:
             return None
         text = (
-            f"{domain['trials_beyond_limits']:,} of {self.evaluation.trials:,} trials have a side beyond the limits "
-            "of what the scorer was calibrated on. A case report gives no verbal verdict on such a comparison."
+            f"{domain['trials_beyond_limits']:,} of {self.evaluation.trials:,} trials lie beyond the limits of what "
+            "the scorer was calibrated on. A case report gives no verbal verdict on such a comparison."
         )
         if domain["measures"]:
             named = ", ".join(f"{measure(name)} {count:,}" for name, count in domain["measures"].items())
             text += f" Sides by measure: {named} (of {domain['sides']:,} sides)."
+        for name, count in domain["differences"].items():
+            text += f" In {count:,}, the two sides differ more in {measure(name)} than those of the calibration."
         if domain["trials_unmeasured"]:
             text += (
                 f" Of {domain['trials_unmeasured']:,} further trials this is not known, since a side was not measured."

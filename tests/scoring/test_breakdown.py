@@ -122,20 +122,37 @@ def test_sides_outside_are_those_that_get_no_verdict_in_a_case():
 def test_trials_name_in_what_their_sides_lie_outside():
     measures = {"snr": np.array([False, True, False, False]), "recordings": np.array([False, True, True, False])}
     recordings = np.array([1, 3, 3, 1])
-    sides = SidesOutside(measures, np.array([True, True, True, False]), recordings, {})
+    sides = SidesOutside(measures, np.array([True, True, True, False]), recordings, np.zeros((4, 2)), {})
     trials = Trials.between(np.array([0, 0, 2, 0, 1]), np.array([0, 1, 0, 3, 3]))
     expected = ["", "snr;recordings", "recordings", "unmeasured", "snr;recordings;unmeasured"]
     assert sides.codes(trials).tolist() == expected
     assert sides.within(trials).tolist() == [True, False, False, False, False]
     assert sides.count(trials) == {
         **{"sides": 4, "measured": 3, "beyond_limits": 2, "measures": {"snr": 1, "recordings": 2}},
-        **{"trials_beyond_limits": 3, "trials_unmeasured": 1},
+        **{"differences": {}, "trials_beyond_limits": 3, "trials_unmeasured": 1},
     }
     known = {name: np.zeros(4, dtype=bool) for name in measures}
-    sides = SidesOutside(known, np.ones(4, dtype=bool), recordings, {"recordings_compared": [[1, 3]]})
+    sides = SidesOutside(
+        known, np.ones(4, dtype=bool), recordings, np.zeros((4, 2)), {"recordings_compared": [[1, 3]]}
+    )
     assert sides.codes(trials).tolist() == ["recordings", "", "", "recordings", ""]
     assert sides.within(trials).tolist() == [False, True, True, False, True]
     assert sides.count(trials)["trials_beyond_limits"] == 2
+
+
+def test_trials_whose_sides_differ_more_than_those_of_the_calibration_lie_outside():
+    compared = np.array([[30.0, 7.5], [30.0, 3.5], [16.0, 7.5], [np.nan, 7.5]])  # dB, kHz
+    largest = {"same_speaker": [0.0] * 7 + [5.0, 9.0], "different_speaker": [0.0] * 7 + [12.0, 20.0]}
+    narrow = {"same_speaker": [0.0] * 7 + [0.6, 4.0], "different_speaker": [0.0] * 7 + [0.4, 4.0]}
+    calibration = {"differences": {"snr": largest, "bandwidth": narrow}}
+    sides = SidesOutside({"recordings": np.zeros(4, bool)}, np.ones(4, bool), np.ones(4, int), compared, calibration)
+    trials = Trials.between(np.array([0, 0, 0, 1, 0]), np.array([0, 1, 2, 2, 3]))
+    assert sides.codes(trials).tolist() == [
+        *("", "bandwidth_difference", "snr_difference", "snr_difference;bandwidth_difference", ""),
+    ]
+    assert sides.within(trials).tolist() == [True, False, False, False, True]
+    counted = sides.count(trials)
+    assert counted["differences"] == {"snr": 2, "bandwidth": 2} and counted["trials_beyond_limits"] == 3
 
 
 def test_nothing_is_within_what_was_not_described(corpus):

@@ -233,7 +233,7 @@ def test_trials_outside_of_the_calibration_are_counted(found, trials):
     domain = found.evaluation.domain
     assert 0 < domain["trials_beyond_limits"] <= len(trials)
     assert (found.outside != "").sum() == domain["trials_beyond_limits"]
-    assert f"{domain['trials_beyond_limits']:,} of {len(trials):,} trials have a side beyond" in found.to_text()
+    assert f"{domain['trials_beyond_limits']:,} of {len(trials):,} trials lie beyond the limits" in found.to_text()
 
 
 @pytest.mark.parametrize(

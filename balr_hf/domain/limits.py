@@ -1,0 +1,163 @@
+"""How far outside a population a case may lie, and which values lie further."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from balr_hf.errors import ConfigError
+
+# The measures of recordings that are compared, and how a value is said.
+MEASURES = {
+    "net_speech": "{:.1f} s of speech",
+    "snr": "an SNR of {:.0f} dB",
+    "bandwidth": "a bandwidth of {:.1f} kHz",
+    "clipping": "{:.1%} of its samples clipped",
+    "tone_share": "{:.1%} of its power in a steady tone",
+}
+# The quantiles that are kept, in percent. A case lies inside from the second to the last but one.
+QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far outside a population's own range a case may lie, before no verbal verdict is given.
+
+    Attributes:
+        net_speech: a factor, at least 1.
+        snr: decibels.
+        bandwidth: kilohertz.
+        clipping, tone_share: shares of 1.
+        probability: the percentile of the reference recordings below which attributes are too improbable.
+        recordings: recordings a side, more or fewer.
+        snr_difference: decibels, by which the two sides differ more than those of the population's trials.
+        bandwidth_difference: kilohertz, likewise.
+        voices: how many times more probable the two parts of a recording that differ most may be if different people
+            speak in them; a factor, at least 1.
+    """
+
+    net_speech: float = 1.25
+    snr: float = 1.5
+    bandwidth: float = 0.5
+    clipping: float = 0.01
+    tone_share: float = 0.05
+    probability: float = 0.5
+    recordings: float = 0
+    voices: float = 2
+    snr_difference: float = 3
+    bandwidth_difference: float = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Limits:
+        """Read `snr=6,net_speech=2`; what is not named keeps its default.
+
+        Raises:
+            ConfigError: an unknown name, or no number.
+        """
+        known = [field.name for field in fields(cls)]
+        values = {}
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            name, _, value = part.partition("=")
+            try:
+                values[name.strip()] = float(value)
+            except ValueError:
+                raise ConfigError(f"limits: {part!r}: expected NAME=NUMBER, with {', '.join(known)}") from None
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(f"limits: unknown {', '.join(unknown)}: expected {', '.join(known)}")
+        factors = [values.get(name, 1) for name in ("net_speech", "voices")]
+        if any(not value >= 0 for value in values.values()) or any(not value >= 1 for value in factors):
+            raise ConfigError(
+                "limits: expected numbers of 0 or more, and for net_speech and voices a factor of at least 1"
+            )
+        return cls(**values)
+
+
+def measure_beyond_limits(
+    measure: str, values: np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which recordings lie beyond the limits of a population in one measure.
+
+    Args:
+        measure (str): a key of [`MEASURES`].
+        values (np.ndarray of shape `(recordings,)`): as [`RecordingQuality`] has them; NaN where one is not known.
+        population: its description by [`describe_population`].
+        limits ([`Limits`], *optional*): the defaults by default.
+
+    Returns:
+        bool `(recordings,)`: False where the value or the population's range is not known.
+    """
+    quantiles = population.get("measures", {}).get(measure)
+    values = in_unit(measure, np.asarray(values, dtype=np.float64))
+    if quantiles is None:
+        return np.zeros(values.shape, dtype=bool)
+    low, high = own_range(measure, quantiles)
+    margin = getattr(limits or Limits(), measure)
+    least, most = (low / margin, high * margin) if measure == "net_speech" else (low - margin, high + margin)
+    return (values < least) | (values > most)
+
+
+def recordings_beyond_limits(
+    recordings: int | np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which sides have more or fewer recordings than the limits allow: bool, of the shape of `recordings`.
+
+    Args:
+        recordings (int, or np.ndarray of shape `(sides,)`): how many recordings a side has.
+        population, limits: as for [`measure_beyond_limits`].
+    """
+    low, high = population["recordings_a_side"]
+    margin = (limits or Limits()).recordings
+    return (np.asarray(recordings) < low - margin) | (np.asarray(recordings) > high + margin)
+
+
+def comparisons_beyond_limits(
+    enroll: np.ndarray, test: np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which numbers of recordings were not compared with each other in a population: bool, of the shape of both.
+
+    Args:
+        enroll, test (np.ndarray of shape `(trials,)`): how many recordings either side has.
+        population, limits: as for [`measure_beyond_limits`].
+
+    Returns:
+        False where it is not known which numbers were compared.
+    """
+    low, high = np.minimum(enroll, test), np.maximum(enroll, test)
+    compared = population.get("recordings_compared")
+    if compared is None:
+        return np.zeros(low.shape, dtype=bool)
+    margin, near = (limits or Limits()).recordings, np.zeros(low.shape, dtype=bool)
+    for fewer, more in compared:
+        near |= (np.abs(low - fewer) <= margin) & (np.abs(high - more) <= margin)
+    return ~near
+
+
+def probability_beyond_limits(
+    log_probability: float | np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which sides' attributes are too improbable in a reference population: bool, of the shape of `log_probability`.
+
+    Args:
+        log_probability (float, or np.ndarray of shape `(sides,)`): see [`log_probabilities`].
+        population, limits: as for [`measure_beyond_limits`].
+    """
+    values, quantiles = np.asarray(log_probability), population.get("log_probability")
+    if quantiles is None:
+        return np.zeros(values.shape, dtype=bool)
+    percentiles = np.interp(values, quantiles, QUANTILES)
+    return (values < quantiles[1]) & (percentiles < (limits or Limits()).probability)
+
+
+def in_unit(measure: str, values: Any) -> Any:
+    """Measures in the unit that they are compared and said in: bandwidth in kHz."""
+    return values / 1000 if measure == "bandwidth" else values
+
+
+def own_range(measure: str, quantiles: Sequence[float]) -> tuple[float, float]:
+    """The ends of a population's own range of a measure."""
+    # Less of a disturbance than the population has is none.
+    return 0.0 if measure in ("clipping", "tone_share") else quantiles[1], quantiles[-2]
