@@ -10,7 +10,16 @@ import numpy as np
 from balr_hf.domain import Deviation, describe_sessions
 from balr_hf.explanation.described import GroupEvidence, recording_caution
 from balr_hf.explanation.voices import NEEDED, OneVoice
-from balr_hf.explanation.wording import FEW_SPEAKERS, OTHER_SESSIONS, REMEDY, WHY, WIDER, describe_amount, ratio
+from balr_hf.explanation.wording import (
+    FEW_SPEAKERS,
+    OTHER_SESSIONS,
+    REMEDY,
+    WHY,
+    WIDER,
+    describe_amount,
+    includes_one,
+    ratio,
+)
 
 # What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
 # that is less than so many dB above it is said to be faint.
@@ -105,14 +114,11 @@ def cautions_of(found: Result) -> list[str]:
     if "outside" in found.no_verdict and not found.calibration.get("matched"):
         texts.append(REMEDY)
     if found.is_bounded and found.bounds is not None:
-        texts.append(
-            f"The attributes and the offset alone give an LR of {ratio(found.unbounded_llr)}; the trials of the "
-            f"calibration vouch for {ratio(found.bounds[0])} to {ratio(found.bounds[1])} only."
-        )
-    if found.has_verdict and found.interval is not None and found.interval[0] < 0 < found.interval[1]:
+        texts.append(_bounded(found, found.bounds))
+    if found.has_verdict and found.interval is not None and includes_one(found.interval):
         texts.append(
             "The 95 % interval of the LR includes 1: calibrated on other speakers, the same findings could "
-            "support the other proposition."
+            "support neither proposition, or the other one."
         )
     attributes = float(found.terms.sum())
     if found.constant is not None and attributes * found.unbounded_llr < 0:
@@ -122,6 +128,21 @@ def cautions_of(found: Result) -> list[str]:
             f"{found.constant:+.2f}."
         )
     return texts
+
+
+def _bounded(found: Result, bounds: tuple[float, float]) -> str:
+    """What the sum of the terms would be without the calibration's bounds, and for what these vouch."""
+    parts = "The attributes and the offset"
+    if found.quality_terms:
+        parts = "The attributes, the offset and the quality of the recordings"
+    without, bound = ratio(found.unbounded_llr), ratio(found.llr)
+    if without == bound:  # by what two digits cannot show
+        without = f"a little {'more' if found.unbounded_llr > found.llr else 'less'} than {bound}"
+    low, high = map(ratio, bounds)
+    return (
+        f"{parts} give an LR of {without} before it is held at the bound; the trials of the calibration vouch for "
+        f"{low} to {high} only."
+    )
 
 
 def _voices(found: Result) -> list[str]:

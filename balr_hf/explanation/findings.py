@@ -48,6 +48,9 @@ from balr_hf.explanation.wording import (
     describe_sum,
     describe_term,
     describe_trials,
+    interval_ends,
+    is_one,
+    log10_towards_zero,
     percent,
     ratio,
     rounded_times,
@@ -518,7 +521,7 @@ class Findings:
         """How sure the likelihood ratio is, in a sentence; None where that is unknown, or there is no verdict."""
         if self.interval is None or not self.has_verdict:
             return None
-        low, high = (ratio(end) for end in self.interval)
+        low, high = interval_ends(self.interval)
         speakers = self.calibration["num_speakers"] if self.calibration else 0
         beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
         before = ", before it is bounded" if self.is_bounded or beyond else ""
@@ -535,7 +538,7 @@ class Findings:
         if not self.is_llr:
             return [f"Similarity {self.llr:+.4f}"]
         name = "LLR" if self.is_calibrated else "Sum of LLRs"
-        logarithms = [f"{name} {self.llr:+z.2f} (ln)", f"{self.log10_llr:+z.2f} (log10)"]
+        logarithms = [f"{name} {self.llr:+z.2f} (ln)", f"{log10_towards_zero(self.llr)} (log10)"]
         return [self.describe_ratio(), *logarithms] if self.is_calibrated else logarithms
 
     def describe_doubtful(self) -> str:
@@ -560,14 +563,13 @@ class Findings:
         same, different = "the recordings are of the same speaker", "they are of different speakers"
         if self.llr < 0:
             same, different = "the recordings are of different speakers", "they are of the same speaker"
+        are, no_more = "are", ""
         if self.is_bounded:
-            return (
-                f"The findings are reported as {rounded_times(self.llr)} times more probable if {same} than if "
-                f"{different}: the calibration vouches for no more."
-            )
-        if rounded_times(self.llr) in ("1", "1.0"):
-            return f"The findings are about as probable if {same} as if {different}."
-        return f"The findings are {rounded_times(self.llr)} times more probable if {same} than if {different}."
+            are, no_more = "are reported as", ": the calibration vouches for no more"
+        if is_one(self.llr):
+            return f"The findings {are} about as probable if {same} as if {different}{no_more}."
+        more = f"{rounded_times(self.llr)} times more probable"
+        return f"The findings {are} {more} if {same} than if {different}{no_more}."
 
     def describe_method(self) -> list[tuple[str, str]]:
         """How the result was found, as rows of a name and a value."""

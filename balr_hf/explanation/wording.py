@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any
 
 from balr_hf.explanation import verbal_scale
@@ -12,6 +13,9 @@ from balr_hf.explanation import verbal_scale
 FEW_SPEAKERS = 30
 
 LOG10 = math.log(10)
+
+# How a likelihood ratio of 1 is printed, and from which one on only the power of ten is.
+ONE, MOST_IN_FULL = "1.0", 10**9
 
 # Headings of the parts of an explanation.
 TITLE = "Speaker comparison"
@@ -184,32 +188,65 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:z.1f} %"
 
 
-def times(llr: float) -> str:
-    """The likelihood ratio or its inverse, whichever is larger than 1, with three significant digits.
+def rounded_times(llr: float, away_from_one: bool = False) -> str:
+    """The likelihood ratio or its inverse, whichever is at least 1, with two significant digits, rounded towards 1.
+
+    No interval of a likelihood ratio is known to more digits. See [`verbal_scale.two_digits`].
+
+    Args:
+        llr (float): a natural-log likelihood ratio.
+        away_from_one (bool): whether to round away from 1 instead.
+    """
+    value = verbal_scale.two_digits(llr, away_from_one)
+    if value >= MOST_IN_FULL:
+        exponent = value.adjusted()
+        return f"10^{exponent + (away_from_one and value != Decimal(10) ** exponent)}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def ratio(llr: float, away_from_one: bool = False) -> str:
+    """A likelihood ratio with two significant digits, rounded towards 1: `8,700` or `1/8,700`.
+
+    Args:
+        llr, away_from_one: as for [`rounded_times`].
+    """
+    value = rounded_times(llr, away_from_one)
+    return value if llr >= 0 or value == ONE else f"1/{value}"
+
+
+def interval_ends(interval: tuple[float, float]) -> tuple[str, str]:
+    """The ends of an interval of a likelihood ratio with two significant digits, rounded outwards.
+
+    Args:
+        interval (two float): natural-log likelihood ratios, the lower one first.
+    """
+    low, high = interval
+    return ratio(low, away_from_one=low < 0), ratio(high, away_from_one=high > 0)
+
+
+def is_one(llr: float) -> bool:
+    """Whether a natural-log likelihood ratio is printed as 1.0."""
+    return rounded_times(llr) == ONE
+
+
+def includes_one(interval: tuple[float, float]) -> bool:
+    """Whether an interval, as it is printed, includes a likelihood ratio of 1.
+
+    Args:
+        interval (two float): as for [`interval_ends`].
+    """
+    low, high = interval
+    return (low < 0 or is_one(low)) and (high > 0 or is_one(high))
+
+
+def log10_towards_zero(llr: float) -> str:
+    """The logarithm to base 10 with two decimals, rounded towards 0, so that it agrees with the ratio beside it.
 
     Args:
         llr (float): a natural-log likelihood ratio.
     """
-    exponent = abs(llr) / LOG10
-    if exponent >= 9:
-        return f"10^{exponent:.0f}"
-    value = float(f"{10**exponent:.3g}")
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
-
-
-def rounded_times(llr: float) -> str:
-    """As [`times`], with two significant digits: no interval of a likelihood ratio is known to more."""
-    exponent = abs(llr) / LOG10
-    if exponent >= 9:
-        return f"10^{exponent:.0f}"
-    value = float(f"{10**exponent:.2g}")
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
-def ratio(llr: float) -> str:
-    """A likelihood ratio with two significant digits: `8,700` or `1/8,700`."""
-    value = rounded_times(llr)
-    return value if llr >= 0 or value == "1.0" else f"1/{value}"
+    value = Context(prec=9).plus(Decimal(llr / LOG10))
+    return f"{value.quantize(Decimal('0.01'), ROUND_DOWN):+z.2f}"
 
 
 def describe_term(term: float, is_llr: bool) -> str:
@@ -238,4 +275,4 @@ def strength(row: int) -> str:
 def scale_in_a_line() -> str:
     """The verbal scale in one line."""
     ranges = enumerate(verbal_scale.ranges())
-    return "; ".join(f"{limits} {strength(row)}" for row, (limits, _) in ranges if row)
+    return "; ".join(f"{limits} {strength(row)}" for row, (limits, _) in ranges)

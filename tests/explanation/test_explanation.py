@@ -154,6 +154,51 @@ def test_verbal_scale_is_enfsis_and_mirrored(ratio, words):
             assert verdict == f"{words} for the proposition that the recordings are {side} rather than {other}"
 
 
+@pytest.mark.parametrize(
+    ("ratio", "printed", "words"),
+    [
+        (1.04, "1.0", "no support"),
+        (1.967, "1.9", "no support"),
+        (1.979, "1.9", "no support"),
+        (2, "2.0", "weak support"),
+        (9.966, "9.9", "weak support"),
+        (10, "10", "moderate support"),
+        (99.6, "99", "moderate support"),
+        (100, "100", "moderately strong support"),
+        (998, "990", "moderately strong support"),
+        (1_000, "1,000", "strong support"),
+        (2_049, "2,000", "strong support"),
+        (9_999, "9,900", "strong support"),
+        (999_999, "990,000", "very strong support"),
+        (1_000_000, "1,000,000", "extremely strong support"),
+        (9.99e8, "990,000,000", "extremely strong support"),
+        (9.99e9, "10^9", "extremely strong support"),
+        (1e300, "10^300", "extremely strong support"),
+    ],
+)
+def test_the_printed_ratio_and_its_words_agree(explained, ratio, printed, words):
+    for llr in (math.log(ratio), -math.log(ratio)):
+        found = replace(with_llr(explained, llr), bounds=(-1000.0, 1000.0))
+        shown = printed if llr > 0 or printed == "1.0" else f"1/{printed}"
+        assert found.describe_figures()[0] == f"LR {shown}" and found.verdict.startswith(words)
+        assert found.to_dict()["verbal"] == found.verdict and found.verdict[1:] in found.to_text()
+        assert (found.direction == "neither") is (words == "no support")
+        if printed == "1.0":
+            assert found.describe_findings().startswith("The findings are about as probable if")
+        else:
+            assert f"The findings are {printed} times more probable" in found.describe_findings()
+        logarithm = float(found.describe_figures()[2].split()[0])
+        assert 10 ** abs(logarithm) <= ratio * (1 + 1e-9) and math.log10(ratio) - abs(logarithm) < 0.01 + 1e-9
+
+
+def test_no_ratio_is_printed_that_its_words_do_not_fit():
+    printed_least = [least for least, _ in verbal_scale.SCALE]
+    for llr in np.random.default_rng(0).uniform(-16, 16, 2000):
+        number = float(wording.rounded_times(llr).replace(",", ""))
+        assert number <= math.exp(abs(llr)) < 1.1 * number
+        assert verbal_scale.degree(llr) == sum(number >= least for least in printed_least) - 1
+
+
 @pytest.mark.parametrize(("llr", "findings"), [(math.log(250), "LR 250"), (-math.log(250), "LR 1/250")])
 def test_the_text_says_what_the_llr_means(explained, llr, findings):
     explanation = with_llr(explained, llr)
@@ -161,7 +206,7 @@ def test_the_text_says_what_the_llr_means(explained, llr, findings):
     same, different = (SAME, DIFFERENT) if llr > 0 else (DIFFERENT, SAME)
     assert findings in text
     assert f"{llr:+.2f} (ln)" in text
-    assert f"{llr / math.log(10):+.2f} (log10)" in text
+    assert f"{'+' if llr > 0 else '-'}2.39 (log10)" in text  # of 2.3979, which is rounded towards 0
     assert (
         f"Moderately strong support for the proposition that the recordings are {same} rather than {different}" in text
     )
@@ -231,11 +276,11 @@ def test_a_ratio_beyond_its_bounds_is_the_bound(explained, llr):
         assert "held within the calibration's bounds" in shown
         assert f"The findings are reported as {'2,000' if llr > 0 else '150'} times more probable" in shown
         assert "the calibration vouches for no more" in shown
-        assert f"alone give an LR of {'8,100' if llr > 0 else '1/8,100'}" in shown
+        assert f"The attributes and the offset give an LR of {'8,100' if llr > 0 else '1/8,100'} before it" in shown
     assert explanation.sums()[-2] == ("sum", f"{llr:+.2f}")
     data = explanation.to_dict()
     assert data["unbounded_llr"] == pytest.approx(llr) and data["llr"] == explanation.llr
-    assert not any("alone give" in caution for caution in with_llr(explained, llr).cautions)
+    assert not any("give an LR of" in caution for caution in with_llr(explained, llr).cautions)
     assert "95 % interval of the LR, before it is bounded:" in explanation.describe_interval()
 
 
@@ -259,6 +304,56 @@ def test_an_interval_beyond_the_bounds_or_around_one_is_told(explained):
     assert any(text.startswith(told) for text in around.cautions) and told in around.to_text()
     assert not any(text.startswith(told) for text in within.cautions)
     assert not any(text.startswith(told) for text in replace(around, deviations=(outside(),)).cautions)
+
+
+@pytest.mark.parametrize(
+    ("interval", "ends", "includes"),
+    [
+        ((1.04, 3.71), "1.0 to 3.8", True),
+        ((1.11, 3.7), "1.1 to 3.7", False),
+        ((0.91, 1980), "1/1.1 to 2,000", True),
+        ((1 / 3.71, 1 / 1.04), "1/3.8 to 1.0", True),
+        ((1 / 998, 1 / 1.19), "1/1,000 to 1/1.1", False),
+        ((250, 2.5e12), "250 to 10^13", False),
+        ((250, 1e12), "250 to 10^12", False),
+    ],
+)
+def test_intervals_are_rounded_outwards(explained, interval, ends, includes):
+    found = replace(with_llr(explained, 1.0), interval=tuple(map(math.log, interval)))
+    assert f"95 % interval of the LR: {ends}. " in found.describe_interval()
+    assert any("interval of the LR includes 1" in caution for caution in found.cautions) is includes
+
+
+def test_a_sum_that_prints_as_its_bound_is_a_little_more(explained):
+    for sign, which in ((1, "a little more than 280"), (-1, "a little less than 1/280")):
+        bounds = (-math.log(281.8), math.log(281.8))
+        found = replace(with_llr(explained, sign * math.log(282.4)), bounds=bounds)
+        (told,) = [caution for caution in found.cautions if "vouch for" in caution]
+        assert told == (
+            f"The attributes and the offset give an LR of {which} before it is held at the bound; the trials of the "
+            "calibration vouch for 1/280 to 280 only."
+        )
+
+
+def test_a_bound_of_one_is_as_probable_either_way(explained):
+    found = replace(with_llr(explained, 3.0), bounds=(-1.0, 0.0))
+    assert found.describe_findings() == (
+        "The findings are reported as about as probable if the recordings are of the same speaker as if they are of "
+        "different speakers: the calibration vouches for no more."
+    )
+
+
+def test_what_the_quality_adds_is_a_part_of_the_unbounded_ratio(explained):
+    found = replace(with_llr(explained, 9.0), quality_terms=(("noisier side, SNR 20 dB", 0.0),), bounds=(-5.0, 5.0))
+    assert any(
+        text.startswith("The attributes, the offset and the quality of the recordings give an LR of 8,100 before")
+        for text in found.cautions
+    )
+
+
+def test_the_scale_in_the_text_has_all_classes(explained):
+    text = with_llr(explained, 1.0).to_text()
+    assert f"{verbal_scale.SOURCE} (1 to 2 no support; 2 to 10 weak; 10 to 100 moderate; " in text
 
 
 def test_an_offset_that_reverses_the_attributes_is_told(explained):
