@@ -65,6 +65,9 @@ class Result(Protocol):
     def is_llr(self) -> bool: ...
 
     @property
+    def llr(self) -> float: ...
+
+    @property
     def no_verdict(self) -> Sequence[str]: ...
 
     @property

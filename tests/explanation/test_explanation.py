@@ -272,9 +272,9 @@ def test_a_ratio_beyond_its_bounds_is_the_bound(explained, llr):
     assert explanation.unbounded_llr == pytest.approx(llr) and explanation.is_bounded
     assert explanation.llr == (math.log(2000) if llr > 0 else -5.0)
     for shown in (text, page):
-        assert f"LR {'2,000' if llr > 0 else '1/150'} (held at the calibration's bound)" in shown
+        assert f"LR {'2,000' if llr > 0 else '1/140'} (held at the calibration's bound)" in shown
         assert "held within the calibration's bounds" in shown
-        assert f"The findings are reported as {'2,000' if llr > 0 else '150'} times more probable" in shown
+        assert f"The findings are reported as {'2,000' if llr > 0 else '140'} times more probable" in shown
         assert "the calibration vouches for no more" in shown
         assert f"The attributes and the offset give an LR of {'8,100' if llr > 0 else '1/8,100'} before it" in shown
     assert explanation.sums()[-2] == ("sum", f"{llr:+.2f}")

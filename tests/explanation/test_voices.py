@@ -146,7 +146,7 @@ def test_no_more_is_said_than_the_bounds_vouch_for(scorer):
     assert unlike.llr == -9.0 and unlike.reported == -3.0
     assert "are at least 20 times more probable if different people speak" in unlike.describe("A")
     alike = OneVoice(5.0, (9.0, 4.0), (), False, False, bounds=(-3.0, 2.0))
-    assert f"LR 7.4 ({wording.HELD})" in voices.describe_voices(((alike,), (None,)))
+    assert f"LR 7.3 ({wording.HELD})" in voices.describe_voices(((alike,), (None,)))
     within = OneVoice(-1.0, (9.0, 4.0), ((0.0, 1.0),), True, False, bounds=(-3.0, 2.0))
     assert "at least" not in within.describe("A") and wording.HELD not in voices.describe_voices(
         ((within,), (within,))
