@@ -20,6 +20,7 @@ from balr_hf.explanation.described import (
     grouped,
     measures_of_sides,
 )
+from balr_hf.explanation.misleading import Misleading, misleading_trials
 from balr_hf.explanation.voices import OneVoice, describe_voices
 from balr_hf.explanation.wording import (
     AND_VOICES,
@@ -44,6 +45,8 @@ from balr_hf.explanation.wording import (
     PROFILE_COLUMNS,
     PROPOSITIONS,
     REFERENCE,
+    RELEVANT,
+    describe_different_speakers,
     describe_informative,
     describe_sum,
     describe_term,
@@ -188,6 +191,16 @@ class Findings:
     def validation(self) -> dict[str, Any] | None:
         """How the calibration does on speakers that it was not fitted on; None where that is not known."""
         return None if self.calibration is None else self.calibration.get("validation")
+
+    @property
+    def misleading(self) -> Misleading | None:
+        """How many of the calibration's trials of the other kind had an LR like this; None where there is no verdict.
+
+        It is also None where that is not known, and for an LR that is printed as 1.
+        """
+        if self.calibration is None or not self.has_verdict:
+            return None
+        return misleading_trials(self.llr, self.calibration)
 
     @property
     def is_llr(self) -> bool:
@@ -367,6 +380,7 @@ class Findings:
             "is_bounded": self.is_bounded,
             "bounds": None if self.bounds is None else list(self.bounds),
             "interval": None if self.interval is None else list(self.interval),
+            "misleading": None if self.misleading is None else self.misleading.to_dict(),
             "calibrated_llr": self.llr if self.is_calibrated else None,
             "verbal": self.verdict,
             "no_verdict": self.no_verdict,
@@ -493,11 +507,14 @@ class Findings:
         return sides
 
     def propositions(self) -> list[str]:
-        """Hs and Hd, and of whom the reference population is that Hd names, where there is one."""
-        if self.num_reference_speakers is None:
-            return list(PROPOSITIONS)
-        who = describe_speakers(self.reference, self.num_reference_speakers, IN_BRIEF)
-        return [*PROPOSITIONS, REFERENCE.format(speakers=who)]
+        """Hs and Hd, and who stands for the relevant population that Hd names, where anybody does."""
+        told = []
+        if self.num_reference_speakers is not None:
+            who = describe_speakers(self.reference, self.num_reference_speakers, IN_BRIEF)
+            told.append(REFERENCE.format(speakers=who))
+        if self.calibration is not None:
+            told.append(describe_different_speakers(self.calibration))
+        return [*PROPOSITIONS, RELEVANT.format(sources=", and ".join(told))] if told else list(PROPOSITIONS)
 
     def describe_quality(self) -> list[tuple[str, str]]:
         """What was measured of the recordings: a row for each, of its side (with its number if there are several)."""
@@ -597,6 +614,8 @@ class Findings:
                     "the others; it is no validation, and tells nothing of other conditions",
                 )
             )
+        if self.misleading is not None:
+            rows.append(("Misleading evidence", self.misleading.describe()))
         if self.calibration is not None:
             rows.append(("One voice", describe_voices(self.voices)))
         rows.append(("Descriptions", self._describe_descriptions()))

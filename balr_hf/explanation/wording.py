@@ -8,6 +8,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any
 
 from balr_hf.explanation import verbal_scale
+from balr_hf.populations import describe_speakers
 
 # Readers are warned of a calibration on fewer speakers than this.
 FEW_SPEAKERS = 30
@@ -114,16 +115,19 @@ WIDER = (
 )
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
-    "Hd: the recordings of A and of B are of two different speakers of the reference population.",
+    "Hd: the recordings of A and of B are of two different speakers of the relevant population.",
 )
 # Stands beside the propositions that a case file states, whatever they are.
 WHAT_IS_COMPUTED = (
-    "Hs against Hd as they are stated below: the same speaker against two different speakers of the reference "
+    "Hs against Hd as they are stated below: the same speaker against two different speakers of the relevant "
     "population. The propositions of the case were not read by the package: if they ask something else, this result "
     "is not of them."
 )
-# Stands below the propositions, with those columns of the population's description.
-REFERENCE, IN_BRIEF = "The reference population: {speakers}.", ("language", "sex")
+# Stands below the propositions, with what the likelihood ratio knows the population of Hd from, and those columns of
+# the descriptions.
+RELEVANT = "The relevant population of Hd: {sources}."
+REFERENCE = "how rare attributes are comes from the reference population ({speakers})"
+IN_BRIEF = ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "
@@ -169,6 +173,23 @@ def describe_trials(calibration: Mapping[str, Any]) -> str:
     same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
     speakers = calibration["num_speakers"] or "an unknown number of"
     return f"{same:,} same-speaker and {different:,} different-speaker trials of {speakers} speakers"
+
+
+def describe_different_speakers(calibration: Mapping[str, Any]) -> str:
+    """Of whom the different-speaker trials of a calibration are, which decide how alike two different speakers are.
+
+    Args:
+        calibration (dict): as for [`describe_amount`].
+    """
+    domain = calibration.get("domain")
+    speakers = calibration["num_speakers"] or (domain or {}).get("speakers")
+    who = describe_speakers(domain, speakers, IN_BRIEF) if speakers else "of speakers whom the record does not name"
+    same, matched = calibration.get("within"), " that was matched to the case" if calibration.get("matched") else ""
+    only = f"; trials of speakers of the same {same} only" if same else ""
+    return (
+        f"how alike different speakers are comes from the {calibration['num_different_speaker']:,} different-speaker "
+        f"trials of the calibration{matched} ({who}{only})"
+    )
 
 
 def state(active: int, recordings: int) -> str:

@@ -528,8 +528,9 @@ def test_text_and_page_say_the_same(sides, method):
 
 def test_the_population_that_hd_names_is_told(sides):
     scorer = build("beta")
+    rare = "The relevant population of Hd: how rare attributes are comes from the reference population"
     assert scorer.explain(sides[0, 0], sides[1, 0]).propositions()[-1] == (
-        "The reference population: 40 speakers; not recorded: language, sex."
+        f"{rare} (40 speakers; not recorded: language, sex)."
     )
     people = {"language": {"de": 30, "en": 9, "not known": 1}, "sex": {"m": 40}, "source": {"calls": 40}}
     scorer.config.reference = {
@@ -538,7 +539,7 @@ def test_the_population_that_hd_names_is_told(sides):
     }
     explanation = scorer.explain(sides[0, 0], sides[1, 0])
     told = "40 speakers; language: de (30), en (9), not known (1); sex: m (40)"
-    assert explanation.propositions() == [*wording.PROPOSITIONS, f"The reference population: {told}."]
+    assert explanation.propositions() == [*wording.PROPOSITIONS, f"{rare} ({told})."]
     method = dict(explanation.describe_method())
     assert method["Reference population"].startswith(
         f"{told}; source: calls (40); not recorded: channel; 90 recordings"
@@ -546,6 +547,43 @@ def test_the_population_that_hd_names_is_told(sides):
     assert explanation.to_dict()["reference"]["speakers_by"] == people
     alone = build_scorer("cosine", num_attributes=WIDTH)  # which was fitted to nobody
     assert alone.explain(sides[0, 0], sides[1, 0]).propositions() == list(wording.PROPOSITIONS)
+
+
+def test_hd_tells_whose_trials_decide_how_alike_different_speakers_are(explained):
+    alike = "how alike different speakers are comes from the 1,560 different-speaker trials of the calibration"
+    assert explained.propositions()[-1] == (
+        "The relevant population of Hd: how rare attributes are comes from the reference population (40 speakers; not "
+        f"recorded: language, sex), and {alike} (40 speakers; not recorded: language, sex)."
+    )
+    domain = {"recordings": 90, "recordings_a_side": [1, 1], "measures": {}}
+    domain["speakers_by"] = {"sex": {"f": 30, "m": 28}}
+    known = {**explained.calibration, "num_speakers": 58, "domain": domain, "within": "sex", "matched": ["3.0 s"]}
+    told = (
+        f"{alike} that was matched to the case (58 speakers; sex: f (30), m (28); not recorded: language; trials of "
+        "speakers of the same sex only)."
+    )
+    matched = replace(explained, calibration=known)
+    assert matched.propositions()[-1].endswith(f", and {told}") and told in matched.to_text()
+    assert told in html.unescape(matched.to_html()) and matched.to_dict()["propositions"] == matched.propositions()
+    nobody = replace(explained, num_reference_speakers=None, calibration={**known, "num_speakers": 0, "domain": None})
+    assert nobody.propositions()[-1].startswith("The relevant population of Hd: how alike different speakers are")
+    assert "(of speakers whom the record does not name; trials of" in nobody.propositions()[-1]
+
+
+def test_misleading_trials_are_counted_where_there_is_a_verdict(explained):
+    row = {}
+    for llr, kind in ((1.0, "different-speaker"), (-1.0, "same-speaker")):
+        found = with_llr(explained, llr)
+        row[kind] = dict(found.describe_method())["Misleading evidence"]
+        assert row[kind] in found.to_text() and row[kind] in html.unescape(found.to_html())
+        assert f" {kind} trials of the calibration (40 speakers)" in row[kind]
+        assert found.to_dict()["misleading"]["kind"] == kind
+    assert " had an LR of 2.7 or more" in row["different-speaker"] and "1/2.7 or less" in row["same-speaker"]
+    at_the_bound = replace(with_llr(explained, 9.0), bounds=(-1.0, 1.0))
+    assert at_the_bound.misleading == with_llr(explained, 1.0).misleading
+    for without in (with_llr(explained, 0.001), replace(with_llr(explained, 1.0), deviations=(outside(),))):
+        assert without.to_dict()["misleading"] is None
+        assert "Misleading evidence" not in dict(without.describe_method())
 
 
 def test_explaining_another_number_of_attributes_is_refused(sides):
