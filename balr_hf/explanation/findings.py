@@ -46,6 +46,8 @@ from balr_hf.explanation.wording import (
     PROPOSITIONS,
     REFERENCE,
     RELEVANT,
+    SENTENCES,
+    WHERE_MEASURES_ARE,
     describe_different_speakers,
     describe_informative,
     describe_sum,
@@ -347,6 +349,10 @@ class Findings:
         if self.descriptions is None or not any(self.measures):
             return []
         return measures_of_sides(self.descriptions, self.measures)
+
+    def describe_sentences(self) -> str:
+        """What has to be known to read the sentences of attributes."""
+        return f"{SENTENCES} {WHERE_MEASURES_ARE}" if self.side_measures() else SENTENCES
 
     def describe_measures(self) -> str:
         """What has to be known to read the measures of both sides."""

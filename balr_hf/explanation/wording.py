@@ -55,8 +55,10 @@ SENTENCES = (
     "The sentence of an attribute tells what was usual in other recordings, those that the attributes were described "
     "on: it is no finding about A or B, and sentences can contradict each other. Its figures are medians, with the "
     "range of the middle half of the recordings in brackets. Pairs are of a recording in which the attribute is "
-    "active and one in which it is not. What was measured of A and of B is in the table of the measures of both sides."
+    "active and one in which it is not."
 )
+# Follows where there is such a table.
+WHERE_MEASURES_ARE = "What was measured of A and of B is in the table of the measures of both sides."
 THE_MEASURES = "The measures of both sides"
 MEASURE_COLUMNS = ("measure", "A", "B", "others", "25, 50, 75 %", "A lies", "B lies")
 # The parts of the table of measures, of which the second is that of the recording.
@@ -95,6 +97,11 @@ REMEDY = (
     "With recordings of other speakers like those of the case, balr explain --match calibrates for its conditions, or "
     "balr score calibrate for all such cases."
 )
+# Follows where a recording has more speech than those of the calibration.
+CUT = (
+    "A stretch of {side} with {seconds} s of speech can be compared instead: balr degrade {side}.wav --condition "
+    "duration={seconds} --save-dir cut draws one by chance. The report has to say who or what chose it."
+)
 NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
 AND_VOICES = "and one of them may hold more than one voice"
 # What is said after [`describe_sessions`][balr_hf.domain.describe_sessions].
@@ -130,8 +137,10 @@ REFERENCE = "how rare attributes are comes from the reference population ({speak
 IN_BRIEF = ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
-    "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "
-    "does not detect synthetic, converted or replayed voices, nor two people who speak at the same time."
+    "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said. "
+    "Not detected are synthetic, converted and replayed voices; people who speak at the same time; edited recordings; "
+    "a wrong sampling rate, a changed speed or pitch, speech played backwards; disguise, illness, and a change of "
+    "language."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 

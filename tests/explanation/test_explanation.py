@@ -386,6 +386,17 @@ def test_outside_the_domain_no_verdict_is_given(explained):
     assert data["verbal"] is None and data["deviations"][0]["measure"] == "snr"
 
 
+@pytest.mark.parametrize(("low", "high", "seconds"), [(1.2, 8.3, "8"), (1.2, 1.9, "1.9"), (2.0, 3.0, "3")])
+def test_too_much_speech_can_be_cut(explained, low, high, seconds):
+    speech = {"side": "A", "measure": "net_speech", "low": low, "high": high}
+    found = replace(explained, deviations=(outside(**speech, value=14.0),))
+    (told,) = [text for text in found.cautions if "balr degrade" in text]
+    assert f"balr degrade A.wav --condition duration={seconds} --save-dir cut" in told
+    assert wording.REMEDY in found.cautions
+    for other in (outside(**speech, value=0.5), outside(**speech, value=14.0, is_beyond=False), outside()):
+        assert not any("balr degrade" in text for text in replace(explained, deviations=(other,)).cautions)
+
+
 def test_limits_that_were_set_wider_are_told_first(explained):
     allowed = replace(with_llr(explained, 6.0), deviations=(outside(is_beyond=False, is_allowed=True),))
     assert allowed.verdict is not None
@@ -394,14 +405,27 @@ def test_limits_that_were_set_wider_are_told_first(explained):
 
 
 def test_noise_on_one_side_only_is_told(explained):
-    def with_snr(*ratios):
+    def is_told(*ratios, **changes):
         measured = [{"snr": ratio, "level": -25.0} for ratio in ratios]
-        return replace(explained, quality=((measured[0],), (measured[1],))).cautions
+        calibration = {**explained.calibration, **changes}
+        found = replace(explained, quality=((measured[0],), (measured[1],)), calibration=calibration)
+        return "A has a signal-to-noise ratio of 15 dB, B of 40 dB: where" in " ".join(found.cautions)
 
-    told = "The signal-to-noise ratios of A and B differ by 38 dB"
-    assert any(caution.startswith(told) for caution in with_snr(15.0, 53.0))
-    for ratios in ((30.0, 60.0), (15.0, 25.0), (None, 50.0)):
-        assert not any("ratios of A and B differ" in caution for caution in with_snr(*ratios))
+    assert is_told(15.0, 40.0) and not is_told(15.0, 40.0, method="quality")
+    assert not is_told(15.0, 40.0, matched=["3.0 s", "3.0 s, SNR 15 dB"])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "is_told"),
+    [
+        *[((25, 50), False), ((20, 50), False), ((30, 60), False), ((15, 25), False), ((None, 50), False)],
+        *[((50, 15), True), ((18, 31), True), ((0, 12), True)],
+    ],
+)
+def test_only_noise_that_is_heard_makes_sides_unlike(explained, ratios, is_told):
+    quality = tuple(({"snr": ratio, "level": -25.0},) for ratio in ratios)
+    cautions = replace(explained, quality=quality).cautions
+    assert any("one recording only is noisy" in caution for caution in cautions) is is_told
 
 
 def test_copies_get_no_verdict(explained):

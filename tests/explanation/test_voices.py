@@ -65,7 +65,9 @@ def test_a_recording_of_unlike_parts_gets_no_verdict_and_says_where(scorer):
     expected = f"{wording.WHY} A may hold more than one voice, or one under changing conditions: its two parts"
     assert caution.startswith(expected)
     assert "(12 s, and 8 s at 1:02.5 to 1:10.5, 1:20.0 to 1:20.0)" in caution
-    assert dict(found.describe_method())["One voice"].endswith("(12 s, 8 s); B: too short to be told")
+    assert dict(found.describe_method())["One voice"].endswith(
+        f"(12 s, 8 s); B: too short to be told. {voices.AT_ONCE}"
+    )
     assert wording.NO_VERDICT_VOICES in found.to_text()
     assert wording.NO_VERDICT_VOICES in found.to_html()
 
