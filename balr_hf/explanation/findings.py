@@ -520,7 +520,7 @@ class Findings:
             told.append(REFERENCE.format(speakers=who))
         if self.calibration is not None:
             told.append(describe_different_speakers(self.calibration))
-        return [*PROPOSITIONS, RELEVANT.format(sources=", and ".join(told))] if told else list(PROPOSITIONS)
+        return [*PROPOSITIONS, RELEVANT.format(sources=", and by ".join(told))] if told else list(PROPOSITIONS)
 
     def describe_quality(self) -> list[tuple[str, str]]:
         """What was measured of the recordings: a row for each, of its side (with its number if there are several)."""

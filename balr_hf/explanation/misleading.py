@@ -14,6 +14,8 @@ from balr_hf.explanation.wording import is_one, ratio
 
 # Half a step of the fourth decimal, to which the percentiles of a validation are rounded.
 ROUNDED = 0.5e-4
+# The least share, in percent, that is said as the lower end of a range.
+LEAST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Misleading:
             return f"{self.most:,} ({shares[1]:.1f} %)"
         if self.least == 0:
             return f"at most {self.most:,} ({shares[1]:.1f} %)"
+        if shares[0] < LEAST_SHARE:
+            return f"{self.least:,} to {self.most:,} (at most {shares[1]:.1f} %)"
         return f"{self.least:,} to {self.most:,} ({shares[0]:.1f} to {shares[1]:.1f} %)"
 
 

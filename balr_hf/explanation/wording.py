@@ -132,8 +132,8 @@ WHAT_IS_COMPUTED = (
 )
 # Stands below the propositions, with what the likelihood ratio knows the population of Hd from, and those columns of
 # the descriptions.
-RELEVANT = "The relevant population of Hd: {sources}."
-REFERENCE = "how rare attributes are comes from the reference population ({speakers})"
+RELEVANT = "The relevant population of Hd is represented by {sources}."
+REFERENCE = "the reference population ({speakers}), which tells how rare attributes are"
 IN_BRIEF = ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
@@ -190,14 +190,18 @@ def describe_different_speakers(calibration: Mapping[str, Any]) -> str:
     Args:
         calibration (dict): as for [`describe_amount`].
     """
-    domain = calibration.get("domain")
-    speakers = calibration["num_speakers"] or (domain or {}).get("speakers")
-    who = describe_speakers(domain, speakers, IN_BRIEF) if speakers else "of speakers whom the record does not name"
+    domain = calibration.get("domain") or {}
+    speakers = calibration["num_speakers"] or domain.get("speakers")
+    # Early records count recordings of each sex, and not speakers: that is not "not recorded".
+    told = [name for name in IN_BRIEF if name in domain.get("speakers_by", {}) or name not in domain.get("counts", {})]
+    who = f"{speakers:,} speakers" if speakers else "of speakers whom the record does not name"
+    if speakers and told:
+        who = describe_speakers(domain, speakers, tuple(told))
     same, matched = calibration.get("within"), " that was matched to the case" if calibration.get("matched") else ""
     only = f"; trials of speakers of the same {same} only" if same else ""
     return (
-        f"how alike different speakers are comes from the {calibration['num_different_speaker']:,} different-speaker "
-        f"trials of the calibration{matched} ({who}{only})"
+        f"the {calibration['num_different_speaker']:,} different-speaker trials of the calibration{matched} "
+        f"({who}{only}), which tell how alike different speakers are"
     )
 
 

@@ -552,9 +552,9 @@ def test_text_and_page_say_the_same(sides, method):
 
 def test_the_population_that_hd_names_is_told(sides):
     scorer = build("beta")
-    rare = "The relevant population of Hd: how rare attributes are comes from the reference population"
+    rare = "The relevant population of Hd is represented by the reference population"
     assert scorer.explain(sides[0, 0], sides[1, 0]).propositions()[-1] == (
-        f"{rare} (40 speakers; not recorded: language, sex)."
+        f"{rare} (40 speakers; not recorded: language, sex), which tells how rare attributes are."
     )
     people = {"language": {"de": 30, "en": 9, "not known": 1}, "sex": {"m": 40}, "source": {"calls": 40}}
     scorer.config.reference = {
@@ -563,7 +563,10 @@ def test_the_population_that_hd_names_is_told(sides):
     }
     explanation = scorer.explain(sides[0, 0], sides[1, 0])
     told = "40 speakers; language: de (30), en (9), not known (1); sex: m (40)"
-    assert explanation.propositions() == [*wording.PROPOSITIONS, f"{rare} ({told})."]
+    assert explanation.propositions() == [
+        *wording.PROPOSITIONS,
+        f"{rare} ({told}), which tells how rare attributes are.",
+    ]
     method = dict(explanation.describe_method())
     assert method["Reference population"].startswith(
         f"{told}; source: calls (40); not recorded: channel; 90 recordings"
@@ -574,23 +577,33 @@ def test_the_population_that_hd_names_is_told(sides):
 
 
 def test_hd_tells_whose_trials_decide_how_alike_different_speakers_are(explained):
-    alike = "how alike different speakers are comes from the 1,560 different-speaker trials of the calibration"
+    trials, tell = (
+        "the 1,560 different-speaker trials of the calibration",
+        "which tell how alike different speakers are",
+    )
     assert explained.propositions()[-1] == (
-        "The relevant population of Hd: how rare attributes are comes from the reference population (40 speakers; not "
-        f"recorded: language, sex), and {alike} (40 speakers; not recorded: language, sex)."
+        "The relevant population of Hd is represented by the reference population (40 speakers; not recorded: "
+        f"language, sex), which tells how rare attributes are, and by {trials} (40 speakers; not recorded: language, "
+        f"sex), {tell}."
     )
     domain = {"recordings": 90, "recordings_a_side": [1, 1], "measures": {}}
     domain["speakers_by"] = {"sex": {"f": 30, "m": 28}}
     known = {**explained.calibration, "num_speakers": 58, "domain": domain, "within": "sex", "matched": ["3.0 s"]}
     told = (
-        f"{alike} that was matched to the case (58 speakers; sex: f (30), m (28); not recorded: language; trials of "
-        "speakers of the same sex only)."
+        f"{trials} that was matched to the case (58 speakers; sex: f (30), m (28); not recorded: language; trials of "
+        f"speakers of the same sex only), {tell}."
     )
     matched = replace(explained, calibration=known)
-    assert matched.propositions()[-1].endswith(f", and {told}") and told in matched.to_text()
+    assert matched.propositions()[-1].endswith(f", and by {told}") and told in matched.to_text()
     assert told in html.unescape(matched.to_html()) and matched.to_dict()["propositions"] == matched.propositions()
+    for counts, end in (
+        ({"sex": {"f": 60}}, "; not recorded: language), "),
+        ({"sex": {"f": 60}, "language": {"en": 60}}, "), "),
+    ):  # early records have recordings of each sex only
+        early = {**known, "domain": {**domain, "speakers_by": {}, "counts": counts}, "within": None}
+        assert replace(explained, calibration=early).propositions()[-1].endswith(f"(58 speakers{end}{tell}.")
     nobody = replace(explained, num_reference_speakers=None, calibration={**known, "num_speakers": 0, "domain": None})
-    assert nobody.propositions()[-1].startswith("The relevant population of Hd: how alike different speakers are")
+    assert nobody.propositions()[-1].startswith("The relevant population of Hd is represented by the 1,560 different")
     assert "(of speakers whom the record does not name; trials of" in nobody.propositions()[-1]
 
 

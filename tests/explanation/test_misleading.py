@@ -59,6 +59,11 @@ def test_what_percentiles_can_tell_is_said():
     assert all("no probability of an error in this case" in text for text in told.values())
 
 
+def test_a_share_of_nearly_none_is_no_end_of_a_range():
+    known = calibration_of(np.ones(9), np.concatenate([np.full(19_999, -1.0), [3.0]]))
+    assert ", cross-validated, 1 to 200 (at most 1.0 %) had" in misleading_trials(1.0, known).describe()
+
+
 def test_nothing_is_counted_at_one_or_without_a_validation():
     known = calibration_of(np.ones(9), -np.ones(9))
     assert misleading_trials(0.01, known) is None and misleading_trials(-0.01, known) is None
