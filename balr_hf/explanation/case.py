@@ -9,6 +9,7 @@ import platform
 import reprlib
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +20,13 @@ from balr_hf.explanation.wording import WHAT_IS_COMPUTED
 from balr_hf.identity import file_digest, model_digest
 
 # The keys of a case file, and what a report calls them.
-KEYS = {"case": "Case", "examiner": "Examiner", "propositions": "{label} of the case", "remarks": "Remarks"}
+KEYS = {
+    "case": "Case",
+    "examiner": "Examiner",
+    "details": "{label}",
+    "propositions": "{label} of the case",
+    "remarks": "Remarks",
+}
 
 # The labels that the two propositions of a case may have: that of the same speaker, that of different speakers.
 LABELS = (("H1", "H2"), ("Hp", "Hd"), ("Hs", "Hd"))
@@ -31,18 +38,21 @@ PACKAGES = ("balr_hf", "torch", "transformers", "datasets", "numpy", "av", "sile
 
 
 def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
-    """Read what a YAML file says of a case: `case`, `examiner`, `propositions`, `remarks`.
+    """Read what a YAML file says of a case: `case`, `examiner`, `details`, `propositions`, `remarks`.
 
     Args:
         path: the file. `propositions` has a label and a text for each of two: `H1` and `H2`, `Hp` and `Hd`, or `Hs`
-            and `Hd`. Each other value is a text, or a list of texts; numbers and dates are texts as they are written.
+            and `Hd`. `details` has labels of one's own (when it was examined, what was listened to, sessions, devices)
+            and what is to stand beside each. Each other value, and that of each detail, is a text, or a list of texts;
+            numbers and dates are texts as they are written.
 
     Returns:
         rows of a name and a value, for [`Findings.case`]. Propositions are followed by what was computed, since
         the likelihood ratio is of Hs and Hd whatever they say.
 
     Raises:
-        UserError: the file cannot be read, is no YAML mapping, or has other keys or values.
+        UserError: the file cannot be read, is no YAML mapping, has other keys or values, a key twice, or a detail
+            with a label that the report has already.
     """
     import yaml
 
@@ -60,8 +70,13 @@ def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
         if key == "propositions" and key in found:
             texts = _propositions(path, found[key])
             rows += [*((title.format(label=label), text) for label, text in texts), ("Computed", WHAT_IS_COMPUTED)]
+        elif key == "details" and key in found:
+            rows += _details(path, found[key])
         elif found.get(key) is not None:
             rows.append((title, _text(path, key, found[key])))
+    names = Counter(name for name, _ in rows)
+    for name in (name for name, times in names.items() if times > 1):
+        raise UserError(f"the case file {path} has a detail {name!r}, as the report calls another row: rename it")
     return tuple(rows)
 
 
@@ -120,11 +135,18 @@ def _command() -> str:
 
 
 def _loader() -> Any:
-    """A loader that leaves numbers and dates as they are written: the case 0123 is not the number 83."""
+    """A loader that leaves numbers and dates as they are written, and refuses a key that is there twice.
+
+    The case 0123 is not the number 83, and of two keys alike YAML would take the last one without a word.
+    """
     import yaml
 
     class AsWritten(yaml.SafeLoader):
-        pass
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            for key in (key for key, times in keys.items() if times > 1):
+                raise yaml.constructor.ConstructorError(None, None, f"it has the key {key} twice", node.start_mark)
+            return super().construct_mapping(node, deep)
 
     for kind in ("int", "float", "timestamp"):
         AsWritten.add_constructor(f"tag:yaml.org,2002:{kind}", yaml.SafeLoader.construct_yaml_str)
@@ -150,11 +172,32 @@ def _propositions(path: str | Path, value: Any) -> list[tuple[str, str]]:
     return [(label, texts[label]) for label in labels]
 
 
+def _details(path: str | Path, value: Any) -> list[tuple[str, str]]:
+    """The labels and the texts of what else is said of a case, in the order of the file.
+
+    Raises:
+        UserError: they are no mapping of texts to texts.
+    """
+    if not isinstance(value, Mapping) or not value:
+        raise UserError(
+            f"the case file {path} has details {reprlib.repr(value)}: expected labels with a text each, e.g. "
+            '{Listened to: "both recordings, whole", Devices: "not known"}'
+        )
+    for label in value:
+        if not isinstance(label, str) or not label.strip():
+            raise UserError(f"the case file {path} has a detail with the label {label!r}: expected a text")
+    return [(" ".join(label.split()), _text(path, f"details, {label}:", text)) for label, text in value.items()]
+
+
 def _text(path: str | Path, key: str, value: Any) -> str:
     """A text, or several in one."""
     parts = value if isinstance(value, list) else [value]
-    if not all(isinstance(part, str) for part in parts):
-        raise UserError(f"the case file {path} has {key} {reprlib.repr(value)}: expected a text or a list of texts")
+    if not parts or not all(isinstance(part, str) and part.strip() for part in parts):
+        raise UserError(
+            f"the case file {path} has {key} {reprlib.repr(value)}: expected a text or a list of texts (words such as "
+            "yes and no are texts in quotation marks)"
+        )
+    parts = [" ".join(part.split()) for part in parts]
     return (" " if all(part.endswith((".", "?", "!")) for part in parts) else "; ").join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,15 +11,26 @@ import numpy as np
 from balr_hf.domain import Deviation, describe_sessions
 from balr_hf.explanation.described import GroupEvidence, recording_caution
 from balr_hf.explanation.voices import NEEDED, OneVoice
-from balr_hf.explanation.wording import FEW_SPEAKERS, OTHER_SESSIONS, REMEDY, WHY, WIDER, describe_amount, ratio
+from balr_hf.explanation.wording import (
+    CUT,
+    FEW_SPEAKERS,
+    OTHER_SESSIONS,
+    REMEDY,
+    WHY,
+    WIDER,
+    describe_amount,
+    includes_one,
+    ratio,
+)
 
 # What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
 # that is less than so many dB above it is said to be faint.
 ROUNDING, LEAST_ABOVE_ROUNDING = -101.1, 25.0
 # Seconds of speech above which it is told that a recording was not looked at for a second voice.
 UNLOOKED_SPEECH = 7.0
-# Signal-to-noise ratios, in dB, that differ by so much are told if the lower one is no more than the second figure.
-UNLIKE, NOISY = 15.0, 25.0
+# Signal-to-noise ratios, in dB, that differ by so much are told. Of what is clean, it does not matter how clean it is:
+# ratios above the second figure count as this one, as for the calibration with quality measures.
+UNLIKE, CLEAN = 12.0, 30.0
 
 
 class Result(Protocol):
@@ -54,6 +66,9 @@ class Result(Protocol):
 
     @property
     def is_llr(self) -> bool: ...
+
+    @property
+    def llr(self) -> float: ...
 
     @property
     def no_verdict(self) -> Sequence[str]: ...
@@ -104,15 +119,13 @@ def cautions_of(found: Result) -> list[str]:
         )
     if "outside" in found.no_verdict and not found.calibration.get("matched"):
         texts.append(REMEDY)
+    texts += _too_long(found)
     if found.is_bounded and found.bounds is not None:
-        texts.append(
-            f"The attributes and the offset alone give an LR of {ratio(found.unbounded_llr)}; the trials of the "
-            f"calibration vouch for {ratio(found.bounds[0])} to {ratio(found.bounds[1])} only."
-        )
-    if found.has_verdict and found.interval is not None and found.interval[0] < 0 < found.interval[1]:
+        texts.append(_bounded(found, found.bounds))
+    if found.has_verdict and found.interval is not None and includes_one(found.interval):
         texts.append(
             "The 95 % interval of the LR includes 1: calibrated on other speakers, the same findings could "
-            "support the other proposition."
+            "support neither proposition, or the other one."
         )
     attributes = float(found.terms.sum())
     if found.constant is not None and attributes * found.unbounded_llr < 0:
@@ -121,6 +134,31 @@ def cautions_of(found: Result) -> list[str]:
             f"The {reverses} the attributes: they sum to {attributes:+.2f}, and the calibration adds "
             f"{found.constant:+.2f}."
         )
+    return texts
+
+
+def _bounded(found: Result, bounds: tuple[float, float]) -> str:
+    """What the sum of the terms would be without the calibration's bounds, and for what these vouch."""
+    parts = "The attributes and the offset"
+    if found.quality_terms:
+        parts = "The attributes, the offset and the quality of the recordings"
+    without, bound = ratio(found.unbounded_llr), ratio(found.llr)
+    if without == bound:  # by what two digits cannot show
+        without = f"a little {'more' if found.unbounded_llr > found.llr else 'less'} than {bound}"
+    low, high = map(ratio, bounds)
+    return (
+        f"{parts} give an LR of {without} before it is held at the bound; the trials of the calibration vouch for "
+        f"{low} to {high} only."
+    )
+
+
+def _too_long(found: Result) -> list[str]:
+    """How a stretch of a recording with too much speech can be compared, one sentence for each such side."""
+    texts = []
+    for one in found.deviations:
+        if one.is_beyond and one.measure == "net_speech" and one.value > one.high:
+            seconds = math.floor(one.high) if math.floor(one.high) >= one.low else math.floor(10 * one.high) / 10
+            texts.append(CUT.format(side=one.side, seconds=f"{seconds:g}"))
     return texts
 
 
@@ -154,16 +192,22 @@ def _voices(found: Result) -> list[str]:
 
 
 def _unlike(found: Result) -> list[str]:
-    """Whether one side is much noisier than the other, which makes voices of one speaker seem different."""
+    """Whether one side is much noisier than the other, which makes voices of one speaker seem different.
+
+    A calibration that was matched to the case, or that has terms of the noise, knows that and is not doubted for it.
+    """
+    known = found.calibration or {}
+    if known.get("matched") or known.get("method") == "quality":
+        return []
     ratios = [[one["snr"] for one in side if one["snr"] is not None] for side in found.quality]
     if not all(ratios):
         return []
     a, b = (min(side) for side in ratios)
-    if abs(a - b) < UNLIKE or min(a, b) > NOISY:
+    if abs(min(a, CLEAN) - min(b, CLEAN)) < UNLIKE:
         return []
     return [
-        f"The signal-to-noise ratios of A and B differ by {abs(a - b):.0f} dB: where one recording only is noisy, "
-        "voices of one speaker seem different."
+        f"A has a signal-to-noise ratio of {a:.0f} dB, B of {b:.0f} dB: where one recording only is noisy, voices of "
+        "one speaker seem different."
     ]
 
 

@@ -20,6 +20,7 @@ from balr_hf.explanation.described import (
     grouped,
     measures_of_sides,
 )
+from balr_hf.explanation.misleading import Misleading, misleading_trials
 from balr_hf.explanation.voices import OneVoice, describe_voices
 from balr_hf.explanation.wording import (
     AND_VOICES,
@@ -44,10 +45,17 @@ from balr_hf.explanation.wording import (
     PROFILE_COLUMNS,
     PROPOSITIONS,
     REFERENCE,
+    RELEVANT,
+    SENTENCES,
+    WHERE_MEASURES_ARE,
+    describe_different_speakers,
     describe_informative,
     describe_sum,
     describe_term,
     describe_trials,
+    interval_ends,
+    is_one,
+    log10_towards_zero,
     percent,
     ratio,
     rounded_times,
@@ -185,6 +193,16 @@ class Findings:
     def validation(self) -> dict[str, Any] | None:
         """How the calibration does on speakers that it was not fitted on; None where that is not known."""
         return None if self.calibration is None else self.calibration.get("validation")
+
+    @property
+    def misleading(self) -> Misleading | None:
+        """How many of the calibration's trials of the other kind had an LR like this; None where there is no verdict.
+
+        It is also None where that is not known, and for an LR that is printed as 1.
+        """
+        if self.calibration is None or not self.has_verdict:
+            return None
+        return misleading_trials(self.llr, self.calibration)
 
     @property
     def is_llr(self) -> bool:
@@ -332,6 +350,10 @@ class Findings:
             return []
         return measures_of_sides(self.descriptions, self.measures)
 
+    def describe_sentences(self) -> str:
+        """What has to be known to read the sentences of attributes."""
+        return f"{SENTENCES} {WHERE_MEASURES_ARE}" if self.side_measures() else SENTENCES
+
     def describe_measures(self) -> str:
         """What has to be known to read the measures of both sides."""
         told = any(one.by_sex for one in self.side_measures())
@@ -364,6 +386,7 @@ class Findings:
             "is_bounded": self.is_bounded,
             "bounds": None if self.bounds is None else list(self.bounds),
             "interval": None if self.interval is None else list(self.interval),
+            "misleading": None if self.misleading is None else self.misleading.to_dict(),
             "calibrated_llr": self.llr if self.is_calibrated else None,
             "verbal": self.verdict,
             "no_verdict": self.no_verdict,
@@ -490,11 +513,14 @@ class Findings:
         return sides
 
     def propositions(self) -> list[str]:
-        """Hs and Hd, and of whom the reference population is that Hd names, where there is one."""
-        if self.num_reference_speakers is None:
-            return list(PROPOSITIONS)
-        who = describe_speakers(self.reference, self.num_reference_speakers, IN_BRIEF)
-        return [*PROPOSITIONS, REFERENCE.format(speakers=who)]
+        """Hs and Hd, and who stands for the relevant population that Hd names, where anybody does."""
+        told = []
+        if self.num_reference_speakers is not None:
+            who = describe_speakers(self.reference, self.num_reference_speakers, IN_BRIEF)
+            told.append(REFERENCE.format(speakers=who))
+        if self.calibration is not None:
+            told.append(describe_different_speakers(self.calibration))
+        return [*PROPOSITIONS, RELEVANT.format(sources=", and by ".join(told))] if told else list(PROPOSITIONS)
 
     def describe_quality(self) -> list[tuple[str, str]]:
         """What was measured of the recordings: a row for each, of its side (with its number if there are several)."""
@@ -518,7 +544,7 @@ class Findings:
         """How sure the likelihood ratio is, in a sentence; None where that is unknown, or there is no verdict."""
         if self.interval is None or not self.has_verdict:
             return None
-        low, high = (ratio(end) for end in self.interval)
+        low, high = interval_ends(self.interval)
         speakers = self.calibration["num_speakers"] if self.calibration else 0
         beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
         before = ", before it is bounded" if self.is_bounded or beyond else ""
@@ -535,7 +561,7 @@ class Findings:
         if not self.is_llr:
             return [f"Similarity {self.llr:+.4f}"]
         name = "LLR" if self.is_calibrated else "Sum of LLRs"
-        logarithms = [f"{name} {self.llr:+z.2f} (ln)", f"{self.log10_llr:+z.2f} (log10)"]
+        logarithms = [f"{name} {self.llr:+z.2f} (ln)", f"{log10_towards_zero(self.llr)} (log10)"]
         return [self.describe_ratio(), *logarithms] if self.is_calibrated else logarithms
 
     def describe_doubtful(self) -> str:
@@ -560,14 +586,13 @@ class Findings:
         same, different = "the recordings are of the same speaker", "they are of different speakers"
         if self.llr < 0:
             same, different = "the recordings are of different speakers", "they are of the same speaker"
+        are, no_more = "are", ""
         if self.is_bounded:
-            return (
-                f"The findings are reported as {rounded_times(self.llr)} times more probable if {same} than if "
-                f"{different}: the calibration vouches for no more."
-            )
-        if rounded_times(self.llr) in ("1", "1.0"):
-            return f"The findings are about as probable if {same} as if {different}."
-        return f"The findings are {rounded_times(self.llr)} times more probable if {same} than if {different}."
+            are, no_more = "are reported as", ": the calibration vouches for no more"
+        if is_one(self.llr):
+            return f"The findings {are} about as probable if {same} as if {different}{no_more}."
+        more = f"{rounded_times(self.llr)} times more probable"
+        return f"The findings {are} {more} if {same} than if {different}{no_more}."
 
     def describe_method(self) -> list[tuple[str, str]]:
         """How the result was found, as rows of a name and a value."""
@@ -595,6 +620,8 @@ class Findings:
                     "the others; it is no validation, and tells nothing of other conditions",
                 )
             )
+        if self.misleading is not None:
+            rows.append(("Misleading evidence", self.misleading.describe()))
         if self.calibration is not None:
             rows.append(("One voice", describe_voices(self.voices)))
         rows.append(("Descriptions", self._describe_descriptions()))

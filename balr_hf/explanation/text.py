@@ -13,7 +13,6 @@ from balr_hf.explanation.wording import (
     MEASURE_PARTS,
     RARITY,
     RECORDINGS,
-    SENTENCES,
     THE_GROUPS,
     THE_MEASURES,
     THE_METHOD,
@@ -82,7 +81,7 @@ def _groups(findings: Findings) -> list[str]:
 
 def _each_attribute(findings: Findings) -> list[str]:
     """What has to be known to read the tables of attributes."""
-    notes = [] if findings.descriptions is None else [SENTENCES]
+    notes = [] if findings.descriptions is None else [findings.describe_sentences()]
     if findings.typicality is not None:
         notes.append(TYPICALITY if findings.steadiness is None else RARITY)
     return [EACH_ATTRIBUTE, *(f"  {note}" for note in notes), ""] if notes else []

@@ -1,6 +1,10 @@
-"""Likelihood ratios in words, by the scale of the European Network of Forensic Science Institutes."""
+"""Likelihood ratios in words, by the scale of the European Network of Forensic Science Institutes.
+
+The words go by the number that a reader sees, which [`two_digits`] gives.
+"""
 
 import math
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 
 SOURCE = "ENFSI Guideline for Evaluative Reporting in Forensic Science, 2015"
 
@@ -19,9 +23,25 @@ SAME = "that the recordings are of the same speaker rather than of different spe
 DIFFERENT = "that the recordings are of different speakers rather than of the same speaker"
 
 
+def two_digits(llr: float, away_from_one: bool = False) -> Decimal:
+    """The likelihood ratio or its inverse, whichever is at least 1, with two significant digits.
+
+    It is rounded towards 1, so that no number is printed that the findings do not reach, and so that the number and
+    its words in [`SCALE`] agree: 1.967 is 1.9, and gets the words of the range from 1 to 2.
+
+    Args:
+        llr (float): a natural-log likelihood ratio, of any size. Its error as a float does not count: the ratio
+            is rounded to nine significant digits first.
+        away_from_one (bool): whether to round away from 1 instead, as for the far end of an interval.
+    """
+    value = Context(prec=9).power(Decimal(10), Decimal(abs(llr) / math.log(10)))
+    return Context(prec=2, rounding=ROUND_UP if away_from_one else ROUND_DOWN).plus(value)
+
+
 def degree(llr: float) -> int:
-    """The row of [`SCALE`] that a natural-log likelihood ratio belongs to."""
-    return max(row for row, (least, _) in enumerate(SCALE) if abs(llr) >= math.log(least))
+    """The row of [`SCALE`] that a natural-log likelihood ratio belongs to, by the number that is printed."""
+    printed = two_digits(llr)
+    return max(row for row, (least, _) in enumerate(SCALE) if printed >= least)
 
 
 def verdict(llr: float) -> str:

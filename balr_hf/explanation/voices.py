@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # What is said where recordings were not looked at, and why.
 UNLOOKED = "not looked at"
 NEEDED = "this takes the audio, models that are known to belong together, and a calibration with one recording a side"
+# What a comparison of two parts cannot tell, whatever it gave.
+AT_ONCE = "People who speak at the same time are not noticed in this way"
 # How many stretches of a part are named; of the others it is said that there are more.
 MOST_NAMED = 3
 
@@ -185,7 +187,7 @@ def describe_voices(sides: Sequence[Sequence[OneVoice | None]]) -> str:
                     f"{which}: LR {ratio(found.reported)}{held} between its two parts that differ most "
                     f"({longer:.0f} s, {shorter:.0f} s)"
                 )
-    return "; ".join(told)
+    return f"{'; '.join(told)}. {AT_ONCE}"
 
 
 def _clock(seconds: float) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any
 
 from balr_hf.explanation import verbal_scale
+from balr_hf.populations import describe_speakers
 
 # Readers are warned of a calibration on fewer speakers than this.
 FEW_SPEAKERS = 30
 
 LOG10 = math.log(10)
+
+# How a likelihood ratio of 1 is printed, and from which one on only the power of ten is.
+ONE, MOST_IN_FULL = "1.0", 10**9
 
 # Headings of the parts of an explanation.
 TITLE = "Speaker comparison"
@@ -50,8 +55,10 @@ SENTENCES = (
     "The sentence of an attribute tells what was usual in other recordings, those that the attributes were described "
     "on: it is no finding about A or B, and sentences can contradict each other. Its figures are medians, with the "
     "range of the middle half of the recordings in brackets. Pairs are of a recording in which the attribute is "
-    "active and one in which it is not. What was measured of A and of B is in the table of the measures of both sides."
+    "active and one in which it is not."
 )
+# Follows where there is such a table.
+WHERE_MEASURES_ARE = "What was measured of A and of B is in the table of the measures of both sides."
 THE_MEASURES = "The measures of both sides"
 MEASURE_COLUMNS = ("measure", "A", "B", "others", "25, 50, 75 %", "A lies", "B lies")
 # The parts of the table of measures, of which the second is that of the recording.
@@ -90,6 +97,11 @@ REMEDY = (
     "With recordings of other speakers like those of the case, balr explain --match calibrates for its conditions, or "
     "balr score calibrate for all such cases."
 )
+# Follows where a recording has more speech than those of the calibration.
+CUT = (
+    "A stretch of {side} with {seconds} s of speech can be compared instead: balr degrade {side}.wav --condition "
+    "duration={seconds} --save-dir cut draws one by chance. The report has to say who or what chose it."
+)
 NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
 AND_VOICES = "and one of them may hold more than one voice"
 # What is said after [`describe_sessions`][balr_hf.domain.describe_sessions].
@@ -110,20 +122,25 @@ WIDER = (
 )
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
-    "Hd: the recordings of A and of B are of two different speakers of the reference population.",
+    "Hd: the recordings of A and of B are of two different speakers of the relevant population.",
 )
 # Stands beside the propositions that a case file states, whatever they are.
 WHAT_IS_COMPUTED = (
-    "Hs against Hd as they are stated below: the same speaker against two different speakers of the reference "
+    "Hs against Hd as they are stated below: the same speaker against two different speakers of the relevant "
     "population. The propositions of the case were not read by the package: if they ask something else, this result "
     "is not of them."
 )
-# Stands below the propositions, with those columns of the population's description.
-REFERENCE, IN_BRIEF = "The reference population: {speakers}.", ("language", "sex")
+# Stands below the propositions, with what the likelihood ratio knows the population of Hd from, and those columns of
+# the descriptions.
+RELEVANT = "The relevant population of Hd is represented by {sources}."
+REFERENCE = "the reference population ({speakers}), which tells how rare attributes are"
+IN_BRIEF = ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
-    "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said, and "
-    "does not detect synthetic, converted or replayed voices, nor two people who speak at the same time."
+    "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said. "
+    "Not detected are synthetic, converted and replayed voices; people who speak at the same time; edited recordings; "
+    "a wrong sampling rate, a changed speed or pitch, speech played backwards; disguise, illness, and a change of "
+    "language."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 
@@ -167,6 +184,27 @@ def describe_trials(calibration: Mapping[str, Any]) -> str:
     return f"{same:,} same-speaker and {different:,} different-speaker trials of {speakers} speakers"
 
 
+def describe_different_speakers(calibration: Mapping[str, Any]) -> str:
+    """Of whom the different-speaker trials of a calibration are, which decide how alike two different speakers are.
+
+    Args:
+        calibration (dict): as for [`describe_amount`].
+    """
+    domain = calibration.get("domain") or {}
+    speakers = calibration["num_speakers"] or domain.get("speakers")
+    # Early records count recordings of each sex, and not speakers: that is not "not recorded".
+    told = [name for name in IN_BRIEF if name in domain.get("speakers_by", {}) or name not in domain.get("counts", {})]
+    who = f"{speakers:,} speakers" if speakers else "of speakers whom the record does not name"
+    if speakers and told:
+        who = describe_speakers(domain, speakers, tuple(told))
+    same, matched = calibration.get("within"), " that was matched to the case" if calibration.get("matched") else ""
+    only = f"; trials of speakers of the same {same} only" if same else ""
+    return (
+        f"the {calibration['num_different_speaker']:,} different-speaker trials of the calibration{matched} "
+        f"({who}{only}), which tell how alike different speakers are"
+    )
+
+
 def state(active: int, recordings: int) -> str:
     """The state of an attribute on one side in words.
 
@@ -184,32 +222,65 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:z.1f} %"
 
 
-def times(llr: float) -> str:
-    """The likelihood ratio or its inverse, whichever is larger than 1, with three significant digits.
+def rounded_times(llr: float, away_from_one: bool = False) -> str:
+    """The likelihood ratio or its inverse, whichever is at least 1, with two significant digits, rounded towards 1.
+
+    No interval of a likelihood ratio is known to more digits. See [`verbal_scale.two_digits`].
+
+    Args:
+        llr (float): a natural-log likelihood ratio.
+        away_from_one (bool): whether to round away from 1 instead.
+    """
+    value = verbal_scale.two_digits(llr, away_from_one)
+    if value >= MOST_IN_FULL:
+        exponent = value.adjusted()
+        return f"10^{exponent + (away_from_one and value != Decimal(10) ** exponent)}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def ratio(llr: float, away_from_one: bool = False) -> str:
+    """A likelihood ratio with two significant digits, rounded towards 1: `8,700` or `1/8,700`.
+
+    Args:
+        llr, away_from_one: as for [`rounded_times`].
+    """
+    value = rounded_times(llr, away_from_one)
+    return value if llr >= 0 or value == ONE else f"1/{value}"
+
+
+def interval_ends(interval: tuple[float, float]) -> tuple[str, str]:
+    """The ends of an interval of a likelihood ratio with two significant digits, rounded outwards.
+
+    Args:
+        interval (two float): natural-log likelihood ratios, the lower one first.
+    """
+    low, high = interval
+    return ratio(low, away_from_one=low < 0), ratio(high, away_from_one=high > 0)
+
+
+def is_one(llr: float) -> bool:
+    """Whether a natural-log likelihood ratio is printed as 1.0."""
+    return rounded_times(llr) == ONE
+
+
+def includes_one(interval: tuple[float, float]) -> bool:
+    """Whether an interval, as it is printed, includes a likelihood ratio of 1.
+
+    Args:
+        interval (two float): as for [`interval_ends`].
+    """
+    low, high = interval
+    return (low < 0 or is_one(low)) and (high > 0 or is_one(high))
+
+
+def log10_towards_zero(llr: float) -> str:
+    """The logarithm to base 10 with two decimals, rounded towards 0, so that it agrees with the ratio beside it.
 
     Args:
         llr (float): a natural-log likelihood ratio.
     """
-    exponent = abs(llr) / LOG10
-    if exponent >= 9:
-        return f"10^{exponent:.0f}"
-    value = float(f"{10**exponent:.3g}")
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
-
-
-def rounded_times(llr: float) -> str:
-    """As [`times`], with two significant digits: no interval of a likelihood ratio is known to more."""
-    exponent = abs(llr) / LOG10
-    if exponent >= 9:
-        return f"10^{exponent:.0f}"
-    value = float(f"{10**exponent:.2g}")
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
-def ratio(llr: float) -> str:
-    """A likelihood ratio with two significant digits: `8,700` or `1/8,700`."""
-    value = rounded_times(llr)
-    return value if llr >= 0 or value == "1.0" else f"1/{value}"
+    value = Context(prec=9).plus(Decimal(llr / LOG10))
+    return f"{value.quantize(Decimal('0.01'), ROUND_DOWN):+z.2f}"
 
 
 def describe_term(term: float, is_llr: bool) -> str:
@@ -238,4 +309,4 @@ def strength(row: int) -> str:
 def scale_in_a_line() -> str:
     """The verbal scale in one line."""
     ranges = enumerate(verbal_scale.ranges())
-    return "; ".join(f"{limits} {strength(row)}" for row, (limits, _) in ranges if row)
+    return "; ".join(f"{limits} {strength(row)}" for row, (limits, _) in ranges)

@@ -136,8 +136,9 @@ class Findings:
                 found.append(f"Cllr is 1 or more, which is worse than no system, in some conditions: {named}.")
             if few:
                 named = name_some(few, MOST_NAMED)
+                which = "also" if harmful else "only"
                 found.append(
-                    "Cllr is 1 or more also in conditions with so few speakers or trials that it may be chance: "
+                    f"Cllr is 1 or more {which} in conditions with so few speakers or trials that it may be chance: "
                     f"{named}. More recordings of these would tell."
                 )
         if speakers < FEW_SPEAKERS:

@@ -18,6 +18,21 @@ def test_case_file_becomes_rows(tmp_path):
     assert read_case(path) == (("Case", "2026-17"), ("Examiner", "A. Example; B. Example"), ("Remarks", "One. Two."))
 
 
+def test_details_are_rows_in_the_order_of_the_file(tmp_path):
+    path = tmp_path / "case.yaml"
+    path.write_text(
+        "remarks: None.\ncase: 7\ndetails:\n  Examined on: 2026-01-07\n  Listened to: [A, 'B, twice']\n"
+        "  Devices: >\n    a phone,\n    <b>not</b> known\n"
+    )
+    assert read_case(path) == (
+        ("Case", "7"),
+        ("Examined on", "2026-01-07"),
+        ("Listened to", "A; B, twice"),
+        ("Devices", "a phone, <b>not</b> known"),
+        ("Remarks", "None."),
+    )
+
+
 @pytest.mark.parametrize("number", ["0123", "12:30", "1_000", "2026-01-07", "1e3"])
 def test_numbers_of_a_case_stay_as_they_are_written(tmp_path, number):
     path = tmp_path / "case.yaml"
@@ -42,7 +57,6 @@ def test_propositions_are_followed_by_what_was_computed(tmp_path, labels):
         "[Mr X speaks, another man speaks]",  # without labels
         "Mr X speaks",
         "{H1: Mr X speaks}",
-        "{H1: Mr X speaks, H1: another man speaks}",
         "{H1: Mr X speaks, H2: another man speaks, H3: his brother speaks}",
         "{H1: Mr X speaks, Hd: another man speaks}",  # labels of two pairs
         "{A: Mr X speaks, B: another man speaks}",
@@ -71,6 +85,20 @@ def test_other_propositions_than_two_labelled_texts_are_refused(tmp_path, propos
         ("case: 1\njudge: B\n", "unknown keys judge: expected case, examiner"),
         ("examiner: {name: B}\n", "has examiner {'name': 'B'}: expected a text or a list of texts"),
         ("remarks: [none, true]\n", "has remarks .*: expected a text or a list of texts"),
+        ("remarks:\n  ''\n", "has remarks ''"),
+        ("case: 1\ncase: 2\n", "cannot be read: it has the key case twice"),
+        ("propositions: {H1: Mr X speaks, H1: another man speaks}\n", "cannot be read: it has the key H1 twice"),
+        ("details: {Devices: a phone, Devices: a radio}\n", "cannot be read: it has the key Devices twice"),
+        ("details: [a phone]\n", r"has details \['a phone'\]: expected labels with a text each"),
+        ("details: {}\n", "has details {}: expected labels"),
+        ("details:\n", "has details None: expected labels"),
+        ("details: {Listened: yes}\n", r"has details, Listened: True: expected a text .*yes and no are texts in quot"),
+        ("details: {Listened: {to: A}}\n", "has details, Listened: {'to': 'A'}: expected a text or a list of texts"),
+        ("details: {Devices: []}\n", r"has details, Devices: \[\]: expected a text"),
+        ("details: {Devices: }\n", "has details, Devices: None: expected a text"),
+        ("details: {yes: A}\n", "has a detail with the label True: expected a text"),
+        ("case: 1\ndetails: {Case: 2}\n", "has a detail 'Case', as the report calls another row: rename it"),
+        ("details: {'a b': 1, 'a  b': 2}\n", "has a detail 'a b', as the report"),
         ("!!python/object/apply:os.system ['true']", "cannot be read"),
     ],
 )

@@ -154,6 +154,51 @@ def test_verbal_scale_is_enfsis_and_mirrored(ratio, words):
             assert verdict == f"{words} for the proposition that the recordings are {side} rather than {other}"
 
 
+@pytest.mark.parametrize(
+    ("ratio", "printed", "words"),
+    [
+        (1.04, "1.0", "no support"),
+        (1.967, "1.9", "no support"),
+        (1.979, "1.9", "no support"),
+        (2, "2.0", "weak support"),
+        (9.966, "9.9", "weak support"),
+        (10, "10", "moderate support"),
+        (99.6, "99", "moderate support"),
+        (100, "100", "moderately strong support"),
+        (998, "990", "moderately strong support"),
+        (1_000, "1,000", "strong support"),
+        (2_049, "2,000", "strong support"),
+        (9_999, "9,900", "strong support"),
+        (999_999, "990,000", "very strong support"),
+        (1_000_000, "1,000,000", "extremely strong support"),
+        (9.99e8, "990,000,000", "extremely strong support"),
+        (9.99e9, "10^9", "extremely strong support"),
+        (1e300, "10^300", "extremely strong support"),
+    ],
+)
+def test_the_printed_ratio_and_its_words_agree(explained, ratio, printed, words):
+    for llr in (math.log(ratio), -math.log(ratio)):
+        found = replace(with_llr(explained, llr), bounds=(-1000.0, 1000.0))
+        shown = printed if llr > 0 or printed == "1.0" else f"1/{printed}"
+        assert found.describe_figures()[0] == f"LR {shown}" and found.verdict.startswith(words)
+        assert found.to_dict()["verbal"] == found.verdict and found.verdict[1:] in found.to_text()
+        assert (found.direction == "neither") is (words == "no support")
+        if printed == "1.0":
+            assert found.describe_findings().startswith("The findings are about as probable if")
+        else:
+            assert f"The findings are {printed} times more probable" in found.describe_findings()
+        logarithm = float(found.describe_figures()[2].split()[0])
+        assert 10 ** abs(logarithm) <= ratio * (1 + 1e-9) and math.log10(ratio) - abs(logarithm) < 0.01 + 1e-9
+
+
+def test_no_ratio_is_printed_that_its_words_do_not_fit():
+    printed_least = [least for least, _ in verbal_scale.SCALE]
+    for llr in np.random.default_rng(0).uniform(-16, 16, 2000):
+        number = float(wording.rounded_times(llr).replace(",", ""))
+        assert number <= math.exp(abs(llr)) < 1.1 * number
+        assert verbal_scale.degree(llr) == sum(number >= least for least in printed_least) - 1
+
+
 @pytest.mark.parametrize(("llr", "findings"), [(math.log(250), "LR 250"), (-math.log(250), "LR 1/250")])
 def test_the_text_says_what_the_llr_means(explained, llr, findings):
     explanation = with_llr(explained, llr)
@@ -161,7 +206,7 @@ def test_the_text_says_what_the_llr_means(explained, llr, findings):
     same, different = (SAME, DIFFERENT) if llr > 0 else (DIFFERENT, SAME)
     assert findings in text
     assert f"{llr:+.2f} (ln)" in text
-    assert f"{llr / math.log(10):+.2f} (log10)" in text
+    assert f"{'+' if llr > 0 else '-'}2.39 (log10)" in text  # of 2.3979, which is rounded towards 0
     assert (
         f"Moderately strong support for the proposition that the recordings are {same} rather than {different}" in text
     )
@@ -227,15 +272,15 @@ def test_a_ratio_beyond_its_bounds_is_the_bound(explained, llr):
     assert explanation.unbounded_llr == pytest.approx(llr) and explanation.is_bounded
     assert explanation.llr == (math.log(2000) if llr > 0 else -5.0)
     for shown in (text, page):
-        assert f"LR {'2,000' if llr > 0 else '1/150'} (held at the calibration's bound)" in shown
+        assert f"LR {'2,000' if llr > 0 else '1/140'} (held at the calibration's bound)" in shown
         assert "held within the calibration's bounds" in shown
-        assert f"The findings are reported as {'2,000' if llr > 0 else '150'} times more probable" in shown
+        assert f"The findings are reported as {'2,000' if llr > 0 else '140'} times more probable" in shown
         assert "the calibration vouches for no more" in shown
-        assert f"alone give an LR of {'8,100' if llr > 0 else '1/8,100'}" in shown
+        assert f"The attributes and the offset give an LR of {'8,100' if llr > 0 else '1/8,100'} before it" in shown
     assert explanation.sums()[-2] == ("sum", f"{llr:+.2f}")
     data = explanation.to_dict()
     assert data["unbounded_llr"] == pytest.approx(llr) and data["llr"] == explanation.llr
-    assert not any("alone give" in caution for caution in with_llr(explained, llr).cautions)
+    assert not any("give an LR of" in caution for caution in with_llr(explained, llr).cautions)
     assert "95 % interval of the LR, before it is bounded:" in explanation.describe_interval()
 
 
@@ -259,6 +304,56 @@ def test_an_interval_beyond_the_bounds_or_around_one_is_told(explained):
     assert any(text.startswith(told) for text in around.cautions) and told in around.to_text()
     assert not any(text.startswith(told) for text in within.cautions)
     assert not any(text.startswith(told) for text in replace(around, deviations=(outside(),)).cautions)
+
+
+@pytest.mark.parametrize(
+    ("interval", "ends", "includes"),
+    [
+        ((1.04, 3.71), "1.0 to 3.8", True),
+        ((1.11, 3.7), "1.1 to 3.7", False),
+        ((0.91, 1980), "1/1.1 to 2,000", True),
+        ((1 / 3.71, 1 / 1.04), "1/3.8 to 1.0", True),
+        ((1 / 998, 1 / 1.19), "1/1,000 to 1/1.1", False),
+        ((250, 2.5e12), "250 to 10^13", False),
+        ((250, 1e12), "250 to 10^12", False),
+    ],
+)
+def test_intervals_are_rounded_outwards(explained, interval, ends, includes):
+    found = replace(with_llr(explained, 1.0), interval=tuple(map(math.log, interval)))
+    assert f"95 % interval of the LR: {ends}. " in found.describe_interval()
+    assert any("interval of the LR includes 1" in caution for caution in found.cautions) is includes
+
+
+def test_a_sum_that_prints_as_its_bound_is_a_little_more(explained):
+    for sign, which in ((1, "a little more than 280"), (-1, "a little less than 1/280")):
+        bounds = (-math.log(281.8), math.log(281.8))
+        found = replace(with_llr(explained, sign * math.log(282.4)), bounds=bounds)
+        (told,) = [caution for caution in found.cautions if "vouch for" in caution]
+        assert told == (
+            f"The attributes and the offset give an LR of {which} before it is held at the bound; the trials of the "
+            "calibration vouch for 1/280 to 280 only."
+        )
+
+
+def test_a_bound_of_one_is_as_probable_either_way(explained):
+    found = replace(with_llr(explained, 3.0), bounds=(-1.0, 0.0))
+    assert found.describe_findings() == (
+        "The findings are reported as about as probable if the recordings are of the same speaker as if they are of "
+        "different speakers: the calibration vouches for no more."
+    )
+
+
+def test_what_the_quality_adds_is_a_part_of_the_unbounded_ratio(explained):
+    found = replace(with_llr(explained, 9.0), quality_terms=(("noisier side, SNR 20 dB", 0.0),), bounds=(-5.0, 5.0))
+    assert any(
+        text.startswith("The attributes, the offset and the quality of the recordings give an LR of 8,100 before")
+        for text in found.cautions
+    )
+
+
+def test_the_scale_in_the_text_has_all_classes(explained):
+    text = with_llr(explained, 1.0).to_text()
+    assert f"{verbal_scale.SOURCE} (1 to 2 no support; 2 to 10 weak; 10 to 100 moderate; " in text
 
 
 def test_an_offset_that_reverses_the_attributes_is_told(explained):
@@ -291,6 +386,17 @@ def test_outside_the_domain_no_verdict_is_given(explained):
     assert data["verbal"] is None and data["deviations"][0]["measure"] == "snr"
 
 
+@pytest.mark.parametrize(("low", "high", "seconds"), [(1.2, 8.3, "8"), (1.2, 1.9, "1.9"), (2.0, 3.0, "3")])
+def test_too_much_speech_can_be_cut(explained, low, high, seconds):
+    speech = {"side": "A", "measure": "net_speech", "low": low, "high": high}
+    found = replace(explained, deviations=(outside(**speech, value=14.0),))
+    (told,) = [text for text in found.cautions if "balr degrade" in text]
+    assert f"balr degrade A.wav --condition duration={seconds} --save-dir cut" in told
+    assert wording.REMEDY in found.cautions
+    for other in (outside(**speech, value=0.5), outside(**speech, value=14.0, is_beyond=False), outside()):
+        assert not any("balr degrade" in text for text in replace(explained, deviations=(other,)).cautions)
+
+
 def test_limits_that_were_set_wider_are_told_first(explained):
     allowed = replace(with_llr(explained, 6.0), deviations=(outside(is_beyond=False, is_allowed=True),))
     assert allowed.verdict is not None
@@ -299,14 +405,27 @@ def test_limits_that_were_set_wider_are_told_first(explained):
 
 
 def test_noise_on_one_side_only_is_told(explained):
-    def with_snr(*ratios):
+    def is_told(*ratios, **changes):
         measured = [{"snr": ratio, "level": -25.0} for ratio in ratios]
-        return replace(explained, quality=((measured[0],), (measured[1],))).cautions
+        calibration = {**explained.calibration, **changes}
+        found = replace(explained, quality=((measured[0],), (measured[1],)), calibration=calibration)
+        return "A has a signal-to-noise ratio of 15 dB, B of 40 dB: where" in " ".join(found.cautions)
 
-    told = "The signal-to-noise ratios of A and B differ by 38 dB"
-    assert any(caution.startswith(told) for caution in with_snr(15.0, 53.0))
-    for ratios in ((30.0, 60.0), (15.0, 25.0), (None, 50.0)):
-        assert not any("ratios of A and B differ" in caution for caution in with_snr(*ratios))
+    assert is_told(15.0, 40.0) and not is_told(15.0, 40.0, method="quality")
+    assert not is_told(15.0, 40.0, matched=["3.0 s", "3.0 s, SNR 15 dB"])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "is_told"),
+    [
+        *[((25, 50), False), ((20, 50), False), ((30, 60), False), ((15, 25), False), ((None, 50), False)],
+        *[((50, 15), True), ((18, 31), True), ((0, 12), True)],
+    ],
+)
+def test_only_noise_that_is_heard_makes_sides_unlike(explained, ratios, is_told):
+    quality = tuple(({"snr": ratio, "level": -25.0},) for ratio in ratios)
+    cautions = replace(explained, quality=quality).cautions
+    assert any("one recording only is noisy" in caution for caution in cautions) is is_told
 
 
 def test_copies_get_no_verdict(explained):
@@ -433,8 +552,9 @@ def test_text_and_page_say_the_same(sides, method):
 
 def test_the_population_that_hd_names_is_told(sides):
     scorer = build("beta")
+    rare = "The relevant population of Hd is represented by the reference population"
     assert scorer.explain(sides[0, 0], sides[1, 0]).propositions()[-1] == (
-        "The reference population: 40 speakers; not recorded: language, sex."
+        f"{rare} (40 speakers; not recorded: language, sex), which tells how rare attributes are."
     )
     people = {"language": {"de": 30, "en": 9, "not known": 1}, "sex": {"m": 40}, "source": {"calls": 40}}
     scorer.config.reference = {
@@ -443,7 +563,10 @@ def test_the_population_that_hd_names_is_told(sides):
     }
     explanation = scorer.explain(sides[0, 0], sides[1, 0])
     told = "40 speakers; language: de (30), en (9), not known (1); sex: m (40)"
-    assert explanation.propositions() == [*wording.PROPOSITIONS, f"The reference population: {told}."]
+    assert explanation.propositions() == [
+        *wording.PROPOSITIONS,
+        f"{rare} ({told}), which tells how rare attributes are.",
+    ]
     method = dict(explanation.describe_method())
     assert method["Reference population"].startswith(
         f"{told}; source: calls (40); not recorded: channel; 90 recordings"
@@ -451,6 +574,53 @@ def test_the_population_that_hd_names_is_told(sides):
     assert explanation.to_dict()["reference"]["speakers_by"] == people
     alone = build_scorer("cosine", num_attributes=WIDTH)  # which was fitted to nobody
     assert alone.explain(sides[0, 0], sides[1, 0]).propositions() == list(wording.PROPOSITIONS)
+
+
+def test_hd_tells_whose_trials_decide_how_alike_different_speakers_are(explained):
+    trials, tell = (
+        "the 1,560 different-speaker trials of the calibration",
+        "which tell how alike different speakers are",
+    )
+    assert explained.propositions()[-1] == (
+        "The relevant population of Hd is represented by the reference population (40 speakers; not recorded: "
+        f"language, sex), which tells how rare attributes are, and by {trials} (40 speakers; not recorded: language, "
+        f"sex), {tell}."
+    )
+    domain = {"recordings": 90, "recordings_a_side": [1, 1], "measures": {}}
+    domain["speakers_by"] = {"sex": {"f": 30, "m": 28}}
+    known = {**explained.calibration, "num_speakers": 58, "domain": domain, "within": "sex", "matched": ["3.0 s"]}
+    told = (
+        f"{trials} that was matched to the case (58 speakers; sex: f (30), m (28); not recorded: language; trials of "
+        f"speakers of the same sex only), {tell}."
+    )
+    matched = replace(explained, calibration=known)
+    assert matched.propositions()[-1].endswith(f", and by {told}") and told in matched.to_text()
+    assert told in html.unescape(matched.to_html()) and matched.to_dict()["propositions"] == matched.propositions()
+    for counts, end in (
+        ({"sex": {"f": 60}}, "; not recorded: language), "),
+        ({"sex": {"f": 60}, "language": {"en": 60}}, "), "),
+    ):  # early records have recordings of each sex only
+        early = {**known, "domain": {**domain, "speakers_by": {}, "counts": counts}, "within": None}
+        assert replace(explained, calibration=early).propositions()[-1].endswith(f"(58 speakers{end}{tell}.")
+    nobody = replace(explained, num_reference_speakers=None, calibration={**known, "num_speakers": 0, "domain": None})
+    assert nobody.propositions()[-1].startswith("The relevant population of Hd is represented by the 1,560 different")
+    assert "(of speakers whom the record does not name; trials of" in nobody.propositions()[-1]
+
+
+def test_misleading_trials_are_counted_where_there_is_a_verdict(explained):
+    row = {}
+    for llr, kind in ((1.0, "different-speaker"), (-1.0, "same-speaker")):
+        found = with_llr(explained, llr)
+        row[kind] = dict(found.describe_method())["Misleading evidence"]
+        assert row[kind] in found.to_text() and row[kind] in html.unescape(found.to_html())
+        assert f" {kind} trials of the calibration (40 speakers)" in row[kind]
+        assert found.to_dict()["misleading"]["kind"] == kind
+    assert " had an LR of 2.7 or more" in row["different-speaker"] and "1/2.7 or less" in row["same-speaker"]
+    at_the_bound = replace(with_llr(explained, 9.0), bounds=(-1.0, 1.0))
+    assert at_the_bound.misleading == with_llr(explained, 1.0).misleading
+    for without in (with_llr(explained, 0.001), replace(with_llr(explained, 1.0), deviations=(outside(),))):
+        assert without.to_dict()["misleading"] is None
+        assert "Misleading evidence" not in dict(without.describe_method())
 
 
 def test_explaining_another_number_of_attributes_is_refused(sides):

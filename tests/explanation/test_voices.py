@@ -65,7 +65,9 @@ def test_a_recording_of_unlike_parts_gets_no_verdict_and_says_where(scorer):
     expected = f"{wording.WHY} A may hold more than one voice, or one under changing conditions: its two parts"
     assert caution.startswith(expected)
     assert "(12 s, and 8 s at 1:02.5 to 1:10.5, 1:20.0 to 1:20.0)" in caution
-    assert dict(found.describe_method())["One voice"].endswith("(12 s, 8 s); B: too short to be told")
+    assert dict(found.describe_method())["One voice"].endswith(
+        f"(12 s, 8 s); B: too short to be told. {voices.AT_ONCE}"
+    )
     assert wording.NO_VERDICT_VOICES in found.to_text()
     assert wording.NO_VERDICT_VOICES in found.to_html()
 
@@ -146,7 +148,7 @@ def test_no_more_is_said_than_the_bounds_vouch_for(scorer):
     assert unlike.llr == -9.0 and unlike.reported == -3.0
     assert "are at least 20 times more probable if different people speak" in unlike.describe("A")
     alike = OneVoice(5.0, (9.0, 4.0), (), False, False, bounds=(-3.0, 2.0))
-    assert f"LR 7.4 ({wording.HELD})" in voices.describe_voices(((alike,), (None,)))
+    assert f"LR 7.3 ({wording.HELD})" in voices.describe_voices(((alike,), (None,)))
     within = OneVoice(-1.0, (9.0, 4.0), ((0.0, 1.0),), True, False, bounds=(-3.0, 2.0))
     assert "at least" not in within.describe("A") and wording.HELD not in voices.describe_voices(
         ((within,), (within,))

@@ -469,8 +469,16 @@ def test_harm_where_little_is_known_is_a_caution_of_its_own(found):
         for part in factor.parts
     ]
     cautions = replace(found, factors=(replace(factor, parts=tuple(worse)),)).cautions
-    assert any("it may be chance: Sex female (1.50)" in text for text in cautions)
+    told = "in conditions with so few speakers or trials that it may be chance: Sex female (1.50)"
+    assert any(text.startswith(f"Cllr is 1 or more only {told}") for text in cautions)
     assert not any("in some conditions" in text for text in cautions)
+    enough = replace(worse[0].evaluation, speakers=20)
+    harmful = replace(
+        worse[0], evaluation=enough, misleading=replace(worse[0].misleading, of_same=40, of_different=40)
+    )
+    both = replace(found, factors=(replace(factor, parts=tuple(worse)), replace(factor, parts=(harmful,)))).cautions
+    assert any(text.startswith(f"Cllr is 1 or more also {told}") for text in both)
+    assert any("in some conditions: Sex female (1.50)" in text for text in both)
 
 
 def test_thresholds_that_are_met_by_trials_without_a_verdict_are_told_so(found):
