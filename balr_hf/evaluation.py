@@ -11,6 +11,7 @@ import numpy as np
 
 from balr_hf.explanation.wording import ratio
 from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
+from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.metrics.tally import checked_labels
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Evaluation:
         same_speaker (int, *optional*): the number of same-speaker trials; None if the speakers are not known.
         different_speaker (int, *optional*): the number of different-speaker trials; None likewise.
         speakers (int, *optional*): the number of different speakers in the trials; None likewise.
+        same_speaker_speakers, different_speaker_speakers (int, *optional*): the numbers of those in the trials of
+            either kind; None likewise.
         metrics (dict): what [`compute_metrics`] returned; empty if nothing could be evaluated. Of scores that are
             reported within bounds, Cllr, Cllr_cal and devPAV are those within; all else does not depend on calibration
             and is of the scores without the bounds.
@@ -70,6 +73,8 @@ class Evaluation:
     same_speaker: int | None = None
     different_speaker: int | None = None
     speakers: int | None = None
+    same_speaker_speakers: int | None = None
+    different_speaker_speakers: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     at_eer: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -141,6 +146,8 @@ class Evaluation:
         counted: dict[str, Any] = {"same_speaker": int(labels.sum()), "different_speaker": int((~labels).sum())}
         if speakers is not None:
             counted["speakers"] = len(np.unique(np.concatenate(speakers)))
+            of_same, of_different = speakers_by_kind(labels, *speakers)
+            counted |= {"same_speaker_speakers": of_same, "different_speaker_speakers": of_different}
         if labels.all() or not labels.any():
             return cls(len(scores), **counted, note="not evaluated: the trials are all of one kind", **about)
         metrics = compute_metrics(scores, labels, bounds)
@@ -172,6 +179,15 @@ class Evaluation:
         return self.calibration is not None
 
     @property
+    def fewest_speakers(self) -> int | None:
+        """The number of speakers in the same-speaker trials, or in the others if fewer; None where it is not known.
+
+        Records of earlier versions keep the number of all speakers only, which it is then.
+        """
+        known = [self.speakers, self.same_speaker_speakers, self.different_speaker_speakers]
+        return min((number for number in known if number is not None), default=None)
+
+    @property
     def corpus_name(self) -> str:
         """The name of the corpus in public: its id on the Hub, or the name of its file without the folders."""
         corpus = self.corpus or {}
@@ -184,8 +200,14 @@ class Evaluation:
     def describe_trials(self) -> str:
         """How many trials and speakers there were, in a line."""
         of_speakers = "" if self.speakers is None else f" of {self.speakers} speakers"
-        kinds = "" if self.same_speaker is None else f" ({self.same_speaker:,} same-speaker)"
+        kinds = "" if self.same_speaker is None else f" ({self.describe_same_speaker()})"
         return f"{self.trials:,} trials{kinds}{of_speakers}; {self.scorer}, {self.describe_calibration()}"
+
+    def describe_same_speaker(self) -> str:
+        """How many same-speaker trials there are, and of how many speakers if these are not all speakers."""
+        of = self.same_speaker_speakers
+        told = "" if of is None or of == self.speakers else f", of {of} speaker{'s' * (of != 1)}"
+        return f"{self.same_speaker:,} same-speaker{told}"
 
     def describe(self) -> str:
         """The evaluation in words, in several lines."""
@@ -193,7 +215,7 @@ class Evaluation:
             return f"{self.trials} trials scored; {self.note}"
         of_speakers = "" if self.speakers is None else f" of {self.speakers} speakers"
         lines = [
-            f"{self.trials} trials ({self.same_speaker} same-speaker){of_speakers}; "
+            f"{self.trials} trials ({self.describe_same_speaker()}){of_speakers}; "
             f"{self.scorer}, {self.describe_calibration()}",
             f"  EER   {self._figure('eer', '.2%')}",
             f"  minDCF {self._figure('min_dcf_0.01', '.3f')} at a prior of 0.01, "
@@ -238,12 +260,17 @@ class Evaluation:
 
     def describe_no_interval(self) -> str:
         """What it means that no interval of the EER could be found, in a sentence."""
+        number = self.fewest_speakers or 1
+        if number == 1:
+            return (
+                "No figure has an interval, since all same-speaker trials are of one speaker: nothing tells what "
+                "those of others would be."
+            )
         what = (
             "no draw of the speakers has an error"
             if self.metrics["eer"] == 0
             else "all draws of the speakers are alike"
         )
-        number = self.speakers or 1
         return (
             f"The EER has no interval, since {what}. With {number} speakers, errors that up to "
             f"{min(1.0, 3 / number):.0%} of all speakers bring about would often not show."
@@ -295,7 +322,8 @@ class Evaluation:
             "calibration": self.calibration,
             "trials": self.trials,
         }
-        for name in ("same_speaker", "different_speaker", "speakers"):
+        of_kinds = ("same_speaker_speakers", "different_speaker_speakers")
+        for name in ("same_speaker", "different_speaker", "speakers", *of_kinds):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
         if self.note is not None:
@@ -337,7 +365,7 @@ class Evaluation:
             )
         names = (
             *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
-            *("bounded", "unbounded"),
+            *("bounded", "unbounded", "same_speaker_speakers", "different_speaker_speakers"),
             *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration", "domain"),
             *("within", "chain", "mismatch", "computation"),
         )

@@ -74,7 +74,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.domain import ACROSS, describe_sessions
     from balr_hf.errors import UserError, name_some
     from balr_hf.evaluation import PRECISION, chain_of
-    from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
+    from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
@@ -143,7 +143,7 @@ def run(arguments: Arguments) -> None:
         )
         report["cross_validated"] = {"folds": arguments.folds, **compute_metrics(crossed, labels)}
         text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
-    elif len(calibration.speakers) < FEW_SPEAKERS:
+    elif fewest_speakers(calibration.describe()) < FEW_SPEAKERS:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     used = trials.without_unused_sides()  # which --within and --across leave

@@ -10,7 +10,16 @@ import numpy as np
 from balr_hf.domain import Deviation, describe_sessions
 from balr_hf.explanation.described import GroupEvidence, recording_caution
 from balr_hf.explanation.voices import NEEDED, OneVoice
-from balr_hf.explanation.wording import FEW_SPEAKERS, OTHER_SESSIONS, REMEDY, WHY, WIDER, describe_amount, ratio
+from balr_hf.explanation.wording import (
+    FEW_SPEAKERS,
+    OTHER_SESSIONS,
+    REMEDY,
+    WHY,
+    WIDER,
+    describe_amount,
+    fewest_speakers,
+    ratio,
+)
 
 # What the rounding to 16 bits adds to a recording, in dB of full scale: a step over the square root of 12. A recording
 # that is less than so many dB above it is said to be faint.
@@ -89,7 +98,7 @@ def cautions_of(found: Result) -> list[str]:
         return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
     if found.calibration.get("speech"):
         texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
-    if found.calibration["num_speakers"] < FEW_SPEAKERS:
+    if fewest_speakers(found.calibration) < FEW_SPEAKERS:
         texts.append(f"Calibrated on {describe_amount(found.calibration)}.")
     if not found.domain_known:
         texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
