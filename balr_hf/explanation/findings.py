@@ -596,7 +596,8 @@ class Findings:
                 )
             )
         if self.calibration is not None:
-            rows.append(("One voice", describe_voices(self.voices)))
+            matched = bool(self.calibration.get("matched"))
+            rows.append(("One voice", describe_voices(self.voices, matched)))
         rows.append(("Descriptions", self._describe_descriptions()))
         if self.bounds is not None:
             low, high = map(ratio, self.bounds)
