@@ -13,7 +13,8 @@ from balr_hf.describing.clips import clips, examples
 from balr_hf.describing.descriptions import FILE, Distribution
 from balr_hf.describing.measures import MEASURES, RECORDING, VOICE, figures
 from balr_hf.describing.page import page
-from balr_hf.describing.wording import by_sex, group_of, not_said, sentence
+from balr_hf.describing.wording import by_sex, group_of, not_said, pairs
+from balr_hf.describing.wording import sentence as sentence_of
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.phonetics import VoiceMeasures
 from balr_hf.quality import RecordingQuality
@@ -33,6 +34,10 @@ def test_every_measure_has_words_and_exists():
     assert all(one.higher != one.lower for one in MEASURES.values())
     assert {one.is_of_recording for one in RECORDING} == {True}
     assert {one.is_of_recording for one in VOICE} == {False}
+
+
+def sentence(description):
+    return sentence_of(description, speakers=80)
 
 
 def test_each_class_has_its_group_and_its_sentence(found):
@@ -73,7 +78,11 @@ def test_each_class_has_its_group_and_its_sentence(found):
         "No measures describe it dependably: those of the voice rank 68 of 100 pairs rightly, but 55 of 100 pairs on "
         "recordings of sources that were not fitted on, where guessing ranks 50."
     )
-    assert "more than chance" in sentence(replace(nothing, q=0.5))
+    label = MEASURES[nothing.associations[0].measure].label
+    assert sentence(replace(nothing, q=0.072)) == (
+        "No measure is shown to describe it: with 80 speakers, chance alone could bring about what goes with it most "
+        f"({label}, which ranks {pairs(nothing.associations[0].auc)} rightly)."
+    )
     assert "hardly ever active (in 1.0 %" in sentence(replace(nothing, associations=(), share=0.01))
 
 
