@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 UNLOOKED = "not looked at"
 NEEDED = "this takes the audio, models that are known to belong together, and a calibration with one recording a side"
 # What is said where the case has a calibration of its own, whose bounds are others.
-OWN_CALIBRATION = (
-    "compared by the scorer's own calibration and its bounds, not by the one matched to the case"
-)
+OWN_CALIBRATION = "compared by the scorer's own calibration and its bounds, not by the one matched to the case"
 # How many stretches of a part are named; of the others it is said that there are more.
 MOST_NAMED = 3
 
