@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from balr_hf.defaults import SYSTEM, resource
 from balr_hf.describing import AttributeDescriptions, Group, Meaning, read_descriptions
 from balr_hf.describing import corpus as making
 from balr_hf.describing.clips import clips, examples
@@ -284,3 +285,25 @@ def test_recordings_are_on_the_page_where_they_are_asked_for(make_descriptions, 
     text = page(make_descriptions(2), "a system", chosen, sounds)
     assert text.count("data-clip=") == 3
     assert sounds[name] in text.replace("\\u003d", "=")
+
+
+def test_classes_of_the_shipped_system_follow_from_the_smaller_figures_as_the_page_says(root):
+    def smaller(held_out, elsewhere):
+        return min((area for area in (held_out, elsewhere) if area is not None), default=0.0)
+
+    found = json.loads((resource(SYSTEM) / FILE).read_text())["attributes"]
+    for one in found:
+        there = [area for area in one["elsewhere"].values() if area is not None]
+        voice = smaller(one["voice_auc"], np.mean(there) if there else None)
+        recording = smaller(one["recording_auc"], one["recording_elsewhere"])
+        if one["q"] > 0.05 or max(voice, recording) < 0.6:
+            expected = "undescribed"
+        elif recording > voice:
+            expected = "follows the recording"
+        else:
+            expected = "described" if voice >= 0.7 else "weakly described"
+        assert one["class"] == expected, one["attribute"]
+    example = found[238]
+    assert (example["class"], round(example["voice_auc"], 2)) == ("undescribed", 0.73)
+    assert round(np.mean(list(example["elsewhere"].values())), 2) == 0.59
+    assert "attribute 238 of the package's small system" in (root / "docs" / "attributes.md").read_text()
