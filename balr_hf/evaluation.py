@@ -15,12 +15,10 @@ from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.metrics.tally import checked_labels
 
 if TYPE_CHECKING:
-    import datasets
+    pass
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
 PRIORS = (0.5, 0.1, 0.01, 0.001)
-# What embeddings are computed in where a calibration does not say otherwise.
-PRECISION = "fp32"
 
 
 @dataclass(frozen=True)
@@ -381,42 +379,6 @@ class Evaluation:
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}
         return cls(**known, metrics=metrics, intervals=intervals, confidence=confidence, draws_of_speakers=draws)
-
-
-def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
-    """The identities of the models that made scores, as far as they are known, and the precision of the embeddings.
-
-    Args:
-        dataset (`datasets.Dataset`): the corpus with the attributes, and with what made them, if that is known.
-        scorer ([`Scorer`]): the scorer.
-    """
-    from balr_hf.data.origins import attributes_made_by, vector_origins
-    from balr_hf.identity import model_identity
-
-    autoencoder, embedder = attributes_made_by(dataset)
-    precisions = vector_origins(dataset, "embedding").counts("precision")
-    precision = next(iter(precisions)) if len(precisions) == 1 else None
-    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
-    known = {role: found for role, found in chain.items() if found is not None}
-    return {**known, "scorer": model_identity(scorer)}
-
-
-def describe_precision(chain: Mapping[str, str], calibration: Mapping[str, Any] | None) -> str | None:
-    """Say that embeddings were computed in another precision than those of the calibration; None if not, or unknown.
-
-    Args:
-        chain: of [`chain_of`].
-        calibration: what the scorer's configuration says of its calibration; None if it is not applied.
-    """
-    if calibration is None or "precision" not in chain:
-        return None
-    usual = calibration.get("precision", PRECISION)
-    if chain["precision"] == usual:
-        return None
-    return (
-        f"The embeddings were computed in {chain['precision']}, and those of the calibration in {usual}: some "
-        "attributes of a recording differ between the two, of which the calibration knows nothing."
-    )
 
 
 def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, Any]:

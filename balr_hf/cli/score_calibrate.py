@@ -70,9 +70,9 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Calibrate a scorer and save it."""
+    from balr_hf.data.belonging import PRECISION, chain_of
     from balr_hf.domain import ACROSS, describe_sessions
     from balr_hf.errors import UserError, name_some
-    from balr_hf.evaluation import PRECISION, chain_of
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials

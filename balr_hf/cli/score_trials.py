@@ -69,8 +69,9 @@ def run(arguments: Arguments) -> None:
     import numpy as np
 
     from balr_hf.data.audio_behind import describe_contradicted_speakers
+    from balr_hf.data.belonging import chain_of, describe_precision
     from balr_hf.data.shards import Shard
-    from balr_hf.evaluation import Evaluation, chain_of, describe_precision
+    from balr_hf.evaluation import Evaluation
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
