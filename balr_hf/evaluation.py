@@ -11,15 +11,14 @@ import numpy as np
 
 from balr_hf.explanation.wording import ratio
 from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
+from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.metrics.tally import checked_labels
 
 if TYPE_CHECKING:
-    import datasets
+    pass
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
 PRIORS = (0.5, 0.1, 0.01, 0.001)
-# What embeddings are computed in where a calibration does not say otherwise.
-PRECISION = "fp32"
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Evaluation:
         same_speaker (int, *optional*): the number of same-speaker trials; None if the speakers are not known.
         different_speaker (int, *optional*): the number of different-speaker trials; None likewise.
         speakers (int, *optional*): the number of different speakers in the trials; None likewise.
+        same_speaker_speakers, different_speaker_speakers (int, *optional*): the numbers of those in the trials of
+            either kind; None likewise.
         metrics (dict): what [`compute_metrics`] returned; empty if nothing could be evaluated. Of scores that are
             reported within bounds, Cllr, Cllr_cal and devPAV are those within; all else does not depend on calibration
             and is of the scores without the bounds.
@@ -70,6 +71,8 @@ class Evaluation:
     same_speaker: int | None = None
     different_speaker: int | None = None
     speakers: int | None = None
+    same_speaker_speakers: int | None = None
+    different_speaker_speakers: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     at_eer: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -141,6 +144,8 @@ class Evaluation:
         counted: dict[str, Any] = {"same_speaker": int(labels.sum()), "different_speaker": int((~labels).sum())}
         if speakers is not None:
             counted["speakers"] = len(np.unique(np.concatenate(speakers)))
+            of_same, of_different = speakers_by_kind(labels, *speakers)
+            counted |= {"same_speaker_speakers": of_same, "different_speaker_speakers": of_different}
         if labels.all() or not labels.any():
             return cls(len(scores), **counted, note="not evaluated: the trials are all of one kind", **about)
         metrics = compute_metrics(scores, labels, bounds)
@@ -172,6 +177,15 @@ class Evaluation:
         return self.calibration is not None
 
     @property
+    def fewest_speakers(self) -> int | None:
+        """The number of speakers in the same-speaker trials, or in the others if fewer; None where it is not known.
+
+        Records of earlier versions keep the number of all speakers only, which it is then.
+        """
+        known = [self.speakers, self.same_speaker_speakers, self.different_speaker_speakers]
+        return min((number for number in known if number is not None), default=None)
+
+    @property
     def corpus_name(self) -> str:
         """The name of the corpus in public: its id on the Hub, or the name of its file without the folders."""
         corpus = self.corpus or {}
@@ -184,8 +198,14 @@ class Evaluation:
     def describe_trials(self) -> str:
         """How many trials and speakers there were, in a line."""
         of_speakers = "" if self.speakers is None else f" of {self.speakers} speakers"
-        kinds = "" if self.same_speaker is None else f" ({self.same_speaker:,} same-speaker)"
+        kinds = "" if self.same_speaker is None else f" ({self.describe_same_speaker()})"
         return f"{self.trials:,} trials{kinds}{of_speakers}; {self.scorer}, {self.describe_calibration()}"
+
+    def describe_same_speaker(self) -> str:
+        """How many same-speaker trials there are, and of how many speakers if these are not all speakers."""
+        of = self.same_speaker_speakers
+        told = "" if of is None or of == self.speakers else f", of {of} speaker{'s' * (of != 1)}"
+        return f"{self.same_speaker:,} same-speaker{told}"
 
     def describe(self) -> str:
         """The evaluation in words, in several lines."""
@@ -193,7 +213,7 @@ class Evaluation:
             return f"{self.trials} trials scored; {self.note}"
         of_speakers = "" if self.speakers is None else f" of {self.speakers} speakers"
         lines = [
-            f"{self.trials} trials ({self.same_speaker} same-speaker){of_speakers}; "
+            f"{self.trials} trials ({self.describe_same_speaker()}){of_speakers}; "
             f"{self.scorer}, {self.describe_calibration()}",
             f"  EER   {self._figure('eer', '.2%')}",
             f"  minDCF {self._figure('min_dcf_0.01', '.3f')} at a prior of 0.01, "
@@ -238,12 +258,17 @@ class Evaluation:
 
     def describe_no_interval(self) -> str:
         """What it means that no interval of the EER could be found, in a sentence."""
+        number = self.fewest_speakers or 1
+        if number == 1:
+            return (
+                "No figure has an interval, since all same-speaker trials are of one speaker: nothing tells what "
+                "those of others would be."
+            )
         what = (
             "no draw of the speakers has an error"
             if self.metrics["eer"] == 0
             else "all draws of the speakers are alike"
         )
-        number = self.speakers or 1
         return (
             f"The EER has no interval, since {what}. With {number} speakers, errors that up to "
             f"{min(1.0, 3 / number):.0%} of all speakers bring about would often not show."
@@ -300,7 +325,8 @@ class Evaluation:
             "calibration": self.calibration,
             "trials": self.trials,
         }
-        for name in ("same_speaker", "different_speaker", "speakers"):
+        of_kinds = ("same_speaker_speakers", "different_speaker_speakers")
+        for name in ("same_speaker", "different_speaker", "speakers", *of_kinds):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
         if self.note is not None:
@@ -342,7 +368,7 @@ class Evaluation:
             )
         names = (
             *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
-            *("bounded", "unbounded"),
+            *("bounded", "unbounded", "same_speaker_speakers", "different_speaker_speakers"),
             *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration", "domain"),
             *("within", "chain", "mismatch", "computation"),
         )
@@ -358,42 +384,6 @@ class Evaluation:
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}
         return cls(**known, metrics=metrics, intervals=intervals, confidence=confidence, draws_of_speakers=draws)
-
-
-def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
-    """The identities of the models that made scores, as far as they are known, and the precision of the embeddings.
-
-    Args:
-        dataset (`datasets.Dataset`): the corpus with the attributes, and with what made them, if that is known.
-        scorer ([`Scorer`]): the scorer.
-    """
-    from balr_hf.data.origins import attributes_made_by, vector_origins
-    from balr_hf.identity import model_identity
-
-    autoencoder, embedder = attributes_made_by(dataset)
-    precisions = vector_origins(dataset, "embedding").counts("precision")
-    precision = next(iter(precisions)) if len(precisions) == 1 else None
-    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
-    known = {role: found for role, found in chain.items() if found is not None}
-    return {**known, "scorer": model_identity(scorer)}
-
-
-def describe_precision(chain: Mapping[str, str], calibration: Mapping[str, Any] | None) -> str | None:
-    """Say that embeddings were computed in another precision than those of the calibration; None if not, or unknown.
-
-    Args:
-        chain: of [`chain_of`].
-        calibration: what the scorer's configuration says of its calibration; None if it is not applied.
-    """
-    if calibration is None or "precision" not in chain:
-        return None
-    usual = calibration.get("precision", PRECISION)
-    if chain["precision"] == usual:
-        return None
-    return (
-        f"The embeddings were computed in {chain['precision']}, and those of the calibration in {usual}: some "
-        "attributes of a recording differ between the two, of which the calibration knows nothing."
-    )
 
 
 def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, Any]:

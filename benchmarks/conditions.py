@@ -32,6 +32,7 @@ from balr_hf.defaults import SYSTEM, resource
 from balr_hf.embeddings.passes import embed_waveforms
 from balr_hf.errors import UserError
 from balr_hf.metrics import compute_metrics
+from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.quality import MIN_SPEECH, measure_recording, speech_segments
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.calibration import doubt_of, fit_affine, fit_quality, speaker_splits
@@ -184,7 +185,8 @@ def calibrated(
             own, here = fitted & (trials.cell == cell), held_out & (trials.cell == cell)
             if min(trials.labels[own].sum(), (~trials.labels[own]).sum()) >= LEAST_FITTED:
                 with contextlib.suppress(UserError):  # the scores say nothing in this cell
-                    doubt = doubt_of(len({name for side in trials.speakers for name in side[own]}))
+                    names = [side[own] for side in trials.speakers]
+                    doubt = doubt_of(min(speakers_by_kind(trials.labels[own], *names)))
                     slope, offset = fit_affine(scores[own], trials.labels[own], doubt=doubt)
                     found["matched"][here] = slope * scores[here] + offset
     return found

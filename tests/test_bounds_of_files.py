@@ -103,6 +103,11 @@ ABSURD = [
     ("scorer", {"num_values": 10**6}, "num_attributes=512 of num_values=1000000 each: expected at most"),
     ("scorer", {"num_reference_speakers": HUGE}, f"num_reference_speakers={HUGE}: expected 0 to 8,388,608"),
     ("scorer", {"calibration.num_speakers": HUGE}, f"calibration.num_speakers={HUGE}: expected 0 to"),
+    (
+        "scorer",
+        {"calibration.num_same_speaker_speakers": HUGE},
+        f"calibration.num_same_speaker_speakers={HUGE}: expected 0 to",
+    ),
     ("scorer", {"calibration.num_draws": -1}, "calibration.num_draws=-1: expected 0 to"),
     ("system", {"embedder.m_channels": HUGE}, f"m_channels={HUGE}: expected 1 to"),
     ("system", {"autoencoder.internal_dim": HUGE}, "weights, expected at most 268,435,456"),

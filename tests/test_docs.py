@@ -65,8 +65,8 @@ def anchors(page: Path) -> set[str]:
 def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown, fresh_accelerate):
     """Does what a page says, block after block: types commands, runs Python, and compares what both show.
 
-    Gives how many commands were typed and what Python has defined. With UPDATE_SHOWN=1, lines that differ are replaced
-    in the page by those printed lines that are most like them, for somebody to read.
+    Gives how many commands were typed and what Python has defined. With UPDATE_SHOWN=1, all lines of a step of which
+    one differs are replaced in the page by those printed lines that are most like them, for somebody to read.
     """
     import balr_hf
 
@@ -77,13 +77,15 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown, fresh_accelerate)
     instead: dict[str, str] = {}
 
     def compare(code: str, printed: str) -> None:
-        for shown in re.findall(r"^# => .*$", code, re.MULTILINE):
+        lines, before = re.findall(r"^# => .*$", code, re.MULTILINE), len(wrong)
+        for shown in lines:
             try:
                 assert_shown(shown, printed)
             except AssertionError as error:
                 wrong.append("\n".join(str(error).splitlines()[:2]))
-                for line in difflib.get_close_matches(shown.removeprefix("# => "), printed.splitlines(), 1, 0.5):
-                    instead[shown] = f"# => {line}"
+        for shown in lines if len(wrong) > before else ():  # all of them, so that the figures are of one run
+            for line in difflib.get_close_matches(shown.removeprefix("# => "), printed.splitlines(), 1, 0.5):
+                instead[shown] = f"# => {line}"
 
     def types(step: str) -> bool:
         words = shlex.split(step.splitlines()[0], comments=True)

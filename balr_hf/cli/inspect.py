@@ -136,16 +136,25 @@ def run(arguments: Arguments) -> int:
         if one.is_doubtful:
             logger.warning("%s", one.describe(name))
     warn_skipped(skipped, "Measuring")
-    logger.info(
-        "%d recordings measured, %d of which extract and explain would refuse; %d could not be read",
-        *(len(found), len(refused), len(skipped)),
-    )
+    logger.info(_describe_counts(len(found), len(refused), len(skipped)))
     if check is not None:
         doubtful, short = sum(one.is_doubtful for one in voices.values()), len(found) - len(voices)
-        logger.info("%d may hold more than one voice; %d are too short to tell", doubtful, short)
+        logger.info("%d may hold more than one voice; %d %s too short to tell", doubtful, short, _are(short))
     if folder is not None:
         logger.info("Saved in %s", folder)
     return 0 if found else 1
+
+
+def _describe_counts(measured: int, refused: int, skipped: int) -> str:
+    """How many recordings were measured, and how many extract and explain would refuse, measured or not."""
+    text = f"{measured} recording{'s' * (measured != 1)} measured, {refused} of which extract and explain would refuse"
+    if skipped:
+        text += f"; {skipped} {'was' if skipped == 1 else 'were'} not measured, and would be refused as well"
+    return text
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _table(found: "dict[str, RecordingQuality]", marks: dict[str, str]) -> str:

@@ -108,8 +108,8 @@ def run(arguments: Arguments) -> int:
     warn_skipped(skipped, "Measuring")
     voiceless = sum(voice.f0_median is None for voice in voices.values())
     logger.info(
-        "%d recordings measured, in %d of which there is no voice to measure; %d could not be read",
-        *(len(voices), voiceless, len(skipped)),
+        "%d recording%s measured, in %d of which there is no voice to measure; %d %s not measured",
+        *(len(voices), "s" * (len(voices) != 1), voiceless, len(skipped), "was" if len(skipped) == 1 else "were"),
     )
     if folder is not None:
         logger.info("Saved in %s", folder)

@@ -176,10 +176,11 @@ def _check_fitted_with(arguments: Arguments, scorer: "Scorer", wanted: dict[str,
             )
 
 
-def read_trial_counts(
-    arguments: Arguments, path: str, trials: "Trials"
-) -> "tuple[datasets.Dataset, Trials, SideCounts]":
-    """The corpus at `path`, the trials without those of the same audio, and the attribute counts of their sides."""
+def read_trial_counts(arguments: Arguments, path: str) -> "tuple[datasets.Dataset, Trials, SideCounts]":
+    """The corpus at `path`, the trials without those of the same audio, and the attribute counts of their sides.
+
+    The trials are those of a list, or are made of the corpus where the arguments say NxM.
+    """
     import numpy as np
 
     from balr_hf.data.columns import recording_ids, vector_present
@@ -187,14 +188,23 @@ def read_trial_counts(
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.scoring.distinct_trials import without_shared_audio
     from balr_hf.scoring.listed_ids import leave_out_missing, match_ids
-    from balr_hf.scoring.trials import compact_side_counts
+    from balr_hf.scoring.made_trials import make_trials, parse_numbers
+    from balr_hf.scoring.trials import compact_side_counts, read_trials
 
+    numbers = None if Path(arguments.trials).exists() else parse_numbers(arguments.trials)
+    trials = None if numbers is not None else read_trials(arguments.trials, separator(arguments))
     corpus = read_corpus(path, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
     warn_skipped(corpus.skipped, f"Reading {path}")
-    trials, present = match_ids(corpus.dataset, trials), vector_present(corpus.dataset, "ba")
-    if arguments.leave_out_missing and present.any():  # else no recording was binarized, which an error says
-        ids = recording_ids(corpus.dataset)
-        trials = leave_out_missing(trials, [ids[row] for row in np.flatnonzero(present)])
+    present = vector_present(corpus.dataset, "ba")
+    if trials is None:
+        assert numbers is not None  # or there is a list
+        trials = make_trials(corpus.dataset.select(np.flatnonzero(present)), *numbers)
+        logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
+    else:
+        trials = match_ids(corpus.dataset, trials)
+        if arguments.leave_out_missing and present.any():  # else no recording was binarized, which an error says
+            ids = recording_ids(corpus.dataset)
+            trials = leave_out_missing(trials, [ids[row] for row in np.flatnonzero(present)])
     trials, _ = without_shared_audio(corpus.dataset, trials)
     return corpus.dataset, trials, compact_side_counts(corpus.dataset, trials.sides)
 

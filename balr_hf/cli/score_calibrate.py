@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balr_hf.cli.models import check_attributes, keep_chosen, load_named_scorer, read_trial_counts, separator
+from balr_hf.cli.models import check_attributes, keep_chosen, load_named_scorer, read_trial_counts
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions
+from balr_hf.cli.sections import MADE_TRIALS_HELP, SCORER, TRIALS_HELP, TrialOptions
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ class Options(TrialOptions):
     )
     trials: str = positional(
         "trials",
-        f"{TRIALS_HELP}. Or NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus, in "
-        "each pair of its conditions (see balr degrade)",
+        f"{TRIALS_HELP}. {MADE_TRIALS_HELP}, in each pair of its conditions (see balr degrade)",
     )
     method: str = option(
         "affine",
@@ -71,10 +70,10 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Calibrate a scorer and save it."""
+    from balr_hf.data.belonging import PRECISION, chain_of
     from balr_hf.domain import ACROSS, describe_sessions
     from balr_hf.errors import UserError, name_some
-    from balr_hf.evaluation import PRECISION, chain_of
-    from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount
+    from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
@@ -83,7 +82,8 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.trials import side_speakers
     from balr_hf.training.trained_speakers import describe_embedder_trained_on
 
-    dataset, trials, counts = _trials(arguments)
+    dataset, trials, side_counts = read_trial_counts(arguments, arguments.dev)
+    counts = side_counts.of(slice(None))
     names = side_speakers(dataset, trials.sides)
     if names is None:
         raise UserError(
@@ -143,7 +143,7 @@ def run(arguments: Arguments) -> None:
         )
         report["cross_validated"] = {"folds": arguments.folds, **compute_metrics(crossed, labels)}
         text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
-    elif len(calibration.speakers) < FEW_SPEAKERS:
+    elif fewest_speakers(calibration.describe()) < FEW_SPEAKERS:
         text += "; --folds 5 shows what to expect of new speakers"
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     used = trials.without_unused_sides()  # which --within and --across leave
@@ -161,30 +161,6 @@ def run(arguments: Arguments) -> None:
     folder = _save(arguments, scorer, report)
     print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)
-
-
-def _trials(arguments: Arguments) -> "tuple[datasets.Dataset, Trials, np.ndarray]":
-    """The corpus, the trials, which are read or made of it, and the counts of their sides."""
-    import numpy as np
-
-    from balr_hf.data.columns import vector_present
-    from balr_hf.data.reading import read_corpus
-    from balr_hf.data.skipped import warn_skipped
-    from balr_hf.scoring.distinct_trials import without_shared_audio
-    from balr_hf.scoring.made_trials import make_trials, parse_numbers
-    from balr_hf.scoring.trials import read_trials, side_counts
-
-    numbers = None if Path(arguments.trials).exists() else parse_numbers(arguments.trials)
-    if numbers is None:
-        trials = read_trials(arguments.trials, separator(arguments))
-        dataset, trials, counts = read_trial_counts(arguments, arguments.dev, trials)
-        return dataset, trials, counts.of(slice(None))
-    corpus = read_corpus(arguments.dev, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir)
-    warn_skipped(corpus.skipped, f"Reading {arguments.dev}")
-    trials = make_trials(corpus.dataset.select(np.flatnonzero(vector_present(corpus.dataset, "ba"))), *numbers)
-    logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
-    trials, _ = without_shared_audio(corpus.dataset, trials)
-    return corpus.dataset, trials, side_counts(corpus.dataset, trials.sides)
 
 
 def _measured(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray":

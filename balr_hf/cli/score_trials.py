@@ -16,7 +16,7 @@ from balr_hf.cli.models import (
 )
 from balr_hf.cli.parsing import Arguments, Command, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import SCORER, TRIALS_HELP, TrialOptions, bootstrap_option, system_option
+from balr_hf.cli.sections import MADE_TRIALS_HELP, SCORER, TRIALS_HELP, TrialOptions, bootstrap_option, system_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Options(TrialOptions):
     """Options of `balr score test`."""
 
     test: str = positional("test", "corpus with binary attributes; if it names the speakers, the scores are evaluated")
-    trials: str = positional("trials", TRIALS_HELP)
+    trials: str = positional("trials", f"{TRIALS_HELP}. {MADE_TRIALS_HELP}")
     system: str | None = system_option()
     calibrated: bool = option(True, "apply the scorer's calibration, if it has one")
     bootstrap: int = bootstrap_option()
@@ -60,7 +60,7 @@ COMMAND = Command(
     epilog="""examples:
   balr score test test.csv trials.csv
   balr score test --plots test.csv trials.csv scorer.checkpoint_path=runs/scorer/train
-  balr score test test.csv trials.csv scorer=cosine""",
+  balr score test test.csv 1x1 scorer=cosine""",
 )
 
 
@@ -69,8 +69,9 @@ def run(arguments: Arguments) -> None:
     import numpy as np
 
     from balr_hf.data.audio_behind import describe_contradicted_speakers
+    from balr_hf.data.belonging import chain_of, describe_precision
     from balr_hf.data.shards import Shard
-    from balr_hf.evaluation import Evaluation, chain_of, describe_precision
+    from balr_hf.evaluation import Evaluation
     from balr_hf.explanation.case import run_facts
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
@@ -78,11 +79,9 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
     from balr_hf.scoring.listed_ids import describe_list
     from balr_hf.scoring.quality_measures import sides_quality
-    from balr_hf.scoring.trials import read_trials, score_trials, side_speakers, write_scores
+    from balr_hf.scoring.trials import score_trials, side_speakers, write_scores
 
-    sep = separator(arguments)
-    trials = read_trials(arguments.trials, sep)
-    dataset, trials, counts = read_trial_counts(arguments, arguments.test, trials)
+    dataset, trials, counts = read_trial_counts(arguments, arguments.test)
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer)
     speakers = side_speakers(dataset, trials.sides)
@@ -120,7 +119,7 @@ def run(arguments: Arguments) -> None:
     cosines = None if speakers is None else _embedding_cosines(dataset, trials)
     columns |= {} if cosines is None else {"embedding_cosine": cosines}
     codes = {} if measured is None else {"outside": measured.codes(trials)}
-    write_scores(folder / "scores.csv", trials, columns | codes, sep)
+    write_scores(folder / "scores.csv", trials, columns | codes, separator(arguments))
     once = None if speakers is None else counted_once(dataset, trials, scorer, counts)
     if once is not None:  # all that is listed has a score, and each pair of sides is evaluated once
         trials = trials.select(once)

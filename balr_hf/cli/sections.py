@@ -133,6 +133,7 @@ TRIALS_HELP = (
     "joined by commas. Lists of VoxCeleb (each line 1 ID ID or 0 ID ID) and of Kaldi (ID ID target or ID ID "
     "nontarget) are read as they are. The ids are those of the corpus, with or without the ending of the audio file"
 )
+MADE_TRIALS_HELP = "Or NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus"
 
 
 @dataclass

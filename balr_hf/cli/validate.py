@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from balr_hf.cli.models import describe_chosen, keep_chosen, separator
 from balr_hf.cli.parsing import Arguments, Command, names, positional
 from balr_hf.cli.printing import print_json
-from balr_hf.cli.sections import TRIALS_HELP, TrialOptions, bootstrap_option
+from balr_hf.cli.sections import MADE_TRIALS_HELP, TRIALS_HELP, TrialOptions, bootstrap_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Options(TrialOptions):
     )
     trials: str = positional(
         "trials",
-        f"{TRIALS_HELP}. Or NxM, as in 1x1 or 3x1: trials of N recordings against M are then made of the corpus",
+        f"{TRIALS_HELP}. {MADE_TRIALS_HELP}",
     )
     adequate: str = option(
         "",

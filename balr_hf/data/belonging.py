@@ -1,17 +1,28 @@
-"""Whether the attributes of a corpus belong together, to their embeddings and audio, and to what is to use them."""
+"""Whether attributes belong together, to their embeddings and audio, and to what uses them; and what made scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.data.audio_behind import describe_replaced_audio
-from balr_hf.data.origins import embedders_of, makers_of, mismatches, outdated_attributes
+from balr_hf.data.origins import (
+    attributes_made_by,
+    embedders_of,
+    makers_of,
+    mismatches,
+    outdated_attributes,
+    vector_origins,
+)
 from balr_hf.errors import MismatchError
-from balr_hf.identity import other_makers
+from balr_hf.identity import model_identity, other_makers
 
 if TYPE_CHECKING:
     import datasets
+
+# What embeddings are computed in where a calibration does not say otherwise.
+PRECISION = "fp32"
 
 
 @dataclass(frozen=True)
@@ -67,3 +78,36 @@ def check_attributes(
         raise MismatchError("; ".join(wrong))
     wrong += [sentence for sentence in mismatches(dataset) if sentence not in wrong]
     return Belonging(tuple(f"{sentence}." for sentence in wrong), unknown, sum(makers.values()))
+
+
+def chain_of(dataset: datasets.Dataset, scorer: Any) -> dict[str, str]:
+    """The identities of the models that made scores, as far as they are known, and the precision of the embeddings.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus with the attributes, and with what made them, if that is known.
+        scorer ([`Scorer`]): the scorer.
+    """
+    autoencoder, embedder = attributes_made_by(dataset)
+    precisions = vector_origins(dataset, "embedding").counts("precision")
+    precision = next(iter(precisions)) if len(precisions) == 1 else None
+    chain = {"embedder": embedder, "autoencoder": autoencoder, "precision": precision}
+    known = {role: found for role, found in chain.items() if found is not None}
+    return {**known, "scorer": model_identity(scorer)}
+
+
+def describe_precision(chain: Mapping[str, str], calibration: Mapping[str, Any] | None) -> str | None:
+    """Say that embeddings were computed in another precision than those of the calibration; None if not, or unknown.
+
+    Args:
+        chain: of [`chain_of`].
+        calibration: what the scorer's configuration says of its calibration; None if it is not applied.
+    """
+    if calibration is None or "precision" not in chain:
+        return None
+    usual = calibration.get("precision", PRECISION)
+    if chain["precision"] == usual:
+        return None
+    return (
+        f"The embeddings were computed in {chain['precision']}, and those of the calibration in {usual}: some "
+        "attributes of a recording differ between the two, of which the calibration knows nothing."
+    )

@@ -155,7 +155,7 @@ class AttributeDescriptions:
 
     def sentence(self, attribute: int) -> str:
         """What an attribute goes with, in one sentence."""
-        return sentence(self.attributes[attribute])
+        return sentence(self.attributes[attribute], self.population.speakers)
 
     def not_said(self, attribute: int) -> list[str]:
         """What that sentence does not say."""
@@ -228,7 +228,7 @@ class AttributeDescriptions:
             "attribute": description.attribute,
             "class": description.meaning.value,
             "group": self.groups[attribute].value,
-            "sentence": sentence(description),
+            "sentence": self.sentence(attribute),
             "does_not_say": not_said(description),
             "tells": None if best is None else f"{MEASURES[best.measure].label}: {pairs(best.auc)}",
             "share": _rounded(description.share),

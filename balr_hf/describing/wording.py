@@ -65,11 +65,16 @@ def tells_as_much(voice: float | None, recording: float | None) -> bool:
     return voice is not None and recording is not None and voice >= recording
 
 
-def sentence(description: AttributeDescription) -> str:
-    """What an attribute goes with, in one sentence."""
+def sentence(description: AttributeDescription, speakers: int) -> str:
+    """What an attribute goes with, in one sentence.
+
+    Args:
+        description: of the attribute.
+        speakers (int): how many it was described on.
+    """
     best = best_measure(description)
     if description.meaning is Meaning.UNDESCRIBED or best is None:
-        return _undescribed(description)
+        return _undescribed(description, speakers)
     words = _goes_with(best)
     if description.meaning is Meaning.FOLLOWS_RECORDING:
         what = ", most of all how much is spoken in it," if MEASURES[best.measure].is_amount else ""
@@ -167,12 +172,16 @@ def _goes_with(found: Association) -> str:
     )
 
 
-def _undescribed(description: AttributeDescription) -> str:
+def _undescribed(description: AttributeDescription, speakers: int) -> str:
     if not description.associations:
         often = "nearly always" if description.share > 0.5 else "hardly ever"
         return f"Cannot be described: it is {often} active (in {100 * description.share:.1f} % of the recordings)."
     if description.q > FALSE_DISCOVERIES:
-        return "No measure describes it: none goes with it more than chance would bring about."
+        first = description.associations[0]
+        return (
+            f"No measure is shown to describe it: with {speakers:,} speakers, chance alone could bring about what "
+            f"goes with it most ({MEASURES[first.measure].label}, which ranks {pairs(first.auc)} rightly)."
+        )
     voice, average = description.voice_auc, elsewhere(description)
     if voice is not None and average is not None and voice >= WEAKLY > average:
         return (

@@ -19,6 +19,7 @@ from balr_hf.explanation.wording import (
     WHY,
     WIDER,
     describe_amount,
+    fewest_speakers,
     includes_one,
     ratio,
 )
@@ -104,7 +105,7 @@ def cautions_of(found: Result) -> list[str]:
         return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
     if found.calibration.get("speech"):
         texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
-    if found.calibration["num_speakers"] < FEW_SPEAKERS:
+    if fewest_speakers(found.calibration) < FEW_SPEAKERS:
         texts.append(f"Calibrated on {describe_amount(found.calibration)}.")
     if not found.domain_known:
         texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")

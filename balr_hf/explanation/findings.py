@@ -456,9 +456,7 @@ class Findings:
             return None
         kinds = self.validation["same_speaker"], self.validation["different_speaker"]
         labels = np.repeat([True, False], [len(kind) for kind in kinds])
-        known = self.calibration
-        trials = known["num_same_speaker"] + known["num_different_speaker"]
-        note = f"{trials:,} trials of {known['num_speakers']} speakers, cross-validated by speaker"
+        note = f"{describe_trials(self.calibration)}, cross-validated by speaker"
         system = {self.calibration["method"]: np.concatenate(kinds)}
         # Percentiles are kept, not the trials, so that rates of misleading evidence would be rough.
         case = self.unbounded_llr if self.has_verdict else None
@@ -623,7 +621,8 @@ class Findings:
         if self.misleading is not None:
             rows.append(("Misleading evidence", self.misleading.describe()))
         if self.calibration is not None:
-            rows.append(("One voice", describe_voices(self.voices)))
+            matched = bool(self.calibration.get("matched"))
+            rows.append(("One voice", describe_voices(self.voices, matched)))
         rows.append(("Descriptions", self._describe_descriptions()))
         if self.bounds is not None:
             low, high = map(ratio, self.bounds)

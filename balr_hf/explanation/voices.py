@@ -19,6 +19,8 @@ UNLOOKED = "not looked at"
 NEEDED = "this takes the audio, models that are known to belong together, and a calibration with one recording a side"
 # What a comparison of two parts cannot tell, whatever it gave.
 AT_ONCE = "People who speak at the same time are not noticed in this way"
+# What is said where the case has a calibration of its own, whose bounds are others.
+OWN_CALIBRATION = "compared by the scorer's own calibration and its bounds, not by the one matched to the case"
 # How many stretches of a part are named; of the others it is said that there are more.
 MOST_NAMED = 3
 
@@ -168,8 +170,13 @@ def shortest_part(scorer: ComparingScorer, quality: Mapping[str, Any], heard: fl
     return quantiles[1] * max(1.0, heard / quality["net_speech"])
 
 
-def describe_voices(sides: Sequence[Sequence[OneVoice | None]]) -> str:
-    """What comparing the parts of each recording of the two sides gave, in words."""
+def describe_voices(sides: Sequence[Sequence[OneVoice | None]], matched: bool = False) -> str:
+    """What comparing the parts of each recording of the two sides gave, in words.
+
+    Args:
+        sides: what was found of each recording of A, and of B.
+        matched (bool): whether the calibration of the case was matched to it, and so is not that of the parts.
+    """
     if not any(sides):
         return f"{UNLOOKED}: {NEEDED}"
     told = []
@@ -187,6 +194,8 @@ def describe_voices(sides: Sequence[Sequence[OneVoice | None]]) -> str:
                     f"{which}: LR {ratio(found.reported)}{held} between its two parts that differ most "
                     f"({longer:.0f} s, {shorter:.0f} s)"
                 )
+    if matched and any(found is not None for side in sides for found in side):
+        told.append(OWN_CALIBRATION)
     return f"{'; '.join(told)}. {AT_ONCE}"
 
 

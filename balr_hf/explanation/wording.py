@@ -168,9 +168,31 @@ def describe_amount(calibration: Mapping[str, Any]) -> str:
     Args:
         calibration (dict): the description of the calibration in a scorer's configuration.
     """
-    speakers = calibration["num_speakers"]
+    speakers = fewest_speakers(calibration)
     few = f" (that is few: {FEW_SPEAKERS} and more would pin it down better)"
     return describe_trials(calibration) + (few if speakers and speakers < FEW_SPEAKERS else "")
+
+
+def fewest_speakers(calibration: Mapping[str, Any]) -> int:
+    """On how many speakers a calibration rests: those of its same-speaker or of its different-speaker trials.
+
+    Args:
+        calibration (dict): as for [`describe_amount`].
+
+    Returns:
+        the smaller number; of records of earlier versions, which lack both, the number of all speakers; 0 where the
+        speakers are unknown.
+    """
+    same, different = _speakers_of_kinds(calibration)
+    return min(same, different)
+
+
+def _speakers_of_kinds(calibration: Mapping[str, Any]) -> tuple[int, int]:
+    """The speakers of same-speaker and of different-speaker trials; that of all for either where it is not known."""
+    every = calibration["num_speakers"]
+    names = ("num_same_speaker_speakers", "num_different_speaker_speakers")
+    same, different = (calibration.get(name) or every for name in names)
+    return same, different
 
 
 def describe_trials(calibration: Mapping[str, Any]) -> str:
@@ -180,8 +202,14 @@ def describe_trials(calibration: Mapping[str, Any]) -> str:
         calibration (dict): as for [`describe_amount`].
     """
     same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
-    speakers = calibration["num_speakers"] or "an unknown number of"
-    return f"{same:,} same-speaker and {different:,} different-speaker trials of {speakers} speakers"
+    speakers, others = _speakers_of_kinds(calibration)
+    if speakers != others:
+        return (
+            f"{same:,} same-speaker trials of {speakers:,} speaker{'s' * (speakers != 1)} and {different:,} "
+            f"different-speaker trials of {others:,} speakers"
+        )
+    of = speakers or "an unknown number of"
+    return f"{same:,} same-speaker and {different:,} different-speaker trials of {of} speakers"
 
 
 def describe_different_speakers(calibration: Mapping[str, Any]) -> str:

@@ -274,6 +274,8 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
     trials = f"{found.trials:,} trials ({found.same_speaker:,} of one speaker, {found.different_speaker:,} of two)"
     if found.speakers is not None:
         trials += f", {found.speakers} speakers"
+    if found.same_speaker_speakers not in (None, found.speakers):
+        trials += f", of whom {found.same_speaker_speakers} in trials of one speaker"
     parts = [_parts(factor) for factor in found.factors if len(factor.get("classes", ())) > 1]
     return {
         **{"found": found, "trials": trials, "columns": columns, "rows": rows, "notes": " ".join(notes)},

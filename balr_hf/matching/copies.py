@@ -190,7 +190,7 @@ def _within_reach(condition: Condition, own: RecordingQuality) -> tuple[Conditio
     if own.snr < least:
         condition = replace(condition, snr=None, noise=None)
         notes.append("a little noisier")
-    if own.bandwidth < _bandwidth(condition) - NARROWER:
+    if own.bandwidth < bandwidth_of(condition) - NARROWER:
         return None, "narrower band"
     return condition, ", ".join(notes)
 
@@ -198,12 +198,12 @@ def _within_reach(condition: Condition, own: RecordingQuality) -> tuple[Conditio
 def _simulated(condition: Condition, own: RecordingQuality) -> str:
     """What of a condition a recording does not have by itself, beyond what is taken as it is."""
     assert own.snr is not None and own.bandwidth is not None  # or it would have been refused
-    band = own.bandwidth > _bandwidth(condition) + NARROWER
+    band = own.bandwidth > bandwidth_of(condition) + NARROWER
     noise = condition.snr is not None and own.snr > condition.snr + NOISIER
     return ", ".join(name for name, is_so in (("band", band), ("noise", noise)) if is_so)
 
 
-def _bandwidth(condition: Condition) -> float:
+def bandwidth_of(condition: Condition) -> float:
     """The bandwidth in Hz that recordings in a condition have."""
     if condition.band is None:
         return WIDE

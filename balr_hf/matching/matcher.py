@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import torch
 
 from balr_hf.conditions import recording_seed
 from balr_hf.data.columns import add_vector_column, fixed_length_column
-from balr_hf.domain import COUNTED
+from balr_hf.domain import COUNTED, describe_population
 from balr_hf.errors import UserError
 from balr_hf.explanation.case import identity_in_full
 from balr_hf.identity import file_digest, model_digest, model_identity, shown
@@ -26,11 +25,14 @@ from balr_hf.matching.wording import (
     describe_copies,
     describe_left_out,
     describe_less_speech,
+    describe_matched,
+    describe_out_of_reach,
     describe_range,
     describe_simulation,
     describe_unmatched,
     plain_reason,
 )
+from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.scoring.breakdown import keep_chosen
 from balr_hf.scoring.calibration import doubt_of, fit_calibration
 from balr_hf.scoring.made_trials import make_trials
@@ -65,6 +67,21 @@ class Matched:
 
     scorer: Scorer
     rows: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Calibrated:
+    """A scorer that was calibrated for the conditions of a case.
+
+    Attributes:
+        scorer: calibrated anew.
+        used: the copies for A, and those for B, that are in its trials.
+        remarks: on the corpus and the copies, a sentence each.
+    """
+
+    scorer: Scorer
+    used: tuple[list[CopyOf], list[CopyOf]]
     remarks: tuple[str, ...]
 
 
@@ -124,7 +141,7 @@ class CaseMatcher:
         usable = [row for row, speaker in enumerate(speakers) if speaker is not None and str(speaker) not in known]
         told = [column for column in COUNTED if column in corpus.column_names]
         self.corpus = corpus.select(usable).select_columns(list(dict.fromkeys(["id", *needed, *told])))
-        self._found: dict[tuple[Any, ...], Matched] = {}
+        self._found: dict[tuple[Any, ...], _Calibrated] = {}
 
     def match(
         self,
@@ -157,7 +174,7 @@ class CaseMatcher:
         found = self._found[key]
         both = sides[0], sides[-1]
         left_out = describe_left_out(set(map(str, self.corpus["speaker"])) & set(without), self.name)
-        remarks = [left_out, *found.remarks, *describe_less_speech((a, b), both), describe_unmatched((a, b))]
+        remarks = [left_out, *found.remarks, *describe_less_speech((a, b), found.used), describe_unmatched((a, b))]
         return Matched(found.scorer, self._rows((a, b), both, found), tuple(filter(None, remarks)))
 
     def _drawn(self, recordings: int, without: Collection[str]) -> datasets.Dataset:
@@ -177,7 +194,7 @@ class CaseMatcher:
 
     def _calibrated(
         self, corpus: datasets.Dataset, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]]
-    ) -> Matched:
+    ) -> _Calibrated:
         """The scorer calibrated on trials between copies for A and copies for B."""
         alike = wanted[0].condition == wanted[1].condition
         made = [self._with_attributes(corpus, of, name) for of, name in zip(sides, "AB", strict=True)]
@@ -195,24 +212,47 @@ class CaseMatcher:
         trials, names = self._trials(dataset, wanted, ("A", "A") if alike else ("A", "B"))
         counts = side_counts(dataset, trials.sides)
         enroll, test = names[trials.enroll], names[trials.test]
+        fewest = self._fewest_speakers(enroll, test)
         evidence, labels, both = self.scorer.calibration_evidence(
             counts, counts, enroll == test, "affine", (enroll, test), trials
         )
         scorer = copy.deepcopy(self.scorer)
-        doubt = doubt_of(len({*enroll, *test}))
+        doubt = doubt_of(fewest)
         scorer.set_calibration(fit_calibration(evidence, labels, "affine", both, unit=scorer.score_unit, doubt=doubt))
         scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
         calibration: dict[str, Any] = scorer.config.calibration or {}
+        in_trials = {name for side in trials.sides for name in side}
         told = {"within": self.within, "across": self.across}
         scorer.config.calibration = {
             **calibration,
             "matched": [str(side.condition) for side in wanted],
             "doubt": doubt,
+            "domain": {**calibration["domain"], **_counted_once(dataset, in_trials)},
             **{name: column for name, column in told.items() if column is not None},
         }
-        all_copies = list(chain(*sides[: 1 if alike else 2]))
-        remarks = [*self._remarks(all_copies), describe_simulation(all_copies)]
-        return Matched(scorer, (), tuple(filter(None, remarks)))
+        one, other = (
+            [copy for name, copy in zip(corpus["id"], of, strict=True) if f"{name}@{side}" in in_trials]
+            for of, side in zip(sides, "AA" if alike else "AB", strict=True)
+        )
+        made_for = wanted[0].condition, wanted[1].condition
+        remarks = [*self._remarks(sides, alike), describe_simulation([*one, *([] if alike else other)], made_for)]
+        return _Calibrated(scorer, (one, other), tuple(filter(None, remarks)))
+
+    def _fewest_speakers(self, enroll: np.ndarray, test: np.ndarray) -> int:
+        """How many speakers there are in the same-speaker trials, or in the different-speaker trials if fewer.
+
+        Raises:
+            UserError: there are too few.
+        """
+        same, different = speakers_by_kind(enroll == test, enroll, test)
+        if min(same, different) < FEWEST_SPEAKERS:
+            number, kind = min((same, "same-speaker"), (different, "different-speaker"))
+            raise UserError(
+                f"the calibration cannot be matched to the case: its {kind} trials are of {number} "
+                f"speaker{'s' * (number != 1)} of {self.name}, and at least {FEWEST_SPEAKERS} are needed, each with "
+                "several recordings that can be brought to the conditions of the case"
+            )
+        return min(same, different)
 
     def _trials(
         self, dataset: datasets.Dataset, wanted: tuple[Wanted, Wanted], pair: tuple[str, str]
@@ -234,18 +274,9 @@ class CaseMatcher:
             assert names is not None  # as above
         return trials, names
 
-    def _remarks(self, copies: Sequence[CopyOf]) -> list[str]:
+    def _remarks(self, sides: tuple[list[CopyOf], list[CopyOf]], alike: bool) -> list[str | None]:
         """What is to be said of the corpus, whatever the trials."""
-        remarks = [
-            "Matched to the case are net speech, noise and bandwidth alone. Language, style, room and coder are those "
-            f"of {self.name}."
-        ]
-        left_out = sum(bool(copy.reason) for copy in copies)
-        if left_out > len(copies) / 4:
-            remarks.append(
-                f"{left_out} of {len(copies)} calibration recordings could not be brought to the conditions of the "
-                "case: those that could may differ from it in other ways."
-            )
+        remarks = [describe_matched(self.name), describe_out_of_reach(sides, alike)]
         if self.known_speakers:
             remarks.append(
                 f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
@@ -281,15 +312,17 @@ class CaseMatcher:
         return add_quality_column(dataset, known)
 
     def _rows(
-        self, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]], found: Matched
+        self, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]], found: _Calibrated
     ) -> tuple[tuple[str, str], ...]:
         calibration: dict[str, Any] = found.scorer.config.calibration or {}
+        domain = calibration["domain"]
         most = wanted[0].recordings + wanted[1].recordings + MORE_RECORDINGS
         told = (
-            f"{calibration['num_speakers']} speakers of {self.name}, {wanted[0].recordings} recording(s) against "
-            f"{wanted[1].recordings}, copies embedded by {shown(self.identity)}"
+            f"{calibration['num_speakers']} speakers of {self.name}, {wanted[0].recordings} "
+            f"recording{'s' * (wanted[0].recordings > 1)} against {wanted[1].recordings}; "
+            f"{domain['copies']:,} copies of {domain['recordings']:,} recordings, embedded by {shown(self.identity)}"
         )
-        sessions = (found.scorer.config.calibration or {}).get("domain", {}).get("sessions")
+        sessions = domain.get("sessions")
         if sessions is not None:
             one, all_of = sessions["within_one"], sessions["same_speaker"]
             told += f"; {one:,} of {all_of:,} same-speaker trials within one session"
@@ -301,10 +334,18 @@ class CaseMatcher:
             ("Scorer before matching", identity_in_full(self.scorer)),
             ("Scorer after matching", f"kept in no file, SHA-256 {model_digest(found.scorer)}"),
         ]
-        for name, side, copies in zip("AB", wanted, sides, strict=True):
-            rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {describe_range(copies)}"))
-            rows.append((f"Copies for {name}", describe_copies(side, copies)))
+        for name, side, copies, used in zip("AB", wanted, sides, found.used, strict=True):
+            rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {describe_range(used)}"))
+            rows.append((f"Copies for {name}", describe_copies(side, copies, used)))
         return tuple(rows)
+
+
+def _counted_once(dataset: datasets.Dataset, in_trials: Collection[str]) -> dict[str, Any]:
+    """How many copies are in trials, and of how many recordings, which are counted once each, whoever they are of."""
+    used = [row for row, name in enumerate(dataset["id"]) if name in in_trials]
+    first = {name: row for row, name in zip(used[::-1], dataset.select(used[::-1])["source_id"], strict=True)}
+    once = describe_population(dataset.select(sorted(first.values())))
+    return {"copies": len(used), "recordings": once["recordings"], "counts": once["counts"]}
 
 
 def _joined(one: datasets.Dataset, other: datasets.Dataset) -> datasets.Dataset:

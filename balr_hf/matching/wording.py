@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from balr_hf.conditions import Condition
 from balr_hf.errors import name_some
-from balr_hf.matching.copies import CLEAN, CopyOf
+from balr_hf.matching.copies import CLEAN, NARROWER, NOISIER, CopyOf, bandwidth_of
 from balr_hf.matching.wanted import Wanted
 
 # The share of a side's speech that the median copy needs, or a remark says that it has less.
@@ -17,19 +18,69 @@ LESS_SPEECH = 0.75
 SIMULATED = {"band": "a wider band was filtered", "noise": "noise was added"}
 
 
-def describe_simulation(copies: Sequence[CopyOf]) -> str | None:
-    """Caution that the conditions of copies are simulated; None if the recordings had them by themselves."""
-    made = [copy for copy in copies if not copy.reason]
-    simulated = [copy for copy in made if copy.simulated]
+def describe_matched(corpus: str) -> str:
+    """Say what is matched to a case, and what is not."""
+    return (
+        "Matched to the case are net speech, signal-to-noise ratio and bandwidth alone. Room, microphone, coder, "
+        f"language, style and session are those of {corpus}, and what a room adds to a recording of the case counts "
+        "as noise: copies then have noise where it has reverberation."
+    )
+
+
+def describe_out_of_reach(sides: tuple[Sequence[CopyOf], Sequence[CopyOf]], alike: bool) -> str | None:
+    """Caution that many recordings could not be brought to the conditions of a side; None if few could not.
+
+    Args:
+        sides: the copies of all recordings for A, and for B.
+        alike (bool): whether these are the same, since the sides of the case are alike.
+    """
+    named = {"the case" if alike else name: copies for name, copies in zip("AB", sides, strict=True)}
+    out = {name: sum(bool(copy.reason) for copy in copies) for name, copies in named.items()}
+    many = [name for name, copies in named.items() if out[name] > len(copies) / 4]
+    if not many:
+        return None
+    told = " and ".join(
+        f"{out[name]}{'' if place else f' of the {len(sides[0])} calibration recordings'} could not be brought to the "
+        f"conditions of {name}"
+        for place, name in enumerate(many)
+    )
+    return f"{told}: those that could may differ from it in other ways."
+
+
+def describe_simulation(copies: Sequence[CopyOf], conditions: tuple[Condition, Condition]) -> str | None:
+    """Caution that the conditions of copies are simulated; None if the recordings had them by themselves.
+
+    Args:
+        copies: those of the calibration's trials.
+        conditions: of the copies for A, and of those for B.
+    """
+    simulated = [copy for copy in copies if copy.simulated]
     if not simulated:
         return None
     kinds = Counter(kind for copy in simulated for kind in copy.simulated.split(", "))
     told = " and ".join(f"{text} in {kinds[kind]:,}" for kind, text in SIMULATED.items() if kinds[kind])
     return (
-        f"The conditions of {len(simulated):,} of the {len(made):,} copies that the calibration rests on are "
+        f"The conditions of {len(simulated):,} of the {len(copies):,} copies that the calibration rests on are "
         f"simulated ({told}). Recordings that were really made in such conditions are harder to compare, so that the "
-        "likelihood ratio and the figures of the cross-validation are too good. Real recordings in the conditions of "
-        "the case calibrate better."
+        f"likelihood ratio and the figures of the cross-validation are too good{_describe_unlike(conditions)}. Real "
+        "recordings in the conditions of the case calibrate better."
+    )
+
+
+def _describe_unlike(conditions: tuple[Condition, Condition]) -> str:
+    """That it is worse where the conditions of A and of B differ, to end a sentence; nothing if they do not."""
+    bands = [bandwidth_of(condition) for condition in conditions]
+    ratios = [CLEAN if condition.snr is None else condition.snr for condition in conditions]
+    differ = []
+    if abs(bands[0] - bands[1]) > NARROWER:
+        differ.append(f"bandwidth (by {abs(bands[0] - bands[1]) / 1000:.1f} kHz)")
+    if abs(ratios[0] - ratios[1]) > NOISIER:
+        differ.append(f"signal-to-noise ratio (by {abs(ratios[0] - ratios[1]):.0f} dB)")
+    if not differ:
+        return ""
+    return (
+        f", here by far, since A and B differ in {' and '.join(differ)}: the two copies of a trial differ in what was "
+        "simulated alone, and recordings of one speaker that were made in two places differ in much else"
     )
 
 
@@ -43,11 +94,20 @@ def describe_left_out(speakers: Collection[str], corpus: str) -> str | None:
     )
 
 
-def describe_copies(side: Wanted, copies: Sequence[CopyOf]) -> str:
-    """What became of the recordings for a side: its condition, and how many fall short of it."""
+def describe_copies(side: Wanted, copies: Sequence[CopyOf], used: Sequence[CopyOf]) -> str:
+    """What became of the recordings for a side: its condition, how many fall short of it, how many are in trials.
+
+    Args:
+        side: of the case.
+        copies: those of all recordings.
+        used: those of them that are in the calibration's trials.
+    """
+    made = sum(not copy.reason for copy in copies)
     reasons = Counter(plain_reason(copy.reason) for copy in copies if copy.reason)
     notes = Counter(copy.note for copy in copies if copy.note)
-    told = [f"brought to {side.condition}"]
+    told = [f"{made} of {len(copies)} recordings brought to {side.condition}"]
+    if len(used) != made:
+        told[0] += f", {len(used)} of these in trials"
     if side.condition.snr is None:
         told.append(f"no noise added, since the case has more than {CLEAN:.0f} dB")
     told += [f"{count} left out ({reason})" for reason, count in reasons.most_common(4)]
@@ -67,7 +127,7 @@ def describe_range(copies: Sequence[CopyOf]) -> str:
 
 
 def describe_less_speech(wanted: Sequence[Wanted], sides: Sequence[Sequence[CopyOf]]) -> list[str]:
-    """Caution of sides that have much more speech than the copies for them."""
+    """Caution of sides that have much more speech than the copies for them that are in trials."""
     told = []
     for name, side, copies in zip("AB", wanted, sides, strict=True):
         held = float(np.median([copy.quality["net_speech"] for copy in copies if copy.quality is not None]))

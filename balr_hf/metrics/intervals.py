@@ -24,6 +24,8 @@ WITH_INTERVALS = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr", "cllr_min")
 # Those whose intervals are reversed, since they are too low with few speakers.
 REVERSED = ("cllr_min",)
 
+TOO_FEW = "intervals need at least two speakers"
+
 # Added to metrics before logarithms are taken, since some are 0.
 TINY = 1e-4
 
@@ -47,14 +49,16 @@ def bootstrap_intervals(
     The ends are quantiles of the draws, scaled so that the draws' mean is the metric itself. For Cllr_min they are
     reversed on a logarithmic scale, since pool-adjacent-violators lowers it the more, the fewer speakers there are:
     the metric is taken to be to its true value as the draws are to the metric. All intervals are widened for few
-    speakers, see [`widening`].
+    speakers, see [`widening`]. What counts is the smaller number: that of the speakers in same-speaker trials, or that
+    of those in different-speaker trials.
 
     Whoever decides at the equal error rate e alone has a Cllr_min of h(e), the binary entropy of e, and no system of
     this rate has more. So the interval of Cllr_min ends no higher than h of the upper end of the EER.
 
     Cllr_cal and devPAV get no interval. With few speakers they are too high in every set of trials, and an interval
     around them would not contain what a large set gives. Nor does a metric that is the same in all draws, as the EER
-    where no draw has an error, or all metrics of two speakers: the draws do not tell how sure it is.
+    where no draw has an error, or all metrics of two speakers: the draws do not tell how sure it is. Nor do they where
+    all same-speaker trials are of one speaker, and no metric has an interval then.
 
     Args:
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
@@ -96,9 +100,13 @@ def bootstrap_intervals(
         (0.24, 0.29)
     """
     _check_draws(resamples, confidence)
+    _checked_trials(llrs, labels, enroll_speakers, test_speakers)
+    fewest = _fewest_speakers(labels, enroll_speakers, test_speakers)
+    if fewest < 2:
+        return {}
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
     measured = [metrics_of(draw, bounds) for draw in _shown(draws, resamples, progress)]
-    spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
+    spread = widening(fewest)
     return _alone(compute_metrics(llrs, labels, bounds), measured, (1 - confidence) / 2, spread)
 
 
@@ -197,10 +205,15 @@ def paired_intervals(
         what [`bootstrap_intervals`] returns of `scores` and of `others`, and what [`difference_intervals`] returns.
     """
     _check_draws(resamples, confidence)
+    for one in (scores, others):
+        _checked_trials(one, labels, enroll_speakers, test_speakers)
+    fewest = _fewest_speakers(labels, enroll_speakers, test_speakers)
+    if fewest < 2:
+        return {}, {}, {}
     both = (resampled(one, labels, enroll_speakers, test_speakers, resamples, seed) for one in (scores, others))
     draws = [tuple(map(metrics_of, pair)) for pair in _shown(zip(*both, strict=True), resamples, progress)]
     tails = (1 - confidence) / 2
-    spread = widening(len(np.unique(np.concatenate([enroll_speakers, test_speakers]))))
+    spread = widening(fewest)
     measured = compute_metrics(scores, labels), compute_metrics(others, labels)
     alone = [_alone(*each, tails, spread) for each in zip(measured, zip(*draws, strict=True), strict=True)]
     intervals = {}
@@ -213,6 +226,26 @@ def paired_intervals(
         low, high = difference + spread * (np.quantile(drawn, [tails, 1 - tails]) - drawn.mean())
         intervals[name] = (min(float(low), difference), max(float(high), difference))
     return alone[0], alone[1], intervals
+
+
+def speakers_by_kind(
+    labels: ArrayLike, enroll_speakers: np.ndarray | Sequence[str], test_speakers: np.ndarray | Sequence[str]
+) -> tuple[int, int]:
+    """How many speakers there are in the trials of one speaker, and how many in those of two.
+
+    A corpus in which few speakers have several recordings gives same-speaker trials of these few only, whatever the
+    number of all its speakers. How sure a figure is that needs both kinds of trials depends on the smaller number.
+
+    Args:
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        enroll_speakers, test_speakers (`np.ndarray` of shape `(trials,)`): the names of the speakers of the two sides.
+
+    Returns:
+        `(same, different)`: two numbers of speakers.
+    """
+    same, names = np.asarray(labels).astype(bool).ravel(), (np.asarray(enroll_speakers), np.asarray(test_speakers))
+    both = [len(np.unique(np.concatenate([side[kind] for side in names]))) for kind in (same, ~same)]
+    return both[0], both[1]
 
 
 def widening(num_speakers: int) -> float:
@@ -243,17 +276,12 @@ def resampled(
 
     See [`bootstrap_intervals`].
     """
-    scores, same_speaker = checked_trials(llrs, labels)
+    scores, same_speaker = _checked_trials(llrs, labels, enroll_speakers, test_speakers)
     trials = tally(scores, same_speaker)
     index = np.searchsorted(trials.scores, scores)
-    if not len(enroll_speakers) == len(test_speakers) == len(scores):
-        raise UserError(
-            f"{len(scores)} scores, but {len(enroll_speakers)} enrolment and {len(test_speakers)} test speakers: "
-            "expected one of each per trial"
-        )
     speakers, codes = np.unique(np.concatenate([enroll_speakers, test_speakers]), return_inverse=True)
     if len(speakers) < 2:
-        raise UserError("intervals need at least two speakers")
+        raise UserError(TOO_FEW)
     enroll, test = codes[: len(scores)], codes[len(scores) :]
     of_same, of_different = index[same_speaker], index[~same_speaker]
     for same, different in speaker_draws(len(speakers), enroll, test, same_speaker, resamples, seed):
@@ -303,6 +331,32 @@ def _entropy(probability: float) -> float:
         return 1.0
     rest = 1 - probability
     return float(-probability * np.log2(probability) - rest * np.log2(rest)) if probability > 0 else 0.0
+
+
+def _checked_trials(
+    llrs: ArrayLike,
+    labels: ArrayLike,
+    enroll_speakers: np.ndarray | Sequence[str],
+    test_speakers: np.ndarray | Sequence[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """What [`checked_trials`] returns of trials with speakers of the same number."""
+    scores, same_speaker = checked_trials(llrs, labels)
+    if not len(enroll_speakers) == len(test_speakers) == len(scores):
+        raise UserError(
+            f"{len(scores)} scores, but {len(enroll_speakers)} enrolment and {len(test_speakers)} test speakers: "
+            "expected one of each per trial"
+        )
+    return scores, same_speaker
+
+
+def _fewest_speakers(
+    labels: ArrayLike, enroll_speakers: np.ndarray | Sequence[str], test_speakers: np.ndarray | Sequence[str]
+) -> int:
+    """The smaller number of [`speakers_by_kind`], of trials with two speakers or more."""
+    same, different = speakers_by_kind(labels, enroll_speakers, test_speakers)
+    if different < 2:
+        raise UserError(TOO_FEW)
+    return min(same, different)
 
 
 def _check_draws(resamples: int, confidence: float) -> None:

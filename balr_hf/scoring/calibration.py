@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.metrics.tally import checked_labels
 from balr_hf.scoring.bounds import elub
 from balr_hf.scoring.calibration_draws import calibration_draws, sample_of_each_kind
@@ -56,10 +57,12 @@ class Calibration:
             the standard deviation by which it is standardised; None but for `quality`.
         speakers (list[str]): names of the speakers in the trials; empty where they are unknown.
         num_same_speaker, num_different_speaker (int): numbers of trials that it was fitted on.
+        num_same_speaker_speakers, num_different_speaker_speakers (int): numbers of speakers in the trials of either
+            kind, see [`speakers_by_kind`]; 0 where the speakers are unknown.
         bounds (tuple[float, float], *optional*): the lowest and the highest natural-log LR that these trials can vouch
             for, see [`elub`]; None where there were too few speakers to tell.
         draws (float64 array `(draws, 2)`, *optional*): what other speakers would have made of it, see
-            [`calibration_draws`]; None where the speakers are unknown.
+            [`calibration_draws`]; None where the speakers are unknown, or all same-speaker trials are of one speaker.
         validation (dict, *optional*): what to expect of new speakers, see [`validated`]; None where there were too few
             speakers to tell.
 
@@ -105,6 +108,8 @@ class Calibration:
     speakers: list[str] = field(default_factory=list)
     num_same_speaker: int = 0
     num_different_speaker: int = 0
+    num_same_speaker_speakers: int = 0
+    num_different_speaker_speakers: int = 0
     bounds: tuple[float, float] | None = None
     draws: np.ndarray | None = None
     validation: dict[str, Any] | None = None
@@ -133,6 +138,8 @@ class Calibration:
             "num_speakers": len(self.speakers),
             "num_same_speaker": self.num_same_speaker,
             "num_different_speaker": self.num_different_speaker,
+            "num_same_speaker_speakers": self.num_same_speaker_speakers,
+            "num_different_speaker_speakers": self.num_different_speaker_speakers,
             "bounds": None if self.bounds is None else list(self.bounds),
             "num_draws": 0 if self.draws is None else len(self.draws),
             "validation": self.validation,
@@ -176,6 +183,8 @@ def fit_calibration(
     if speakers is not None:
         labels = checked_labels(np.asarray(labels).ravel())
         calibration.speakers = sorted({str(name) for side in speakers for name in np.unique(side)})
+        same, different = speakers_by_kind(labels, *speakers)
+        calibration.num_same_speaker_speakers, calibration.num_different_speaker_speakers = same, different
         try:
             llrs = cross_calibrated(
                 evidence,
@@ -192,7 +201,10 @@ def fit_calibration(
         else:
             calibration.bounds = elub(llrs, labels)
             calibration.validation = validated(llrs, labels)
-        calibration.draws = _draws(calibration, evidence, labels, speakers, unit, conditions, doubt)
+        try:
+            calibration.draws = _draws(calibration, evidence, labels, speakers, unit, conditions, doubt)
+        except UserError as error:
+            logger.warning("No interval of the likelihood ratios: %s", error)
     return calibration
 
 
@@ -281,7 +293,8 @@ def doubt_of(speakers: int) -> float:
     Each speaker's trials count as if `DOUBT` of a speaker had been of the other kind.
 
     Args:
-        speakers (int): how many there are in the calibration.
+        speakers (int): how many there are in the same-speaker trials of the calibration, or in its different-speaker
+            trials if these are of fewer.
     """
     return DOUBT / (speakers + 2 * DOUBT)
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from balr_hf.errors import UserError
-from balr_hf.metrics.intervals import speaker_draws, widening
+from balr_hf.metrics.intervals import speaker_draws, speakers_by_kind, widening
 
 LOG10 = math.log(10)
 # Trials of each kind that the draws are fitted on; of more, as many are taken at random.
@@ -34,7 +34,8 @@ def calibration_draws(
 
     A different-speaker trial counts as often as both its speakers were drawn (the product), a same-speaker trial as
     often as its speaker was. Each draw is fitted as [`fit_affine`] does. The draws are then moved so that their mean
-    is the calibration itself, and spread by [`widening`].
+    is the calibration itself, and spread by [`widening`] for the speakers in same-speaker or in different-speaker
+    trials, whichever are fewer.
 
     Args:
         scores (`(trials,)`): what the calibration was fitted on, before it.
@@ -53,7 +54,7 @@ def calibration_draws(
         LLR of each draw.
 
     Raises:
-        UserError: fewer than two speakers.
+        UserError: fewer than two speakers in the same-speaker trials.
     """
     labels = np.asarray(labels).astype(bool)
     kept = sample_of_each_kind(labels, MOST_TRIALS, seed)
@@ -62,9 +63,10 @@ def calibration_draws(
         costs = costs[kept] * len(kept)
     scores, labels = np.asarray(scores, dtype=np.float64)[kept] / unit, labels[kept]
     names, codes = np.unique(np.concatenate([speakers[0][kept], speakers[1][kept]]), return_inverse=True)
-    if len(names) < 2:
-        raise UserError("an interval needs at least two speakers in the calibration")
     enroll, test = codes[: len(scores)], codes[len(scores) :]
+    fewest = min(speakers_by_kind(labels, enroll, test))
+    if fewest < 2:
+        raise UserError("an interval needs same-speaker trials of at least two speakers in the calibration")
     fitted, made = [], speaker_draws(len(names), enroll, test, labels, draws, seed)
     while batch := list(itertools.islice(made, TOGETHER)):
         weights = np.empty((len(batch), len(scores)))
@@ -75,7 +77,7 @@ def calibration_draws(
     slopes, offsets = np.concatenate(fitted).T
     scales = slopes / (slope * unit)
     found = np.stack([scales, offsets - scales * offset], axis=1)
-    return np.array([1.0, 0.0]) + widening(len(names)) * (found - found.mean(0))
+    return np.array([1.0, 0.0]) + widening(fewest) * (found - found.mean(0))
 
 
 def llr_interval(llr: float, draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:

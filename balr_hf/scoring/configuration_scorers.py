@@ -33,9 +33,11 @@ class ScorerConfig(PreTrainedConfig):
             0; None before fitting.
         calibration (dict, *optional*): how the scorer was calibrated; None before calibration. Its keys are `method`,
             `penalty`, the numbers `num_speakers`, `num_same_speaker` and `num_different_speaker` of speakers and
-            trials, the `bounds` of its likelihood ratios, and, where they are known, the description `domain` of its
-            recordings (see [`balr_hf.domain.describe_population`]), the digest `scorer` of the uncalibrated scorer
-            that it was fitted to, and `speech`, which says in words what speech the trials were of.
+            trials, the numbers `num_same_speaker_speakers` and `num_different_speaker_speakers` of the speakers in the
+            trials of either kind (which records of earlier versions lack), the `bounds` of its likelihood ratios, and,
+            where they are known, the description `domain` of its recordings (see
+            [`balr_hf.domain.describe_population`]), the digest `scorer` of the uncalibrated scorer that it was fitted
+            to, and `speech`, which says in words what speech the trials were of.
         reference (dict, *optional*): the description of the recordings of the reference population; None where that is
             unknown.
         autoencoder_identity (str, *optional*): the identity of the autoencoder that made the attributes of the
@@ -101,7 +103,8 @@ def _check_calibration(found: Any) -> None:
     for name in ("num_speakers", "num_same_speaker", "num_different_speaker", "num_draws", "penalty"):
         if not (found.get(name) is None or _is_number(found[name])):
             raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a number")
-    for name in ("num_speakers", "num_draws", "num_quality"):
+    of_kinds = ("num_same_speaker_speakers", "num_different_speaker_speakers")
+    for name in ("num_speakers", *of_kinds, "num_draws", "num_quality"):
         if found.get(name) is not None:
             _check_size(f"calibration.{name}", found[name], 0, MOST_SPEAKERS)
     for name in ("method", "scorer", "speech"):

@@ -13,7 +13,7 @@ import numpy as np
 from balr_hf.errors import UserError, name_some
 from balr_hf.identity import file_digest
 from balr_hf.metrics import compute_metrics
-from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals
+from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers_by_kind
 from balr_hf.scoring.listed_ids import match_ids
 from balr_hf.scoring.trials import Trials, read_trials, side_speakers
 from balr_hf.tables import aligned
@@ -114,6 +114,11 @@ class TwoResults:
         return len(np.unique(np.concatenate(self.speakers)))
 
     @property
+    def fewest_speakers(self) -> int:
+        """The number of speakers in the same-speaker trials, or in the different-speaker trials if fewer."""
+        return min(speakers_by_kind(self.labels, *self.speakers))
+
+    @property
     def cautions(self) -> list[str]:
         """What a reader must know before relying on the differences."""
         texts = [
@@ -129,10 +134,11 @@ class TwoResults:
             )
         if "cllr" not in self.differences:
             texts.append("Cllr is not compared: it means something where both systems are calibrated.")
-        if self.num_speakers < FEW:
+        if self.fewest_speakers < FEW:
+            which = "" if self.fewest_speakers == self.num_speakers else " have trials of both kinds"
             texts.append(
-                f"Only {self.num_speakers} speakers: one of them can decide, and draws of so few tell little of "
-                "others."
+                f"Only {self.fewest_speakers} speakers{which}: one of them can decide, and draws of so few tell "
+                "little of others."
             )
         found = [found.describe() for found in self.differences.values()]
         if sum(words.startswith("lower") for words in found) == 1:
@@ -179,6 +185,7 @@ class TwoResults:
             "same_speaker": int(self.labels.sum()),
             "different_speaker": int((~self.labels).sum()),
             "speakers": self.num_speakers,
+            "fewest_speakers": self.fewest_speakers,
             "left_out": list(self.left_out),
             "confidence": 0.95,
             "draws_of_speakers": self.draws,

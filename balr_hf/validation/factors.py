@@ -115,7 +115,7 @@ class Part:
     def is_few(self) -> bool:
         """Whether so few speakers or trials tell little."""
         kinds = self.misleading.of_same, self.misleading.of_different
-        return (self.evaluation.speakers or 0) < FEW_SPEAKERS or min(kinds) < FEW_TRIALS
+        return (self.evaluation.fewest_speakers or 0) < FEW_SPEAKERS or min(kinds) < FEW_TRIALS
 
     @property
     def cllr(self) -> float | None:
@@ -172,7 +172,7 @@ class Factor:
 
 
 # What JSON keeps of the evaluation of a part, beside its metrics.
-KEPT = ("trials", "same_speaker", "different_speaker", "speakers", "intervals", "note")
+KEPT = ("trials", "same_speaker", "different_speaker", "speakers", "same_speaker_speakers", "intervals", "note")
 
 
 def find_factors(

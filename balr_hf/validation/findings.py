@@ -111,7 +111,7 @@ class Findings:
     @property
     def cautions(self) -> list[str]:
         """What a reader must know before the figures."""
-        found, metrics, speakers = list(self.remarks), self.evaluation.metrics, self.evaluation.speakers or 0
+        found, metrics, speakers = list(self.remarks), self.evaluation.metrics, self.evaluation.fewest_speakers or 0
         if metrics["cllr"] >= 1:
             found.append(
                 f"Cllr is {metrics['cllr']:.2f}: on these trials the likelihood ratios do more harm than good, since "
@@ -142,9 +142,11 @@ class Findings:
                     f"{named}. More recordings of these would tell."
                 )
         if speakers < FEW_SPEAKERS:
+            of_same = self.evaluation.same_speaker_speakers
+            which = " with same-speaker trials" if speakers == of_same != self.evaluation.speakers else ""
             found.append(
-                f"The figures rest on {speakers} speakers, which is few: {FEW_SPEAKERS} and more would pin them down "
-                "better."
+                f"The figures rest on {speakers} speaker{'s' * (speakers != 1)}{which}, which is few: "
+                f"{FEW_SPEAKERS} and more would pin them down better."
             )
         if self.evaluation.draws_of_speakers and "eer" not in self.evaluation.intervals:
             found.append(self.evaluation.describe_no_interval())
@@ -244,7 +246,7 @@ class Findings:
         """How many trials and speakers there were, in a line."""
         found = self.evaluation
         return (
-            f"{found.trials:,} trials of {found.speakers:,} speakers: {found.same_speaker:,} same-speaker, "
+            f"{found.trials:,} trials of {found.speakers:,} speakers: {found.describe_same_speaker()}, "
             f"{found.different_speaker:,} different-speaker"
         )
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from balr_hf.data.belonging import chain_of, describe_precision
 from balr_hf.defaults import is_shipped
 from balr_hf.domain import ACROSS, describe_in_words, describe_population, describe_reference, describe_sessions
 from balr_hf.errors import UserError, name_some
-from balr_hf.evaluation import Evaluation, chain_of, describe_precision
+from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json

@@ -63,6 +63,10 @@ def test_each_channel_is_a_recording_with_the_samples_of_the_original(calls, bal
 def test_a_call_is_refused_and_its_channels_are_not(calls, balr, tmp_path):
     status, said = balr("inspect", calls, "--json")
     assert status == 0 and "call (its channels hold different sounds" in said
+    counted = (
+        "1 recording measured, 0 of which extract and explain would refuse; 2 were not measured, and would be refused"
+    )
+    assert counted in said
     save_channels(str(calls), tmp_path / "sides")
     status, said = balr("inspect", tmp_path / "sides")
     assert status == 0 and "3 recordings measured, 0 of which extract and explain would refuse" in said

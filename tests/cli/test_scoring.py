@@ -850,6 +850,24 @@ def measured_corpus(corpus, condition=None):
     return add_quality_column(corpus, found)
 
 
+def test_trials_that_are_made_are_scored_as_if_they_were_listed(world, balr):
+    words = ("--bootstrap", "0", "--save-dir")
+    status, said = balr("score", "test", *words, "made", world.test, "2x1", world.checkpoint)
+    assert status == 0 and "recordings a side: 2 and 1" in said
+    listed = world.tmp_path / "listed.csv"
+    shutil.copy(world.tmp_path / "made" / "scores.csv", listed)
+    assert balr("score", "test", *words, "again", world.test, listed, world.checkpoint)[0] == 0
+    made, again = (column(world.tmp_path / name / "scores.csv", "scores") for name in ("made", "again"))
+    np.testing.assert_array_equal(made, again)
+    trials = read_trials(world.tmp_path / "made" / "scores.csv")
+    assert {len(trials.sides[side]) for side in trials.enroll} == {2}
+    metrics = strict_json((world.tmp_path / "made" / "metrics.json").read_text())
+    assert metrics["trial_list"] == "2x1" and metrics["same_speaker"] and metrics["different_speaker"]
+    assert metrics["same_speaker_speakers"] == metrics["different_speaker_speakers"] == metrics["speakers"] == 5
+    status, said = balr("score", "test", *words, "new", world.test, "nowhere.csv", world.checkpoint)
+    assert status == 1 and "no trial list at nowhere.csv" in only_error(said)
+
+
 def test_quality_is_learnt_from_made_trials_and_applied_to_tests(world, balr):
     dev, _ = save_corpus(world.tmp_path / "measured-dev", measured_corpus(load_corpus(world.dev), "unchanged"))
     status, said = balr("score", "calibrate", "--method", "quality", dev, "1x1", world.checkpoint, "--folds", "5")

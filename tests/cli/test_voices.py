@@ -40,7 +40,7 @@ def test_inspect_names_the_recordings_of_two_voices(recordings, balr, tmp_path):
     assert code == 0
     assert "two.wav may hold more than one voice" in printed
     assert "one.wav may hold more than one voice" not in printed
-    assert "1 may hold more than one voice; 1 are too short to tell" in printed
+    assert "1 may hold more than one voice; 1 is too short to tell" in printed
     with (tmp_path / "voices.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert rows.keys() == {"one.wav", "two.wav"}

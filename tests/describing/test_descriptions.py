@@ -7,13 +7,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from balr_hf.defaults import SYSTEM, resource
 from balr_hf.describing import AttributeDescriptions, Group, Meaning, read_descriptions
 from balr_hf.describing import corpus as making
 from balr_hf.describing.clips import clips, examples
 from balr_hf.describing.descriptions import FILE, Distribution
 from balr_hf.describing.measures import MEASURES, RECORDING, VOICE, figures
 from balr_hf.describing.page import page
-from balr_hf.describing.wording import by_sex, group_of, not_said, sentence
+from balr_hf.describing.wording import by_sex, group_of, not_said, pairs
+from balr_hf.describing.wording import sentence as sentence_of
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.phonetics import VoiceMeasures
 from balr_hf.quality import RecordingQuality
@@ -33,6 +35,10 @@ def test_every_measure_has_words_and_exists():
     assert all(one.higher != one.lower for one in MEASURES.values())
     assert {one.is_of_recording for one in RECORDING} == {True}
     assert {one.is_of_recording for one in VOICE} == {False}
+
+
+def sentence(description):
+    return sentence_of(description, speakers=80)
 
 
 def test_each_class_has_its_group_and_its_sentence(found):
@@ -73,7 +79,11 @@ def test_each_class_has_its_group_and_its_sentence(found):
         "No measures describe it dependably: those of the voice rank 68 of 100 pairs rightly, but 55 of 100 pairs on "
         "recordings of sources that were not fitted on, where guessing ranks 50."
     )
-    assert "more than chance" in sentence(replace(nothing, q=0.5))
+    label = MEASURES[nothing.associations[0].measure].label
+    assert sentence(replace(nothing, q=0.072)) == (
+        "No measure is shown to describe it: with 80 speakers, chance alone could bring about what goes with it most "
+        f"({label}, which ranks {pairs(nothing.associations[0].auc)} rightly)."
+    )
     assert "hardly ever active (in 1.0 %" in sentence(replace(nothing, associations=(), share=0.01))
 
 
@@ -275,3 +285,25 @@ def test_recordings_are_on_the_page_where_they_are_asked_for(make_descriptions, 
     text = page(make_descriptions(2), "a system", chosen, sounds)
     assert text.count("data-clip=") == 3
     assert sounds[name] in text.replace("\\u003d", "=")
+
+
+def test_classes_of_the_shipped_system_follow_from_the_smaller_figures_as_the_page_says(root):
+    def smaller(held_out, elsewhere):
+        return min((area for area in (held_out, elsewhere) if area is not None), default=0.0)
+
+    found = json.loads((resource(SYSTEM) / FILE).read_text())["attributes"]
+    for one in found:
+        there = [area for area in one["elsewhere"].values() if area is not None]
+        voice = smaller(one["voice_auc"], np.mean(there) if there else None)
+        recording = smaller(one["recording_auc"], one["recording_elsewhere"])
+        if one["q"] > 0.05 or max(voice, recording) < 0.6:
+            expected = "undescribed"
+        elif recording > voice:
+            expected = "follows the recording"
+        else:
+            expected = "described" if voice >= 0.7 else "weakly described"
+        assert one["class"] == expected, one["attribute"]
+    example = found[238]
+    assert (example["class"], round(example["voice_auc"], 2)) == ("undescribed", 0.73)
+    assert round(np.mean(list(example["elsewhere"].values())), 2) == 0.59
+    assert "attribute 238 of the package's small system" in (root / "docs" / "attributes.md").read_text()

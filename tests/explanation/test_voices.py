@@ -156,6 +156,14 @@ def test_no_more_is_said_than_the_bounds_vouch_for(scorer):
     assert compare_parts(scorer, parts(alike=False), QUALITY).bounds == scorer.bounds
 
 
+def test_parts_are_said_to_be_compared_by_another_calibration_than_the_one_matched_to_a_case(scorer):
+    found = explained(scorer, alike=True)
+    assert voices.OWN_CALIBRATION not in dict(found.describe_method())["One voice"]
+    found.calibration = {**found.calibration, "matched": ["duration=3", "duration=3"]}
+    assert dict(found.describe_method())["One voice"].endswith(f"; {voices.OWN_CALIBRATION}")
+    assert voices.OWN_CALIBRATION not in voices.describe_voices(((None,), (None,)), matched=True)
+
+
 def test_a_second_voice_is_in_the_headline_beside_other_reasons(scorer):
     found = explained(scorer, alike=False, limits=wide(2))
     found.deviations = (Deviation("A", "snr", "calibration", 1.0, 2.0, 3.0, True, "too noisy"),)

@@ -1,5 +1,6 @@
 """Calibration matched to a case: calibration recordings brought to its conditions, and what is said of that."""
 
+import re
 import shutil
 
 import numpy as np
@@ -12,7 +13,7 @@ from balr_hf.domain import describe_sessions
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import file_digest, model_digest
 from balr_hf.matching import CaseMatcher, Wanted, copies
-from balr_hf.matching.wording import describe_simulation
+from balr_hf.matching.wording import describe_out_of_reach, describe_simulation
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.calibration import doubt_of
 
@@ -85,13 +86,16 @@ def test_calibration_is_of_recordings_like_those_of_the_case(matched, matcher):
 
 def test_case_and_calibration_stand_side_by_side(matched):
     rows = dict(matched.rows)
-    assert rows["Matched calibration"].startswith(f"{SPEAKERS} speakers of sample, 1 recording(s) against 1")
+    number = SPEAKERS * RECORDINGS
+    assert rows["Matched calibration"].startswith(
+        f"{SPEAKERS} speakers of sample, 1 recording against 1; {number} copies of {number} recordings, embedded by "
+    )
     for side in "AB":
         assert "case: 1 recording, 1.4 s of speech, SNR 12 dB, 3.5 kHz" in rows[f"Conditions of {side}"].replace(
             "3.6", "3.5"
         )
         assert "calibration: " in rows[f"Conditions of {side}"]
-        assert "brought to band=telephone,duration=1.4" in rows[f"Copies for {side}"]
+        assert rows[f"Copies for {side}"].startswith(f"{number} of {number} recordings brought to band=telephone,")
 
 
 def test_report_says_who_calibrated_and_from_what_it_can_be_computed_again(corpus, matcher, matched, tmp_path):
@@ -179,8 +183,66 @@ def test_simulated_conditions_are_a_caution(matched):
         and "a wider band was filtered in 18" in remark
         for remark in matched.remarks
     )
-    real = [copies.CopyOf("", "", np.zeros(2), {}), copies.CopyOf("noisier", "", np.zeros(2), None)]
-    assert describe_simulation(real) is None
+    assert not any("here by far" in remark for remark in matched.remarks)
+    assert describe_simulation([copies.CopyOf("", "", np.zeros(2), {})], (Condition(), Condition())) is None
+
+
+@pytest.mark.parametrize(
+    "a, b, differ",
+    [
+        ("duration=3", "duration=9", None),
+        ("snr=26", "duration=3", None),
+        ("band=telephone", "band=3900", None),
+        ("snr=12", "duration=3", "signal-to-noise ratio (by 18 dB)"),
+        ("band=telephone,snr=20", "snr=22", "bandwidth (by 4.5 kHz)"),
+        ("band=telephone,snr=12", "snr=25", "bandwidth (by 4.5 kHz) and signal-to-noise ratio (by 13 dB)"),
+    ],
+)
+def test_simulation_promises_too_much_most_of_all_where_the_sides_differ(a, b, differ):
+    conditions = Condition.parse(a), Condition.parse(b)
+    said = describe_simulation([copies.CopyOf("", "", np.zeros(2), {}, "noise")], conditions)
+    assert said.startswith("The conditions of 1 of the 1 copies that the calibration rests on are simulated")
+    assert (
+        ("here by far" in said) == (differ is not None) and f"since A and B differ in {differ}: " in said
+    ) or not differ
+
+
+def test_copies_and_recordings_are_told_apart_and_add_up(corpus, matcher):
+    found = matcher.match(([measured()] * 2, [measured(snr=25.0)]), (2, 1), without={corpus["speaker"][0]})
+    domain, rows = found.scorer.config.calibration["domain"], dict(found.rows)
+    trials = found.scorer.config.calibration["num_same_speaker"]
+    assert trials and domain["recordings"] == (SPEAKERS - 1) * RECORDINGS == sum(domain["counts"]["sex"].values())
+    used = [int(re.search(r"of (\d+) copies", rows[f"Conditions of {side}"])[1]) for side in "AB"]
+    assert sum(used) == domain["copies"] == domain["measured"] and max(used) <= domain["recordings"]
+    told = f"{domain['copies']} copies of {domain['recordings']} recordings, embedded by"
+    assert told in rows["Matched calibration"]
+    assert any(f"of the {domain['copies']} copies that the calibration rests on" in text for text in found.remarks)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_recordings_out_of_reach_are_counted_for_each_side(alike):
+    made, not_made = copies.CopyOf("", "", np.zeros(2), {}), copies.CopyOf("noisier", "", np.zeros(2), None)
+    half, few = [made, not_made] * 4, [made] * 6 + [not_made] * 2
+    assert describe_out_of_reach((few, few), alike) is None
+    said = describe_out_of_reach((half, half), alike)
+    one = "4 of the 8 calibration recordings could not be brought to the conditions of "
+    told = f"{one}the case" if alike else f"{one}A and 4 could not be brought to the conditions of B"
+    assert said == f"{told}: those that could may differ from it in other ways."
+
+
+def test_speakers_with_one_recording_do_not_count_for_same_speaker_trials(corpus, matcher):
+    once = [row for row in range(len(corpus)) if row % RECORDINGS == 0 or row < 2 * RECORDINGS]
+    few = CaseMatcher(
+        *(matcher.copies.embedder, matcher.autoencoder, matcher.scorer, corpus.select(once), "few"),
+        cache=matcher.copies.folder,
+    )
+    with pytest.raises(UserError, match="its same-speaker trials are of 2 speakers of few, and at least 5 are needed"):
+        few.match(([measured()], [measured()]), (1, 1))
+
+
+def test_what_is_not_matched_is_named(matched):
+    (said,) = (remark for remark in matched.remarks if remark.startswith("Matched to the case are"))
+    assert all(word in said for word in ("Room", "coder", "session", "those of sample", "counts as noise"))
 
 
 def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics, difference_intervals
+from balr_hf.metrics.intervals import resampled, speakers_by_kind, widening
+from balr_hf.metrics.summary import metrics_of
 
 
 def trials_of(speakers, seed=0, same=400, different=800):
@@ -122,10 +124,34 @@ def test_scores_that_are_not_finite_are_refused():
 
 
 def test_draws_that_lack_a_kind_are_drawn_anew():
-    llrs, labels = np.array([2.0, -1.0, -2.0]), np.array([1, 0, 0])
-    enroll, test = np.array(["a", "b", "b"]), np.array(["a", "c", "d"])
+    llrs, labels = np.array([2.0, 1.0, -1.0, -2.0]), np.array([1, 1, 0, 0])
+    enroll, test = np.array(["a", "e", "b", "b"]), np.array(["a", "e", "c", "d"])
     intervals = bootstrap_intervals(llrs, labels, enroll, test, resamples=50)
     assert np.isfinite(intervals["cllr"]).all()
+
+
+def test_intervals_are_as_wide_as_the_fewer_speakers_of_either_kind_make_them():
+    llrs, labels, enroll, test = trials_of(40)
+    kept = ~labels | (enroll < np.unique(enroll)[4])
+    some = [part[kept] for part in (llrs, labels, enroll, test)]
+    assert speakers_by_kind(*some[1:]) == (4, 40) and speakers_by_kind(labels, enroll, test) == (40, 40)
+    assert speakers_by_kind(~some[1], *some[2:]) == (40, 4)
+    draws = [metrics_of(draw)["cllr"] for draw in resampled(*some, 200)]
+    value = compute_metrics(*some[:2])["cllr"]
+    low, high = np.quantile(np.array(draws) * value / np.mean(draws), [0.025, 0.975]) - value
+    expected = value + widening(4) * np.array([low, high])
+    found = bootstrap_intervals(*some, resamples=200)["cllr"]
+    assert found == pytest.approx((max(0.0, expected[0]), expected[1])) and widening(4) > 1.8
+
+
+def test_same_speaker_trials_of_one_speaker_give_no_interval():
+    llrs, labels, enroll, test = trials_of(12)
+    kept = ~labels | (enroll == enroll[0])
+    some = [part[kept] for part in (llrs, labels, enroll, test)]
+    assert bootstrap_intervals(*some, resamples=5) == {}
+    assert difference_intervals(some[0], *some, resamples=5) == {}
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_intervals(np.full(len(some[0]), np.nan), *some[1:], resamples=5)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from transformers import AutoModel
 
 from balr_hf import load_scorer
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.explanation.wording import describe_amount
+from balr_hf.explanation.wording import describe_amount, fewest_speakers
 from balr_hf.identity import uncalibrated_digest
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import SCORERS, build_scorer
@@ -253,8 +253,33 @@ def test_configuration_says_what_the_calibration_was_fitted_on():
     assert 0 < validation["cllr_min"] <= validation["cllr"] and len(validation["same_speaker"]) == 101
     assert np.median(validation["same_speaker"]) > 0 > np.median(validation["different_speaker"])
     assert describe_amount(description).startswith("20 same-speaker and 380 different-speaker trials of 20 speakers (")
-    assert "few" not in describe_amount({**description, "num_speakers": 30})
-    assert describe_amount({**description, "num_speakers": 0}).endswith("of an unknown number of speakers")
+    kinds = {"num_same_speaker_speakers": 30, "num_different_speaker_speakers": 30}
+    assert "few" not in describe_amount({**description, **kinds, "num_speakers": 30})
+    earlier = {name: value for name, value in description.items() if name not in kinds}
+    assert describe_amount(earlier) == describe_amount(description)
+    assert describe_amount({**earlier, "num_speakers": 0}).endswith("of an unknown number of speakers")
+
+
+def test_few_speakers_with_same_speaker_trials_are_few_whatever_the_number_of_all():
+    rng = np.random.default_rng(0)
+    first = np.repeat(np.arange(40), 40).astype(str)
+    second = np.tile(np.arange(40), 40).astype(str)
+    kept = (first != second) | np.isin(first, ["0", "1", "2", "3", "4"])
+    first, second = (np.repeat(side[kept], 3) for side in (first, second))
+    labels = first == second
+    scores = np.where(labels, 4.0, -4.0) + rng.normal(0, 4, len(labels))
+    found = fit_calibration(scores, labels, speakers=(first, second))
+    description = found.describe()
+    assert (description["num_speakers"], description["num_same_speaker_speakers"]) == (40, 5)
+    assert fewest_speakers(description) == 5
+    assert describe_amount(description) == (
+        "15 same-speaker trials of 5 speakers and 4,680 different-speaker trials of 40 speakers (that is few: 30 and "
+        "more would pin it down better)"
+    )
+    assert found.draws is not None
+    one = ~labels | (first == "0")
+    alone = fit_calibration(scores[one], labels[one], speakers=(first[one], second[one]))
+    assert alone.draws is None and alone.bounds is None and alone.num_same_speaker_speakers == 1
 
 
 @pytest.mark.parametrize("speakers", [12, 40])

@@ -76,6 +76,24 @@ def test_intervals_are_reproducible_and_narrow_with_more_speakers():
     assert widths[0] > widths[1] > widths[2]
 
 
+def test_an_interval_is_as_wide_as_the_fewer_speakers_of_either_kind_make_it(monkeypatch):
+    scores, labels, (first, second) = trials(20, 3, seed=3)
+    kept = ~labels | np.isin(first, ["0", "1", "2", "3"])
+    some = scores[kept], labels[kept], (first[kept], second[kept])
+    slope, offset = fit_affine(*some[:2])
+    found = calibration_draws(*some, slope, offset, LOG10, draws=50)
+    monkeypatch.setattr("balr_hf.scoring.calibration_draws.widening", lambda number: 1.0)
+    plain = calibration_draws(*some, slope, offset, LOG10, draws=50)
+    np.testing.assert_allclose(found - [1, 0], widening(4) * (plain - [1, 0]))
+
+
+def test_same_speaker_trials_of_one_speaker_give_no_interval():
+    scores, labels, (first, second) = trials(6, 3, seed=3)
+    kept = ~labels | (first == "0")
+    with pytest.raises(UserError, match="same-speaker trials of at least two speakers"):
+        calibration_draws(scores[kept], labels[kept], (first[kept], second[kept]), 1.0, 0.0, LOG10, draws=3)
+
+
 def test_one_speaker_gives_no_interval():
     with pytest.raises(UserError, match="two speakers"):
         calibration_draws(np.arange(4.0), np.array([1, 0, 1, 0]), (np.array(["a"] * 4),) * 2, 1.0, 0.0, 1.0)

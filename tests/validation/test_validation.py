@@ -301,7 +301,11 @@ def test_what_is_lost_by_bounds_is_not_laid_to_the_calibration(found, held, exac
 def test_conditions_in_which_the_system_does_harm_are_named(found):
     sex = next(factor for factor in found.factors if factor.name == "sex")
     evaluation = replace(
-        sex.parts[0].evaluation, speakers=20, metrics={**sex.parts[0].evaluation.metrics, "cllr": 1.5}
+        sex.parts[0].evaluation,
+        speakers=20,
+        same_speaker_speakers=20,
+        different_speaker_speakers=20,
+        metrics={**sex.parts[0].evaluation.metrics, "cllr": 1.5},
     )
     misleading = replace(sex.parts[0].misleading, of_same=40, of_different=40)
     parts = (replace(sex.parts[0], evaluation=evaluation, misleading=misleading), *sex.parts[1:])
@@ -315,6 +319,7 @@ def test_conditions_in_which_the_system_does_harm_are_named(found):
     assert found.evaluation.intervals and any(part.is_few for part in sex.parts)
     few = replace(parts[0], misleading=replace(misleading, of_same=29))
     assert few.is_few and not parts[0].is_few
+    assert replace(parts[0], evaluation=replace(evaluation, same_speaker_speakers=9)).is_few
     ignored = replace(found, factors=(replace(sex, parts=(few, *sex.parts[1:])),))
     assert not any("in some conditions" in caution for caution in ignored.cautions)
 
@@ -324,6 +329,13 @@ def test_unknown_makers_few_speakers_and_the_demonstration_are_cautions(found):
         caution.startswith("Of 48 of the attributes it is not known which models") for caution in found.cautions
     )
     assert any("rest on 12 speakers, which is few" in caution for caution in found.cautions)
+    of_five = replace(found, evaluation=replace(found.evaluation, speakers=60, same_speaker_speakers=5))
+    assert any("rest on 5 speakers with same-speaker trials, which is few" in text for text in of_five.cautions)
+    assert "60 speakers: 60 same-speaker, of 5 speakers, 381" in of_five.describe_trials()
+    alone = replace(of_five.evaluation, same_speaker_speakers=1, intervals={}, draws_of_speakers=9)
+    assert any("same-speaker trials are of one speaker" in text for text in replace(found, evaluation=alone).cautions)
+    again = Evaluation.from_dict(of_five.evaluation.to_dict())
+    assert again.fewest_speakers == 5 and "(60 same-speaker, of 5 speakers) of 60 speakers" in again.describe()
     assert found.demonstration and found.to_text().startswith("DEMONSTRATION")
 
 
