@@ -53,6 +53,8 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4096 - 256
 _CSV_BLOCK = 1 << 24
 
 _CSV_FILE_COLUMNS = {"audio": "audio", "embedding": "embedding", "binary_attributes": "ba"}
+# The columns of a csv whose names mean something in any case; `BA` may be many things, and only `ba` is ours.
+_KNOWN_COLUMNS = (*NAME_COLUMNS, "file_name", *_CSV_FILE_COLUMNS)
 
 
 @overload
@@ -413,7 +415,8 @@ def _read_csv(path: Path) -> "tuple[pa.Table, list[Skipped]]":
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {', '.join(repeated)}")
-    texts = (*NAME_COLUMNS, "file_name", "ba", *_CSV_FILE_COLUMNS)
+    header = _known_names(path, header)
+    texts = (*_KNOWN_COLUMNS, "ba")
 
     def read(kind: "pa.DataType") -> "pa.Table":
         return arrow_csv.read_csv(
@@ -434,6 +437,30 @@ def _read_csv(path: Path) -> "tuple[pa.Table, list[Skipped]]":
             return _only_utf8(read(pa.binary()))
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} is not a proper csv: {error}") from error
+
+
+def _known_names(path: Path, header: list[str]) -> list[str]:
+    """Bring the names of the columns that the package knows to lower case, as `Speaker`, with a message.
+
+    A column keeps its name if another has the known one as it is written.
+
+    Raises:
+        UserError: several columns have one known name, each in another case.
+    """
+    found: dict[str, list[str]] = {}
+    for name in header:
+        if name.lower() in _KNOWN_COLUMNS and name.lower() not in header:
+            found.setdefault(name.lower(), []).append(name)
+    several = next((names for names in found.values() if len(names) > 1), None)
+    if several is not None:
+        raise UserError(
+            f"{path} has the columns {' and '.join(several)}: only one of them can be {several[0].lower()}, so rename "
+            "the others"
+        )
+    if found:
+        renamed = ", ".join(f"{names[0]} as {name}" for name, names in found.items())
+        logger.info("Reading columns of %s in lower case: %s", path, renamed)
+    return [name.lower() if name.lower() in found else name for name in header]
 
 
 def _only_utf8(table: "pa.Table") -> "tuple[pa.Table, list[Skipped]]":

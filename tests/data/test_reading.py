@@ -247,6 +247,31 @@ def test_repeated_columns_are_named(tmp_path):
         load_corpus(tmp_path / "m.csv")
 
 
+@pytest.mark.parametrize(
+    "header", [["ID", "Audio", "Speaker", "Sex", "Session"], ["Id", "FILE_NAME", "SPEAKER", "sex", "SESSION"]]
+)
+def test_columns_of_a_csv_are_found_in_any_case(tmp_path, caplog, header):
+    caplog.set_level("INFO")
+    header = [*header, "Number", "BA"]
+    write_csv(tmp_path / "m.csv", header, ["one", "a.wav", "007", "f", "00073", "1", "x"])
+    corpus = load_corpus(tmp_path / "m.csv")
+    assert set(corpus.column_names) == {"id", "audio", "speaker", "sex", "session", "Number", "BA"}
+    (row,) = corpus
+    assert (row["id"], row["speaker"], row["sex"], row["session"]) == ("one", "007", "f", "00073")
+    assert Path(row["audio"]["path"]).name == "a.wav" and row["Number"] == 1
+    (told,) = [message for message in caplog.messages if "in lower case" in message]
+    assert f"{header[0]} as id" in told and "Number" not in told
+
+
+def test_columns_of_a_csv_that_differ_in_case_only_stay_apart_or_are_refused(tmp_path):
+    write_csv(tmp_path / "m.csv", ["id", "ID", "audio"], ["one", "7", "a.wav"])
+    corpus = load_corpus(tmp_path / "m.csv")
+    assert corpus["id"][:] == ["one"] and corpus["ID"][:] == [7]
+    write_csv(tmp_path / "m.csv", ["Id", "ID", "audio"], ["one", "7", "a.wav"])
+    with pytest.raises(UserError, match=r"m\.csv has the columns Id and ID: only one of them can be id"):
+        load_corpus(tmp_path / "m.csv")
+
+
 def test_duplicate_ids_are_named(tmp_path):
     rows = [[name, f"{row}.wav"] for row, name in enumerate("abacbd")]
     write_csv(tmp_path / "m.csv", ["id", "audio"], *rows)
