@@ -18,7 +18,14 @@ import numpy as np
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.data.columns import NAME_COLUMNS, VECTOR_KINDS
-from balr_hf.data.contract import Corpus, check_unique, clean_speakers, fixed_length, from_dataset
+from balr_hf.data.contract import (
+    Corpus,
+    check_unique,
+    clean_speakers,
+    fixed_length,
+    from_dataset,
+    with_types_of_samples,
+)
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
 from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
@@ -175,7 +182,7 @@ def open_stream(path: str | Path, split: str | None = None, hub: dict[str, Any] 
         stream = datasets.load_dataset("parquet", data_files=names, split="train", streaming=True)
     if isinstance((stream.features or {}).get("audio"), datasets.Audio):
         stream = stream.cast_column("audio", datasets.Audio(decode=False))  # as in every corpus
-    return stream
+    return with_types_of_samples(stream)
 
 
 def read_corpus(

@@ -26,6 +26,7 @@ from balr_hf.data import (
     warn_skipped,
     write_skipped,
 )
+from balr_hf.data.contract import with_types_of_samples
 from balr_hf.data.vectors import write_vector
 from balr_hf.errors import UserError
 
@@ -270,6 +271,23 @@ def test_columns_of_a_csv_that_differ_in_case_only_stay_apart_or_are_refused(tmp
     write_csv(tmp_path / "m.csv", ["Id", "ID", "audio"], ["one", "7", "a.wav"])
     with pytest.raises(UserError, match=r"m\.csv has the columns Id and ID: only one of them can be id"):
         load_corpus(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("kind", ["int16", "int32"])
+def test_integer_samples_of_a_dataset_keep_their_type(tmp_path, kind):
+    samples = np.linspace(np.iinfo(kind).min, np.iinfo(kind).max, 16000).astype(kind)
+    audio = {"array": datasets.List(datasets.Value(kind)), "sampling_rate": datasets.Value("int64")}
+    features = {"id": STRING, "audio": audio}
+    rows = [{"array": samples, "sampling_rate": 16000}, None, {"array": samples[::-1], "sampling_rate": 16000}]
+    folder = saved(tmp_path, {"id": ["a", "b", "c"], "audio": rows}, features)
+    given = datasets.load_from_disk(str(folder)).select([2, 1, 0])  # with indices
+    expected = [load_audio({"array": found, "sampling_rate": 16000}) for found in (samples[::-1], samples)]
+    for corpus in (load_corpus(given), with_types_of_samples(given.to_iterable_dataset())):
+        found = [row["audio"] for row in corpus]
+        assert found[1] is None or found[1]["array"] is None
+        for one, other in zip((found[0], found[2]), expected, strict=True):
+            np.testing.assert_array_equal(load_audio(one), other)
+    assert load_corpus(load_corpus(given)).features == load_corpus(given).features
 
 
 def test_duplicate_ids_are_named(tmp_path):
