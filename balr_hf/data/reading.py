@@ -267,6 +267,13 @@ def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | No
         vector_files and tuple(audio_formats) == AUDIO_FORMATS
     ):  # else they may be of recordings that were not asked for
         return _from_vector_files(vector_files, folder, save_dir, vectors)
+    parquet = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
+    if parquet:
+        raise UserError(
+            f"{folder} holds parquet files ({name_some(parquet, 3)}), of which only one by its name is read, or all "
+            "by balr extract and balr binarize with --stream. To read all as one corpus, save them once in Python: "
+            "load_dataset('parquet', data_files='FOLDER/*.parquet', split='train').save_to_disk('CORPUS')"
+        )
     raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
 
 

@@ -172,8 +172,8 @@ def _find_sides(
     else:
         logger.warning(
             "Took the first line of the trial list %s for a header, and its first two columns for the sides, "
-            "since no column is named enrollment or test: %s. If it is a trial, add a header above it",
-            *(path, name_some(header)),
+            "since no column is named %s: %s. If it is a trial, add a header above it",
+            *(path, " or ".join(name for name in SIDES if name not in names), name_some(header)),
         )
     if len(header) > 2 and {row[0].strip() for row in rows} <= LABELS:
         logger.warning(

@@ -442,6 +442,13 @@ def test_same_vector_wins_with_and_without_audio(tmp_path, own, other, audio):
     np.testing.assert_array_equal(load_corpus(tmp_path)["ba"], [BITS])
 
 
+def test_a_folder_of_parquet_files_is_told_what_to_do(tmp_path):
+    for name in ("b", "a"):
+        datasets.Dataset.from_dict({"id": [name]}).to_parquet(str(tmp_path / "shards" / f"{name}.parquet"))
+    with pytest.raises(UserError, match=r"holds parquet files \(a\.parquet, b\.parquet\).*--stream.*save_to_disk"):
+        load_corpus(tmp_path / "shards")
+
+
 def test_folder_with_metadata_alone_is_that_csv(tmp_path):
     write_csv(tmp_path / "x" / "metadata.csv", ["id", "audio", "speaker"], ["a", "../a.wav", "s"])
     assert list(load_corpus(tmp_path / "x")["speaker"]) == ["s"]

@@ -47,7 +47,11 @@ def test_first_two_columns_serve_where_names_are_missing(tmp_path, caplog):
     found = trials(tmp_path, "left;right;x\na;b;c\n", sep=";")
     assert (found.sides[found.enroll[0]], found.sides[found.test[0]]) == (["a"], ["b"])
     (message,) = caplog.messages
-    assert "Took the first line" in message and "left, right, x" in message
+    assert "Took the first line" in message and "is named enrollment or test: left, right, x" in message
+    caplog.clear()
+    trials(tmp_path, "enroll\ttest\na\tb\n")
+    (message,) = caplog.messages
+    assert "since no column is named enrollment: enroll, test" in message
 
 
 def test_first_line_that_is_a_trial_is_not_lost(tmp_path, caplog):
