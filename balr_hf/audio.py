@@ -124,7 +124,7 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE, channel: int | N
         source: one of
             a path (`str` or `Path`) or a file's `bytes`;
             a `dict` with `array` and `sampling_rate` (a decoded `datasets.Audio` row), samples shaped `(samples,)` or
-            `(channels, samples)`;
+            `(channels, samples)`, and of the type `dtype` if there is one, which lists of integers do not have;
             a `dict` with `bytes` and/or `path` (an undecoded `datasets.Audio` row);
             a `torchcodec` `AudioDecoder`.
         sampling_rate (int): the wanted rate in Hz.
@@ -283,7 +283,8 @@ def _blocks(source: Any, channels: _Channels) -> Generator[tuple[np.ndarray, int
         if source.get("array") is not None:
             if not source.get("sampling_rate"):
                 raise AudioError("samples come without their sampling_rate")
-            yield from _in_blocks(*_from_samples(source["array"], source["sampling_rate"], channels))
+            samples = np.asarray(source["array"], dtype=source.get("dtype"))
+            yield from _in_blocks(*_from_samples(samples, source["sampling_rate"], channels))
         elif source.get("bytes") is not None:
             yield from _blocks_of_bytes(source["bytes"], channels)
         elif source.get("path") is not None:
@@ -431,10 +432,12 @@ def _check_range(samples: np.ndarray) -> None:
     """Refuse samples that evidently are of another width than their type says."""
     least, most = samples.min(), samples.max()
     is_wide = np.issubdtype(samples.dtype, np.signedinteger) and samples.dtype.itemsize > 2
-    if is_wide and -(2**15) <= least < most < 2**15:
+    used = next((bits for bits in (16, 32) if -(2 ** (bits - 1)) <= least < most < 2 ** (bits - 1)), 64)
+    if is_wide and used < 8 * samples.dtype.itemsize:
+        of_lists = " (as lists of integers have)" if samples.dtype == np.int64 else ""
         raise AudioError(
-            f"samples from {least:,} to {most:,} of the type {samples.dtype}: they use 16 of its bits at most; pass "
-            "them as int16, or as floats in [-1, 1]"
+            f"samples from {least:,} to {most:,} of the type {samples.dtype}{of_lists} use {used} of its bits at "
+            f"most: pass an array of the type int{used}, or floats in [-1, 1]"
         )
     if np.issubdtype(samples.dtype, np.floating) and LOUDEST < max(-least, most) < np.inf:
         raise AudioError(f"samples from {least:,.0f} to {most:,.0f}: expected floats in [-1, 1], or int16")

@@ -24,16 +24,18 @@ class MismatchError(UserError):
 
     Args:
         wrong (str): a sentence that says what does not belong together.
+        remedy (str, *optional*): what to do, without a full stop, where it cannot be allowed.
 
     Attributes:
-        wrong (str): that sentence.
+        wrong (str): the first sentence.
     """
 
-    def __init__(self, wrong: str):
-        super().__init__(
-            f"{wrong}. Use what belongs together, or go on all the same with --allow-mismatch (allow_mismatch=True): "
-            "every result will say so"
+    def __init__(self, wrong: str, remedy: str | None = None):
+        allowed = (
+            "Use what belongs together, or go on all the same with --allow-mismatch (allow_mismatch=True): every "
+            "result will say so"
         )
+        super().__init__(f"{wrong}. {remedy or allowed}")
         self.wrong = wrong
 
 

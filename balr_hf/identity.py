@@ -68,6 +68,22 @@ def uncalibrated_digest(scorer: Any) -> str:
     return _digest(SimpleNamespace(state_dict=lambda: weights), scorer.config)
 
 
+def calibration_digest(scorer: Any, weights: Mapping[str, Any] | None = None) -> str:
+    """Compute the sha256 of a calibration itself: all its tensors, and its record without this digest.
+
+    It is stated in the record as `digest` whenever a calibrated scorer is saved, so that a record and tensors of two
+    calibrations, or an edited record, are noticed.
+
+    Args:
+        scorer ([`Scorer`]): a calibrated scorer.
+        weights (dict, *optional*): a state dict that is to be saved instead of the scorer's own.
+    """
+    weights = scorer.state_dict() if weights is None else weights
+    tensors = {name: value for name, value in weights.items() if name.startswith("calibration_")}
+    record = {name: value for name, value in scorer.config.calibration.items() if name != "digest"}
+    return _sha256({"weights": _weights_digest(tensors), "record": _plain(record)})
+
+
 def file_digest(path: str | Path) -> str:
     """Compute the sha256 of a file, as hexadecimal digits."""
     with open(path, "rb") as file:
@@ -165,15 +181,23 @@ def _name(model: Any) -> str:
 
 
 def _digest(weights: "HasWeights", config: Any, **more: Any) -> str:
-    from balr_hf.checkpoints import weights_digest
-
     decisive = {
-        "weights": weights_digest(weights),
+        "weights": _weights_digest(weights.state_dict()),
         "type": getattr(config, "model_type", ""),
         "settings": {name: _plain(getattr(config, name, None)) for name in _settings(type(config))},
         **more,
     }
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    return _sha256(decisive)
+
+
+def _weights_digest(weights: Mapping[str, Any]) -> str:
+    from balr_hf.checkpoints import weights_digest
+
+    return weights_digest(SimpleNamespace(state_dict=lambda: weights))
+
+
+def _sha256(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _settings(config_class: type) -> list[str]:

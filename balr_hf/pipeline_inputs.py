@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from transformers.pipelines.pt_utils import KeyDataset  # which the documentation of transformers names by this path
 
 from balr_hf.audio import AudioError
+from balr_hf.data.contract import with_types_of_samples
 from balr_hf.errors import UserError, name_some, reason_of
 
 # How long the server of a recording may be silent, in seconds.
@@ -90,12 +91,16 @@ def as_column(inputs: Any) -> Any:
 
 
 def undecoded(dataset: Any) -> Any:
-    """A Dataset whose columns of audio give files (`bytes` and `path`) instead of decoded samples."""
+    """A Dataset whose columns of audio give files (`bytes` and `path`), not decoded samples.
+
+    Integer samples in other columns come with their type.
+    """
     datasets = sys.modules.get("datasets")
     if datasets is not None and isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
         for name, feature in (dataset.features or {}).items():
             if isinstance(feature, datasets.Audio) and feature.decode:
                 dataset = dataset.cast_column(name, datasets.Audio(decode=False))
+        dataset = with_types_of_samples(dataset)
     return dataset
 
 

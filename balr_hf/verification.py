@@ -90,6 +90,11 @@ def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterat
             bound = part.config.calibration.get("scorer") is not None
             text = "the calibration is that of this scorer" if bound else "the calibration names no scorer"
             yield Check(True if bound else None, text)
+            stated = part.config.calibration.get("digest") is not None
+            text = (
+                "as it was saved" if stated else "without a digest, so that whether it is as it was saved is unknown"
+            )
+            yield Check(True if stated else None, f"the calibration (its record and its tensors) is {text}")
     if role == "system" and model.config.mismatch is not None:
         yield Check(False, f"{model.config.mismatch}, which was allowed")
 

@@ -7,15 +7,16 @@ The audio may be files or samples that are decoded already.
 
 The arguments are a dataset on the Hub with an `audio` column, one of its splits, and its column of speakers. Without
 arguments, the script makes a stand-in from the sample corpus. It does not need torchcodec. Where torchcodec is
-installed, `load_audio(row["audio"])` and the pipelines take its `AudioDecoder`s too.
+installed, `load_speech(row["audio"])` and the pipelines take its `AudioDecoder`s too.
 """
 
 import sys
 
 import datasets
 
-from balr_hf import WespeakerModel, load_audio, load_corpus
+from balr_hf import WespeakerModel, load_corpus
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
+from balr_hf.quality import load_speech
 
 
 def stand_in() -> datasets.Dataset:
@@ -28,7 +29,7 @@ def stand_in() -> datasets.Dataset:
 def decoded(theirs: datasets.Dataset) -> datasets.Dataset:
     """Replace the files of a corpus by samples: `{"array": ..., "sampling_rate": ...}`."""
     files = theirs.cast_column("audio", datasets.Audio(decode=False))
-    samples = [{"array": load_audio(audio), "sampling_rate": 16000} for audio in files["audio"]]
+    samples = [{"array": load_speech(audio), "sampling_rate": 16000} for audio in files["audio"]]
     return theirs.remove_columns("audio").add_column("audio", samples)
 
 

@@ -524,6 +524,18 @@ def test_a_listener_hears_all_channels_of_all_blocks(tmp_path, monkeypatch):
     assert not heard
 
 
+def test_integers_of_a_list_have_the_type_that_stands_beside_them():
+    for kind in (np.int16, np.int32, np.uint8):
+        ends = np.iinfo(kind)
+        samples = np.linspace(ends.min, ends.max, 16000).astype(kind)
+        expected = load_audio({"array": samples, "sampling_rate": 16000})
+        assert np.abs(expected).max() > 0.99
+        listed = {"array": samples.tolist(), "sampling_rate": 16000}
+        np.testing.assert_array_equal(load_audio({**listed, "dtype": np.dtype(kind).name}), expected)
+        with pytest.raises(AudioError, match=r"as lists of integers have\) use \d\d of its bits at most"):
+            load_audio(listed)
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.float32])
 def test_samples_of_16_bits_in_a_wider_type_are_refused(dtype):
     samples = np.round(10_000 * tone()).astype(dtype)

@@ -8,17 +8,20 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel
 
 from balr_hf import BinaryAttributeAutoEncoder, SpeakerComparisonModel, WespeakerModel, load_corpus
 from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data import vector_matrix
 from balr_hf.data.origins import MANIFEST, origins_of, read_manifest
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import model_card
+from balr_hf.hub.publishing import load_model
 from balr_hf.identity import digest_of, model_digest, model_identity
 from balr_hf.scoring.auto import load_scorer
 
@@ -233,6 +236,103 @@ def test_calibration_of_another_scorer_is_refused(tmp_path):
     scorer.save_pretrained(tmp_path / "scorer")
     with pytest.raises(UserError, match="is that of another scorer"):
         load_scorer(tmp_path / "scorer")
+
+
+@pytest.fixture(scope="module")
+def two_calibrations(tmp_path_factory):
+    """The folders of the shipped system and of its scorer, each with two calibrations of the same size."""
+    folder = tmp_path_factory.mktemp("calibrations")
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    for name, offset, widen in (("one", 0.0, 1.0), ("other", -0.7, 2.0)):
+        system.scorer.calibration_offset += offset
+        bounds = [end * widen for end in system.scorer.config.calibration["bounds"]]
+        system.scorer.config.calibration["bounds"] = bounds
+        system.save_pretrained(folder / "system" / name)
+        system.scorer.save_pretrained(folder / "scorer" / name)
+    return folder
+
+
+@pytest.mark.parametrize("load", [load_model, AutoModel.from_pretrained, load_scorer])
+@pytest.mark.parametrize("kind", ["system", "scorer"])
+def test_a_calibration_put_together_from_two_is_refused(two_calibrations, tmp_path, kind, load):
+    one, other, mixed = two_calibrations / kind / "one", two_calibrations / kind / "other", tmp_path / "mixed"
+    for whole in (one, other):
+        assert load(whole).config is not None
+    shutil.copytree(one, mixed)
+    shutil.copy(other / "config.json", mixed)
+    with pytest.raises(MismatchError, match=r"is not as it was saved: its record in config\.json"):
+        load(mixed)
+    shutil.copy(other / "model.safetensors", mixed)
+    assert load(mixed).config is not None
+
+
+def edited_record(name, value):
+    """An edit of one entry of the record of a calibration, which is removed if the new value is None."""
+
+    def edit(folder):
+        config = json.loads((folder / "config.json").read_text())
+        record = config["scorer"]["calibration"]
+        before = record.pop(name)
+        if value is not None:
+            record[name] = value(before)
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return edit
+
+
+def edited_tensor(name, factor):
+    """An edit of one tensor of a calibration."""
+
+    def edit(folder):
+        weights = load_file(folder / "model.safetensors")
+        weights[name] = weights[name] * factor
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return edit
+
+
+EDITS = {
+    "bounds": edited_record("bounds", lambda found: [2 * end for end in found]),
+    "one limit": edited_record("domain", lambda found: found | {"recordings_a_side": [1, 99]}),
+    "no domain": edited_record("domain", None),
+    "speech": edited_record("speech", lambda found: "any speech"),
+    "offset": edited_tensor("scorer.calibration_offset", 1.01),
+    "weights": edited_tensor("scorer.calibration_weights", 1.01),
+    "draws": edited_tensor("scorer.calibration_draws", 1.01),
+}
+
+
+@pytest.mark.parametrize("edit", list(EDITS))
+def test_a_calibration_that_was_edited_is_refused(two_calibrations, tmp_path, balr, edit):
+    shutil.copytree(two_calibrations / "system" / "one", tmp_path / "system")
+    EDITS[edit](tmp_path / "system")
+    status, said = balr("verify", tmp_path / "system")
+    assert (
+        status == 1
+        and "is not as it was saved" in said
+        and "allow-mismatch" not in said
+        and said.strip().count("\n") == 0
+    )
+
+
+def test_a_calibration_that_was_changed_on_purpose_is_saved_with_its_own_digest(two_calibrations, tmp_path):
+    scorer = load_scorer(two_calibrations / "system" / "one")
+    digest = scorer.config.calibration["digest"]
+    scorer.config.calibration["speech"] = "phone calls"
+    scorer.save_pretrained(tmp_path / "scorer")
+    found = load_scorer(tmp_path / "scorer").config.calibration
+    assert found["speech"] == "phone calls" and found["digest"] != digest
+    found = load_scorer(two_calibrations / "scorer" / "one").config.calibration
+    assert found["digest"] == digest  # of the calibration, and not of where it lies
+
+
+def test_a_calibration_without_a_digest_is_loaded_and_verify_says_that_it_is_unknown(two_calibrations, tmp_path, balr):
+    shutil.copytree(two_calibrations / "system" / "one", tmp_path / "system")
+    status, said = balr("verify", tmp_path / "system")
+    assert status == 0 and "the calibration (its record and its tensors) is as it was saved" in said
+    edited_record("digest", None)(tmp_path / "system")
+    status, said = balr("verify", tmp_path / "system")
+    assert status == 0 and "whether it is as it was saved is unknown" in said
 
 
 def test_forced_run_goes_on_where_it_was_stopped(few, balr, monkeypatch):

@@ -23,6 +23,7 @@ from balr_hf import (
 )
 from balr_hf.audio import AudioError
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
+from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import ConfigError, MismatchError, UserError
 
 
@@ -93,6 +94,20 @@ def test_batches_give_what_single_recordings_give(binarize, voices):
         for one, other in zip(alone, batch, strict=True):
             np.testing.assert_allclose(one["embedding"], other["embedding"], atol=1e-4)
             np.testing.assert_array_equal(one["ba"], other["ba"])
+
+
+def test_integer_samples_of_a_dataset_give_what_their_fractions_give(binarize, voices):
+    samples = np.round(load_audio(voices[0]) * 32767).astype(np.int16)
+    whole = binarize({"array": samples, "sampling_rate": 16000})
+    audio = {"array": datasets.List(datasets.Value("int16")), "sampling_rate": datasets.Value("int64")}
+    features = datasets.Features({"id": datasets.Value("string"), "audio": audio})
+    rows = {"id": ["a"], "audio": [{"array": samples, "sampling_rate": 16000}]}
+    corpus = datasets.Dataset.from_dict(rows, features=features)
+    for found in (binarize(corpus), binarize(corpus["audio"]), binarize(corpus.to_iterable_dataset())):
+        np.testing.assert_array_equal(next(iter(found))["embedding"], whole["embedding"])
+    embedded, skipped = compute_embeddings(binarize.model.embedder, corpus)
+    assert not skipped
+    np.testing.assert_allclose(embedded[0]["embedding"], whole["embedding"], atol=1e-4)
 
 
 def test_attributes_are_those_of_the_corpus_functions(binarize, few):

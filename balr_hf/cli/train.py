@@ -69,12 +69,15 @@ def run(arguments: Arguments) -> None:
         if device is not None:
             torch.cuda.set_device(device)
             os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
+    settings = vars(arguments.section("trainer"))
+    if arguments.resume_from is not None and "trainer.epochs" not in arguments.given:
+        settings = settings | {"epochs": None}  # as many as the run was to have
     trainer = BinaryAttributeEncoderTrainer(
         _read_set(arguments, arguments.train),
         _read_set(arguments, arguments.val),
         data_config=arguments.section("data"),
         loss_funcs=losses,
-        **vars(arguments.section("trainer")),
+        **settings,
         save_dir=arguments.save_dir,
         exist_ok=arguments.exist_ok,
         device=devices[0].type,

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         dataset = dataset.rename_column("binary_attributes", "ba")
     if isinstance(dataset.features.get("audio"), datasets.Audio):
         dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
+    dataset = with_types_of_samples(dataset)
     if "id" not in dataset.column_names:
         dataset = dataset.add_column("id", _ids_from_audio(dataset))
     floats = [("speaker", datasets.Value(f"float{bits}")) for bits in (32, 64)]  # which are cleaned below
@@ -129,6 +131,60 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(kind)
             dataset = dataset if column is None else add_vector_column(dataset, kind, column)
     return Corpus(dataset, None, skipped, fingerprint)
+
+
+def type_of_samples(feature: Any) -> str | None:
+    """The type of integer samples (`int16`) in a column of dicts with `array`; None for other columns.
+
+    Rows of such a column are lists of Python's integers, which do not say how many bits the samples have.
+
+    Args:
+        feature: of the column, from `dataset.features`.
+    """
+    samples = feature.get("array") if isinstance(feature, dict) and "dtype" not in feature else None
+    while samples is not None and getattr(samples, "feature", None) is not None:
+        samples = samples.feature
+    name = str(getattr(samples, "dtype", ""))
+    return name if name.startswith(("int", "uint")) else None
+
+
+def with_types_of_samples(dataset: Any) -> Any:
+    """Add to dicts of integer samples, as `dtype`, the type that the Dataset says they have; see [`load_audio`].
+
+    Args:
+        dataset (`datasets.Dataset` or `datasets.IterableDataset`): any.
+
+    Returns:
+        the Dataset; itself if it has no such columns.
+    """
+    import datasets
+    import pyarrow as pa
+
+    for name, feature in dict(dataset.features or {}).items():
+        kind = type_of_samples(feature)
+        if kind is None:
+            continue
+        named: Any = {**dataset.features, name: {**feature, "dtype": datasets.Value("string")}}
+        features = datasets.Features(named)
+        if isinstance(dataset, datasets.IterableDataset):
+            dataset = dataset.map(partial(_with_type, name, kind), features=features)
+            continue
+
+        def add(table: pa.Table, name: str = name, kind: str = kind) -> pa.Table:
+            column = table.column(name).combine_chunks()
+            fields = dict(zip((field.name for field in column.type), column.flatten(), strict=True))
+            fields["dtype"] = pa.array([kind] * len(column), pa.string())
+            typed = pa.StructArray.from_arrays([*fields.values()], [*fields], mask=column.is_null())
+            return table.set_column(table.column_names.index(name), name, typed)
+
+        kept = dataset.format
+        dataset = dataset.with_format("arrow").map(add, batched=True, batch_size=16, features=features)
+        dataset = dataset.with_format(**kept)
+    return dataset
+
+
+def _with_type(name: str, kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if row[name] is None else {**row[name], "dtype": kind}}
 
 
 def clean_speakers(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:

@@ -24,6 +24,7 @@ from balr_hf.data.hub_datasets import one_split
 from balr_hf.data.origins import Maker, Origin, origins_of
 from balr_hf.data.quality import known_quality
 from balr_hf.data.saving import DATASET_RECORD, check_replaceable, load_saved, read_record, save_dataset
+from balr_hf.data.shards import Shard
 from balr_hf.data.store_base import NoStore, Quality
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path
@@ -109,7 +110,9 @@ class DatasetStore(NoStore):
                 self.origins[row] = origin
             self.quality |= quality
         if self.parts.exists():
-            logger.info("Going on with an interrupted run: %d recordings are done already", present.sum())
+            alone = Shard.launched() is None
+            text = "Going on with an interrupted run" if alone else "Other processes, or a run that was interrupted"
+            logger.info("%s: %d recordings are done already", text, present.sum())
         return present
 
     def save(

@@ -18,7 +18,14 @@ import numpy as np
 
 from balr_hf.audio import AUDIO_FORMATS
 from balr_hf.data.columns import NAME_COLUMNS, VECTOR_KINDS
-from balr_hf.data.contract import Corpus, check_unique, clean_speakers, fixed_length, from_dataset
+from balr_hf.data.contract import (
+    Corpus,
+    check_unique,
+    clean_speakers,
+    fixed_length,
+    from_dataset,
+    with_types_of_samples,
+)
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
 from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
@@ -53,6 +60,8 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4096 - 256
 _CSV_BLOCK = 1 << 24
 
 _CSV_FILE_COLUMNS = {"audio": "audio", "embedding": "embedding", "binary_attributes": "ba"}
+# The columns of a csv whose names mean something in any case; `BA` may be many things, and only `ba` is ours.
+_KNOWN_COLUMNS = (*NAME_COLUMNS, "file_name", *_CSV_FILE_COLUMNS)
 
 
 @overload
@@ -173,7 +182,7 @@ def open_stream(path: str | Path, split: str | None = None, hub: dict[str, Any] 
         stream = datasets.load_dataset("parquet", data_files=names, split="train", streaming=True)
     if isinstance((stream.features or {}).get("audio"), datasets.Audio):
         stream = stream.cast_column("audio", datasets.Audio(decode=False))  # as in every corpus
-    return stream
+    return with_types_of_samples(stream)
 
 
 def read_corpus(
@@ -258,6 +267,13 @@ def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | No
         vector_files and tuple(audio_formats) == AUDIO_FORMATS
     ):  # else they may be of recordings that were not asked for
         return _from_vector_files(vector_files, folder, save_dir, vectors)
+    parquet = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
+    if parquet:
+        raise UserError(
+            f"{folder} holds parquet files ({name_some(parquet, 3)}), of which only one by its name is read, or all "
+            "by balr extract and balr binarize with --stream. To read all as one corpus, save them once in Python: "
+            "load_dataset('parquet', data_files='FOLDER/*.parquet', split='train').save_to_disk('CORPUS')"
+        )
     raise UserError(f"{folder} holds no audio ({', '.join(audio_formats)}) and no metadata.csv or vector files")
 
 
@@ -413,7 +429,8 @@ def _read_csv(path: Path) -> "tuple[pa.Table, list[Skipped]]":
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise UserError(f"{path} has several columns named {', '.join(repeated)}")
-    texts = (*NAME_COLUMNS, "file_name", "ba", *_CSV_FILE_COLUMNS)
+    header = _known_names(path, header)
+    texts = (*_KNOWN_COLUMNS, "ba")
 
     def read(kind: "pa.DataType") -> "pa.Table":
         return arrow_csv.read_csv(
@@ -434,6 +451,30 @@ def _read_csv(path: Path) -> "tuple[pa.Table, list[Skipped]]":
             return _only_utf8(read(pa.binary()))
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} is not a proper csv: {error}") from error
+
+
+def _known_names(path: Path, header: list[str]) -> list[str]:
+    """Bring the names of the columns that the package knows to lower case, as `Speaker`, with a message.
+
+    A column keeps its name if another has the known one as it is written.
+
+    Raises:
+        UserError: several columns have one known name, each in another case.
+    """
+    found: dict[str, list[str]] = {}
+    for name in header:
+        if name.lower() in _KNOWN_COLUMNS and name.lower() not in header:
+            found.setdefault(name.lower(), []).append(name)
+    several = next((names for names in found.values() if len(names) > 1), None)
+    if several is not None:
+        raise UserError(
+            f"{path} has the columns {' and '.join(several)}: only one of them can be {several[0].lower()}, so rename "
+            "the others"
+        )
+    if found:
+        renamed = ", ".join(f"{names[0]} as {name}" for name, names in found.items())
+        logger.info("Reading columns of %s in lower case: %s", path, renamed)
+    return [name.lower() if name.lower() in found else name for name in header]
 
 
 def _only_utf8(table: "pa.Table") -> "tuple[pa.Table, list[Skipped]]":

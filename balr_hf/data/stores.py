@@ -108,7 +108,7 @@ def add_vectors(
             done[name] = add_vectors(part, kind, compute, needs, maker, **saving)
         return datasets.DatasetDict(done)
     shard = Shard.launched()
-    if shard is not None and shard.index == 0:
+    if shard is not None and shard.index == 1:  # where only the first process does this, nothing is done twice
         logger.warning(
             "A launcher started %d processes, and each of them does all of this work: balr extract and balr binarize "
             "share it; in a script, let the first process do it alone "

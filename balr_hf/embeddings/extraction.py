@@ -24,6 +24,7 @@ import torch
 
 from balr_hf.audio import AudioError
 from balr_hf.data.columns import add_vector_column, fixed_length_column, known_vectors, recording_ids, vector_matrix
+from balr_hf.data.contract import type_of_samples
 from balr_hf.data.origins import (
     Maker,
     Origin,
@@ -112,7 +113,8 @@ def compute_embeddings(
     """
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
-    if "id" not in dataset.column_names or getattr(dataset.features["audio"], "decode", False):
+    audio = dataset.features["audio"]
+    if "id" not in dataset.column_names or getattr(audio, "decode", False) or type_of_samples(audio) is not None:
         dataset = load_corpus(dataset)
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r}: expected {', '.join(PRECISIONS)}")

@@ -39,6 +39,7 @@ from balr_hf.explanation.wording import (
     NO_VERDICT,
     NO_VERDICT_BOUNDS,
     NO_VERDICT_COPIES,
+    NO_VERDICT_DOMAIN,
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
@@ -250,8 +251,9 @@ class Findings:
         """Why the verbal scale may not be applied, in words for programs; none if it may.
 
         They are `uncalibrated`, `copies` (the two sides hold the same recording), `outside` (recordings lie beyond the
-        limits of what the system was calibrated for), `voices` (one may hold more than one voice) and `bounds` (the
-        calibration has too few trials to vouch for any likelihood ratio).
+        limits of what the system was calibrated for), `voices` (one may hold more than one voice), `bounds` (the
+        calibration has too few trials to vouch for any likelihood ratio) and `domain` (the calibration does not say
+        which recordings it is of).
         """
         reasons = {
             "uncalibrated": not self.is_calibrated,
@@ -259,6 +261,7 @@ class Findings:
             "outside": any(found.is_beyond for found in self.deviations),
             "voices": any(found.is_beyond for found in self.compared_voices),
             "bounds": self.is_calibrated and self.bounds is None,
+            "domain": self.calibration is not None and self.calibration.get("domain") is None,
         }
         return [reason for reason, holds in reasons.items() if holds]
 
@@ -574,6 +577,7 @@ class Findings:
         if not self.is_calibrated:
             return NOT_CALIBRATED
         headlines = {"copies": NO_VERDICT_COPIES, "outside": NO_VERDICT, "voices": NO_VERDICT_VOICES}
+        headlines["domain"] = NO_VERDICT_DOMAIN
         headline = headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
         return f"{headline}, {AND_VOICES}" if {"outside", "voices"} <= set(self.no_verdict) else headline
 

@@ -37,7 +37,8 @@ class ScorerConfig(PreTrainedConfig):
             trials of either kind (which records of earlier versions lack), the `bounds` of its likelihood ratios, and,
             where they are known, the description `domain` of its recordings (see
             [`balr_hf.domain.describe_population`]), the digest `scorer` of the uncalibrated scorer that it was fitted
-            to, and `speech`, which says in words what speech the trials were of.
+            to, `speech`, which says in words what speech the trials were of, and the `digest` of the calibration
+            itself (see [`balr_hf.identity.calibration_digest`]), which saving states.
         reference (dict, *optional*): the description of the recordings of the reference population; None where that is
             unknown.
         autoencoder_identity (str, *optional*): the identity of the autoencoder that made the attributes of the
@@ -107,7 +108,7 @@ def _check_calibration(found: Any) -> None:
     for name in ("num_speakers", *of_kinds, "num_draws", "num_quality"):
         if found.get(name) is not None:
             _check_size(f"calibration.{name}", found[name], 0, MOST_SPEAKERS)
-    for name in ("method", "scorer", "speech"):
+    for name in ("method", "scorer", "speech", "digest"):
         if not (found.get(name) is None or isinstance(found[name], str)):
             raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a text")
     _check_population(found.get("domain"), "calibration.domain")

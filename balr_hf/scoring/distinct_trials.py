@@ -11,6 +11,7 @@ from balr_hf.data.audio_behind import describe_contradicted_speakers, ids_of_aud
 from balr_hf.data.columns import comparable_name, recording_ids
 from balr_hf.errors import UserError, name_some
 from balr_hf.scoring.counts import SideCounts
+from balr_hf.scoring.trial_forms import is_label, meaning
 from balr_hf.scoring.trials import Trials, score_trials, sharing_recordings
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Columns of trial lists that hold labels, and what they may say: whether both sides are of one speaker.
-LABELS = ("label", "target", "same", "key")
-MEANINGS = {
-    **dict.fromkeys(("1", "true", "yes", "target", "same", "tgt"), True),
-    **dict.fromkeys(("0", "false", "no", "nontarget", "non-target", "impostor", "different", "imp"), False),
-}
 # So many trials are scored both ways to see whether a scorer is symmetric, and may differ by so much.
 BOTH_WAYS, TOLERANCE = 100, 1e-4
 
@@ -152,17 +147,17 @@ def check_labels(trials: Trials, same: np.ndarray) -> None:
 def describe_contradicted_labels(trials: Trials, same: np.ndarray) -> str | None:
     """Say how many labels of a trial list contradict the corpus's speakers; None if it has no labels, or all agree.
 
-    A column is one of labels if it is called `label`, `target`, `same` or `key` and has nothing but 0 and 1, or words
-    such as `target` and `nontarget`.
+    A column is one of labels if it has one of the names in [`balr_hf.scoring.trial_forms.LABELS`], in any case, and
+    nothing but 0 and 1, or words such as `target` and `nontarget`.
 
     Args:
         trials ([`Trials`]): the trials, with the columns of their list.
         same (`(trials,)`): bool, whether the corpus says that both sides are of one speaker.
     """
     for place, name in enumerate(trials.header):
-        if name.strip().lower() not in LABELS or not trials.rows:
+        if not is_label(name) or not trials.rows:
             continue
-        told = [MEANINGS.get(row[place].strip().lower()) if place < len(row) else None for row in trials.rows]
+        told = [meaning(row[place]) if place < len(row) else None for row in trials.rows]
         if None in told:
             continue
         wrong = np.array(told, dtype=bool) != same

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -19,8 +20,8 @@ try:
     from balr_hf.data.columns import vector_matrix
     from balr_hf.data.origins import attributes_made_by
     from balr_hf.domain import describe_population, log_probabilities
-    from balr_hf.errors import UserError
-    from balr_hf.identity import uncalibrated_digest
+    from balr_hf.errors import MismatchError, UserError
+    from balr_hf.identity import calibration_digest, uncalibrated_digest
     from balr_hf.pretrained import HubModel
     from balr_hf.scoring.calibration_draws import llr_interval
 
@@ -32,13 +33,14 @@ try:
         from balr_hf.scoring.trials import Trials
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:
-        UserError, HubModel = ValueError, PreTrainedModel
+        UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
 
         def _needs_package(*_, **__):
             raise ImportError("all but scoring needs the package: pip install balr_hf")
 
         vector_matrix = describe_population = log_probabilities = llr_interval = _needs_package
         attributes_made_by = uncalibrated_digest = _needs_package
+        calibration_digest = None
 
 logger = logging.getLogger(__name__)
 
@@ -414,12 +416,53 @@ class Scorer(HubModel):
         self.config.calibration = {**calibration.describe(), "scorer": uncalibrated_digest(self)}
         return self
 
+    def state_digest(self, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        """State the digest of the calibration in its record, if there is one, as it is now; see `check_whole`.
+
+        Saving does this, so that what was changed on purpose is saved with a digest of its own.
+
+        Args:
+            weights (dict, *optional*): a state dict that is to be saved instead of the scorer's own.
+        """
+        if self.config.calibration is not None and calibration_digest is not None:
+            self.config.calibration = {**self.config.calibration, "digest": calibration_digest(self, weights)}
+
+    def save_pretrained(  # type: ignore[override]  # as in HubModel
+        self,
+        save_directory: str | os.PathLike[Any],
+        is_main_process: bool = True,
+        state_dict: dict[str, Any] | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Write the scorer to a folder; the record of its calibration then states the digest of the calibration.
+
+        Args:
+            save_directory (str or path): the folder, which is made if it does not exist.
+            is_main_process (bool): whether this is the process that uploads, among several that train together.
+            state_dict (dict, *optional*): weights to save instead of the scorer's own.
+            push_to_hub (bool): also upload the scorer, to the repository `repo_id`.
+            **kwargs: as for [`HubModel.save_pretrained`].
+        """
+        self.state_digest(state_dict)
+        super().save_pretrained(save_directory, is_main_process, state_dict, push_to_hub=push_to_hub, **kwargs)
+
     def check_whole(self) -> None:
-        """Check that the calibration is that of this scorer.
+        """Check that the calibration is that of this scorer, and as it was saved; called when it is loaded.
 
         Raises:
             UserError: it was fitted to another one, or to this one before it was fitted again.
+            MismatchError: its record and its tensors are not those that were saved together.
         """
+        stated = (self.config.calibration or {}).get("digest")
+        if stated is not None and stated != calibration_digest(self):
+            raise MismatchError(
+                f"the calibration of {self.name_or_path or 'this scorer'} is not as it was saved: its record in "
+                "config.json (bounds, description of its recordings, ...) and its tensors in model.safetensors "
+                "(offset, weights, ...) come from two calibrations, or were edited",
+                "Get both files again from where they were saved; or fit the scorer again with balr score train, and "
+                "calibrate it with balr score calibrate",
+            )
         known = (self.config.calibration or {}).get("scorer")
         if known is not None and known != uncalibrated_digest(self):
             raise UserError(

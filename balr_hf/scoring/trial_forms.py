@@ -1,7 +1,8 @@
 """Trial lists that have no header, as VoxCeleb and Kaldi write them, and what to do with those of unknown form."""
 
+import csv
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +10,23 @@ from balr_hf.errors import UserError
 
 # What a header calls the sides, and what it may call a label.
 SIDES, LABEL = ("enrollment", "test"), "label"
+# What else a header may call labels, and what they may say: whether both sides are of one speaker.
+LABELS = {LABEL, "labels", "target", "is_target", "same", "same_speaker", "is_same", "key"}
+MEANINGS = {
+    **dict.fromkeys(("1", "1.0", "true", "yes", "target", "same", "same_speaker", "tgt"), True),
+    **dict.fromkeys(("0", "0.0", "false", "no", "nontarget", "non_target", "impostor", "imp"), False),
+    **dict.fromkeys(("different", "different_speaker"), False),
+}
 # The separators that a list without tabs may have, in the order in which they are tried.
 OTHER_SEPARATORS = (" ", ",", ";", "|")
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form of trial lists without a header: three words in each line, separated by white space.
+    """A form of trial lists without a header: three words in each line, separated by white space or a tab.
 
     Attributes:
-        maker: whose lists have this form.
+        maker: whose lists have this form; empty if nobody's in particular.
         shown: how a line looks.
         header: what the columns are.
         labels: what the column of labels may hold.
@@ -29,6 +37,16 @@ class Form:
     header: tuple[str, str, str]
     labels: tuple[str, str]
 
+    @property
+    def named(self) -> str:
+        """Whose lists have this form, and how a line looks."""
+        return f"{self.maker}'s ({self.shown})" if self.maker else f"one with labels ({self.shown})"
+
+    @property
+    def described(self) -> str:
+        """The form for a message: how a line looks, and whose lists are so."""
+        return f"{self.shown} ({self.maker}'s, without a header)" if self.maker else f"{self.shown} (without a header)"
+
     def fits(self, words: Sequence[str]) -> bool:
         """Whether these are the words of a line of this form."""
         return len(words) == 3 and words[self.header.index(LABEL)] in self.labels
@@ -38,10 +56,26 @@ FORMS = (
     Form("VoxCeleb", "1|0 ID ID", (LABEL, *SIDES), ("1", "0")),
     Form("Kaldi", "ID ID target|nontarget", (*SIDES, LABEL), ("target", "nontarget")),
 )
+# What only a list with tabs can be: with spaces, three words may be ids, too, of which one is called 1.
+TABBED_FORMS = (*FORMS, Form("", "ID ID 1|0", (*SIDES, LABEL), ("1", "0")))
+
+
+def is_label(name: str) -> bool:
+    """Whether a column of this name holds labels; the name may be in any case, and its words apart."""
+    return _plain(name) in LABELS
+
+
+def meaning(label: str) -> bool | None:
+    """Whether a label says that both sides are of one speaker; None of a text that is no label."""
+    return MEANINGS.get(_plain(label))
+
+
+def _plain(text: str) -> str:
+    return text.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def read_known_form(path: Path, sep: str) -> tuple[Form, list[list[str]]] | None:
-    """Read a trial list of VoxCeleb's or Kaldi's form.
+    """Read a trial list of VoxCeleb's or Kaldi's form, separated by spaces or tabs, or one of `ID ID 1|0` with tabs.
 
     Args:
         path (Path): the file.
@@ -49,7 +83,8 @@ def read_known_form(path: Path, sep: str) -> tuple[Form, list[list[str]]] | None
             with a space, a list with other lines among those of a form is left to be read by its columns.
 
     Returns:
-        `(form, rows)`: the form and the words of each line; None if the first line is of no form, or a header.
+        `(form, rows)`: the form and the words of each line; None if the first line is of no form, or a header, as the
+        first line of a list with tabs is taken to be if the second is of another form.
 
     Raises:
         UserError: the list may be read in several ways, or lines are of another form than the first one.
@@ -57,33 +92,48 @@ def read_known_form(path: Path, sep: str) -> tuple[Form, list[list[str]]] | None
     """
     if sep not in ("\t", " "):
         return None
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         first = next((line for line in file if line.strip()), "")
-        words = first.split()
-        if "\t" in first or not _forms(FORMS, words) or set(SIDES) <= {word.lower() for word in words}:
+        between = "\t" if "\t" in first else " "
+        forms: tuple[Form, ...] = TABBED_FORMS if between == "\t" else FORMS
+        words = next(_words([first], between), (0, "", []))[2]
+        if (between, sep) == ("\t", " ") or not _forms(forms, words) or set(SIDES) <= {word.lower() for word in words}:
             return None
         known: dict[str, str] = {}  # a text that many lines have is held once
-        forms: tuple[Form, ...] = FORMS
         rows: list[list[str]] = []
         file.seek(0)
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            rows.append([known.setdefault(word, word) for word in line.split()])
-            fitting = () if "\t" in line else _forms(forms, rows[-1])
-            if not fitting and sep == " ":
+        for number, line, words in _words(file, between):
+            rows.append([known.setdefault(word, word) for word in words])
+            fitting = () if between == " " and "\t" in line else _forms(forms, rows[-1])
+            if not fitting and (sep == " " or (between == "\t" and len(rows) == 2)):
                 return None
             if not fitting:
-                raise UserError(_of_another_form(path, number, line, forms[0]))
+                raise UserError(_of_another_form(path, number, line, forms[0], between))
             forms = fitting
+    if between == "\t" and _is_header(rows):
+        return None
     if len(forms) > 1:
-        raise UserError(_of_two_forms(path))
+        raise UserError(_of_two_forms(path, forms, between))
     form = forms[0]
     sides = [place for place, name in enumerate(form.header) if name != LABEL]
     doubtful = next((row[place] for row in rows for place in sides if row[place] in form.labels), None)
     if doubtful is not None:
-        raise UserError(_with_label_as_recording(path, form, doubtful))
+        raise UserError(_with_label_as_recording(path, form, doubtful, between))
     return form, rows
+
+
+def _words(lines: Iterable[str], between: str) -> Iterator[tuple[int, str, list[str]]]:
+    """The numbers, the texts and the words of the lines that have some; cells between tabs may be quoted."""
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            cells = line.split() if between == " " else next(csv.reader([line], delimiter=between))
+            yield number, line, [cell.strip() for cell in cells]
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether a first line such as `one other target` is a header, whose names no other line has."""
+    first, *others = rows
+    return "target" in first and bool(others) and not any({*first[:2]} & {*row[:2]} for row in others)
 
 
 def describe_one_column(path: Path, first: str, sep: str) -> str:
@@ -111,30 +161,33 @@ def _forms(forms: Sequence[Form], words: Sequence[str]) -> tuple[Form, ...]:
     return tuple(form for form in forms if form.fits(words))
 
 
-def _of_another_form(path: Path, number: int, line: str, form: Form) -> str:
+def _of_another_form(path: Path, number: int, line: str, form: Form, sep: str) -> str:
     return (
-        f"line {number} of the trial list {path} is not of the form of the lines before, {form.shown} "
-        f"({form.maker}'s, without a header): {line.strip()!r}. Correct that line; or, if the columns are others, put "
-        f"a header above the list, such as {_header((*SIDES, LABEL), ' ')}, and add {_option(' ')}"
+        f"line {number} of the trial list {path} is not of the form of the lines before, {form.described}: "
+        f"{line.strip()!r}. Correct that line; or, if the columns are others, put a header above the list, such as "
+        f"{_header((*SIDES, LABEL), sep)}{_and_option(sep)}"
     )
 
 
-def _of_two_forms(path: Path) -> str:
-    one, other = FORMS
+def _of_two_forms(path: Path, forms: Sequence[Form], sep: str) -> str:
+    one, other = forms[:2]
     return (
-        f"all lines of the trial list {path} can be read as {one.maker}'s ({one.shown}) and as {other.maker}'s "
-        f"({other.shown}): put the header {_header(one.header, ' ')} or {_header(other.header, ' ')} above it, and "
-        f"add {_option(' ')}"
+        f"all lines of the trial list {path} can be read as {one.shown} and as {other.shown}: put the header "
+        f"{_header(one.header, sep)} or {_header(other.header, sep)} above it{_and_option(sep)}"
     )
 
 
-def _with_label_as_recording(path: Path, form: Form, word: str) -> str:
+def _with_label_as_recording(path: Path, form: Form, word: str, sep: str) -> str:
     others = (*SIDES, "note") if form.header[0] == LABEL else (LABEL, *SIDES)
     return (
-        f"the trial list {path} looks like {form.maker}'s ({form.shown}), but {word!r} is among the recordings, too: "
-        f"put the header {_header(form.header, ' ')} above it if that is what the columns are, else one such as "
-        f"{_header(others, ' ')}, and add {_option(' ')}"
+        f"the trial list {path} looks like {form.described}, but {word!r} is among the recordings, too: put the "
+        f"header {_header(form.header, sep)} above it if that is what the columns are, else one such as "
+        f"{_header(others, sep)}{_and_option(sep)}"
     )
+
+
+def _and_option(sep: str) -> str:
+    return "" if sep == "\t" else f", and add {_option(sep)}"
 
 
 def _header(names: Sequence[str], sep: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from balr_hf.data.columns import comparable_name
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
-from balr_hf.scoring.trial_forms import SIDES, describe_one_column, read_known_form
+from balr_hf.scoring.trial_forms import LABEL, SIDES, describe_one_column, meaning, read_known_form
 from balr_hf.untrusted import SafeWriter
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     except UnicodeDecodeError as error:
         raise UserError(f"the trial list {path} is empty or not text") from error
     if known_form is not None:
-        logger.info("Read the trial list %s as %s's (%s)", path, known_form[0].maker, known_form[0].shown)
+        logger.info("Read the trial list %s as %s", path, known_form[0].named)
         sides, numbers = _number_sides(path, rows, *map(header.index, SIDES), first_line=1)
     else:
         header, rows, sides, numbers = _find_sides(path, sep, header, rows)
@@ -167,13 +167,13 @@ def _find_sides(
     if first & set(chain.from_iterable(sides)):
         logger.warning("The trial list %s has no header: its first line is a trial, and counts as one", path)
         rows = [header, *rows]
-        header = [*SIDES, *(f"column {number + 1}" for number in range(2, len(header)))]
+        header = _names_of_columns(rows, len(header))
         sides, numbers = _number_sides(path, rows, 0, 1, first_line=1)
     else:
         logger.warning(
             "Took the first line of the trial list %s for a header, and its first two columns for the sides, "
-            "since no column is named enrollment or test: %s. If it is a trial, add a header above it",
-            *(path, name_some(header)),
+            "since no column is named %s: %s. If it is a trial, add a header above it",
+            *(path, " or ".join(name for name in SIDES if name not in names), name_some(header)),
         )
     if len(header) > 2 and {row[0].strip() for row in rows} <= LABELS:
         logger.warning(
@@ -182,6 +182,17 @@ def _find_sides(
             *(path, sep, sep),
         )
     return header, rows, sides, numbers
+
+
+def _names_of_columns(rows: list[list[str]], width: int) -> list[str]:
+    """Names for the columns of a list without a header: of the one further column that holds labels, `label`."""
+    names = [*SIDES, *(f"column {number + 1}" for number in range(2, width))]
+    labels = [
+        place for place in range(2, width) if all(len(row) > place and meaning(row[place]) is not None for row in rows)
+    ]
+    if len(labels) == 1:
+        names[labels[0]] = LABEL
+    return names
 
 
 def _number_sides(

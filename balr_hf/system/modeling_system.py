@@ -174,10 +174,13 @@ class SpeakerComparisonModel(HubModel):
         return {f"scorer.{name}": ends for name, ends in self.scorer.parameter_ranges.items()}
 
     def check_whole(self) -> None:
-        """Check that the calibration is that of the scorer; the identities are compared once the features are there.
+        """Check that the calibration is that of the scorer, and as it was saved.
+
+        The identities of the parts are compared once the features are there.
 
         Raises:
             UserError: it is that of another one.
+            MismatchError: its record and its tensors are not those that were saved together.
         """
         self.scorer.check_whole()
 
@@ -281,6 +284,8 @@ class SpeakerComparisonModel(HubModel):
             "AutoConfig": f"configuration_system.{SpeakerComparisonConfig.__name__}",
             "AutoModel": f"modeling_system.{SpeakerComparisonModel.__name__}",
         }
+        of_scorer = {name: value for name, value in (state_dict or {}).items() if name.startswith("scorer.")}
+        self.scorer.state_digest({name.removeprefix("scorer."): value for name, value in of_scorer.items()} or None)
         # PreTrainedModel, which stands for HubModel without the package, would upload neither features nor code.
         alone = HubModel is PreTrainedModel
         upload = {name: kwargs.pop(name) for name in UPLOADING if name in kwargs} if alone else {}

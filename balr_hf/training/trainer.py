@@ -36,7 +36,7 @@ from balr_hf.errors import ConfigError, MismatchError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
 from balr_hf.training import state
-from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments
+from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments, TrainerArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
 from balr_hf.training.samplers import (
@@ -106,7 +106,8 @@ class BinaryAttributeEncoderTrainer:
         input_dim (int): number of values in an embedding.
         internal_dim (int): number of binary attributes.
         learning_rate (float): learning rate of Adam.
-        epochs (int): number of passes of the sampler over the training set.
+        epochs (int, *optional*): number of passes of the sampler over the training set; by default 100, and with
+            `resume_from` as many as the run was to have.
         seed (int): decides the weights, the batches and the sparsity targets.
         save_dir (Path, *optional*): the run's folder; `runs/train`, `runs/train2`, ... by default.
         exist_ok (bool): use `save_dir` even if it exists, rather than `save_dir2`, ... An earlier run in it is removed
@@ -150,7 +151,7 @@ class BinaryAttributeEncoderTrainer:
         input_dim: int = 256,
         internal_dim: int = 512,
         learning_rate: float = 0.001,
-        epochs: int = 100,
+        epochs: int | None = None,
         seed: int = 1234,
         save_dir: Path | str | None = None,
         exist_ok: bool = False,
@@ -190,7 +191,7 @@ class BinaryAttributeEncoderTrainer:
         if gradient_accumulation_steps is None:
             gradient_accumulation_steps = int(os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", 1))
         self.learning_rate = learning_rate
-        self.epochs = epochs
+        self.epochs = TrainerArguments().epochs if epochs is None else epochs
         self.seed = seed
         self.save_period, self.log_period = save_period, log_period
         self.val_period, self.state_period = val_period, state_period
@@ -234,7 +235,7 @@ class BinaryAttributeEncoderTrainer:
         self.epoch, self.best_loss = 0, math.inf
         self.history: list[dict[str, float]] = []
         self._wanted_folder = save_dir, exist_ok
-        self.save_dir = None if resume_from is None else self._check_resumable(Path(resume_from))
+        self.save_dir = None if resume_from is None else self._check_resumable(Path(resume_from), epochs)
         self.accelerator = Accelerator(
             cpu=self.process.device.type == "cpu",
             mixed_precision=mixed_precision,
@@ -253,6 +254,7 @@ class BinaryAttributeEncoderTrainer:
         """
         accelerator, start, first = self.accelerator, time.time(), self.epoch
         self.save_dir = folder = self.save_dir or self._open_run(*self._wanted_folder)
+        self._note_epochs(folder)
         accelerator.project_configuration = ProjectConfiguration(str(folder), logging_dir=str(folder / "logs"))
         if accelerator.is_main_process:
             logger.info("Training on %s\n%s", accelerator.device, json.dumps(self.settings, indent=2))
@@ -481,7 +483,15 @@ class BinaryAttributeEncoderTrainer:
             folder = broadcast_object_list([folder])[0]
         return Path(folder)
 
-    def _check_resumable(self, folder: Path) -> Path:
+    def _note_epochs(self, folder: Path) -> None:
+        """Let `run.json` say how many epochs a resumed run is to have now."""
+        if self.process.is_main_process:
+            known = state.read_json(folder / "run.json")
+            if known.get("epochs") != self.epochs:
+                write_json(folder / "run.json", {**known, "epochs": self.epochs})
+
+    def _check_resumable(self, folder: Path, epochs: int | None) -> Path:
+        """Check that a run can be resumed with these settings, to `epochs`, by default as many as it was to have."""
         if self.process.is_main_process:
             _recover_state(folder)
         self.process.wait_for_everyone()
@@ -494,6 +504,14 @@ class BinaryAttributeEncoderTrainer:
                 f"cannot resume {folder} with other settings: {name_some(changed)}. Give the settings of the run "
                 "again (its run.json has them), as flags or by --config-path and --config-name"
             )
+        if epochs is None and isinstance(known.get("epochs"), int):
+            self.epochs = max(known["epochs"], progress.epoch)
+            if self.process.is_main_process:
+                logger.info(
+                    "Going on with %s to its own %d epochs, of which %d are done: trainer.epochs=... (--epochs) asks "
+                    "for others",
+                    *(folder, self.epochs, progress.epoch),
+                )
         if progress.epoch > self.epochs:
             raise UserError(f"{folder} has {progress.epoch} epochs already: ask for more (trainer.epochs=...)")
         self.epoch, self.history, self.best_loss = progress.epoch, progress.history, progress.best_loss

@@ -347,6 +347,24 @@ def test_interrupted_training_goes_on(balr, few, extracted, tmp_path, monkeypatc
     assert last[0] == last[1]
 
 
+def test_interrupted_training_goes_on_to_its_own_number_of_epochs(balr, few, extracted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", few, few, "data.N_classes_per_batch=4", "data.M_samples_per_class=2", "data.batch_size=8"]
+    balr(*words, "--epochs", "3", "--save-dir", "a")
+
+    def epochs():
+        return [json.loads((tmp_path / "a" / name).read_text()) for name in ("run.json", "state/progress.json")]
+
+    status, said = balr(*words, "--resume-from", "a")
+    assert status == 0 and "to its own 3 epochs, of which 3 are done" in said and "nothing is left to train" in said
+    run, progress = epochs()
+    assert run["epochs"] == progress["epoch"] == 3
+    status, said = balr(*words, "--resume-from", "a", "trainer.epochs=5")
+    assert status == 0 and "its own" not in said
+    run, progress = epochs()
+    assert run["epochs"] == progress["epoch"] == 5  # and so is continued to 5
+
+
 def test_convert_reads_balr_and_wespeaker(balr, golden, tmp_path):
     status, said = balr("convert", golden / "upstream_autoencoder.pt", tmp_path / "autoencoder")
     assert status == 0

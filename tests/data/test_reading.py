@@ -26,6 +26,7 @@ from balr_hf.data import (
     warn_skipped,
     write_skipped,
 )
+from balr_hf.data.contract import with_types_of_samples
 from balr_hf.data.vectors import write_vector
 from balr_hf.errors import UserError
 
@@ -247,6 +248,48 @@ def test_repeated_columns_are_named(tmp_path):
         load_corpus(tmp_path / "m.csv")
 
 
+@pytest.mark.parametrize(
+    "header", [["ID", "Audio", "Speaker", "Sex", "Session"], ["Id", "FILE_NAME", "SPEAKER", "sex", "SESSION"]]
+)
+def test_columns_of_a_csv_are_found_in_any_case(tmp_path, caplog, header):
+    caplog.set_level("INFO")
+    header = [*header, "Number", "BA"]
+    write_csv(tmp_path / "m.csv", header, ["one", "a.wav", "007", "f", "00073", "1", "x"])
+    corpus = load_corpus(tmp_path / "m.csv")
+    assert set(corpus.column_names) == {"id", "audio", "speaker", "sex", "session", "Number", "BA"}
+    (row,) = corpus
+    assert (row["id"], row["speaker"], row["sex"], row["session"]) == ("one", "007", "f", "00073")
+    assert Path(row["audio"]["path"]).name == "a.wav" and row["Number"] == 1
+    (told,) = [message for message in caplog.messages if "in lower case" in message]
+    assert f"{header[0]} as id" in told and "Number" not in told
+
+
+def test_columns_of_a_csv_that_differ_in_case_only_stay_apart_or_are_refused(tmp_path):
+    write_csv(tmp_path / "m.csv", ["id", "ID", "audio"], ["one", "7", "a.wav"])
+    corpus = load_corpus(tmp_path / "m.csv")
+    assert corpus["id"][:] == ["one"] and corpus["ID"][:] == [7]
+    write_csv(tmp_path / "m.csv", ["Id", "ID", "audio"], ["one", "7", "a.wav"])
+    with pytest.raises(UserError, match=r"m\.csv has the columns Id and ID: only one of them can be id"):
+        load_corpus(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("kind", ["int16", "int32"])
+def test_integer_samples_of_a_dataset_keep_their_type(tmp_path, kind):
+    samples = np.linspace(np.iinfo(kind).min, np.iinfo(kind).max, 16000).astype(kind)
+    audio = {"array": datasets.List(datasets.Value(kind)), "sampling_rate": datasets.Value("int64")}
+    features = {"id": STRING, "audio": audio}
+    rows = [{"array": samples, "sampling_rate": 16000}, None, {"array": samples[::-1], "sampling_rate": 16000}]
+    folder = saved(tmp_path, {"id": ["a", "b", "c"], "audio": rows}, features)
+    given = datasets.load_from_disk(str(folder)).select([2, 1, 0])  # with indices
+    expected = [load_audio({"array": found, "sampling_rate": 16000}) for found in (samples[::-1], samples)]
+    for corpus in (load_corpus(given), with_types_of_samples(given.to_iterable_dataset())):
+        found = [row["audio"] for row in corpus]
+        assert found[1] is None or found[1]["array"] is None
+        for one, other in zip((found[0], found[2]), expected, strict=True):
+            np.testing.assert_array_equal(load_audio(one), other)
+    assert load_corpus(load_corpus(given)).features == load_corpus(given).features
+
+
 def test_duplicate_ids_are_named(tmp_path):
     rows = [[name, f"{row}.wav"] for row, name in enumerate("abacbd")]
     write_csv(tmp_path / "m.csv", ["id", "audio"], *rows)
@@ -397,6 +440,13 @@ def test_same_vector_wins_with_and_without_audio(tmp_path, own, other, audio):
     if audio:
         touch(tmp_path, "a.wav")
     np.testing.assert_array_equal(load_corpus(tmp_path)["ba"], [BITS])
+
+
+def test_a_folder_of_parquet_files_is_told_what_to_do(tmp_path):
+    for name in ("b", "a"):
+        datasets.Dataset.from_dict({"id": [name]}).to_parquet(str(tmp_path / "shards" / f"{name}.parquet"))
+    with pytest.raises(UserError, match=r"holds parquet files \(a\.parquet, b\.parquet\).*--stream.*save_to_disk"):
+        load_corpus(tmp_path / "shards")
 
 
 def test_folder_with_metadata_alone_is_that_csv(tmp_path):

@@ -264,7 +264,7 @@ def test_embeddings_of_weights_that_were_cast_do_not_pass_for_others(tiny_embedd
 
 def test_a_script_under_a_launcher_is_told_that_the_work_is_not_shared(tiny_embedder, corpus, monkeypatch, caplog):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    for rank, told in (("0", 1), ("1", 0)):
+    for rank, told in (("0", 0), ("1", 1), ("2", 0)):  # the first may be the only one that does it
         caplog.clear()
         monkeypatch.setenv("RANK", rank)
         tiny_embedder.extract_embeddings(corpus)

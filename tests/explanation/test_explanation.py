@@ -17,6 +17,9 @@ WIDTH = 12
 SAME, DIFFERENT = "of the same speaker", "of different speakers"
 EVIL = "<script>alert(1)</script>"
 
+# What the calibrations say of their recordings, in which nothing was measured.
+DOMAIN = {"recordings": 400, "speakers": 40, "recordings_a_side": [1, 99], "measures": {}, "counts": {}}
+
 
 def counts_of(rng, speakers, recordings, sides=1):
     """A side's counts of each speaker; the last attribute is never active."""
@@ -34,6 +37,7 @@ def build(name, method=None, speakers=40):
         left, right = np.divmod(np.arange(speakers**2), speakers)
         names = [np.char.add("s", side.astype(str)) for side in (left, right)]
         scorer.calibrate(enroll[left], test[right], left == right, method, *names, penalty=1e-2)
+        scorer.config.calibration["domain"] = DOMAIN
     return scorer
 
 
@@ -437,6 +441,16 @@ def test_copies_get_no_verdict(explained):
 def test_what_was_not_measured_or_not_described_is_told(explained):
     assert any("was not measured" in caution for caution in explained.cautions)
     assert any("keeps no bounds" in caution for caution in replace(explained, bounds=None).cautions)
+
+
+def test_a_calibration_that_does_not_say_which_recordings_it_is_of_gives_no_verdict(explained):
+    calibration = {name: value for name, value in explained.calibration.items() if name != "domain"}
+    found = replace(with_llr(explained, 6.0), calibration=calibration)
+    assert with_llr(explained, 6.0).no_verdict == []
+    assert found.no_verdict == ["domain"] and found.verdict is None and found.direction == "neither"
+    assert wording.NO_VERDICT_DOMAIN in found.to_text() and wording.NO_VERDICT_DOMAIN in found.to_html()
+    assert found.to_dict()["verbal"] is None
+    assert replace(found, bounds=None).describe_verdict() == wording.NO_VERDICT_BOUNDS
 
 
 def test_a_ratio_just_below_one_is_said_as_one(explained):

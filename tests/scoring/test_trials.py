@@ -47,7 +47,11 @@ def test_first_two_columns_serve_where_names_are_missing(tmp_path, caplog):
     found = trials(tmp_path, "left;right;x\na;b;c\n", sep=";")
     assert (found.sides[found.enroll[0]], found.sides[found.test[0]]) == (["a"], ["b"])
     (message,) = caplog.messages
-    assert "Took the first line" in message and "left, right, x" in message
+    assert "Took the first line" in message and "is named enrollment or test: left, right, x" in message
+    caplog.clear()
+    trials(tmp_path, "enroll\ttest\na\tb\n")
+    (message,) = caplog.messages
+    assert "since no column is named enrollment: enroll, test" in message
 
 
 def test_first_line_that_is_a_trial_is_not_lost(tmp_path, caplog):
@@ -62,7 +66,7 @@ def test_first_line_that_is_a_trial_is_not_lost(tmp_path, caplog):
 
 
 def test_a_column_of_labels_is_not_taken_for_recordings_without_a_hint(tmp_path, caplog):
-    trials(tmp_path, "1\ta\tb\n0\ta\tc\n1\tc\tb\n")
+    trials(tmp_path, "1\ta\tb\tx\n0\ta\tc\tx\n1\tc\tb\tx\n")
     assert "seems to hold labels" in caplog.text and "such as label\tenrollment\ttest" in caplog.text
     caplog.clear()
     trials(tmp_path, "label enrollment test\n1 a b\n0 a c\n", sep=" ")
@@ -93,6 +97,33 @@ def test_lists_of_voxceleb_and_kaldi_are_read_as_those_of_this_package(tmp_path,
     assert (found.enroll.tolist(), found.test.tolist()) == (expected.enroll.tolist(), expected.test.tolist())
     (message,) = caplog.messages
     assert message.endswith(f" as {maker}")
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "number"),
+    [
+        ("1\ta\tb\n0\ta\tc\n", ["label", "enrollment", "test"], 2),
+        ("a\tb\ttarget\nb\tc\tnontarget\n", ["enrollment", "test", "label"], 2),
+        ("a\tb\t1\n\nc\td\t0\n", ["enrollment", "test", "label"], 2),
+        ('"a"\tb\t1\na\t"c d"\t0', ["enrollment", "test", "label"], 2),
+        ("a\tb\tx\tTrue\na\tc\ty\tFalse\n", ["enrollment", "test", "column 3", "label"], 2),
+        ("one\tother\ttarget\na\tb\t1\na\tc\t0\n", ["one", "other", "target"], 2),
+        ("one\tother\ttarget\na\tb\ttarget\na\tc\tnontarget\n", ["one", "other", "target"], 2),
+        ("enrollment\ttest\ttarget\na\tb\ttarget\n", ["enrollment", "test", "target"], 1),
+        ("a\tb\t1\na\tc\t17\n", ["enrollment", "test", "column 3"], 2),
+    ],
+)
+def test_labels_of_lists_with_tabs_and_no_header_are_found(tmp_path, text, header, number):
+    found = trials(tmp_path, text)
+    assert found.header == header and len(found) == number
+    assert all(found.sides[side] != ["one"] for side in found.enroll)
+
+
+def test_lists_with_tabs_that_may_mean_several_things_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"^line 3 of .* ID ID 1\|0 \(without a header\): 'a\\td\\tmaybe'.* such as '"):
+        trials(tmp_path, "a\tb\t1\na\tc\t0\na\td\tmaybe\n")
+    with pytest.raises(UserError, match=r"can be read as 1\|0 ID ID and as ID ID 1\|0: put the header"):
+        trials(tmp_path, "1\ta\t0\n0\tb\t1\n")
 
 
 @pytest.mark.parametrize(

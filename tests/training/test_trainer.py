@@ -89,6 +89,7 @@ def test_resumed_run_ends_with_the_same_bits(sets, tmp_path, interrupted_at):
     make(sets, tmp_path / "parts", all_losses(), epochs=interrupted_at).train()
     torch.manual_seed(99)
     make(sets, None, all_losses(), epochs=6, resume_from=tmp_path / "parts").train()
+    assert make(sets, None, all_losses(), epochs=None, resume_from=tmp_path / "parts").epochs == 6
     assert same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "parts" / "last"))
     assert same(weights(tmp_path / "whole" / "best"), weights(tmp_path / "parts" / "best"))
     whole, parts = (json.loads((tmp_path / run / "history.json").read_text()) for run in ("whole", "parts"))
