@@ -65,10 +65,16 @@ def test_a_configuration_that_is_none_is_refused(system, content):
         BinaryAttributeAutoEncoder.from_pretrained(system)
 
 
+PLAIN = {"recordings": 1, "recordings_a_side": [1, 1], "measures": {}}  # what every description of a population has
+
+
 @pytest.mark.parametrize(
     "calibration",
     [3, [None], {"bounds": 1}, {"bounds": [float("nan"), 1]}, {"num_draws": "x"}, {"domain": {}}, {"validation": {}},
-     {"domain": {"recordings": 1, "recordings_a_side": "x", "measures": {}}}],
+     {"domain": {"recordings": 1, "recordings_a_side": "x", "measures": {}}},
+     {"domain": PLAIN | {"recordings_compared": [1]}}, {"domain": PLAIN | {"sessions": {"same_speaker": 1}}},
+     {"domain": PLAIN | {"differences": {"snr": [1]}}},
+     {"domain": PLAIN | {"differences": {"snr": {"same_speaker": [0] * 9}}}}],
 )  # fmt: skip
 def test_a_record_of_a_calibration_that_is_damaged_is_refused(calibration):
     with pytest.raises(UserError, match="calibration"):

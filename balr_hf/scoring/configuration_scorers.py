@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
 from transformers import PreTrainedConfig
@@ -142,6 +142,29 @@ def _check_population(found: Any, name: str) -> None:
         and all(map(_is_number, (one for by in (*counts.values(), *speakers.values()) for one in by.values())))
     ):
         raise ConfigError(f"{name} is damaged: expected recordings, recordings_a_side, measures and counts")
+    compared, sessions, differences = (found.get(key) for key in ("recordings_compared", "sessions", "differences"))
+    if not (
+        (compared is None or (isinstance(compared, list) and all(_are_numbers(pair, 2) for pair in compared)))
+        and (sessions is None or _has_numbers(sessions, ("same_speaker", "within_one")))
+        and (differences is None or (isinstance(differences, dict) and all(map(_is_both, differences.values()))))
+    ):
+        raise ConfigError(
+            f"{name} is damaged: recordings_compared, sessions or differences are not what they should be"
+        )
+
+
+def _has_numbers(found: Any, names: Sequence[str]) -> bool:
+    return isinstance(found, dict) and all(_is_number(found.get(name)) for name in names)
+
+
+def _is_both(found: Any) -> bool:
+    """Whether these are the quantiles of same-speaker and of different-speaker trials."""
+    kinds = ("same_speaker", "different_speaker")
+    return (
+        isinstance(found, dict)
+        and {*found} == {*kinds}
+        and all(_are_numbers(quantiles) and len(quantiles) > 3 for quantiles in found.values())
+    )
 
 
 def _is_number(value: Any) -> bool:
