@@ -1,5 +1,6 @@
 """An explanation of attributes that are described: groups, sentences, the measures of both sides."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 
 from balr_hf.describing.descriptions import Distribution
 from balr_hf.explanation.described import grouped, recording_caution
-from balr_hf.explanation.wording import BY_SEX, NOT_BY_SEX
+from balr_hf.explanation.wording import BY_SEX, NOT_BY_SEX, SENTENCES, WHERE_MEASURES_ARE
 from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
@@ -100,6 +101,15 @@ def test_measures_of_both_sides_stand_beside_the_others(scorer, counts, make_des
     content = explained.to_dict()["measures"]
     assert content[1]["b"] == []
     assert content[0]["population"]["percentiles"] == {"5": 90, "25": 110, "50": 150, "75": 190, "95": 230}
+
+
+def test_readers_are_sent_to_the_table_of_measures_only_where_there_is_one(
+    scorer, counts, make_descriptions, explained
+):
+    bare = scorer.explain(*counts, descriptions=make_descriptions(WIDTH))  # of vectors, nothing was measured
+    for found, is_there in ((explained, True), (bare, False)):
+        for shown in (found.to_text(), html.unescape(found.to_html())):
+            assert SENTENCES in shown and (WHERE_MEASURES_ARE in shown) is is_there
 
 
 def test_measures_of_the_voice_are_compared_with_others_of_each_sex(scorer, counts, make_descriptions):
