@@ -546,12 +546,15 @@ class Findings:
         if self.interval is None or not self.has_verdict:
             return None
         low, high = interval_ends(self.interval)
-        speakers = self.calibration["num_speakers"] if self.calibration else 0
+        known = self.calibration or {}
+        speakers = known.get("num_speakers", 0)
+        of_same = known.get("num_same_speaker_speakers") or speakers
+        others = "" if of_same == speakers else f", of whom {of_same} have same-speaker trials"
         beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
         before = ", before it is bounded" if self.is_bounded or beyond else ""
         return (
             f"95 % interval of the LR{before}: {low} to {high}. It tells how much the LR would change with other "
-            f"calibration speakers (from draws of the {speakers}), and nothing of other errors."
+            f"calibration speakers (from draws of the {speakers}{others}), and nothing of other errors."
         )
 
     def describe_figures(self) -> list[str]:

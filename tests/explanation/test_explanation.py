@@ -294,6 +294,10 @@ def test_the_interval_has_two_digits_and_contains_the_ratio(explained):
     sentence = explained.describe_interval()
     assert sentence in explained.to_text() and sentence in html.unescape(explained.to_html())
     assert "(from draws of the 40)" in sentence and "bounded" not in sentence
+    few = replace(explained, calibration={**explained.calibration, "num_same_speaker_speakers": 5})
+    assert "(from draws of the 40, of whom 5 have same-speaker trials)" in few.describe_interval()
+    assert any("same-speaker trials of 5 speakers and" in text and "that is few" in text for text in few.cautions)
+    assert "same-speaker trials of 5 speakers and" in dict(few.describe_method())["Calibration"]
     for number in re.findall(r"[\d,.]+(?= to)|(?<=to )[\d,.]+\d", sentence.split(". ")[0].replace("1/", "")):
         assert len(number.replace(",", "").replace(".", "").strip("0")) <= 2, number
 
