@@ -1,12 +1,11 @@
 """Whether the channels of a recording hold the same sounds: if they do not, their mean is a mixture of voices.
 
-Two microphones hear one speaker at the same times, each at its own level. Where two people have a channel each, as the
-two sides of a telephone call, one channel is loud while the other is not, and the other way round. This is looked for
-in short frames, which tell voices apart that speak at once, and in long ones, in which a channel may hold more of the
-other. Recordings of one speaker in simulated rooms, with noise, through other filters or 50 ms late in one channel had
-a share of up to 0.13 in short frames and 0.15 in long ones (375 recordings of LibriSpeech, 15 kinds). Different
-speakers in turns had 0.4 in the middle of 25 pairs, also where each was in the other channel 10 dB weaker (long
-frames); at the same time, 0.2. What is weaker by 8 dB only is not found.
+Two microphones hear one speaker at the same times and in the same bands, each at its own level. Where two people have
+a channel each, as the two sides of a telephone call, one channel is loud where the other is not, and the other way
+round: at other times if they speak in turns, and in other bands if they speak at once, since two voices are rarely
+loud in one band at one moment (Yilmaz and Rickard, "Blind separation of speech mixtures via time-frequency masking",
+IEEE Transactions on Signal Processing 52, 2004). So loudness is compared in cells of a quarter of a second and a third
+of an octave. How often voices are found, and one voice is taken for two, stands in `benchmarks/README.md`.
 
 Where one channel is wired the other way round, the two cancel each other, and what their mean has left is no voice.
 """
@@ -20,14 +19,17 @@ import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, decode_audio, open_audio, resample
 
-# Seconds of a short frame.
-FRAME = 0.064
-# A frame is loud in a channel that is less than so many dB below the channel's own 95th percentile.
-LOUD = 12.0
-# Short frames in a frame; dB by which a loud frame must stand out from the other channel, both relative to their
-# percentiles; share of the loud frames that may stand out in one channel and, others, in the other one; and loud
-# frames (2 and 3 s) below which nothing can be said.
-LOOKS = ((1, 9.0, 0.15, 32), (4, 5.0, 0.2, 12))
+# Seconds of a short frame, and how many of them a cell has.
+FRAME, JOINED = 0.064, 4
+# Hz: the third octaves whose loudness is compared. Telephones and lossy coders keep them.
+BANDS = (250, 315, 400, 500, 630, 800, 1_000, 1_250, 1_600, 2_000, 2_500, 3_150)
+# A cell is loud in a channel that is less than so many dB below the 95th percentile of the channel in this band.
+LOUD = 6.0
+# dB by which a loud cell must stand out from the other channel, both relative to their percentiles, and the share of
+# the loud cells that may stand out in one channel and, others, in the other one.
+GAP, MOST = 5.0, 0.2
+# Loud cells (2 to 3 s of speech) below which nothing can be said.
+LEAST = 32
 # dB by which the mean of all channels may be weaker than it would be if they had nothing to do with each other.
 CANCELLED = 10.0
 # dB by which the mean of channels that are the same may be weaker than they are.
@@ -42,7 +44,7 @@ class Difference:
 
     Attributes:
         channels: the two, counted from 1.
-        shares: of the frames that are loud in one of them or both, those that stand out in the first channel, and
+        shares: of the cells that are loud in one of them or both, those that stand out in the first channel, and
             those that stand out in the second one, from 0 to 1.
     """
 
@@ -51,37 +53,40 @@ class Difference:
 
 
 class ChannelLevels:
-    """Collects how loud each channel of a recording is, in frames of 64 ms; a listener of [`open_audio`]."""
+    """Collects how loud each channel of a recording is, in cells of 0.256 s and a third of an octave.
+
+    A listener of [`open_audio`].
+    """
 
     def __init__(self) -> None:
-        self._powers: list[np.ndarray] = []
+        self._cells: list[np.ndarray] = []
         self._rest = np.zeros((0, 0), dtype=np.float32)
-        self._power_of_mean = 0.0
+        self._power = self._power_of_mean = 0.0
 
     def add(self, samples: np.ndarray, rate: int) -> None:
         """Take the next samples, float32 `(channels, samples)`, and their rate in Hz."""
         if len(samples) != len(self._rest):  # the first ones, or a file whose channels become more or fewer
-            self._powers, self._rest, self._power_of_mean = [], samples[:, :0], 0.0
+            self._cells, self._rest = [], samples[:, :0]
+            self._power = self._power_of_mean = 0.0
         size = round(FRAME * rate)
         held = np.concatenate([self._rest, samples], axis=1)
-        frames = held.shape[1] // size
-        framed = held[:, : frames * size].reshape(len(held), frames, size)
-        self._powers.append(framed.var(axis=2))
-        self._power_of_mean += float(framed.mean(axis=0).var(axis=1).sum())
-        self._rest = held[:, frames * size :].copy()
+        cells = held.shape[1] // (JOINED * size)
+        framed = held[:, : cells * JOINED * size].reshape(len(held), cells, JOINED, size)
+        self._cells.append(_band_powers(framed, rate))
+        self._power += float(framed.var(axis=3).sum())
+        self._power_of_mean += float(framed.mean(axis=0).var(axis=2).sum())
+        self._rest = held[:, cells * JOINED * size :].copy()
 
     def difference(self) -> Difference | None:
         """The two channels that differ most; None if all hold the same sounds, or too little."""
-        if not self._powers:
+        if not self._cells:
             return None
-        powers = np.concatenate(self._powers, axis=1)
-        found = [one for look in LOOKS for one in _differences(powers, *look)]
+        found = _differences(np.concatenate(self._cells, axis=1))
         return max(found, key=lambda difference: min(difference.shares), default=None)
 
     def cancelled(self) -> float:
         """By how many dB the mean of all channels is weaker than if they had nothing to do with each other."""
-        powers = np.concatenate(self._powers, axis=1) if self._powers else np.zeros((1, 0))
-        expected = float(powers.sum()) / len(powers) ** 2
+        expected = self._power / max(1, len(self._rest)) ** 2
         return 10 * float(np.log10(max(expected, FLOOR) / max(self._power_of_mean, FLOOR)))
 
     def averaged(self) -> int:
@@ -112,25 +117,41 @@ class ChannelLevels:
         )
 
 
-def _differences(powers: np.ndarray, joined: int, gap: float, most: float, least: int) -> Iterator[Difference]:
+def _band_powers(framed: np.ndarray, rate: int) -> np.ndarray:
+    """The power of each cell.
+
+    Args:
+        framed (`(channels, cells, short frames, samples)`): float32.
+        rate (int): of the samples, in Hz.
+
+    Returns:
+        float32 `(channels, cells, bands)`: full scale is a mean square of 1. There are fewer bands at a low rate.
+    """
+    from scipy.fft import rfft
+
+    size = framed.shape[3]
+    window = np.hanning(size).astype(np.float32)
+    powers = np.square(np.abs(rfft(framed * window))).mean(axis=2) * np.float32(2 / (size * np.square(window).sum()))
+    edges = np.round(np.array([edge for edge in BANDS if 2 * edge <= rate]) * size / rate).astype(int)
+    return np.add.reduceat(powers[:, :, : edges[-1]], edges[:-1], axis=2)
+
+
+def _differences(powers: np.ndarray) -> Iterator[Difference]:
     """The pairs of channels that differ by more than one speaker's do.
 
     Args:
-        powers (`(channels, frames)`): of the short frames.
-        joined, gap, most, least: see `LOOKS`.
+        powers (`(channels, cells, bands)`): of [`_band_powers`].
     """
-    frames = powers.shape[1] // joined
-    if not frames:
+    if not powers.shape[1]:
         return
-    powers = powers[:, : frames * joined].reshape(len(powers), frames, joined).mean(axis=2)
-    decibels = 10 * np.log10(powers + FLOOR)
+    decibels = 10 * np.log10(powers + np.float32(FLOOR))
     decibels -= np.percentile(decibels, 95, axis=1, keepdims=True)
     for one, other in combinations(range(len(decibels)), 2):
         loud = (decibels[one] > -LOUD) | (decibels[other] > -LOUD)
         gaps = (decibels[one] - decibels[other])[loud]
-        if len(gaps) >= least:
-            shares = float(np.mean(gaps > gap)), float(np.mean(gaps < -gap))
-            if min(shares) > most:
+        if len(gaps) >= LEAST:
+            shares = float(np.mean(gaps > GAP)), float(np.mean(gaps < -GAP))
+            if min(shares) > MOST:
                 yield Difference((one + 1, other + 1), shares)
 
 

@@ -69,6 +69,53 @@ def test_an_excerpt_is_recognised_and_its_place_is_told(recording):
         assert "excerpt" in copy.describe() and "1.5 s" in copy.describe()
 
 
+@pytest.mark.parametrize(
+    "code", [lambda x: x, lambda x: coded(x, "libmp3lame", "mp3", 16_000)], ids=["samples", "mp3"]
+)
+def test_a_copy_that_is_played_backwards_is_recognised(recording, code):
+    copy = find_copy(recording, code(recording[::-1] * np.float32(0.3)))
+    assert copy is not None and copy.whole and copy.backwards and not copy.exact
+    assert copy.describe() == "are the same recording, played backwards in one of them"
+
+
+def test_an_excerpt_that_is_played_backwards_is_recognised(recording):
+    for a, b in ((recording, recording[24_000:64_000][::-1]), (recording[24_000:64_000][::-1], recording)):
+        copy = find_copy(a, b)
+        assert copy.backwards and not copy.whole and copy.offset == pytest.approx(1.5, abs=0.01)
+        assert "s of the same recording, played backwards in one of them" in copy.describe()
+
+
+@pytest.mark.parametrize("speed", [0.9, 0.95, 1.03, 1.05, 1.1])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_copy_at_another_speed_is_recognised(recording, speed, backwards):
+    places = np.arange(0, len(recording) - 1, speed)
+    faster = np.interp(places, np.arange(len(recording)), recording).astype(np.float32)
+    copy = find_copy(recording, faster[::-1] if backwards else faster)
+    assert copy is not None and copy.backwards == backwards and not copy.exact
+    factor = speed if len(faster) > len(recording) else 1 / speed  # of the longer one
+    assert copy.speed == pytest.approx(factor, abs=0.012)
+    assert ("played backwards and at another speed (by about " in copy.describe()) == backwards
+    assert "at another speed (by about " in copy.describe()
+
+
+def test_the_same_speech_in_two_microphones_is_recognised(recording, rng):
+    """Other phases in all bands: the waveforms differ, and the levels do not."""
+    response = rng.standard_normal(1_600) * np.exp(-np.arange(1_600) / 250)
+    copy = find_copy(recording, np.convolve(recording, response)[: len(recording)].astype(np.float32))
+    assert copy is not None and copy.speed == 1
+    assert copy.describe() == "hold the same speech, as a processed copy or a second microphone does"
+
+
+def test_speeds_are_looked_for_in_stretches_of_long_recordings(recording, rng, monkeypatch):
+    monkeypatch.setattr("balr_hf.quality.speeds.AT_ONCE", 30_000)
+    places = np.arange(0, len(recording) - 1, 1.04)
+    faster = np.interp(places, np.arange(len(recording)), recording).astype(np.float32)
+    noise = (1e-3 * rng.standard_normal(400_000)).astype(np.float32)
+    copy = find_copy(np.concatenate([noise, recording, noise]), faster)
+    assert copy is not None and copy.speed == pytest.approx(1 / 1.04, abs=0.012)
+    assert find_copy(noise, faster) is None
+
+
 def test_a_recording_that_shares_a_part_is_recognised(sentences):
     a, b = np.concatenate(sentences[:2]), np.concatenate([sentences[2], sentences[1], sentences[3]])
     copy = find_copy(a, b)
@@ -77,6 +124,7 @@ def test_a_recording_that_shares_a_part_is_recognised(sentences):
 
 def test_other_recordings_of_one_voice_are_no_copies(sentences):
     assert not describe_copies(dict(enumerate(sentences[:2])), dict(enumerate(sentences[2:])))
+    assert find_copy(np.concatenate(sentences[:2]), np.concatenate(sentences[2:])) is None  # enough to look for speeds
     found = describe_copies({"a": sentences[0]}, {"b": sentences[2], "c": sentences[0]})
     assert found == ("a and c are the same recording, sample for sample: that says nothing about speakers.",)
 
