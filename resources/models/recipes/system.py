@@ -52,8 +52,8 @@ CALIBRATED = (AS_IT_IS, "codec=opus:12k", "duration=2")
 LEAST_SNR, LEAST_BANDWIDTH = 15.0, 6.0  # dB; kHz
 TWICE = "librispeech"  # the source of `dev` whose speakers are those of the LibriSpeech test part
 SPEECH = (
-    "wide-band English speech with little noise (phones, laptops, browsers, audiobooks; of Mandarin and Arabic it has "
-    "few speakers, among whom it finds different people alike too often)"
+    "wide-band English speech with little noise (phones, laptops, browsers, audiobooks; on Mandarin "
+    "and Arabic it errs)"
 )
 
 
