@@ -503,7 +503,9 @@ def test_trials_outside_are_named_and_told(world, balr):
     assert status == 0 and list(rows[0])[-1] == "outside"
     for row in rows:
         pair = {row["enrollment"], row["test"]}
-        assert row["outside"] == ("snr;bandwidth" if "t1" in pair else "snr" if "t0" in pair else "")
+        expected = ["snr"] * bool(pair & {"t0", "t1"}) + ["bandwidth"] * ("t1" in pair)
+        expected += ["snr_difference"] * (len(pair & {"t0", "t1"}) == 1) + ["bandwidth_difference"] * ("t1" in pair)
+        assert row["outside"] == ";".join(expected)
     within = np.array([not row["outside"] for row in rows])
     metrics = world.metrics()
     assert metrics["domain"]["trials_beyond_limits"] == (~within).sum() == 27

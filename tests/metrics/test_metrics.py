@@ -88,7 +88,7 @@ def test_an_evaluation_says_if_no_ratio_lies_beyond_the_bounds():
     from balr_hf.evaluation import Evaluation
 
     llrs, labels = np.array([2.0, 1.0, -1.0, -3.0]), np.array([True, False, True, False])
-    told = "All LRs lie within the calibration's bounds (LR 1/55 to 55): Cllr is the same with and without these"
+    told = "All LRs lie within the calibration's bounds (LR 1/54 to 54): Cllr is the same with and without these"
     wide, calibration = {"method": "affine", "bounds": [-4.0, 4.0]}, {"method": "affine", "bounds": [-2.0, 2.0]}
     for bounds in (None, (-4.0, 4.0)):
         found = Evaluation.of(llrs, labels, bounds=bounds, resamples=0, calibration=wide)

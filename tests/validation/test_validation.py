@@ -484,7 +484,7 @@ def test_harm_where_little_is_known_is_a_caution_of_its_own(found):
     told = "in conditions with so few speakers or trials that it may be chance: Sex female (1.50)"
     assert any(text.startswith(f"Cllr is 1 or more only {told}") for text in cautions)
     assert not any("in some conditions" in text for text in cautions)
-    enough = replace(worse[0].evaluation, speakers=20)
+    enough = replace(worse[0].evaluation, speakers=20, same_speaker_speakers=20, different_speaker_speakers=20)
     harmful = replace(
         worse[0], evaluation=enough, misleading=replace(worse[0].misleading, of_same=40, of_different=40)
     )
