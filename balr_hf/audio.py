@@ -444,6 +444,8 @@ def _check_range(samples: np.ndarray) -> None:
 
 
 def _check_rate(rate: Any) -> int:
+    if getattr(rate, "ndim", None) == 0:  # of rows in the format of NumPy or torch
+        rate = rate.item()
     number = float(rate) if isinstance(rate, Real) else math.nan
     if not (LOWEST_RATE <= number <= HIGHEST_RATE and number.is_integer()):
         raise AudioError(f"a sampling rate of {rate} Hz: expected {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")

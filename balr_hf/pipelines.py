@@ -560,7 +560,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             {f"{word} {number + 1} of {side}": samples for number, samples in enumerate(recordings)}
             for side, word, recordings in zip("AB", ("Recording", "recording"), heard, strict=True)
         ]
-        copies = list(describe_copies(*named))
+        copies, doubts = describe_copies(*named)
         told = [
             describe_averaged(side if len(recordings) == 1 else f"recording {number} of {side}", one.channels)
             for side, recordings in zip("AB", loaded, strict=True)
@@ -569,8 +569,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         return {
             "recordings": [[one.samples for side in loaded for one in side]],
             "quality": [[one.quality for side in loaded for one in side]],
-            "copies": [copies],
-            "remarks": [[text for text in told if text is not None]],
+            "copies": [list(copies)],
+            "remarks": [[*(text for text in told if text is not None), *doubts]],
             "sizes": [[len(side) for side in sides]],
             "measures": [self._measures(loaded, heard) if measured else []],
             "stretches": [[one.stretches for side in loaded for one in side]],

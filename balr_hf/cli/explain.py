@@ -60,7 +60,8 @@ class Options(CorpusOptions):
     )
     case: str | None = option(
         None,
-        "YAML file with what the report is to say of the case: case, examiner, propositions (H1 and H2), remarks",
+        "YAML file with what the report is to say of the case: case, examiner, details (labels and texts of one's "
+        "own), propositions (H1 and H2, Hp and Hd, or Hs and Hd), remarks",
         type=str,
     )
     timeline: bool = option(
@@ -311,7 +312,9 @@ class _Heard:
         heard = [{name: listened[name].samples for name in side if name in listened} for side in sides]
         for side in heard:
             refuse_copies(side)
-        copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *describe_copies(*heard))
+        copies, doubts = describe_copies(*heard)
+        copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *copies)
+        remarks += doubts
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
         named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]

@@ -265,6 +265,9 @@ def side_value_sets(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], c
         UserError: the corpus has no such column.
     """
     if column not in dataset.column_names:
+        alike = [name for name in dataset.column_names if name.lower() == column.lower()]
+        if len(alike) == 1:  # as headers are read
+            return side_value_sets(dataset, sides, alike[0])
         raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
     value_of = dict(zip(map(comparable_name, recording_ids(dataset)), dataset[column], strict=True))
     found = []

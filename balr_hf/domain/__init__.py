@@ -5,7 +5,7 @@ many there were, of whom, and the distribution of what was measured of them. A c
 """
 
 from balr_hf.domain.deviations import Deviation, Side, deviations
-from balr_hf.domain.differences import DIFFERENCES, differences_beyond_limits, side_measures
+from balr_hf.domain.differences import DIFFERENCES, HIGHEST_SNR, differences_beyond_limits, side_measures
 from balr_hf.domain.limits import (
     MEASURES,
     QUANTILES,
@@ -30,6 +30,7 @@ __all__ = [
     "ACROSS",
     "COUNTED",
     "DIFFERENCES",
+    "HIGHEST_SNR",
     "MEASURES",
     "QUANTILES",
     "Deviation",

@@ -16,7 +16,7 @@ from balr_hf.domain.limits import QUANTILES, Limits
 
 # The measures whose differences between two sides are compared, and how a difference is said.
 DIFFERENCES = {
-    "snr": "The signal-to-noise ratios of A and B differ by {}",
+    "snr": "The signal-to-noise ratios of A and B, of which what is above 30 dB does not count, differ by {}",
     "bandwidth": "The bandwidths of A and B differ by {}",
 }
 UNITS = {"snr": "{:.0f} dB", "bandwidth": "{:.1f} kHz"}

@@ -103,6 +103,8 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
     parts = [f"{population['recordings']:,} recordings"]
     if population.get("speakers"):
         parts[0] += f" of {population['speakers']:,} speakers"
+    if population.get("copies"):
+        parts[0] += f", in {population['copies']:,} copies, of which the ranges below are"
     for name, counts in population.get("counts", {}).items():
         if name == "session":  # whose names tell a reader nothing
             continue

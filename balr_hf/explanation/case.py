@@ -28,6 +28,12 @@ KEYS = {
     "remarks": "Remarks",
 }
 
+# Rows of a report about the likelihood ratio, whose names no detail of a case may have.
+COMPUTED = {
+    *("hs", "hd", "propositions", "verbal scale", "reference population", "calibration", "calibrated on", "bounds"),
+    *("misleading evidence", "one voice", "attributes", "descriptions", "software", "command"),
+}
+
 # The labels that the two propositions of a case may have: that of the same speaker, that of different speakers.
 LABELS = (("H1", "H2"), ("Hp", "Hd"), ("Hs", "Hd"))
 
@@ -52,7 +58,7 @@ def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
 
     Raises:
         UserError: the file cannot be read, is no YAML mapping, has other keys or values, a key twice, or a detail
-            with a label that the report has already.
+            with a label of another row that says something of the case or of the likelihood ratio.
     """
     import yaml
 
@@ -75,7 +81,7 @@ def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
         elif found.get(key) is not None:
             rows.append((title, _text(path, key, found[key])))
     names = Counter(name for name, _ in rows)
-    for name in (name for name, times in names.items() if times > 1):
+    for name in (name for name, times in names.items() if times > 1 or name.casefold() in COMPUTED):
         raise UserError(f"the case file {path} has a detail {name!r}, as the report calls another row: rename it")
     return tuple(rows)
 

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from balr_hf.domain import Deviation, describe_sessions
+from balr_hf.domain import HIGHEST_SNR, Deviation, describe_sessions
 from balr_hf.explanation.described import GroupEvidence, recording_caution
+from balr_hf.explanation.verbal_scale import degree
 from balr_hf.explanation.voices import NEEDED, OneVoice
 from balr_hf.explanation.wording import (
     CUT,
@@ -21,6 +22,7 @@ from balr_hf.explanation.wording import (
     describe_amount,
     fewest_speakers,
     includes_one,
+    is_one,
     ratio,
 )
 
@@ -29,9 +31,8 @@ from balr_hf.explanation.wording import (
 ROUNDING, LEAST_ABOVE_ROUNDING = -101.1, 25.0
 # Seconds of speech above which it is told that a recording was not looked at for a second voice.
 UNLOOKED_SPEECH = 7.0
-# Signal-to-noise ratios, in dB, that differ by so much are told. Of what is clean, it does not matter how clean it is:
-# ratios above the second figure count as this one, as for the calibration with quality measures.
-UNLIKE, CLEAN = 12.0, 30.0
+# Signal-to-noise ratios, in dB, that differ by so much are told.
+UNLIKE = 12.0
 
 
 class Result(Protocol):
@@ -107,7 +108,9 @@ def cautions_of(found: Result) -> list[str]:
         texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
     if fewest_speakers(found.calibration) < FEW_SPEAKERS:
         texts.append(f"Calibrated on {describe_amount(found.calibration)}.")
-    if not found.domain_known:
+    if "domain" in found.no_verdict:
+        texts.append("balr score calibrate records which recordings a calibration is of: calibrate the scorer anew.")
+    elif not found.domain_known:
         texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
     sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
     if sessions is not None:
@@ -116,17 +119,19 @@ def cautions_of(found: Result) -> list[str]:
         texts.insert(
             0,
             "The calibration keeps no bounds, as where it has too few trials: how large a likelihood ratio it can "
-            "vouch for is unknown.",
+            "vouch for is unknown. Calibrate on trials of more speakers.",
         )
     if "outside" in found.no_verdict and not found.calibration.get("matched"):
         texts.append(REMEDY)
     texts += _too_long(found)
     if found.is_bounded and found.bounds is not None:
         texts.append(_bounded(found, found.bounds))
-    if found.has_verdict and found.interval is not None and includes_one(found.interval):
+    if found.has_verdict and found.interval is not None and includes_one(found.interval) and degree(found.llr):
+        far = found.interval[0] if found.llr > 0 else found.interval[1]
+        other = ", or the other one" if far * found.llr < 0 and not is_one(far) else ""
         texts.append(
             "The 95 % interval of the LR includes 1: calibrated on other speakers, the same findings could "
-            "support neither proposition, or the other one."
+            f"support neither proposition{other}."
         )
     attributes = float(found.terms.sum())
     if found.constant is not None and attributes * found.unbounded_llr < 0:
@@ -154,13 +159,13 @@ def _bounded(found: Result, bounds: tuple[float, float]) -> str:
 
 
 def _too_long(found: Result) -> list[str]:
-    """How a stretch of a recording with too much speech can be compared, one sentence for each such side."""
-    texts = []
-    for one in found.deviations:
-        if one.is_beyond and one.measure == "net_speech" and one.value > one.high:
-            seconds = math.floor(one.high) if math.floor(one.high) >= one.low else math.floor(10 * one.high) / 10
-            texts.append(CUT.format(side=one.side, seconds=f"{seconds:g}"))
-    return texts
+    """How stretches of recordings with too much speech can be compared, where nothing else prevents a verdict."""
+    decisive = [one for one in found.deviations if one.is_beyond]
+    if found.no_verdict != ["outside"] or any(one.measure != "net_speech" or one.value < one.high for one in decisive):
+        return []
+    low, high = decisive[0].low, decisive[0].high
+    seconds = math.floor(high) if math.floor(high) >= low else math.floor(10 * high) / 10
+    return [CUT.format(sides=" and of ".join(one.side for one in decisive), seconds=f"{seconds:g}")]
 
 
 def _voices(found: Result) -> list[str]:
@@ -198,13 +203,14 @@ def _unlike(found: Result) -> list[str]:
     A calibration that was matched to the case, or that has terms of the noise, knows that and is not doubted for it.
     """
     known = found.calibration or {}
-    if known.get("matched") or known.get("method") == "quality":
+    told = any(one.measure == "snr_difference" for one in found.deviations)
+    if told or known.get("matched") or known.get("method") == "quality":
         return []
     ratios = [[one["snr"] for one in side if one["snr"] is not None] for side in found.quality]
     if not all(ratios):
         return []
     a, b = (min(side) for side in ratios)
-    if abs(min(a, CLEAN) - min(b, CLEAN)) < UNLIKE:
+    if abs(min(a, HIGHEST_SNR) - min(b, HIGHEST_SNR)) < UNLIKE:
         return []
     return [
         f"A has a signal-to-noise ratio of {a:.0f} dB, B of {b:.0f} dB: where one recording only is noisy, voices of "

@@ -548,8 +548,9 @@ class Findings:
         low, high = interval_ends(self.interval)
         known = self.calibration or {}
         speakers = known.get("num_speakers", 0)
-        of_same = known.get("num_same_speaker_speakers") or speakers
-        others = "" if of_same == speakers else f", of whom {of_same} have same-speaker trials"
+        kinds = {kind: known.get(f"num_{kind}_speaker_speakers") or speakers for kind in ("same", "different")}
+        fewer = [f"{number} have {kind}-speaker trials" for kind, number in kinds.items() if number < speakers]
+        others = f", of whom {' and '.join(fewer)}" if fewer else ""
         beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
         before = ", before it is bounded" if self.is_bounded or beyond else ""
         return (

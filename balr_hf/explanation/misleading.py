@@ -27,7 +27,7 @@ class Misleading:
         llr: the natural logarithm of the printed likelihood ratio, from which they are counted.
         least, most: the bounds of their number, since a calibration keeps percentiles and not its trials.
         trials: how many of the kind there are.
-        speakers: of all trials; None where that is not known.
+        speakers: of the trials of this kind, or of all if only that is known; None where nothing is.
     """
 
     kind: str
@@ -86,9 +86,8 @@ def misleading_trials(llr: float, calibration: Mapping[str, Any]) -> Misleading 
     values = np.array(percentiles) if llr > 0 else -np.array(percentiles)[::-1]
     least, most = _reaching(threshold, values, int(trials))
     printed = math.copysign(threshold, llr)
-    return Misleading(
-        kind.replace("_", "-"), printed, least, most, int(trials), calibration.get("num_speakers") or None
-    )
+    speakers = calibration.get(f"num_{kind}_speakers") or calibration.get("num_speakers") or None
+    return Misleading(kind.replace("_", "-"), printed, least, most, int(trials), speakers)
 
 
 def _reaching(threshold: float, percentiles: Sequence[float] | np.ndarray, trials: int) -> tuple[int, int]:

@@ -98,10 +98,11 @@ REMEDY = (
     "With recordings of other speakers like those of the case, balr explain --match calibrates for its conditions, or "
     "balr score calibrate for all such cases."
 )
-# Follows where a recording has more speech than those of the calibration.
+# Follows where nothing but too much speech prevents a verdict.
 CUT = (
-    "A stretch of {side} with {seconds} s of speech can be compared instead: balr degrade {side}.wav --condition "
-    "duration={seconds} --save-dir cut draws one by chance. The report has to say who or what chose it."
+    "Stretches of the recordings of {sides} that are too long can be compared instead, of {seconds} s of speech: balr "
+    "degrade FILE --condition duration={seconds} --save-dir cut draws one by chance. The report has to say who or "
+    "what chose it."
 )
 NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
 AND_VOICES = "and one of them may hold more than one voice"
@@ -220,11 +221,12 @@ def describe_different_speakers(calibration: Mapping[str, Any]) -> str:
         calibration (dict): as for [`describe_amount`].
     """
     domain = calibration.get("domain") or {}
-    speakers = calibration["num_speakers"] or domain.get("speakers")
+    every = calibration["num_speakers"] or domain.get("speakers")
+    speakers = calibration.get("num_different_speaker_speakers") or every
     # Early records count recordings of each sex, and not speakers: that is not "not recorded".
     told = [name for name in IN_BRIEF if name in domain.get("speakers_by", {}) or name not in domain.get("counts", {})]
     who = f"{speakers:,} speakers" if speakers else "of speakers whom the record does not name"
-    if speakers and told:
+    if speakers and told and speakers == every:  # the record does not tell of those of one kind apart
         who = describe_speakers(domain, speakers, tuple(told))
     same, matched = calibration.get("within"), " that was matched to the case" if calibration.get("matched") else ""
     only = f"; trials of speakers of the same {same} only" if same else ""

@@ -345,7 +345,7 @@ def _counted_once(dataset: datasets.Dataset, in_trials: Collection[str]) -> dict
     used = [row for row, name in enumerate(dataset["id"]) if name in in_trials]
     first = {name: row for row, name in zip(used[::-1], dataset.select(used[::-1])["source_id"], strict=True)}
     once = describe_population(dataset.select(sorted(first.values())))
-    return {"copies": len(used), "recordings": once["recordings"], "counts": once["counts"]}
+    return {"copies": len(used), **{name: once[name] for name in ("recordings", "measured", "counts")}}
 
 
 def _joined(one: datasets.Dataset, other: datasets.Dataset) -> datasets.Dataset:

@@ -75,7 +75,8 @@ def _describe_unlike(conditions: tuple[Condition, Condition]) -> str:
     if abs(bands[0] - bands[1]) > NARROWER:
         differ.append(f"bandwidth (by {abs(bands[0] - bands[1]) / 1000:.1f} kHz)")
     if abs(ratios[0] - ratios[1]) > NOISIER:
-        differ.append(f"signal-to-noise ratio (by {abs(ratios[0] - ratios[1]):.0f} dB)")
+        told = [f"{ratio:.0f} dB{' and more' if ratio >= CLEAN else ''}" for ratio in sorted(ratios)]
+        differ.append(f"signal-to-noise ratio ({told[0]} against {told[1]})")
     if not differ:
         return ""
     return (

@@ -24,8 +24,9 @@ PIECE = 1.0
 # The normalised cross-correlation from which a piece is the same sound. In 500 pairs of recordings of one speaker the
 # largest was 0.65, and 0.62 backwards; pieces of copies in MP3 of 16 kbit/s or Opus of 12 kbit/s were above 0.86.
 SAME = 0.8
-# Pieces that are quieter than the recording by so many dB are pauses, and tell nothing.
-PAUSE = 20.0
+# Pieces that are quieter than the recording by so many dB are pauses, and tell nothing. So do beeps, which have more
+# than this share of their power within so many Hz: those of one recorder are in all of its recordings.
+PAUSE, TONE, TONE_WIDTH = 20.0, 0.5, 10
 
 # Samples at 4 kHz (17 minutes) of a longer recording that are compared with a piece at once, and of how many pieces of
 # a recording that is not held in memory, evenly spread, copies are looked for.
@@ -34,6 +35,7 @@ AT_ONCE, MOST_PIECES = 2**22, 600
 Audio = np.ndarray | LongAudio
 
 NOTHING = "that says nothing about speakers."
+DOUBT = "listen to both. One text that is read twice, and turns with silent pauses, can seem so, too."
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Copy:
     backwards: bool = False
     speed: float | None = None
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is the same sound; levels of bands that are alike are no proof."""
+        return self.speed is None
+
     def describe(self) -> str:
         """What the two have to do with each other, in words that follow "A and B"."""
         if self.exact:
@@ -78,8 +85,8 @@ class Copy:
         percent = round(100 * abs(speed - 1))
         ways = ["played backwards"] * self.backwards + [f"at another speed (by about {percent} %)"] * (percent > 0)
         if not ways:
-            return "hold the same speech, as a processed copy or a second microphone does"
-        return f"hold the same recording, in one of them {' and '.join(ways)}"
+            return "may hold the same speech, as a processed copy or a second microphone does"
+        return f"may hold the same speech, in one of them {' and '.join(ways)}"
 
 
 def find_copy(a: Audio, b: Audio) -> Copy | None:
@@ -122,15 +129,22 @@ def find_copy(a: Audio, b: Audio) -> Copy | None:
     return Copy(share, speeds.PIECE, 0.0, False, False, backwards=faster[1], speed=faster[0])
 
 
-def describe_copies(first: Mapping[str, Audio], second: Mapping[str, Audio]) -> tuple[str, ...]:
-    """A sentence for each pair of recordings of the two sides that hold the same sound.
+def describe_copies(
+    first: Mapping[str, Audio], second: Mapping[str, Audio]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A sentence for each pair of recordings of the two sides that hold the same sound, or may do so.
 
     Args:
         first, second: the samples of each side's recordings at 16 kHz, by their names. A recording is not compared
             with itself.
+
+    Returns:
+        `(copies, doubts)`: of those that do, and of those that may.
     """
-    pairs = ((a, b, find_copy(first[a], second[b])) for a in first for b in second if a != b)
-    return tuple(f"{a} and {b} {copy.describe()}: {NOTHING}" for a, b, copy in pairs if copy is not None)
+    pairs = [(a, b, find_copy(first[a], second[b])) for a in first for b in second if a != b]
+    found = [(f"{a} and {b} {copy.describe()}", copy.is_certain) for a, b, copy in pairs if copy is not None]
+    copies = tuple(f"{text}: {NOTHING}" for text, is_certain in found if is_certain)
+    return copies, tuple(f"{text}: {DOUBT}" for text, is_certain in found if not is_certain)
 
 
 def copies_within(side: Mapping[str, Audio]) -> Iterator[tuple[str, str, Copy]]:
@@ -155,7 +169,8 @@ def refuse_copies(side: Mapping[str, Audio]) -> None:
         AudioError: two of them hold the same stretch of sound.
     """
     for a, b, copy in copies_within(side):
-        raise AudioError(f"{a} and {b} {copy.describe()}: it would count twice, so give it once")
+        if copy.is_certain:
+            raise AudioError(f"{a} and {b} {copy.describe()}: it would count twice, so give it once")
 
 
 def _equal(a: Audio, b: Audio) -> int | None:
@@ -202,7 +217,18 @@ def _pieces(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pieces = samples[: len(starts) * size].reshape(len(starts), size)
     energies = np.square(pieces).sum(1, dtype=np.float64)
     sounding = energies > max(1e-20, energies.max() * 10 ** (-PAUSE / 10))
+    sounding &= ~_are_tones(pieces)
     return pieces[sounding] / np.sqrt(energies[sounding])[:, None], starts[sounding]
+
+
+def _are_tones(pieces: np.ndarray) -> np.ndarray:
+    """Which pieces are hardly more than a steady tone: bool `(pieces,)`."""
+    from scipy.fft import rfft
+
+    power = np.square(np.abs(rfft(pieces * np.hanning(pieces.shape[1]), axis=1)), dtype=np.float64)
+    width = max(1, round(TONE_WIDTH * pieces.shape[1] / RATE))  # in lines of the spectrum
+    sums = np.cumsum(np.pad(power, ((0, 0), (1, 0))), axis=1)
+    return (sums[:, width:] - sums[:, :-width]).max(axis=1, initial=0.0) > TONE * sums[:, -1]
 
 
 def _best_matches(pieces: np.ndarray, long: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], ...]:

@@ -148,7 +148,7 @@ def describe_contradicted_labels(trials: Trials, same: np.ndarray) -> str | None
     """Say how many labels of a trial list contradict the corpus's speakers; None if it has no labels, or all agree.
 
     A column is one of labels if it has one of the names in [`balr_hf.scoring.trial_forms.LABELS`], in any case, and
-    nothing but 0 and 1, or words such as `target` and `nontarget`.
+    0 and 1, or words such as `target` and `nontarget`. What else stands there is told in a warning, and not compared.
 
     Args:
         trials ([`Trials`]): the trials, with the columns of their list.
@@ -158,9 +158,17 @@ def describe_contradicted_labels(trials: Trials, same: np.ndarray) -> str | None
         if not is_label(name) or not trials.rows:
             continue
         told = [meaning(row[place]) if place < len(row) else None for row in trials.rows]
-        if None in told:
+        understood = np.array([one is not None for one in told])
+        if not understood.any():
             continue
-        wrong = np.array(told, dtype=bool) != same
+        if not understood.all():
+            first = trials.rows[int(understood.argmin())]
+            logger.warning(
+                "%d of the %d labels in the column %r of the trial list are not understood (such as %r): they are not "
+                "compared with the corpus",
+                *((~understood).sum(), len(trials), name, first[place] if place < len(first) else ""),
+            )
+        wrong = (np.array(told, dtype=bool) != same) & understood
         if wrong.any():
             return (
                 f"{wrong.sum()} of the {len(trials)} labels in the column {name!r} of the trial list contradict the "

@@ -13,9 +13,9 @@ SIDES, LABEL = ("enrollment", "test"), "label"
 # What else a header may call labels, and what they may say: whether both sides are of one speaker.
 LABELS = {LABEL, "labels", "target", "is_target", "same", "same_speaker", "is_same", "key"}
 MEANINGS = {
-    **dict.fromkeys(("1", "1.0", "true", "yes", "target", "same", "same_speaker", "tgt"), True),
-    **dict.fromkeys(("0", "0.0", "false", "no", "nontarget", "non_target", "impostor", "imp"), False),
-    **dict.fromkeys(("different", "different_speaker"), False),
+    **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "target", "same", "same_speaker", "tgt"), True),
+    **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "nontarget", "non_target", "impostor", "imp"), False),
+    **dict.fromkeys(("_1", "_1.0", "different", "different_speaker", "diff"), False),  # -1, as it is read
 }
 # The separators that a list without tabs may have, in the order in which they are tried.
 OTHER_SEPARATORS = (" ", ",", ";", "|")

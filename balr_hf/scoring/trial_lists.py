@@ -18,8 +18,6 @@ from balr_hf.untrusted import SafeWriter
 
 logger = logging.getLogger(__name__)
 
-# What a first column holds that tells which trials are of one speaker.
-LABELS = {"0", "1", "target", "nontarget"}
 # How many recordings of one side are looked up together on the other side.
 LOOKUPS_AT_ONCE = 2**22
 # The columns of results that are written beside trials: in a list that has some, they are those of an earlier run.
@@ -175,7 +173,7 @@ def _find_sides(
             "since no column is named %s: %s. If it is a trial, add a header above it",
             *(path, " or ".join(name for name in SIDES if name not in names), name_some(header)),
         )
-    if len(header) > 2 and {row[0].strip() for row in rows} <= LABELS:
+    if len(header) > 2 and all(meaning(row[0]) is not None for row in rows):
         logger.warning(
             "The first column of the trial list %s seems to hold labels, as in lists of VoxCeleb, and not "
             "recordings: add a header that names the columns of the sides, such as label%senrollment%stest",

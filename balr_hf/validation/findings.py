@@ -142,8 +142,9 @@ class Findings:
                     f"{named}. More recordings of these would tell."
                 )
         if speakers < FEW_SPEAKERS:
-            of_same = self.evaluation.same_speaker_speakers
-            which = " with same-speaker trials" if speakers == of_same != self.evaluation.speakers else ""
+            every, of_same = self.evaluation.speakers, self.evaluation.same_speaker_speakers
+            kind = "same" if speakers == of_same else "different"
+            which = "" if speakers == every else f" with {kind}-speaker trials"
             found.append(
                 f"The figures rest on {speakers} speaker{'s' * (speakers != 1)}{which}, which is few: "
                 f"{FEW_SPEAKERS} and more would pin them down better."

@@ -1,8 +1,12 @@
 """What a validation report says, in words: the text and the page take them from here."""
 
 from balr_hf.explanation.wording import LIMITS as LIMITS_OF_RATIOS
-from balr_hf.explanation.wording import PROPOSITIONS
+from balr_hf.explanation.wording import PROPOSITIONS as HS_AND_HD
 
+PROPOSITIONS = (
+    *HS_AND_HD,
+    "The relevant population of Hd is represented here by the different speakers of the trials.",
+)
 TITLE = "Validation of a speaker comparison system"
 DEMONSTRATION = "DEMONSTRATION: these are the small models of the package. They are not for casework."
 
@@ -81,5 +85,3 @@ LIMITS = (
     f"side. {LIMITS_OF_RATIOS}"
 )
 LOGARITHMS = "LLR are natural logarithms; axes and means of the figures are log10, and say so."
-
-__all__ = ["PROPOSITIONS"]

@@ -96,6 +96,7 @@ def test_other_propositions_than_two_labelled_texts_are_refused(tmp_path, propos
         ("details: {Listened: {to: A}}\n", "has details, Listened: {'to': 'A'}: expected a text or a list of texts"),
         ("details: {Devices: []}\n", r"has details, Devices: \[\]: expected a text"),
         ("details: {Devices: }\n", "has details, Devices: None: expected a text"),
+        ("details: {Misleading evidence: none}\n", "has a detail 'Misleading evidence', as the report calls another"),
         ("details: {yes: A}\n", "has a detail with the label True: expected a text"),
         ("case: 1\ndetails: {Case: 2}\n", "has a detail 'Case', as the report calls another row: rename it"),
         ("details: {'a b': 1, 'a  b': 2}\n", "has a detail 'a b', as the report"),

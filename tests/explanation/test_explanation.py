@@ -296,6 +296,8 @@ def test_the_interval_has_two_digits_and_contains_the_ratio(explained):
     assert "(from draws of the 40)" in sentence and "bounded" not in sentence
     few = replace(explained, calibration={**explained.calibration, "num_same_speaker_speakers": 5})
     assert "(from draws of the 40, of whom 5 have same-speaker trials)" in few.describe_interval()
+    other = replace(explained, calibration={**explained.calibration, "num_different_speaker_speakers": 5})
+    assert "(from draws of the 40, of whom 5 have different-speaker trials)" in other.describe_interval()
     assert any("same-speaker trials of 5 speakers and" in text and "that is few" in text for text in few.cautions)
     assert "same-speaker trials of 5 speakers and" in dict(few.describe_method())["Calibration"]
     for number in re.findall(r"[\d,.]+(?= to)|(?<=to )[\d,.]+\d", sentence.split(". ")[0].replace("1/", "")):
@@ -399,10 +401,28 @@ def test_too_much_speech_can_be_cut(explained, low, high, seconds):
     speech = {"side": "A", "measure": "net_speech", "low": low, "high": high}
     found = replace(explained, deviations=(outside(**speech, value=14.0),))
     (told,) = [text for text in found.cautions if "balr degrade" in text]
-    assert f"balr degrade A.wav --condition duration={seconds} --save-dir cut" in told
+    assert (
+        f"balr degrade FILE --condition duration={seconds} --save-dir cut" in told and "recordings of A that" in told
+    )
     assert wording.REMEDY in found.cautions
     for other in (outside(**speech, value=0.5), outside(**speech, value=14.0, is_beyond=False), outside()):
         assert not any("balr degrade" in text for text in replace(explained, deviations=(other,)).cautions)
+    long = [outside(**{**speech, "side": side}, value=14.0) for side in "AB"]
+    (told,) = [text for text in replace(explained, deviations=tuple(long)).cautions if "balr degrade" in text]
+    assert "the recordings of A and of B that are too long" in told
+    noisy = replace(explained, deviations=(long[0], outside()))  # of which a stretch would be as noisy
+    assert not any("balr degrade" in text for text in noisy.cautions)
+
+
+def test_what_an_interval_with_one_could_support_is_told(explained):
+    def told(llr, interval):
+        found = replace(with_llr(explained, llr), interval=interval)
+        return next((text for text in found.cautions if "interval of the LR includes 1" in text), None)
+
+    assert told(1.0, (-0.5, 2.0)).endswith("could support neither proposition, or the other one.")
+    assert told(-1.0, (-2.0, 0.5)).endswith("could support neither proposition, or the other one.")
+    assert told(1.0, (0.03, 2.0)).endswith("could support neither proposition.")  # it is printed as 1.0
+    assert told(1.0, (0.5, 2.0)) is None and told(0.3, (-0.5, 2.0)) is None  # that supports neither itself
 
 
 def test_limits_that_were_set_wider_are_told_first(explained):
@@ -420,6 +440,10 @@ def test_noise_on_one_side_only_is_told(explained):
         return "A has a signal-to-noise ratio of 15 dB, B of 40 dB: where" in " ".join(found.cautions)
 
     assert is_told(15.0, 40.0) and not is_told(15.0, 40.0, method="quality")
+    beyond = outside(side="A and B", measure="snr_difference", text="They differ.")
+    measured = tuple(({"snr": ratio, "level": -25.0},) for ratio in (15.0, 40.0))
+    found = replace(explained, quality=measured, deviations=(beyond,))
+    assert not any("has a signal-to-noise ratio of" in text for text in found.cautions)  # which is said already
     assert not is_told(15.0, 40.0, matched=["3.0 s", "3.0 s, SNR 15 dB"])
 
 
@@ -607,6 +631,7 @@ def test_hd_tells_whose_trials_decide_how_alike_different_speakers_are(explained
     domain = {"recordings": 90, "recordings_a_side": [1, 1], "measures": {}}
     domain["speakers_by"] = {"sex": {"f": 30, "m": 28}}
     known = {**explained.calibration, "num_speakers": 58, "domain": domain, "within": "sex", "matched": ["3.0 s"]}
+    known["num_different_speaker_speakers"] = 58
     told = (
         f"{trials} that was matched to the case (58 speakers; sex: f (30), m (28); not recorded: language; trials of "
         f"speakers of the same sex only), {tell}."
@@ -621,6 +646,12 @@ def test_hd_tells_whose_trials_decide_how_alike_different_speakers_are(explained
         early = {**known, "domain": {**domain, "speakers_by": {}, "counts": counts}, "within": None}
         assert replace(explained, calibration=early).propositions()[-1].endswith(f"(58 speakers{end}{tell}.")
     nobody = replace(explained, num_reference_speakers=None, calibration={**known, "num_speakers": 0, "domain": None})
+    nobody.calibration["num_different_speaker_speakers"] = None
+    women = replace(explained, calibration={**known, "num_different_speaker_speakers": 30})  # who they are is not kept
+    assert (
+        f"that was matched to the case (30 speakers; trials of speakers of the same sex only), {tell}"
+        in (women.propositions()[-1])
+    )
     assert nobody.propositions()[-1].startswith("The relevant population of Hd is represented by the 1,560 different")
     assert "(of speakers whom the record does not name; trials of" in nobody.propositions()[-1]
 

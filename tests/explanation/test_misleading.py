@@ -35,6 +35,11 @@ def test_the_true_number_is_within_its_bounds_which_are_narrow(trials):
         assert other.llr == -found.llr
 
 
+def test_the_speakers_are_those_of_the_trials_that_are_counted():
+    known = calibration_of(np.ones(9), -np.ones(9)) | {"num_same_speaker_speakers": 5}
+    assert misleading_trials(-0.5, known).speakers == 5 and misleading_trials(0.5, known).speakers == 58
+
+
 def test_the_count_begins_at_the_printed_number():
     known = calibration_of(np.ones(9), np.log([0.5, 1.95, 1.97, 3.0]))
     found = misleading_trials(math.log(1.96), known)

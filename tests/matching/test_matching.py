@@ -9,7 +9,7 @@ import pytest
 from balr_hf import BinaryAttributeAutoEncoder, load_corpus
 from balr_hf.conditions import Condition
 from balr_hf.defaults import AUTOENCODER, SCORER, resource
-from balr_hf.domain import describe_sessions
+from balr_hf.domain import describe_in_words, describe_sessions
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import file_digest, model_digest
 from balr_hf.matching import CaseMatcher, Wanted, copies
@@ -193,9 +193,9 @@ def test_simulated_conditions_are_a_caution(matched):
         ("duration=3", "duration=9", None),
         ("snr=26", "duration=3", None),
         ("band=telephone", "band=3900", None),
-        ("snr=12", "duration=3", "signal-to-noise ratio (by 18 dB)"),
+        ("snr=12", "duration=3", "signal-to-noise ratio (12 dB against 30 dB and more)"),
         ("band=telephone,snr=20", "snr=22", "bandwidth (by 4.5 kHz)"),
-        ("band=telephone,snr=12", "snr=25", "bandwidth (by 4.5 kHz) and signal-to-noise ratio (by 13 dB)"),
+        ("band=telephone,snr=12", "snr=25", "bandwidth (by 4.5 kHz) and signal-to-noise ratio (12 dB against 25 dB)"),
     ],
 )
 def test_simulation_promises_too_much_most_of_all_where_the_sides_differ(a, b, differ):
@@ -213,7 +213,8 @@ def test_copies_and_recordings_are_told_apart_and_add_up(corpus, matcher):
     trials = found.scorer.config.calibration["num_same_speaker"]
     assert trials and domain["recordings"] == (SPEAKERS - 1) * RECORDINGS == sum(domain["counts"]["sex"].values())
     used = [int(re.search(r"of (\d+) copies", rows[f"Conditions of {side}"])[1]) for side in "AB"]
-    assert sum(used) == domain["copies"] == domain["measured"] and max(used) <= domain["recordings"]
+    assert sum(used) == domain["copies"] and max(used) <= domain["recordings"] == domain["measured"]
+    assert f"in {domain['copies']} copies, of which the ranges below are" in describe_in_words(domain)
     told = f"{domain['copies']} copies of {domain['recordings']} recordings, embedded by"
     assert told in rows["Matched calibration"]
     assert any(f"of the {domain['copies']} copies that the calibration rests on" in text for text in found.remarks)

@@ -102,8 +102,8 @@ def test_the_same_speech_in_two_microphones_is_recognised(recording, rng):
     """Other phases in all bands: the waveforms differ, and the levels do not."""
     response = rng.standard_normal(1_600) * np.exp(-np.arange(1_600) / 250)
     copy = find_copy(recording, np.convolve(recording, response)[: len(recording)].astype(np.float32))
-    assert copy is not None and copy.speed == 1
-    assert copy.describe() == "hold the same speech, as a processed copy or a second microphone does"
+    assert copy is not None and copy.speed == 1 and not copy.is_certain
+    assert copy.describe() == "may hold the same speech, as a processed copy or a second microphone does"
 
 
 def test_speeds_are_looked_for_in_stretches_of_long_recordings(recording, rng, monkeypatch):
@@ -123,10 +123,30 @@ def test_a_recording_that_shares_a_part_is_recognised(sentences):
 
 
 def test_other_recordings_of_one_voice_are_no_copies(sentences):
-    assert not describe_copies(dict(enumerate(sentences[:2])), dict(enumerate(sentences[2:])))
+    assert describe_copies(dict(enumerate(sentences[:2])), dict(enumerate(sentences[2:]))) == ((), ())
     assert find_copy(np.concatenate(sentences[:2]), np.concatenate(sentences[2:])) is None  # enough to look for speeds
-    found = describe_copies({"a": sentences[0]}, {"b": sentences[2], "c": sentences[0]})
+    found, doubts = describe_copies({"a": sentences[0]}, {"b": sentences[2], "c": sentences[0]})
     assert found == ("a and c are the same recording, sample for sample: that says nothing about speakers.",)
+    assert doubts == ()
+
+
+def test_what_is_the_same_at_another_speed_is_a_doubt_and_no_refusal(recording):
+    places = np.arange(0, len(recording) - 1, 1.05)
+    faster = np.interp(places, np.arange(len(recording)), recording).astype(np.float32)
+    copies, (doubt,) = describe_copies({"a": recording}, {"b": faster})
+    assert copies == () and doubt.startswith("a and b may hold the same speech, in one of them at another speed (by")
+    assert "listen to both. One text that is read twice" in doubt
+    refuse_copies({"a": recording, "b": faster})
+
+
+def test_a_beep_in_two_recordings_makes_no_copies_of_them(sentences):
+    time = np.arange(8_000) / 16_000
+    for hertz, level in ((1_000, 0.1), (1_400, 0.1), (1_400, 0.5)):
+        beep = (level * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+        a, b = (np.concatenate([one, beep, other]) for one, other in (sentences[:2], sentences[2:4]))
+        assert find_copy(a, b) is None
+        copy = find_copy(a, (0.5 * a).astype(np.float32))
+        assert copy is not None and copy.is_certain  # by what is spoken
 
 
 def test_a_side_that_holds_a_recording_twice_is_refused(sentences):

@@ -149,7 +149,7 @@ def test_a_million_trials_are_told_apart_quickly(corpus):
 
 
 @pytest.mark.parametrize("words", [("1", "0"), ("target", "nontarget"), ("True", "FALSE")])
-def test_labels_that_contradict_the_speakers_are_told(words):
+def test_labels_that_contradict_the_speakers_are_told(words, caplog):
     yes, no = words
     same = np.array([True, False, False, True])
     trials = listed("s0 s1", "s0 s3", "s1 s4", "s3 s4")
@@ -163,6 +163,12 @@ def test_labels_that_contradict_the_speakers_are_told(words):
         assert describe_contradicted_labels(with_labels(name, no, no, yes, yes), same).startswith("2 of the 4 labels")
     told = describe_contradicted_labels(with_labels("Target", no, no, yes, yes), same)
     assert told.startswith("2 of the 4 labels in the column 'Target' of the trial list contradict the corpus")
-    assert describe_contradicted_labels(with_labels("label", no, "maybe", yes, yes), same) is None
+    with caplog.at_level("WARNING"):
+        told = describe_contradicted_labels(with_labels("label", no, "maybe", yes, yes), same)
+    assert told.startswith("2 of the 4 labels")  # those that are understood are compared
+    assert (
+        "1 of the 4 labels in the column 'label' of the trial list are not understood (such as 'maybe')" in caplog.text
+    )
+    assert describe_contradicted_labels(with_labels("key", "a", "b", "c", "d"), same) is None
     assert describe_contradicted_labels(with_labels("session", no, no, yes, yes), same) is None
     assert describe_contradicted_labels(trials, same) is None
