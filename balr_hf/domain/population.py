@@ -104,7 +104,7 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
     if population.get("speakers"):
         parts[0] += f" of {population['speakers']:,} speakers"
     if population.get("copies"):
-        parts[0] += f", in {population['copies']:,} copies, of which the ranges below are"
+        parts[0] += f", in {population['copies']:,} copies, whose ranges follow"
     for name, counts in population.get("counts", {}).items():
         if name == "session":  # whose names tell a reader nothing
             continue

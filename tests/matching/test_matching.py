@@ -214,7 +214,7 @@ def test_copies_and_recordings_are_told_apart_and_add_up(corpus, matcher):
     assert trials and domain["recordings"] == (SPEAKERS - 1) * RECORDINGS == sum(domain["counts"]["sex"].values())
     used = [int(re.search(r"of (\d+) copies", rows[f"Conditions of {side}"])[1]) for side in "AB"]
     assert sum(used) == domain["copies"] and max(used) <= domain["recordings"] == domain["measured"]
-    assert f"in {domain['copies']} copies, of which the ranges below are" in describe_in_words(domain)
+    assert f"in {domain['copies']} copies, whose ranges follow" in describe_in_words(domain)
     told = f"{domain['copies']} copies of {domain['recordings']} recordings, embedded by"
     assert told in rows["Matched calibration"]
     assert any(f"of the {domain['copies']} copies that the calibration rests on" in text for text in found.remarks)
