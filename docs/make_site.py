@@ -74,7 +74,7 @@ AREAS = {
 }
 
 # Parts that users of the library do not call; CONTRIBUTING.md and their docstrings tell of them.
-INTERNAL = {"class_paths", "cli", "containers", "devices", "files", "options", "pipeline_inputs", "registration"}
+INTERNAL = {"class_paths", "cli", "containers", "devices", "files", "options", "registration"}
 INTERNAL |= {"tables", "templates", "threads", "untrusted", "vectors"}
 
 
