@@ -46,6 +46,8 @@ def test_population_is_described_in_numbers_and_words(population):
     words = describe_in_words(population)
     assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words
     assert "recordings of each sex: f (50), m (50)" in words
+    told = describe_in_words({**population, "counts": {"sex": {"f": 50, "m": 30}}})
+    assert "recordings of each sex: f (50), m (30), not known (20)" in told
     assert describe_in_words({**population, "counts": {"session": {"call 7": 100}}}) == words.replace(
         "; recordings of each sex: f (50), m (50)", ""
     )

@@ -109,7 +109,9 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
         if name == "session":  # whose names tell a reader nothing
             continue
         shown = ", ".join(f"{value} ({count:,})" for value, count in list(counts.items())[:6])
-        parts.append(f"recordings of each {name}: {shown}" + (" and others" if len(counts) > 6 else ""))
+        unknown = population["recordings"] - sum(counts.values())
+        end = " and others" if len(counts) > 6 else f", not known ({unknown:,})" if unknown > 0 else ""
+        parts.append(f"recordings of each {name}: {shown}{end}")
     low, high = population["recordings_a_side"]
     parts.append(f"{low} recording{'s' * (low > 1)} a side" if low == high else f"{low} to {high} recordings a side")
     return "; ".join([*parts, *_measures_in_words(population)])
