@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -284,16 +284,10 @@ def check_download(file: Path) -> None:
                 )
 
 
-class HasWeights(Protocol):
-    """Whatever has a state dict: a `torch.nn.Module`."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-
-def weights_digest(model: HasWeights) -> str:
-    """Compute the sha256 of a model's weights and their names, as hexadecimal digits."""
+def weights_digest(weights: Mapping[str, Any]) -> str:
+    """Compute the sha256 of weights and their names, those of a state dict, as hexadecimal digits."""
     digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
+    for name, weight in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -11,11 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from balr_hf.checkpoints import HasWeights
+from typing import Any, Protocol
 
 # What configurations keep besides the settings that decide a model's output: where a model comes from.
 BOOKKEEPING = {
@@ -39,7 +35,13 @@ FEATURES = (
 )
 
 
-def model_identity(model: "HasWeights") -> str:
+class HasWeights(Protocol):
+    """Whatever has a state dict: a `torch.nn.Module`."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+def model_identity(model: HasWeights) -> str:
     """Name a model by all that decides its output.
 
     Args:
@@ -51,7 +53,7 @@ def model_identity(model: "HasWeights") -> str:
     return f"{_name(model)}@{model_digest(model)}"
 
 
-def model_digest(model: "HasWeights") -> str:
+def model_digest(model: HasWeights) -> str:
     """Compute the sha256 of all that decides a model's output: weights, settings, features, bounds of a calibration.
 
     Two models with one digest give the same output on the same machine. The digest does not depend on the model's
@@ -59,13 +61,18 @@ def model_digest(model: "HasWeights") -> str:
     """
     config = getattr(model, "config", None)
     bounds = (getattr(config, "calibration", None) or {}).get("bounds")
-    return _digest(model, config, bounds=_plain(bounds), features=_features(getattr(model, "feature_extractor", None)))
+    return _digest(
+        model.state_dict(),
+        config,
+        bounds=_plain(bounds),
+        features=_features(getattr(model, "feature_extractor", None)),
+    )
 
 
 def uncalibrated_digest(scorer: Any) -> str:
     """Compute the sha256 of what a calibration is fitted to: a scorer's parameters and settings."""
     weights = {name: value for name, value in scorer.state_dict().items() if not name.startswith("calibration_")}
-    return _digest(SimpleNamespace(state_dict=lambda: weights), scorer.config)
+    return _digest(weights, scorer.config)
 
 
 def calibration_digest(scorer: Any, weights: Mapping[str, Any] | None = None) -> str:
@@ -78,10 +85,12 @@ def calibration_digest(scorer: Any, weights: Mapping[str, Any] | None = None) ->
         scorer ([`Scorer`]): a calibrated scorer.
         weights (dict, *optional*): a state dict that is to be saved instead of the scorer's own.
     """
+    from balr_hf.checkpoints import weights_digest
+
     weights = scorer.state_dict() if weights is None else weights
     tensors = {name: value for name, value in weights.items() if name.startswith("calibration_")}
     record = {name: value for name, value in scorer.config.calibration.items() if name != "digest"}
-    return _sha256({"weights": _weights_digest(tensors), "record": _plain(record)})
+    return _sha256({"weights": weights_digest(tensors), "record": _plain(record)})
 
 
 def file_digest(path: str | Path) -> str:
@@ -180,20 +189,16 @@ def _name(model: Any) -> str:
     return "/".join(parts[-2:] if parts[-1:] in (["best"], ["last"]) else parts[-1:]) or "unnamed"
 
 
-def _digest(weights: "HasWeights", config: Any, **more: Any) -> str:
+def _digest(weights: Mapping[str, Any], config: Any, **more: Any) -> str:
+    from balr_hf.checkpoints import weights_digest
+
     decisive = {
-        "weights": _weights_digest(weights.state_dict()),
+        "weights": weights_digest(weights),
         "type": getattr(config, "model_type", ""),
         "settings": {name: _plain(getattr(config, name, None)) for name in _settings(type(config))},
         **more,
     }
     return _sha256(decisive)
-
-
-def _weights_digest(weights: Mapping[str, Any]) -> str:
-    from balr_hf.checkpoints import weights_digest
-
-    return weights_digest(SimpleNamespace(state_dict=lambda: weights))
 
 
 def _sha256(values: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What our models add to transformers' `PreTrainedModel`: checks when they are loaded, a card when they are pushed."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -80,6 +80,13 @@ class HubModel(PreTrainedModel):
             UserError: they do not.
         """
 
+    def prepare_saving(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Bring what the configuration says of the weights up to date; called before the model is saved.
+
+        Args:
+            state_dict (dict, *optional*): weights that are to be saved instead of the model's own.
+        """
+
     def save_pretrained(  # type: ignore[override]  # the base class names each keyword
         self,
         save_directory: str | os.PathLike[Any],
@@ -102,6 +109,7 @@ class HubModel(PreTrainedModel):
         Raises:
             UserError: as for the method `push_to_hub`.
         """
+        self.prepare_saving(state_dict)
         saving = kwargs
         if push_to_hub:
             from balr_hf.hub.publishing import SAVING_KEYWORDS

@@ -6,6 +6,7 @@ import pytest
 
 from balr_hf.data.quality import add_quality_column
 from balr_hf.domain import (
+    HIGHEST_SNR,
     Limits,
     Side,
     describe_in_words,
@@ -14,9 +15,11 @@ from balr_hf.domain import (
     deviations,
     log_probabilities,
     side_measures,
+    sides_measures,
 )
 from balr_hf.errors import ConfigError
 from balr_hf.quality import RecordingQuality
+from balr_hf.scoring import quality_measures
 
 
 def quality(**changes):
@@ -181,6 +184,17 @@ def test_noise_that_is_hardly_there_makes_no_difference(calls_and_interviews):
     noisy = Side(1, [quality(bandwidth=7500.0, snr=25.0)])
     found = deviations([noisy, silent], calls_and_interviews, None)
     assert "snr_difference" in {one.measure for one in found}
+
+
+def test_what_is_clean_is_so_for_calibrations_with_quality_measures_too():
+    assert HIGHEST_SNR == quality_measures.HIGHEST_SNR  # whose file has to stand alone beside a model
+
+
+def test_sides_are_measured_together_as_each_by_itself():
+    recordings = [quality(snr=20.0), quality(snr=60.0, bandwidth=4000.0), None, quality(snr=35.0), quality()]
+    found = sides_measures(recordings, np.array([2, 1, 2]))
+    assert found[0].tolist() == side_measures(recordings[:2], 2).tolist() == [25.0, 6.0]
+    assert np.isnan(found[1]).all() and found[2].tolist() == side_measures(recordings[3:], 2).tolist()
 
 
 def test_side_is_the_mean_of_its_recordings():

@@ -61,7 +61,7 @@ def test_digest_is_of_all_that_decides_the_output(tmp_path):
     copy = WespeakerModel.from_pretrained(tmp_path / "copy")
     assert model_digest(copy) == digest and model_identity(copy) == f"copy@{digest}"
     copy.feature_extractor.waveform_scale = 1.0
-    assert weights_digest(copy) == weights_digest(model) and model_digest(copy) != digest
+    assert weights_digest(copy.state_dict()) == weights_digest(model.state_dict()) and model_digest(copy) != digest
     copy = WespeakerModel.from_pretrained(tmp_path / "copy")
     with torch.no_grad():
         copy.seg_1.bias[0] += 1e-6

@@ -216,12 +216,12 @@ def _explained(
 ) -> "Validation":
     """Write a page for so many of the worst trials of each kind, and link to them."""
     from balr_hf.data.columns import comparable_name
-    from balr_hf.data.quality import known_quality
+    from balr_hf.data.quality import quality_by_name
     from balr_hf.explanation.case import computation
     from balr_hf.files import atomic_path
     from balr_hf.scoring.trials import side_counts
 
-    known = {comparable_name(name): row for name, row in known_quality(dataset).items()}
+    known = quality_by_name(dataset)
     details = computation({"Embedder": system.embedder, "Autoencoder": system.autoencoder, "Scorer": system.scorer})
     linked = []
     for kind in (True, False):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from balr_hf.audio import reason_not_decoded
-from balr_hf.data.columns import arrow_column, recording_ids
+from balr_hf.data.columns import arrow_column, comparable_name, recording_ids
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path
@@ -75,6 +75,11 @@ def known_quality(dataset: datasets.Dataset) -> dict[str, dict[str, Any]]:
     rows = np.flatnonzero(pc.is_valid(pc.struct_field(measured, "duration")).to_numpy(zero_copy_only=False))
     ids = arrow_column(dataset, "id").take(rows).to_pylist()
     return dict(zip(ids, measured.take(rows).to_pylist(), strict=True))
+
+
+def quality_by_name(dataset: datasets.Dataset) -> dict[str, dict[str, Any]]:
+    """What [`known_quality`] returns, by the ids in the form in which those of trial lists are compared."""
+    return {comparable_name(name): row for name, row in known_quality(dataset).items()}
 
 
 def read_quality(path: Path) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,13 @@ many there were, of whom, and the distribution of what was measured of them. A c
 """
 
 from balr_hf.domain.deviations import Deviation, Side, deviations
-from balr_hf.domain.differences import DIFFERENCES, HIGHEST_SNR, differences_beyond_limits, side_measures
+from balr_hf.domain.differences import (
+    DIFFERENCES,
+    HIGHEST_SNR,
+    differences_beyond_limits,
+    side_measures,
+    sides_measures,
+)
 from balr_hf.domain.limits import (
     MEASURES,
     QUANTILES,
@@ -49,4 +55,5 @@ __all__ = [
     "probability_beyond_limits",
     "recordings_beyond_limits",
     "side_measures",
+    "sides_measures",
 ]

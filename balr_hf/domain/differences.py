@@ -37,9 +37,22 @@ def side_measures(quality: Sequence[Mapping[str, Any] | None], recordings: int) 
     """
     if len(quality) < recordings or not quality:
         return np.full(len(DIFFERENCES), np.nan)
-    rows = [[np.nan if row is None or row[name] is None else row[name] for name in DIFFERENCES] for row in quality]
-    snr, bandwidth = np.array(rows, dtype=np.float64).T
-    return np.array([np.minimum(snr, HIGHEST_SNR).mean(), bandwidth.mean() / 1000])
+    return sides_measures(quality, np.array([len(quality)]))[0]
+
+
+def sides_measures(quality: Sequence[Mapping[str, Any] | None], recordings: np.ndarray) -> np.ndarray:
+    """What is known of each of many sides; see [`side_measures`].
+
+    Args:
+        quality: the measures of all recordings of the first side, of the second, ...; None where one was not measured.
+        recordings (np.ndarray of shape `(sides,)`): how many recordings each side has.
+
+    Returns:
+        float64 `(sides, 2)`.
+    """
+    found = [[np.nan if row is None or row[name] is None else row[name] for name in DIFFERENCES] for row in quality]
+    values = np.minimum(np.array(found, dtype=np.float64), [HIGHEST_SNR, np.inf])
+    return np.add.reduceat(values, np.cumsum(recordings) - recordings) / recordings[:, None] / [1, 1000]
 
 
 def describe_differences(measures: np.ndarray, trials: tuple[np.ndarray, np.ndarray], same: np.ndarray) -> dict:

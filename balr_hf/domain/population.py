@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.domain.differences import describe_differences, side_measures
+from balr_hf.domain.differences import describe_differences, sides_measures
 from balr_hf.domain.limits import MEASURES, QUANTILES, in_unit
 from balr_hf.populations import describe_speakers, speakers_by
 
@@ -177,15 +177,16 @@ def _compared(
 ) -> dict[str, Any]:
     """What trials compare: by how much their sides differ, and how many are within one session."""
     from balr_hf.data.columns import comparable_name, side_value_sets
-    from balr_hf.data.quality import known_quality
+    from balr_hf.data.quality import quality_by_name
 
     speakers = side_value_sets(dataset, sides, "speaker")
     names = np.array([next(iter(some)) if len(some) == 1 else "" for some in speakers])
     known = (names[trials[0]] != "") & (names[trials[1]] != "")
     first, second = (side[known] for side in trials)
     same = names[first] == names[second]
-    quality = {comparable_name(name): row for name, row in known_quality(dataset).items()}
-    measures = np.stack([side_measures([quality.get(comparable_name(n)) for n in side], len(side)) for side in sides])
+    quality = quality_by_name(dataset)
+    rows = [quality.get(comparable_name(name)) for side in sides for name in side]
+    measures = sides_measures(rows, np.array([len(side) for side in sides]))
     found: dict[str, Any] = {"differences": describe_differences(measures, (first, second), same)}
     if "session" in dataset.column_names:
         found["sessions"] = _sessions(side_value_sets(dataset, sides, "session"), first[same], second[same])

@@ -60,6 +60,7 @@ from balr_hf.explanation.wording import (
     percent,
     ratio,
     rounded_times,
+    speakers_of_kinds,
     state,
 )
 from balr_hf.populations import describe_speakers
@@ -546,10 +547,9 @@ class Findings:
         if self.interval is None or not self.has_verdict:
             return None
         low, high = interval_ends(self.interval)
-        known = self.calibration or {}
-        speakers = known.get("num_speakers", 0)
-        kinds = {kind: known.get(f"num_{kind}_speaker_speakers") or speakers for kind in ("same", "different")}
-        fewer = [f"{number} have {kind}-speaker trials" for kind, number in kinds.items() if number < speakers]
+        known = self.calibration or {"num_speakers": 0}
+        speakers, kinds = known["num_speakers"], zip(("same", "different"), speakers_of_kinds(known), strict=True)
+        fewer = [f"{number} have {kind}-speaker trials" for kind, number in kinds if number < speakers]
         others = f", of whom {' and '.join(fewer)}" if fewer else ""
         beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
         before = ", before it is bounded" if self.is_bounded or beyond else ""

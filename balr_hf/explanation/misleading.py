@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from balr_hf.explanation.verbal_scale import two_digits
-from balr_hf.explanation.wording import is_one, ratio
+from balr_hf.explanation.wording import is_one, ratio, speakers_of_kinds
 
 # Half a step of the fourth decimal, to which the percentiles of a validation are rounded.
 ROUNDED = 0.5e-4
@@ -86,7 +86,7 @@ def misleading_trials(llr: float, calibration: Mapping[str, Any]) -> Misleading 
     values = np.array(percentiles) if llr > 0 else -np.array(percentiles)[::-1]
     least, most = _reaching(threshold, values, int(trials))
     printed = math.copysign(threshold, llr)
-    speakers = calibration.get(f"num_{kind}_speakers") or calibration.get("num_speakers") or None
+    speakers = speakers_of_kinds(calibration)[llr > 0] or None
     return Misleading(kind.replace("_", "-"), printed, least, most, int(trials), speakers)
 
 

@@ -185,11 +185,11 @@ def fewest_speakers(calibration: Mapping[str, Any]) -> int:
         the smaller number; of records of earlier versions, which lack both, the number of all speakers; 0 where the
         speakers are unknown.
     """
-    same, different = _speakers_of_kinds(calibration)
+    same, different = speakers_of_kinds(calibration)
     return min(same, different)
 
 
-def _speakers_of_kinds(calibration: Mapping[str, Any]) -> tuple[int, int]:
+def speakers_of_kinds(calibration: Mapping[str, Any]) -> tuple[int, int]:
     """The speakers of same-speaker and of different-speaker trials; that of all for either where it is not known."""
     every = calibration["num_speakers"]
     names = ("num_same_speaker_speakers", "num_different_speaker_speakers")
@@ -204,7 +204,7 @@ def describe_trials(calibration: Mapping[str, Any]) -> str:
         calibration (dict): as for [`describe_amount`].
     """
     same, different = calibration["num_same_speaker"], calibration["num_different_speaker"]
-    speakers, others = _speakers_of_kinds(calibration)
+    speakers, others = speakers_of_kinds(calibration)
     if speakers != others:
         return (
             f"{same:,} same-speaker trials of {speakers:,} speaker{'s' * (speakers != 1)} and {different:,} "
@@ -222,7 +222,7 @@ def describe_different_speakers(calibration: Mapping[str, Any]) -> str:
     """
     domain = calibration.get("domain") or {}
     every = calibration["num_speakers"] or domain.get("speakers")
-    speakers = calibration.get("num_different_speaker_speakers") or every
+    speakers = speakers_of_kinds(calibration)[1] or every
     # Early records count recordings of each sex, and not speakers: that is not "not recorded".
     told = [name for name in IN_BRIEF if name in domain.get("speakers_by", {}) or name not in domain.get("counts", {})]
     who = f"{speakers:,} speakers" if speakers else "of speakers whom the record does not name"

@@ -17,6 +17,7 @@ import torch
 from balr_hf.audio import SAMPLING_RATE, AudioError, reason_not_decoded, resample
 from balr_hf.conditions import Condition, recording_seed
 from balr_hf.data.origins import audio_source
+from balr_hf.domain import HIGHEST_SNR
 from balr_hf.embeddings.passes import Embedder, embed_waveforms
 from balr_hf.files import atomic_path
 from balr_hf.quality import (
@@ -40,7 +41,7 @@ NOISIER, NARROWER = 4.0, 500.0
 WIDE, TELEPHONE = 8_000.0, 3_500.0
 # Decibels: what has a higher signal-to-noise ratio counts as clean. No noise is added for a case that is clean, and
 # recordings for it need this ratio.
-CLEAN = 30.0
+CLEAN = HIGHEST_SNR
 # Recordings that are worked on together.
 TOGETHER = 16
 # Changes when what is computed of a copy changes, so that no earlier copies are taken for it.

@@ -1,6 +1,5 @@
 """`pipeline("speaker-comparison")`: pairs of recordings -> likelihood ratios, and why."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from numbers import Integral
@@ -26,8 +25,6 @@ from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
 from balr_hf.system.modeling_system import SpeakerComparisonModel
 from balr_hf.system.parts import one_voice_each
-
-logger = logging.getLogger(__name__)
 
 # Why there is no verdict where a recording could not be used at all, and what is None then.
 REFUSED = "refused"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from balr_hf.data.columns import comparable_name, side_value_sets
-from balr_hf.data.quality import known_quality
+from balr_hf.data.quality import quality_by_name
 from balr_hf.domain import (
     DIFFERENCES,
     MEASURES,
@@ -20,7 +20,7 @@ from balr_hf.domain import (
     measure_beyond_limits,
     probability_beyond_limits,
     recordings_beyond_limits,
-    side_measures,
+    sides_measures,
 )
 from balr_hf.errors import UserError
 
@@ -178,7 +178,7 @@ class SidesOutside:
         measured (`np.ndarray` of shape `(sides,)`): bool, whether all recordings of a side were measured. What lies
             outside of others is not fully known.
         recordings (`np.ndarray` of shape `(sides,)`): how many recordings a side has.
-        compared (`np.ndarray` of shape `(sides, 2)`): of [`balr_hf.domain.side_measures`], of which two sides must
+        compared (`np.ndarray` of shape `(sides, 2)`): of [`balr_hf.domain.sides_measures`], of which two sides must
             not differ much more than those of the calibration.
         calibration: the description of the calibration's recordings.
     """
@@ -283,7 +283,7 @@ def sides_outside(
     """
     if calibration is None:
         return None
-    known = {comparable_name(name): row for name, row in known_quality(dataset).items()}
+    known = quality_by_name(dataset)
     rows = [known.get(comparable_name(name)) for side in sides for name in side]
     lengths = np.array([len(side) for side in sides])
     starts = np.cumsum(lengths) - lengths
@@ -296,9 +296,7 @@ def sides_outside(
     measures["recordings"] = recordings_beyond_limits(lengths, calibration)
     if reference is not None and log_probability is not None:
         measures["probability"] = probability_beyond_limits(log_probability, reference)
-    compared = np.stack(
-        [side_measures(rows[start : start + length], length) for start, length in zip(starts, lengths, strict=True)]
-    )
+    compared = sides_measures(rows, lengths)
     return SidesOutside(measures, np.logical_and.reduceat(measured, starts), lengths, compared, calibration)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -416,36 +415,16 @@ class Scorer(HubModel):
         self.config.calibration = {**calibration.describe(), "scorer": uncalibrated_digest(self)}
         return self
 
-    def state_digest(self, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+    def prepare_saving(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
         """State the digest of the calibration in its record, if there is one, as it is now; see `check_whole`.
 
-        Saving does this, so that what was changed on purpose is saved with a digest of its own.
+        What was changed on purpose is so saved with a digest of its own.
 
         Args:
-            weights (dict, *optional*): a state dict that is to be saved instead of the scorer's own.
+            state_dict (dict, *optional*): weights that are to be saved instead of the scorer's own.
         """
         if self.config.calibration is not None and calibration_digest is not None:
-            self.config.calibration = {**self.config.calibration, "digest": calibration_digest(self, weights)}
-
-    def save_pretrained(  # type: ignore[override]  # as in HubModel
-        self,
-        save_directory: str | os.PathLike[Any],
-        is_main_process: bool = True,
-        state_dict: dict[str, Any] | None = None,
-        push_to_hub: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        """Write the scorer to a folder; the record of its calibration then states the digest of the calibration.
-
-        Args:
-            save_directory (str or path): the folder, which is made if it does not exist.
-            is_main_process (bool): whether this is the process that uploads, among several that train together.
-            state_dict (dict, *optional*): weights to save instead of the scorer's own.
-            push_to_hub (bool): also upload the scorer, to the repository `repo_id`.
-            **kwargs: as for [`HubModel.save_pretrained`].
-        """
-        self.state_digest(state_dict)
-        super().save_pretrained(save_directory, is_main_process, state_dict, push_to_hub=push_to_hub, **kwargs)
+            self.config.calibration = {**self.config.calibration, "digest": calibration_digest(self, state_dict)}
 
     def check_whole(self) -> None:
         """Check that the calibration is that of this scorer, and as it was saved; called when it is loaded.

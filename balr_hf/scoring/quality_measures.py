@@ -15,7 +15,7 @@ import numpy as np
 
 try:
     from balr_hf.data.columns import comparable_name
-    from balr_hf.data.quality import known_quality
+    from balr_hf.data.quality import quality_by_name
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         import datasets
@@ -76,7 +76,7 @@ def sides_quality(dataset: "datasets.Dataset", sides: Sequence[Sequence[str]]) -
     Returns:
         float64 `(sides, 4)`, in the order of `SIDE`; NaN for what is not known.
     """
-    known = {comparable_name(name): row for name, row in known_quality(dataset).items()}
+    known = quality_by_name(dataset)
     return np.stack([recordings_quality([known.get(comparable_name(name)) for name in side]) for side in sides])
 
 

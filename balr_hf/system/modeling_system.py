@@ -263,6 +263,15 @@ class SpeakerComparisonModel(HubModel):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
 
+    def prepare_saving(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
+        """State the digest of the scorer's calibration, as it does where it is saved alone.
+
+        Args:
+            state_dict (dict, *optional*): weights that are to be saved instead of the system's own.
+        """
+        of_scorer = {name: value for name, value in (state_dict or {}).items() if name.startswith("scorer.")}
+        self.scorer.prepare_saving({name.removeprefix("scorer."): value for name, value in of_scorer.items()} or None)
+
     def save_pretrained(  # type: ignore[override]  # as in HubModel
         self,
         save_directory: str | os.PathLike[Any],
@@ -284,8 +293,6 @@ class SpeakerComparisonModel(HubModel):
             "AutoConfig": f"configuration_system.{SpeakerComparisonConfig.__name__}",
             "AutoModel": f"modeling_system.{SpeakerComparisonModel.__name__}",
         }
-        of_scorer = {name: value for name, value in (state_dict or {}).items() if name.startswith("scorer.")}
-        self.scorer.state_digest({name.removeprefix("scorer."): value for name, value in of_scorer.items()} or None)
         # PreTrainedModel, which stands for HubModel without the package, would upload neither features nor code.
         alone = HubModel is PreTrainedModel
         upload = {name: kwargs.pop(name) for name in UPLOADING if name in kwargs} if alone else {}
