@@ -76,10 +76,11 @@ def uncalibrated_digest(scorer: Any) -> str:
 
 
 def calibration_digest(scorer: Any, weights: Mapping[str, Any] | None = None) -> str:
-    """Compute the sha256 of a calibration itself: all its tensors, and its record without this digest.
+    """Compute the sha256 of a calibration itself: all its tensors, its record without this digest, and what is beside.
 
     It is stated in the record as `digest` whenever a calibrated scorer is saved, so that a record and tensors of two
-    calibrations, or an edited record, are noticed.
+    calibrations, or an edited record, are noticed. So are edits of the description of the reference population, which
+    decides beyond which limits there is no verdict, and of the mark of a demonstration.
 
     Args:
         scorer ([`Scorer`]): a calibrated scorer.
@@ -90,7 +91,11 @@ def calibration_digest(scorer: Any, weights: Mapping[str, Any] | None = None) ->
     weights = scorer.state_dict() if weights is None else weights
     tensors = {name: value for name, value in weights.items() if name.startswith("calibration_")}
     record = {name: value for name, value in scorer.config.calibration.items() if name != "digest"}
-    return _sha256({"weights": weights_digest(tensors), "record": _plain(record)})
+    beside = {
+        "reference": _plain(scorer.config.reference),
+        "demonstration": bool(getattr(scorer.config, "demonstration", False)),
+    }
+    return _sha256({"weights": weights_digest(tensors), "record": _plain(record), **beside})
 
 
 def file_digest(path: str | Path) -> str:

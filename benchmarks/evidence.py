@@ -26,6 +26,7 @@ from balr_hf.conditions.duration import cut
 from balr_hf.domain import MEASURES, log_probabilities, measure_beyond_limits, probability_beyond_limits
 from balr_hf.embeddings.passes import embed_waveforms, load_usable
 from balr_hf.metrics import compute_metrics
+from balr_hf.explanation.wording import WHY
 from balr_hf.quality.net_speech import speech_segments
 from balr_hf.scoring.trials import Trials, score_trials
 
@@ -88,7 +89,8 @@ def outcome(compare, a, b) -> str:
         found = compare(a, b, return_explanation=True)["explanation"]
     except AudioError as error:
         return f"refused: {error}"
-    remarks = "; ".join([*found.copies, *(one.text for one in found.deviations if one.is_beyond)])
+    why = [text.removeprefix(WHY).strip() for text in found.cautions if text.startswith(WHY)]
+    remarks = "; ".join([*found.copies, *why])
     return f"{found.describe_ratio()}: {found.verdict}" if found.has_verdict else f"no verdict: {remarks}"
 
 

@@ -291,11 +291,28 @@ def edited_tensor(name, factor):
     return edit
 
 
+def edited_reference(folder):
+    """An edit of what is known of the reference population, of which limits are made."""
+    config = json.loads((folder / "config.json").read_text())
+    quantiles = config["scorer"]["reference"]["log_probability"]
+    config["scorer"]["reference"]["log_probability"] = [value - 100 for value in quantiles]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def edited_demonstration(folder):
+    """The mark of a demonstration is taken off, or put on."""
+    config = json.loads((folder / "config.json").read_text())
+    config["scorer"]["demonstration"] = not config["scorer"].get("demonstration", False)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 EDITS = {
     "bounds": edited_record("bounds", lambda found: [2 * end for end in found]),
     "one limit": edited_record("domain", lambda found: found | {"recordings_a_side": [1, 99]}),
     "no domain": edited_record("domain", None),
     "speech": edited_record("speech", lambda found: "any speech"),
+    "reference": edited_reference,
+    "demonstration": edited_demonstration,
     "offset": edited_tensor("scorer.calibration_offset", 1.01),
     "weights": edited_tensor("scorer.calibration_weights", 1.01),
     "draws": edited_tensor("scorer.calibration_draws", 1.01),
@@ -332,6 +349,9 @@ def test_a_calibration_without_a_digest_is_loaded_and_verify_says_that_it_is_unk
     assert status == 0 and "the calibration (its record and its tensors) is as it was saved" in said
     edited_record("digest", None)(tmp_path / "system")
     status, said = balr("verify", tmp_path / "system")
+    assert status == 0 and "whether it is as it was saved is unknown" in said
+    SpeakerComparisonModel.from_pretrained(tmp_path / "system").save_pretrained(tmp_path / "again")
+    status, said = balr("verify", tmp_path / "again")
     assert status == 0 and "whether it is as it was saved is unknown" in said
 
 

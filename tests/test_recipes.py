@@ -5,6 +5,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -26,7 +27,7 @@ def recipes(root):
     sys.path.insert(0, str(root / "resources" / "models"))
     try:
         names = ("audio", "corpus", "teacher", "speed", "features", "embedder", "embeddings", "autoencoder", "system")
-        names += ("evaluation", "report", "copies", "processes", "populations")
+        names += ("evaluation", "report", "copies", "processes", "overlapped")
         yield {name: importlib.import_module(f"recipes.{name}") for name in names}
     finally:
         sys.path.remove(str(root / "resources" / "models"))
@@ -259,33 +260,13 @@ def test_the_whole_way_from_samples_to_a_system_that_is_measured(recipes, data, 
     assert (
         figures["degraded"]["band=telephone"]["trials"] == 15 and figures["degraded"]["band=telephone"]["flipped"] > 0
     )
-    _check_populations(recipes, data, tmp_path / "system")
     system = SpeakerComparisonModel.from_pretrained(tmp_path / "system")
     assert system.scorer.config.calibration["num_speakers"] == 3
     assert system.scorer.config.num_reference_speakers == VOICES
-    assert is_same(system.scorer.config.embedder_identity, model_identity(system.embedder))
-
-
-def _check_populations(recipes, data, folder):
-    """A system that tells nothing of its speakers is told it anew; one of other speakers is left as it is."""
-    path = folder / "config.json"
-    written, config = path.read_text(), json.loads(path.read_text())
-    reference = config["scorer"]["reference"]
-    people = reference["speakers_by"]
+    people = system.scorer.config.reference["speakers_by"]
     assert people["source"] == {"librispeech": VOICES}
     assert people["language"] == {"en": VOICES} and sum(people["sex"].values()) == VOICES
-    for name in ("language", "source", "channel"):
-        reference["counts"].pop(name, None)
-    del reference["speakers_by"]
-    path.write_text(json.dumps(config))
-    run(recipes["populations"], data, folder)
-    assert path.read_text() == written
-    reference["counts"]["sex"]["male"] = 1
-    path.write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="by sex"):
-        run(recipes["populations"], data, folder)
-    assert json.loads(path.read_text()) == config
-    path.write_text(written)
+    assert is_same(system.scorer.config.embedder_identity, model_identity(system.embedder))
 
 
 def _check_embeddings_of_copies(recipes, work, folder):
@@ -303,17 +284,25 @@ def _check_embeddings_of_copies(recipes, work, folder):
     assert np.allclose(np.mean([group.mean(0) for group in groups], 0), 0, atol=1e-3)
 
 
-def test_trials_are_within_one_session_if_the_labels_say_so_of_each_speaker(recipes, monkeypatch):
-    populations = recipes["populations"]
-    found = [
-        {"speaker": speaker, "session": session, "channel": channel}
-        for speaker, session, channel in (("a", "1", "laptop"), ("a", "1", "laptop"), ("b", "7", "laptop"))
-    ]
-    calls = [{"speaker": "c", "session": session, "channel": "telephone landline"} for session in "12"]
-    monkeypatch.setattr(populations, "rows", lambda data, parts: found + calls)
-    counted = {"same_speaker": 5, "within_one": 5}
-    assert populations.sessions({"num_same_speaker": 5}, "data") == counted
-    for session in ("2", ""):
-        found[0]["session"] = session
-        with pytest.raises(ValueError, match="1 speakers are of several sessions, such as a"):
-            populations.sessions({"num_same_speaker": 5}, "data")
+def test_the_detector_hears_the_training_speakers_and_lies_beside_the_system(
+    recipes, work, tmp_path, monkeypatch, tiny_embedder
+):
+    from balr_hf.defaults import SYSTEM, resource
+    from balr_hf.overlapped.detector import OverlappedSpeechDetector
+
+    asked = {}
+
+    def fit(embedder, waveform, speakers, sources, corpus, **options):
+        asked.update(first=waveform(0), speakers=speakers, sources=sources, **options)
+        record = {"embedder": model_identity(embedder), "corpus": corpus, "speakers": len(set(speakers))}
+        return OverlappedSpeechDetector(np.ones(3, np.float32), 0.0, np.zeros(1, np.float32), record)
+
+    monkeypatch.setattr(recipes["overlapped"], "fit_detector", fit)
+    shutil.copytree(resource(SYSTEM), tmp_path / "system")
+    run(recipes["overlapped"], work, tmp_path / "system")
+    train = recipes["corpus"].recordings(work, "train")
+    assert np.array_equal(asked["first"], train.waveform(0))
+    assert asked["speakers"] == train.columns["speaker"].tolist()
+    assert {"unchanged", "snr=10", "reverb=0.6"} <= set(asked["conditions"])
+    found = SpeakerComparisonModel.from_pretrained(tmp_path / "system").overlapped_speech_detector
+    assert found.record["speakers"] == len(set(asked["speakers"]))

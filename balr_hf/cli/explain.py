@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from balr_hf.data.skipped import Skipped
     from balr_hf.describing import AttributeDescriptions
-    from balr_hf.domain import Limits
-    from balr_hf.explanation.voices import OneVoice
     from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
 
@@ -106,8 +104,9 @@ class Options(CorpusOptions):
         "",
         "how far outside the calibration's own range of recordings a verbal verdict is still given, e.g. "
         "snr=6,net_speech=2 (dB; a factor); voices is how many times more probable the two parts of a recording that "
-        "differ most may be if different people speak in them [default: snr=1.5,net_speech=1.25,bandwidth=0.5,"
-        "clipping=0.01,tone_share=0.05,probability=0.5,recordings=0,voices=2,snr_difference=3,bandwidth_difference=1]",
+        "differ most may be if different people speak in them; overlapped is how few recordings of one voice, in "
+        "percent, may sound as much like two at once [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,"
+        "tone_share=0.05,probability=0.5,recordings=0,voices=2,snr_difference=3,bandwidth_difference=1,overlapped=1]",
         type=str,
         pairs=True,
     )
@@ -140,6 +139,7 @@ def run(arguments: Arguments) -> None:
     """Compare the two sides and print the explanation."""
     from balr_hf.cli.explain_match import matched_scorer
     from balr_hf.cli.explain_timeline import compared_timelines, page_sections, save_figures
+    from balr_hf.cli.explain_voices import find_voices
     from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.cli.printing import print_text
     from balr_hf.defaults import is_shipped
@@ -163,7 +163,7 @@ def run(arguments: Arguments) -> None:
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer, thorough=True)
-    voices = _voices(arguments, heard, sides, models, scorer, limits)
+    voices = find_voices(arguments, heard.measured, heard.quality, sides, models, scorer, limits)
     matched: tuple[tuple[str, str], ...] = ()
     files = {"Scorer's file": scorer}
     if arguments.match is not None:
@@ -184,13 +184,15 @@ def run(arguments: Arguments) -> None:
         case=case,
         details=(
             *matched,
+            *voices.rows,
             *heard.files,
             *_made_earlier(dataset, models),
             *computation({**models, **files}),
         ),
         descriptions=descriptions,
         measures=((), ()) if descriptions is None else _measures(dataset, sides),
-        voices=voices,
+        voices=voices.one,
+        overlapped=voices.overlapped,
     )
     over_time = compared_timelines(arguments, dataset, sides, models, scorer, explanation)
     if over_time is not None and arguments.save_dir is not None:
@@ -355,51 +357,6 @@ def _with_attributes(
     if skipped:
         raise UserError("; ".join(f"{row.id}: {row.reason}" for row in skipped))
     return dataset, models
-
-
-def _voices(
-    arguments: Arguments,
-    heard: _Heard,
-    sides: list[list[str]],
-    models: "Mapping[str, Any]",
-    scorer: "Scorer",
-    limits: "Limits",
-) -> "tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]":
-    """Whether each recording holds one voice; nothing of a side without audio.
-
-    Where the attributes were there already, the models must be known to belong to the scorer, or nothing is looked at.
-    """
-    from typing import Any
-
-    from balr_hf.cli.models import load_autoencoder, load_embedder
-    from balr_hf.devices import resolve_devices
-    from balr_hf.embeddings.passes import heard_recording
-    from balr_hf.errors import UserError
-    from balr_hf.explanation.voices import can_compare_parts
-    from balr_hf.identity import known_to_belong
-    from balr_hf.system.parts import one_voice_each
-
-    if not (arguments.calibrated and can_compare_parts(scorer) and heard.measured):
-        return (), ()
-    try:
-        embedder: Any = models["Embedder"] if "Embedder" in models else load_embedder(arguments)
-        autoencoder: Any = models["Autoencoder"] if "Autoencoder" in models else load_autoencoder(arguments)
-    except UserError:
-        return (), ()
-    if len(models) < 2 and not known_to_belong(embedder, autoencoder, scorer):
-        return (), ()
-    device = resolve_devices(arguments.device)[0]
-    embedder = embedder.for_inference().to(device)
-
-    def of(names: list[str], quality: "list[Mapping[str, Any]]") -> "tuple[OneVoice | None, ...]":
-        recordings = [heard.measured[name] for name in names if name in heard.measured]
-        if len(recordings) < len(names):
-            return ()
-        samples = [heard_recording(one, embedder.feature_extractor) for one in recordings]
-        stretches = [one.stretches for one in recordings]
-        return tuple(one_voice_each(embedder, autoencoder, scorer, samples, stretches, quality, device, limits))
-
-    return of(sides[0], heard.quality[0]), of(sides[1], heard.quality[1])
 
 
 def _descriptions(

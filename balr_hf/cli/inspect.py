@@ -12,7 +12,7 @@ from balr_hf.options import option
 from balr_hf.tables import aligned
 
 if TYPE_CHECKING:
-    from balr_hf.explanation.voices import OneVoice
+    from balr_hf.cli.inspect_voices import Voices
     from balr_hf.quality import Measured, RecordingQuality
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class Options(CorpusOptions):
     voices: bool = option(
         False,
         "also tell recordings that may hold more than one voice: the two parts of each that differ most are compared "
-        "by a calibrated system (this takes about three times as long as to extract the embeddings)",
+        "by a calibrated system, and its detector, if it has one, listens for people who speak at the same time (this "
+        "takes about four times as long as to extract the embeddings)",
     )
     system: str | None = option(
         None, "folder or Hub repository of the system for --voices [default: the package's own]", type=str
@@ -74,7 +75,6 @@ def run(arguments: Arguments) -> int:
     from balr_hf.data.shards import Shard
     from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
     from balr_hf.errors import ConfigError
-    from balr_hf.explanation.wording import ratio
     from balr_hf.quality import reason_to_refuse
 
     if arguments.plots and arguments.save_dir is None:
@@ -94,7 +94,7 @@ def run(arguments: Arguments) -> int:
         from balr_hf.cli.inspect_voices import VoiceCheck
 
         check = VoiceCheck(arguments.system, arguments.device)
-    measured: list[tuple[str, RecordingQuality | Skipped, OneVoice | None]] = []
+    measured: list[tuple[str, RecordingQuality | Skipped, Voices | None]] = []
     for name, recording in measure_corpus(dataset, progress=shard is None or shard.index == 0):
         if isinstance(recording, Skipped):
             measured.append((name, recording, None))
@@ -128,18 +128,24 @@ def run(arguments: Arguments) -> int:
         ]
         print_json(arguments, {"recordings": rows, "skipped": [vars(row) for row in skipped]})
     else:
-        marks = {
-            name: f"may hold several voices (LR {ratio(one.llr)})" for name, one in voices.items() if one.is_doubtful
-        }
+        marks = {name: one.mark() for name, one in voices.items() if one.is_doubtful}
         print_text(_table(found, marks | refused))
     for name, one in voices.items():
-        if one.is_doubtful:
-            logger.warning("%s", one.describe(name))
+        for sentence in one.describe(name):
+            logger.warning("%s", sentence)
     warn_skipped(skipped, "Measuring")
     logger.info(_describe_counts(len(found), len(refused), len(skipped)))
     if check is not None:
-        doubtful, short = sum(one.is_doubtful for one in voices.values()), len(found) - len(voices)
-        logger.info("%d may hold more than one voice; %d %s too short to tell", doubtful, short, _are(short))
+        doubtful = sum(one.is_doubtful for one in voices.values())
+        short = len(found) - sum(one.parts is not None for one in voices.values())
+        logger.info(
+            "%d may hold more than one voice; %d %s too short to have their parts compared",
+            doubtful,
+            short,
+            _are(short),
+        )
+        if not check.hears_overlapped:
+            logger.info("The system has no detector of people who speak at the same time (balr overlapped makes one)")
     if folder is not None:
         logger.info("Saved in %s", folder)
     return 0 if found else 1

@@ -37,6 +37,8 @@ class Limits:
         bandwidth_difference: kilohertz, likewise.
         voices: how many times more probable the two parts of a recording that differ most may be if different people
             speak in them; a factor, at least 1.
+        overlapped: the percentile of recordings of one voice, by how much they sound like people who speak at the
+            same time, below which a recording gets no verdict.
     """
 
     net_speech: float = 1.25
@@ -49,6 +51,7 @@ class Limits:
     voices: float = 2
     snr_difference: float = 3
     bandwidth_difference: float = 1
+    overlapped: float = 1
 
     @classmethod
     def parse(cls, text: str) -> Limits:

@@ -220,14 +220,22 @@ class EmbeddingStream:
     @torch.no_grad()
     def finish(self) -> torch.Tensor:
         """Return the embedding of all frames, `(embed_dim,)`; at least 9 frames must have come."""
-        frames = torch.cat(self._waiting)
         if self.model.config.architecture is not None:
-            return self.model(frames[None]).embeddings[0]
-        self._merge(frames, self._before, None)
+            return self.model(torch.cat(self._waiting)[None]).embeddings[0]
+        return self.model._embedded(self.statistics()[None])[0]
+
+    @torch.no_grad()
+    def statistics(self) -> torch.Tensor:
+        """Return the statistics of all frames, of which an embedding is made, instead of the embedding.
+
+        Returns:
+            float32 `(num_statistics,)`: the means over time of the last feature map, and the standard deviations; see
+            [`WespeakerModel.num_statistics`].
+        """
+        self._merge(torch.cat(self._waiting), self._before, None)
         assert self._mean is not None and self._squares is not None
         variance = self._squares / max(1, self._count - 1)
-        pooled = torch.cat([self._mean, torch.sqrt(variance + 1e-7)], 1).flatten(1)
-        return self.model._embedded(pooled.float())[0]
+        return torch.cat([self._mean, torch.sqrt(variance + 1e-7)], 1).flatten().float()
 
     def _merge(self, frames: torch.Tensor, start: int, end: int | None) -> None:
         """Add what the convolutions make of `frames[start:end]`, where the other frames are context."""
@@ -396,6 +404,11 @@ class WespeakerModel(HubModel):
         if self.config.two_emb_layer:
             embeddings = self.seg_2(self.seg_bn_1(F.relu(embeddings)))
         return embeddings
+
+    @property
+    def num_statistics(self) -> int | None:
+        """How many statistics over time an embedding is made of; None for another architecture than a ResNet."""
+        return None if self.config.architecture is not None else self.seg_1.in_features
 
     @property
     def frames_looked_at(self) -> int:

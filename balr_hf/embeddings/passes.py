@@ -41,6 +41,8 @@ class Stream(Protocol):
 
     def finish(self) -> torch.Tensor: ...
 
+    def statistics(self) -> torch.Tensor: ...
+
 
 class Embedder(Protocol):
     """What extraction needs of an embedder; [`WespeakerModel`] has all of it."""
@@ -398,6 +400,24 @@ def embed_in_pieces(
             stream.add(features)
     with half, _convolutions(device, precision):
         return stream.finish().float()
+
+
+@torch.inference_mode()
+def statistics_in_pieces(model: Embedder, blocks: Iterable[torch.Tensor], device: torch.device) -> torch.Tensor:
+    """Do what [`embed_in_pieces`] does in single precision, but return the statistics that embeddings are made of.
+
+    Args:
+        model, blocks, device: as for [`embed_in_pieces`]; the model is a ResNet.
+
+    Returns:
+        float32 of shape `(num_statistics,)`, on `device`; see [`WespeakerModel.num_statistics`].
+    """
+    stream = model.streamed(FRAMES_PER_PASS.get(device.type, FRAMES_PER_PIECE))
+    for features in blocks:
+        with _convolutions(device, "fp32"):
+            stream.add(features)
+    with _convolutions(device, "fp32"):
+        return stream.statistics()
 
 
 def num_frames(recording: np.ndarray | LongRecording, extractor: "WespeakerFeatureExtractor") -> int:

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from balr_hf.domain import HIGHEST_SNR, Deviation, describe_sessions
+from balr_hf.explanation import overlapped
 from balr_hf.explanation.described import GroupEvidence, recording_caution
+from balr_hf.explanation.overlapped import Overlapped
 from balr_hf.explanation.verbal_scale import degree
 from balr_hf.explanation.voices import NEEDED, OneVoice
 from balr_hf.explanation.wording import (
@@ -50,6 +52,7 @@ class Result(Protocol):
     similarity: bool
     terms: np.ndarray
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]
+    overlapped: tuple[tuple[Overlapped, ...], tuple[Overlapped, ...]]
 
     @property
     def compared_voices(self) -> Sequence[OneVoice]: ...
@@ -89,9 +92,11 @@ def cautions_of(found: Result) -> list[str]:
     """
     decisive = [one.text for one in found.deviations if one.is_beyond]
     others = [one.text for one in found.deviations if not one.is_beyond]
-    texts = [*found.copies, *(f"{WHY} {text}" for text in decisive), *others, *_voices(found)]
+    texts = [*(f"{WHY} {text}" for text in decisive), *others, *_voices(found), *_overlapped(found)]
+    texts = [*found.copies, *sorted(texts, key=lambda text: not text.startswith(WHY))]  # reasons before cautions
     texts += [*_unlike(found), *_faint(found), *found.remarks]
-    if any(one.is_allowed for one in found.deviations) or any(one.is_allowed for one in found.compared_voices):
+    allowed = [one.is_allowed for one in found.deviations] + [one.is_allowed for one in found.compared_voices]
+    if any(allowed) or any(one.is_allowed for side in found.overlapped for one in side):
         texts.insert(0, WIDER)
     recording = recording_caution(found.groups(), found.is_llr)
     if recording is not None:
@@ -191,9 +196,30 @@ def _voices(found: Result) -> list[str]:
     if short:
         named, are = " and ".join(filter(None, [", ".join(short[:-1]), short[-1]])), len(short) > 1
         texts.append(
-            f"{named[0].upper()}{named[1:]} {'are' if are else 'is'} too short to be searched for a second voice: "
-            f"listen to {'them' if are else 'it'}."
+            f"{named[0].upper()}{named[1:]} {'are' if are else 'is'} too short to be searched for a second voice "
+            f"before or after the first: listen to {'them' if are else 'it'}."
         )
+    return texts
+
+
+def _overlapped(found: Result) -> list[str]:
+    """In which recordings people may speak at the same time, and which were not looked at.
+
+    Nothing is added of a side of which it was said already that nobody looked for a second voice.
+    """
+    sides = zip("AB", found.overlapped, found.voices, strict=True)
+    unlooked = [side for side, recordings, parts in sides if parts and not recordings]
+    texts = []
+    if found.is_calibrated and unlooked:
+        each = "A and of B" if len(unlooked) == 2 else unlooked[0]
+        texts.append(
+            f"Whether people speak at the same time in recordings of {each} was not looked at: {overlapped.NEEDED}."
+        )
+    for side, recordings in zip("AB", found.overlapped, strict=True):
+        for number, one in enumerate(recordings, 1):
+            if one.is_doubtful:
+                which = side if len(recordings) == 1 else f"Recording {number} of {side}"
+                texts.append((f"{WHY} " if one.is_beyond else "") + one.describe(which))
     return texts
 
 

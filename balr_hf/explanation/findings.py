@@ -21,6 +21,7 @@ from balr_hf.explanation.described import (
     measures_of_sides,
 )
 from balr_hf.explanation.misleading import Misleading, misleading_trials
+from balr_hf.explanation.overlapped import Overlapped, describe_overlapped
 from balr_hf.explanation.voices import OneVoice, describe_voices
 from balr_hf.explanation.wording import (
     AND_VOICES,
@@ -40,6 +41,7 @@ from balr_hf.explanation.wording import (
     NO_VERDICT_BOUNDS,
     NO_VERDICT_COPIES,
     NO_VERDICT_DOMAIN,
+    NO_VERDICT_OVERLAPPED,
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
@@ -154,6 +156,8 @@ class Findings:
             either side, by name.
         voices (two tuples of [`OneVoice`]): whether each of the recordings of either side holds one voice; None for
             one that is too short to be told, and none of a side that was not looked at.
+        overlapped (two tuples of [`Overlapped`]): how much each of the recordings of either side sounds like people
+            who speak at the same time; none of a side that was not looked at.
     """
 
     names: tuple[str, str]
@@ -185,6 +189,7 @@ class Findings:
     descriptions: AttributeDescriptions | None = None
     measures: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]] = ((), ())
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ())
+    overlapped: tuple[tuple[Overlapped, ...], tuple[Overlapped, ...]] = ((), ())
 
     @property
     def is_calibrated(self) -> bool:
@@ -243,7 +248,8 @@ class Findings:
         """The likelihood ratio in the words of the verbal scale.
 
         It is None if the result is not calibrated, if the recordings lie beyond the limits of what the system was
-        calibrated for, if one of them may hold more than one voice, or if the two sides hold the same recording.
+        calibrated for, if one of them may hold more than one voice, one after the other or at the same time, or if the
+        two sides hold the same recording.
         """
         return verbal_scale.verdict(self.llr) if self.has_verdict else None
 
@@ -252,15 +258,16 @@ class Findings:
         """Why the verbal scale may not be applied, in words for programs; none if it may.
 
         They are `uncalibrated`, `copies` (the two sides hold the same recording), `outside` (recordings lie beyond the
-        limits of what the system was calibrated for), `voices` (one may hold more than one voice), `bounds` (the
-        calibration has too few trials to vouch for any likelihood ratio) and `domain` (the calibration does not say
-        which recordings it is of).
+        limits of what the system was calibrated for), `voices` (one may hold more than one voice), `overlapped`
+        (people may speak at the same time in one), `bounds` (the calibration has too few trials to vouch for any
+        likelihood ratio) and `domain` (the calibration does not say which recordings it is of).
         """
         reasons = {
             "uncalibrated": not self.is_calibrated,
             "copies": bool(self.copies),
             "outside": any(found.is_beyond for found in self.deviations),
             "voices": any(found.is_beyond for found in self.compared_voices),
+            "overlapped": any(found.is_beyond for side in self.overlapped for found in side),
             "bounds": self.is_calibrated and self.bounds is None,
             "domain": self.calibration is not None and self.calibration.get("domain") is None,
         }
@@ -409,6 +416,10 @@ class Findings:
             "voices": {
                 side: [None if found is None else found.to_dict() for found in recordings]
                 for side, recordings in zip("ab", self.voices, strict=True)
+            },
+            "overlapped": {
+                side: [found.to_dict() for found in recordings]
+                for side, recordings in zip("ab", self.overlapped, strict=True)
             },
             "quality": {"a": [dict(q) for q in self.quality[0]], "b": [dict(q) for q in self.quality[1]]},
             "details": [list(row) for row in self.details],
@@ -581,9 +592,10 @@ class Findings:
         if not self.is_calibrated:
             return NOT_CALIBRATED
         headlines = {"copies": NO_VERDICT_COPIES, "outside": NO_VERDICT, "voices": NO_VERDICT_VOICES}
-        headlines["domain"] = NO_VERDICT_DOMAIN
+        headlines |= {"overlapped": NO_VERDICT_OVERLAPPED, "domain": NO_VERDICT_DOMAIN}
         headline = headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
-        return f"{headline}, {AND_VOICES}" if {"outside", "voices"} <= set(self.no_verdict) else headline
+        more = self.no_verdict[0] == "outside" and {"voices", "overlapped"} & set(self.no_verdict)
+        return f"{headline}, {AND_VOICES}" if more else headline
 
     def describe_findings(self) -> str | None:
         """What the likelihood ratio means, in a sentence; None where there is no verdict."""
@@ -631,6 +643,7 @@ class Findings:
         if self.calibration is not None:
             matched = bool(self.calibration.get("matched"))
             rows.append(("One voice", describe_voices(self.voices, matched)))
+        rows.append(("One voice at a time", describe_overlapped(self.overlapped)))
         rows.append(("Descriptions", self._describe_descriptions()))
         if self.bounds is not None:
             low, high = map(ratio, self.bounds)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 # What is said where recordings were not looked at, and why.
 UNLOOKED = "not looked at"
 NEEDED = "this takes the audio, models that are known to belong together, and a calibration with one recording a side"
-# What a comparison of two parts cannot tell, whatever it gave.
-AT_ONCE = "People who speak at the same time are not noticed in this way"
 # What is said where the case has a calibration of its own, whose bounds are others.
 OWN_CALIBRATION = "compared by the scorer's own calibration and its bounds, not by the one matched to the case"
 # How many stretches of a part are named; of the others it is said that there are more.
@@ -196,7 +194,7 @@ def describe_voices(sides: Sequence[Sequence[OneVoice | None]], matched: bool = 
                 )
     if matched and any(found is not None for side in sides for found in side):
         told.append(OWN_CALIBRATION)
-    return f"{'; '.join(told)}. {AT_ONCE}"
+    return "; ".join(told)
 
 
 def _clock(seconds: float) -> str:

@@ -71,6 +71,7 @@ class CardFacts:
         tags (sequence of str): tags besides ours.
         figures (dict): the captions of image files beside the card, by their file names.
         descriptions ([`AttributeDescriptions`], *optional*): of a system, what its attributes go with.
+        overlapped (str, *optional*): of a system, what its detector of overlapped speech was fitted to and finds.
     """
 
     repo_id: str
@@ -84,6 +85,7 @@ class CardFacts:
     tags: Sequence[str] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
     descriptions: AttributeDescriptions | None = None
+    overlapped: str | None = None
 
 
 @dataclass(frozen=True)

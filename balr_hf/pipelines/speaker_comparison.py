@@ -15,7 +15,10 @@ from balr_hf.defaults import AUTOENCODER, SCORER, is_shipped
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded
 from balr_hf.errors import ConfigError, UserError
+from balr_hf.explanation.overlapped import Overlapped
 from balr_hf.explanation.voices import OneVoice, can_compare_parts
+from balr_hf.overlapped.detection import overlapped_each
+from balr_hf.overlapped.detector import DETECTOR
 from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, flat
 from balr_hf.pipelines.inputs import as_column, undecoded
 from balr_hf.quality import describe_averaged
@@ -83,6 +86,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 on;
             `copies` (list[str]): sentences on recordings of both sides that hold the same sound;
             `voices` (dict): of the recordings of side `a` and `b`, whether each holds one voice;
+            `overlapped` (dict): likewise, how much each sounds like people who speak at the same time;
             `quality` (dict): what was measured of the recordings of side `a` and `b`;
             `cautions` (list[str]): what a reader must know before relying on the result;
             `demonstration` (bool): whether models of the package made it, which are not for casework;
@@ -142,11 +146,12 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
             embedder: Any = getattr(self.model, "embedder", self.model)
             modes = {module: module.training for part in (embedder, self.autoencoder) for module in part.modules()}
-            descriptions = getattr(self.model, "descriptions", None)
+            beside = {name: getattr(self.model, name, None) for name in ("descriptions", "overlapped_speech_detector")}
             self.model = SpeakerComparisonModel.from_parts(
                 embedder, self.autoencoder, scorer, allow_mismatch=self.allow_mismatch
             )
-            self.model.descriptions = descriptions  # of the autoencoder, which is that of the system before
+            for name, value in beside.items():  # of the autoencoder and the embedder, those of the system before
+                setattr(self.model, name, value)
             for module, mode in modes.items():  # which are now in evaluation mode
                 module.training = mode
         self.scorer = scorer
@@ -242,7 +247,12 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                     self.device,
                     self.limits,
                 )
-        return outputs | {"one_voice": found}
+        detector = getattr(self.model, "overlapped_speech_detector", None)
+        overlapped: list[list[Overlapped]] = [[] for _ in inputs["recordings"]]
+        if detector is not None:
+            for item, recordings in enumerate(inputs["recordings"]):
+                overlapped[item] = overlapped_each(self._embedder, detector, recordings, self.device, self.limits)
+        return outputs | {"one_voice": found, "overlapped": overlapped}
 
     def _measures(
         self, loaded: list[list[Loaded]], heard: list[list[np.ndarray | LongAudio]]
@@ -275,7 +285,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     def _refused(self) -> dict[str, Any]:
         nothing = dict.fromkeys(NUMBERS_AND_TEXTS)
         nothing |= {"no_verdict": [REFUSED], "demonstration": self._is_demonstration}
-        nothing |= {name: {"a": [], "b": []} for name in ("voices", "quality")}
+        nothing |= {name: {"a": [], "b": []} for name in ("voices", "overlapped", "quality")}
         nothing |= {name: [] for name in ("deviations", "copies", "cautions", "attributes")}
         return nothing | ({} if getattr(self.model, "descriptions", None) is None else {"groups": []})
 
@@ -300,7 +310,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         remarks = (*flat(outputs["remarks"]), *(() if matched is None else matched.remarks))
         voices = flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
-        one_voice = tuple(flat(outputs["one_voice"]))
+        one_voice, overlapped = (tuple(flat(outputs[name])) for name in ("one_voice", "overlapped"))
+        detector = getattr(self.model, "overlapped_speech_detector", None)
+        details = () if matched is None else matched.rows
+        if detector is not None:
+            details = (*details, (DETECTOR, detector.describe()))
         explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),
@@ -309,11 +323,12 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             copies=tuple(flat(outputs["copies"])),
             limits=self.limits,
             remarks=remarks if self._wrong is None else (f"{self._wrong}.", *remarks),
-            details=() if matched is None else matched.rows,
+            details=details,
             demonstration=self._is_demonstration,
             descriptions=getattr(self.model, "descriptions", None),
             measures=(voices[0], voices[1]),
             voices=(one_voice[:first], one_voice[first:]),
+            overlapped=(overlapped[:first], overlapped[first:]),
         )
         found = explanation.to_dict()
         result = {
@@ -328,6 +343,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "deviations": found["deviations"],
             "copies": found["copies"],
             "voices": found["voices"],
+            "overlapped": found["overlapped"],
             "quality": found["quality"],
             "cautions": found["cautions"],
             "demonstration": found["demonstration"],

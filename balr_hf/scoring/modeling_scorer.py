@@ -1,5 +1,6 @@
 """What all scorers share: they check counts, are fitted and calibrated, and score in blocks of bounded memory."""
 
+import copy
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,6 +108,7 @@ class Scorer(HubModel):
 
     def __init__(self, config: ScorerConfig):
         super().__init__(config)
+        self._loaded_without_digest: dict[str, Any] | None = None  # see `prepare_saving`
         for name, value in self._initial_buffers().items():
             self.register_buffer(name, value)
         self.post_init()
@@ -418,12 +420,14 @@ class Scorer(HubModel):
     def prepare_saving(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
         """State the digest of the calibration in its record, if there is one, as it is now; see `check_whole`.
 
-        What was changed on purpose is so saved with a digest of its own.
+        What was changed on purpose is so saved with a digest of its own. A calibration that was loaded without one is
+        saved without one: what became of it before is not known.
 
         Args:
             state_dict (dict, *optional*): weights that are to be saved instead of the scorer's own.
         """
-        if self.config.calibration is not None and calibration_digest is not None:
+        unknown = self.config.calibration is not None and self.config.calibration == self._loaded_without_digest
+        if self.config.calibration is not None and calibration_digest is not None and not unknown:
             self.config.calibration = {**self.config.calibration, "digest": calibration_digest(self, state_dict)}
 
     def check_whole(self) -> None:
@@ -434,11 +438,12 @@ class Scorer(HubModel):
             MismatchError: its record and its tensors are not those that were saved together.
         """
         stated = (self.config.calibration or {}).get("digest")
+        self._loaded_without_digest = copy.deepcopy(self.config.calibration) if stated is None else None
         if stated is not None and stated != calibration_digest(self):
             raise MismatchError(
                 f"the calibration of {self.name_or_path or 'this scorer'} is not as it was saved: its record in "
-                "config.json (bounds, description of its recordings, ...) and its tensors in model.safetensors "
-                "(offset, weights, ...) come from two calibrations, or were edited",
+                "config.json (bounds, descriptions of its recordings and of the reference population, ...) and its "
+                "tensors in model.safetensors (offset, weights, ...) come from two calibrations, or were edited",
                 "Get both files again from where they were saved; or fit the scorer again with balr score train, and "
                 "calibrate it with balr score calibrate",
             )

@@ -28,6 +28,7 @@ try:
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.errors import MismatchError, UserError
     from balr_hf.identity import model_identity, wrong_parts
+    from balr_hf.overlapped.detector import load_detector
     from balr_hf.pretrained import HubModel
     from balr_hf.quality import measure_recording
     from balr_hf.scoring.counts import recording_counts
@@ -41,6 +42,7 @@ try:
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         from balr_hf.describing.descriptions import AttributeDescriptions
         from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
+        from balr_hf.overlapped.detector import OverlappedSpeechDetector
         from balr_hf.scoring.configuration_scorers import ScorerConfig
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:
@@ -55,7 +57,7 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         from .modeling_wespeaker import WespeakerModel
         from .quality_measures import recordings_quality
 
-        measure_recording = model_identity = load_descriptions = None
+        measure_recording = model_identity = load_descriptions = load_detector = None
         UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
 
         def wrong_parts(*_):
@@ -105,7 +107,9 @@ class SpeakerComparisonModel(HubModel):
     A system is saved in one folder or repository: `config.json` with the configurations of the parts,
     `model.safetensors` with their weights under `embedder.`, `autoencoder.` and `scorer.`, and
     `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too. Where
-    the attributes have been described (see `balr describe`), `attributes.json` says what they go with.
+    the attributes have been described (see `balr describe`), `attributes.json` says what they go with. Where the
+    system has learnt to notice people who speak at the same time (see `balr overlapped`), it does so by
+    `overlapped_speech.safetensors`.
 
     This model computes. For recordings of a case use `pipeline("speaker-comparison")`, which takes a system as well:
     it also measures the recordings, refuses those that cannot be used, and says what a reader of the result must know.
@@ -120,6 +124,8 @@ class SpeakerComparisonModel(HubModel):
         scorer ([`Scorer`]): compares attributes.
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, as far as measures tell;
             None where that is not known. They are saved and loaded with the system where the package is installed.
+        overlapped_speech_detector ([`OverlappedSpeechDetector`], *optional*): notices people who speak at the same
+            time; None if there is none. It is saved and loaded likewise.
 
     Raises:
         UserError: the sizes of the parts do not fit.
@@ -156,6 +162,7 @@ class SpeakerComparisonModel(HubModel):
         self.autoencoder = autoencoder or BinaryAttributeAutoEncoder(config.autoencoder)
         self.scorer = scorer or _build_scorer(config.scorer)
         self.descriptions: AttributeDescriptions | None = None
+        self.overlapped_speech_detector: OverlappedSpeechDetector | None = None
         config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
         self.post_init()
         self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
@@ -241,7 +248,7 @@ class SpeakerComparisonModel(HubModel):
             UserError: there is no system, weights are missing, of another shape or out of range, its parts do not
                 fit, or it was to be loaded in another precision than float32.
             MismatchError: its parts are known not to belong together, which was not allowed when they were joined; or
-                its `attributes.json` describes the attributes of other models.
+                its `attributes.json` or its `overlapped_speech.safetensors` is of other models.
         """
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
@@ -259,6 +266,7 @@ class SpeakerComparisonModel(HubModel):
             raise MismatchError(wrong)
         if with_descriptions:
             model._load_descriptions(pretrained_model_name_or_path, **kwargs)
+        model._load_detector(pretrained_model_name_or_path, **kwargs)
         for part in (model.embedder, model.autoencoder, model.scorer):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
@@ -310,6 +318,13 @@ class SpeakerComparisonModel(HubModel):
                 logger.warning("The descriptions of the attributes are not saved: %s", error)
             else:
                 self.descriptions.save(Path(save_directory))
+        if self.overlapped_speech_detector is not None:
+            try:
+                self._check_detector()
+            except MismatchError as error:
+                logger.warning("The detector of overlapped speech is not saved: %s", error)
+            else:
+                self.overlapped_speech_detector.save(Path(save_directory))
         if push_to_hub and alone and is_main_process:
             repo_id = upload.pop("repo_id", None) or Path(save_directory).resolve().name
             with tempfile.TemporaryDirectory() as temporary:
@@ -332,6 +347,22 @@ class SpeakerComparisonModel(HubModel):
         if self.descriptions is not None:
             identities = model_identity(self.autoencoder), model_identity(self.embedder)
             self.descriptions.check(identities[0], self.config.autoencoder.internal_dim, identities[1])
+
+    def _load_detector(self, source: str | Path, **kwargs: Any) -> None:
+        """Take the detector of overlapped speech that lies beside the system, if there is one.
+
+        Raises:
+            MismatchError: it is that of another embedder.
+            UserError: it is damaged.
+        """
+        if load_detector is None:  # the package has what reads it
+            return
+        self.overlapped_speech_detector = load_detector(source, **kwargs)
+        self._check_detector()
+
+    def _check_detector(self) -> None:
+        if self.overlapped_speech_detector is not None:
+            self.overlapped_speech_detector.check(model_identity(self.embedder))
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:

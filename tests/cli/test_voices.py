@@ -14,13 +14,17 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def recordings(root, tmp_path_factory):
-    """`two.wav` has 6 s of a man and 6 s of a woman, `one.wav` 12 s of the man, and `short.wav` 3 s of him."""
+    """`two.wav` has 6 s of a man and 6 s of a woman, `one.wav` 12 s of the man, and `short.wav` 3 s of him.
+
+    `both.wav` has 6 s of both at the same time.
+    """
     folder, voices = tmp_path_factory.mktemp("recordings"), root / "resources" / "data" / "voices"
     man, woman = (
         np.concatenate([load_audio(path) for path in sorted((voices / name).iterdir()) if path.suffix == ".opus"])
         for name in ("2033", "1998")
     )
     made = {"two": (man[: 6 * RATE], woman[: 6 * RATE]), "one": (man[: 12 * RATE],), "short": (man[: 3 * RATE],)}
+    made["both"] = (0.5 * man[6 * RATE :][: 6 * RATE] + 0.5 * man.std() / woman.std() * woman[: 6 * RATE],)
     for name, parts in made.items():
         with wave.open(str(folder / f"{name}.wav"), "wb") as file:
             file.setparams((1, 2, RATE, 0, "NONE", ""))
@@ -40,11 +44,15 @@ def test_inspect_names_the_recordings_of_two_voices(recordings, balr, tmp_path):
     assert code == 0
     assert "two.wav may hold more than one voice" in printed
     assert "one.wav may hold more than one voice" not in printed
-    assert "1 may hold more than one voice; 1 is too short to tell" in printed
+    assert "both.wav may hold people who speak at the same time" in printed
+    assert "two.wav may hold people" not in printed and "one.wav may hold people" not in printed
+    assert "2 may hold more than one voice; 2 are too short to have their parts compared" in printed
     with (tmp_path / "voices.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    assert rows.keys() == {"one.wav", "two.wav"}
+    assert rows.keys() == {"one.wav", "two.wav", "short.wav", "both.wav"}
     assert float(rows["two.wav"]["llr"]) < -np.log(2) < 0 < float(rows["one.wav"]["llr"])
+    assert float(rows["both.wav"]["overlapped"]) < 1 < 5 < float(rows["one.wav"]["overlapped"])
+    assert rows["short.wav"]["llr"] == rows["both.wav"]["stretches"] == ""
 
 
 def test_inspect_refuses_a_system_without_a_question_to_it(recordings, balr):
@@ -65,3 +73,15 @@ def test_explain_gives_no_verdict_on_a_recording_of_two_voices(recordings, balr)
     assert any("B may hold more than one voice" in text for text in found["cautions"])
     code, printed = balr("explain", short, one, "--json", "--limits", limits)
     assert _json(printed)["voices"]["b"][0]["is_beyond"] is False
+
+
+def test_explain_gives_no_verdict_on_people_who_speak_at_the_same_time(recordings, balr):
+    both, short = (str(recordings / f"{name}.wav") for name in ("both", "short"))
+    wide = "net_speech=100,probability=0,snr=100,bandwidth=9,snr_difference=99"
+    found = _json(balr("explain", short, both, "--json", "--limits", wide)[1])
+    assert found["no_verdict"] == ["overlapped"] and found["verbal"] is None
+    assert found["overlapped"]["a"][0]["percentile"] > 5 and found["overlapped"]["b"][0]["is_beyond"]
+    assert any("B may hold people who speak at the same time" in text for text in found["cautions"])
+    assert any(name == "Detector of overlapped speech" for name, _ in found["details"])
+    found = _json(balr("explain", short, both, "--json", "--limits", f"{wide},overlapped=0")[1])
+    assert found["no_verdict"] == [] and "set wider than the default ones" in found["cautions"][0]

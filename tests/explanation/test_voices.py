@@ -70,9 +70,7 @@ def test_a_recording_of_unlike_parts_gets_no_verdict_and_says_where(scorer):
     expected = f"{wording.WHY} A may hold more than one voice, or one under changing conditions: its two parts"
     assert caution.startswith(expected)
     assert "(12 s, and 8 s at 1:02.5 to 1:10.5, 1:20.0 to 1:20.0)" in caution
-    assert dict(found.describe_method())["One voice"].endswith(
-        f"(12 s, 8 s); B: too short to be told. {voices.AT_ONCE}"
-    )
+    assert dict(found.describe_method())["One voice"].endswith("(12 s, 8 s); B: too short to be told")
     assert wording.NO_VERDICT_VOICES in found.to_text()
     assert wording.NO_VERDICT_VOICES in found.to_html()
 
@@ -97,7 +95,7 @@ def test_what_was_not_looked_at_is_said(scorer):
     assert dict(found.describe_method())["One voice"] == f"not looked at: {NEEDED}"
     assert f"Whether each recording of A and of B holds one voice was not looked at: {NEEDED}." in found.cautions
     one_side = scorer.explain(counts, counts, quality=((QUALITY,), (QUALITY,)), voices=((), (None,)))
-    (caution,) = [text for text in one_side.cautions if "not looked at" in text]
+    (caution, _) = [text for text in one_side.cautions if "not looked at" in text]
     assert caution.startswith("Whether each recording of A holds one voice")
     assert found.to_dict()["voices"] == {"a": [], "b": []}
 
@@ -165,7 +163,7 @@ def test_parts_are_said_to_be_compared_by_another_calibration_than_the_one_match
     found = explained(scorer, alike=True)
     assert voices.OWN_CALIBRATION not in dict(found.describe_method())["One voice"]
     found.calibration = {**found.calibration, "matched": ["duration=3", "duration=3"]}
-    assert f"; {voices.OWN_CALIBRATION}. " in dict(found.describe_method())["One voice"]
+    assert f"; {voices.OWN_CALIBRATION}" in dict(found.describe_method())["One voice"]
     assert voices.OWN_CALIBRATION not in voices.describe_voices(((None,), (None,)), matched=True)
 
 
@@ -196,8 +194,12 @@ def test_recordings_too_short_to_be_searched_are_told(scorer):
         return [text for text in cautions if "second voice" in text]
 
     alike = compare_parts(scorer, parts(alike=True), QUALITY)
-    assert told((None,), (None,)) == ["A and B are too short to be searched for a second voice: listen to them."]
-    assert told((alike,), (None,)) == ["B is too short to be searched for a second voice: listen to it."]
+    assert told((None,), (None,)) == [
+        "A and B are too short to be searched for a second voice before or after the first: listen to them."
+    ]
+    assert told((alike,), (None,)) == [
+        "B is too short to be searched for a second voice before or after the first: listen to it."
+    ]
     (several,) = told((None, alike, None), (None,))
     assert several.startswith("Recording 1 of A, recording 3 of A and B are too short")
     assert told((alike,), (alike,)) == []
@@ -216,7 +218,7 @@ def test_a_long_recording_that_was_not_looked_at_is_told(scorer):
     found = scorer.explain(
         np.ones((WIDTH, 2)), np.ones((WIDTH, 2)), quality=((long,), (QUALITY,)), voices=((None,), (None,))
     )
-    (told,) = [text for text in found.cautions if "not looked at" in text]
+    (told, _) = [text for text in found.cautions if "not looked at" in text]
     assert told.startswith("Whether A holds one voice was not looked at")
 
 

@@ -1,6 +1,7 @@
 """A whole system: what is joined, saved, loaded and computed is what the parts are and compute."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -337,6 +338,46 @@ def test_damaged_descriptions_are_refused_by_name(described, tmp_path):
     (tmp_path / "attributes.json").write_text("{")
     with pytest.raises(UserError, match=r"attributes\.json is damaged"):
         SpeakerComparisonModel.from_pretrained(tmp_path)
+
+
+@pytest.fixture
+def hearing():
+    """A system with a detector of overlapped speech."""
+    from balr_hf.identity import model_identity
+    from balr_hf.overlapped.detector import OverlappedSpeechDetector
+
+    system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
+    width, record = system.embedder.num_statistics, {"embedder": model_identity(system.embedder)}
+    weight, one_voice = np.ones(width, dtype=np.float32), np.arange(9, dtype=np.float32)
+    system.overlapped_speech_detector = OverlappedSpeechDetector(weight, 0.0, one_voice, record)
+    return system
+
+
+def test_a_detector_of_overlapped_speech_travels_with_the_system(hearing, tmp_path):
+    from balr_hf.overlapped.detector import FILE
+
+    hearing.save_pretrained(tmp_path / "one")
+    loaded = SpeakerComparisonModel.from_pretrained(tmp_path / "one")
+    assert loaded.overlapped_speech_detector.digest == hearing.overlapped_speech_detector.digest
+    loaded.save_pretrained(tmp_path / "two")
+    assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
+    (tmp_path / "one" / FILE).unlink()
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "one").overlapped_speech_detector is None
+
+
+def test_a_detector_for_another_embedder_is_refused_and_is_not_saved(hearing, tmp_path, caplog):
+    from balr_hf.errors import MismatchError
+    from balr_hf.overlapped.detector import FILE
+
+    hearing.save_pretrained(tmp_path / "one")
+    with torch.no_grad():
+        next(hearing.embedder.parameters()).add_(1)  # as training does
+    hearing.save_pretrained(tmp_path / "trained")
+    assert not (tmp_path / "trained" / FILE).exists()
+    assert "The detector of overlapped speech is not saved" in caplog.text
+    shutil.copy(tmp_path / "one" / FILE, tmp_path / "trained" / FILE)
+    with pytest.raises(MismatchError, match="is a detector for the embedder"):
+        SpeakerComparisonModel.from_pretrained(tmp_path / "trained")
 
 
 def test_a_system_in_training_mode_does_not_compare():

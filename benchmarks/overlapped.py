@@ -1,0 +1,114 @@
+"""How much people who speak at the same time are noticed, and one voice is taken for two: the tables in `README.md`.
+
+Recordings of a corpus, as they are and brought to conditions, are taken with one voice and with a second one, of
+another speaker of the same source: for the whole time and for half of it, as loud as the first and weaker. All are
+embedded without long pauses, as extraction does it, and the system's detector of overlapped speech listens to them.
+
+Usage:
+    python benchmarks/overlapped.py CORPUS.csv [--system FOLDER]
+
+The corpus has the columns `audio` and `speaker`; without `source`, all recordings count as of one source. Its speakers
+must not be those that the detector was fitted to.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+import transformers
+from scipy.stats import beta
+from tqdm.auto import tqdm
+
+from balr_hf import SpeakerComparisonModel, load_corpus
+from balr_hf.audio import AudioError, load_audio
+from balr_hf.conditions import Condition
+from balr_hf.conditions.noise import BABBLERS
+from balr_hf.defaults import SYSTEM, resource
+from balr_hf.overlapped.detection import overlapped_each
+from balr_hf.overlapped.mixtures import mixed
+from balr_hf.quality import heard, measure_recording, stretches_of
+
+CONDITIONS = ("unchanged", "snr=20", "snr=10", "band=telephone", "codec=opus:12k", "snr=10,noise=babble")
+BELOW, SHARES = (0.0, 5.0, 10.0), (1.0, 0.5)
+
+
+def interval(found: list[bool]) -> str:
+    """A share in percent with its 95 % interval of Clopper and Pearson, as if recordings were independent."""
+    hits, of = sum(found), len(found)
+    low = beta.ppf(0.025, hits, of - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, of - hits) if hits < of else 1.0
+    return f"{hits / of:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def voice(samples: np.ndarray) -> np.ndarray:
+    """What of a recording is heard when it is embedded."""
+    _, speech = measure_recording(samples)
+    return heard(samples, stretches_of(samples, speech))
+
+
+def _babble(audio: list, speakers: list[str], others: list[int], rng: np.random.Generator) -> list[np.ndarray]:
+    """One recording each of so many speakers as babble takes, or of those that there are."""
+    of_speaker = {speakers[row]: row for row in rng.permutation(others).tolist()}
+    return [load_audio(audio[row]) for row in list(of_speaker.values())[:BABBLERS]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
+    parser.add_argument("--system", default=str(resource(SYSTEM)), help="folder of the system")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    corpus = load_corpus(arguments.corpus, vectors=())
+    system = SpeakerComparisonModel.from_pretrained(arguments.system, with_descriptions=False)
+    detector, model, device = system.overlapped_speech_detector, system.embedder.for_inference(), torch.device("cpu")
+    rng = np.random.default_rng(arguments.seed)
+    speakers = corpus["speaker"]
+    sources = corpus["source"] if "source" in corpus.column_names else [""] * len(corpus)
+    audio = corpus["audio"]
+    of_one, of_two, by_source = defaultdict(list), defaultdict(list), defaultdict(list)
+
+    def told(samples: np.ndarray) -> tuple[bool, bool]:
+        (found,) = overlapped_each(model, detector, [voice(samples)], device)
+        return found.is_doubtful, found.is_beyond
+
+    for row in tqdm(range(len(corpus)), unit="recording"):
+        own = load_audio(audio[row])
+        others = [n for n in range(len(corpus)) if sources[n] == sources[row] and speakers[n] != speakers[row]]
+        if not others:
+            continue
+        babble = _babble(audio, speakers, others, rng)
+        for name in CONDITIONS:
+            if "babble" in name and len(babble) < BABBLERS:
+                continue
+            try:
+                made = Condition.parse(name).apply(own, int(rng.integers(1 << 30)), voices=babble)
+            except AudioError:  # noisier already
+                continue
+            of_one[name].append(told(made))
+            if name == "unchanged":
+                by_source[sources[row]].append(of_one[name][-1])
+        first = voice(own)
+        second = voice(load_audio(audio[int(rng.choice(others))]))
+        for share in SHARES:
+            for below in BELOW:
+                of_two[share, below].append(told(mixed(first, second, below, share, rng)))
+    print(f"{len(corpus)} recordings of {len(set(speakers))} speakers; {arguments.system}; {detector.describe()}\n")
+    print("| recordings | number | told (below 5 %) | no verdict (below 1 %) |\n| --- | --- | --- | --- |")
+    rows = [(f"one voice, {name}", found) for name, found in of_one.items()]
+    rows += [(f"one voice, unchanged, {name}", found) for name, found in sorted(by_source.items()) if name]
+    rows += [
+        (f"second voice {below:g} dB weaker, {'all' if share == 1 else 'half'} of the time", found)
+        for (share, below), found in of_two.items()
+    ]
+    for name, found in rows:
+        shares = " | ".join(interval(list(which)) for which in zip(*found, strict=True))
+        print(f"| {name} | {len(found)} | {shares} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`balr overlapped`: a system learns to notice people who speak at the same time."""
+
+import json
+import shutil
+
+import pytest
+
+from balr_hf import SpeakerComparisonModel
+from balr_hf.defaults import SAMPLE_CORPUS, SYSTEM, resource
+from balr_hf.overlapped.detector import FILE
+
+
+@pytest.fixture
+def system(tmp_path):
+    """The shipped system without its detector."""
+    shutil.copytree(resource(SYSTEM), tmp_path / "system", ignore=shutil.ignore_patterns(FILE, "attributes.json"))
+    return tmp_path / "system"
+
+
+@pytest.mark.slow
+def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
+    corpus = resource(SAMPLE_CORPUS) / "metadata.csv"
+    words = (system, corpus, "--count", "500", "--name", "synthetic voices", "--conditions", "unchanged; snr=20")
+    code, printed = balr("overlapped", *words, "--json")
+    assert code == 0
+    found, _ = json.JSONDecoder().raw_decode(printed[printed.index("{") :])
+    assert (found["speakers"], found["corpus"], found["seed"]) == (24, "synthetic voices", 0)
+    assert found["conditions"] == ["snr=20,noise=pink", "unchanged"]
+    mixtures = sum(band["mixtures"] for band in found["found"])
+    assert 400 < mixtures + found["recordings_of_one_voice"] <= 500
+    loudest, _, weakest = (band["found"] / band["mixtures"] for band in found["found"])
+    assert loudest > max(weakest, 0.1)
+    detector = SpeakerComparisonModel.from_pretrained(system).overlapped_speech_detector
+    assert len(detector.one_voice) == found["recordings_of_one_voice"]
+
+
+def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path):
+    assert balr("overlapped", system)[0] == 2
+    code, said = balr("overlapped", system, "corpus.csv", "--conditions", " ; ")
+    assert code == 2 and "--conditions names none" in said
+    code, said = balr("overlapped", system, "corpus.csv", "--conditions", "loud=3")
+    assert code == 2 and "loud=3" in said
+    code, said = balr("overlapped", "me/system", "corpus.csv")
+    assert code == 2 and "name one for the detector with --save-dir" in said
+    (tmp_path / "nobody.csv").write_text(f"audio\n{resource(SAMPLE_CORPUS)}/espeak01/espeak01-01.opus\n")
+    code, said = balr("overlapped", system, tmp_path / "nobody.csv")
+    assert code == 1 and "the corpus has no column speaker" in said
+    assert not (system / FILE).exists()

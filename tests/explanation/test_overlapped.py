@@ -1,0 +1,107 @@
+"""People who speak at the same time, as explanations tell of them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from balr_hf.domain import Deviation, Limits
+from balr_hf.explanation import wording
+from balr_hf.explanation.overlapped import NEEDED, Overlapped, describe_overlapped
+from balr_hf.scoring.auto import build_scorer
+
+WIDTH = 12
+DOMAIN = {"recordings": 400, "speakers": 40, "recordings_a_side": [1, 99], "measures": {}, "counts": {}}
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    rng = np.random.default_rng(0)
+    likely = rng.beta(0.3, 0.3, (40, WIDTH))
+    counts = rng.binomial(8, likely).astype(np.float64)
+    scorer = build_scorer("beta", num_attributes=WIDTH).fit(np.stack([counts, 8 - counts], -1))
+    bits = (rng.random((2, 40, WIDTH)) < likely).astype(np.float64)
+    enroll, test = np.stack([bits, 1 - bits], -1)
+    left, right = np.divmod(np.arange(1600), 40)
+    names = [np.char.add("s", side.astype(str)) for side in (left, right)]
+    scorer.calibrate(enroll[left], test[right], left == right, "affine", *names)
+    scorer.config.calibration["domain"] = DOMAIN
+    return scorer
+
+
+def explained(scorer, *percentiles: float, limits: Limits | None = None, **options):
+    """A comparison of A, of which each recording has one of these percentiles, and B, which has 60 %."""
+    counts = np.full((WIDTH, 2), len(percentiles) / 2)
+    a = tuple(Overlapped.of(percentile, limits) for percentile in percentiles)
+    return scorer.explain(counts, counts, overlapped=(a, (Overlapped.of(60.0, limits),)), limits=limits, **options)
+
+
+def overlapping(found) -> list[str]:
+    return [text for text in found.cautions if "same time" in text]
+
+
+def test_a_recording_that_sounds_like_two_voices_gets_no_verdict(scorer):
+    found = explained(scorer, 0.4)
+    assert found.verdict is None
+    assert found.no_verdict == ["overlapped"]
+    assert found.describe_verdict() == wording.NO_VERDICT_OVERLAPPED
+    (caution,) = overlapping(found)
+    assert caution.startswith(f"{wording.WHY} A may hold people who speak at the same time")
+    assert "of recordings of one voice, 0.4 % sound as much like two voices at once." in caution
+    for shown in (found.to_text(), found.to_html()):
+        assert wording.NO_VERDICT_OVERLAPPED in shown
+        assert "0.4 %" in shown
+
+
+def test_one_that_may_keeps_its_verdict_and_is_told_of(scorer):
+    found = explained(scorer, 60.0, 3.0)
+    assert found.no_verdict == []
+    (caution,) = overlapping(found)
+    assert caution.startswith("Recording 2 of A may hold")
+
+
+def test_one_like_others_is_not_told_of(scorer):
+    found = explained(scorer, 42.0)
+    assert overlapping(found) == []
+    row = dict(found.describe_method())["One voice at a time"]
+    assert row == "A: 42 %; B: 60 % of recordings of one voice sound as much like two at once"
+
+
+def test_limits_that_let_it_pass_are_told_and_stricter_ones_hold(scorer):
+    wide = explained(scorer, 0.4, limits=Limits.parse("overlapped=0.1"))
+    assert wide.no_verdict == [] and wide.cautions[0] == wording.WIDER and len(overlapping(wide)) == 1
+    strict = explained(scorer, 8.0, limits=Limits.parse("overlapped=10"))
+    assert strict.no_verdict == ["overlapped"] and len(overlapping(strict)) == 1
+
+
+def test_what_was_not_looked_at_is_said(scorer):
+    counts = np.ones((WIDTH, 2))
+    parts = ((None,), (None,))
+    found = scorer.explain(counts, counts, voices=parts)
+    assert dict(found.describe_method())["One voice at a time"] == f"not looked at: {NEEDED}"
+    assert overlapping(found) == [
+        f"Whether people speak at the same time in recordings of A and of B was not looked at: {NEEDED}."
+    ]
+    one = scorer.explain(counts, counts, voices=parts, overlapped=((), (Overlapped.of(50.0),)))
+    assert overlapping(one)[0].startswith("Whether people speak at the same time in recordings of A was not")
+    assert "A: not looked at" in describe_overlapped(one.overlapped)
+    assert overlapping(scorer.explain(counts, counts)) == []  # it is said that no second voice was looked for
+
+
+def test_it_is_in_the_headline_beside_other_reasons(scorer):
+    found = explained(scorer, 0.4)
+    found.deviations = (Deviation("A", "snr", "calibration", 1.0, 2.0, 3.0, True, "too noisy"),)
+    assert found.no_verdict == ["outside", "overlapped"]
+    assert found.describe_verdict() == f"{wording.NO_VERDICT}, {wording.AND_VOICES}"
+
+
+def test_it_is_told_without_a_calibration_too(scorer):
+    found = explained(scorer, 0.4, calibrated=False)
+    assert found.no_verdict == ["uncalibrated", "overlapped"]
+    assert len(overlapping(found)) == 1
+
+
+def test_what_was_found_is_json(scorer):
+    found = json.loads(json.dumps(explained(scorer, 0.4).to_dict()))["overlapped"]
+    assert found["a"] == [{"percentile": 0.4, "is_beyond": True, "is_allowed": False}]
+    assert found["b"][0]["is_beyond"] is False
