@@ -25,8 +25,8 @@ from balr_hf.conditions import Condition
 from balr_hf.conditions.duration import cut
 from balr_hf.domain import MEASURES, log_probabilities, measure_beyond_limits, probability_beyond_limits
 from balr_hf.embeddings.passes import embed_waveforms, load_usable
-from balr_hf.metrics import compute_metrics
 from balr_hf.explanation.wording import WHY
+from balr_hf.metrics import compute_metrics
 from balr_hf.quality.net_speech import speech_segments
 from balr_hf.scoring.trials import Trials, score_trials
 
