@@ -1,6 +1,6 @@
 """How much people who speak at the same time are noticed, and one voice is taken for two: the tables in `README.md`.
 
-Recordings of a corpus, as they are and brought to conditions, are taken with one voice and with a second one, of
+Recordings of a corpus, as they are, cut, and brought to conditions, are taken with one voice and with a second one, of
 another speaker of the same source: for the whole time and for half of it, as loud as the first and weaker. All are
 embedded without long pauses, as extraction does it, and the system's detector of overlapped speech listens to them.
 
@@ -23,7 +23,7 @@ from scipy.stats import beta
 from tqdm.auto import tqdm
 
 from balr_hf import SpeakerComparisonModel, load_corpus
-from balr_hf.audio import AudioError, load_audio
+from balr_hf.audio import SAMPLING_RATE, AudioError, load_audio
 from balr_hf.conditions import Condition
 from balr_hf.conditions.noise import BABBLERS
 from balr_hf.defaults import SYSTEM, resource
@@ -32,7 +32,8 @@ from balr_hf.overlapped.mixtures import mixed
 from balr_hf.quality import heard, measure_recording, stretches_of
 
 CONDITIONS = ("unchanged", "snr=20", "snr=10", "band=telephone", "codec=opus:12k", "snr=10,noise=babble")
-BELOW, SHARES = (0.0, 5.0, 10.0), (1.0, 0.5)
+CUTS = (1, 2, 3)  # seconds
+BELOW, SHARES = (0.0, 5.0, 10.0), {1.0: "all of the time", 0.5: "half of the time"}
 
 
 def interval(found: list[bool]) -> str:
@@ -59,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
     parser.add_argument("--system", default=str(resource(SYSTEM)), help="folder of the system")
+    parser.add_argument("--every", type=int, default=1, help="take every so many recordings")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     datasets.disable_progress_bars()
@@ -70,44 +72,39 @@ def main() -> None:
     speakers = corpus["speaker"]
     sources = corpus["source"] if "source" in corpus.column_names else [""] * len(corpus)
     audio = corpus["audio"]
-    of_one, of_two, by_source = defaultdict(list), defaultdict(list), defaultdict(list)
-
-    def told(samples: np.ndarray) -> tuple[bool, bool]:
-        (found,) = overlapped_each(model, detector, [voice(samples)], device)
-        return found.is_doubtful, found.is_beyond
-
-    for row in tqdm(range(len(corpus)), unit="recording"):
+    found = defaultdict(list)
+    for row in tqdm(range(0, len(corpus), arguments.every), unit="recording"):
         own = load_audio(audio[row])
         others = [n for n in range(len(corpus)) if sources[n] == sources[row] and speakers[n] != speakers[row]]
         if not others:
             continue
-        babble = _babble(audio, speakers, others, rng)
+        babble, made = _babble(audio, speakers, others, rng), {}
         for name in CONDITIONS:
             if "babble" in name and len(babble) < BABBLERS:
                 continue
             try:
-                made = Condition.parse(name).apply(own, int(rng.integers(1 << 30)), voices=babble)
+                degraded = Condition.parse(name).apply(own, int(rng.integers(1 << 30)), voices=babble)
             except AudioError:  # noisier already
                 continue
-            of_one[name].append(told(made))
-            if name == "unchanged":
-                by_source[sources[row]].append(of_one[name][-1])
+            made[f"one voice, {name}"] = voice(degraded)
         first = voice(own)
+        for seconds in CUTS:
+            start = int(rng.integers(max(1, len(first) - seconds * SAMPLING_RATE)))
+            if len(first) > seconds * SAMPLING_RATE:
+                made[f"one voice, cut to {seconds} s"] = first[start : start + seconds * SAMPLING_RATE]
         second = voice(load_audio(audio[int(rng.choice(others))]))
-        for share in SHARES:
+        for share, when in SHARES.items():
             for below in BELOW:
-                of_two[share, below].append(told(mixed(first, second, below, share, rng)))
+                made[f"second voice {below:g} dB weaker, {when}"] = mixed(first, second, below, share, rng)
+        for name, one in zip(made, overlapped_each(model, detector, list(made.values()), device), strict=True):
+            found[name].append((one.is_doubtful, one.is_beyond))
+            if name == "one voice, unchanged" and sources[row]:
+                found[f"{name}, {sources[row]}"].append(found[name][-1])
     print(f"{len(corpus)} recordings of {len(set(speakers))} speakers; {arguments.system}; {detector.describe()}\n")
     print("| recordings | number | told (below 5 %) | no verdict (below 1 %) |\n| --- | --- | --- | --- |")
-    rows = [(f"one voice, {name}", found) for name, found in of_one.items()]
-    rows += [(f"one voice, unchanged, {name}", found) for name, found in sorted(by_source.items()) if name]
-    rows += [
-        (f"second voice {below:g} dB weaker, {'all' if share == 1 else 'half'} of the time", found)
-        for (share, below), found in of_two.items()
-    ]
-    for name, found in rows:
-        shares = " | ".join(interval(list(which)) for which in zip(*found, strict=True))
-        print(f"| {name} | {len(found)} | {shares} |")
+    for name, rows in sorted(found.items()):
+        shares = " | ".join(interval(list(which)) for which in zip(*rows, strict=True))
+        print(f"| {name} | {len(rows)} | {shares} |")
 
 
 if __name__ == "__main__":

@@ -279,3 +279,21 @@ def test_trials_within_one_session_are_counted_and_told():
     assert told((6, 2), (7, 0))[0] == {"same_speaker": 2, "within_one": 1}  # one recording of side 7 is of session 1
     without = describe_population(corpus.remove_columns("session"), sides, trials=(np.array([0]), np.array([1])))
     assert "sessions" not in without and describe_sessions(without) is None and describe_sessions(None) is None
+
+
+def test_a_room_beyond_those_of_the_calibration_gets_no_verdict_and_a_drier_one_does():
+    names = [f"r{n}" for n in range(100)]
+    dataset = datasets.Dataset.from_dict({"id": names, "speaker": [f"s{n // 10}" for n in range(100)]})
+    known = {name: quality(decay=400 + 3 * n) for n, name in enumerate(names)}
+    population = describe_population(add_quality_column(dataset, known), [[name] for name in names])
+    (one,) = deviations([Side(1, [quality(decay=300.0)]), Side(1, [quality(decay=2000.0)])], population, None)
+    assert (one.measure, one.is_beyond, one.low, one.high) == ("decay", True, pytest.approx(402.97), 697)
+    expected = "A has 300 dB/s as the decay of its fastest sounds; 99 % of the calibration's recordings have at least"
+    assert one.text == f"{expected} 403 dB/s."
+    assert deviations([Side(1, [quality(decay=None)])], population, None) == []
+    (near,) = deviations([Side(1, [quality(decay=395.0)])], population, None)
+    assert not near.is_beyond
+    (allowed,) = deviations([Side(1, [quality(decay=300.0)])], population, None, Limits.parse("decay=2"))
+    assert allowed.is_allowed and not allowed.is_beyond
+    del population["measures"]["decay"]  # as of a calibration of an earlier version
+    assert deviations([Side(1, [quality(decay=1.0)])], population, None) == []

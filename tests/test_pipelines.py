@@ -134,6 +134,56 @@ def test_comparison_adds_up_and_tells_voices_apart(compare, voices):
     assert sizes == sorted(sizes, reverse=True)
 
 
+@pytest.fixture(scope="module")
+def at_once(root):
+    """Two people's recordings of 6 s, and one of 6 s in which both speak at the same time."""
+    folder = root / "resources" / "data" / "voices"
+    man, woman = (
+        np.concatenate([load_audio(path) for path in sorted((folder / name).glob("*.opus"))])
+        for name in ("2033", "1998")
+    )
+    mixture = 0.5 * man[96_000:192_000] + 0.5 * man.std() / woman.std() * woman[:96_000]
+    return man[:96_000], woman[96_000:192_000], mixture
+
+
+def test_people_who_speak_at_the_same_time_get_no_verdict(compare, at_once):
+    man, woman, mixture = at_once
+    pairs = [(man, woman), (man, mixture), ([woman, mixture], man)]
+    alone = [compare(*pair) for pair in pairs]
+    assert compare(pairs, batch_size=3) == alone
+    one, two, several = alone
+    assert "overlapped" not in one["no_verdict"]
+    assert min(one["overlapped"][side][0]["percentile"] for side in "ab") > 5
+    assert "overlapped" in two["no_verdict"] and two["verbal"] is None
+    assert [found["is_beyond"] for found in two["overlapped"]["b"]] == [True]
+    assert [found["is_beyond"] for found in several["overlapped"]["a"]] == [False, True]
+    assert any("Recording 2 of A may hold people who speak at the same time" in text for text in several["cautions"])
+
+
+def test_a_detector_for_another_embedder_is_refused_and_not_used(at_once):
+    from dataclasses import replace
+
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    own = system.overlapped_speech_detector
+    made = pipeline("speaker-comparison", model=system)
+    system.overlapped_speech_detector = replace(own, record={**own.record, "embedder": "other@" + "f" * 64})
+    with pytest.raises(MismatchError, match="is a detector for the embedder other"):
+        pipeline("speaker-comparison", model=system)
+    with pytest.raises(MismatchError, match="is a detector for the embedder other"):
+        made(*at_once[:2])
+    allowed = pipeline("speaker-comparison", model=system, allow_mismatch=True)
+    found = allowed(at_once[0], at_once[2], return_explanation=True)
+    assert found["overlapped"] == {"a": [], "b": []} and "overlapped" not in found["no_verdict"]
+    assert dict(found["explanation"].describe_method())["One voice at a time"].startswith("not looked at")
+
+
+def test_the_detector_is_that_of_the_embedder_whatever_the_autoencoder(at_once):
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    parts = {"autoencoder": resource(AUTOENCODER), "scorer": resource(SCORER)}
+    found = pipeline("speaker-comparison", model=system, **parts)(at_once[0], at_once[2])
+    assert "overlapped" in found["no_verdict"]
+
+
 def test_top_k_names_and_explanation(compare, voices):
     result = compare(voices[0], voices[1], top_k=3, return_explanation=True, names=("questioned", "known"))
     assert len(result["attributes"]) == 3

@@ -294,8 +294,9 @@ def test_the_detector_hears_the_training_speakers_and_lies_beside_the_system(
 
     def fit(embedder, waveform, speakers, sources, corpus, **options):
         asked.update(first=waveform(0), speakers=speakers, sources=sources, **options)
+        size = embedder.num_statistics
         record = {"embedder": model_identity(embedder), "corpus": corpus, "speakers": len(set(speakers))}
-        return OverlappedSpeechDetector(np.ones(3, np.float32), 0.0, np.zeros(1, np.float32), record)
+        return OverlappedSpeechDetector(np.ones(size, np.float32), 0.0, np.ones((1, 2), np.float32), record)
 
     monkeypatch.setattr(recipes["overlapped"], "fit_detector", fit)
     shutil.copytree(resource(SYSTEM), tmp_path / "system")

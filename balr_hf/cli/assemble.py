@@ -116,7 +116,9 @@ COMMAND = Command(
 def run(arguments: Arguments) -> None:
     """Load the parts, join them, and save the system."""
     from balr_hf.cli.downloads import checked_file
+    from balr_hf.describing.descriptions import FILE as ATTRIBUTES
     from balr_hf.files import added_to_folder
+    from balr_hf.overlapped.detector import FILE as DETECTOR
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
     *sources, folder = arguments.words
@@ -135,6 +137,9 @@ def run(arguments: Arguments) -> None:
     system.overlapped_speech_detector = _detector(files[0], system)
     with added_to_folder(target) as temporary:
         system.save_pretrained(temporary)
+        left = [name for name in (ATTRIBUTES, DETECTOR) if not (temporary / name).exists()]
+    for name in left:  # of an earlier system in this folder
+        (target / name).unlink(missing_ok=True)
     what = {
         "embedder": f"{embedder.config.embed_dim} values, features scaled by {_scale(embedder):g}, from {sources[0]}",
         "autoencoder": f"{autoencoder.config.internal_dim} attributes, from {sources[1]}",
@@ -177,7 +182,7 @@ def _detector(source: str, system: "SpeakerComparisonModel") -> "OverlappedSpeec
     if found is None:
         return None
     try:
-        found.check(model_identity(system.embedder))
+        found.check(model_identity(system.embedder), system.embedder.num_statistics)
     except MismatchError as error:
         logger.warning("The detector of overlapped speech is left out: %s", error)
         return None

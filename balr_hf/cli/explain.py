@@ -103,10 +103,11 @@ class Options(CorpusOptions):
     limits: str = option(
         "",
         "how far outside the calibration's own range of recordings a verbal verdict is still given, e.g. "
-        "snr=6,net_speech=2 (dB; a factor); voices is how many times more probable the two parts of a recording that "
-        "differ most may be if different people speak in them; overlapped is how few recordings of one voice, in "
-        "percent, may sound as much like two at once [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,"
-        "tone_share=0.05,probability=0.5,recordings=0,voices=2,snr_difference=3,bandwidth_difference=1,overlapped=1]",
+        "snr=6,net_speech=2 (dB; a factor); decay is a factor of how fast sounds end, which rooms and noise slow "
+        "down; voices is how many times more probable the two parts of a recording that differ most may be if "
+        "different people speak in them; overlapped is how few recordings of one voice, in percent, may sound as much "
+        "like two at once [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,tone_share=0.05,"
+        "probability=0.5,recordings=0,voices=2,snr_difference=3,bandwidth_difference=1,overlapped=1,decay=1.05]",
         type=str,
         pairs=True,
     )

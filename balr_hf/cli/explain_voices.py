@@ -75,7 +75,7 @@ def find_voices(
         return VoicesFound()
     if len(models) < 2 and not known_to_belong(embedder, autoencoder, scorer):
         return VoicesFound()
-    detector = _detector(str(embedder.name_or_path), model_identity(embedder))
+    detector = _detector(str(embedder.name_or_path), model_identity(embedder), embedder.num_statistics)
     device = resolve_devices(arguments.device)[0]
     quick = embedder.for_inference().to(device)
 
@@ -96,12 +96,13 @@ def find_voices(
     return VoicesFound((one[0], one[1]), (overlapped[0], overlapped[1]), rows)
 
 
-def _detector(source: str, embedder: str) -> "OverlappedSpeechDetector | None":
+def _detector(source: str, embedder: str, num_statistics: int | None) -> "OverlappedSpeechDetector | None":
     """The detector that lies beside an embedder, if there is one and it is that of this embedder.
 
     Args:
         source (str): the folder or Hub repository that the embedder was loaded from.
         embedder (str): the identity of the embedder.
+        num_statistics (int, *optional*): how many it has.
 
     Raises:
         UserError: it is damaged.
@@ -115,7 +116,7 @@ def _detector(source: str, embedder: str) -> "OverlappedSpeechDetector | None":
     if found is None:
         return None
     try:
-        found.check(embedder)
+        found.check(embedder, num_statistics)
     except MismatchError as error:  # features may have been changed by settings
         logger.warning("People who speak at the same time are not looked for: %s", error.wrong)
         return None

@@ -52,8 +52,9 @@ class Options(CorpusOptions):
 COMMAND = Command(
     "inspect",
     "Measure what is in each recording: how long it is and how much of it is speech (in seconds), its level (dB "
-    "relative to full scale), the signal-to-noise ratio (dB), the bandwidth (kHz), the share of clipped samples, and "
-    "the strongest steady tone (Hz). Recordings that extract and explain would refuse are marked.",
+    "relative to full scale), the signal-to-noise ratio (dB), the bandwidth (kHz), how fast its sounds end (dB per "
+    "second; rooms and noise make it less), the share of clipped samples, and the strongest steady tone (Hz). "
+    "Recordings that extract and explain would refuse are marked.",
     Options,
     on_more_words="several recordings go into a folder, or into a csv with the column audio",
     epilog="""examples:
@@ -165,8 +166,8 @@ def _are(number: int) -> str:
 
 def _table(found: "dict[str, RecordingQuality]", marks: dict[str, str]) -> str:
     """The measures of the first recordings, one line each, with what is to be said of it at the end."""
-    heading = ("recording", "length", "speech", "level", "SNR", "band", "clipped", "tone", "")
-    units = ("", "s", "s", "dBFS", "dB", "kHz", "%", "Hz", "")
+    heading = ("recording", "length", "speech", "level", "SNR", "band", "decay", "clipped", "tone", "")
+    units = ("", "s", "s", "dBFS", "dB", "kHz", "dB/s", "%", "Hz", "")
     rows = [heading, units]
     for name, quality in list(found.items())[:SHOWN]:
         rows.append(
@@ -177,6 +178,7 @@ def _table(found: "dict[str, RecordingQuality]", marks: dict[str, str]) -> str:
                 f"{quality.level:.0f}",
                 "-" if quality.snr is None else f"{quality.snr:.0f}" + "*" * (quality.snr_method == "wada"),
                 "-" if quality.bandwidth is None else f"{quality.bandwidth / 1000:.1f}",
+                "-" if quality.decay is None else f"{quality.decay:.0f}",
                 f"{100 * quality.clipping:.2f}",
                 "-" if quality.tone is None else f"{quality.tone:.0f}",
                 marks.get(name, ""),

@@ -30,14 +30,14 @@ class Options(CorpusOptions):
             "help": "folder or Hub repository of a whole system (see balr assemble), and a corpus of recordings of "
             "one voice each with their speakers, and with where they are from if that differs (a column source): a "
             "csv, a saved Dataset, a parquet file or a Hub dataset; hundreds of speakers, none of whom the system is "
-            "calibrated or tested on",
+            "calibrated or tested on; each is decoded several times, so cut those of many minutes",
         },
     )
     save_dir: str | None = option(
         None, "folder to write overlapped_speech.safetensors to [default: the system's own folder]", type=str
     )
     name: str | None = option(None, "what reports call the corpus [default: the name of its file or folder]", type=str)
-    count: int = option(12_000, "how many recordings to make, half of them with a second voice", type=int, least=400)
+    count: int = option(12_000, "how many recordings to make, half of them with a second voice", type=int, least=500)
     conditions: str | None = option(
         None,
         "what the recordings are brought to, one at random each, separated by semicolons, as in balr degrade (one "
@@ -88,7 +88,9 @@ def run(arguments: Arguments) -> None:
         conditions = tuple(str(Condition.parse(part)) for part in parts)
         if not conditions:
             raise ConfigError("--conditions names none: leave it out, or give e.g. 'unchanged; snr=10'")
-    system = SpeakerComparisonModel.from_pretrained(source, with_descriptions=False)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--save-dir {folder} is a file: name a folder")
+    system = SpeakerComparisonModel.from_pretrained(source, with_descriptions=False, with_detector=False)
     system.to(resolve_devices(arguments.device)[0])  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     corpus = read_corpus(recordings, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=())
     warn_skipped(corpus.skipped, f"Reading {recordings}")
@@ -102,10 +104,15 @@ def run(arguments: Arguments) -> None:
         progress=True,
     )
     warn_skipped(skipped, "Mixing")
+    for kind, number in zip(("one voice", "two"), detector.record["left_out"], strict=True):
+        if number:
+            logger.info(
+                "%d recordings with %s were left out: too little speech, or noisier than the condition", number, kind
+            )
     folder.mkdir(parents=True, exist_ok=True)
     path = detector.save(folder)
     if arguments.json:
-        print_json(arguments, {**detector.record, "recordings_of_one_voice": len(detector.one_voice)})
+        print_json(arguments, dict(detector.record))
     else:
         print_text(_summary(detector))
     logger.info("Saved in %s", path)

@@ -37,6 +37,9 @@ TOGETHER = 4
 Loaded = TypeVar("Loaded")
 
 _TYPES = {field.name: str(field.type).removesuffix(" | None") for field in fields(RecordingQuality)}
+# Measures that records of earlier versions lack, which are the last ones.
+LATER = ("decay",)
+_EARLIER = [name for name in _TYPES if name not in LATER]
 _PARSERS = {"float": float, "int": int, "str": str}
 
 
@@ -69,12 +72,13 @@ def known_quality(dataset: datasets.Dataset) -> dict[str, dict[str, Any]]:
 
     if COLUMN not in dataset.column_names or not isinstance(dataset.features[COLUMN], dict):
         return {}
-    if not _TYPES.keys() <= dataset.features[COLUMN].keys():
+    if not set(_EARLIER) <= dataset.features[COLUMN].keys():
         return {}
     measured = arrow_column(dataset, COLUMN)
     rows = np.flatnonzero(pc.is_valid(pc.struct_field(measured, "duration")).to_numpy(zero_copy_only=False))
     ids = arrow_column(dataset, "id").take(rows).to_pylist()
-    return dict(zip(ids, measured.take(rows).to_pylist(), strict=True))
+    later = dict.fromkeys(LATER)
+    return {name: {**later, **row} for name, row in zip(ids, measured.take(rows).to_pylist(), strict=True)}
 
 
 def quality_by_name(dataset: datasets.Dataset) -> dict[str, dict[str, Any]]:
@@ -93,7 +97,7 @@ def read_quality(path: Path) -> dict[str, dict[str, Any]]:
     found = {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = safe_rows(file)
-        if next(rows, None) != ["id", *_TYPES]:
+        if next(rows, None) not in (["id", *_TYPES], ["id", *_EARLIER]):
             return {}
         for name, *texts in rows:
             row = _parsed(texts)
@@ -170,7 +174,7 @@ def _measured(audio: Any, load: Callable[[Any], Loaded]) -> Loaded | str:
 
 def _lines(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
     for name, row in rows.items():
-        values = [row[measure] for measure in _TYPES]
+        values = [row.get(measure) for measure in _TYPES]
         yield [name, *("" if value is None else value for value in values)]
 
 
@@ -182,6 +186,8 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
 
 def _parsed(texts: Sequence[str]) -> dict[str, Any] | None:
     """The measures of one row; None if it is not whole."""
+    if len(texts) == len(_EARLIER):
+        texts = [*texts, *[""] * len(LATER)]
     if len(texts) != len(_TYPES):
         return None
     try:

@@ -16,6 +16,8 @@ from balr_hf.domain.differences import (
     side_measures,
 )
 from balr_hf.domain.limits import (
+    AT_LEAST,
+    AT_MOST,
     MEASURES,
     QUANTILES,
     Limits,
@@ -111,7 +113,7 @@ def _measures_outside(
 ) -> Iterator[Deviation]:
     for measure, form in MEASURES.items():
         quantiles = population.get("measures", {}).get(measure)
-        values = np.array([row[measure] for row in side.quality if row[measure] is not None], dtype=np.float64)
+        values = np.array([row[measure] for row in side.quality if row.get(measure) is not None], dtype=np.float64)
         if quantiles is None or not values.size:
             continue
         low, high = own_range(measure, quantiles)
@@ -123,7 +125,7 @@ def _measures_outside(
             continue
         if measure == "bandwidth" and not is_beyond:
             continue  # coders end a little lower or higher, which means nothing
-        if measure in ("clipping", "tone_share") and not is_beyond and value < WORTH_SAYING:
+        if measure in AT_MOST and not is_beyond and value < WORTH_SAYING:
             continue
         if not is_beyond and form.format(value) in (form.format(low), form.format(high)):
             continue  # which would be said to lie outside of a range that it seems to end
@@ -133,11 +135,12 @@ def _measures_outside(
             which = f"{number} of {name}'s {side.recordings} recordings lie outside the {role}: the furthest has"
         is_allowed = not is_beyond and bool(measure_beyond_limits(measure, own[worst], population))
         near = "" if is_beyond else " (within the limits that were set)" if is_allowed else " (within the limits)"
-        share = 99 if measure in ("clipping", "tone_share") else 98
+        share = 99 if measure in (*AT_MOST, *AT_LEAST) else 98
         text = (
             f"{which} {form.format(value)}; {share} % of the {role}'s recordings have "
             f"{describe_range(measure, quantiles)}{near}."
         )
+        high = min(high, float(quantiles[-1]))  # a number, where the range has no upper end
         yield Deviation(name, measure, role, value, low, high, is_beyond, text, is_allowed)
 
 

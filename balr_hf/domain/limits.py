@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -17,7 +18,10 @@ MEASURES = {
     "bandwidth": "a bandwidth of {:.1f} kHz",
     "clipping": "{:.1%} of its samples clipped",
     "tone_share": "{:.1%} of its power in a steady tone",
+    "decay": "{:,.0f} dB/s as the decay of its fastest sounds",
 }
+# Of these, a case may have less, or more, than any population.
+AT_MOST, AT_LEAST = ("clipping", "tone_share"), ("decay",)
 # The quantiles that are kept, in percent. A case lies inside from the second to the last but one.
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 
@@ -27,7 +31,7 @@ class Limits:
     """How far outside a population's own range a case may lie, before no verbal verdict is given.
 
     Attributes:
-        net_speech: a factor, at least 1.
+        net_speech, decay: factors, at least 1.
         snr: decibels.
         bandwidth: kilohertz.
         clipping, tone_share: shares of 1.
@@ -52,6 +56,7 @@ class Limits:
     snr_difference: float = 3
     bandwidth_difference: float = 1
     overlapped: float = 1
+    decay: float = 1.05
 
     @classmethod
     def parse(cls, text: str) -> Limits:
@@ -71,10 +76,10 @@ class Limits:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError(f"limits: unknown {', '.join(unknown)}: expected {', '.join(known)}")
-        factors = [values.get(name, 1) for name in ("net_speech", "voices")]
+        factors = [values.get(name, 1) for name in ("net_speech", "voices", "decay")]
         if any(not value >= 0 for value in values.values()) or any(not value >= 1 for value in factors):
             raise ConfigError(
-                "limits: expected numbers of 0 or more, and for net_speech and voices a factor of at least 1"
+                "limits: expected numbers of 0 or more, and for net_speech, voices and decay a factor of at least 1"
             )
         return cls(**values)
 
@@ -99,7 +104,8 @@ def measure_beyond_limits(
         return np.zeros(values.shape, dtype=bool)
     low, high = own_range(measure, quantiles)
     margin = getattr(limits or Limits(), measure)
-    least, most = (low / margin, high * margin) if measure == "net_speech" else (low - margin, high + margin)
+    is_factor = measure in ("net_speech", "decay")
+    least, most = (low / margin, high * margin) if is_factor else (low - margin, high + margin)
     return (values < least) | (values > most)
 
 
@@ -161,6 +167,9 @@ def in_unit(measure: str, values: Any) -> Any:
 
 
 def own_range(measure: str, quantiles: Sequence[float]) -> tuple[float, float]:
-    """The ends of a population's own range of a measure."""
-    # Less of a disturbance than the population has is none.
-    return 0.0 if measure in ("clipping", "tone_share") else quantiles[1], quantiles[-2]
+    """The ends of a population's own range of a measure.
+
+    Less of a disturbance than the population has is none: less clipping and weaker tones, and sounds that end faster.
+    """
+    low = 0.0 if measure in AT_MOST else quantiles[1]
+    return low, math.inf if measure in AT_LEAST else quantiles[-2]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.domain.differences import describe_differences, sides_measures
-from balr_hf.domain.limits import MEASURES, QUANTILES, in_unit
+from balr_hf.domain.limits import AT_LEAST, AT_MOST, MEASURES, QUANTILES, in_unit
 from balr_hf.populations import describe_speakers, speakers_by
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def describe_population(
         if has_speakers:
             described |= _compared(dataset, sides or [[name] for name in dataset["id"]], trials)
     for measure in MEASURES:
-        values = [in_unit(measure, row[measure]) for row in known if row[measure] is not None]
+        values = [in_unit(measure, row[measure]) for row in known if row.get(measure) is not None]
         if values:
             described["measures"][measure] = np.percentile(values, QUANTILES).round(6).tolist()
     if log_probabilities is not None:
@@ -148,8 +148,10 @@ def describe_range(measure: str, quantiles: Sequence[float]) -> str:
         quantiles (sequence of float): those of the population, as [`describe_population`] keeps them.
     """
     low, high = quantiles[1], quantiles[-2]
-    if measure in ("clipping", "tone_share"):
+    if measure in AT_MOST:
         return f"at most {high:.1%}"
+    if measure in AT_LEAST:
+        return f"at least {low:,.0f} dB/s"
     unit, digits = {"net_speech": ("s", 1), "snr": ("dB", 0), "bandwidth": ("kHz", 1)}[measure]
     return f"{low:.{digits}f} to {high:.{digits}f} {unit}"
 

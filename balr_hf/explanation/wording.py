@@ -26,8 +26,8 @@ THE_SUM = "How the sum comes about"
 THE_RECORDINGS = "What is in the recordings"
 RECORDINGS = (
     "SNR is the signal-to-noise ratio; WADA marks an estimate from the distribution of the samples, where the pauses "
-    "are too short to measure the noise. A tone is the strongest steady line of the spectrum; in short recordings, it "
-    "can be a partial of the voice. Levels are relative to full scale (dBFS)."
+    "are too short to measure the noise. Rooms and noise slow decays. A tone is the strongest steady line of the "
+    "spectrum; in short recordings, it can be a partial of the voice. Levels are relative to full scale (dBFS)."
 )
 THE_PROPOSITIONS = "Propositions"
 THE_LIMITS = "Limits"

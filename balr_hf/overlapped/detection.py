@@ -8,7 +8,14 @@ import numpy as np
 import torch
 
 from balr_hf.domain import Limits
-from balr_hf.embeddings.passes import FRAMES_PER_PASS, Embedder, LongRecording, features_of, statistics_in_pieces
+from balr_hf.embeddings.passes import (
+    FRAMES_PER_PASS,
+    Embedder,
+    LongRecording,
+    features_of,
+    num_frames,
+    statistics_in_pieces,
+)
 from balr_hf.explanation.overlapped import Overlapped
 from balr_hf.overlapped.detector import OverlappedSpeechDetector
 from balr_hf.threads import on_threads
@@ -39,7 +46,9 @@ def overlapped_each(
                 embedder, features_of(recording, embedder.feature_extractor, device), device
             )
         (score,) = detector.score(statistics.cpu().numpy()[None])
-        return Overlapped.of(detector.percentile(float(score)), limits)
+        extractor = embedder.feature_extractor
+        seconds = num_frames(recording, extractor) * extractor.frame_shift / 1000
+        return Overlapped.of(detector.percentile(float(score), seconds), limits)
 
     if device.type in FRAMES_PER_PASS:
         return [overlapped(recording) for recording in recordings]

@@ -20,6 +20,8 @@ from balr_hf.identity import is_same, shown
 
 # The file beside a system, the name of its record in the file's header, and the version of both.
 FILE, RECORD, VERSION = "overlapped_speech.safetensors", "overlapped_speech", 1
+# With how many recordings of one voice, of about its length, a recording is compared.
+NEAREST = 1_000
 # How reports name a detector.
 DETECTOR = "Detector of overlapped speech"
 MADE_BY = "make it anew with balr overlapped SYSTEM CORPUS"
@@ -33,8 +35,8 @@ class OverlappedSpeechDetector:
         weight (float32 `(num_statistics,)`): of each of the embedder's statistics, see
             [`WespeakerModel.num_statistics`].
         bias (float): is added to the weighted sum.
-        one_voice (float32 `(recordings,)`): the scores of recordings of one voice, whose speakers the weights that
-            gave them were not fitted to; in ascending order.
+        one_voice (float32 `(recordings, 2)`): of recordings of one voice how many seconds of each are heard, and its
+            score, by weights that were not fitted to its speaker.
         record (dict): `embedder`, the identity of the embedder; `corpus`, what it was fitted to, with `speakers`,
             `conditions`, `seed` and `date`; and `found`, how many of the second voices it finds, see
             [`balr_hf.overlapped.fitting.fit_detector`].
@@ -69,25 +71,37 @@ class OverlappedSpeechDetector:
         """
         return statistics.astype(np.float64) @ self.weight.astype(np.float64) + self.bias
 
-    def percentile(self, score: float) -> float:
-        """How many recordings of one voice, in percent, score at least so high; never less than the next one could."""
-        higher = len(self.one_voice) - int(np.searchsorted(self.one_voice, score, side="left"))
-        return 100 * (higher + 1) / (len(self.one_voice) + 1)
+    def percentile(self, score: float, seconds: float) -> float:
+        """How many recordings of one voice that are about as long, in percent, score at least so high.
 
-    def check(self, embedder: str) -> None:
+        The shorter recordings are, the further their scores lie apart. So a score is compared with those of the
+        thousand recordings whose lengths are nearest, by their ratio (of fewer than 5,000, with a fifth of them). It
+        is never less than the next one could have.
+
+        Args:
+            score (float): of a recording.
+            seconds (float): how much of it is heard.
+        """
+        number = min(NEAREST, max(1, len(self.one_voice) // 5))
+        apart = np.abs(np.log(self.one_voice[:, 0]) - np.log(max(seconds, 1e-3)))
+        near = self.one_voice[np.argpartition(apart, number - 1)[:number], 1]
+        return float(100 * (np.count_nonzero(near >= score) + 1) / (number + 1))
+
+    def check(self, embedder: str, num_statistics: int | None) -> None:
         """Check that it is the detector of an embedder.
 
         Args:
             embedder (str): the identity of the embedder.
+            num_statistics (int, *optional*): how many it has, see [`WespeakerModel.num_statistics`].
 
         Raises:
             MismatchError: it is that of another one.
         """
-        if not is_same(self.embedder_identity, embedder):
+        if not is_same(self.embedder_identity, embedder) or len(self.weight) != num_statistics:
             raise MismatchError(
                 f"{FILE} is a detector for the embedder {shown(self.embedder_identity)}, and the embedder here is "
                 f"{shown(embedder)}",
-                remedy=f"Delete it, or {MADE_BY}",
+                remedy=f"Delete it, or {MADE_BY}",  # which does not read the old one
             )
 
     def describe(self) -> str:
@@ -97,7 +111,10 @@ class OverlappedSpeechDetector:
             for band in self.record.get("found", ())
             if band["mixtures"]
         ]
-        finds = f"; of second voices that speak half of the time or more, it finds {', '.join(bands)} below the first"
+        finds = (
+            f"; where it takes 1 % of recordings of one voice for two, it finds, of second voices that speak half of "
+            f"the time or more, {', '.join(bands)} below the first"
+        )
         of = f"{self.record.get('speakers', 'an unknown number of')} speakers"
         corpus = self.record.get("corpus", "an unknown corpus")
         return f"{self.digest[:12]}, fitted to mixtures of {of} of {corpus}{finds if bands else ''}"
@@ -158,9 +175,9 @@ def read_detector(file: str | Path) -> OverlappedSpeechDetector:
         raise UserError(f"{file} is damaged ({error}): {MADE_BY}") from error
     if not isinstance(record, dict) or record.pop("version", None) != VERSION:
         raise UserError(f"{file} is of another version of the package: {MADE_BY}")
-    whole = weight.ndim == one_voice.ndim == 1 and bias.shape == (1,) and len(weight) and len(one_voice)
-    finite = whole and all(np.isfinite(values).all() for values in (weight, bias, one_voice))
-    if not finite or (np.diff(one_voice) < 0).any() or not isinstance(record.get("embedder"), str):
+    whole = weight.ndim == 1 and one_voice.ndim == 2 and one_voice.shape[1] == 2 and bias.shape == (1,)
+    finite = whole and all(values.size and np.isfinite(values).all() for values in (weight, bias, one_voice))
+    if not finite or (one_voice[:, 0] <= 0).any() or not isinstance(record.get("embedder"), str):
         raise UserError(f"{file} is damaged (its values are not those of a detector): {MADE_BY}")
     digest = record.pop("digest", None)
     detector = OverlappedSpeechDetector(weight, float(bias[0]), one_voice, record)

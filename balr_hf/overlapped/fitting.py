@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -68,82 +69,106 @@ def fit_detector(
         raise UserError("the embedder is no ResNet of this package, and has no statistics that could be weighed")
     draws = draw_mixtures(speakers, sources, count, seed, conditions)
     made = list(_statistics(embedder.for_inference(), draws, waveform, progress))
-    draws = [draw for draw, _ in made]
-    if min(sum(draw.second is None for draw in draws), sum(draw.second is not None for draw in draws)) < LEAST:
-        raise UserError(
-            f"only {len(draws)} of {count} recordings could be made, and {LEAST} with one and as many with two voices "
-            "are needed: the corpus has too little speech, or too much noise"
-        )
-    record = {
+    people = {speakers[row] for x in made for row in (x.draw.first, x.draw.second) if row is not None}
+    one, two = ([x for x in made if (x.draw.second is None) == (voices == 1)] for voices in (1, 2))
+    record: dict[str, Any] = {
         "embedder": model_identity(embedder),
         "corpus": corpus,
-        "speakers": len(set(speakers)),
+        "speakers": len(people),
         "conditions": sorted(set(conditions)),
+        "recordings": [len(one), len(two)],
+        "left_out": [(count + 1) // 2 - len(one), count // 2 - len(two)],
         "seed": seed,
         "date": datetime.now(UTC).date().isoformat(),
         "made_with": f"balr_hf {__version__}",
     }
-    return fit_weights(np.stack([statistics for _, statistics in made]), draws, record)
+    if min(len(one), len(two)) < LEAST:
+        raise UserError(
+            f"of {count} recordings, {len(one)} with one voice and {len(two)} with two could be made, and {LEAST} of "
+            "either are needed: those of the corpus cannot be decoded, have too little speech, or are noisier than "
+            "the conditions"
+        )
+    return fit_weights(made, record)
 
 
-def fit_weights(statistics: np.ndarray, draws: Sequence[Draw], record: dict[str, Any]) -> OverlappedSpeechDetector:
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A recording that was made.
+
+    Attributes:
+        draw: what it was made of.
+        seconds: how long it is.
+        statistics: those of the embedder, float32 `(num_statistics,)`.
+    """
+
+    draw: Draw
+    seconds: float
+    statistics: np.ndarray
+
+
+def fit_weights(made: Sequence[Made], record: dict[str, Any]) -> OverlappedSpeechDetector:
     """Fit the weights of a detector.
 
     Args:
-        statistics (float32 `(recordings, num_statistics)`): of what was made.
-        draws: what each recording was made of.
+        made: recordings of one voice and of two.
         record (dict): what is to be kept of the detector, to which `found` is added: for each range of levels
             `below` (dB, from and to) how many second voices there were, and how many of them were found where 1 % of
             the recordings of one voice are taken for two.
+
+    Raises:
+        UserError: the recordings of a part of the speakers are missing.
     """
-    two = np.array([draw.second is not None for draw in draws])
-    folds = np.array([draw.fold for draw in draws])
-    scores = np.empty(len(draws))
+    statistics = np.stack([one.statistics for one in made])
+    two = np.array([one.draw.second is not None for one in made])
+    folds = np.array([one.draw.fold for one in made])
+    seconds = np.array([one.seconds for one in made])
+    scores = np.empty(len(made))
     for fold in range(FOLDS):
-        others = folds != fold
-        if others.all():
-            continue
-        weight, bias = _logistic_regression(statistics[others], two[others])
-        scores[~others] = statistics[~others].astype(np.float64) @ weight + bias
-    one_voice = np.sort(scores[~two])
-    threshold = np.quantile(one_voice, 1 - PERCENT / 100)
-    below = np.array([draw.ratio for draw in draws])
+        here = folds == fold
+        if min(np.count_nonzero(here & two), np.count_nonzero(here & ~two)) < LEAST // 20:
+            raise UserError(
+                f"of a fifth of the speakers, fewer than {LEAST // 20} recordings with one voice or with two could be "
+                "made: the corpus needs more speakers whose recordings can be used"
+            )
+        weight, bias = _logistic_regression(statistics[~here], two[~here])
+        scores[here] = statistics[here].astype(np.float64) @ weight + bias
+    weight, bias = _logistic_regression(statistics, two)
+    one_voice = np.stack([seconds[~two], scores[~two]], axis=1).astype(np.float32)
+    detector = OverlappedSpeechDetector(weight.astype(np.float32), float(bias), one_voice, record)
+    below = np.array([one.draw.ratio for one in made])
+    percentiles = np.array([detector.percentile(*pair) for pair in zip(scores, seconds, strict=True)])
     found = []
     for low, high in pairwise(BANDS):
         some = two & (below >= low) & (below < high)
-        found.append(
-            {"below": [low, high], "mixtures": int(some.sum()), "found": int((scores[some] > threshold).sum())}
-        )
-    weight, bias = _logistic_regression(statistics, two)
-    return OverlappedSpeechDetector(
-        weight.astype(np.float32), float(bias), one_voice.astype(np.float32), {**record, "found": found}
-    )
+        hits = int((percentiles[some] < PERCENT).sum())
+        found.append({"below": [low, high], "mixtures": int(some.sum()), "found": hits})
+    return replace(detector, record={**record, "found": found})
 
 
 def _statistics(
     model: Embedder, draws: Sequence[Draw], waveform: Callable[[int], np.ndarray], progress: bool
-) -> Iterator[tuple[Draw, np.ndarray]]:
-    """The statistics `(num_statistics,)` of what can be made, with what it was made of."""
+) -> Iterator[Made]:
+    """What can be made of what was drawn."""
     from tqdm.auto import tqdm
 
     device, extractor = model.device, model.feature_extractor
 
-    def one(draw: Draw) -> np.ndarray | None:
+    def made(draw: Draw) -> Made | None:
         samples = make(draw, waveform)
         if samples is None:
             return None
         samples = resample(samples, SAMPLING_RATE, extractor.sampling_rate)
-        if extractor.num_frames(len(samples)) < MIN_FRAMES:
+        frames = extractor.num_frames(len(samples))
+        if frames < MIN_FRAMES:
             return None
-        return statistics_in_pieces(model, features_of(samples, extractor, device), device).cpu().numpy()
+        found = statistics_in_pieces(model, features_of(samples, extractor, device), device).cpu().numpy()
+        return Made(draw, frames * extractor.frame_shift / 1000, found)
 
     with tqdm(total=len(draws), desc="Mixing voices", unit="recording", disable=not progress) as bar:
         for start in range(0, len(draws), BLOCK):
             block = draws[start : start + BLOCK]
-            computed = on_threads(one, block) if device.type == "cpu" else map(one, block)
-            for draw, found in zip(block, computed, strict=True):
-                if found is not None:
-                    yield draw, found
+            computed = on_threads(made, block) if device.type == "cpu" else map(made, block)
+            yield from (found for found in computed if found is not None)
             bar.update(len(block))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from balr_hf.audio import SAMPLING_RATE, AudioError
 from balr_hf.conditions.condition import Condition
 from balr_hf.conditions.level import within_full_scale
-from balr_hf.errors import UserError
+from balr_hf.errors import ConfigError, UserError
 from balr_hf.quality import MIN_SPEECH, heard, measure_recording, reason_to_refuse, stretches_of
 
 # What recordings of one voice and of two are brought to, so that noise or a channel is not taken for a second voice.
@@ -32,8 +32,10 @@ CONDITIONS = (
 RATIOS = (0.0, 12.0)
 # The share of the first voice's time in which the second one speaks, at least and at most.
 SHARES = (0.5, 1.0)
-# Seconds of a recording that are used at most.
-LONGEST = 10.0
+# Seconds of a recording that are used at most; and of the shortest stretch that a part of the recordings is cut to.
+LONGEST, SHORTEST = 10.0, 0.7
+# The share of the recordings that are cut: short ones sound more alike, whether one person speaks in them or two.
+CUT = 0.5
 # In how many parts the speakers are divided: no mixture has speakers of two of them.
 FOLDS = 5
 # The share of second voices that come from another source of recordings, and of those through a telephone's band.
@@ -49,6 +51,7 @@ class Draw:
         second (int, *optional*): that of the voice that speaks at the same time; None if there is none.
         ratio (float): how many dB it is below the first.
         share (float): of the first voice's time in which it speaks.
+        seconds (float): to which the first voice is cut, if it has more.
         filtered (bool): whether it comes through a telephone's band, as out of a loudspeaker.
         condition (str): what the sum is brought to, see [`Condition`].
         fold (int): the part of the speakers that all voices in it are of.
@@ -59,6 +62,7 @@ class Draw:
     second: int | None
     ratio: float
     share: float
+    seconds: float
     filtered: bool
     condition: str
     fold: int
@@ -84,7 +88,12 @@ def draw_mixtures(
 
     Raises:
         UserError: there are too few speakers to divide them.
+        ConfigError: a condition takes recordings of its own, as babble does.
     """
+    for condition in conditions:
+        noise = Condition.parse(condition).noise
+        if noise in ("babble", "recorded"):
+            raise ConfigError(f"{condition}: noise={noise} takes recordings of its own, which there are none of here")
     people, places = np.asarray(speakers), np.asarray(sources)
     names = sorted(set(people.tolist()))
     if len(names) < 2 * FOLDS:
@@ -104,6 +113,7 @@ def draw_mixtures(
                 second,
                 float(generator.uniform(*RATIOS)),
                 float(generator.uniform(*SHARES)),
+                _seconds(generator),
                 bool(generator.random() < FILTERED),
                 conditions[int(generator.integers(len(conditions)))],
                 int(folds[first]),
@@ -111,6 +121,13 @@ def draw_mixtures(
             )
         )
     return draws
+
+
+def _seconds(generator: np.random.Generator) -> float:
+    """How long a recording may be: as it is, or anything down to the shortest, in which each octave is as frequent."""
+    cut = generator.random() < CUT
+    length = np.exp(generator.uniform(np.log(SHORTEST), np.log(LONGEST)))
+    return float(length) if cut else LONGEST
 
 
 def _second(
@@ -131,9 +148,9 @@ def make(draw: Draw, waveform: Callable[[int], np.ndarray]) -> np.ndarray | None
         waveform: gives the samples of a row, float32 `(samples,)` at 16 kHz.
     """
     generator = np.random.default_rng(draw.seed)
-    samples = _voice(waveform(draw.first), generator)
+    samples = _voice(waveform(draw.first), generator, draw.seconds)
     if draw.second is not None and samples is not None:
-        other = _voice(waveform(draw.second), generator)
+        other = _voice(waveform(draw.second), generator, LONGEST)
         if other is None:
             return None
         if draw.filtered:
@@ -171,15 +188,15 @@ def mixed(
     return within_full_scale(made)
 
 
-def _voice(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray | None:
-    """What is heard of a recording, or a part of it if it is long; None if it has too little speech."""
+def _voice(samples: np.ndarray, generator: np.random.Generator, seconds: float) -> np.ndarray | None:
+    """What is heard of a recording, or so many seconds of it if it is longer; None if it has too little speech."""
     if not len(samples):
         return None
     quality, speech = measure_recording(samples)
     if reason_to_refuse(quality, MIN_SPEECH) is not None:
         return None
     voice = heard(samples, stretches_of(samples, speech))
-    length = round(LONGEST * SAMPLING_RATE)
+    length = round(seconds * SAMPLING_RATE)
     if len(voice) > length:
         start = int(generator.integers(len(voice) - length + 1))
         voice = voice[start : start + length]

@@ -14,11 +14,12 @@ from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
 from balr_hf.defaults import AUTOENCODER, SCORER, is_shipped
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded
-from balr_hf.errors import ConfigError, UserError
+from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.overlapped import Overlapped
 from balr_hf.explanation.voices import OneVoice, can_compare_parts
+from balr_hf.identity import model_identity
 from balr_hf.overlapped.detection import overlapped_each
-from balr_hf.overlapped.detector import DETECTOR
+from balr_hf.overlapped.detector import DETECTOR, OverlappedSpeechDetector
 from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, flat
 from balr_hf.pipelines.inputs import as_column, undecoded
 from balr_hf.quality import describe_averaged
@@ -134,6 +135,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         for name, column in (("match_within", match_within), ("match_across", match_across)):
             if column is not None and match is None:
                 raise ConfigError(f"{name} is for the trials of match: give a corpus to calibrate on")
+        detector = getattr(model, "overlapped_speech_detector", None)  # of its embedder, whatever the autoencoder
         super().__init__(model, autoencoder, **kwargs)
         self.limits = limits
         if scorer is None and isinstance(self.model, SpeakerComparisonModel):
@@ -146,17 +148,39 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
             embedder: Any = getattr(self.model, "embedder", self.model)
             modes = {module: module.training for part in (embedder, self.autoencoder) for module in part.modules()}
-            beside = {name: getattr(self.model, name, None) for name in ("descriptions", "overlapped_speech_detector")}
+            descriptions = getattr(self.model, "descriptions", None)
             self.model = SpeakerComparisonModel.from_parts(
                 embedder, self.autoencoder, scorer, allow_mismatch=self.allow_mismatch
             )
-            for name, value in beside.items():  # of the autoencoder and the embedder, those of the system before
-                setattr(self.model, name, value)
+            self.model.descriptions = descriptions  # of the autoencoder, which is that of the system before
+            self.model.overlapped_speech_detector = detector
             for module, mode in modes.items():  # which are now in evaluation mode
                 module.training = mode
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
         self.matcher = None if match is None else self._matcher(match, match_cache, match_within, match_across)
+        self._checked: tuple[OverlappedSpeechDetector, list] | None = None  # a detector, and for which weights it is
+        self._detector()
+
+    def _detector(self) -> OverlappedSpeechDetector | None:
+        """The system's detector of overlapped speech; None if it has none, or one for another embedder was allowed.
+
+        Raises:
+            MismatchError: it is one for another embedder, and that was not allowed.
+        """
+        system: Any = self.model
+        detector: OverlappedSpeechDetector | None = system.overlapped_speech_detector
+        if detector is None:
+            return None
+        if self._checked is None or self._checked[0] is not detector or self._checked[1] is not self._copied:
+            try:
+                detector.check(model_identity(self._source), getattr(self._source, "num_statistics", None))
+            except MismatchError:
+                if not self.allow_mismatch:
+                    raise
+                return None
+            self._checked = detector, self._copied
+        return detector
 
     def _matcher(
         self,
@@ -247,7 +271,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                     self.device,
                     self.limits,
                 )
-        detector = getattr(self.model, "overlapped_speech_detector", None)
+        detector = self._detector()
         overlapped: list[list[Overlapped]] = [[] for _ in inputs["recordings"]]
         if detector is not None:
             for item, recordings in enumerate(inputs["recordings"]):
@@ -311,7 +335,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         voices = flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
         one_voice, overlapped = (tuple(flat(outputs[name])) for name in ("one_voice", "overlapped"))
-        detector = getattr(self.model, "overlapped_speech_detector", None)
+        detector = self._detector()
         details = () if matched is None else matched.rows
         if detector is not None:
             details = (*details, (DETECTOR, detector.describe()))

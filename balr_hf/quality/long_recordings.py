@@ -14,6 +14,7 @@ import numpy as np
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, Resampler
 from balr_hf.quality.bandwidth import LongTermSpectrum
 from balr_hf.quality.clipping import FlatTops
+from balr_hf.quality.decay import Decays
 from balr_hf.quality.level import Moments
 from balr_hf.quality.net_speech import FRAME, SpeechProbabilities, gain, net_speech, segments_of
 from balr_hf.quality.pauses import Stretch, frame_variances, heard_stretches
@@ -59,6 +60,7 @@ def measure_long(audio: LongAudio) -> tuple[RecordingQuality, list[tuple[float, 
     offset = np.float32(heard.mean)
     speech, amplitudes = SpeechProbabilities(gain(heard.power())), Amplitudes()
     tops, spectra = FlatTops(whole.lowest, whole.highest), Spectra(heard.count)
+    decays = Decays(heard.count)
     frames, powers, variances, taken = Windows(FRAME, FRAME), [], [], 0
     for block in blocks_of(audio):
         taken += len(block.original)
@@ -68,6 +70,7 @@ def measure_long(audio: LongAudio) -> tuple[RecordingQuality, list[tuple[float, 
             tops.add(block.original)
         amplitudes.add(centred)
         spectra.add(centred)
+        decays.add(centred)
         whole_frames = frames.add(centred).reshape(-1)
         powers.append(frame_powers(whole_frames))
         variances.append(frame_variances(whole_frames))
@@ -93,6 +96,7 @@ def measure_long(audio: LongAudio) -> tuple[RecordingQuality, list[tuple[float, 
         tone_share=share,
         dc_offset=whole.mean,
         sampling_rate=audio.sampling_rate,
+        decay=decays.fastest() if segments else None,
     )
     return quality, segments, heard_stretches(segments, np.concatenate(variances), heard.count)
 

@@ -10,6 +10,7 @@ import numpy as np
 from balr_hf.audio import SAMPLING_RATE
 from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import clipping
+from balr_hf.quality.decay import decay
 from balr_hf.quality.level import dc_offset, level, peak
 from balr_hf.quality.net_speech import FRAME, net_speech, speech_segments
 from balr_hf.quality.snr import frame_powers, snr
@@ -34,6 +35,8 @@ class RecordingQuality:
         tone_share: its share of the recording's power, from 0 to 1.
         dc_offset: mean of the samples, as a share of full scale.
         sampling_rate: Hz, of the file.
+        decay: dB per second, how fast its fastest sounds end: the less, the more reverberant or noisy it is; None
+            where there is no speech, and where it was measured before this measure was there.
     """
 
     duration: float
@@ -48,6 +51,7 @@ class RecordingQuality:
     tone_share: float
     dc_offset: float
     sampling_rate: int
+    decay: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The measures by name, for JSON and tables."""
@@ -60,6 +64,8 @@ class RecordingQuality:
             parts.append(f"SNR {self.snr:.0f} dB" + (" (WADA)" if self.snr_method == "wada" else ""))
         if self.bandwidth is not None:
             parts.append(f"bandwidth {self.bandwidth / 1000:.1f} kHz")
+        if self.decay is not None:
+            parts.append(f"decays of {self.decay:.0f} dB/s")
         if self.clipping >= 0.0001:
             parts.append(f"{self.clipping:.2%} clipped")
         if self.tone is not None:
@@ -103,6 +109,7 @@ def measure_recording(
         tone_share=share,
         dc_offset=dc_offset(original),
         sampling_rate=sampling_rate,
+        decay=decay(centred) if marked.any() else None,
     )
     return quality, segments
 

@@ -290,7 +290,7 @@ def sides_outside(
     measured = np.array([row is not None for row in rows]) & bool(calibration["measures"])
     measures = {}
     for measure in filter(calibration["measures"].__contains__, MEASURES):
-        values = np.array([None if row is None else row[measure] for row in rows], dtype=np.float64)
+        values = np.array([None if row is None else row.get(measure) for row in rows], dtype=np.float64)
         beyond = measure_beyond_limits(measure, values, calibration)
         measures[measure] = np.logical_or.reduceat(beyond, starts)
     measures["recordings"] = recordings_beyond_limits(lengths, calibration)

@@ -23,11 +23,13 @@ from .configuration_system import SpeakerComparisonConfig
 
 try:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
+    from balr_hf.describing.descriptions import FILE as ATTRIBUTES
     from balr_hf.describing.descriptions import load_descriptions
     from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.errors import MismatchError, UserError
     from balr_hf.identity import model_identity, wrong_parts
+    from balr_hf.overlapped.detector import FILE as DETECTOR
     from balr_hf.overlapped.detector import load_detector
     from balr_hf.pretrained import HubModel
     from balr_hf.quality import measure_recording
@@ -231,6 +233,7 @@ class SpeakerComparisonModel(HubModel):
         pretrained_model_name_or_path: str | Path,
         *model_args: Any,
         with_descriptions: bool = True,
+        with_detector: bool = True,
         **kwargs: Any,
     ) -> Self:
         """Load a system from a folder or from the Hub.
@@ -239,6 +242,7 @@ class SpeakerComparisonModel(HubModel):
             pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
             *model_args: as for `PreTrainedModel.from_pretrained`.
             with_descriptions (bool): also load what is known of the attributes, from `attributes.json`.
+            with_detector (bool): also load the detector in `overlapped_speech.safetensors`.
             **kwargs: as for `PreTrainedModel.from_pretrained`.
 
         Returns:
@@ -266,7 +270,8 @@ class SpeakerComparisonModel(HubModel):
             raise MismatchError(wrong)
         if with_descriptions:
             model._load_descriptions(pretrained_model_name_or_path, **kwargs)
-        model._load_detector(pretrained_model_name_or_path, **kwargs)
+        if with_detector:
+            model._load_detector(pretrained_model_name_or_path, **kwargs)
         for part in (model.embedder, model.autoencoder, model.scorer):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
@@ -311,16 +316,18 @@ class SpeakerComparisonModel(HubModel):
             custom_object_save(part, save_directory)
         for own in (SpeakerComparisonConfig, SpeakerComparisonModel):  # the files that they need are the parts'
             shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
+        if is_main_process and model_identity is not None:
+            self._remove_stale(Path(save_directory))
         if self.descriptions is not None:
             try:
-                self._check_descriptions()
+                self._check_descriptions(self.descriptions)
             except MismatchError as error:  # after training, which must not be lost for this
                 logger.warning("The descriptions of the attributes are not saved: %s", error)
             else:
                 self.descriptions.save(Path(save_directory))
         if self.overlapped_speech_detector is not None:
             try:
-                self._check_detector()
+                self._check_detector(self.overlapped_speech_detector)
             except MismatchError as error:
                 logger.warning("The detector of overlapped speech is not saved: %s", error)
             else:
@@ -330,6 +337,23 @@ class SpeakerComparisonModel(HubModel):
             with tempfile.TemporaryDirectory() as temporary:
                 self.save_pretrained(temporary, state_dict=state_dict, **kwargs)
                 _upload(Path(temporary), repo_id, **upload)
+
+    def _remove_stale(self, folder: Path) -> None:
+        """Remove what an earlier system left in a folder, of its attributes or for its embedder, and is not of this.
+
+        With it, the folder could not be loaded.
+        """
+        beside = (
+            (ATTRIBUTES, load_descriptions, lambda found: self._check_descriptions(found)),
+            (DETECTOR, load_detector, lambda found: self._check_detector(found)),
+        )
+        for name, load, check in beside:
+            try:
+                if (folder / name).is_file() and (found := load(folder)) is not None:
+                    check(found)
+            except UserError as error:
+                logger.warning("Removed %s of an earlier system from %s: %s", name, folder, error)
+                (folder / name).unlink()
 
     def _load_descriptions(self, source: str | Path, **kwargs: Any) -> None:
         """Take the descriptions of the attributes that lie beside the system, if there are any.
@@ -341,12 +365,12 @@ class SpeakerComparisonModel(HubModel):
         if load_descriptions is None:  # the package has what reads them
             return
         self.descriptions = load_descriptions(source, **kwargs)
-        self._check_descriptions()
+        self._check_descriptions(self.descriptions)
 
-    def _check_descriptions(self) -> None:
-        if self.descriptions is not None:
+    def _check_descriptions(self, descriptions: "AttributeDescriptions | None") -> None:
+        if descriptions is not None:
             identities = model_identity(self.autoencoder), model_identity(self.embedder)
-            self.descriptions.check(identities[0], self.config.autoencoder.internal_dim, identities[1])
+            descriptions.check(identities[0], self.config.autoencoder.internal_dim, identities[1])
 
     def _load_detector(self, source: str | Path, **kwargs: Any) -> None:
         """Take the detector of overlapped speech that lies beside the system, if there is one.
@@ -358,11 +382,11 @@ class SpeakerComparisonModel(HubModel):
         if load_detector is None:  # the package has what reads it
             return
         self.overlapped_speech_detector = load_detector(source, **kwargs)
-        self._check_detector()
+        self._check_detector(self.overlapped_speech_detector)
 
-    def _check_detector(self) -> None:
-        if self.overlapped_speech_detector is not None:
-            self.overlapped_speech_detector.check(model_identity(self.embedder))
+    def _check_detector(self, detector: "OverlappedSpeechDetector | None") -> None:
+        if detector is not None:
+            detector.check(model_identity(self.embedder), self.embedder.num_statistics)
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 
 from balr_hf.audio import reason_not_decoded
 from balr_hf.data.reading import load_corpus
-from balr_hf.data.skipped import Skipped
+from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError
 from balr_hf.overlapped.fitting import COUNT, fit_detector
 from balr_hf.overlapped.mixtures import CONDITIONS
@@ -75,12 +75,10 @@ def learn_overlapped_speech(
             skipped.setdefault(row, Skipped(dataset["id"][row], reason_not_decoded(error)))
             return np.zeros(0, dtype=np.float32)
 
-    detector = fit_detector(
-        system.embedder,
-        waveform,
-        [str(speakers[row]) for row in rows],
-        [str(sources[row] or "") for row in rows],
-        name,
-        *(count, seed, conditions, progress),
-    )
+    people, places = [str(speakers[row]) for row in rows], [str(sources[row] or "") for row in rows]
+    try:
+        detector = fit_detector(system.embedder, waveform, people, places, name, *(count, seed, conditions, progress))
+    except UserError:
+        warn_skipped([skipped[row] for row in sorted(skipped)], "Mixing")
+        raise
     return detector, [skipped[row] for row in sorted(skipped)]

@@ -35,6 +35,7 @@ ROWS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
         lambda q: "-" if q["snr"] is None else f"{q['snr']:.0f} dB" + "*" * (q["snr_method"] == "wada"),
     ),
     "bandwidth": ("Bandwidth", lambda q: "-" if q["bandwidth"] is None else f"{q['bandwidth'] / 1000:.1f} kHz"),
+    "decay": ("Decays of sounds", lambda q: "-" if q.get("decay") is None else f"{q['decay']:.0f} dB/s"),
     "clipping": ("Clipped samples", lambda q: f"{q['clipping']:.2%}"),
     "tone_share": (
         "Steady tone",
@@ -139,7 +140,7 @@ def quality_rows(
                 cells.append(("-", False))
                 continue
             beyond = False
-            if measure in MEASURES and one.quality[measure] is not None:
+            if measure in MEASURES and one.quality.get(measure) is not None:
                 beyond = bool(measure_beyond_limits(measure, np.array([one.quality[measure]]), domain, limits)[0])
             cells.append((_minus(say(one.quality)), beyond))
         rows.append(Row(name, tuple(cells), "" if quantiles is None else describe_range(measure, quantiles)))

@@ -20,6 +20,7 @@ def system(tmp_path):
 @pytest.mark.slow
 def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
     corpus = resource(SAMPLE_CORPUS) / "metadata.csv"
+    (system / FILE).write_bytes(b"damaged")  # as whoever is told to make it anew has it
     words = (system, corpus, "--count", "500", "--name", "synthetic voices", "--conditions", "unchanged; snr=20")
     code, printed = balr("overlapped", *words, "--json")
     assert code == 0
@@ -27,11 +28,12 @@ def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
     assert (found["speakers"], found["corpus"], found["seed"]) == (24, "synthetic voices", 0)
     assert found["conditions"] == ["snr=20,noise=pink", "unchanged"]
     mixtures = sum(band["mixtures"] for band in found["found"])
-    assert 400 < mixtures + found["recordings_of_one_voice"] <= 500
+    assert mixtures == found["recordings"][1]
+    assert sum(found["recordings"]) + sum(found["left_out"]) == 500
     loudest, _, weakest = (band["found"] / band["mixtures"] for band in found["found"])
     assert loudest > max(weakest, 0.1)
     detector = SpeakerComparisonModel.from_pretrained(system).overlapped_speech_detector
-    assert len(detector.one_voice) == found["recordings_of_one_voice"]
+    assert len(detector.one_voice) == found["recordings"][0]
 
 
 def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path):
@@ -40,6 +42,10 @@ def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path):
     assert code == 2 and "--conditions names none" in said
     code, said = balr("overlapped", system, "corpus.csv", "--conditions", "loud=3")
     assert code == 2 and "loud=3" in said
+    code, said = balr("overlapped", system, "corpus.csv", "--conditions", "snr=10,noise=babble")
+    assert code == 1 and "corpus.csv" in said  # which is looked for first
+    code, said = balr("overlapped", system, "corpus.csv", "--save-dir", system / "config.json")
+    assert code == 2 and "is a file: name a folder" in said
     code, said = balr("overlapped", "me/system", "corpus.csv")
     assert code == 2 and "name one for the detector with --save-dir" in said
     (tmp_path / "nobody.csv").write_text(f"audio\n{resource(SAMPLE_CORPUS)}/espeak01/espeak01-01.opus\n")

@@ -209,7 +209,7 @@ def test_the_limit_is_a_factor():
     from balr_hf.errors import ConfigError
 
     assert Limits.parse("voices=10").voices == 10
-    with pytest.raises(ConfigError, match="for net_speech and voices a factor of at least 1"):
+    with pytest.raises(ConfigError, match="for net_speech, voices and decay a factor of at least 1"):
         Limits.parse("voices=0.5")
 
 

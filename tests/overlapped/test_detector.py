@@ -16,7 +16,9 @@ FOUND = [{"below": [0.0, 4.0], "mixtures": 50, "found": 40}, {"below": [4.0, 8.0
 @pytest.fixture
 def detector():
     weight = np.array([1.0, -2.0, 0.5], dtype=np.float32)
-    one_voice = np.linspace(-4, 4, 99, dtype=np.float32)
+    seconds = np.tile([1.0, 10.0], 250)
+    scores = np.where(seconds < 2, np.linspace(-8, 8, 500), np.linspace(-4, 4, 500))
+    one_voice = np.stack([seconds, scores], axis=1).astype(np.float32)
     record = {"embedder": EMBEDDER, "corpus": "calls", "speakers": 70, "found": FOUND}
     return OverlappedSpeechDetector(weight, 0.25, one_voice, record)
 
@@ -35,16 +37,22 @@ def test_where_there_is_none_nothing_is_loaded(tmp_path):
     assert load_detector(tmp_path) is None
 
 
-def test_a_percentile_counts_the_recordings_of_one_voice_that_score_as_high(detector):
-    assert detector.percentile(-9) == 100
-    assert detector.percentile(float(detector.one_voice[-1])) == 2  # one of 99, and the next one could, too
-    assert detector.percentile(9) == 1
+def test_a_percentile_counts_the_recordings_of_about_this_length_that_score_as_high(detector):
+    assert detector.percentile(-9, 10) == 100
+    assert detector.percentile(9, 10) == pytest.approx(100 / 101)  # none of 100, a fifth of all; the next one could
+    short, long = detector.percentile(3.9, 1), detector.percentile(3.9, 10)
+    assert long < 5 < short
+    assert detector.percentile(3.9, 60) == long  # of none that long, the longest are nearest
+    assert detector.percentile(3.9, 0) == short
 
 
 def test_a_detector_of_another_embedder_is_refused(detector):
-    detector.check("another name@" + "a" * 64)
+    detector.check("another name@" + "a" * 64, 3)
+    for embedder, size in (("me/embedder@" + "b" * 64, 3), (EMBEDDER, 4), (EMBEDDER, None)):
+        with pytest.raises(MismatchError):
+            detector.check(embedder, size)
     with pytest.raises(MismatchError, match="detector for the embedder me/embedder") as refused:
-        detector.check("me/embedder@" + "b" * 64)
+        detector.check("me/embedder@" + "b" * 64, 3)
     assert "--allow-mismatch" not in str(refused.value) and "balr overlapped SYSTEM CORPUS" in str(refused.value)
 
 
@@ -68,7 +76,7 @@ def test_a_damaged_file_or_one_of_another_version_is_refused(detector, tmp_path)
     path.write_bytes(whole[:50])
     with pytest.raises(UserError, match="is damaged"):
         load_detector(tmp_path)
-    values = {"weight": np.array([np.nan]), "bias": np.zeros(1), "one_voice": np.zeros(3)}
+    values = {"weight": np.array([np.nan]), "bias": np.zeros(1), "one_voice": np.ones((3, 2))}
     save_file(values, path, {RECORD: json.dumps({"version": 1, "embedder": EMBEDDER})})
     with pytest.raises(UserError, match="not those of a detector"):
         load_detector(tmp_path)
@@ -84,4 +92,4 @@ def test_it_says_what_it_finds_and_what_it_was_fitted_to(detector):
     told = detector.describe()
     assert told.startswith(detector.digest[:12])
     assert "mixtures of 70 speakers of calls" in told
-    assert told.endswith("it finds 80 % of those 0 to 4 dB below the first") and "4 to 8" not in told
+    assert told.endswith("half of the time or more, 80 % of those 0 to 4 dB below the first") and "4 to 8" not in told

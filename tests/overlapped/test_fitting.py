@@ -5,51 +5,90 @@ import pytest
 
 from balr_hf import WespeakerConfig, WespeakerModel
 from balr_hf.errors import UserError
-from balr_hf.overlapped.fitting import fit_detector, fit_weights
+from balr_hf.overlapped.fitting import Made, fit_detector, fit_weights
 from balr_hf.overlapped.mixtures import Draw
 
 RECORD = {"embedder": "me@" + "a" * 64}
 
 
-def made(count: int, effect: float, seed: int = 0) -> tuple[np.ndarray, list[Draw]]:
-    """Statistics of 20 values, of which a second voice raises two, the less the weaker it is."""
+def made(count: int, effect: float, seed: int = 0, folds: int = 5) -> list[Made]:
+    """Statistics of 20 values, of which a second voice raises two, the less the weaker it is.
+
+    The shorter a recording is, the further its statistics lie apart.
+    """
     rng = np.random.default_rng(seed)
-    draws, rows = [], []
+    found = []
     for number in range(count):
-        ratio = float(rng.uniform(0, 12))
-        draws.append(Draw(number, 0 if number % 2 else None, ratio, 1.0, False, "unchanged", number % 5, number))
-        row = rng.normal(size=20)
+        ratio, seconds = float(rng.uniform(0, 12)), float(rng.uniform(1, 10))
+        second = 0 if number % 2 else None
+        draw = Draw(number, second, ratio, 1.0, seconds, False, "unchanged", number % folds, number)
+        row = rng.normal(size=20) * (3 / seconds) ** 0.5
         if number % 2:
             row[:2] += effect * (1 - ratio / 15)
-        rows.append(100 + 3 * row)
-    return np.array(rows, dtype=np.float32), draws
+        found.append(Made(draw, seconds, (100 + 3 * row).astype(np.float32)))
+    return found
+
+
+def percentiles(detector, some: list[Made]) -> tuple[np.ndarray, np.ndarray]:
+    """The percentile of each, and which have two voices."""
+    scores = detector.score(np.stack([one.statistics for one in some]))
+    found = [detector.percentile(score, one.seconds) for score, one in zip(scores, some, strict=True)]
+    return np.array(found), np.array([one.draw.second is not None for one in some])
 
 
 def test_what_tells_two_voices_is_weighed_and_the_rest_is_not():
-    detector = fit_weights(*made(2000, 3.0), RECORD)
+    detector = fit_weights(made(2000, 3.0), RECORD)
     weights = np.abs(detector.weight)
     assert weights[:2].min() > 3 * weights[2:].max()
-    statistics, draws = made(1000, 3.0, seed=1)
-    percentiles = np.array([detector.percentile(score) for score in detector.score(statistics)])
-    two = np.array([draw.second is not None for draw in draws])
-    assert (percentiles[~two] < 5).mean() == pytest.approx(0.05, abs=0.03)
-    assert (percentiles[two] < 5).mean() > 0.4
+    found, two = percentiles(detector, made(1000, 3.0, seed=1))
+    assert (found[~two] < 5).mean() == pytest.approx(0.05, abs=0.03)
+    assert (found[two] < 5).mean() > 0.4
     bands = detector.record["found"]
     shares = [band["found"] / band["mixtures"] for band in bands]
     assert [band["below"] for band in bands] == [[0, 4], [4, 8], [8, 12]]
     assert shares[0] > shares[1] > shares[2]
 
 
+def test_short_recordings_are_compared_with_short_ones():
+    detector, others = fit_weights(made(12_000, 3.0), RECORD), made(6_000, 3.0, seed=1)
+    found, two = percentiles(detector, others)
+    short = np.array([one.seconds < 2 for one in others])
+    assert (found[short & ~two] < 5).mean() == pytest.approx(0.05, abs=0.03)
+    assert (found[~short & ~two] < 5).mean() == pytest.approx(0.05, abs=0.02)
+
+
 def test_what_cannot_be_told_is_not_said_to_be_found():
-    detector = fit_weights(*made(1000, 0.0), RECORD)
+    detector = fit_weights(made(1000, 0.0), RECORD)
     found = sum(band["found"] for band in detector.record["found"])
     assert found < 0.05 * sum(band["mixtures"] for band in detector.record["found"])
+
+
+def test_speakers_of_whom_nothing_could_be_made_are_no_evidence():
+    with pytest.raises(UserError, match="of a fifth of the speakers, fewer than 10 recordings"):
+        fit_weights(made(1000, 3.0, folds=2), RECORD)
+
+
+def test_what_was_left_out_and_who_was_heard_is_recorded(monkeypatch, tiny_embedder):
+    from balr_hf.overlapped import fitting
+
+    def some(model, draws, waveform, progress):
+        rng = np.random.default_rng(0)
+        for draw in draws:
+            if draw.first < 18 and draw.seed % 5:
+                yield Made(draw, 3.0, rng.normal(size=20).astype(np.float32))
+
+    monkeypatch.setattr(fitting, "_statistics", some)
+    names = [f"s{number}" for number in range(30)]
+    record = fit_detector(tiny_embedder, lambda number: None, names, [""] * 30, "calls", count=1500).record
+    assert sum(record["recordings"]) + sum(record["left_out"]) == 1500
+    assert min(record["left_out"]) > 300
+    assert 18 <= record["speakers"] <= 30  # the first voices, and the second ones beside them
 
 
 def test_a_corpus_of_too_little_speech_is_refused(tiny_embedder):
     names = [f"s{number}" for number in range(20)]
     silence = np.zeros(16_000, dtype=np.float32)
-    with pytest.raises(UserError, match="only 0 of 50 recordings could be made"):
+    with pytest.raises(UserError, match="of 50 recordings, 0 with one voice and 0 with two could be made"):
         fit_detector(tiny_embedder, lambda number: silence, names, [""] * 20, "silence", count=50)
 
 

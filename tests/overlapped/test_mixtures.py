@@ -1,10 +1,12 @@
 """Mixtures of voices: who is mixed with whom, and how loud."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from balr_hf.audio import load_audio
-from balr_hf.errors import UserError
+from balr_hf.errors import ConfigError, UserError
 from balr_hf.overlapped.mixtures import FOLDS, LONGEST, Draw, draw_mixtures, make, mixed
 
 SPEAKERS = [f"s{number // 3}" for number in range(60)]
@@ -35,6 +37,17 @@ def test_too_few_speakers_are_refused():
         draw_mixtures(["a", "b", "a"], ["", "", ""], 10)
 
 
+def test_conditions_that_take_recordings_of_their_own_are_refused():
+    with pytest.raises(ConfigError, match="noise=babble takes recordings of its own"):
+        draw_mixtures(SPEAKERS, SOURCES, 10, conditions=["unchanged", "snr=10,noise=babble"])
+
+
+def test_half_of_the_recordings_are_cut_to_any_length():
+    seconds = np.array([draw.seconds for draw in draw_mixtures(SPEAKERS, SOURCES, 2000)])
+    assert (seconds == LONGEST).mean() == pytest.approx(0.5, abs=0.05)
+    assert 0.7 <= seconds.min() < 0.8 and (seconds < 2).mean() > 0.15
+
+
 def test_the_second_voice_is_as_far_below_the_first_as_was_drawn():
     rng = np.random.default_rng(0)
     first, other = (rng.normal(scale=scale, size=4000).astype(np.float32) for scale in (0.05, 0.2))
@@ -51,9 +64,11 @@ def test_what_is_made_is_heard_speech_of_ten_seconds_at_most(root):
         for name in ("2033", "1998")
     )
     parts = [np.concatenate([one, one]), other]
-    draw = Draw(0, 1, 0.0, 1.0, True, "band=telephone", 0, 5)
+    draw = Draw(0, 1, 0.0, 1.0, LONGEST, True, "band=telephone", 0, 5)
     made = make(draw, parts.__getitem__)
     assert 5 * 16_000 < len(made) <= LONGEST * 16_000
     assert np.array_equal(made, make(draw, parts.__getitem__))
+    short = make(replace(draw, seconds=1.5), parts.__getitem__)
+    assert 1.0 * 16_000 < len(short) <= 1.5 * 16_000
     assert make(draw, [np.zeros(0, dtype=np.float32), other].__getitem__) is None
     assert make(draw, [np.zeros(64_000, dtype=np.float32), other].__getitem__) is None

@@ -348,7 +348,7 @@ def hearing():
 
     system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
     width, record = system.embedder.num_statistics, {"embedder": model_identity(system.embedder)}
-    weight, one_voice = np.ones(width, dtype=np.float32), np.arange(9, dtype=np.float32)
+    weight, one_voice = np.ones(width, dtype=np.float32), np.ones((9, 2), dtype=np.float32)
     system.overlapped_speech_detector = OverlappedSpeechDetector(weight, 0.0, one_voice, record)
     return system
 
@@ -363,6 +363,23 @@ def test_a_detector_of_overlapped_speech_travels_with_the_system(hearing, tmp_pa
     assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
     (tmp_path / "one" / FILE).unlink()
     assert SpeakerComparisonModel.from_pretrained(tmp_path / "one").overlapped_speech_detector is None
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "two", with_detector=False).config is not None
+
+
+def test_what_an_earlier_system_left_in_a_folder_is_removed(hearing, described, tmp_path, caplog):
+    from balr_hf.overlapped.detector import FILE
+
+    hearing.save_pretrained(tmp_path)
+    described.save_pretrained(tmp_path)
+    assert (tmp_path / "attributes.json").exists()
+    other = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
+    with torch.no_grad():
+        next(other.embedder.parameters()).add_(1)
+        next(other.autoencoder.parameters()).add_(1)
+    other.save_pretrained(tmp_path)
+    assert not (tmp_path / FILE).exists() and not (tmp_path / "attributes.json").exists()
+    assert caplog.text.count("of an earlier system") == 2
+    assert SpeakerComparisonModel.from_pretrained(tmp_path).descriptions is None
 
 
 def test_a_detector_for_another_embedder_is_refused_and_is_not_saved(hearing, tmp_path, caplog):

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="that work at once")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    system = SpeakerComparisonModel.from_pretrained(arguments.system)
+    system = SpeakerComparisonModel.from_pretrained(arguments.system, with_detector=False)
     train = recordings(arguments.work, "train")
     rows = np.flatnonzero(train.columns["speaker"] != "")
     detector = fit_detector(

@@ -1,0 +1,41 @@
+"""What was measured of recordings, in files and Datasets of this version and of those before `decay` was measured."""
+
+import datasets
+
+from balr_hf.data.quality import COLUMN, add_quality_column, append_quality, known_quality, read_quality, write_quality
+from balr_hf.quality import RecordingQuality
+
+ROW = RecordingQuality(
+    **{"duration": 8.0, "net_speech": 6.0, "level": -25.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"},
+    **{"bandwidth": 8000.0, "clipping": 0.0, "tone": None, "tone_share": 0.0, "dc_offset": 0.0},
+    sampling_rate=16000,
+    decay=512.5,
+).to_dict()
+
+
+def without_decay(text: str) -> str:
+    """A csv of this version as an earlier one wrote it."""
+    return "".join(line.rpartition(",")[0] + "\n" for line in text.splitlines())
+
+
+def test_a_csv_comes_back_as_it_was_written(tmp_path):
+    write_quality(tmp_path / "quality.csv", {"a": ROW, "b": ROW | {"snr": None, "decay": None}})
+    assert read_quality(tmp_path / "quality.csv") == {"a": ROW, "b": ROW | {"snr": None, "decay": None}}
+
+
+def test_a_csv_of_an_earlier_version_is_read_and_gets_rows_of_this_one(tmp_path):
+    path = tmp_path / "quality.csv"
+    write_quality(path, {"a": ROW})
+    path.write_text(without_decay(path.read_text()))
+    assert read_quality(path) == {"a": ROW | {"decay": None}}
+    append_quality(path, {"b": ROW})
+    assert read_quality(path) == {"a": ROW | {"decay": None}, "b": ROW}
+
+
+def test_a_dataset_of_an_earlier_version_is_read(tmp_path):
+    dataset = add_quality_column(datasets.Dataset.from_dict({"id": ["a", "b"]}), {"a": ROW})
+    assert known_quality(dataset) == {"a": ROW}
+    earlier = {name: value for name, value in ROW.items() if name != "decay"}
+    feature = {name: kind for name, kind in dataset.features[COLUMN].items() if name != "decay"}
+    old = datasets.Dataset.from_dict({"id": ["a", "b"]}).add_column(COLUMN, [earlier, None], feature=feature)
+    assert known_quality(old) == {"a": ROW | {"decay": None}}
