@@ -21,7 +21,7 @@ from balr_hf.identity import is_same, shown
 # The file beside a system, the name of its record in the file's header, and the version of both.
 FILE, RECORD, VERSION = "overlapped_speech.safetensors", "overlapped_speech", 1
 # With how many recordings of one voice, of about its length, a recording is compared.
-NEAREST = 1_000
+NEAREST, FEWEST = 1_000, 200
 # How reports name a detector.
 DETECTOR = "Detector of overlapped speech"
 MADE_BY = "make it anew with balr overlapped SYSTEM CORPUS"
@@ -75,14 +75,14 @@ class OverlappedSpeechDetector:
         """How many recordings of one voice that are about as long, in percent, score at least so high.
 
         The shorter recordings are, the further their scores lie apart. So a score is compared with those of the
-        thousand recordings whose lengths are nearest, by their ratio (of fewer than 5,000, with a fifth of them). It
-        is never less than the next one could have.
+        thousand recordings whose lengths are nearest, by their ratio (of fewer than 5,000, with a fifth of them, but
+        with 200). It is never less than the next one could have.
 
         Args:
             score (float): of a recording.
             seconds (float): how much of it is heard.
         """
-        number = min(NEAREST, max(1, len(self.one_voice) // 5))
+        number = min(len(self.one_voice), max(FEWEST, min(NEAREST, len(self.one_voice) // 5)))
         apart = np.abs(np.log(self.one_voice[:, 0]) - np.log(max(seconds, 1e-3)))
         near = self.one_voice[np.argpartition(apart, number - 1)[:number], 1]
         return float(100 * (np.count_nonzero(near >= score) + 1) / (number + 1))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
 # How many recordings are made by default, half of them with a second voice; and how many are needed of either kind.
-COUNT, LEAST = 12_000, 200
+COUNT, LEAST = 12_000, 150
 # The weight of the squared weights, for statistics that are brought to a variance of 1.
 PENALTY = 0.05
 # In percent: among so few of the recordings of one voice, a recording is taken for one of two voices.

@@ -16,8 +16,8 @@ FOUND = [{"below": [0.0, 4.0], "mixtures": 50, "found": 40}, {"below": [4.0, 8.0
 @pytest.fixture
 def detector():
     weight = np.array([1.0, -2.0, 0.5], dtype=np.float32)
-    seconds = np.tile([1.0, 10.0], 250)
-    scores = np.where(seconds < 2, np.linspace(-8, 8, 500), np.linspace(-4, 4, 500))
+    seconds = np.tile([1.0, 10.0], 500)
+    scores = np.where(seconds < 2, np.linspace(-8, 8, 1000), np.linspace(-4, 4, 1000))
     one_voice = np.stack([seconds, scores], axis=1).astype(np.float32)
     record = {"embedder": EMBEDDER, "corpus": "calls", "speakers": 70, "found": FOUND}
     return OverlappedSpeechDetector(weight, 0.25, one_voice, record)
@@ -39,7 +39,7 @@ def test_where_there_is_none_nothing_is_loaded(tmp_path):
 
 def test_a_percentile_counts_the_recordings_of_about_this_length_that_score_as_high(detector):
     assert detector.percentile(-9, 10) == 100
-    assert detector.percentile(9, 10) == pytest.approx(100 / 101)  # none of 100, a fifth of all; the next one could
+    assert detector.percentile(9, 10) == pytest.approx(100 / 201)  # none of 200, a fifth of all; the next one could
     short, long = detector.percentile(3.9, 1), detector.percentile(3.9, 10)
     assert long < 5 < short
     assert detector.percentile(3.9, 60) == long  # of none that long, the longest are nearest
