@@ -281,7 +281,7 @@ def test_trials_within_one_session_are_counted_and_told():
     assert "sessions" not in without and describe_sessions(without) is None and describe_sessions(None) is None
 
 
-def test_a_room_beyond_those_of_the_calibration_gets_no_verdict_and_a_drier_one_does():
+def test_a_room_beyond_those_of_the_calibration_gets_no_verdict_and_a_drier_one_does(caplog):
     names = [f"r{n}" for n in range(100)]
     dataset = datasets.Dataset.from_dict({"id": names, "speaker": [f"s{n // 10}" for n in range(100)]})
     known = {name: quality(decay=400 + 3 * n) for n, name in enumerate(names)}
@@ -295,5 +295,8 @@ def test_a_room_beyond_those_of_the_calibration_gets_no_verdict_and_a_drier_one_
     assert not near.is_beyond
     (allowed,) = deviations([Side(1, [quality(decay=300.0)])], population, None, Limits.parse("decay=2"))
     assert allowed.is_allowed and not allowed.is_beyond
+    mixed = {name: one if n % 3 else {**one, "decay": None} for n, (name, one) in enumerate(known.items())}
+    partly = describe_population(add_quality_column(dataset, mixed), [[name] for name in names])
+    assert "decay" not in partly["measures"] and "known of 66 of 100 recordings" in caplog.text
     del population["measures"]["decay"]  # as of a calibration of an earlier version
     assert deviations([Side(1, [quality(decay=1.0)])], population, None) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,16 @@ from balr_hf.populations import describe_speakers, speakers_by
 if TYPE_CHECKING:
     import datasets
 
+logger = logging.getLogger(__name__)
+
 # The share of same-speaker trials from which on it is told that they are within one session.
 ONE_SESSION = 1 / 3
 ACROSS = (
     "Recordings of one speaker from different sessions are less alike, so that this promises too much for cases "
     "across sessions: --across session compares recordings of one speaker from different sessions only"
 )
+# The share of the measured recordings of which the decay must be known, for its range to be kept.
+MOSTLY = 0.9
 # Columns of a corpus that are counted, where it has them.
 COUNTED = ("sex", "session", "channel", "language", "source")
 
@@ -70,7 +75,14 @@ def describe_population(
             described |= _compared(dataset, sides or [[name] for name in dataset["id"]], trials)
     for measure in MEASURES:
         values = [in_unit(measure, row[measure]) for row in known if row.get(measure) is not None]
-        if values:
+        if measure == "decay" and known and len(values) < MOSTLY * len(known):
+            logger.warning(
+                "How fast sounds end is known of %d of %d recordings: the others were measured by an earlier version. "
+                "No range of it is kept, so that rooms are not noticed; balr extract --force measures anew",
+                len(values),
+                len(known),
+            )
+        elif values:
             described["measures"][measure] = np.percentile(values, QUANTILES).round(6).tolist()
     if log_probabilities is not None:
         described["log_probability"] = np.percentile(log_probabilities, QUANTILES).round(4).tolist()

@@ -22,8 +22,9 @@ SIZE, HOP = 512, 256
 EDGES = np.geomspace(300, 3_400, 13)
 # Windows in which a line is put through the level of a band: 48 ms from the first to the last.
 LENGTH = 4
-# A decay begins at most so many dB below the level that a band exceeds in 5 % of the windows.
-BELOW = 12.0
+# A decay begins at most so many dB below the level that a band exceeds in 5 % of the windows, which the band has had
+# for so many windows (48 ms): else clicks and bursts would be the fastest sounds of a reverberant recording.
+BELOW, SUSTAINED = 12.0, 3
 # In percent: so many of the decays are slower.
 PERCENTILE = 95
 # Decays that are needed to tell.
@@ -91,7 +92,7 @@ class Decays:
         if not len(sounding):
             return None
         least = np.quantile(np.ascontiguousarray(sounding.T), 0.95, axis=1).astype(np.float32) - BELOW
-        found = [_decays(stretch, least) for stretch in levels if len(stretch) >= LENGTH]
+        found = [_decays(stretch, least) for stretch in levels if len(stretch) >= SUSTAINED + LENGTH]
         decays = np.concatenate(found) if found else np.zeros(0)
         return float(np.percentile(decays, PERCENTILE)) if len(decays) >= FEWEST else None
 
@@ -106,8 +107,8 @@ def _levels(windows: np.ndarray) -> np.ndarray:
 
 
 def _decays(levels: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """The decays in dB per second of all bands in a stretch `(windows, bands)`, of those that begin loud enough."""
-    runs = np.lib.stride_tricks.sliding_window_view(levels, LENGTH, axis=0)
-    begins = (runs[..., 0] > least) & np.isfinite(runs).all(-1)
-    slopes = runs[begins] @ _SLOPE
+    """The decays in dB per second of all bands in a stretch `(windows, bands)`, after sounds that are loud enough."""
+    runs = np.lib.stride_tricks.sliding_window_view(levels, SUSTAINED + LENGTH, axis=0)
+    begins = (runs[..., : SUSTAINED + 1] > least[:, None]).all(-1) & np.isfinite(runs).all(-1)
+    slopes = runs[begins][:, SUSTAINED:] @ _SLOPE
     return -slopes[slopes < 0]

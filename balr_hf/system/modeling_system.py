@@ -351,7 +351,7 @@ class SpeakerComparisonModel(HubModel):
             try:
                 if (folder / name).is_file() and (found := load(folder)) is not None:
                     check(found)
-            except UserError as error:
+            except MismatchError as error:
                 logger.warning("Removed %s of an earlier system from %s: %s", name, folder, error)
                 (folder / name).unlink()
 

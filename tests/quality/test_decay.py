@@ -59,6 +59,15 @@ def test_digital_silence_is_no_fast_decay(speech):
     assert decay(cut) < 1.1 * reverberant
 
 
+@pytest.mark.parametrize(("seconds", "apart"), [(0.02, 1.0), (0.005, 0.5)])
+def test_clicks_and_bursts_do_not_make_a_room_seem_dry(speech, seconds, apart):
+    reverberant, rng = in_a_room(speech, 0.8), np.random.default_rng(1)
+    clicked, length = reverberant.copy(), round(seconds * SAMPLING_RATE)
+    for start in range(500, len(clicked) - length, round(apart * SAMPLING_RATE)):
+        clicked[start : start + length] += 0.5 * np.abs(reverberant).max() * rng.normal(size=length).astype(np.float32)
+    assert decay(clicked) < 1.25 * decay(reverberant) < 0.75 * decay(speech)
+
+
 def test_where_nothing_decays_there_is_no_figure():
     assert decay(np.zeros(SAMPLING_RATE, dtype=np.float32)) is None
     assert decay(np.zeros(100, dtype=np.float32)) is None
