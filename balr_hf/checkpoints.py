@@ -284,6 +284,25 @@ def check_download(file: Path) -> None:
                 )
 
 
+def optional_file(source: str | Path, name: str, **kwargs: Any) -> Path | None:
+    """A file that may lie beside a model in a folder or repository; None if there is none, or the Hub cannot be asked.
+
+    Args:
+        source: a folder, or the id of a repository on the Hub.
+        name (str): of the file.
+        **kwargs: of `from_pretrained`; those that say where on the Hub something is count.
+    """
+    found = cached_file(
+        str(source),
+        name,
+        _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        **{key: value for key, value in kwargs.items() if key in HUB_KEYWORDS},
+    )
+    return None if found is None else Path(str(found))
+
+
 def weights_digest(weights: Mapping[str, Any]) -> str:
     """Compute the sha256 of weights and their names, those of a state dict, as hexadecimal digits."""
     digest = hashlib.sha256()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
-from scipy.stats import beta
+from measuring import share_with_interval
 from tqdm.auto import tqdm
 
 from balr_hf import load_corpus
@@ -136,13 +136,6 @@ def refused(samples: np.ndarray) -> bool:
     return levels.difference() is not None
 
 
-def interval(found: int, of: int) -> str:
-    """A share in percent with its 95 % interval of Clopper and Pearson."""
-    low = beta.ppf(0.025, found, of - found + 1) if found else 0.0
-    high = beta.ppf(0.975, found + 1, of - found) if found < of else 1.0
-    return f"{found} of {of}: {found / of:.1%} ({100 * low:.1f} to {100 * high:.1f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
@@ -163,7 +156,9 @@ def main() -> None:
         ]
         total += found
         print(f"| {kind} | " + " | ".join(f"{count} of {arguments.each}" for count in found) + " |")
-    print("| **all** | " + " | ".join(interval(int(count), len(ONE) * arguments.each) for count in total) + " |\n")
+    of = len(ONE) * arguments.each
+    shares = (f"{int(count)} of {of}: {share_with_interval(int(count), of)}" for count in total)
+    print(f"| **all** | {' | '.join(shares)} |\n")
     print("| a voice in each channel, 6 to 25 s | " + " | ".join(TWO) + " |\n| --- | --- | --- | --- |")
     for leak in tqdm(LEAKS):
         found = [

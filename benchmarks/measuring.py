@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+from scipy.stats import beta
 
 
 def seconds(run: Callable[[], object], repeats: int = 3) -> float:
@@ -25,6 +26,13 @@ def seconds_in_turns(runs: Sequence[Callable[[], object]], repeats: int = 3) -> 
     """Time several functions in turns, so that all of them meet the machine's good and bad times; see [`seconds`]."""
     rounds = [[seconds(run, 1) for run in runs] for _ in range(repeats)]
     return [min(times) for times in zip(*rounds, strict=True)]
+
+
+def share_with_interval(found: int, of: int) -> str:
+    """A share in percent with its 95 % interval of Clopper and Pearson, as if what was counted were independent."""
+    low = beta.ppf(0.025, found, of - found + 1) if found else 0.0
+    high = beta.ppf(0.975, found + 1, of - found) if found < of else 1.0
+    return f"{found / of:.1%} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 2048, device: str = "cpu") -> float:

@@ -19,7 +19,7 @@ import datasets
 import numpy as np
 import torch
 import transformers
-from scipy.stats import beta
+from measuring import share_with_interval
 from tqdm.auto import tqdm
 
 from balr_hf import SpeakerComparisonModel, load_corpus
@@ -34,14 +34,6 @@ from balr_hf.quality import heard, measure_recording, stretches_of
 CONDITIONS = ("unchanged", "snr=20", "snr=10", "band=telephone", "codec=opus:12k", "snr=10,noise=babble")
 CUTS = (1, 2, 3)  # seconds
 BELOW, SHARES = (0.0, 5.0, 10.0), {1.0: "all of the time", 0.5: "half of the time"}
-
-
-def interval(found: list[bool]) -> str:
-    """A share in percent with its 95 % interval of Clopper and Pearson, as if recordings were independent."""
-    hits, of = sum(found), len(found)
-    low = beta.ppf(0.025, hits, of - hits + 1) if hits else 0.0
-    high = beta.ppf(0.975, hits + 1, of - hits) if hits < of else 1.0
-    return f"{hits / of:.1%} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def voice(samples: np.ndarray) -> np.ndarray:
@@ -103,7 +95,7 @@ def main() -> None:
     print(f"{len(corpus)} recordings of {len(set(speakers))} speakers; {arguments.system}; {detector.describe()}\n")
     print("| recordings | number | told (below 5 %) | no verdict (below 1 %) |\n| --- | --- | --- | --- |")
     for name, rows in sorted(found.items()):
-        shares = " | ".join(interval(list(which)) for which in zip(*rows, strict=True))
+        shares = " | ".join(share_with_interval(sum(which), len(rows)) for which in zip(*rows, strict=True))
         print(f"| {name} | {len(rows)} | {shares} |")
 
 

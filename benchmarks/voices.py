@@ -22,7 +22,7 @@ import datasets
 import numpy as np
 import torch
 import transformers
-from scipy.stats import beta
+from measuring import share_with_interval
 from tqdm.auto import tqdm
 
 from balr_hf import BinaryAttributeAutoEncoder, WespeakerModel, load_corpus
@@ -95,13 +95,6 @@ class Recordings:
             yield kind, speaker, seconds, samples
 
 
-def interval(found: int, of: int) -> str:
-    """A share in percent with its 95 % interval of Clopper and Pearson, as if recordings were independent."""
-    low = beta.ppf(0.025, found, of - found + 1) if found else 0.0
-    high = beta.ppf(0.975, found + 1, of - found) if found < of else 1.0
-    return f"{found / of:.1%} ({100 * low:.1f} to {100 * high:.1f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
@@ -131,7 +124,7 @@ def main() -> None:
             rows = found[kind, seconds]
             if rows:
                 speakers, told, beyond = zip(*rows, strict=True)
-                shares = " | ".join(interval(sum(which), len(rows)) for which in (told, beyond))
+                shares = " | ".join(share_with_interval(sum(which), len(rows)) for which in (told, beyond))
                 print(f"| {kind} | {seconds or 'from 6.4'} | {len(rows)} | {len(set(speakers))} | {shares} |")
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.describing import AttributeDescriptions
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
-    from balr_hf.overlapped.detector import OverlappedSpeechDetector
     from balr_hf.scoring.modeling_scorer import Scorer
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
@@ -119,6 +118,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.describing.descriptions import FILE as ATTRIBUTES
     from balr_hf.files import added_to_folder
     from balr_hf.overlapped.detector import FILE as DETECTOR
+    from balr_hf.overlapped.detector import load_detector_of
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
     *sources, folder = arguments.words
@@ -134,7 +134,8 @@ def run(arguments: Arguments) -> None:
     if system.config.mismatch is not None:
         logger.warning("%s: what the system says means nothing", system.config.mismatch)
     system.descriptions = _descriptions(files[1], system)
-    system.overlapped_speech_detector = _detector(files[0], system)
+    left_out = "The detector of overlapped speech is left out"
+    system.overlapped_speech_detector = load_detector_of(system.embedder, files[0], left_out)
     with added_to_folder(target) as temporary:
         system.save_pretrained(temporary)
         left = [name for name in (ATTRIBUTES, DETECTOR) if not (temporary / name).exists()]
@@ -169,22 +170,6 @@ def _descriptions(source: str, system: "SpeakerComparisonModel") -> "AttributeDe
         found.check(identities[0], system.config.autoencoder.internal_dim, identities[1])
     except MismatchError as error:
         logger.warning("The descriptions of the attributes are left out: %s", error)
-        return None
-    return found
-
-
-def _detector(source: str, system: "SpeakerComparisonModel") -> "OverlappedSpeechDetector | None":
-    """The detector of overlapped speech, if it lies beside the embedder and is that of this one."""
-    from balr_hf.identity import model_identity
-    from balr_hf.overlapped.detector import load_detector
-
-    found = None if Path(source).is_file() else load_detector(source)
-    if found is None:
-        return None
-    try:
-        found.check(model_identity(system.embedder), system.embedder.num_statistics)
-    except MismatchError as error:
-        logger.warning("The detector of overlapped speech is left out: %s", error)
         return None
     return found
 

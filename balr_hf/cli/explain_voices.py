@@ -1,9 +1,7 @@
 """The parts of `balr explain` that ask whether each recording holds one voice, and one at a time."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.parsing import Arguments
@@ -12,11 +10,8 @@ if TYPE_CHECKING:
     from balr_hf.domain import Limits
     from balr_hf.explanation.overlapped import Overlapped
     from balr_hf.explanation.voices import OneVoice
-    from balr_hf.overlapped.detector import OverlappedSpeechDetector
     from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,9 @@ def find_voices(
     from balr_hf.embeddings.passes import heard_recording
     from balr_hf.errors import UserError
     from balr_hf.explanation.voices import can_compare_parts
-    from balr_hf.identity import known_to_belong, model_identity
+    from balr_hf.identity import known_to_belong
     from balr_hf.overlapped.detection import overlapped_each
-    from balr_hf.overlapped.detector import DETECTOR
+    from balr_hf.overlapped.detector import DETECTOR, load_detector_of
     from balr_hf.system.parts import one_voice_each
 
     if not measured:
@@ -75,11 +70,13 @@ def find_voices(
         return VoicesFound()
     if len(models) < 2 and not known_to_belong(embedder, autoencoder, scorer):
         return VoicesFound()
-    detector = _detector(str(embedder.name_or_path), model_identity(embedder), embedder.num_statistics)
+    unheard = "People who speak at the same time are not looked for"
+    detector = load_detector_of(embedder, str(embedder.name_or_path), unheard)
+    compares = arguments.calibrated and can_compare_parts(scorer)
+    if detector is None and not compares:
+        return VoicesFound()
     device = resolve_devices(arguments.device)[0]
     quick = embedder.for_inference().to(device)
-
-    compares = arguments.calibrated and can_compare_parts(scorer)
     one: list[tuple[OneVoice | None, ...]] = [(), ()]
     overlapped: list[tuple[Overlapped, ...]] = [(), ()]
     for side, (names, known) in enumerate(zip(sides, quality, strict=True)):
@@ -94,30 +91,3 @@ def find_voices(
             overlapped[side] = tuple(overlapped_each(quick, detector, samples, device, limits))
     rows = () if detector is None else ((DETECTOR, detector.describe()),)
     return VoicesFound((one[0], one[1]), (overlapped[0], overlapped[1]), rows)
-
-
-def _detector(source: str, embedder: str, num_statistics: int | None) -> "OverlappedSpeechDetector | None":
-    """The detector that lies beside an embedder, if there is one and it is that of this embedder.
-
-    Args:
-        source (str): the folder or Hub repository that the embedder was loaded from.
-        embedder (str): the identity of the embedder.
-        num_statistics (int, *optional*): how many it has.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    from balr_hf.errors import MismatchError
-    from balr_hf.overlapped.detector import load_detector
-
-    if Path(source).exists() and not Path(source).is_dir():  # a checkpoint of WeSpeaker, beside which there is none
-        return None
-    found = load_detector(source)
-    if found is None:
-        return None
-    try:
-        found.check(embedder, num_statistics)
-    except MismatchError as error:  # features may have been changed by settings
-        logger.warning("People who speak at the same time are not looked for: %s", error.wrong)
-        return None
-    return found

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from balr_hf.checkpoints import HUB_KEYWORDS
 from balr_hf.describing.description import Association, AttributeDescription, Meaning
 from balr_hf.describing.measures import MEASURES, Group
 from balr_hf.describing.wording import NOT_SAID, best_measure, group_of, not_said, pairs, sentence
@@ -312,17 +311,9 @@ def load_descriptions(source: str | Path, **kwargs: Any) -> AttributeDescription
     Raises:
         UserError: the file is damaged, or of another version.
     """
-    from transformers.utils.hub import cached_file
+    from balr_hf.checkpoints import optional_file
 
-    hub = {name: value for name, value in kwargs.items() if name in HUB_KEYWORDS}
-    found = cached_file(
-        str(source),
-        FILE,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-        **hub,
-    )
+    found = optional_file(source, FILE, **kwargs)
     return None if found is None else read_descriptions(found)
 
 

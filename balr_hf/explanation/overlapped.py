@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from balr_hf.domain import Limits
-from balr_hf.explanation.voices import UNLOOKED
+from balr_hf.explanation.voices import UNLOOKED, told_of_each
 
 # In percent: if fewer of the recordings of one voice sound as much like two at once, readers are told.
 TOLD = 5.0
@@ -74,11 +74,5 @@ def describe_overlapped(sides: Sequence[Sequence[Overlapped]]) -> str:
     """
     if not any(sides):
         return f"{UNLOOKED}: {NEEDED}"
-    told = []
-    for side, recordings in zip("AB", sides, strict=True):
-        if not recordings:
-            told.append(f"{side}: {UNLOOKED} ({NEEDED})")
-        for number, one in enumerate(recordings, 1):
-            which = side if len(recordings) == 1 else f"{side}{number}"
-            told.append(f"{which}: {shown(one.percentile)}")
+    told = told_of_each(sides, NEEDED, lambda one: shown(one.percentile))
     return f"{'; '.join(told)} of recordings of one voice sound as much like two at once"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from balr_hf.explanation.wording import HELD, ratio, rounded_times
 
 if TYPE_CHECKING:
     import torch
+
+# What was found of a recording.
+Found = TypeVar("Found")
 
 # What is said where recordings were not looked at, and why.
 UNLOOKED = "not looked at"
@@ -168,6 +171,23 @@ def shortest_part(scorer: ComparingScorer, quality: Mapping[str, Any], heard: fl
     return quantiles[1] * max(1.0, heard / quality["net_speech"])
 
 
+def told_of_each(sides: Sequence[Sequence[Found]], needed: str, tell: Callable[[Found], str]) -> list[str]:
+    """A text for each recording of the two sides, with its name: `A`, or `B2`; and one for a side without any.
+
+    Args:
+        sides: what was found of each recording of A, and of B.
+        needed (str): what it takes to look at a recording.
+        tell: says what was found of one.
+    """
+    told = []
+    for side, recordings in zip("AB", sides, strict=True):
+        if not recordings:
+            told.append(f"{side}: {UNLOOKED} ({needed})")
+        for number, found in enumerate(recordings, 1):
+            told.append(f"{side if len(recordings) == 1 else f'{side}{number}'}: {tell(found)}")
+    return told
+
+
 def describe_voices(sides: Sequence[Sequence[OneVoice | None]], matched: bool = False) -> str:
     """What comparing the parts of each recording of the two sides gave, in words.
 
@@ -177,21 +197,18 @@ def describe_voices(sides: Sequence[Sequence[OneVoice | None]], matched: bool = 
     """
     if not any(sides):
         return f"{UNLOOKED}: {NEEDED}"
-    told = []
-    for side, recordings in zip("AB", sides, strict=True):
-        if not recordings:
-            told.append(f"{side}: {UNLOOKED} ({NEEDED})")
-        for number, found in enumerate(recordings, 1):
-            which = side if len(recordings) == 1 else f"{side}{number}"
-            if found is None:
-                told.append(f"{which}: too short to be told")
-            else:
-                longer, shorter = found.seconds
-                held = f" ({HELD})" if found.is_bounded else ""
-                told.append(
-                    f"{which}: LR {ratio(found.reported)}{held} between its two parts that differ most "
-                    f"({longer:.0f} s, {shorter:.0f} s)"
-                )
+
+    def tell(found: OneVoice | None) -> str:
+        if found is None:
+            return "too short to be told"
+        longer, shorter = found.seconds
+        held = f" ({HELD})" if found.is_bounded else ""
+        return (
+            f"LR {ratio(found.reported)}{held} between its two parts that differ most "
+            f"({longer:.0f} s, {shorter:.0f} s)"
+        )
+
+    told = told_of_each(sides, NEEDED, tell)
     if matched and any(found is not None for side in sides for found in side):
         told.append(OWN_CALIBRATION)
     return "; ".join(told)

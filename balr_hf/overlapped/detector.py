@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from balr_hf.checkpoints import HUB_KEYWORDS
+from balr_hf.checkpoints import optional_file
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.files import atomic_path
-from balr_hf.identity import is_same, shown
+from balr_hf.identity import is_same, model_identity, shown
+
+if TYPE_CHECKING:
+    from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
+
+logger = logging.getLogger(__name__)
 
 # The file beside a system, the name of its record in the file's header, and the version of both.
 FILE, RECORD, VERSION = "overlapped_speech.safetensors", "overlapped_speech", 1
@@ -87,20 +93,20 @@ class OverlappedSpeechDetector:
         near = self.one_voice[np.argpartition(apart, number - 1)[:number], 1]
         return float(100 * (np.count_nonzero(near >= score) + 1) / (number + 1))
 
-    def check(self, embedder: str, num_statistics: int | None) -> None:
+    def check(self, embedder: WespeakerModel) -> None:
         """Check that it is the detector of an embedder.
 
         Args:
-            embedder (str): the identity of the embedder.
-            num_statistics (int, *optional*): how many it has, see [`WespeakerModel.num_statistics`].
+            embedder ([`WespeakerModel`]): the embedder.
 
         Raises:
             MismatchError: it is that of another one.
         """
-        if not is_same(self.embedder_identity, embedder) or len(self.weight) != num_statistics:
+        identity = model_identity(embedder)
+        if not is_same(self.embedder_identity, identity) or len(self.weight) != embedder.num_statistics:
             raise MismatchError(
                 f"{FILE} is a detector for the embedder {shown(self.embedder_identity)}, and the embedder here is "
-                f"{shown(embedder)}",
+                f"{shown(identity)}",
                 remedy=f"Delete it, or {MADE_BY}",  # which does not read the old one
             )
 
@@ -148,17 +154,29 @@ def load_detector(source: str | Path, **kwargs: Any) -> OverlappedSpeechDetector
     Raises:
         UserError: the file is damaged, or of another version.
     """
-    from transformers.utils.hub import cached_file
-
-    found = cached_file(
-        str(source),
-        FILE,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-        **{name: value for name, value in kwargs.items() if name in HUB_KEYWORDS},
-    )
+    found = optional_file(source, FILE, **kwargs)
     return None if found is None else read_detector(found)
+
+
+def load_detector_of(embedder: WespeakerModel, source: str | Path, otherwise: str) -> OverlappedSpeechDetector | None:
+    """The detector that lies beside an embedder, if there is one and it is one for this embedder.
+
+    Args:
+        embedder ([`WespeakerModel`]): the embedder.
+        source: the folder or Hub repository that it was loaded from; beside the file of a checkpoint there is none.
+        otherwise (str): what a warning says if it is one for another embedder.
+
+    Raises:
+        UserError: it is damaged, or of another version.
+    """
+    found = None if Path(source).is_file() else load_detector(source)
+    try:
+        if found is not None:
+            found.check(embedder)
+    except MismatchError as error:  # settings may have changed the features
+        logger.warning("%s: %s", otherwise, error)
+        return None
+    return found
 
 
 def read_detector(file: str | Path) -> OverlappedSpeechDetector:

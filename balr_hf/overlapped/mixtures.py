@@ -162,10 +162,7 @@ def make(draw: Draw, waveform: Callable[[int], np.ndarray]) -> np.ndarray | None
         made = Condition.parse(draw.condition).apply(samples, draw.seed)
     except AudioError:  # it is noisier already, or has too little speech
         return None
-    quality, speech = measure_recording(made)
-    if reason_to_refuse(quality, MIN_SPEECH) is not None:
-        return None
-    return heard(made, stretches_of(made, speech))
+    return _heard(made)
 
 
 def mixed(
@@ -190,17 +187,20 @@ def mixed(
 
 def _voice(samples: np.ndarray, generator: np.random.Generator, seconds: float) -> np.ndarray | None:
     """What is heard of a recording, or so many seconds of it if it is longer; None if it has too little speech."""
-    if not len(samples):
-        return None
-    quality, speech = measure_recording(samples)
-    if reason_to_refuse(quality, MIN_SPEECH) is not None:
-        return None
-    voice = heard(samples, stretches_of(samples, speech))
+    voice = _heard(samples) if len(samples) else None
     length = round(seconds * SAMPLING_RATE)
-    if len(voice) > length:
+    if voice is not None and len(voice) > length:
         start = int(generator.integers(len(voice) - length + 1))
         voice = voice[start : start + length]
     return voice
+
+
+def _heard(samples: np.ndarray) -> np.ndarray | None:
+    """What of a recording is heard when it is embedded; None if it has too little speech."""
+    quality, speech = measure_recording(samples)
+    if reason_to_refuse(quality, MIN_SPEECH) is not None:
+        return None
+    return heard(samples, stretches_of(samples, speech))
 
 
 def _rms(samples: np.ndarray) -> float:

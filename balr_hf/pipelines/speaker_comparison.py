@@ -17,7 +17,6 @@ from balr_hf.embeddings.passes import Loaded
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.overlapped import Overlapped
 from balr_hf.explanation.voices import OneVoice, can_compare_parts
-from balr_hf.identity import model_identity
 from balr_hf.overlapped.detection import overlapped_each
 from balr_hf.overlapped.detector import DETECTOR, OverlappedSpeechDetector
 from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, flat
@@ -159,7 +158,9 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         self.scorer = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
         self.matcher = None if match is None else self._matcher(match, match_cache, match_within, match_across)
-        self._checked: tuple[OverlappedSpeechDetector, list] | None = None  # a detector, and for which weights it is
+        # A detector, the weights for which it was checked, and whether it is one for them.
+        self._checked: tuple[OverlappedSpeechDetector, list] | None = None
+        self._belongs = False
         self._detector()
 
     def _detector(self) -> OverlappedSpeechDetector | None:
@@ -174,13 +175,15 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             return None
         if self._checked is None or self._checked[0] is not detector or self._checked[1] is not self._copied:
             try:
-                detector.check(model_identity(self._source), getattr(self._source, "num_statistics", None))
+                detector.check(self._source)
             except MismatchError:
                 if not self.allow_mismatch:
                     raise
-                return None
+                self._belongs = False
+            else:
+                self._belongs = True
             self._checked = detector, self._copied
-        return detector
+        return detector if self._belongs else None
 
     def _matcher(
         self,

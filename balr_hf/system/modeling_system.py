@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -318,20 +318,18 @@ class SpeakerComparisonModel(HubModel):
             shutil.copy(str(sys.modules[own.__module__].__file__), save_directory)
         if is_main_process and model_identity is not None:
             self._remove_stale(Path(save_directory))
-        if self.descriptions is not None:
+        beside: tuple[tuple[str, Any, Callable[[Any], None]], ...] = (
+            ("The descriptions of the attributes are", self.descriptions, self._check_descriptions),
+            ("The detector of overlapped speech is", self.overlapped_speech_detector, self._check_detector),
+        )
+        for what, found, check in beside:
             try:
-                self._check_descriptions(self.descriptions)
+                check(found)
             except MismatchError as error:  # after training, which must not be lost for this
-                logger.warning("The descriptions of the attributes are not saved: %s", error)
+                logger.warning("%s not saved: %s", what, error)
             else:
-                self.descriptions.save(Path(save_directory))
-        if self.overlapped_speech_detector is not None:
-            try:
-                self._check_detector(self.overlapped_speech_detector)
-            except MismatchError as error:
-                logger.warning("The detector of overlapped speech is not saved: %s", error)
-            else:
-                self.overlapped_speech_detector.save(Path(save_directory))
+                if found is not None:
+                    found.save(Path(save_directory))
         if push_to_hub and alone and is_main_process:
             repo_id = upload.pop("repo_id", None) or Path(save_directory).resolve().name
             with tempfile.TemporaryDirectory() as temporary:
@@ -343,14 +341,14 @@ class SpeakerComparisonModel(HubModel):
 
         With it, the folder could not be loaded.
         """
-        beside = (
-            (ATTRIBUTES, load_descriptions, lambda found: self._check_descriptions(found)),
-            (DETECTOR, load_detector, lambda found: self._check_detector(found)),
+        beside: tuple[tuple[str, Callable[[Path], Any], Callable[[Any], None]], ...] = (
+            (ATTRIBUTES, load_descriptions, self._check_descriptions),
+            (DETECTOR, load_detector, self._check_detector),
         )
         for name, load, check in beside:
             try:
-                if (folder / name).is_file() and (found := load(folder)) is not None:
-                    check(found)
+                if (folder / name).is_file():
+                    check(load(folder))
             except MismatchError as error:
                 logger.warning("Removed %s of an earlier system from %s: %s", name, folder, error)
                 (folder / name).unlink()
@@ -386,7 +384,7 @@ class SpeakerComparisonModel(HubModel):
 
     def _check_detector(self, detector: "OverlappedSpeechDetector | None") -> None:
         if detector is not None:
-            detector.check(model_identity(self.embedder), self.embedder.num_statistics)
+            detector.check(self.embedder)
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:

@@ -8,31 +8,11 @@ import pytest
 from balr_hf.domain import Deviation, Limits
 from balr_hf.explanation import voices, wording
 from balr_hf.explanation.voices import NEEDED, OneVoice, Parts, can_compare_parts, compare_parts, shortest_part
-from balr_hf.scoring.auto import build_scorer
 
 WIDTH = 12
 QUALITY = {"duration": 7.0, "net_speech": 6.0, "level": -26.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"}
 QUALITY |= {"bandwidth": 7600.0, "clipping": 0.0, "tone": None, "tone_share": 0.0, "dc_offset": 0.0}
 QUALITY |= {"sampling_rate": 16_000}
-
-# What the calibrations say of their recordings, in which nothing was measured.
-DOMAIN = {"recordings": 400, "speakers": 40, "recordings_a_side": [1, 99], "measures": {}, "counts": {}}
-
-
-@pytest.fixture(scope="module")
-def scorer():
-    """A scorer that was fitted to, and calibrated on, speakers with one recording a side."""
-    rng = np.random.default_rng(0)
-    likely = rng.beta(0.3, 0.3, (40, WIDTH))
-    counts = rng.binomial(8, likely).astype(np.float64)
-    scorer = build_scorer("beta", num_attributes=WIDTH).fit(np.stack([counts, 8 - counts], -1))
-    bits = (rng.random((2, 40, WIDTH)) < likely).astype(np.float64)
-    enroll, test = np.stack([bits, 1 - bits], -1)
-    left, right = np.divmod(np.arange(1600), 40)
-    names = [np.char.add("s", side.astype(str)) for side in (left, right)]
-    scorer.calibrate(enroll[left], test[right], left == right, "affine", *names)
-    scorer.config.calibration["domain"] = DOMAIN
-    return scorer
 
 
 def parts(alike: bool) -> Parts:

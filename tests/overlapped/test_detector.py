@@ -1,6 +1,7 @@
 """The file of a detector of overlapped speech, and what it refuses."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,13 +47,17 @@ def test_a_percentile_counts_the_recordings_of_about_this_length_that_score_as_h
     assert detector.percentile(3.9, 0) == short
 
 
-def test_a_detector_of_another_embedder_is_refused(detector):
-    detector.check("another name@" + "a" * 64, 3)
+def test_a_detector_of_another_embedder_is_refused(detector, monkeypatch):
+    def with_embedder(identity: str, size: int | None) -> SimpleNamespace:
+        monkeypatch.setattr("balr_hf.overlapped.detector.model_identity", lambda embedder: identity)
+        return SimpleNamespace(num_statistics=size)
+
+    detector.check(with_embedder("another name@" + "a" * 64, 3))
     for embedder, size in (("me/embedder@" + "b" * 64, 3), (EMBEDDER, 4), (EMBEDDER, None)):
         with pytest.raises(MismatchError):
-            detector.check(embedder, size)
+            detector.check(with_embedder(embedder, size))
     with pytest.raises(MismatchError, match="detector for the embedder me/embedder") as refused:
-        detector.check("me/embedder@" + "b" * 64, 3)
+        detector.check(with_embedder("me/embedder@" + "b" * 64, 3))
     assert "--allow-mismatch" not in str(refused.value) and "balr overlapped SYSTEM CORPUS" in str(refused.value)
 
 
