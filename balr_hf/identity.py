@@ -19,6 +19,7 @@ BOOKKEEPING = {
     "embedder_identity",
     "autoencoder_identity",
     "num_reference_speakers",
+    "num_reference_digests",
     "num_uninformative",
     "calibration",
     "reference",

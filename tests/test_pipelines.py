@@ -22,6 +22,7 @@ from balr_hf import (
     load_scorer,
 )
 from balr_hf.audio import AudioError
+from balr_hf.data import add_vector_column, fixed_length_column
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import ConfigError, MismatchError, UserError
@@ -189,6 +190,21 @@ def test_top_k_names_and_explanation(compare, voices):
     assert len(result["attributes"]) == 3
     assert result["explanation"].names == ("questioned", "known")
     assert result["explanation"].llr == result["calibrated_llr"]
+
+
+def test_recordings_that_the_scorer_was_made_with_are_cautioned_of(compare, binarize, voices, tmp_path):
+    scorer = load_scorer(resource(SCORER))
+    attributes = {path: binarize(path)["ba"] for path in voices}
+    rows = {"id": ["a", "b"], "speaker": ["x", "y"]}
+    corpus = datasets.Dataset.from_dict(rows)
+    bits = np.array([attributes[voices[1]], attributes[voices[2]]], dtype=bool)
+    scorer.describe_reference(add_vector_column(corpus, "ba", fixed_length_column(bits)))
+    scorer.config.autoencoder_identity = None  # of the made-up population, of which it is unknown
+    found = SpeakerComparisonPipeline(compare.model.embedder, compare.autoencoder, scorer, device="cpu")
+    told = "is in the scorer's reference population, as a recording: the figure flatters the scorer."
+    cautions = found(voices[0], voices[1:])["cautions"]
+    assert [text for text in cautions if text.endswith(told)] == [f"Recording {one} of B {told}" for one in (1, 2)]
+    assert not any(told in text for text in compare(voices[0], voices[2])["cautions"])
 
 
 def test_a_side_may_have_several_recordings(compare, voices):

@@ -132,7 +132,7 @@ COMMAND = Command(
   balr explain --html report.html questioned.wav known1.wav,known2.wav
   balr explain --match calibration.csv --within sex questioned.wav known.wav
   balr explain --timeline --html report.html questioned.wav known.wav
-  balr explain --corpus test.csv espeak17-01 espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
+  balr explain --corpus test.csv espeak17/espeak17-01 espeak17/espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
 )
 
 
@@ -177,7 +177,7 @@ def run(arguments: Arguments) -> None:
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
         calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=(*wrong, *heard.remarks, *_remarks(scorer, models, speakers)),
+        remarks=(*wrong, *heard.remarks, *_remarks(scorer, models, dataset, speakers)),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
@@ -412,16 +412,21 @@ def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "
 
 
 def _remarks(
-    scorer: "Scorer", models: "Mapping[str, Any]", speakers: tuple[str | None, str | None]
+    scorer: "Scorer",
+    models: "Mapping[str, Any]",
+    dataset: "datasets.Dataset",
+    speakers: tuple[str | None, str | None],
 ) -> tuple[str, ...]:
-    """Cautions that follow from the speakers, where they are named, and the models together."""
+    """Cautions that follow from the recordings, and from the speakers, where they are named, and the models."""
+    from balr_hf.data.recording_digests import recording_digests
+    from balr_hf.explanation.cautions import MADE_WITH, known_recordings
     from balr_hf.training.trained_speakers import trained_on
 
-    names, remarks = [name for name in dict.fromkeys(speakers) if name is not None], []
-    for role, what in (("reference", "in the scorer's reference population"), ("calibration", "calibrated on")):
+    names = [name for name in dict.fromkeys(speakers) if name is not None]
+    remarks = known_recordings(scorer, dataset["id"], recording_digests(dataset))
+    for role, made_with in MADE_WITH.items():
         for name in scorer.known_speakers(names, role):
-            text = f"is {what}" if role == "reference" else f"is one that the scorer was {what}"
-            remarks.append(f"Speaker {name} {text}: the figure flatters the scorer.")
+            remarks.append(f"Speaker {name} {made_with}: the figure flatters the scorer.")
     if "Autoencoder" in models:
         for name in trained_on(models["Autoencoder"].config.training, names) or []:
             remarks.append(f"Speaker {name} is one that the autoencoder was trained on: the figure flatters it.")

@@ -67,7 +67,7 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> None:
     """Mix, fit, save and print."""
-    from balr_hf.conditions.condition import Condition
+    from balr_hf.conditions.condition import parse_conditions
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.devices import resolve_devices
@@ -84,10 +84,7 @@ def run(arguments: Arguments) -> None:
         raise ConfigError(f"{source} is no folder on this machine: name one for the detector with --save-dir")
     conditions: tuple[str, ...] = CONDITIONS
     if arguments.conditions is not None:
-        parts = [part for part in arguments.conditions.split(";") if part.strip()]
-        conditions = tuple(str(Condition.parse(part)) for part in parts)
-        if not conditions:
-            raise ConfigError("--conditions names none: leave it out, or give e.g. 'unchanged; snr=10'")
+        conditions = tuple(map(str, parse_conditions(arguments.conditions, repeated=True)))
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--save-dir {folder} is a file: name a folder")
     system = SpeakerComparisonModel.from_pretrained(source, with_descriptions=False, with_detector=False)

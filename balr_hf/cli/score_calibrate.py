@@ -72,13 +72,14 @@ def run(arguments: Arguments) -> None:
     """Calibrate a scorer and save it."""
     from balr_hf.data.belonging import PRECISION, chain_of
     from balr_hf.domain import ACROSS, describe_sessions
-    from balr_hf.errors import UserError, name_some
+    from balr_hf.errors import UserError
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
     from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
+    from balr_hf.scoring.overlap import overlaps
     from balr_hf.scoring.trials import side_speakers
     from balr_hf.training.trained_speakers import describe_embedder_trained_on
 
@@ -92,12 +93,11 @@ def run(arguments: Arguments) -> None:
         )
     scorer = load_named_scorer(arguments, counts.shape[1])
     check_attributes(arguments, dataset, scorer)
-    known = scorer.known_speakers(names, "reference")
+    known = overlaps(scorer, dataset, trials.sides, names)["reference"]
     if known and not arguments.allow_overlap:
         raise UserError(
-            f"{len(known)} of the {len(set(names))} speakers are in the scorer's reference population, so their LLRs "
-            f"are not those of new speakers: {name_some(known)}. Use others, or --allow-overlap if these are "
-            "different people of the same name"
+            f"{known.describe('of the trials')} are in the scorer's reference population, so their LLRs are not those "
+            "of new speakers. Use others, or --allow-overlap if these are different people of the same name"
         )
     chain = chain_of(dataset, scorer)
     trained = describe_embedder_trained_on(chain.get("embedder"), names, "of the speakers")

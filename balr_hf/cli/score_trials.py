@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from balr_hf.evaluation import Evaluation
     from balr_hf.scoring.counts import SideCounts
     from balr_hf.scoring.modeling_scorer import Scorer
+    from balr_hf.scoring.overlap import Overlap
     from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.breakdown import describe_easy_trials, groups, outside_calibration, side_values
     from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
     from balr_hf.scoring.listed_ids import describe_list
+    from balr_hf.scoring.overlap import overlaps
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import score_trials, side_speakers, write_scores
 
@@ -89,11 +91,7 @@ def run(arguments: Arguments) -> None:
     if contradicted is not None:
         logger.warning("%s. The evaluation is wrong where the names are", contradicted)
     trials = keep_chosen(arguments, dataset, trials, speakers)
-    known_to_scorer = (
-        {}
-        if speakers is None
-        else {role: scorer.known_speakers(speakers, role) for role in ("reference", "calibration")}
-    )
+    known_to_scorer = overlaps(scorer, dataset, trials.sides, speakers)
     calibrated = _applies_calibration(arguments, scorer, known_to_scorer)
     shard = Shard.launched()
     raw = score_trials(scorer, counts, trials, progress=True, shard=shard)
@@ -160,7 +158,8 @@ def run(arguments: Arguments) -> None:
         told.insert(0, "The scores are raw, and no likelihood ratios, though the scorer is calibrated.")
     metrics = evaluation.to_dict() | {
         "cautions": told,
-        "speakers_known_to_scorer": known_to_scorer,
+        "speakers_known_to_scorer": {role: known.speakers for role, known in known_to_scorer.items()},
+        "recordings_known_to_scorer": {role: known.recordings for role, known in known_to_scorer.items()},
         "scores_sha256": file_digest(folder / "scores.csv"),
     }
     parts = {}
@@ -198,34 +197,28 @@ def run(arguments: Arguments) -> None:
     logger.info("%s\nSaved in %s", "\n".join(texts), folder)
 
 
-def _applies_calibration(arguments: Arguments, scorer: "Scorer", known_to_scorer: dict[str, list[str]]) -> bool:
+def _applies_calibration(arguments: Arguments, scorer: "Scorer", known_to_scorer: "dict[str, Overlap]") -> bool:
     """Whether to calibrate the scores; warns if the scorer was fitted to or calibrated on speakers of the test.
 
     Args:
         arguments: the command's arguments.
         scorer: the scorer.
-        known_to_scorer: the speakers of the test that it knows, by their role; nothing if the speakers are not known.
+        known_to_scorer: what of the test it was made with, by role.
     """
-    from balr_hf.errors import name_some
-
-    if not known_to_scorer or arguments.allow_overlap:
-        return arguments.calibrated and scorer.is_calibrated
-    known = known_to_scorer["reference"]
-    if known:
-        logger.warning(
-            "%d speakers of the test are in the scorer's reference population (%s): the figures flatter it",
-            len(known),
-            name_some(known),
-        )
-    known = known_to_scorer["calibration"] if arguments.calibrated and scorer.is_calibrated else []
-    if known:
-        logger.warning(
-            "Left the scores raw: the scorer was calibrated on %d speakers of the test (%s). --allow-overlap applies "
-            "the calibration all the same",
-            len(known),
-            name_some(known),
-        )
-    return arguments.calibrated and scorer.is_calibrated and not known
+    applies = arguments.calibrated and scorer.is_calibrated
+    if arguments.allow_overlap:
+        return applies
+    if known_to_scorer["reference"]:
+        told = known_to_scorer["reference"].describe()
+        logger.warning("%s are in the scorer's reference population: the figures flatter it", told)
+    if not (applies and known_to_scorer["calibration"]):
+        return applies
+    told = known_to_scorer["calibration"].describe()
+    logger.warning(
+        "Left the scores raw: the scorer was calibrated on %s. --allow-overlap applies the calibration all the same",
+        told,
+    )
+    return False
 
 
 def _embedding_cosines(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray | None":

@@ -43,7 +43,7 @@ class Options(TrialOptions):
     by: tuple[str, ...] = option(
         (),
         "columns of the corpus to break the trials down by, separated by commas, beside sex, session, channel, "
-        "language and condition",
+        "language, source and condition",
         type=names,
     )
     worst: int = option(10, "how many of the most misleading trials of each kind are listed", type=int, least=0)

@@ -192,11 +192,12 @@ class Condition:
         return samples + noise * np.float32((wanted / max(now, 1e-20)) ** 0.5)
 
 
-def parse_conditions(text: str) -> list[Condition]:
+def parse_conditions(text: str, repeated: bool = False) -> list[Condition]:
     """Read several conditions, which are separated by semicolons; each is written as for [`Condition.parse`].
 
     Args:
         text (str): e.g. `unchanged; snr=10; band=telephone,codec=opus:12k`.
+        repeated (bool): one may be there several times, to be drawn as much more often.
 
     Returns:
         list of [`Condition`], in the order in which they are written.
@@ -211,7 +212,7 @@ def parse_conditions(text: str) -> list[Condition]:
     conditions = [Condition.parse(part) for part in text.split(";") if part.strip()]
     if not conditions:
         raise ConfigError(f"{text!r} names no condition: expected e.g. 'unchanged; snr=10'")
-    if len(set(conditions)) < len(conditions):
+    if not repeated and len(set(conditions)) < len(conditions):
         raise ConfigError(f"{text!r} names a condition twice")
     return conditions
 

@@ -37,6 +37,19 @@ UNLOOKED_SPEECH = 7.0
 UNLIKE = 12.0
 
 
+# What a scorer was made with, in words that follow the name of a recording.
+MADE_WITH = {
+    "reference": "is in the scorer's reference population",
+    "calibration": "is one that the scorer was calibrated on",
+}
+
+
+class KnowsRecordings(Protocol):
+    """What knows the recordings that it was made with; a [`Scorer`] does."""
+
+    def known_recordings(self, digests: np.ndarray, role: str) -> np.ndarray: ...
+
+
 class Result(Protocol):
     """What cautions are found in; [`Findings`] has it, and says what each of these is."""
 
@@ -82,6 +95,25 @@ class Result(Protocol):
     def unbounded_llr(self) -> float: ...
 
     def groups(self) -> list[GroupEvidence]: ...
+
+
+def known_recordings(scorer: KnowsRecordings, names: Sequence[str], digests: np.ndarray) -> list[str]:
+    """Caution of the recordings of a case that a scorer was made with, whoever is said to speak in them.
+
+    Args:
+        scorer ([`Scorer`]): the scorer.
+        names: what the recordings are called.
+        digests (int32 `(recordings, 18)`): see [`balr_hf.data.recording_digests`].
+
+    Returns:
+        one sentence for each of them and each role.
+    """
+    return [
+        f"{name} {made_with}, as a recording: the figure flatters the scorer."
+        for role, made_with in MADE_WITH.items()
+        for name, known in zip(names, scorer.known_recordings(digests, role), strict=True)
+        if known
+    ]
 
 
 def cautions_of(found: Result) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 
 from balr_hf.conditions import recording_seed
 from balr_hf.data.columns import add_vector_column, fixed_length_column
+from balr_hf.data.recording_digests import recording_digests
 from balr_hf.domain import COUNTED, describe_population
 from balr_hf.errors import UserError
 from balr_hf.explanation.case import identity_in_full
@@ -134,10 +135,9 @@ class CaseMatcher:
         self.autoencoder, self.scorer, self.name, self.seed, self.progress = autoencoder, scorer, name, seed, progress
         self.identity = model_identity(embedder)
         self.copies = Copies(embedder, self.identity, cache, seed)
-        names = [str(speaker) for speaker in corpus["speaker"] if speaker is not None]
-        known = set(scorer.known_speakers(names, "reference"))
-        self.known_speakers = len(known)
         speakers = corpus["speaker"]
+        known = set(scorer.known_speakers([str(name) for name in speakers if name is not None], "reference"))
+        self.known_speakers = known
         usable = [row for row, speaker in enumerate(speakers) if speaker is not None and str(speaker) not in known]
         told = [column for column in COUNTED if column in corpus.column_names]
         self.corpus = corpus.select(usable).select_columns(list(dict.fromkeys(["id", *needed, *told])))
@@ -178,7 +178,7 @@ class CaseMatcher:
         return Matched(found.scorer, self._rows((a, b), both, found), tuple(filter(None, remarks)))
 
     def _drawn(self, recordings: int, without: Collection[str]) -> datasets.Dataset:
-        """Some recordings of some speakers, decided by their names and the seed."""
+        """Some recordings of some speakers, decided by their names and the seed; none of the reference population."""
         rows_of: dict[str, list[int]] = {}
         for row, speaker in enumerate(self.corpus["speaker"]):
             if str(speaker) not in without:
@@ -190,7 +190,11 @@ class CaseMatcher:
             for speaker in chosen
             for row in sorted(rows_of[speaker], key=lambda row: recording_seed(names[row], self.seed))[:recordings]
         ]
-        return self.corpus.select(sorted(rows))
+        drawn = self.corpus.select(sorted(rows))
+        heard = self.scorer.known_recordings(recording_digests(drawn, read_files=True), "reference")
+        known = {str(drawn[int(row)]["speaker"]) for row in np.flatnonzero(heard)}
+        self.known_speakers |= known
+        return drawn.select([row for row, speaker in enumerate(drawn["speaker"]) if str(speaker) not in known])
 
     def _calibrated(
         self, corpus: datasets.Dataset, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]]
@@ -280,7 +284,7 @@ class CaseMatcher:
         if self.known_speakers:
             remarks.append(
                 f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
-                f"{self.known_speakers}."
+                f"{len(self.known_speakers)}."
             )
         return remarks
 

@@ -11,10 +11,12 @@ import torch
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
+from balr_hf.data.recording_digests import attribute_digests
 from balr_hf.defaults import AUTOENCODER, SCORER, is_shipped
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded
 from balr_hf.errors import ConfigError, MismatchError, UserError
+from balr_hf.explanation.cautions import known_recordings
 from balr_hf.explanation.overlapped import Overlapped
 from balr_hf.explanation.voices import OneVoice, can_compare_parts
 from balr_hf.overlapped.detection import overlapped_each
@@ -334,7 +336,14 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         sides = measured[:first], measured[first:]
         matched = None if self.matcher is None else self.matcher.match(sides, (len(sides[0]), len(sides[1])))
         scorer = self.scorer if matched is None else matched.scorer
-        remarks = (*flat(outputs["remarks"]), *(() if matched is None else matched.remarks))
+        digests = attribute_digests(np.asarray(outputs["ba"][0], dtype=bool))
+        called = [f"Recording {number} of A" for number in range(1, len(sides[0]) + 1)]
+        called += [f"Recording {number} of B" for number in range(1, len(sides[1]) + 1)]
+        remarks = (
+            *flat(outputs["remarks"]),
+            *(() if matched is None else matched.remarks),
+            *known_recordings(self.scorer, called, digests),
+        )
         voices = flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
         one_voice, overlapped = (tuple(flat(outputs[name])) for name in ("one_voice", "overlapped"))

@@ -15,9 +15,11 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         ConfigError = ValueError
 
 
-# How many attributes, values of attributes, speakers and draws a scorer may state: a file that states more is refused
-# before the memory is taken. The largest buffers are then of 128 MiB.
-MOST_ATTRIBUTES, MOST_VALUES, MOST_SPEAKERS = 2**20, 2**24, 2**23
+# How many attributes, values of attributes, speakers and draws, and recordings with digests a scorer may state: a file
+# that states more is refused before the memory is taken. The largest buffers are then of 128 MiB.
+MOST_ATTRIBUTES, MOST_VALUES, MOST_SPEAKERS, MOST_DIGESTS = 2**20, 2**24, 2**23, 2**18
+# How many digests a recording has; see [`balr_hf.data.recording_digests`].
+NUM_KINDS = 18
 
 
 class ScorerConfig(PreTrainedConfig):
@@ -35,15 +37,16 @@ class ScorerConfig(PreTrainedConfig):
             `penalty`, the numbers `num_speakers`, `num_same_speaker` and `num_different_speaker` of speakers and
             trials, the numbers `num_same_speaker_speakers` and `num_different_speaker_speakers` of the speakers in the
             trials of either kind (which records of earlier versions lack), the `bounds` of its likelihood ratios, and,
-            where they are known, the description `domain` of its recordings (see
-            [`balr_hf.domain.describe_population`]), the digest `scorer` of the uncalibrated scorer that it was fitted
-            to, `speech`, which says in words what speech the trials were of, and the `digest` of the calibration
-            itself (see [`balr_hf.identity.calibration_digest`]), which saving states.
+            where they are known, the number `num_digests` of recordings whose digests it keeps, the description
+            `domain` of its recordings (see [`balr_hf.domain.describe_population`]), the digest `scorer` of the
+            uncalibrated scorer that it was fitted to, `speech`, which says in words what speech they were of, and the
+            `digest` of the calibration itself (see [`balr_hf.identity.calibration_digest`]), which saving states.
         reference (dict, *optional*): the description of the recordings of the reference population; None where that is
             unknown.
         autoencoder_identity (str, *optional*): the identity of the autoencoder that made the attributes of the
             reference population (see [`balr_hf.identity`]); None if that is unknown.
         embedder_identity (str, *optional*): likewise of the embedder.
+        num_reference_digests (int): number of recordings of the reference population whose digests the scorer keeps.
 
     Raises:
         ConfigError: bounds of the calibration between which an LR of 1 does not lie, or a record with values of the
@@ -59,11 +62,13 @@ class ScorerConfig(PreTrainedConfig):
         reference: dict | None = None,
         autoencoder_identity: str | None = None,
         embedder_identity: str | None = None,
+        num_reference_digests: int = 0,
         **kwargs: Any,
     ):
         _check_size("num_attributes", num_attributes, 1, MOST_ATTRIBUTES)
         if num_reference_speakers is not None:
             _check_size("num_reference_speakers", num_reference_speakers, 0, MOST_SPEAKERS)
+        _check_size("num_reference_digests", num_reference_digests, 0, MOST_DIGESTS)
         _check_calibration(calibration)
         _check_population(reference, "reference")
         bounds = (calibration or {}).get("bounds")
@@ -74,6 +79,7 @@ class ScorerConfig(PreTrainedConfig):
         self.num_attributes = num_attributes
         self.num_reference_speakers = num_reference_speakers
         self.num_uninformative = num_uninformative
+        self.num_reference_digests = num_reference_digests
         self.calibration = calibration
         self.reference = reference
         self.autoencoder_identity = autoencoder_identity
@@ -108,6 +114,8 @@ def _check_calibration(found: Any) -> None:
     for name in ("num_speakers", *of_kinds, "num_draws", "num_quality"):
         if found.get(name) is not None:
             _check_size(f"calibration.{name}", found[name], 0, MOST_SPEAKERS)
+    if found.get("num_digests") is not None:
+        _check_size("calibration.num_digests", found["num_digests"], 0, MOST_DIGESTS)
     for name in ("method", "scorer", "speech", "digest"):
         if not (found.get(name) is None or isinstance(found[name], str)):
             raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a text")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from .configuration_scorers import ScorerConfig
+from .configuration_scorers import NUM_KINDS, ScorerConfig
 from .counts import Counts, SideCounts, name_digests, sum_of_values
 from .quality_measures import WORDS, quality_functions, recordings_quality, trial_quality, unknown_sides
 from .term_tables import TermTable, side_table_of, term_table_of
@@ -19,7 +19,8 @@ from .term_tables import TermTable, side_table_of, term_table_of
 try:
     from balr_hf.data.columns import vector_matrix
     from balr_hf.data.origins import attributes_made_by
-    from balr_hf.domain import describe_population, log_probabilities
+    from balr_hf.data.recording_digests import distinctive_digests, known_again
+    from balr_hf.domain import describe_population, log_probabilities, recordings_of
     from balr_hf.errors import MismatchError, UserError
     from balr_hf.identity import calibration_digest, uncalibrated_digest
     from balr_hf.pretrained import HubModel
@@ -38,8 +39,8 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         def _needs_package(*_, **__):
             raise ImportError("all but scoring needs the package: pip install balr_hf")
 
-        vector_matrix = describe_population = log_probabilities = llr_interval = _needs_package
-        attributes_made_by = uncalibrated_digest = _needs_package
+        vector_matrix = describe_population = log_probabilities = llr_interval = recordings_of = _needs_package
+        attributes_made_by = uncalibrated_digest = distinctive_digests = known_again = _needs_package
         calibration_digest = None
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,9 @@ class Scorer(HubModel):
             active, averaged over the speakers.
         reference_speakers, calibration_speakers (int64 `(speakers,)`): digests of the speakers' names, 0 where they
             are unknown. They reveal an overlap with other sets, although a published scorer names nobody.
+        reference_recordings, calibration_recordings (int32 `(recordings, 18)`): digests of the recordings themselves,
+            see [`balr_hf.data.recording_digests`]; only where there are some. They reveal an overlap whatever the
+            speakers are called.
         calibration_weights (float64 `(attributes,)`): factors of the attributes' LLRs; only of a calibrated scorer.
         calibration_offset (float64 `()`): what is added to their sum; only of a calibrated scorer.
         calibration_quality (float64 `(3, measures)`): the factors, means and standard deviations of the quality
@@ -100,9 +104,11 @@ class Scorer(HubModel):
     typicality: torch.Tensor
     activation: torch.Tensor
     reference_speakers: torch.Tensor
+    reference_recordings: torch.Tensor
     calibration_weights: torch.Tensor
     calibration_offset: torch.Tensor
     calibration_speakers: torch.Tensor
+    calibration_recordings: torch.Tensor
     calibration_draws: torch.Tensor
     calibration_quality: torch.Tensor
 
@@ -122,8 +128,14 @@ class Scorer(HubModel):
             "activation": torch.zeros(size, dtype=torch.float64),
             "reference_speakers": torch.zeros(self.config.num_reference_speakers or 0, dtype=torch.int64),
         }
+        if self.config.num_reference_digests:
+            shape = self.config.num_reference_digests, NUM_KINDS
+            buffers["reference_recordings"] = torch.zeros(shape, dtype=torch.int32)
         if calibration is None:
             return buffers
+        if calibration.get("num_digests"):
+            shape = calibration["num_digests"], NUM_KINDS
+            buffers["calibration_recordings"] = torch.zeros(shape, dtype=torch.int32)
         weights = torch.ones(size, dtype=torch.float64)
         sizes = calibration["num_speakers"], calibration.get("num_draws", 0), calibration.get("num_quality", 0)
         return buffers | _calibration_buffers(weights, *sizes)
@@ -218,6 +230,7 @@ class Scorer(HubModel):
         self.reference_speakers = digests.to(self.device)
         self.config.num_reference_speakers = len(counts)
         self.config.reference = None
+        self.config.num_reference_digests = self._know("reference", None)
         self.config.autoencoder_identity = self.config.embedder_identity = None
         self.remove_calibration()
         return self
@@ -456,7 +469,7 @@ class Scorer(HubModel):
 
     def remove_calibration(self) -> "Scorer":
         """Forget the calibration, if there is one; returns the scorer itself."""
-        for name in ("weights", "offset", "speakers", "draws", "quality"):
+        for name in ("weights", "offset", "speakers", "draws", "quality", "recordings"):
             if hasattr(self, f"calibration_{name}"):
                 delattr(self, f"calibration_{name}")
         self.config.calibration = None
@@ -465,7 +478,8 @@ class Scorer(HubModel):
     def describe_reference(self, dataset: "datasets.Dataset") -> "Scorer":
         """Keep a description of the reference population, with which cases are compared; returns the scorer itself.
 
-        It has the identities of the models that made the attributes, with which other attributes are compared.
+        It has the identities of the models that made the attributes, with which other attributes are compared, and
+        digests of the recordings, by which they are known again.
 
         Args:
             dataset (`datasets.Dataset`): the corpus that the scorer was fitted to, with `ba`, and with what was
@@ -477,8 +491,14 @@ class Scorer(HubModel):
         self._check_fitted()
         bits, present = vector_matrix(dataset, "ba")
         logs = log_probabilities(bits, self.activation.cpu().numpy(), self.config.num_reference_speakers or 0)
-        self.config.reference = describe_population(dataset.select(np.flatnonzero(present)), log_probabilities=logs)
+        counted = dataset.select(np.flatnonzero(present))
+        fitted_to = self.config.calibration and self.config.calibration.get("scorer") == uncalibrated_digest(self)
+        described = describe_population(counted, log_probabilities=logs)
+        self.config.reference = described
+        self.config.num_reference_digests = self._know("reference", distinctive_digests(counted))
         self.config.autoencoder_identity, self.config.embedder_identity = attributes_made_by(dataset)
+        if fitted_to:  # and still is: what is known of its recordings changes no score
+            self.config.calibration = {**(self.config.calibration or {}), "scorer": uncalibrated_digest(self)}
         return self
 
     def describe_calibration(
@@ -504,8 +524,18 @@ class Scorer(HubModel):
         if self.config.calibration is None:
             raise UserError(f"{type(self).__name__} is not calibrated: call calibrate first")
         described = describe_population(dataset, sides, trials=trials)
-        self.config.calibration = {**self.config.calibration, "domain": described}
+        known = self._know("calibration", distinctive_digests(recordings_of(dataset, sides)))
+        self.config.calibration = {**self.config.calibration, "domain": described, "num_digests": known}
         return self
+
+    def _know(self, role: str, digests: np.ndarray | None) -> int:
+        """Keep the digests of the recordings of a role, in place of earlier ones; returns how many are kept."""
+        if hasattr(self, f"{role}_recordings"):
+            delattr(self, f"{role}_recordings")
+        if digests is None or not len(digests):
+            return 0
+        self.register_buffer(f"{role}_recordings", torch.from_numpy(digests).to(self.device))
+        return len(digests)
 
     @property
     def steadiness(self) -> torch.Tensor | None:
@@ -544,6 +574,19 @@ class Scorer(HubModel):
         known = set(getattr(self, f"{role}_speakers", torch.zeros(0)).tolist())
         names = sorted(set(names))
         return [name for name, digest in zip(names, name_digests(names).tolist(), strict=True) if digest in known]
+
+    def known_recordings(self, digests: np.ndarray, role: str) -> np.ndarray:
+        """Find those of some recordings which the scorer was fitted or calibrated on.
+
+        Args:
+            digests (int32 `(recordings, 18)`): see [`balr_hf.data.recording_digests`]; 0 where unknown.
+            role (str): `reference` for the reference population, or `calibration`.
+
+        Returns:
+            bool `(recordings,)`: whether it is known in this role. One that was coded anew or cut is not known again.
+        """
+        known = getattr(self, f"{role}_recordings", None)
+        return np.zeros(len(digests), dtype=bool) if known is None else known_again(digests, known.cpu().numpy())
 
     def quality_terms(self, quality: SidesQuality) -> torch.Tensor:
         """What the quality measures of trials add to their calibrated scores.

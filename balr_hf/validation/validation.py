@@ -148,7 +148,7 @@ def validate(
     names_of_sides = side_speakers(dataset, trials.sides)
     if names_of_sides is None:
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
-    overlap = _overlap(system, names_of_sides, allow_overlap)
+    overlap = _overlap(system, dataset, trials.sides, names_of_sides, allow_overlap)
     wrong, unknown = _other_makers(system, dataset, allow_mismatch)
     check_speakers_of_audio(dataset, trials)
     listed = len(trials)
@@ -243,20 +243,28 @@ def _left_out(number: int, listed: int) -> list[str]:
     ]
 
 
-def _overlap(system: SpeakerComparisonModel, speakers: np.ndarray, allowed: bool) -> list[str]:
+def _overlap(
+    system: SpeakerComparisonModel,
+    dataset: datasets.Dataset,
+    sides: Sequence[Sequence[str]],
+    speakers: np.ndarray,
+    allowed: bool,
+) -> list[str]:
     """Cautions that speakers of the test are those whom the embedder, the autoencoder or the scorer was made with.
 
     Raises:
         UserError: they are, and this was not allowed.
     """
+    from balr_hf.scoring.overlap import overlaps
+
+    known_to_scorer = overlaps(system.scorer, dataset, sides, speakers.tolist())
     found = []
     for role, what in (
         ("reference", "in the scorer's reference population"),
         ("calibration", "those it was calibrated on"),
     ):
-        known = system.scorer.known_speakers(set(speakers.tolist()), role)
-        if known:
-            found.append(f"{len(known)} speakers of the test are {what} ({name_some(known)}): the figures flatter it.")
+        if known_to_scorer[role]:
+            found.append(f"{known_to_scorer[role].describe()} are {what}: the figures flatter it.")
     known = trained_on(system.autoencoder.config.training, set(speakers.tolist())) or []
     if known:
         found.append(

@@ -192,8 +192,8 @@ def test_speakers_of_the_reference_population_are_refused_by_name(world, balr):
     words = ["score", "calibrate", world.reference, trials, world.checkpoint]
     status, said = balr(*words)
     assert status == 1
-    assert "12 of the 12 speakers are in the scorer's reference population" in only_error(said)
-    assert "r0, r1, r10, r11, r2 and 7 more" in said
+    told = "12 speakers of the trials (r0, r1, r10, r11, r2 and 7 more) are in the scorer's reference population"
+    assert told in only_error(said)
     assert contents(world.scorer) == before
     assert balr(*words, "--allow-overlap")[0] == 0
     assert load_scorer(world.scorer).is_calibrated
@@ -410,9 +410,60 @@ def test_speakers_of_the_reference_population_are_warned_of(world, balr):
     words = ["score", "test", "--bootstrap", "0", world.reference, trials, world.checkpoint]
     status, said = balr(*words)
     assert status == 0
-    assert "3 speakers of the test are in the scorer's reference population (r0, r1, r2)" in said
+    assert "3 speakers of the test (r0, r1, r2) are in the scorer's reference population" in said
     assert "reference population" not in balr(*words, "--allow-overlap")[1]
     assert "reference population" not in world.score("--bootstrap", "0")[1]
+
+
+@pytest.fixture
+def wide(balr, make_corpus, tmp_path, monkeypatch):
+    """A calibrated scorer of attributes that tell recordings apart, and its corpora with other names of speakers."""
+    monkeypatch.chdir(tmp_path)
+    corpora = {name: make_corpus(*of, attributes=160, name=name) for name, of in {"r": (12, 6), "d": (9, 4)}.items()}
+    found = {name: save_corpus(tmp_path / name, corpus) for name, corpus in corpora.items()}
+    checkpoint = f"scorer.checkpoint_path={tmp_path / 'scorer'}"
+    assert balr("score", "train", "--save-dir", "scorer", found["r"][0])[0] == 0
+    assert balr("score", "calibrate", *found["d"], checkpoint)[0] == 0
+    for name, corpus in corpora.items():
+        speakers = [f"someone {speaker}" for speaker in corpus["speaker"]]
+        renamed = corpus.remove_columns(["speaker", "embedding"]).add_column("speaker", speakers)
+        found[f"renamed {name}"] = save_corpus(tmp_path / f"renamed-{name}", renamed)
+        found[f"nameless {name}"] = save_corpus(tmp_path / f"nameless-{name}", renamed.remove_columns("speaker"))
+    return SimpleNamespace(checkpoint=checkpoint, **{name.replace(" ", "_"): pair for name, pair in found.items()})
+
+
+def test_recordings_of_the_reference_population_under_other_names_are_not_calibrated_on(wide, balr):
+    words = ["score", "calibrate", "--save-dir", "again", *wide.renamed_r, wide.checkpoint]
+    status, said = balr(*words)
+    assert status == 1
+    assert "72 recordings of the trials, under whatever names (r0, r1, " in only_error(said)
+    assert "are in the scorer's reference population" in only_error(said)
+    assert balr(*words, "--allow-overlap")[0] == 0
+
+
+@pytest.mark.parametrize("names", ["renamed", "nameless"])
+def test_recordings_that_were_calibrated_on_are_scored_raw_whatever_their_names(wide, balr, tmp_path, names):
+    words = ["score", "test", "--bootstrap", "0", *getattr(wide, f"{names}_d"), wide.checkpoint, "--save-dir"]
+    status, said = balr(*words, "run")
+    assert status == 0
+    assert "Left the scores raw: the scorer was calibrated on 36 recordings of the test, under whatever" in said
+    metrics = strict_json((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["calibration"] is None and metrics["speakers_known_to_scorer"]["calibration"] == []
+    assert len(metrics["recordings_known_to_scorer"]["calibration"]) == 36
+    assert metrics["recordings_known_to_scorer"]["reference"] == []
+    assert "Left the scores raw" not in balr(*words, "allowed", "--allow-overlap")[1]
+    other = balr("score", "test", "--bootstrap", "0", *getattr(wide, f"{names}_r"), wide.checkpoint)[1]
+    assert "72 recordings of the test, under whatever names (r0, " in other and "flatter it" in other
+
+
+def test_recordings_that_the_scorer_was_made_with_are_cautioned_of(wide, balr):
+    words = ["explain", wide.checkpoint, "--corpus"]
+    said = balr(*words, wide.nameless_d[0], "d0", "d4")[1]
+    for name in ("d0", "d4"):
+        assert f"{name} is one that the scorer was calibrated on, as a recording: the figure flatters" in said
+    said = balr(*words, wide.nameless_r[0], "r0", "r1,r7")[1]
+    for name in ("r0", "r1", "r7"):
+        assert f"{name} is in the scorer's reference population, as a recording: the figure flatters" in said
 
 
 def test_metrics_are_broken_down_by_a_column(world, balr):

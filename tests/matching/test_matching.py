@@ -8,6 +8,7 @@ import pytest
 
 from balr_hf import BinaryAttributeAutoEncoder, load_corpus
 from balr_hf.conditions import Condition
+from balr_hf.data.recording_digests import known_again, recording_digests
 from balr_hf.defaults import AUTOENCODER, SCORER, resource
 from balr_hf.domain import describe_in_words, describe_sessions
 from balr_hf.errors import ConfigError, UserError
@@ -282,6 +283,17 @@ def test_what_a_corpus_cannot_give_is_refused_with_the_reason(corpus, matcher, m
 def test_speakers_of_the_reference_population_are_left_out(corpus, matcher):
     scorer = load_scorer(resource(SCORER))
     scorer.known_speakers = lambda names, role: sorted(set(names))[:1] if role == "reference" else []
+    found = CaseMatcher(
+        matcher.copies.embedder, matcher.autoencoder, scorer, corpus, "sample", cache=matcher.copies.folder
+    ).match(([measured()], [measured()]), (1, 1))
+    assert found.scorer.config.calibration["num_speakers"] == SPEAKERS - 1
+    assert any(remark.endswith("who are in the reference population: 1.") for remark in found.remarks)
+
+
+def test_speakers_of_recordings_of_the_reference_population_are_left_out_whatever_their_names(corpus, matcher):
+    scorer = load_scorer(resource(SCORER))
+    known = recording_digests(corpus.select(range(2)), read_files=True)  # of one speaker
+    scorer.known_recordings = lambda digests, role: known_again(digests, known)
     found = CaseMatcher(
         matcher.copies.embedder, matcher.autoencoder, scorer, corpus, "sample", cache=matcher.copies.folder
     ).match(([measured()], [measured()]), (1, 1))

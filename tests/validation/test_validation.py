@@ -388,10 +388,23 @@ def test_speakers_of_the_scorers_own_populations_are_refused(corpus, trials, mon
     monkeypatch.setattr(
         type(system.scorer), "known_speakers", lambda self, names, role: ["v1"] if role == "calibration" else []
     )
-    with pytest.raises(UserError, match=r"1 speakers of the test are those it was calibrated on \(v1\)"):
+    with pytest.raises(UserError, match=r"1 speakers of the test \(v1\) are those it was calibrated on: the"):
         validate(system, corpus, trials, draws=0)
     found = validate(system, corpus, trials, draws=0, allow_overlap=True)
-    assert any("calibrated on (v1): the figures flatter it" in caution for caution in found.cautions)
+    assert any(
+        "test (v1) are those it was calibrated on: the figures flatter it" in caution for caution in found.cautions
+    )
+
+
+def test_recordings_of_the_calibration_are_refused_under_other_names(corpus, trials):
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    system.scorer.describe_calibration(corpus.select(range(8)), [[name] for name in corpus["id"][:8]])
+    with pytest.raises(
+        UserError, match=r"8 recordings of the test, under whatever names \(v0, v1, .* are those it was calibrated on"
+    ):
+        validate(system, corpus, trials, draws=0)
+    found = validate(system, corpus, trials, draws=0, allow_overlap=True)
+    assert any("are those it was calibrated on: the figures flatter it" in caution for caution in found.cautions)
 
 
 def test_speakers_of_the_autoencoders_training_are_refused(corpus, trials):

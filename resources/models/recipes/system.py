@@ -31,6 +31,7 @@ from balr_hf import (
     WespeakerModel,
     speaker_counts,
 )
+from balr_hf.data.columns import add_vector_column, fixed_length_column
 from balr_hf.data.origins import Origin, add_origins
 from balr_hf.data.quality import add_quality_column
 from balr_hf.defaults import VOICES, resource
@@ -169,7 +170,7 @@ def evidence(
         (people[enrollment], people[test]),
         np.array(sources),
         np.array(conditions),
-        described.remove_columns("embedding"),
+        add_vector_column(described.remove_columns("embedding"), "ba", fixed_length_column(attributes)),
     )
 
 
