@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
-from balr_hf.errors import UserError
+from balr_hf.errors import ConfigError, UserError
 from balr_hf.options import option
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Options:
     license: str | None = option(
         None, "for the card: the licence, as the Hub names it (mit, cc-by-4.0, ...)", type=str
     )
-    split: str = option("train", "for a corpus: the name of the split that it becomes", type=str)
+    split: str | None = option(None, "for a corpus: the name of the split that it becomes [default: train]", type=str)
     prepare: str | None = option(
         None,
         "upload nothing; write what would be uploaded of a model, with its card, or the card of a corpus, to this new "
@@ -90,11 +90,13 @@ def run(arguments: Arguments) -> None:
         "revision": arguments.revision,
         "commit_message": arguments.message,
     }
-    if not _is_model(source):
+    _check_options(arguments, is_model := _is_model(source))
+    if not is_model:
         from balr_hf.data.reading import load_corpus
 
         corpus = load_corpus(arguments.source)
-        stated = {"split": arguments.split, "license": arguments.license, "language": _list(arguments.language)}
+        split = arguments.split or "train"
+        stated = {"split": split, "license": arguments.license, "language": _list(arguments.language)}
         if arguments.prepare is not None:
             with _new_folder(arguments.prepare) as folder:
                 prepare_corpus(corpus, folder, arguments.repo, **stated)
@@ -102,7 +104,7 @@ def run(arguments: Arguments) -> None:
             logger.info(
                 "Would upload %d recordings %sas the split %s, with the card %s/README.md; to a repository that has a "
                 "card of yours, only the metadata that it lacks. The upload adds the sizes of its files",
-                *(len(corpus), whose, arguments.split, arguments.prepare),
+                *(len(corpus), whose, split, arguments.prepare),
             )
             return
         where = publish_corpus(corpus, arguments.repo, **stated, **common)
@@ -125,6 +127,15 @@ def run(arguments: Arguments) -> None:
         return
     logger.info("Uploading %s", resolve_checkpoint(source))
     logger.info("Uploaded: %s", publish_model(source, arguments.repo, **common, **facts).commit_url)
+
+
+def _check_options(arguments: Arguments, is_model: bool) -> None:
+    """Raise a ConfigError for options that are for the card of something else than what is pushed."""
+    others = ("split",) if is_model else ("results", "datasets", "embedder", "autoencoder", "base_models")
+    given = [f"--{name.replace('_', '-')}" for name in others if getattr(arguments, name) is not None]
+    if given:
+        what, other = ("a model", "a corpus") if is_model else ("a corpus", "a model")
+        raise ConfigError(f"{arguments.source} is {what}, and {', '.join(given)} is for {other}: leave it out")
 
 
 @contextmanager

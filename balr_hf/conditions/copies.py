@@ -98,6 +98,8 @@ def save_copies(
     if not conditions or len(set(conditions)) < len(conditions):
         named = ", ".join(map(str, conditions)) or "none"
         raise ConfigError(f"conditions {named}: expected one or more, each of them once")
+    if noise is not None and not any(condition.noise == "recorded" for condition in conditions):
+        raise ConfigError(f"recordings of noise are given ({noise}), and no condition takes them: say noise=recorded")
     for codec in (condition.codec for condition in conditions if condition.codec is not None):
         check_encoder(codec)  # before anything is made
     corpus, noises = read_original(corpus), None if noise is None else read_original(noise)
@@ -109,8 +111,8 @@ def save_copies(
         "noise_fingerprint": None if noises is None else noises.fingerprint(),
         "seed": seed,
     }
-    claim_folder(folder, corpus, how)
     surroundings = Surroundings.of(dataset, conditions, seed, None if noises is None else noises.dataset)
+    claim_folder(folder, corpus, how)
     skipped, before = list(corpus.skipped), 0
     for condition, paths in zip(conditions, copies.paths, strict=True):
         there = [path.is_file() for path in paths]

@@ -19,6 +19,8 @@ METRICS = {
     "misleading_same": ("misleading same-speaker trials", "{:.2%}"),
     "misleading_different": ("misleading different-speaker trials", "{:.2%}"),
 }
+# Those that lie between 0 and 1, so that a threshold in percent would always be met.
+RATES = ("eer", "misleading_same", "misleading_different")
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,34 @@ def parse_thresholds(text: str) -> dict[str, float]:
     """Read `cllr=0.5,eer=0.1`: the largest value of each metric that is accepted.
 
     Raises:
-        ConfigError: an unknown metric, a metric that is named twice, or no number of at least 0.
+        ConfigError: an unknown metric, a metric that is named twice, or a value as in [`check_threshold`].
     """
     found: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = (word.strip() for word in part.partition("="))
-        if name not in METRICS:
-            raise ConfigError(f"adequate: unknown metric {name!r}: expected {', '.join(METRICS)}")
         if name in found:
             raise ConfigError(f"adequate: {name} is named twice")
         try:
             found[name] = float(value)
         except ValueError:
             found[name] = math.nan
-        if not 0 <= found[name] < math.inf:
-            raise ConfigError(f"adequate: {part!r}: expected {name}=NUMBER of at least 0 (0.1 is 10 %)")
+        check_threshold(name, found[name])
     return found
+
+
+def check_threshold(name: str, value: float) -> None:
+    """Check the largest value of a metric that is accepted.
+
+    Raises:
+        ConfigError: the metric is unknown, or no value of it is accepted, or every one is: less than 0, not finite, or a
+            rate of more than 1, which was meant in percent.
+    """
+    if name not in METRICS:
+        raise ConfigError(f"adequate: unknown metric {name!r}: expected {', '.join(METRICS)}")
+    most = 1.0 if name in RATES else math.inf
+    if not 0 <= value <= most or value == math.inf:
+        expected = "from 0 to 1 (0.1 is 10 %)" if name in RATES else "of at least 0"
+        raise ConfigError(f"adequate: {name}={value:g}: expected {name}=NUMBER {expected}")
 
 
 def judge(
@@ -100,7 +114,12 @@ def judge(
         thresholds: of [`parse_thresholds`].
         values: the metrics, by the names in [`METRICS`].
         intervals: the ends of the intervals of those that have one.
+
+    Raises:
+        ConfigError: as for [`check_threshold`].
     """
+    for name, at_most in thresholds.items():
+        check_threshold(name, at_most)
     return tuple(
         Criterion(name, at_most, values.get(name, math.nan), intervals[name][1] if name in intervals else None)
         for name, at_most in thresholds.items()

@@ -214,6 +214,9 @@ def test_recorded_noise_comes_from_the_named_corpus(four, balr, tmp_path):
     status, said = balr(*arguments)
     assert status == 1 and "--noise" in said
     noise = next((four.parent / "espeak02").glob("*.opus"))
+    words = ("degrade", four, "--condition", "snr=10; duration=2", "--save-dir", tmp_path / "copy", "--noise", noise)
+    status, said = balr(*words)
+    assert status == 2 and "no condition takes them: say noise=recorded" in said and not (tmp_path / "copy").exists()
     assert balr(*arguments[:-1], tmp_path / "noisy", "--noise", noise)[0] == 0
 
 

@@ -506,6 +506,22 @@ def test_bad_pushes_end_in_one_line(balr, sample, models, words, wrong):
     assert status == 1 and wrong in said and "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["{models}/autoencoder-tiny", "--split", "train"], "is a model, and --split is for a corpus: leave it out"),
+        (
+            ["{sample}", "--embedder", "me/x", "--base-models", "me/y"],
+            "a corpus, and --embedder, --base-models is for",
+        ),
+    ],
+)
+def test_options_for_the_card_of_something_else_are_refused(balr, sample, models, tmp_path, words, wrong):
+    source, *options = [word.format(sample=sample, models=models) for word in words]
+    status, said = balr("push", source, "me/x", *options, "--prepare", tmp_path / "look")
+    assert status == 2 and wrong in said and not (tmp_path / "look").exists()
+
+
 @slow
 def test_a_whole_system_is_pushed_and_its_cards_code_runs_with_and_without_the_package(
     hub, models, tmp_path, few, make_descriptions

@@ -254,9 +254,14 @@ def test_a_threshold_is_met_or_not(value, upper, met, words):
 
 def test_thresholds_are_read_and_judged(found):
     assert parse_thresholds("cllr=0.5, misleading_different=0.1") == {"cllr": 0.5, "misleading_different": 0.1}
-    for text, message in (("cllx=1", "unknown metric 'cllx'"), ("eer=", "eer=NUMBER"), ("eer=-1", "at least 0")):
+    for text, message in (("cllx=1", "unknown metric 'cllx'"), ("eer=", "eer=NUMBER"), ("cllr=-1", "at least 0")):
         with pytest.raises(ConfigError, match=message):
             parse_thresholds(text)
+    for text in ("eer=5", "misleading_same=50", "misleading_different=1.5", "eer=nan"):  # in percent: always met
+        with pytest.raises(ConfigError, match="from 0 to 1 .0.1 is 10 %"):
+            parse_thresholds(text)
+    with pytest.raises(ConfigError, match="eer=5: expected eer=NUMBER from 0 to 1"):
+        judge({"eer": 5.0}, {"eer": 0.02}, {})
     with pytest.raises(ConfigError, match="named twice"):
         parse_thresholds("eer=0.1,eer=0.2")
     by_name = {criterion.metric: criterion for criterion in found.adequacy}
