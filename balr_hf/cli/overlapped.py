@@ -1,6 +1,7 @@
 """`balr overlapped`: has a system learn to notice people who speak at the same time."""
 
 import logging
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from balr_hf.overlapped.detector import OverlappedSpeechDetector
 
 logger = logging.getLogger(__name__)
+
+# The folder in which a run keeps what it has computed.
+WORK = ".overlapped"
 
 
 @dataclass(kw_only=True)
@@ -56,7 +60,8 @@ COMMAND = Command(
     "none of them. Recordings of one voice are mixed, half of them with a second voice that is up to 12 dB weaker, "
     "and a detector learns to tell both kinds apart by the statistics that the system's embedder makes of a "
     "recording. How many second voices it finds is measured on speakers who were not fitted on. balr explain, balr "
-    "inspect --voices and the pipeline use the detector that lies beside a system.",
+    "inspect --voices and the pipeline use the detector that lies beside a system. If a run was stopped, the same "
+    "command continues it.",
     Options,
     epilog="""examples:
   balr overlapped runs/system corpus.csv
@@ -99,6 +104,7 @@ def run(arguments: Arguments) -> None:
         seed=arguments.seed,
         conditions=conditions,
         progress=True,
+        work=folder / WORK,
     )
     warn_skipped(skipped, "Mixing")
     for kind, number in zip(("one voice", "two"), detector.record["left_out"], strict=True):
@@ -108,6 +114,7 @@ def run(arguments: Arguments) -> None:
             )
     folder.mkdir(parents=True, exist_ok=True)
     path = detector.save(folder)
+    shutil.rmtree(folder / WORK, ignore_errors=True)  # with what runs of other settings left
     if arguments.json:
         print_json(arguments, dict(detector.record))
     else:

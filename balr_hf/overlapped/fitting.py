@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from balr_hf.errors import UserError
 from balr_hf.identity import model_identity
 from balr_hf.overlapped.detector import OverlappedSpeechDetector
 from balr_hf.overlapped.mixtures import CONDITIONS, FOLDS, Draw, draw_mixtures, make
+from balr_hf.overlapped.resuming import Block
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def fit_detector(
     seed: int = 0,
     conditions: Sequence[str] = CONDITIONS,
     progress: bool = False,
+    work: Path | None = None,
 ) -> OverlappedSpeechDetector:
     """Fit a detector to recordings of one voice each.
 
@@ -61,6 +64,8 @@ def fit_detector(
         seed (int): of what is drawn.
         conditions (sequence of str): what they are brought to, one at random each; see [`Condition`].
         progress (bool): show a progress bar.
+        work (Path, *optional*): folder to keep in what is computed, so that a fit that was interrupted goes on. It
+            must be one for these very arguments, and is not removed.
 
     Raises:
         UserError: the embedder has no such statistics, or there are too few speakers or recordings.
@@ -68,7 +73,7 @@ def fit_detector(
     if embedder.num_statistics is None:
         raise UserError("the embedder is no ResNet of this package, and has no statistics that could be weighed")
     draws = draw_mixtures(speakers, sources, count, seed, conditions)
-    made = list(_statistics(embedder.for_inference(), draws, waveform, progress))
+    made = list(_statistics(embedder.for_inference(), draws, waveform, progress, work))
     people = {speakers[row] for x in made for row in (x.draw.first, x.draw.second) if row is not None}
     one, two = ([x for x in made if (x.draw.second is None) == (voices == 1)] for voices in (1, 2))
     record: dict[str, Any] = {
@@ -146,14 +151,18 @@ def fit_weights(made: Sequence[Made], record: dict[str, Any]) -> OverlappedSpeec
 
 
 def _statistics(
-    model: Embedder, draws: Sequence[Draw], waveform: Callable[[int], np.ndarray], progress: bool
+    model: Embedder,
+    draws: Sequence[Draw],
+    waveform: Callable[[int], np.ndarray],
+    progress: bool,
+    work: Path | None,
 ) -> Iterator[Made]:
-    """What can be made of what was drawn."""
+    """What can be made of what was drawn, as far as it is not in the folder `work` already."""
     from tqdm.auto import tqdm
 
     device, extractor = model.device, model.feature_extractor
 
-    def made(draw: Draw) -> Made | None:
+    def computed(draw: Draw) -> tuple[float, np.ndarray] | None:
         samples = make(draw, waveform)
         if samples is None:
             return None
@@ -162,14 +171,22 @@ def _statistics(
         if frames < MIN_FRAMES:
             return None
         found = statistics_in_pieces(model, features_of(samples, extractor, device), device).cpu().numpy()
-        return Made(draw, frames * extractor.frame_shift / 1000, found)
+        return frames * extractor.frame_shift / 1000, found
 
     with tqdm(total=len(draws), desc="Mixing voices", unit="recording", disable=not progress) as bar:
         for start in range(0, len(draws), BLOCK):
-            block = draws[start : start + BLOCK]
-            computed = on_threads(made, block) if device.type == "cpu" else map(made, block)
-            yield from (found for found in computed if found is not None)
-            bar.update(len(block))
+            numbers = range(start, min(start + BLOCK, len(draws)))
+            block = Block(work, start // BLOCK)
+            known = block.load()
+            missing = [number for number in numbers if number not in known]
+            rest = [draws[number] for number in missing]
+            found = on_threads(computed, rest) if device.type == "cpu" else map(computed, rest)
+            new = {number: one for number, one in zip(missing, found, strict=True) if one is not None}
+            if new:
+                known |= new
+                block.save(known)
+            yield from (Made(draws[number], *known[number]) for number in numbers if number in known)
+            bar.update(len(numbers))
 
 
 def _logistic_regression(statistics: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, float]:

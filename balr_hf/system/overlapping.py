@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from balr_hf._version import __version__
 from balr_hf.audio import reason_not_decoded
+from balr_hf.data.origins import sources_of
 from balr_hf.data.reading import load_corpus
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError
+from balr_hf.identity import model_digest
 from balr_hf.overlapped.fitting import COUNT, fit_detector
 from balr_hf.overlapped.mixtures import CONDITIONS
 from balr_hf.quality.channels import load_speech
@@ -31,6 +37,7 @@ def learn_overlapped_speech(
     seed: int = 0,
     conditions: Sequence[str] = CONDITIONS,
     progress: bool = False,
+    work: Path | None = None,
 ) -> tuple[OverlappedSpeechDetector, list[Skipped]]:
     """Fit a detector of overlapped speech for a system, to recordings of one voice each.
 
@@ -39,6 +46,9 @@ def learn_overlapped_speech(
         corpus: as for [`load_corpus`], with `speaker`, and with `source` if recordings are from several.
         name (str, *optional*): what reports call the corpus; by default the name of its file or folder.
         count, seed, conditions, progress: as for [`fit_detector`].
+        work (Path, *optional*): folder to keep in what is computed, so that the same call goes on where it was
+            interrupted. It is removed at the end; what is kept there of another system, corpus or setting is neither
+            used nor removed.
 
     Returns:
         `(detector, skipped)`: the detector, which the system does not have until it is assigned to
@@ -76,9 +86,16 @@ def learn_overlapped_speech(
             return np.zeros(0, dtype=np.float32)
 
     people, places = [str(speakers[row]) for row in rows], [str(sources[row] or "") for row in rows]
+    drawn, kept = (count, seed, tuple(conditions)), None
+    if work is not None:
+        recordings = sources_of(dataset, "audio", rows, quick=True)
+        made_of = [__version__, model_digest(system.embedder), drawn, recordings, people, places]
+        kept = work / hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     try:
-        detector = fit_detector(system.embedder, waveform, people, places, name, *(count, seed, conditions, progress))
+        detector = fit_detector(system.embedder, waveform, people, places, name, *drawn, progress, kept)
     except UserError:
         warn_skipped([skipped[row] for row in sorted(skipped)], "Mixing")
         raise
+    if kept is not None:
+        shutil.rmtree(kept, ignore_errors=True)
     return detector, [skipped[row] for row in sorted(skipped)]

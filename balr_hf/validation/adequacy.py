@@ -94,8 +94,8 @@ def check_threshold(name: str, value: float) -> None:
     """Check the largest value of a metric that is accepted.
 
     Raises:
-        ConfigError: the metric is unknown, or no value of it is accepted, or every one is: less than 0, not finite, or a
-            rate of more than 1, which was meant in percent.
+        ConfigError: the metric is unknown, or no value of it is accepted, or every one is: less than 0, not finite,
+            or a rate of more than 1, which was meant in percent.
     """
     if name not in METRICS:
         raise ConfigError(f"adequate: unknown metric {name!r}: expected {', '.join(METRICS)}")

@@ -34,6 +34,41 @@ def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
     assert loudest > max(weakest, 0.1)
     detector = SpeakerComparisonModel.from_pretrained(system).overlapped_speech_detector
     assert len(detector.one_voice) == found["recordings"][0]
+    assert not (system / ".overlapped").exists()
+
+
+@pytest.mark.slow
+def test_what_a_stopped_run_has_computed_is_used_by_the_same_command_only(system, balr, monkeypatch):
+    from balr_hf.overlapped import fitting
+
+    made, heard = fitting.make, []
+
+    def counted(draw, waveform):
+        heard.append(draw.seed)
+        if len(heard) > stop_after:
+            raise KeyboardInterrupt
+        return made(draw, waveform)
+
+    monkeypatch.setattr(fitting, "make", counted)
+    words = (
+        "overlapped",
+        system,
+        resource(SAMPLE_CORPUS) / "metadata.csv",
+        "--count",
+        "500",
+        "--conditions",
+        "snr=20",
+    )
+    stop_after = 150
+    assert balr(*words)[0] == 130
+    assert len(list((system / ".overlapped").glob("*/*.safetensors"))) == 2
+    heard.clear()
+    assert balr(*words, "--seed", "1")[0] == 130
+    assert len(list((system / ".overlapped").glob("*/*.safetensors"))) == 4
+    heard.clear()
+    stop_after = 1000
+    assert balr(*words)[0] == 0
+    assert 500 - 128 <= len(heard) < 500 and not (system / ".overlapped").exists()
 
 
 def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path):

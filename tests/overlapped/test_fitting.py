@@ -71,7 +71,7 @@ def test_speakers_of_whom_nothing_could_be_made_are_no_evidence():
 def test_what_was_left_out_and_who_was_heard_is_recorded(monkeypatch, tiny_embedder):
     from balr_hf.overlapped import fitting
 
-    def some(model, draws, waveform, progress):
+    def some(model, draws, waveform, progress, work):
         rng = np.random.default_rng(0)
         for draw in draws:
             if draw.first < 18 and draw.seed % 5:
@@ -114,3 +114,42 @@ def test_statistics_are_those_that_embeddings_are_made_of():
     assert whole.shape == (model.num_statistics,)
     assert torch.allclose(whole, pooled[0][0], rtol=1e-4, atol=1e-5)
     assert torch.allclose(parts, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_a_fit_that_was_interrupted_goes_on_to_the_same_detector(tiny_embedder, tmp_path, monkeypatch):
+    from balr_hf.overlapped import fitting
+
+    monkeypatch.setattr(fitting, "BLOCK", 8)
+    monkeypatch.setattr(fitting, "LEAST", 20)
+    rng = np.random.default_rng(0)
+    voices = [rng.normal(size=16_000).astype(np.float32) * 0.1 for _ in range(20)]
+    monkeypatch.setattr(fitting, "make", lambda draw, waveform: waveform(draw.first) * np.float32(1 + draw.share))
+    speakers = [f"s{number % 10}" for number in range(20)]
+    heard: list[int] = []
+
+    def waveform(number: int, stop_after: int | None = None) -> np.ndarray:
+        if len(heard) == stop_after:
+            raise KeyboardInterrupt
+        heard.append(number)
+        return voices[number]
+
+    def fit(work, stop_after=None):
+        heard.clear()
+        given = (tiny_embedder, lambda number: waveform(number, stop_after), speakers, [""] * 20, "voices")
+        return fit_detector(*given, count=80, conditions=("unchanged",), work=work)
+
+    whole = fit(None)
+    assert len(heard) == 80
+    work = tmp_path / "work"
+    with pytest.raises(KeyboardInterrupt):
+        fit(work, stop_after=30)
+    blocks = sorted(work.iterdir())
+    assert [block.name for block in blocks] == [f"{number:06d}.safetensors" for number in range(3)]
+    blocks[1].write_bytes(blocks[1].read_bytes()[:100])  # as by a disk that is full
+    again = fit(work)
+    assert len(heard) == 80 - 16
+    np.testing.assert_array_equal(again.weight, whole.weight)
+    np.testing.assert_array_equal(again.one_voice, whole.one_voice)
+    assert again.record["found"] == whole.record["found"]
+    fit(work)
+    assert not heard

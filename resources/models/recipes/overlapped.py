@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from balr_hf import SpeakerComparisonModel
+from balr_hf.identity import model_digest
 from balr_hf.overlapped.fitting import fit_detector
 from balr_hf.overlapped.mixtures import CONDITIONS
 
@@ -45,6 +46,7 @@ def main() -> None:
         count=COUNT,
         conditions=(*CONDITIONS, *ROOMS),
         progress=True,
+        work=arguments.work / "overlapped" / model_digest(system.embedder)[:16],
     )
     detector.save(arguments.system)
     print(detector.describe())
