@@ -26,8 +26,9 @@ from balr_hf.threads import on_threads
 if TYPE_CHECKING:
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
-# How many recordings are made by default, half of them with a second voice; and how many are needed of either kind.
-COUNT, LEAST = 12_000, 150
+# How many recordings are made by default and at least, half of them with a second voice; and how many are needed of
+# either kind.
+COUNT, LEAST_COUNT, LEAST = 12_000, 500, 150
 # The weight of the squared weights, for statistics that are brought to a variance of 1.
 PENALTY = 0.05
 # In percent: among so few of the recordings of one voice, a recording is taken for one of two voices.

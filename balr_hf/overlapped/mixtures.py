@@ -38,6 +38,8 @@ LONGEST, SHORTEST = 10.0, 0.7
 CUT = 0.5
 # In how many parts the speakers are divided: no mixture has speakers of two of them.
 FOLDS = 5
+# With fewer, a part would have no two.
+LEAST_SPEAKERS = 2 * FOLDS
 # The share of second voices that come from another source of recordings, and of those through a telephone's band.
 ELSEWHERE, FILTERED = 0.25, 0.25
 
@@ -96,8 +98,8 @@ def draw_mixtures(
             raise ConfigError(f"{condition}: noise={noise} takes recordings of its own, which there are none of here")
     people, places = np.asarray(speakers), np.asarray(sources)
     names = sorted(set(people.tolist()))
-    if len(names) < 2 * FOLDS:
-        raise UserError(f"recordings of {len(names)} speakers: mixtures need {2 * FOLDS} or more")
+    if len(names) < LEAST_SPEAKERS:
+        raise UserError(f"recordings of {len(names)} speakers: mixtures need {LEAST_SPEAKERS} or more")
     generator = np.random.default_rng(seed)
     fold_of = dict(zip(names, generator.permutation(len(names)) % FOLDS, strict=True))
     folds = np.array([fold_of[name] for name in people.tolist()])

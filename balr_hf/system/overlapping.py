@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,4 +99,6 @@ def learn_overlapped_speech(
         raise
     if kept is not None:
         shutil.rmtree(kept, ignore_errors=True)
+        with suppress(OSError):  # other runs have left something there
+            kept.parent.rmdir()
     return detector, [skipped[row] for row in sorted(skipped)]
