@@ -66,7 +66,8 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown, fresh_accelerate)
     """Does what a page says, block after block: types commands, runs Python, and compares what both show.
 
     Gives how many commands were typed and what Python has defined. With UPDATE_SHOWN=1, all lines of a step of which
-    one differs are replaced in the page by those printed lines that are most like them, for somebody to read.
+    one differs are replaced in the page by those printed lines that are most like them, for somebody to read; with
+    UPDATE_SHOWN=all, those of all steps, whose figures may be old within what is allowed.
     """
     import balr_hf
 
@@ -83,7 +84,8 @@ def do(root, tmp_path, monkeypatch, balr, capfd, assert_shown, fresh_accelerate)
                 assert_shown(shown, printed)
             except AssertionError as error:
                 wrong.append("\n".join(str(error).splitlines()[:2]))
-        for shown in lines if len(wrong) > before else ():  # all of them, so that the figures are of one run
+        is_old = len(wrong) > before or os.environ.get("UPDATE_SHOWN") == "all"
+        for shown in lines if is_old else ():  # all of them, so that the figures are of one run
             for line in difflib.get_close_matches(shown.removeprefix("# => "), printed.splitlines(), 1, 0.5):
                 instead[shown] = f"# => {line}"
 
