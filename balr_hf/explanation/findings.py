@@ -624,7 +624,7 @@ class Findings:
             other = self.calibration.get("across")
             kind += f"; recordings of one speaker differ in {other}" if other else ""
             doubt = self.calibration.get("doubt")
-            kind += f"; each trial counts as one of the other kind to {doubt:.1%}" if doubt else ""
+            kind += f"; to {percent(doubt)}, each trial counts as one of the other kind" if doubt else ""
             rows.append(("Calibration", f"{method}, on {describe_trials(self.calibration)}{kind}"))
             before = describe_sum(self.raw_llr, not self.similarity)
             rows.append(("Sum before calibration", f"{before}, which is no likelihood ratio"))

@@ -638,6 +638,11 @@ def test_hd_tells_whose_trials_decide_how_alike_different_speakers_are(explained
     )
     matched = replace(explained, calibration=known)
     assert matched.propositions()[-1].endswith(f", and by {told}") and told in matched.to_text()
+    doubted = replace(matched, calibration={**known, "doubt": 0.0043})
+    assert dict(doubted.describe_method())["Calibration"].endswith(
+        "; to 0.4 %, each trial counts as one of the other kind"
+    )
+    assert "of the other kind" not in dict(matched.describe_method())["Calibration"]
     assert told in html.unescape(matched.to_html()) and matched.to_dict()["propositions"] == matched.propositions()
     for counts, end in (
         ({"sex": {"f": 60}}, "; not recorded: language), "),
