@@ -525,17 +525,19 @@ def test_speaker_with_one_recording_is_used(make_corpus):
     assert found.speakers[-1] == "lonely0"
 
 
-def test_rows_without_speaker_or_embedding_are_skipped_and_counted(make_corpus, caplog):
+@pytest.mark.parametrize("odd", [[0.0] * 16, [float("nan")] * 16])
+def test_rows_without_speaker_or_embedding_are_skipped_and_counted(make_corpus, caplog, odd):
     corpus = make_corpus(3, 2)
     feature = corpus.features["embedding"]
     embeddings, speakers = list(corpus["embedding"]), list(corpus["speaker"])
-    embeddings[1], speakers[4] = None, None
+    embeddings[1], speakers[4], embeddings[5] = None, None, odd
     corpus = corpus.remove_columns(["embedding", "speaker"])
     corpus = corpus.add_column("speaker", speakers).add_column("embedding", embeddings, feature=feature)
     found = SpeakerEmbeddings(corpus)
-    assert found.labels.tolist() == [0, 1, 1, 2]
+    assert found.labels.tolist() == [0, 1, 1]
     assert found.embeddings[1].tolist() == embeddings[2]
-    assert "skipped 2 recordings: s1 (no embedding), s4 (no speaker)" in caplog.text
+    told = "s1 (no embedding), s4 (no speaker), s5 (the embedding is zero or has values that are not finite)"
+    assert f"skipped 3 recordings: {told}" in caplog.text
 
 
 def test_embeddings_of_another_size_are_refused(sets, tmp_path):
