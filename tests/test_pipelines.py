@@ -316,6 +316,9 @@ def test_bad_recordings_are_named(binarize, compare, tmp_path, voices):
         (silent, "digital silence"),
         (short, "too short: 31 ms"),
         ({"array": silent}, "without their sampling_rate"),
+        ({"raw": short, "array": silent, "sampling_rate": 16000}, "has both raw and array"),
+        (silent > 0, "samples of the type bool"),
+        (np.ma.array(silent, mask=silent == 0), "are masked"),
         (io.BytesIO(), "cannot read audio from a BytesIO"),
     ):
         with pytest.raises(AudioError, match=reason):

@@ -297,7 +297,10 @@ class BinaryAttributesPipeline(Pipeline):
             recording = download(recording)
         elif isinstance(recording, np.ndarray | torch.Tensor):
             recording = {"array": recording, "sampling_rate": self.feature_extractor.sampling_rate}
-        elif isinstance(recording, Mapping) and "raw" in recording:  # as transformers' own pipelines name it
+        elif isinstance(recording, Mapping) and recording.get("raw") is not None:  # as transformers' own pipelines say
+            if recording.get("array") is not None:
+                reason = "has both raw and array, of which only one can be its samples"
+                raise AudioError(reason if name is None else f"{name}: {reason}")
             recording = {"array": recording["raw"], "sampling_rate": recording.get("sampling_rate")}
         loaded = load_usable(recording, self.feature_extractor, self.min_speech)
         if loaded.reason is not None:

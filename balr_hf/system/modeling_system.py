@@ -421,8 +421,9 @@ class SpeakerComparisonModel(HubModel):
 
         Raises:
             ValueError: the waveforms have another sampling rate.
-            UserError: a waveform is not mono, has too few samples, is silent, or has samples that are not finite; or
-                the weights were cast to another precision than float32, or the system is in training mode.
+            UserError: a waveform is not mono, has too few samples, is silent, or has samples that are masked, no
+                floats or not finite; or the weights were cast to another precision than float32, or the system is in
+                training mode.
         """
         check_precision(self.embedder)
         self._check_mode()
@@ -440,7 +441,11 @@ class SpeakerComparisonModel(HubModel):
             )
 
     def _embed_one(self, waveform: Waveform, sampling_rate: int | None) -> torch.Tensor:
-        samples = torch.as_tensor(waveform, dtype=torch.float32)
+        samples = torch.as_tensor(waveform)
+        if np.ma.is_masked(waveform) or not samples.is_floating_point():
+            kind = "some are masked" if np.ma.is_masked(waveform) else str(samples.dtype).removeprefix("torch.")
+            raise UserError(f"a recording has samples that are no floats in [-1, 1] ({kind})")
+        samples = samples.float()
         if samples.ndim != 1:
             raise UserError(f"a recording of shape {tuple(samples.shape)}: expected mono, (samples,)")
         if not torch.isfinite(samples).all():

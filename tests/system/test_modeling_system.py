@@ -261,6 +261,10 @@ def test_a_systems_config_names_no_place_of_this_machine(tmp_path):
         (np.full(16000, np.nan, np.float32), "not finite"),
         ([np.zeros((2, 16000), np.float32)], "expected mono"),
         ([], "no recording"),
+        (np.ones(16000, bool), r"no floats in \[-1, 1\] \(bool\)"),
+        (torch.ones(16000, dtype=torch.complex64), r"no floats in \[-1, 1\] \(complex64\)"),
+        (np.ones(16000, np.int16), r"no floats in \[-1, 1\] \(int16\)"),
+        (np.ma.array(np.ones(16000, np.float32), mask=np.arange(16000) > 5), r"\(some are masked\)"),
     ],
 )
 def test_recordings_that_cannot_be_embedded_are_refused(recording, wrong):
