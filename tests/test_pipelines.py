@@ -349,6 +349,15 @@ def test_models_of_half_precision_are_refused(tiny_embedder):
         pipeline("binary-attributes", model=tiny_embedder, autoencoder=half, allow_mismatch=True, device="cpu")
 
 
+def test_features_that_are_not_those_of_the_embedder_are_refused():
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    own = system.feature_extractor
+    same, other = (type(own)(**{**own.to_dict(), **changed}) for changed in ({}, {"normalize_mean": False}))
+    assert SpeakerComparisonPipeline(system, feature_extractor=same).feature_extractor is same
+    with pytest.raises(ConfigError, match="feature_extractor= has other settings than that of the embedder"):
+        SpeakerComparisonPipeline(system, feature_extractor=other)
+
+
 def test_a_pipeline_asked_for_half_precision_computes_in_float32(binarize, voices):
     asked = pipeline("binary-attributes", dtype=torch.bfloat16, device="cpu")
     assert asked(voices[0]) == binarize(voices[0])

@@ -77,7 +77,7 @@ class BinaryAttributesPipeline(Pipeline):
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
-        ConfigError: `on_error` or `min_speech` is none that is known.
+        ConfigError: `on_error` or `min_speech` is none that is known, or a `feature_extractor` is not the embedder's.
         UserError: the autoencoder is missing, or takes embeddings of another size; weights are not float32; or a part
             was replaced by another one after the pipeline was made. What was trained further, or calibrated anew, is
             followed.
@@ -115,7 +115,13 @@ class BinaryAttributesPipeline(Pipeline):
         if not min_speech >= 0:
             raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
         self.min_speech = min_speech
-        kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
+        given = kwargs.get("feature_extractor") or model.feature_extractor
+        if given.to_dict() != model.feature_extractor.to_dict():
+            raise ConfigError(
+                "feature_extractor= has other settings than that of the embedder, whose embeddings it would change: "
+                "leave it out"
+            )
+        kwargs["feature_extractor"] = given
         whole: PreTrainedModel = model
         if isinstance(model, SpeakerComparisonModel):
             whole, model, autoencoder = _system_or_embedder(model, autoencoder)
