@@ -134,8 +134,8 @@ def load_audio(source: Any, sampling_rate: int = SAMPLING_RATE, channel: int | N
         `np.ndarray` of shape `(samples,)`, float32.
 
     Raises:
-        AudioError: the source is missing, empty, truncated, damaged or no audio, its samples are not finite numbers,
-            they do not fit into memory, or there is no such channel.
+        AudioError: the source is missing, empty, truncated, damaged or no audio, its samples are not finite numbers
+            or are masked, they do not fit into memory, or there is no such channel.
     """
     samples, rate = decode_audio(source, channel)
     try:
@@ -283,7 +283,7 @@ def _blocks(source: Any, channels: _Channels) -> Generator[tuple[np.ndarray, int
         if source.get("array") is not None:
             if not source.get("sampling_rate"):
                 raise AudioError("samples come without their sampling_rate")
-            samples = np.asarray(source["array"], dtype=source.get("dtype"))
+            samples = _numbers(source["array"], source.get("dtype"))
             yield from _in_blocks(*_from_samples(samples, source["sampling_rate"], channels))
         elif source.get("bytes") is not None:
             yield from _blocks_of_bytes(source["bytes"], channels)
@@ -293,7 +293,7 @@ def _blocks(source: Any, channels: _Channels) -> Generator[tuple[np.ndarray, int
             raise AudioError("no audio")
     elif hasattr(source, "get_all_samples"):
         samples = source.get_all_samples()
-        yield from _in_blocks(*_from_samples(samples.data, samples.sample_rate, channels))
+        yield from _in_blocks(*_from_samples(_numbers(samples.data), samples.sample_rate, channels))
     elif source is None:
         raise AudioError("no audio")
     else:
@@ -414,8 +414,24 @@ def _fractions(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32)
 
 
-def _from_samples(samples: Any, rate: int, channels: _Channels) -> tuple[np.ndarray, int]:
-    rate, samples = _check_rate(rate), np.asarray(samples)
+def _numbers(samples: Any, dtype: Any = None) -> np.ndarray:
+    """Samples as an array, of the type that is told beside them if there is one.
+
+    Raises:
+        AudioError: they are no numbers (truth values, texts), have an imaginary part, or some are masked.
+    """
+    if np.ma.is_masked(samples):
+        raise AudioError("some of the samples are masked: cut them out, or fill them with what is to be heard there")
+    found = np.asarray(samples, dtype=dtype)
+    types = {found.dtype, getattr(samples, "dtype", found.dtype)}
+    odd = [kind for kind in types if isinstance(kind, np.dtype) and kind.kind not in "iufO"]
+    if odd:
+        raise AudioError(f"samples of the type {odd[0]}: expected floats in [-1, 1], or integers")
+    return found
+
+
+def _from_samples(samples: np.ndarray, rate: int, channels: _Channels) -> tuple[np.ndarray, int]:
+    rate = _check_rate(rate)
     if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"samples of shape {samples.shape}: expected (samples,) or (channels, samples), not empty")
     _check_range(samples)

@@ -427,11 +427,24 @@ def test_samples_that_are_not_finite_are_refused(tmp_path, bad):
         ({"array": np.ones(100), "sampling_rate": 0}, "sampling_rate"),
         (3.14, "cannot read audio from a float"),
         (io.StringIO("text"), "cannot read audio from a StringIO"),
+        ({"array": np.ones(100) > 0, "sampling_rate": 16000}, "samples of the type bool: expected floats in"),
+        ({"array": [True, False] * 50, "sampling_rate": 16000}, "samples of the type bool"),
+        ({"array": torch.ones(100) > 0, "sampling_rate": 16000}, "samples of the type bool"),
+        ({"array": np.ones(100) * 1j, "sampling_rate": 16000}, "samples of the type complex128"),
+        ({"array": np.ones(100) * 1j, "sampling_rate": 16000, "dtype": "float32"}, "samples of the type complex128"),
+        ({"array": ["0.5"] * 100, "sampling_rate": 16000}, "samples of the type <U3"),
+        ({"array": np.ma.array(np.ones(100), mask=np.arange(100) > 50), "sampling_rate": 16000}, "are masked"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Casting complex values")
 def test_sources_without_audio_are_refused(source, reason):
     with pytest.raises(AudioError, match=reason):
         load_audio(source)
+
+
+def test_a_masked_array_without_masked_samples_is_read():
+    samples = load_audio({"array": np.ma.array(np.ones(10), mask=np.zeros(10, bool)), "sampling_rate": 16000})
+    np.testing.assert_array_equal(samples, np.ones(10))
 
 
 def sine(frequency: float, rate: int) -> dict:

@@ -4,6 +4,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 
 import datasets
 import numpy as np
@@ -315,6 +316,9 @@ def test_bad_recordings_are_named(binarize, compare, tmp_path, voices):
         (silent, "digital silence"),
         (short, "too short: 31 ms"),
         ({"array": silent}, "without their sampling_rate"),
+        ({"raw": short, "array": silent, "sampling_rate": 16000}, "has both raw and array"),
+        (silent > 0, "samples of the type bool"),
+        (np.ma.array(silent, mask=silent == 0), "are masked"),
         (io.BytesIO(), "cannot read audio from a BytesIO"),
     ):
         with pytest.raises(AudioError, match=reason):
@@ -334,12 +338,24 @@ def test_bad_calls_are_refused(binarize, compare, voices):
     for bad in (-1, 2.5):
         with pytest.raises(ConfigError, match=rf"top_k={bad}: expected a number of attributes, 0 or more"):
             compare(voices[0], voices[1], top_k=bad)
+    for names in ("AB", ("A",), ("A", "B", "C"), (None, 1), ("A", ""), 3):
+        with pytest.raises(ConfigError, match=rf"names={re.escape(repr(names))}: expected the names of the two sides"):
+            compare(voices[0], voices[1], names=names)
 
 
 def test_models_of_half_precision_are_refused(tiny_embedder):
     half = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER), dtype=torch.bfloat16)
     with pytest.raises(UserError, match=r"the autoencoder has weights of type bfloat16, .* load it in float32"):
         pipeline("binary-attributes", model=tiny_embedder, autoencoder=half, allow_mismatch=True, device="cpu")
+
+
+def test_features_that_are_not_those_of_the_embedder_are_refused():
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    own = system.feature_extractor
+    same, other = (type(own)(**{**own.to_dict(), **changed}) for changed in ({}, {"normalize_mean": False}))
+    assert SpeakerComparisonPipeline(system, feature_extractor=same).feature_extractor is same
+    with pytest.raises(ConfigError, match="feature_extractor= has other settings than that of the embedder"):
+        SpeakerComparisonPipeline(system, feature_extractor=other)
 
 
 def test_a_pipeline_asked_for_half_precision_computes_in_float32(binarize, voices):
@@ -468,3 +484,75 @@ def test_a_pipeline_follows_its_models(voices):
     system.embedder.half()
     with pytest.raises(UserError, match="weights of type float16"):
         compare(*pair)
+
+
+def test_changes_by_the_data_of_weights_are_followed(voices):
+    """As averages of weights are copied into models: the versions of the weights do not tell."""
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    compare = SpeakerComparisonPipeline(system, allow_mismatch=True)
+    before = compare(voices[0], voices[2])
+    copied = compare._embedder
+    compare(voices[0], voices[2])
+    assert compare._embedder is copied
+    for weight in system.autoencoder.parameters():
+        weight.data.mul_(-1)
+    after = compare(voices[0], voices[2])
+    assert after["raw_llr"] != before["raw_llr"] and any("made for" in caution for caution in after["cautions"])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_number_of_threads_is_no_change_of_the_models(binarize, threads):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        assert binarize._versions() == binarize._copied
+    finally:
+        torch.set_num_threads(before)
+
+
+def _replace_scorer(compare):
+    compare.scorer = load_scorer(resource(SCORER)).remove_calibration()
+
+
+def _replace_autoencoder(compare):
+    compare.autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+
+
+def _replace_model(compare):
+    compare.model = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+
+
+def _replace_scorer_of_system(compare):
+    compare.model.scorer = load_scorer(resource(SCORER)).remove_calibration()
+
+
+@pytest.mark.parametrize(
+    ("replace", "name"),
+    [
+        (_replace_scorer, "scorer"),
+        (_replace_autoencoder, "autoencoder"),
+        (_replace_model, "embedder"),
+        (_replace_scorer_of_system, "scorer"),
+    ],
+)
+def test_a_pipeline_computes_and_saves_the_models_that_it_was_made_with(replace, name, voices, tmp_path):
+    compare = SpeakerComparisonPipeline(SpeakerComparisonModel.from_pretrained(resource(SYSTEM)))
+    replace(compare)
+    wrong = f"the {name} of this pipeline was replaced after the pipeline was made"
+    for call in (
+        lambda: compare(voices[0], voices[1]),
+        lambda: compare(voices[0], voices[1], on_error="return"),
+        lambda: compare.save_pretrained(tmp_path / "saved"),
+        lambda: compare.push_to_hub("me/system"),
+    ):
+        with pytest.raises(UserError, match=wrong):
+            call()
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_scorer_that_is_calibrated_anew_is_followed(voices, tmp_path):
+    compare = SpeakerComparisonPipeline(SpeakerComparisonModel.from_pretrained(resource(SYSTEM)))
+    compare.scorer.remove_calibration()
+    assert compare(voices[0], voices[1])["calibrated_llr"] is None
+    compare.save_pretrained(tmp_path)
+    assert not load_scorer(tmp_path).is_calibrated

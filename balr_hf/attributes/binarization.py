@@ -61,6 +61,9 @@ MOST_ERROR = 0.7
 # How many recordings are reconstructed to see whether the autoencoder fits them.
 ERROR_SAMPLE = 1000
 
+# Why a recording has no attributes, and teaches an autoencoder nothing, although it has an embedding.
+UNSOUND = "the embedding is zero or has values that are not finite"
+
 # How many embeddings a CPU encodes at once, so that their activations stay in its cache.
 CPU_BATCH = 2048
 
@@ -90,11 +93,13 @@ def compute_binary_attributes(
 
     Returns:
         `(dataset, skipped)`: the corpus with a fixed-length bool column `ba` and a column `ba_origin` that says what
-        made each (see [`Origin`][balr_hf.data.origins.Origin]), and the recordings without an embedding.
+        made each (see [`Origin`][balr_hf.data.origins.Origin]), and the recordings without an embedding, or with one
+            that is zero or not finite.
 
     Raises:
-        UserError: the corpus has no embeddings, or they are not of the size that the autoencoder expects; or
-            attributes are there that another autoencoder made, or that were made from other embeddings.
+        UserError: the corpus has no embeddings, or they are not of the size that the autoencoder expects; attributes
+            are there that another autoencoder made, or that were made from other embeddings; or the autoencoder's
+            weights are of less precision than float32.
         MismatchError: the embeddings are those of another embedder, or of several.
     """
     embeddings, usable = vector_matrix(dataset, "embedding")
@@ -103,14 +108,19 @@ def compute_binary_attributes(
             f"the corpus has embeddings of {embeddings.shape[1]} values, the autoencoder expects "
             f"{model.config.input_dim}: use the autoencoder trained for this embedder"
         )
-    maker = Maker(model_identity(cast("torch.nn.Module", model)))  # a Protocol cannot say so
+    maker = attribute_maker(model)
     if not force:
         check_vectors(dataset, "ba", maker, "embedding")
     bits, present = known_vectors(dataset, "ba", model.config.internal_dim, force)
     origins: list[Origin | None] = [None] * len(dataset) if force else origins_of(dataset, "ba")
     ids = recording_ids(dataset)
-    skipped = [Skipped(ids[row], "no embedding") for row in np.flatnonzero(~usable & ~present).tolist()]
-    todo = np.flatnonzero(usable & ~present)
+    sound = usable.copy()
+    sound[usable] = are_sound(embeddings)
+    skipped = [
+        Skipped(ids[row], UNSOUND if usable[row] else "no embedding")
+        for row in np.flatnonzero(~sound & ~present).tolist()
+    ]
+    todo = np.flatnonzero(sound & ~present)
     if len(todo):
         device = torch.device(device) if device is not None else model.device
         model.to(device)
@@ -168,6 +178,31 @@ def compute_binary_attributes(
     return add_origins(dataset, "ba", origins, certain=True), skipped
 
 
+def attribute_maker(model: AttributeEncoder) -> Maker:
+    """Name all that decides a recording's attributes.
+
+    Raises:
+        UserError: the weights were cast, so that their attributes would pass for those of float32.
+    """
+    dtype = next(iter(model.state_dict().values())).dtype
+    if dtype.is_floating_point and dtype.itemsize < 4:
+        raise UserError(
+            f"the autoencoder's weights were cast to {dtype}, with which some attributes are others: load it in "
+            "float32, with dtype=torch.float32"
+        )
+    return Maker(model_identity(cast("torch.nn.Module", model)))  # a Protocol cannot say so
+
+
+def are_sound(embeddings: np.ndarray) -> np.ndarray:
+    """Which embeddings are those of a recording: bool `(recordings,)`, False where all is 0 or a value is not finite.
+
+    Args:
+        embeddings (`np.ndarray` of shape `(recordings, values)`): the embeddings.
+    """
+    power = np.einsum("rv,rv->r", embeddings, embeddings, dtype=np.float64)
+    return np.isfinite(power) & (power > 0)
+
+
 def mismatch(
     model: AttributeEncoder, embeddings: np.ndarray, origins: Sequence[Origin | None] | None = None
 ) -> str | None:
@@ -202,6 +237,9 @@ def mismatch(
         )
     judged = np.array(unknown if expected is not None else range(len(embeddings)))
     judged = judged[np.unique(np.linspace(0, len(judged) - 1, ERROR_SAMPLE).round().astype(int))]
+    judged = judged[are_sound(embeddings[judged])]
+    if not len(judged):
+        return None
     errors = reconstruction_errors(model, embeddings[judged])
     error, bad = float(np.median(errors)), int((errors > MOST_ERROR).sum())
     if error <= MOST_ERROR:
@@ -257,7 +295,9 @@ def add_binary_attributes(
         `datasets.Dataset`: the corpus with `ba`.
     """
     compute = partial(compute_binary_attributes, model, force=force, **options)
-    maker = Maker(model_identity(cast("torch.nn.Module", model)))
     return add_vectors(
-        corpus, "ba", compute, "embedding", maker, save_dir=save_dir, save_format=save_format, force=force
+        *(corpus, "ba", compute, "embedding", attribute_maker(model)),
+        save_dir=save_dir,
+        save_format=save_format,
+        force=force,
     )

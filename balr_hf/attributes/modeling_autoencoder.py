@@ -240,7 +240,11 @@ class BinaryAttributeAutoEncoder(HubModel):
 
         Returns:
             `datasets.Dataset` (of a `DatasetDict`, a `DatasetDict`): the corpus with `ba`. Recordings without an
-            embedding keep their row, with `None`, and one warning counts and names them.
+            embedding, or with one that is zero or not finite, keep their row, with `None`, and one warning counts and
+            names them.
+
+        Raises:
+            UserError, MismatchError: as for [`balr_hf.attributes.binarization.compute_binary_attributes`].
         """
         try:
             from balr_hf.attributes.binarization import add_binary_attributes

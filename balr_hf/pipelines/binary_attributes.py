@@ -77,8 +77,10 @@ class BinaryAttributesPipeline(Pipeline):
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
-        ConfigError: `on_error` or `min_speech` is none that is known.
-        UserError: the autoencoder is missing, or takes embeddings of another size; or weights are not float32.
+        ConfigError: `on_error` or `min_speech` is none that is known, or a `feature_extractor` is not the embedder's.
+        UserError: the autoencoder is missing, or takes embeddings of another size; weights are not float32; or a part
+            was replaced by another one after the pipeline was made. What was trained further, or calibrated anew, is
+            followed.
         MismatchError: the autoencoder was trained for another embedder.
 
     Example:
@@ -113,7 +115,13 @@ class BinaryAttributesPipeline(Pipeline):
         if not min_speech >= 0:
             raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
         self.min_speech = min_speech
-        kwargs["feature_extractor"] = kwargs.get("feature_extractor") or model.feature_extractor
+        given = kwargs.get("feature_extractor") or model.feature_extractor
+        if given.to_dict() != model.feature_extractor.to_dict():
+            raise ConfigError(
+                "feature_extractor= has other settings than that of the embedder, whose embeddings it would change: "
+                "leave it out"
+            )
+        kwargs["feature_extractor"] = given
         whole: PreTrainedModel = model
         if isinstance(model, SpeakerComparisonModel):
             whole, model, autoencoder = _system_or_embedder(model, autoencoder)
@@ -134,6 +142,7 @@ class BinaryAttributesPipeline(Pipeline):
         self.autoencoder = autoencoder
         self.autoencoder.to(self.device)  # type: ignore[arg-type]  # mypy sees no method in transformers' wrapper
         self._source = model
+        self._used: dict[str, Any] = {"embedder": model, "autoencoder": autoencoder}
         self._copy_models()
 
     def _check_parts(self, *parts: Any) -> None:
@@ -153,18 +162,45 @@ class BinaryAttributesPipeline(Pipeline):
         self._encoder = copy.deepcopy(self.autoencoder).eval()
         self._copied = self._versions()
 
-    def _versions(self) -> list[tuple[int, int, torch.dtype]]:
-        """What changes with the weights: how often each was changed in place, where it is, and its type."""
-        weights = [weight for part in (self._source, self.autoencoder) for weight in part.state_dict().values()]
-        return [(0 if one.is_inference() else one._version, one.data_ptr(), one.dtype) for one in weights]
+    def _versions(self) -> list[tuple[int, int, torch.dtype, float]]:
+        """What changes with the weights: how often each was changed in place, where it is, its type, and its sum.
+
+        Only the sum changes where a weight is changed by its `data`, as `weight.data.copy_(average)` does; so what
+        leaves it as it was, such as another order of the values, is not noticed there.
+        """
+        versions = []
+        for part in (self._source, self.autoencoder):
+            weights = list(part.state_dict().values())
+            sums = torch.stack([_sum(weight) for weight in weights]).tolist()
+            versions += [
+                (0 if one.is_inference() else one._version, one.data_ptr(), one.dtype, total)
+                for one, total in zip(weights, sums, strict=True)
+            ]
+        return versions
+
+    def _check_kept(self) -> None:
+        """See whether the parts are still those that the pipeline was made with.
+
+        Raises:
+            UserError: one was replaced.
+        """
+        model: Any = self.model
+        for name, used in self._used.items():
+            own, of_model = getattr(self, name, used), getattr(model, name, model if name == "embedder" else used)
+            if own is not used or of_model is not used:
+                raise UserError(
+                    f"the {name} of this pipeline was replaced after the pipeline was made, which still computes with "
+                    "the one before: make a pipeline of the models that are wanted"
+                )
 
     def _follow_models(self) -> None:
         """Copy the models again if their weights were changed or cast since.
 
         Raises:
-            UserError: they were cast to half precision.
+            UserError: they were cast to half precision, or others stand in their places.
             MismatchError: they no longer belong together, and that was not allowed.
         """
+        self._check_kept()
         if self._versions() == self._copied:
             return
         if getattr(self, "matcher", None) is not None:
@@ -193,7 +229,11 @@ class BinaryAttributesPipeline(Pipeline):
         Args:
             save_directory (str or path): the folder, which is made if it does not exist.
             **kwargs: as for [`HubModel.save_pretrained`].
+
+        Raises:
+            UserError: a part was replaced, so that this would not be what computed.
         """
+        self._check_kept()
         self._warn_of_embedder("Saved")
         self.model.save_pretrained(save_directory, **kwargs)
 
@@ -206,7 +246,11 @@ class BinaryAttributesPipeline(Pipeline):
 
         Returns:
             `huggingface_hub.CommitInfo`
+
+        Raises:
+            UserError: a part was replaced, so that this would not be what computed.
         """
+        self._check_kept()
         self._warn_of_embedder("Uploaded")
         model: Any = self.model  # whose push_to_hub mypy takes for a function of transformers' wrapper
         return model.push_to_hub(repo_id, **kwargs)
@@ -259,7 +303,10 @@ class BinaryAttributesPipeline(Pipeline):
             recording = download(recording)
         elif isinstance(recording, np.ndarray | torch.Tensor):
             recording = {"array": recording, "sampling_rate": self.feature_extractor.sampling_rate}
-        elif isinstance(recording, Mapping) and "raw" in recording:  # as transformers' own pipelines name it
+        elif isinstance(recording, Mapping) and recording.get("raw") is not None:  # as transformers' own pipelines say
+            if recording.get("array") is not None:
+                reason = "has both raw and array, of which only one can be its samples"
+                raise AudioError(reason if name is None else f"{name}: {reason}")
             recording = {"array": recording["raw"], "sampling_rate": recording.get("sampling_rate")}
         loaded = load_usable(recording, self.feature_extractor, self.min_speech)
         if loaded.reason is not None:
@@ -352,6 +399,12 @@ def _system_or_embedder(
     if autoencoder is not None:
         return system.embedder, system.embedder, autoencoder
     return system, system.embedder, system.autoencoder
+
+
+def _sum(weight: torch.Tensor) -> torch.Tensor:
+    """The sum of a weight's values, whatever the number of threads: each row is added up by one of them."""
+    values = weight.detach()
+    return (values.flatten(1).sum(1) if values.ndim > 1 else values).sum().float()
 
 
 def flat(nested: Any) -> list:

@@ -99,8 +99,10 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
 
     Raises:
         AudioError: a recording cannot be used; the message says why.
-        ConfigError: `top_k` is no number of attributes, or another option is none that is known.
-        UserError: a model is missing or does not go with the others, or an input is not two sides with recordings.
+        ConfigError: `top_k` is no number of attributes, `names` are not two texts, or another option is none that is
+            known.
+        UserError: a model is missing or does not go with the others, or was replaced by another one after the pipeline
+            was made; or an input is not two sides with recordings.
 
     Example:
         >>> compare = pipeline("speaker-comparison", "me/system")
@@ -157,7 +159,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             self.model.overlapped_speech_detector = detector
             for module, mode in modes.items():  # which are now in evaluation mode
                 module.training = mode
-        self.scorer = scorer
+        self.scorer = self._used["scorer"] = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
         self.matcher = None if match is None else self._matcher(match, match_cache, match_within, match_across)
         # A detector, the weights for which it was checked, and whether it is one for them.
@@ -220,6 +222,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         before, within, after = super()._sanitize_parameters(on_error, **kwargs)
         if top_k is not None and not (isinstance(top_k, Integral) and top_k >= 0):
             raise ConfigError(f"top_k={top_k!r}: expected a number of attributes, 0 or more; None for all of them")
+        if names is not None and not _are_names(names):
+            raise ConfigError(f"names={names!r}: expected the names of the two sides, such as ('A', 'B')")
         given = {"top_k": top_k, "return_explanation": return_explanation, "names": names}
         if return_explanation is not None:
             before = before | {"measured": return_explanation}
@@ -388,6 +392,12 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         if "groups" in found:
             result["groups"] = found["groups"]
         return result | ({"explanation": explanation} if return_explanation else {})
+
+
+def _are_names(names: Any) -> bool:
+    """Whether these are the names of two sides."""
+    is_pair = isinstance(names, Sequence) and not isinstance(names, str) and len(names) == 2
+    return is_pair and all(isinstance(name, str) and name for name in names)
 
 
 def _recordings(side: Any) -> list:

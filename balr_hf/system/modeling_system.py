@@ -76,6 +76,9 @@ SILENCE = 1e-9
 # Samples are in [-1, 1]; what is louder than this, by far, is of another scale.
 LOUDEST = 100.0
 
+# What a system consists of.
+PARTS = ("embedder", "autoencoder", "scorer")
+
 # The scorers that a system knows by itself, and whose code comes with it.
 SCORERS = (CosineSimilarityScorer, DirichletMultinomialScorer, DNALLRScorer, MaxLLRScorer, SpeechLLRScorer)
 
@@ -119,6 +122,9 @@ class SpeakerComparisonModel(HubModel):
     Args:
         config ([`SpeakerComparisonConfig`]): the configurations of the parts.
         embedder, autoencoder, scorer (*optional*): the parts, if they exist already; see `from_parts`.
+
+    Another part can be assigned (`system.scorer = ...`) if it goes with the two that stay; otherwise `from_parts`
+    makes a system of all three.
 
     Attributes:
         embedder ([`WespeakerModel`]): makes embeddings.
@@ -169,6 +175,27 @@ class SpeakerComparisonModel(HubModel):
         self.post_init()
         self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take another part as `from_parts` takes it: what is computed and what is saved stay one system.
+
+        Raises:
+            UserError: this is no such part, or its size does not fit, it is not fitted, or not float32.
+            MismatchError: the parts would not belong together, which was not allowed when they were joined.
+        """
+        if name in PARTS and name in self._modules:
+            self._join(name, value)
+        super().__setattr__(name, value)
+
+    def _join(self, name: str, part: Any) -> None:
+        """Check that another part goes with the two that stay, and take its configuration."""
+        if not isinstance(part, PreTrainedModel):
+            raise UserError(f"{name}={type(part).__name__}: expected a model that is the {name} of a system")
+        parts: dict[str, Any] = {one: getattr(self, one) for one in PARTS} | {name: part}
+        config = _joined(**parts, allow_mismatch=self.config.mismatch is not None)
+        config.scorer.dtype = parts["scorer"].dtype
+        self.config.mismatch = config.mismatch
+        setattr(self.config, name, part.config)
+
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Do nothing: the parts make their own weights."""
 
@@ -217,15 +244,7 @@ class SpeakerComparisonModel(HubModel):
             UserError: the sizes of the parts do not fit, the scorer is not fitted, or weights are not float32.
             MismatchError: the parts are known not to belong together.
         """
-        if not scorer.is_fitted:
-            raise UserError(f"the scorer ({type(scorer).__name__}) is not fitted, so that the system could not score")
-        _check_features(embedder)
-        check_precision(embedder, autoencoder)
-        config = SpeakerComparisonConfig(embedder.config, autoencoder.config, scorer.config)
-        config.mismatch = wrong_parts(embedder, autoencoder, scorer)
-        if config.mismatch is not None and not allow_mismatch:
-            raise MismatchError(config.mismatch)
-        return cls(config, embedder, autoencoder, scorer).eval()
+        return cls(_joined(embedder, autoencoder, scorer, allow_mismatch), embedder, autoencoder, scorer).eval()
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # as in HubModel: a source is always named
@@ -272,7 +291,7 @@ class SpeakerComparisonModel(HubModel):
             model._load_descriptions(pretrained_model_name_or_path, **kwargs)
         if with_detector:
             model._load_detector(pretrained_model_name_or_path, **kwargs)
-        for part in (model.embedder, model.autoencoder, model.scorer):
+        for part in (getattr(model, name) for name in PARTS):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
 
@@ -402,8 +421,9 @@ class SpeakerComparisonModel(HubModel):
 
         Raises:
             ValueError: the waveforms have another sampling rate.
-            UserError: a waveform is not mono, has too few samples, is silent, or has samples that are not finite; or
-                the weights were cast to another precision than float32, or the system is in training mode.
+            UserError: a waveform is not mono, has too few samples, is silent, or has samples that are masked, no
+                floats or not finite; or the weights were cast to another precision than float32, or the system is in
+                training mode.
         """
         check_precision(self.embedder)
         self._check_mode()
@@ -421,7 +441,11 @@ class SpeakerComparisonModel(HubModel):
             )
 
     def _embed_one(self, waveform: Waveform, sampling_rate: int | None) -> torch.Tensor:
-        samples = torch.as_tensor(waveform, dtype=torch.float32)
+        samples = torch.as_tensor(waveform)
+        if np.ma.is_masked(waveform) or not samples.is_floating_point():
+            kind = "some are masked" if np.ma.is_masked(waveform) else str(samples.dtype).removeprefix("torch.")
+            raise UserError(f"a recording has samples that are no floats in [-1, 1] ({kind})")
+        samples = samples.float()
         if samples.ndim != 1:
             raise UserError(f"a recording of shape {tuple(samples.shape)}: expected mono, (samples,)")
         if not torch.isfinite(samples).all():
@@ -592,6 +616,27 @@ def _upload(
     repo_id = str(api.create_repo(repo_id, private=private, exist_ok=True).repo_id)
     create_and_tag_model_card(repo_id, tags, token=token).save(folder / "README.md")
     api.upload_folder(repo_id=repo_id, folder_path=folder, **{"commit_message": "Upload system", **commit})
+
+
+def _joined(
+    embedder: WespeakerModel, autoencoder: BinaryAttributeAutoEncoder, scorer: Scorer, allow_mismatch: bool
+) -> SpeakerComparisonConfig:
+    """The configuration of a system of these parts, as [`SpeakerComparisonModel.from_parts`] takes them.
+
+    Raises:
+        UserError: the sizes of the parts do not fit, the scorer is not fitted, or weights are not float32.
+        MismatchError: the parts are known not to belong together, which is not allowed.
+    """
+    if not scorer.is_fitted:
+        raise UserError(f"the scorer ({type(scorer).__name__}) is not fitted, so that the system could not score")
+    _check_features(embedder)
+    check_precision(embedder, autoencoder)
+    config = SpeakerComparisonConfig(embedder.config, autoencoder.config, scorer.config)
+    _check_sizes(config)
+    config.mismatch = wrong_parts(embedder, autoencoder, scorer)
+    if config.mismatch is not None and not allow_mismatch:
+        raise MismatchError(config.mismatch)
+    return config
 
 
 def _check_sizes(config: SpeakerComparisonConfig) -> None:

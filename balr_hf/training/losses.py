@@ -1,5 +1,6 @@
 """Losses of the binary-attribute autoencoder: one class each, joined to training by tensors and labels only."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from balr_hf.errors import ConfigError
 
 TRIPLET_TYPES = ("all", "hard", "semihard", "easy")
 
+# The most that vectors of attributes can be apart once they have the length 1: none of their values is negative.
+LARGEST_DISTANCE = math.sqrt(2)
+
 # The least sum of squares of an attribute about its mean in a batch that correlations are computed from.
 EPSILON = 1e-6
 
@@ -23,7 +27,8 @@ class AutoEncoderLoss(nn.Module):
     be named by its class path wherever a loss is named: see [`build_losses`]. It needs to be registered nowhere.
 
     Args:
-        weight (float): factor in the total loss.
+        weight (float): factor in the total loss, 0 or more: the trainer refuses another. A loss with the weight 0 is
+            computed and logged only.
 
     Attributes:
         name (str): what the loss is called in logs and in `run.json`; the class's name by default.
@@ -33,6 +38,8 @@ class AutoEncoderLoss(nn.Module):
             the host, so that a step can be captured: see [`GraphedStep`].
         uses_originals (bool): whether the loss compares recordings with their copies. Each batch then holds a copy of
             each recording too, and `forward` gets one more keyword, `originals`: see [`ConsistencyLoss`].
+        uses_pairs (bool): whether the loss compares recordings of one speaker with each other and with those of
+            others, so that a batch without two speakers, or without two recordings of one, says nothing to it.
 
     Example:
         >>> class MeanLatent(AutoEncoderLoss):
@@ -48,6 +55,7 @@ class AutoEncoderLoss(nn.Module):
     closed_set: bool = False
     same_work: bool = False
     uses_originals: bool = False
+    uses_pairs: bool = False
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -149,13 +157,19 @@ class MinedLoss(AutoEncoderLoss):
         weight (float): factor in the total loss.
 
     Raises:
-        ConfigError: the type of triplets is unknown.
+        ConfigError: the type of triplets is unknown, or there are no such triplets with this margin.
     """
 
     def __init__(self, margin: float, type_of_triplets: str, weight: float):
         super().__init__(weight)
         if type_of_triplets not in TRIPLET_TYPES:
             raise ConfigError(f"type_of_triplets={type_of_triplets!r}: expected {', '.join(TRIPLET_TYPES)}")
+        if not 0 <= margin < math.inf:
+            raise ConfigError(f"{self.name}: margin={margin}: expected a gap between two distances, 0 or more")
+        if type_of_triplets == "semihard" and margin == 0:
+            raise ConfigError(f"{self.name}: margin=0: no triplet is semihard with it; expected more than 0")
+        if type_of_triplets == "easy" and margin >= LARGEST_DISTANCE:
+            raise ConfigError(f"{self.name}: margin={margin}: no triplet is easy with it; expected less than 1.414")
         from pytorch_metric_learning import miners
 
         self.margin, self.type_of_triplets = margin, type_of_triplets
@@ -203,6 +217,7 @@ class TripletMarginLoss(MinedLoss):
     """
 
     name = "triplet"
+    uses_pairs = True
 
     def __init__(self, margin: float = 0.3, type_of_triplets: str = "all", weight: float = 1.0):
         super().__init__(margin, type_of_triplets, weight)

@@ -2,17 +2,19 @@
 
 import dataclasses
 import logging
+import math
 import reprlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from balr_hf.class_paths import keywords_of
-from balr_hf.errors import ConfigError
+from balr_hf.errors import ConfigError, UserError
 from balr_hf.training.arguments import PLAIN_BATCH_SIZE, DataArguments
 from balr_hf.training.losses import LOSSES, ArcFaceLoss, AutoEncoderLoss
-from balr_hf.training.samplers import sampler_class
+from balr_hf.training.samplers import SAMPLERS, sampler_class
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ def checked_losses(losses: Any) -> list[AutoEncoderLoss]:
     """The losses as a list.
 
     Raises:
-        ConfigError: these are no losses; the message says how they are given.
+        ConfigError: these are no losses, and the message says how they are given; or their weights make no total that
+            can be minimised.
     """
     if isinstance(losses, str | torch.nn.Module | type):
         raise ConfigError(f"loss_funcs={_call(losses)}: expected a list of losses, such as [MSELoss()]")
@@ -69,7 +72,58 @@ def checked_losses(losses: Any) -> list[AutoEncoderLoss]:
             raise ConfigError(
                 f"loss_funcs has {_call(loss)}: expected losses of subclasses of balr_hf.AutoEncoderLoss"
             )
+        if not 0 <= float(loss.weight) < math.inf:
+            raise ConfigError(
+                f"the loss {loss.name} has the weight {float(loss.weight)}: expected a finite number, 0 or more, "
+                "since training makes the total loss as low as it can"
+            )
+    if found and not any(float(loss.weight) for loss in found):
+        raise ConfigError(
+            f"trainer.losses=[{', '.join(loss.name for loss in found)}]: all have the weight 0, so that nothing would "
+            "be trained"
+        )
     return found
+
+
+def check_folders(save_dir: Path | str | None, resume_from: Path | str | None) -> None:
+    """Refuse a folder for the results of a resumed run that is not the run's own.
+
+    Raises:
+        ConfigError: it is another folder.
+    """
+    if save_dir is not None and resume_from is not None and Path(save_dir).resolve() != Path(resume_from).resolve():
+        raise ConfigError(
+            f"save_dir={save_dir} (--save-dir) is not the folder of the run to resume, {resume_from}, in which it "
+            "goes on: leave it out, or copy the run there and resume the copy"
+        )
+
+
+def check_pairs(losses: Sequence[AutoEncoderLoss], data: DataArguments, speakers: int) -> None:
+    """Refuse batches in which a loss that compares recordings of speakers finds none to compare.
+
+    What a sampler of the user's own puts into a batch is not known.
+
+    Args:
+        losses (sequence of [`AutoEncoderLoss`]): the losses of the training.
+        data ([`DataArguments`]): how batches are drawn.
+        speakers (int): how many there are in the training set.
+
+    Raises:
+        ConfigError: a batch has one speaker, or one recording of each.
+        UserError: there is but one speaker to train on.
+    """
+    for loss in losses:
+        if not loss.uses_pairs:
+            continue
+        if speakers < 2:
+            raise UserError(f"the training set has one speaker: the loss {loss.name} compares speakers")
+        if sampler_class(data.sampler) in SAMPLERS.values():
+            for name in ("N_classes_per_batch", "M_samples_per_class"):
+                if getattr(data, name) < 2:
+                    raise ConfigError(
+                        f"data.{name}={getattr(data, name)}: the loss {loss.name} compares recordings of one speaker "
+                        "with each other and with those of other speakers; expected at least 2"
+                    )
 
 
 def _call(loss: Any) -> str:

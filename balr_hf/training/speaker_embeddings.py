@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from balr_hf.attributes.binarization import UNSOUND, are_sound
 from balr_hf.data.columns import speaker_codes, vector_matrix
 from balr_hf.data.skipped import Skipped, warn_skipped
 from balr_hf.errors import UserError, name_some
@@ -25,8 +26,8 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
     """Embeddings, speaker numbers and numbers of originals as tensors; a whole batch is gathered at once.
 
     Args:
-        corpus (`datasets.Dataset`): a corpus with `embedding` and `speaker`. Rows that lack one of them are skipped,
-            with one warning for all.
+        corpus (`datasets.Dataset`): a corpus with `embedding` and `speaker`. Rows that lack one of them, or whose
+            embedding is zero or not finite, are skipped, with one warning for all.
         device (*optional*): where the tensors are held.
         name (str): what the set is called in messages.
     """
@@ -34,10 +35,15 @@ class SpeakerEmbeddings(torch.utils.data.Dataset):
     def __init__(self, corpus: "datasets.Dataset", device: torch.device | str = "cpu", name: str = "training"):
         embeddings, present = vector_matrix(corpus, "embedding")
         labels, self.speakers = speaker_codes(corpus)
-        usable = present & (labels >= 0)
+        sound = present.copy()
+        sound[present] = are_sound(embeddings)
+        usable = sound & (labels >= 0)
         if not usable.all():
             ids = corpus["id"] if "id" in corpus.column_names else range(len(corpus))
-            lacking = ("no speaker" if has else "no embedding" for has in present[~usable])
+            lacking = (
+                "no speaker" if fine else UNSOUND if has else "no embedding"
+                for fine, has in zip(sound[~usable], present[~usable], strict=True)
+            )
             names = (name for name, keep in zip(ids, usable, strict=True) if not keep)
             warn_skipped([Skipped(str(n), why) for n, why in zip(names, lacking, strict=True)], f"The {name} set")
             embeddings, labels = embeddings[usable[present]], labels[usable]

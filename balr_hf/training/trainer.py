@@ -36,7 +36,7 @@ from balr_hf.errors import ConfigError, MismatchError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
 from balr_hf.training import state
-from balr_hf.training.arguments import MIXED_PRECISIONS, DataArguments, TrainerArguments
+from balr_hf.training.arguments import DataArguments, TrainerArguments
 from balr_hf.training.graphed_step import GraphedStep
 from balr_hf.training.losses import LOSSES, AutoEncoderLoss
 from balr_hf.training.samplers import (
@@ -48,6 +48,8 @@ from balr_hf.training.samplers import (
     sampler_class,
 )
 from balr_hf.training.settings import (
+    check_folders,
+    check_pairs,
     checked_losses,
     loss_record,
     unused_data_settings,
@@ -124,8 +126,8 @@ class BinaryAttributeEncoderTrainer:
         cuda_graph (bool): capture a step as a CUDA graph and replay it, rather than launch its operations one by one.
             For one GPU, full precision, and losses that do the same work whatever the batch holds (`MSELoss`).
         log_with (str): name of an Accelerate tracker, or `none`.
-        resume_from (Path, *optional*): the folder of an interrupted run that is to be continued. The number of epochs
-            may be larger than it was then.
+        resume_from (Path, *optional*): the folder of an interrupted run that is to be continued in it; `save_dir` can
+            name no other. The number of epochs may be larger than it was then.
         allow_mismatch (bool): train on embeddings that several embedders made; the run's settings, the models, their
             cards and all that is made with them say so.
 
@@ -174,6 +176,7 @@ class BinaryAttributeEncoderTrainer:
             )
         wanted, self.data_config = self.data_config, with_batch_size(self.data_config)
         self.loss_funcs = checked_losses(loss_funcs)
+        check_folders(save_dir, resume_from)
         for name, given in (("train", train), ("val", val)):
             check_dataset(name, given)
         names = [loss.name for loss in self.loss_funcs]
@@ -186,15 +189,25 @@ class BinaryAttributeEncoderTrainer:
             raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
         if mixed_precision is None:
             mixed_precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-        if mixed_precision not in MIXED_PRECISIONS:
-            raise ConfigError(f"mixed precision {mixed_precision}: expected {', '.join(MIXED_PRECISIONS)}")
         if gradient_accumulation_steps is None:
             gradient_accumulation_steps = int(os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", 1))
-        self.learning_rate = learning_rate
-        self.epochs = TrainerArguments().epochs if epochs is None else epochs
-        self.seed = seed
-        self.save_period, self.log_period = save_period, log_period
-        self.val_period, self.state_period = val_period, state_period
+        checked = TrainerArguments(
+            input_dim=input_dim,
+            internal_dim=internal_dim,
+            learning_rate=learning_rate,
+            epochs=TrainerArguments.epochs if epochs is None else epochs,
+            seed=seed,
+            save_period=save_period,
+            log_period=log_period,
+            val_period=val_period,
+            state_period=state_period,
+            mixed_precision=mixed_precision,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            cuda_graph=cuda_graph,
+        )
+        self.learning_rate, self.epochs, self.seed = checked.learning_rate, checked.epochs, checked.seed
+        self.save_period, self.log_period = checked.save_period, checked.log_period
+        self.val_period, self.state_period = checked.val_period, checked.state_period
         self.process = process_state(device)
         self.trainset = SpeakerEmbeddings(train, self.process.device, "training")
         self.valset = SpeakerEmbeddings(val, self.process.device, "validation")
@@ -204,6 +217,7 @@ class BinaryAttributeEncoderTrainer:
                     f"the {name} set has embeddings of {found.embeddings.shape[1]} values, the autoencoder expects "
                     f"{input_dim}: set trainer.input_dim"
                 )
+        check_pairs(self.loss_funcs, self.data_config, int(self.trainset.labels.unique().numel()))
         embedder, wrong = _embedder_of(train, val, allow_mismatch)
         if wrong is not None and self.process.is_main_process:
             logger.warning("%s: its attributes mean nothing", wrong)
@@ -213,14 +227,16 @@ class BinaryAttributeEncoderTrainer:
             warn_shared_speakers(self.trainset, self.valset)
             for loss in self.loss_funcs:
                 warn_unrecorded(loss)
+                if not float(loss.weight):
+                    logger.warning("The loss %s has the weight 0: it is computed and logged only", loss.name)
         unused = unused_data_settings(self.data_config, self.loss_funcs)
         self.settings = {
-            "input_dim": input_dim,
-            "internal_dim": internal_dim,
-            "learning_rate": learning_rate,
-            "seed": seed,
-            "mixed_precision": mixed_precision,
-            "gradient_accumulation_steps": gradient_accumulation_steps,
+            "input_dim": checked.input_dim,
+            "internal_dim": checked.internal_dim,
+            "learning_rate": checked.learning_rate,
+            "seed": checked.seed,
+            "mixed_precision": checked.mixed_precision,
+            "gradient_accumulation_steps": checked.gradient_accumulation_steps,
             "num_processes": self.process.num_processes,
             "data": {
                 name: value for name, value in dataclasses.asdict(self.data_config).items() if name not in unused
@@ -230,7 +246,7 @@ class BinaryAttributeEncoderTrainer:
             "validation_set": describe_set(self.valset),
             **({} if wrong is None else {"mismatch": wrong}),
         }
-        if cuda_graph:
+        if checked.cuda_graph:
             self._check_graph()
         self.epoch, self.best_loss = 0, math.inf
         self.history: list[dict[str, float]] = []
@@ -240,11 +256,11 @@ class BinaryAttributeEncoderTrainer:
             cpu=self.process.device.type == "cpu",
             mixed_precision=mixed_precision,
             # A plain number would be overruled by that of the launcher.
-            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=gradient_accumulation_steps),
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=checked.gradient_accumulation_steps),
             log_with=None if log_with in (None, "none") else log_with,
             project_config=ProjectConfiguration(logging_dir="logs"),  # a tracker wants one; train() says where it is
         )
-        self._set_up(input_dim, internal_dim, embedder, cuda_graph)
+        self._set_up(checked.input_dim, checked.internal_dim, embedder, checked.cuda_graph)
 
     def train(self) -> BinaryAttributeAutoEncoder:
         """Train, from the first epoch or from where the resumed run stopped.
@@ -265,6 +281,8 @@ class BinaryAttributeEncoderTrainer:
         with self._progress_bar() as progress:
             for epoch in range(self.epoch, self.epochs):
                 losses = self._run_epoch(epoch)
+                if epoch == first:
+                    self._warn_of_nothing(losses, "training")
                 self.epoch = epoch + 1
                 done = self.epoch == self.epochs
                 if self._due(self.log_period) or (done and self.log_period):
@@ -327,6 +345,15 @@ class BinaryAttributeEncoderTrainer:
             )
         return dict(zip(["loss", *(loss.name for loss in self.loss_funcs)], means, strict=True))
 
+    def _warn_of_nothing(self, values: dict[str, float], name: str) -> None:
+        """Say which losses were 0 in every batch, as where these hold nothing that a loss could compare."""
+        idle = [loss.name for loss in self.loss_funcs if values.get(loss.name) == 0 and float(loss.weight)]
+        if idle and self.accelerator.is_main_process:
+            logger.warning(
+                "0 in every batch of the %s set, as where there is nothing to compare: %s. Such a loss %s",
+                *(name, ", ".join(idle), "trains nothing" if name == "training" else "does not judge the models"),
+            )
+
     def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
         """Learn from one batch; returns the weighted total and each loss."""
         with self.accelerator.accumulate(self.model, *self.losses):
@@ -357,6 +384,8 @@ class BinaryAttributeEncoderTrainer:
         results = dict(zip(["loss", *(loss.name for loss in losses)], means, strict=True))
         results["constant_attributes"] = int(((active == 0) | (active == 1)).sum())
         self._log(results, "val")
+        if self.best_loss == math.inf:  # the first of the run
+            self._warn_of_nothing(results, "validation")
         if means[0] < self.best_loss:
             self.best_loss = means[0]
             self._save_model("best", results)

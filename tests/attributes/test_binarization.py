@@ -86,3 +86,34 @@ def test_embeddings_that_the_autoencoder_was_not_trained_on_are_told(make_corpus
     done, _ = compute_binary_attributes(own, other, allow_mismatch=True)
     assert "The autoencoder fails to reconstruct" in caplog.text
     assert all("fails to reconstruct" in row["mismatch"] for row in done["ba_origin"])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_of_half_precision_are_refused(model, make_corpus, dtype):
+    with pytest.raises(UserError, match=rf"the autoencoder's weights were cast to {dtype}.*dtype=torch\.float32"):
+        model.to(dtype).get_binary_attributes(make_corpus(2, 2), allow_mismatch=True)
+    with pytest.raises(UserError, match="the autoencoder's weights were cast"):
+        compute_binary_attributes(model, make_corpus(2, 2), allow_mismatch=True)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_an_odd_embedding_is_skipped_by_name_and_stops_nothing(make_corpus, value, caplog):
+    own = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(16, 24)).eval()
+    corpus = make_corpus(1, 4)
+    embeddings, _ = vector_matrix(corpus, "embedding")
+    with torch.no_grad():  # so that it fits the others
+        own.decoder[2].weight.zero_()
+        own.decoder[2].bias.copy_(torch.tensor(embeddings.mean(0)))
+    odd = embeddings.copy()
+    odd[2] = 0.0
+    odd[2, 3] = value
+    changed = corpus.remove_columns("embedding").add_column("embedding", list(odd))
+    done, skipped = compute_binary_attributes(own, changed)
+    wrong = "the embedding is zero or has values that are not finite"
+    assert [(row.id, row.reason) for row in skipped] == [("s2", wrong)]
+    assert [bits is None for bits in done["ba"]] == [False, False, True, False]
+    own.get_binary_attributes(changed)
+    assert "skipped 1 recording: s2 (the embedding " in caplog.text
+    _, skipped = compute_binary_attributes(own, changed.select([2]))
+    assert [row.id for row in skipped] == ["s2"]
+    assert mismatch(own, odd) is None and mismatch(own, odd[2:3]) is None

@@ -359,6 +359,9 @@ def test_interrupted_training_goes_on_to_its_own_number_of_epochs(balr, few, ext
     assert status == 0 and "to its own 3 epochs, of which 3 are done" in said and "nothing is left to train" in said
     run, progress = epochs()
     assert run["epochs"] == progress["epoch"] == 3
+    status, said = balr(*words, "--resume-from", "a", "trainer.epochs=5", "--save-dir", "b")
+    assert status == 2 and "save_dir=b (--save-dir) is not the folder of the run to resume, a" in said
+    assert not (tmp_path / "b").exists() and epochs() == [run, progress]
     status, said = balr(*words, "--resume-from", "a", "trainer.epochs=5")
     assert status == 0 and "its own" not in said
     run, progress = epochs()
@@ -548,6 +551,10 @@ def test_models_of_the_wrong_kind_are_refused(balr, few, extracted, tmp_path):
         ("data.batch_size=0", "expected at least 1"),
         ("trainer.learning_rate=0", "expected more than 0"),
         ("trainer.losses=[]", "trainer.losses is empty"),
+        ("trainer.losses.mse.weight=-1", "bad value -1.0 for weight: expected at least 0"),
+        ("trainer.losses.mse.weight=nan", "bad value nan for weight: expected a finite number"),
+        ("trainer.losses.triplet.margin=-3", "bad value -3.0 for margin: expected at least 0"),
+        ("data.M_samples_per_class=1", "data.M_samples_per_class=1: the loss triplet compares recordings"),
     ],
 )
 def test_values_out_of_range_are_refused_before_a_run_is_opened(

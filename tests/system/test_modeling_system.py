@@ -25,7 +25,8 @@ from balr_hf import (
 )
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
 from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-from balr_hf.errors import ConfigError
+from balr_hf.errors import ConfigError, MismatchError
+from balr_hf.identity import model_identity
 from balr_hf.scoring.auto import SCORERS, scorer_class
 
 OWN = """
@@ -260,6 +261,10 @@ def test_a_systems_config_names_no_place_of_this_machine(tmp_path):
         (np.full(16000, np.nan, np.float32), "not finite"),
         ([np.zeros((2, 16000), np.float32)], "expected mono"),
         ([], "no recording"),
+        (np.ones(16000, bool), r"no floats in \[-1, 1\] \(bool\)"),
+        (torch.ones(16000, dtype=torch.complex64), r"no floats in \[-1, 1\] \(complex64\)"),
+        (np.ones(16000, np.int16), r"no floats in \[-1, 1\] \(int16\)"),
+        (np.ma.array(np.ones(16000, np.float32), mask=np.arange(16000) > 5), r"\(some are masked\)"),
     ],
 )
 def test_recordings_that_cannot_be_embedded_are_refused(recording, wrong):
@@ -437,3 +442,58 @@ def test_what_a_model_that_only_computes_does_not_do_is_said_once(caplog):
 def test_attention_that_is_not_there_is_no_damage():
     with pytest.raises(ConfigError, match="with attn_implementation: it has no attention"):
         AutoModel.from_pretrained(resource(SYSTEM), attn_implementation="sdpa")
+
+
+def test_another_scorer_is_computed_with_saved_and_loaded(tmp_path):
+    """Also in place of one with other weights and another calibration, and of another kind."""
+    for number, other in enumerate((scorer(calibrated=False), scorer(), scorer("maxllr"))):
+        system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
+        system.scorer = other
+        assert system.config.scorer is other.config
+        system.save_pretrained(tmp_path / f"{number}")
+        loaded = SpeakerComparisonModel.from_pretrained(tmp_path / f"{number}")
+        assert type(loaded.scorer) is type(other)
+        assert_same_weights([other], [loaded.scorer])
+        assert loaded.scorer.config.dtype == torch.float64
+        found, expected = (model.compare(*waveforms()) for model in (loaded, system))
+        assert torch.equal(found.llr, expected.llr)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "error", "wrong"),
+    [
+        ("scorer", lambda: build_scorer("beta", num_attributes=12), UserError, "is not fitted"),
+        ("scorer", lambda: scorer(attributes=20), UserError, "makes 12 attributes, the scorer knows 20"),
+        ("autoencoder", lambda: autoencoder(input_dim=8), UserError, "makes 16 values, the autoencoder expects 8"),
+        ("autoencoder", lambda: autoencoder().half(), UserError, "the autoencoder has weights of type float16"),
+        ("autoencoder", lambda: torch.nn.Linear(16, 12), UserError, "autoencoder=Linear: expected a model"),
+        ("scorer", lambda: None, UserError, "scorer=NoneType: expected a model"),
+        ("autoencoder", autoencoder, MismatchError, "The attributes were made by the autoencoder unnamed"),
+        ("embedder", embedder, MismatchError, "The embeddings were made by the embedder unnamed"),
+    ],
+)
+def test_a_part_that_does_not_go_with_the_others_is_not_taken(name, part, error, wrong):
+    parts = embedder(), autoencoder(), scorer()
+    if error is MismatchError:
+        for weight in (parts[0].seg_1.weight, parts[1].encoder[0].weight):
+            weight.data.mul_(1.5)
+        parts[1].config.embedder_identity = model_identity(parts[0])
+        parts[2].config.autoencoder_identity = model_identity(parts[1])
+    system = SpeakerComparisonModel.from_parts(*parts)
+    kept, config = getattr(system, name), getattr(system.config, name)
+    with pytest.raises(error, match=wrong):
+        setattr(system, name, part())
+    assert getattr(system, name) is kept and getattr(system.config, name) is config
+
+
+def test_parts_of_an_allowed_mismatch_can_be_replaced_until_they_belong_together(tmp_path):
+    right, other = autoencoder(), autoencoder()
+    other.encoder[0].weight.data.mul_(1.5)
+    fitted = scorer()
+    fitted.config.autoencoder_identity = model_identity(right)
+    system = SpeakerComparisonModel.from_parts(embedder(), other, fitted, allow_mismatch=True)
+    assert "The attributes were made by the autoencoder" in system.config.mismatch
+    system.autoencoder = right
+    assert system.config.mismatch is None
+    system.save_pretrained(tmp_path)
+    assert SpeakerComparisonModel.from_pretrained(tmp_path).config.mismatch is None

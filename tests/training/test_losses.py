@@ -200,6 +200,22 @@ def test_unknown_names_are_refused():
         TripletMarginLoss(type_of_triplets="some")
 
 
+@pytest.mark.parametrize(
+    ("margin", "kind", "wrong"),
+    [
+        (-3.0, "all", "triplet: margin=-3.0: expected a gap between two distances, 0 or more"),
+        (float("nan"), "all", "triplet: margin=nan: expected a gap"),
+        (0.0, "semihard", "triplet: margin=0: no triplet is semihard with it; expected more than 0"),
+        (1.5, "easy", "triplet: margin=1.5: no triplet is easy with it; expected less than 1.414"),
+    ],
+)
+def test_margins_with_which_no_triplet_is_ever_found_are_refused(margin, kind, wrong):
+    with pytest.raises(ConfigError, match=wrong):
+        TripletMarginLoss(margin, kind)
+    TripletMarginLoss(margin=0.0, type_of_triplets="hard")
+    TripletMarginLoss(margin=1.5)
+
+
 def test_a_loss_of_the_user_is_built_by_its_path_with_its_settings(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "my_losses.py").write_text(

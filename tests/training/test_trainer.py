@@ -1,9 +1,11 @@
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -237,6 +239,49 @@ def test_an_earlier_run_stays_until_training_starts_and_then_leaves_nothing(sets
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "run.json"]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "wrong"),
+    [
+        ("epochs", 0, "bad value 0 for epochs: expected at least 1"),
+        ("epochs", 1.5, "bad value 1.5 for epochs: expected a whole number"),
+        ("epochs", "3", "bad value '3' for epochs: expected a whole number"),
+        ("gradient_accumulation_steps", 0, "bad value 0 for gradient_accumulation_steps: expected at least 1"),
+        ("learning_rate", -1.0, "bad value -1.0 for learning_rate: expected more than 0"),
+        ("learning_rate", 0.0, "bad value 0.0 for learning_rate: expected more than 0"),
+        ("learning_rate", float("inf"), "bad value inf for learning_rate: expected a finite number"),
+        ("log_period", -1, "bad value -1 for log_period: expected at least 0"),
+        ("val_period", -1, "bad value -1 for val_period: expected at least 0"),
+        ("save_period", -1, "bad value -1 for save_period: expected at least 0"),
+        ("state_period", 0, "bad value 0 for state_period: expected at least 1"),
+        ("seed", -1, "bad value -1 for seed: expected at least 0"),
+        ("seed", 2**32, "bad value 4294967296 for seed: expected at most 4294967295"),
+        ("cuda_graph", "no", "bad value 'no' for cuda_graph: expected True or False"),
+    ],
+)
+def test_settings_out_of_range_are_refused_before_an_earlier_run_is_removed(sets, tmp_path, option, value, wrong):
+    folder = tmp_path / "run"
+    (folder / "best").mkdir(parents=True)
+    (folder / "best" / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=re.escape(wrong)):
+        make(sets, folder, exist_ok=True, **{option: value}).train()
+    assert (folder / "best" / "config.json").exists()
+
+
+def test_settings_may_be_numbers_of_numpy(sets, tmp_path):
+    numbers = {"epochs": np.int64(1), "seed": np.int32(5), "learning_rate": np.float32(0.5)}
+    make(sets, tmp_path / "run", **numbers).train()
+    known = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert {name: known[name] for name in numbers} == {"epochs": 1, "seed": 5, "learning_rate": 0.5}
+
+
+def test_a_resumed_run_goes_on_in_its_own_folder_only(sets, tmp_path, monkeypatch):
+    make(sets, tmp_path / "run", epochs=2).train()
+    with pytest.raises(ConfigError, match=r"save_dir=.*other \(--save-dir\) is not the folder of the run to resume"):
+        make(sets, tmp_path / "other", epochs=3, resume_from=tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert make(sets, "run", epochs=3, resume_from=tmp_path / "run").epoch == 2
+
+
 def test_a_trainer_that_is_not_used_or_fails_makes_no_folder(sets, tmp_path):
     make(sets, tmp_path / "run")
     with pytest.raises(ConfigError, match="Invalid batch_size"):
@@ -313,7 +358,7 @@ def test_precision_and_accumulation_are_the_launchers_unless_told_otherwise(sets
         assert trainer.settings["gradient_accumulation_steps"] == steps
         assert trainer.accelerator.gradient_accumulation_steps == steps
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp8")
-    with pytest.raises(ConfigError, match="mixed precision fp8: expected no, fp16, bf16"):
+    with pytest.raises(ConfigError, match="bad value 'fp8' for mixed_precision: expected no, fp16, bf16"):
         make(sets, tmp_path / "c")
 
 
@@ -480,17 +525,19 @@ def test_speaker_with_one_recording_is_used(make_corpus):
     assert found.speakers[-1] == "lonely0"
 
 
-def test_rows_without_speaker_or_embedding_are_skipped_and_counted(make_corpus, caplog):
+@pytest.mark.parametrize("odd", [[0.0] * 16, [float("nan")] * 16])
+def test_rows_without_speaker_or_embedding_are_skipped_and_counted(make_corpus, caplog, odd):
     corpus = make_corpus(3, 2)
     feature = corpus.features["embedding"]
     embeddings, speakers = list(corpus["embedding"]), list(corpus["speaker"])
-    embeddings[1], speakers[4] = None, None
+    embeddings[1], speakers[4], embeddings[5] = None, None, odd
     corpus = corpus.remove_columns(["embedding", "speaker"])
     corpus = corpus.add_column("speaker", speakers).add_column("embedding", embeddings, feature=feature)
     found = SpeakerEmbeddings(corpus)
-    assert found.labels.tolist() == [0, 1, 1, 2]
+    assert found.labels.tolist() == [0, 1, 1]
     assert found.embeddings[1].tolist() == embeddings[2]
-    assert "skipped 2 recordings: s1 (no embedding), s4 (no speaker)" in caplog.text
+    told = "s1 (no embedding), s4 (no speaker), s5 (the embedding is zero or has values that are not finite)"
+    assert f"skipped 3 recordings: {told}" in caplog.text
 
 
 def test_embeddings_of_another_size_are_refused(sets, tmp_path):
@@ -562,6 +609,54 @@ def test_copies_of_row_numbers_are_waited_for_unless_they_go_to_an_nvidia_gpu(co
 def test_losses_given_in_another_form_are_refused(sets, tmp_path, losses, wrong):
     with pytest.raises(ConfigError, match=wrong):
         make(sets, tmp_path, losses)
+
+
+@pytest.mark.parametrize(
+    ("losses", "wrong"),
+    [
+        ([MSELoss(weight=-1.0)], "the loss mse has the weight -1.0: expected a finite number, 0 or more"),
+        ([MSELoss(), TripletMarginLoss(weight=float("nan"))], "the loss triplet has the weight nan"),
+        ([MSELoss(weight=float("inf"))], "the loss mse has the weight inf"),
+        ([MSELoss(weight=0.0)], r"trainer.losses=\[mse\]: all have the weight 0, so that nothing would be trained"),
+    ],
+)
+def test_weights_that_train_nothing_or_the_reverse_are_refused(sets, tmp_path, losses, wrong):
+    with pytest.raises(ConfigError, match=wrong):
+        make(sets, tmp_path, losses)
+
+
+def test_a_loss_with_weight_0_beside_others_is_told(sets, tmp_path, caplog):
+    make(sets, tmp_path, [MSELoss(), DecorrelationLoss(weight=0.0)])
+    assert "The loss decorrelation has the weight 0: it is computed and logged only" in caplog.messages
+
+
+@pytest.mark.parametrize(("N", "M", "name"), [(8, 1, "M_samples_per_class=1"), (1, 8, "N_classes_per_batch=1")])
+def test_batches_without_pairs_are_refused_for_losses_that_compare_them(sets, tmp_path, N, M, name):
+    data = DataArguments(N_classes_per_batch=N, M_samples_per_class=M)
+    with pytest.raises(ConfigError, match=f"data.{name}: the loss triplet compares recordings of one speaker"):
+        make(sets, tmp_path, [MSELoss(), TripletMarginLoss()], data=data)
+    make(sets, tmp_path, [MSELoss()], data=data)
+
+
+def test_one_speaker_is_not_enough_for_losses_that_compare_speakers(make_corpus, tmp_path):
+    one, more = make_corpus(1, 8), make_corpus(4, 8, name="v")
+    with pytest.raises(UserError, match="the training set has one speaker: the loss triplet compares speakers"):
+        make((one, more), tmp_path, [MSELoss(), TripletMarginLoss()])
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "told"),
+    [
+        ((8, 4), (1, 4), "0 in every batch of the validation set, as where there is nothing to compare: triplet"),
+        ((8, 1), (8, 4), "0 in every batch of the training set, as where there is nothing to compare: triplet"),
+        ((8, 4), (8, 4), None),
+    ],
+)
+def test_a_loss_that_finds_nothing_to_compare_is_told_once(make_corpus, tmp_path, caplog, train, val, told):
+    both = make_corpus(*train), make_corpus(*val, seed=1, name="v")
+    make(both, tmp_path / "run", [MSELoss(), TripletMarginLoss()], val_period=1).train()
+    said = [message for message in caplog.messages if "0 in every batch" in message]
+    assert len(said) == (told is not None) and all(message.startswith(told) for message in said)
 
 
 def test_arguments_in_another_order_and_paths_are_refused(sets):
