@@ -1,0 +1,168 @@
+"""What detectors heard in recordings, in words: people who speak at the same time, and speech at another speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from balr_hf.domain import Limits
+from balr_hf.explanation.voices import UNLOOKED, told_of_each
+
+# In percent: if fewer of the usual recordings sound as unusual, readers are told.
+TOLD = 5.0
+# What it takes to listen for something.
+NEEDED = "this takes the audio, and a system with a detector for its embedder, which balr detectors makes"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Something that detectors listen for, and what is said of it.
+
+    Attributes:
+        name: in results, in `no_verdict` and among the [`Limits`].
+        ways: in which ways a recording can differ from usual ones; the other tuples have a text for each of them.
+        may: what a recording that sounds so may do, to follow its name.
+        marks: the same in a table.
+        usual: what the recordings are with which it is compared.
+        alike: how few of these sound, to follow their percentage.
+        unlooked: what was not looked at; `{each}` stands for the sides.
+        label: of the row of a report that says what was found.
+        headline: where there is no verdict.
+        amounts: how much recordings differ, with `{low}` and `{high}`.
+    """
+
+    name: str
+    ways: tuple[str, ...]
+    may: tuple[str, ...]
+    marks: tuple[str, ...]
+    usual: str
+    alike: tuple[str, ...]
+    unlooked: str
+    label: str
+    headline: str
+    amounts: tuple[str, ...]
+
+    def amount(self, way: str, low: float, high: float) -> str:
+        """How much recordings differ, in words: from one figure to another."""
+        return self.amounts[self.ways.index(way)].format(low=low, high=high)
+
+
+OVERLAPPED = Kind(
+    name="overlapped",
+    ways=("overlapped",),
+    may=("hold people who speak at the same time, or another sound beside the voice",),
+    marks=("voices at the same time",),
+    usual="recordings of one voice",
+    alike=("as much like two voices at once",),
+    unlooked="people speak at the same time in recordings of {each}",
+    label="One voice at a time",
+    headline="NO VERDICT: people may speak at the same time in a recording",
+    amounts=("whose second voice is {low:g} to {high:g} dB below the first, half of the time or more",),
+)
+SPEED = Kind(
+    name="speed",
+    ways=("faster", "slower"),
+    may=(
+        "play speech faster than it was spoken (a wrong sampling rate, a tape, a changed voice), or hold an unusual voice",
+        "play speech slower than it was spoken (a wrong sampling rate, a tape, a changed voice), or hold an unusual voice",
+    ),
+    marks=("faster than spoken", "slower than spoken"),
+    usual="recordings at the speed of the speaker",
+    alike=("as much like speech that is played faster or slower",) * 2,
+    unlooked="recordings of {each} play speech faster or slower than it was spoken",
+    label="Speed",
+    headline="NO VERDICT: a recording may play speech at another speed",
+    amounts=("that are {low:g} to {high:g} times as fast", "that are {low:g} to {high:g} times as slow"),
+)
+KINDS = (OVERLAPPED, SPEED)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How much a recording sounds like something that a detector listens for.
+
+    Attributes:
+        kind: what it listens for.
+        percentile: how many usual recordings, in percent, sound at least as much like it.
+        way: in which way it does, one of `kind.ways`.
+        is_beyond: whether they are so few that no verbal verdict is given.
+        is_allowed: whether they are, by the default limits, but not by those that were set.
+    """
+
+    kind: Kind
+    percentile: float
+    way: str
+    is_beyond: bool
+    is_allowed: bool
+
+    @classmethod
+    def of(cls, kind: Kind, percentiles: Sequence[float], limits: Limits | None = None) -> Heard:
+        """What percentiles mean.
+
+        Args:
+            kind: what was listened for.
+            percentiles: for each way, how many usual recordings, in percent, sound at least so. The least counts, as
+                many times as there are ways, since usual recordings can seem unusual in each.
+            limits ([`Limits`], *optional*): the defaults by default.
+        """
+        least = min(percentiles)
+        percentile = min(100.0, len(percentiles) * least)
+        beyond, usual = (percentile < getattr(which, kind.name) for which in (limits or Limits(), Limits()))
+        return cls(kind, percentile, kind.ways[percentiles.index(least)], beyond, usual and not beyond)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a reader has to be told."""
+        return self.percentile < TOLD or self.is_beyond
+
+    @property
+    def mark(self) -> str:
+        """What a table says of it."""
+        return f"may hold {self._of_way(self.kind.marks)} ({shown(self.percentile)})"
+
+    def _of_way(self, texts: Sequence[str]) -> str:
+        return texts[self.kind.ways.index(self.way)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: value for name, value in asdict(self).items() if name != "kind"}
+
+    def describe(self, which: str) -> str:
+        """What a reader must know of a recording that sounds like something that is listened for.
+
+        Args:
+            which (str): names the recording at the start of a sentence.
+        """
+        return (
+            f"{which} may {self._of_way(self.kind.may)}: of {self.kind.usual}, {shown(self.percentile)} sound "
+            f"{self._of_way(self.kind.alike)}."
+        )
+
+
+# What was heard of the recordings of A and of B, by the name of the kind; nothing of a side that was not looked at.
+HeardOfSides = Mapping[str, tuple[tuple[Heard, ...], tuple[Heard, ...]]]
+
+
+def heard_of(heard: HeardOfSides, kind: Kind) -> tuple[tuple[Heard, ...], tuple[Heard, ...]]:
+    """What was heard of a kind in the recordings of A, and of B."""
+    return heard.get(kind.name, ((), ()))
+
+
+def everything(heard: HeardOfSides) -> list[Heard]:
+    """All that was heard, of whatever kind and recording."""
+    return [one for sides in heard.values() for side in sides for one in side]
+
+
+def shown(percentile: float) -> str:
+    """A percentile as it is printed: two digits, and never less than it is known to."""
+    return f"{percentile:.0f} %" if percentile >= 10 else f"{percentile:.2g} %"
+
+
+def describe_heard(heard: HeardOfSides, kind: Kind) -> str:
+    """What listening for something in the recordings of the two sides gave, in words."""
+    sides = heard_of(heard, kind)
+    if not any(sides):
+        return f"{UNLOOKED}: {NEEDED}"
+    told = told_of_each(sides, NEEDED, lambda one: shown(one.percentile))
+    return f"{'; '.join(told)} of {kind.usual} sound {kind.alike[0]}"
