@@ -95,9 +95,8 @@ def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterat
                 "as it was saved" if stated else "without a digest, so that whether it is as it was saved is unknown"
             )
             yield Check(True if stated else None, f"the calibration (its record and its tensors) is {text}")
-    detector = getattr(model, "overlapped_speech_detector", None)
-    if detector is not None:
-        text = "the detector of overlapped speech is as it was saved, and made for the embedder"
+    for detector in getattr(model, "detectors", {}).values():
+        text = f"the {detector.name[0].lower()}{detector.name[1:]} is as it was saved, and made for the embedder"
         yield _compare(text, detector.embedder_identity, "embedder", parts)
     if role == "system" and model.config.mismatch is not None:
         yield Check(False, f"{model.config.mismatch}, which was allowed")

@@ -114,7 +114,8 @@ def training(device: torch.device, recordings: int) -> None:
 def scoring(device: torch.device, recordings: int, size: int) -> None:
     """Measure the scoring of all pairs of recordings."""
     counts = torch.tensor(recording_counts(population(recordings // 10, 10, np.random.default_rng(0)))).to(device)
-    scorer = build_scorer("beta", num_attributes=counts.shape[1]).to(device).fit(counts)
+    people = counts.reshape(-1, 10, *counts.shape[1:]).sum(1)
+    scorer = build_scorer("beta", num_attributes=counts.shape[1]).to(device).fit(people)
     rate = recordings**2 / seconds(lambda: scorer.score_matrix(counts, counts))
     limit = matmul_rate(torch.float64, size, device.type) / (2 * counts.shape[1])
     row = [f"{recordings:,}", against(rate, 1e8, ",.0f", ""), f"{rate / limit:.0%}"]

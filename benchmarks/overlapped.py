@@ -27,8 +27,8 @@ from balr_hf.audio import SAMPLING_RATE, AudioError, load_audio
 from balr_hf.conditions import Condition
 from balr_hf.conditions.noise import BABBLERS
 from balr_hf.defaults import SYSTEM, resource
-from balr_hf.overlapped.detection import overlapped_each
-from balr_hf.overlapped.mixtures import mixed
+from balr_hf.detectors.detection import listen_to_each
+from balr_hf.detectors.overlapped import mixed
 from balr_hf.quality import heard, measure_recording, stretches_of
 
 CONDITIONS = ("unchanged", "snr=20", "snr=10", "band=telephone", "codec=opus:12k", "snr=10,noise=babble")
@@ -59,7 +59,7 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
     corpus = load_corpus(arguments.corpus, vectors=())
     system = SpeakerComparisonModel.from_pretrained(arguments.system, with_descriptions=False)
-    detector, model, device = system.overlapped_speech_detector, system.embedder.for_inference(), torch.device("cpu")
+    detector, model, device = system.detectors["overlapped"], system.embedder.for_inference(), torch.device("cpu")
     rng = np.random.default_rng(arguments.seed)
     speakers = corpus["speaker"]
     sources = corpus["source"] if "source" in corpus.column_names else [""] * len(corpus)
@@ -88,8 +88,9 @@ def main() -> None:
         for share, when in SHARES.items():
             for below in BELOW:
                 made[f"second voice {below:g} dB weaker, {when}"] = mixed(first, second, below, share, rng)
-        for name, one in zip(made, overlapped_each(model, detector, list(made.values()), device), strict=True):
-            found[name].append((one.is_doubtful, one.is_beyond))
+        listened = listen_to_each(model, {"overlapped": detector}, list(made.values()), device)
+        for name, one in zip(made, listened, strict=True):
+            found[name].append((one["overlapped"].is_doubtful, one["overlapped"].is_beyond))
             if name == "one voice, unchanged" and sources[row]:
                 found[f"{name}, {sources[row]}"].append(found[name][-1])
     print(f"{len(corpus)} recordings of {len(set(speakers))} speakers; {arguments.system}; {detector.describe()}\n")

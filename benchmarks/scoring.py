@@ -79,7 +79,8 @@ def main() -> None:
 
 def growth(rng: np.random.Generator) -> None:
     """Print the cost of a trial as the trial list and the matrix of all pairs grow."""
-    scorer = build_scorer("beta", num_attributes=ATTRIBUTES).fit(recording_counts(population(50, 8, rng)))
+    people = recording_counts(population(50, 8, rng)).reshape(50, 8, ATTRIBUTES, 2).sum(1)
+    scorer = build_scorer("beta", num_attributes=ATTRIBUTES).fit(people)
     sizes = (2_500, 5_000, 10_000)
     counts = [recording_counts(population(size // 10, 10, rng)) for size in sizes]
     trials = [make_trials(size, size**2 // 25, rng) for size in sizes]  # one pair in 25

@@ -18,8 +18,9 @@ Each stage writes into a folder of its own in --save-dir:
     attributes    the binary attributes of reference, calibration and test
     scorer        the scorer, fitted to the reference population
     calibrated    the same, calibrated
-    detector      what notices people who speak at the same time, learnt on the train and validation parts
-    system        embedder, autoencoder, scorer and detector in one folder, as --system and pipeline(...) take it
+    detectors     what notices people who speak at the same time, and speech at another speed; learnt on the train and
+                  validation parts
+    system        embedder, autoencoder, scorer and detectors in one folder, as --system and pipeline(...) take it
     validation    the report on the test part: report.html, report.txt, metrics.json, scores.csv
 
 If the command was stopped, give it again: stages that are done are left out, and the one that was begun goes on. A
@@ -71,23 +72,24 @@ from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
 from balr_hf.data.store_base import ComputeVectors, Filled
 from balr_hf.data.stores import open_store
 from balr_hf.defaults import EMBEDDER, SAMPLE_CORPUS, resource
+from balr_hf.detectors.detector import load_detectors
+from balr_hf.detectors.draws import LEAST_SPEAKERS
+from balr_hf.detectors.fitting import LEAST_COUNT
 from balr_hf.devices import resolve_devices
 from balr_hf.embeddings.extraction import compute_embeddings, embedding_maker
 from balr_hf.errors import UserError, name_some
+from balr_hf.explanation.heard import KINDS
 from balr_hf.files import added_to_folder, restore_folder, write_json
 from balr_hf.hub.publishing import publish_model
 from balr_hf.identity import digest_of, file_digest, model_identity
 from balr_hf.metrics import eer
-from balr_hf.overlapped.detector import load_detector
-from balr_hf.overlapped.fitting import LEAST_COUNT
-from balr_hf.overlapped.mixtures import LEAST_SPEAKERS
 from balr_hf.scoring.auto import build_scorer, scorer_class
 from balr_hf.scoring.breakdown import keep_chosen
 from balr_hf.scoring.listed_ids import describe_list, leave_out_missing
 from balr_hf.scoring.made_trials import make_trials, trial_conditions
 from balr_hf.scoring.quality_measures import sides_quality
 from balr_hf.scoring.trials import Trials, read_trials, side_counts, side_embeddings, side_speakers, trial_labels
-from balr_hf.system.overlapping import learn_overlapped_speech
+from balr_hf.system.learning import learn_to_hear
 from balr_hf.training.arguments import DataArguments, TrainerArguments
 from balr_hf.training.losses import AutoEncoderLoss, build_losses
 from balr_hf.training.samplers import sampler_class
@@ -146,10 +148,10 @@ class Arguments:
     calibration: str = setting("quality", "quality, affine or fusion, as in balr score calibrate")
     speech: str = setting("", "kind of speech, e.g. 'interviews, English', which reports state")
     adequate: str = setting("", "largest values that you accept, stated before you see any: cllr=0.5,eer=0.1")
-    overlapped: int = setting(
+    detectors: int = setting(
         12_000,
-        "recordings to make for the detector of people who speak at the same time, half of them with a second voice; "
-        "at most 20 of each recording; 0: no detector",
+        "recordings to make for each of the detectors of people who speak at the same time and of speech at another "
+        "speed; at most 20 of each recording; 0: no detectors",
     )
     push_to: str = setting("", "NAME/REPOSITORY on the Hub to upload the system to")
     push_corpus_to: str = setting(
@@ -332,32 +334,36 @@ def calibrate(job: Job) -> str:
 
 
 def detect(job: Job) -> str:
-    """Learn to notice people who speak at the same time, on speakers who are neither calibrated nor tested on."""
-    folder = job.folder / "detector"
+    """Learn to notice voices at the same time, and another speed, on speakers who are not compared."""
+    folder = job.folder / "detectors"
     parts = [load_corpus(job.part("parts", name), vectors=()) for name in ("train", "validation")]
     corpus = datasets.concatenate_datasets(parts)
-    count, people = min(job.given.overlapped, 20 * len(corpus)), len(set(corpus["speaker"]))
+    count, people = min(job.given.detectors, 20 * len(corpus)), len(set(corpus["speaker"]))
     reasons = {
-        "asked for none": job.given.overlapped == 0,
+        "asked for none": job.given.detectors == 0,
         f"{people} speakers are too few": people < LEAST_SPEAKERS,
         f"{len(corpus)} recordings are too few": count < LEAST_COUNT,
         "the embedder is no ResNet of this package": job.embedder.num_statistics is None,
     }
     told = [reason for reason, holds in reasons.items() if holds]
     if told:
-        return f"none ({'; '.join(told)}): reports will say that nobody looked for people who speak at the same time"
-    detector, skipped = learn_overlapped_speech(
-        system_of(job),
-        corpus,
-        f"the train and validation parts of {job.given.corpus}",
-        count=count,
-        seed=job.given.seed,
-        progress=True,
-        work=folder / "work",
-    )
-    warn_skipped(skipped, "Mixing")
-    detector.save(folder)
-    return detector.describe()
+        return f"none ({'; '.join(told)}): reports will say that nobody listened"
+    system, said = system_of(job), []
+    for kind in KINDS:
+        detector, skipped = learn_to_hear(
+            kind,
+            system,
+            corpus,
+            f"the train and validation parts of {job.given.corpus}",
+            count=count,
+            seed=job.given.seed,
+            progress=True,
+            work=folder / "work",
+        )
+        warn_skipped(skipped, "Making recordings")
+        detector.save(folder)
+        said.append(f"{detector.name}: {detector.describe()}")
+    return "\n  ".join(["", *said])
 
 
 def system_of(job: Job) -> SpeakerComparisonModel:
@@ -369,7 +375,7 @@ def system_of(job: Job) -> SpeakerComparisonModel:
 def assemble(job: Job) -> str:
     """Join the models that belong together in one folder."""
     system = system_of(job)
-    system.overlapped_speech_detector = load_detector(job.folder / "detector")
+    system.detectors = load_detectors(job.folder / "detectors")
     save(system.cpu(), job.folder / "system")
     return str(job.folder / "system")
 
@@ -460,7 +466,7 @@ STAGES = (
     Stage("attributes", binarize),
     Stage("scorer", fit, ("scorer",)),
     Stage("calibrated", calibrate, ("calibration", "speech", "within", "seed")),
-    Stage("detector", detect, ("overlapped", "seed")),
+    Stage("detectors", detect, ("detectors", "seed")),
     Stage("system", assemble),
     Stage("validation", report, ("adequate", "within", "seed")),
 )

@@ -166,9 +166,9 @@ def test_a_detector_for_another_embedder_is_refused_and_not_used(at_once):
     from dataclasses import replace
 
     system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
-    own = system.overlapped_speech_detector
+    own = system.detectors["overlapped"]
     made = pipeline("speaker-comparison", model=system)
-    system.overlapped_speech_detector = replace(own, record={**own.record, "embedder": "other@" + "f" * 64})
+    system.detectors["overlapped"] = replace(own, record={**own.record, "embedder": "other@" + "f" * 64})
     with pytest.raises(MismatchError, match="is a detector for the embedder other"):
         pipeline("speaker-comparison", model=system)
     with pytest.raises(MismatchError, match="is a detector for the embedder other"):

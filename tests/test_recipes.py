@@ -27,7 +27,7 @@ def recipes(root):
     sys.path.insert(0, str(root / "resources" / "models"))
     try:
         names = ("audio", "corpus", "teacher", "speed", "features", "embedder", "embeddings", "autoencoder", "system")
-        names += ("evaluation", "report", "copies", "processes", "overlapped")
+        names += ("evaluation", "report", "copies", "processes", "detectors")
         yield {name: importlib.import_module(f"recipes.{name}") for name in names}
     finally:
         sys.path.remove(str(root / "resources" / "models"))
@@ -288,22 +288,25 @@ def test_the_detector_hears_the_training_speakers_and_lies_beside_the_system(
     recipes, work, tmp_path, monkeypatch, tiny_embedder
 ):
     from balr_hf.defaults import SYSTEM, resource
-    from balr_hf.overlapped.detector import OverlappedSpeechDetector
+    from balr_hf.detectors.detector import Detector
 
     asked = {}
 
-    def fit(embedder, waveform, speakers, sources, corpus, **options):
+    def fit(kind, embedder, waveform, speakers, sources, corpus, **options):
         asked.update(first=waveform(0), speakers=speakers, sources=sources, **options)
         size = embedder.num_statistics
         record = {"embedder": model_identity(embedder), "corpus": corpus, "speakers": len(set(speakers))}
-        return OverlappedSpeechDetector(np.ones(size, np.float32), 0.0, np.ones((1, 2), np.float32), record)
+        ways = len(kind.ways)
+        values = np.ones((ways, size), np.float32), np.zeros(ways), np.ones((1, 1 + ways), np.float32)
+        return Detector(kind, *values, record)
 
-    monkeypatch.setattr(recipes["overlapped"], "fit_detector", fit)
+    monkeypatch.setattr(recipes["detectors"], "fit_detector", fit)
     shutil.copytree(resource(SYSTEM), tmp_path / "system")
-    run(recipes["overlapped"], work, tmp_path / "system")
+    run(recipes["detectors"], work, tmp_path / "system")
     train = recipes["corpus"].recordings(work, "train")
     assert np.array_equal(asked["first"], train.waveform(0))
     assert asked["speakers"] == train.columns["speaker"].tolist()
     assert {"unchanged", "snr=10", "reverb=0.6"} <= set(asked["conditions"])
-    found = SpeakerComparisonModel.from_pretrained(tmp_path / "system").overlapped_speech_detector
-    assert found.record["speakers"] == len(set(asked["speakers"]))
+    found = SpeakerComparisonModel.from_pretrained(tmp_path / "system").detectors
+    assert list(found) == ["overlapped", "speed"]
+    assert {one.record["speakers"] for one in found.values()} == {len(set(asked["speakers"]))}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from balr_hf.overlapped.detector import load_detector
+from balr_hf.detectors.detector import load_detectors
 
 # What docs/voxceleb.md states for VoxCeleb, and what goes in its place here.
 SMALLER = {"--epochs": "4", "--speakers": "8", "--recordings": "2", "--embedder": "", "--corpus": "voxceleb"}
@@ -103,7 +103,7 @@ def test_interrupted_run_ends_as_that_of_two_processes(
     assert json.loads((tmp_path / "one/autoencoder/state/progress.json").read_text())["epoch"] == 2
     said = run()
     assert "\nembeddings: done before\nautoencoder: 64 attributes" in said and "Cllr at most 9: met" in said
-    assert "detector: none (20 recordings are too few): reports will say that nobody looked" in said
+    assert "detectors: none (20 recordings are too few): reports will say that nobody listened" in said
     assert "28 trials (4 same-speaker) of 4 speakers" in said and "  Cosine of the embeddings themselves: EER " in said
     for name in ("system/model.safetensors", "validation/scores.csv", "parts/test/test.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
@@ -145,7 +145,7 @@ def test_what_was_measured_comes_with_embeddings_that_are_there_or_is_measured_a
     each = quality.each_recording
     monkeypatch.setattr(quality, "each_recording", measure)
     words = "--epochs 1 --attributes 64 --speakers 8 --recordings 2 --conditions none --calibration quality"
-    words += f" --overlapped {500 if is_kept else 0}"
+    words += f" --detectors {500 if is_kept else 0}"
     monkeypatch.setattr(
         sys, "argv", [str(script), "--corpus", str(corpus), "--save-dir", str(tmp_path / "run"), *words.split()]
     )
@@ -158,11 +158,11 @@ def test_what_was_measured_comes_with_embeddings_that_are_there_or_is_measured_a
     scorer = json.loads((tmp_path / "run" / "system" / "config.json").read_text())["scorer"]
     assert scorer["reference"]["measured"] == 32 and "snr" in scorer["reference"]["measures"]
     assert scorer["calibration"]["domain"]["measured"] == 48
-    detector = load_detector(tmp_path / "run" / "system")
-    assert (detector is not None) == is_kept
-    if detector is not None:
+    detectors = load_detectors(tmp_path / "run" / "system")
+    assert list(detectors) == (["overlapped", "speed"] if is_kept else [])
+    for detector in detectors.values():
         assert detector.record["speakers"] == 10 and sum(detector.record["recordings"]) <= 500
-        assert not (tmp_path / "run" / "detector" / "work").exists()
+    assert not (tmp_path / "run" / "detectors" / "work").exists()
 
 
 @pytest.mark.slow
@@ -176,7 +176,7 @@ def test_trials_of_recordings_that_were_skipped_are_left_out_of_the_validation(
     (tmp_path / "trials.csv").write_text("".join(f"{a}\t{b}\n" for a, b in [("enrollment", "test"), *pairs]))
     (corpus / f"{names[0]}.opus").write_bytes(b"no audio")
     words = f"--corpus {corpus} --trials {tmp_path / 'trials.csv'} --save-dir {tmp_path / 'run'} --epochs 1"
-    words += " --attributes 64 --speakers 8 --recordings 2 --conditions none --overlapped 0"
+    words += " --attributes 64 --speakers 8 --recordings 2 --conditions none --detectors 0"
     monkeypatch.setattr(sys, "argv", [str(script), *words.split()])
     runpy.run_path(str(script), run_name="__main__")
     assert "10 trials (4 same-speaker) of 2 speakers" in capfd.readouterr().out
@@ -359,7 +359,7 @@ def test_test_speakers_of_the_packages_own_embedder_are_refused_before_anything_
 @pytest.mark.slow
 def test_made_trials_are_within_a_column_and_say_so(script, sample, tmp_path, monkeypatch, capfd):
     small = ["--epochs", "2", "--attributes", "64", "--conditions", "none", "--calibration", "affine"]
-    small += ["--speakers", "4", "--recordings", "2", "--calibration-recordings", "3", "--overlapped", "0"]
+    small += ["--speakers", "4", "--recordings", "2", "--calibration-recordings", "3", "--detectors", "0"]
 
     def run(*options: str) -> None:
         words = ["--corpus", str(sample / "metadata.csv"), "--save-dir", "run", *small, *options]

@@ -116,9 +116,8 @@ def run(arguments: Arguments) -> None:
     """Load the parts, join them, and save the system."""
     from balr_hf.cli.downloads import checked_file
     from balr_hf.describing.descriptions import FILE as ATTRIBUTES
+    from balr_hf.detectors.detector import FILES, load_detectors_of
     from balr_hf.files import added_to_folder
-    from balr_hf.overlapped.detector import FILE as DETECTOR
-    from balr_hf.overlapped.detector import load_detector_of
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
     *sources, folder = arguments.words
@@ -134,11 +133,10 @@ def run(arguments: Arguments) -> None:
     if system.config.mismatch is not None:
         logger.warning("%s: what the system says means nothing", system.config.mismatch)
     system.descriptions = _descriptions(files[1], system)
-    left_out = "The detector of overlapped speech is left out"
-    system.overlapped_speech_detector = load_detector_of(system.embedder, files[0], left_out)
+    system.detectors = load_detectors_of(system.embedder, files[0], "The {name} is left out")
     with added_to_folder(target) as temporary:
         system.save_pretrained(temporary)
-        left = [name for name in (ATTRIBUTES, DETECTOR) if not (temporary / name).exists()]
+        left = [name for name in (ATTRIBUTES, *FILES.values()) if not (temporary / name).exists()]
     for name in left:  # of an earlier system in this folder
         (target / name).unlink(missing_ok=True)
     what = {

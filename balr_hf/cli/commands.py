@@ -14,7 +14,10 @@ COMMANDS = {
     "score compare": ("balr_hf.cli.score_compare", "Compare two systems on the same trials, with intervals."),
     "validate": ("balr_hf.cli.validate", "Validate a whole system: a report that a laboratory can file."),
     "describe": ("balr_hf.cli.describe", "Say what a system's attributes go with: F0, formants, the recording."),
-    "overlapped": ("balr_hf.cli.overlapped", "Have a system learn to notice people who speak at the same time."),
+    "detectors": (
+        "balr_hf.cli.detectors",
+        "Have a system learn to notice voices at the same time, and a changed speed.",
+    ),
     "explain": ("balr_hf.cli.explain", "Compare two recordings and explain the result."),
     "assemble": ("balr_hf.cli.assemble", "Join an embedder, an autoencoder and a scorer in one folder."),
     "verify": ("balr_hf.cli.verify", "Check whether models, vectors and results still belong together."),

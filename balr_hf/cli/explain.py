@@ -106,8 +106,9 @@ class Options(CorpusOptions):
         "snr=6,net_speech=2 (dB; a factor); decay is a factor of how fast sounds end, which rooms and noise slow "
         "down; voices is how many times more probable the two parts of a recording that differ most may be if "
         "different people speak in them; overlapped is how few recordings of one voice, in percent, may sound as much "
-        "like two at once [default: snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,tone_share=0.05,"
-        "probability=0.5,recordings=0,voices=2,snr_difference=3,bandwidth_difference=1,overlapped=1,decay=1.05]",
+        "like two at once, and speed likewise of speech that is played faster or slower [default: "
+        "snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,tone_share=0.05,probability=0.5,recordings=0,voices=2,"
+        "snr_difference=3,bandwidth_difference=1,overlapped=1,speed=1,decay=1.05]",
         type=str,
         pairs=True,
     )
@@ -193,7 +194,7 @@ def run(arguments: Arguments) -> None:
         descriptions=descriptions,
         measures=((), ()) if descriptions is None else _measures(dataset, sides),
         voices=voices.one,
-        overlapped=voices.overlapped,
+        heard=voices.heard,
     )
     over_time = compared_timelines(arguments, dataset, sides, models, scorer, explanation)
     if over_time is not None and arguments.save_dir is not None:

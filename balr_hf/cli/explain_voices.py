@@ -1,14 +1,14 @@
-"""The parts of `balr explain` that ask whether each recording holds one voice, and one at a time."""
+"""The parts of `balr explain` that ask whether each recording holds one voice, one at a time, at its own speed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.parsing import Arguments
 
 if TYPE_CHECKING:
     from balr_hf.domain import Limits
-    from balr_hf.explanation.overlapped import Overlapped
+    from balr_hf.explanation.heard import Heard, HeardOfSides
     from balr_hf.explanation.voices import OneVoice
     from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
@@ -20,12 +20,12 @@ class VoicesFound:
 
     Attributes:
         one: whether each recording holds one voice; None of one that is too short.
-        overlapped: how much each sounds like people who speak at the same time.
-        rows: rows of the detector of these, for the report.
+        heard: how much each sounds like what detectors listen for.
+        rows: rows of the detectors, for the report.
     """
 
     one: "tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]" = ((), ())
-    overlapped: "tuple[tuple[Overlapped, ...], tuple[Overlapped, ...]]" = ((), ())
+    heard: "HeardOfSides" = field(default_factory=dict)
     rows: tuple[tuple[str, str], ...] = ()
 
 
@@ -52,13 +52,14 @@ def find_voices(
         limits: from which on there is no verdict.
     """
     from balr_hf.cli.models import load_autoencoder, load_embedder
+    from balr_hf.detectors.detection import listen_to_each
+    from balr_hf.detectors.detector import load_detectors_of
     from balr_hf.devices import resolve_devices
     from balr_hf.embeddings.passes import heard_recording
     from balr_hf.errors import UserError
+    from balr_hf.explanation.heard import heard_of_sides
     from balr_hf.explanation.voices import can_compare_parts
     from balr_hf.identity import known_to_belong
-    from balr_hf.overlapped.detection import overlapped_each
-    from balr_hf.overlapped.detector import DETECTOR, load_detector_of
     from balr_hf.system.parts import one_voice_each
 
     if not measured:
@@ -70,15 +71,14 @@ def find_voices(
         return VoicesFound()
     if len(models) < 2 and not known_to_belong(embedder, autoencoder, scorer):
         return VoicesFound()
-    unheard = "People who speak at the same time are not looked for"
-    detector = load_detector_of(embedder, str(embedder.name_or_path), unheard)
+    detectors = load_detectors_of(embedder, str(embedder.name_or_path), "The {name} does not listen")
     compares = arguments.calibrated and can_compare_parts(scorer)
-    if detector is None and not compares:
+    if not detectors and not compares:
         return VoicesFound()
     device = resolve_devices(arguments.device)[0]
     quick = embedder.for_inference().to(device)
     one: list[tuple[OneVoice | None, ...]] = [(), ()]
-    overlapped: list[tuple[Overlapped, ...]] = [(), ()]
+    heard: list[list[dict[str, Heard]]] = [[], []]
     for side, (names, known) in enumerate(zip(sides, quality, strict=True)):
         recordings = [measured[name] for name in names if name in measured]
         if len(recordings) < len(names):
@@ -87,7 +87,6 @@ def find_voices(
         if compares:
             stretches = [each.stretches for each in recordings]
             one[side] = tuple(one_voice_each(quick, autoencoder, scorer, samples, stretches, known, device, limits))
-        if detector is not None:
-            overlapped[side] = tuple(overlapped_each(quick, detector, samples, device, limits))
-    rows = () if detector is None else ((DETECTOR, detector.describe()),)
-    return VoicesFound((one[0], one[1]), (overlapped[0], overlapped[1]), rows)
+        heard[side] = listen_to_each(quick, detectors, samples, device, limits)
+    rows = tuple((detector.name, detector.describe()) for detector in detectors.values())
+    return VoicesFound((one[0], one[1]), heard_of_sides(*heard), rows)

@@ -39,9 +39,9 @@ class Options(CorpusOptions):
     )
     voices: bool = option(
         False,
-        "also tell recordings that may hold more than one voice: the two parts of each that differ most are compared "
-        "by a calibrated system, and its detector, if it has one, listens for people who speak at the same time (this "
-        "takes about four times as long as to extract the embeddings)",
+        "also tell recordings that may hold more than one voice, or play speech faster or slower than it was spoken: "
+        "the two parts of each that differ most are compared by a calibrated system, and its detectors, if it has "
+        "some, listen (this takes about four times as long as to extract the embeddings)",
     )
     system: str | None = option(
         None, "folder or Hub repository of the system for --voices [default: the package's own]", type=str
@@ -140,13 +140,13 @@ def run(arguments: Arguments) -> int:
         doubtful = sum(one.is_doubtful for one in voices.values())
         short = len(found) - sum(one.parts is not None for one in voices.values())
         logger.info(
-            "%d may hold more than one voice; %d %s too short to have their parts compared",
+            "%d may hold more than one voice, or play it at another speed; %d %s too short to have parts compared",
             doubtful,
             short,
             _are(short),
         )
-        if not check.hears_overlapped:
-            logger.info("The system has no detector of people who speak at the same time (balr overlapped makes one)")
+        for name in check.unheard:
+            logger.info("The system has no %s (balr detectors makes one)", name[0].lower() + name[1:])
     if folder is not None:
         logger.info("Saved in %s", folder)
     return 0 if found else 1

@@ -1,4 +1,4 @@
-"""The part of `balr inspect` that asks whether each recording holds one voice, and one at a time: `--voices`."""
+"""The part of `balr inspect` that asks whether each recording holds one voice, one at a time, at its own speed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from balr_hf.detectors.detection import listen_to_each
+from balr_hf.detectors.detector import NAMES
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.passes import heard_recording, num_frames
 from balr_hf.errors import ConfigError
-from balr_hf.explanation.overlapped import Overlapped, shown
+from balr_hf.explanation.heard import KINDS, Heard
 from balr_hf.explanation.voices import OneVoice, can_compare_parts
 from balr_hf.explanation.wording import ratio
 from balr_hf.files import atomic_path
-from balr_hf.overlapped.detection import overlapped_each
 from balr_hf.system.parts import one_voice_each
 from balr_hf.untrusted import SafeWriter
 
@@ -30,40 +31,43 @@ class Voices(NamedTuple):
 
     Attributes:
         parts: what the comparison of its two parts that differ most gave; None if it is too short.
-        overlapped: how much it sounds like people who speak at the same time; None if the system has no detector.
+        heard: how much it sounds like what the system's detectors listen for, by the names of their kinds.
     """
 
     parts: OneVoice | None
-    overlapped: Overlapped | None
+    heard: Mapping[str, Heard]
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it may hold more than one voice."""
-        return any(found is not None and found.is_doubtful for found in self)
+        """Whether it may hold more than one voice, or speech at another speed."""
+        return bool(self._doubts())
+
+    def _doubts(self) -> list[OneVoice | Heard]:
+        found: list[OneVoice | Heard] = [] if self.parts is None else [self.parts]
+        return [one for one in [*found, *self.heard.values()] if one.is_doubtful]
 
     def mark(self) -> str:
         """What a table says of a doubtful recording."""
         marks = []
         if self.parts is not None and self.parts.is_doubtful:
             marks.append(f"may hold several voices (LR {ratio(self.parts.llr)})")
-        if self.overlapped is not None and self.overlapped.is_doubtful:
-            marks.append(f"may hold voices at the same time ({shown(self.overlapped.percentile)})")
+        marks += [one.mark for one in self.heard.values() if one.is_doubtful]
         return "; ".join(marks)
 
     def describe(self, which: str) -> list[str]:
         """Sentences on a doubtful recording, which `which` names."""
-        return [found.describe(which) for found in self if found is not None and found.is_doubtful]
+        return [found.describe(which) for found in self._doubts()]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {name: None if found is None else found.to_dict() for name, found in self._asdict().items()}
+        heard = {kind.name: self.heard[kind.name].to_dict() if kind.name in self.heard else None for kind in KINDS}
+        return {"parts": None if self.parts is None else self.parts.to_dict(), **heard}
 
 
 class VoiceCheck:
     """Looks for a second voice in a recording, with a calibrated system.
 
-    The two parts of it that differ most are compared, and a detector of overlapped speech listens to it if the system
-    has one.
+    The two parts of it that differ most are compared, and the system's detectors listen to it.
 
     Args:
         source (str, *optional*): folder or Hub repository of the system; the package's own if there is none.
@@ -88,12 +92,12 @@ class VoiceCheck:
         embedder: Any = system.embedder.for_inference()  # `to` is wrapped by transformers, which mypy takes ill
         self._embedder = embedder.to(self._device)
         self._autoencoder, self._scorer = system.autoencoder, system.scorer
-        self._detector = system.overlapped_speech_detector
+        self._detectors = system.detectors
 
     @property
-    def hears_overlapped(self) -> bool:
-        """Whether the system has a detector of overlapped speech."""
-        return self._detector is not None
+    def unheard(self) -> list[str]:
+        """What the system has no detector of."""
+        return [name for kind, name in NAMES.items() if kind not in self._detectors]
 
     def __call__(self, measured: Measured) -> Voices | None:
         """What the system says of a recording; None if there is no speech in it."""
@@ -109,27 +113,28 @@ class VoiceCheck:
             [measured.quality.to_dict()],
             self._device,
         )
-        if self._detector is None or num_frames(samples, self._embedder.feature_extractor) < MIN_FRAMES:
-            return Voices(found, None)
-        (overlapped,) = overlapped_each(self._embedder, self._detector, [samples], self._device)
-        return Voices(found, overlapped)
+        if num_frames(samples, self._embedder.feature_extractor) < MIN_FRAMES:
+            return Voices(found, {})
+        (heard,) = listen_to_each(self._embedder, self._detectors, [samples], self._device)
+        return Voices(found, heard)
 
 
 def write_voices(path: Path, found: Mapping[str, Voices]) -> None:
     """Write what was found to a csv: complete or not at all.
 
     Its columns are the recording's id, the natural-log LR of its two parts, how many seconds they have, the stretches
-    of the shorter one as `start-end` in seconds, separated by spaces, and how many recordings of one voice, in
-    percent, sound as much like people who speak at the same time. What was not found out is empty.
+    of the shorter one as `start-end` in seconds, separated by spaces, and for each kind of detector how many usual
+    recordings, in percent, sound as much like what it listens for. What was not found out is empty.
     """
     text = io.StringIO()
     writer = SafeWriter(text)
-    writer.writerow(["id", "llr", "longer", "shorter", "stretches", "overlapped"])
-    for name, (parts, overlapped) in found.items():
+    writer.writerow(["id", "llr", "longer", "shorter", "stretches", *(kind.name for kind in KINDS)])
+    for name, (parts, heard) in found.items():
         cells = [""] * 4
         if parts is not None:
             places = " ".join(f"{start:.2f}-{end:.2f}" for start, end in parts.stretches)
             cells = [f"{parts.llr:.4f}", *(f"{seconds:.2f}" for seconds in parts.seconds), places]
-        writer.writerow([name, *cells, "" if overlapped is None else f"{overlapped.percentile:.3g}"])
+        told = [f"{heard[kind.name].percentile:.3g}" if kind.name in heard else "" for kind in KINDS]
+        writer.writerow([name, *cells, *told])
     with atomic_path(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")

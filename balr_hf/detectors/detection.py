@@ -1,12 +1,13 @@
-"""Looking for overlapped speech in recordings that are compared."""
+"""Listening for what makes a comparison meaningless in the recordings that are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
+from balr_hf.detectors.detector import Detector
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import (
     FRAMES_PER_PASS,
@@ -16,40 +17,40 @@ from balr_hf.embeddings.passes import (
     num_frames,
     statistics_in_pieces,
 )
-from balr_hf.explanation.overlapped import Overlapped
-from balr_hf.overlapped.detector import OverlappedSpeechDetector
+from balr_hf.explanation.heard import Heard
 from balr_hf.threads import on_threads
 
 
-def overlapped_each(
+def listen_to_each(
     embedder: Embedder,
-    detector: OverlappedSpeechDetector,
+    detectors: Mapping[str, Detector],
     recordings: Sequence[np.ndarray | LongRecording],
     device: torch.device,
     limits: Limits | None = None,
-) -> list[Overlapped]:
-    """Tell of each recording how much it sounds like people who speak at the same time.
+) -> list[dict[str, Heard]]:
+    """Tell of each recording how much it sounds like what detectors listen for.
 
-    A CPU looks at each recording on a thread of its own.
+    A CPU listens to each recording on a thread of its own.
 
     Args:
         embedder: on `device`. One that comes from [`WespeakerModel.for_inference`] is faster.
-        detector: one for this embedder.
+        detectors: those for this embedder, by the names of their kinds.
         recordings: what is heard of each, `(samples,)` at the embedder's rate, or [`LongRecording`].
         device: where to compute.
         limits ([`Limits`], *optional*): the defaults by default.
+
+    Returns:
+        for each recording what was heard, by the name of the kind.
     """
+    if not detectors:
+        return [{} for _ in recordings]
 
-    def overlapped(recording: np.ndarray | LongRecording) -> Overlapped:
-        with torch.autocast(device.type, enabled=False):  # which the caller may be in
-            statistics = statistics_in_pieces(
-                embedder, features_of(recording, embedder.feature_extractor, device), device
-            )
-        (score,) = detector.score(statistics.cpu().numpy()[None])
+    def listen(recording: np.ndarray | LongRecording) -> dict[str, Heard]:
         extractor = embedder.feature_extractor
+        with torch.autocast(device.type, enabled=False):  # which the caller may be in
+            statistics = statistics_in_pieces(embedder, features_of(recording, extractor, device), device)
         seconds = num_frames(recording, extractor) * extractor.frame_shift / 1000
-        return Overlapped.of(detector.percentile(float(score), seconds), limits)
+        values = statistics.cpu().numpy()
+        return {kind: detector.heard(values, seconds, limits) for kind, detector in detectors.items()}
 
-    if device.type in FRAMES_PER_PASS:
-        return [overlapped(recording) for recording in recordings]
-    return list(on_threads(overlapped, recordings))
+    return list(map(listen, recordings) if device.type in FRAMES_PER_PASS else on_threads(listen, recordings))

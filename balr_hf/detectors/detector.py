@@ -132,17 +132,17 @@ class Detector:
         identity = model_identity(embedder)
         if not is_same(self.embedder_identity, identity) or self.weight.shape[1] != embedder.num_statistics:
             raise MismatchError(
-                f"{self.file} is a detector for the embedder {shown(self.embedder_identity)}, and the embedder here is "
-                f"{shown(identity)}",
+                f"{self.file} is a detector for the embedder {shown(self.embedder_identity)}, and the embedder here "
+                f"is {shown(identity)}",
                 remedy=f"Delete it, or {MADE_BY}",  # which does not read the old one
             )
 
     def describe(self) -> str:
         """What it was fitted to, and how many recordings that differ it finds, in a line."""
+        bands = [band for band in self.record.get("found", ()) if band["recordings"]]
         found = [
-            f"{100 * band['found'] / band['recordings']:.0f} % of those {self.kind.amount(band['way'], *band['amount'])}"
-            for band in self.record.get("found", ())
-            if band["recordings"]
+            f"{100 * one['found'] / one['recordings']:.0f} % of {self.kind.amount(one['way'], *one['amount'])}"
+            for one in bands
         ]
         finds = f"; where it takes 1 % of {self.kind.usual} for such, it finds {', '.join(found)}"
         of = f"{self.record.get('speakers', 'an unknown number of')} speakers"
@@ -212,7 +212,7 @@ def read_detector(file: str | Path) -> Detector:
     Raises:
         UserError: it is damaged, or of another version.
     """
-    names = ("weight", "bias", "usual")
+    names = "weight", "bias", "usual"
     try:
         with safe_open(str(file), framework="numpy") as content:
             header = content.metadata() or {}
@@ -226,7 +226,7 @@ def read_detector(file: str | Path) -> Detector:
     if kind is None or len(values) < len(names) or not _is_whole(kind, **values) or not _has_embedder(record):
         raise UserError(f"{file} is damaged (its values are not those of a detector): {MADE_BY}")
     digest = record.pop("digest", None)
-    detector = Detector(kind, *(values[name] for name in names), record)
+    detector = Detector(kind, values["weight"], values["bias"], values["usual"], record)
     if detector.digest != digest or detector.file != Path(file).name:
         raise UserError(f"{file} is not as it was saved (it was edited, or is damaged): {MADE_BY}")
     return detector

@@ -1,4 +1,4 @@
-"""Fitting a detector of overlapped speech to recordings of one voice, and to mixtures of two that are made of them."""
+"""Fitting a detector to recordings as they are, and to recordings that are made of them and differ."""
 
 from __future__ import annotations
 
@@ -14,32 +14,38 @@ import torch
 
 from balr_hf._version import __version__
 from balr_hf.audio import SAMPLING_RATE, resample
+from balr_hf.detectors.detector import Detector
+from balr_hf.detectors.draws import CONDITIONS, FOLDS, Draw
+from balr_hf.detectors.overlapped import draw_overlapped, make_overlapped
+from balr_hf.detectors.resuming import Block
+from balr_hf.detectors.speed import draw_speeds, make_speed
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.passes import Embedder, features_of, statistics_in_pieces
 from balr_hf.errors import UserError
+from balr_hf.explanation.heard import OVERLAPPED, SPEED, Heard, Kind
 from balr_hf.identity import model_identity
-from balr_hf.overlapped.detector import OverlappedSpeechDetector
-from balr_hf.overlapped.mixtures import CONDITIONS, FOLDS, Draw, draw_mixtures, make
-from balr_hf.overlapped.resuming import Block
 from balr_hf.threads import on_threads
 
 if TYPE_CHECKING:
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
-# How many recordings are made by default and at least, half of them with a second voice; and how many are needed of
-# either kind.
-COUNT, LEAST_COUNT, LEAST = 12_000, 500, 150
+# How many recordings are made by default and at least, half of them usual ones; and how many are needed of these, and
+# of those that differ in each way.
+COUNT, LEAST_COUNT, LEAST = 12_000, 500, 100
 # The weight of the squared weights, for statistics that are brought to a variance of 1.
 PENALTY = 0.05
-# In percent: among so few of the recordings of one voice, a recording is taken for one of two voices.
+# In percent: among so few of the usual recordings, a recording is taken for one that differs.
 PERCENT = 1.0
-# The ends of the ranges of levels, in dB of the second voice below the first, that are told apart in `found`.
-BANDS = (0.0, 4.0, 8.0, 12.0)
+# The ends of the ranges of amounts that are told apart in `found`.
+BANDS = {OVERLAPPED.name: (0.0, 4.0, 8.0, 12.0), SPEED.name: (1.06, 1.12, 1.2, 1.35, 1.6, 2.0)}
+# How recordings are drawn and made.
+MAKERS = {OVERLAPPED.name: (draw_overlapped, make_overlapped), SPEED.name: (draw_speeds, make_speed)}
 # How many recordings are made before their statistics are computed together.
 BLOCK = 64
 
 
 def fit_detector(
+    kind: Kind,
     embedder: WespeakerModel,
     waveform: Callable[[int], np.ndarray],
     speakers: Sequence[str],
@@ -50,18 +56,19 @@ def fit_detector(
     conditions: Sequence[str] = CONDITIONS,
     progress: bool = False,
     work: Path | None = None,
-) -> OverlappedSpeechDetector:
-    """Fit a detector to recordings of one voice each.
+) -> Detector:
+    """Fit a detector to recordings of one voice each, at the speed of the speaker.
 
     The speakers are divided into five parts. Each part is scored by weights that were fitted to the others: these
-    scores tell how recordings of one voice score, and how many of the second voices are found.
+    scores tell how usual recordings score, and how many of those that differ are found.
 
     Args:
+        kind: what is to be listened for.
         embedder ([`WespeakerModel`]): whose statistics are to be weighed.
         waveform: gives the samples of a recording by its number, float32 `(samples,)` at 16 kHz.
         speakers, sources (sequences of str): of each recording; second voices are most often of the same source.
         corpus (str): what the recordings are called.
-        count (int): how many recordings are made, half of them with a second voice.
+        count (int): how many recordings are made, half of them usual ones.
         seed (int): of what is drawn.
         conditions (sequence of str): what they are brought to, one at random each; see [`Condition`].
         progress (bool): show a progress bar.
@@ -73,28 +80,29 @@ def fit_detector(
     """
     if embedder.num_statistics is None:
         raise UserError("the embedder is no ResNet of this package, and has no statistics that could be weighed")
-    draws = draw_mixtures(speakers, sources, count, seed, conditions)
-    made = list(_statistics(embedder.for_inference(), draws, waveform, progress, work))
+    draws = MAKERS[kind.name][0](speakers, sources, count, seed, conditions)
+    made = list(_statistics(kind, embedder.for_inference(), draws, waveform, progress, work))
     people = {speakers[row] for x in made for row in (x.draw.first, x.draw.second) if row is not None}
-    one, two = ([x for x in made if (x.draw.second is None) == (voices == 1)] for voices in (1, 2))
+    ways = (None, *range(len(kind.ways)))
+    drawn, used = ([sum(draw.way == way for draw in some) for way in ways] for some in (draws, [x.draw for x in made]))
     record: dict[str, Any] = {
         "embedder": model_identity(embedder),
         "corpus": corpus,
         "speakers": len(people),
         "conditions": sorted(set(conditions)),
-        "recordings": [len(one), len(two)],
-        "left_out": [(count + 1) // 2 - len(one), count // 2 - len(two)],
+        "recordings": used,
+        "left_out": [number - kept for number, kept in zip(drawn, used, strict=True)],
         "seed": seed,
         "date": datetime.now(UTC).date().isoformat(),
         "made_with": f"balr_hf {__version__}",
     }
-    if min(len(one), len(two)) < LEAST:
+    if min(used) < LEAST:
         raise UserError(
-            f"of {count} recordings, {len(one)} with one voice and {len(two)} with two could be made, and {LEAST} of "
-            "either are needed: those of the corpus cannot be decoded, have too little speech, or are noisier than "
-            "the conditions"
+            f"of {count} recordings, {used[0]} usual ones and {sum(used[1:])} others could be made, and {LEAST} of "
+            f"either are needed ({', '.join(kind.ways)}): those of the corpus cannot be decoded, have too little "
+            "speech, or are noisier than the conditions"
         )
-    return fit_weights(made, record)
+    return fit_weights(kind, made, record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,46 +120,60 @@ class Made:
     statistics: np.ndarray
 
 
-def fit_weights(made: Sequence[Made], record: dict[str, Any]) -> OverlappedSpeechDetector:
+def fit_weights(kind: Kind, made: Sequence[Made], record: dict[str, Any]) -> Detector:
     """Fit the weights of a detector.
 
     Args:
-        made: recordings of one voice and of two.
-        record (dict): what is to be kept of the detector, to which `found` is added: for each range of levels
-            `below` (dB, from and to) how many second voices there were, and how many of them were found where 1 % of
-            the recordings of one voice are taken for two.
+        kind: what is to be listened for.
+        made: usual recordings, and others.
+        record (dict): what is to be kept of the detector, to which `found` is added: for each `way` and range of
+            `amount` (from and to) how many `recordings` there were, and how many of them were `found` where 1 % of
+            the usual ones are taken for such.
 
     Raises:
         UserError: the recordings of a part of the speakers are missing.
     """
     statistics = np.stack([one.statistics for one in made])
-    two = np.array([one.draw.second is not None for one in made])
-    folds = np.array([one.draw.fold for one in made])
-    seconds = np.array([one.seconds for one in made])
-    scores = np.empty(len(made))
-    for fold in range(FOLDS):
-        here = folds == fold
-        if min(np.count_nonzero(here & two), np.count_nonzero(here & ~two)) < LEAST // 20:
-            raise UserError(
-                f"of a fifth of the speakers, fewer than {LEAST // 20} recordings with one voice or with two could be "
-                "made: the corpus needs more speakers whose recordings can be used"
-            )
-        weight, bias = _logistic_regression(statistics[~here], two[~here])
-        scores[here] = statistics[here].astype(np.float64) @ weight + bias
-    weight, bias = _logistic_regression(statistics, two)
-    one_voice = np.stack([seconds[~two], scores[~two]], axis=1).astype(np.float32)
-    detector = OverlappedSpeechDetector(weight.astype(np.float32), float(bias), one_voice, record)
-    below = np.array([one.draw.ratio for one in made])
-    percentiles = np.array([detector.percentile(*pair) for pair in zip(scores, seconds, strict=True)])
+    way_of = np.array([-1 if one.draw.way is None else one.draw.way for one in made])
+    folds, seconds = (
+        np.array([getattr(of, name) for of in some])
+        for some, name in (([one.draw for one in made], "fold"), (made, "seconds"))
+    )
+    scores = np.empty((len(made), len(kind.ways)))
+    weights, biases = [], []
+    for way in range(len(kind.ways)):
+        some = (way_of == -1) | (way_of == way)
+        for fold in range(FOLDS):
+            here = folds == fold
+            fewest = min(np.count_nonzero(here & (way_of == which)) for which in (-1, way))
+            if fewest < LEAST // 20:
+                raise UserError(
+                    f"of a fifth of the speakers, fewer than {LEAST // 20} usual recordings or others could be made: "
+                    "the corpus needs more speakers whose recordings can be used"
+                )
+            weight, bias = _logistic_regression(statistics[some & ~here], way_of[some & ~here] == way)
+            scores[here, way] = statistics[here].astype(np.float64) @ weight + bias
+        weight, bias = _logistic_regression(statistics[some], way_of[some] == way)
+        weights.append(weight.astype(np.float32))
+        biases.append(bias)
+    usual = way_of == -1
+    table = np.column_stack([seconds[usual], scores[usual]]).astype(np.float32)
+    detector = Detector(kind, np.stack(weights), np.array(biases), table, record)
+    amounts = np.array([one.draw.amount for one in made])
+    percentiles = np.array(
+        [Heard.of(kind, detector.percentiles(*pair)).percentile for pair in zip(scores, seconds, strict=True)]
+    )
     found = []
-    for low, high in pairwise(BANDS):
-        some = two & (below >= low) & (below < high)
-        hits = int((percentiles[some] < PERCENT).sum())
-        found.append({"below": [low, high], "mixtures": int(some.sum()), "found": hits})
+    for way, name in enumerate(kind.ways):
+        for low, high in pairwise(BANDS[kind.name]):
+            some = (way_of == way) & (amounts >= low) & (amounts < high)
+            hits = int((percentiles[some] < PERCENT).sum())
+            found.append({"way": name, "amount": [low, high], "recordings": int(some.sum()), "found": hits})
     return replace(detector, record={**record, "found": found})
 
 
 def _statistics(
+    kind: Kind,
     model: Embedder,
     draws: Sequence[Draw],
     waveform: Callable[[int], np.ndarray],
@@ -162,6 +184,7 @@ def _statistics(
     from tqdm.auto import tqdm
 
     device, extractor = model.device, model.feature_extractor
+    make = MAKERS[kind.name][1]
 
     def computed(draw: Draw) -> tuple[float, np.ndarray] | None:
         samples = make(draw, waveform)
@@ -174,7 +197,9 @@ def _statistics(
         found = statistics_in_pieces(model, features_of(samples, extractor, device), device).cpu().numpy()
         return frames * extractor.frame_shift / 1000, found
 
-    with tqdm(total=len(draws), desc="Mixing voices", unit="recording", disable=not progress) as bar:
+    with tqdm(
+        total=len(draws), desc=f"Making recordings ({kind.name})", unit="recording", disable=not progress
+    ) as bar:
         for start in range(0, len(draws), BLOCK):
             numbers = range(start, min(start + BLOCK, len(draws)))
             block = Block(work, start // BLOCK)
@@ -190,11 +215,11 @@ def _statistics(
             bar.update(len(numbers))
 
 
-def _logistic_regression(statistics: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, float]:
+def _logistic_regression(statistics: np.ndarray, differs: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights `(num_statistics,)` and a bias, by LBFGS, of statistics as they are; both kinds count alike."""
     values = torch.from_numpy(statistics.astype(np.float32))
     mean, scale = values.mean(0), values.std(0).clamp_min(1e-4)
-    values, target = (values - mean) / scale, torch.from_numpy(two.astype(np.float32))
+    values, target = (values - mean) / scale, torch.from_numpy(differs.astype(np.float32))
     counts = torch.where(target > 0, 0.5 / target.mean(), 0.5 / (1 - target.mean()))
     weight = torch.zeros(values.shape[1], requires_grad=True)
     bias = torch.zeros(1, requires_grad=True)

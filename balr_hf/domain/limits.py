@@ -43,6 +43,8 @@ class Limits:
             speak in them; a factor, at least 1.
         overlapped: the percentile of recordings of one voice, by how much they sound like people who speak at the
             same time, below which a recording gets no verdict.
+        speed: the percentile of recordings at the speed of the speaker, by how much they sound like speech that is
+            played faster or slower, below which a recording gets no verdict.
     """
 
     net_speech: float = 1.25
@@ -56,6 +58,7 @@ class Limits:
     snr_difference: float = 3
     bandwidth_difference: float = 1
     overlapped: float = 1
+    speed: float = 1
     decay: float = 1.05
 
     @classmethod

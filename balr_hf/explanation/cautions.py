@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from balr_hf.domain import HIGHEST_SNR, Deviation, describe_sessions
-from balr_hf.explanation import overlapped
 from balr_hf.explanation.described import GroupEvidence, recording_caution
-from balr_hf.explanation.overlapped import Overlapped
+from balr_hf.explanation.heard import KINDS, HeardOfSides, everything, heard_of
+from balr_hf.explanation.heard import NEEDED as TO_LISTEN
 from balr_hf.explanation.verbal_scale import degree
 from balr_hf.explanation.voices import NEEDED, OneVoice
 from balr_hf.explanation.wording import (
@@ -65,7 +65,7 @@ class Result(Protocol):
     similarity: bool
     terms: np.ndarray
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]
-    overlapped: tuple[tuple[Overlapped, ...], tuple[Overlapped, ...]]
+    heard: HeardOfSides
 
     @property
     def compared_voices(self) -> Sequence[OneVoice]: ...
@@ -124,11 +124,11 @@ def cautions_of(found: Result) -> list[str]:
     """
     decisive = [one.text for one in found.deviations if one.is_beyond]
     others = [one.text for one in found.deviations if not one.is_beyond]
-    texts = [*(f"{WHY} {text}" for text in decisive), *others, *_voices(found), *_overlapped(found)]
+    texts = [*(f"{WHY} {text}" for text in decisive), *others, *_voices(found), *_heard(found)]
     texts = [*found.copies, *sorted(texts, key=lambda text: not text.startswith(WHY))]  # reasons before cautions
     texts += [*_unlike(found), *_faint(found), *found.remarks]
     allowed = [one.is_allowed for one in found.deviations] + [one.is_allowed for one in found.compared_voices]
-    if any(allowed) or any(one.is_allowed for side in found.overlapped for one in side):
+    if any(allowed) or any(one.is_allowed for one in everything(found.heard)):
         texts.insert(0, WIDER)
     recording = recording_caution(found.groups(), found.is_llr)
     if recording is not None:
@@ -234,25 +234,34 @@ def _voices(found: Result) -> list[str]:
     return texts
 
 
-def _overlapped(found: Result) -> list[str]:
-    """In which recordings people may speak at the same time, and which were not looked at.
+def _heard(found: Result) -> list[str]:
+    """Which recordings sound like something that detectors listen for, and which were not listened to.
 
     Nothing is added of a side of which it was said already that nobody looked for a second voice.
     """
-    sides = zip("AB", found.overlapped, found.voices, strict=True)
-    unlooked = [side for side, recordings, parts in sides if parts and not recordings]
-    texts = []
-    if found.is_calibrated and unlooked:
-        each = "A and of B" if len(unlooked) == 2 else unlooked[0]
-        texts.append(
-            f"Whether people speak at the same time in recordings of {each} was not looked at: {overlapped.NEEDED}."
-        )
-    for side, recordings in zip("AB", found.overlapped, strict=True):
-        for number, one in enumerate(recordings, 1):
-            if one.is_doubtful:
-                which = side if len(recordings) == 1 else f"Recording {number} of {side}"
-                texts.append((f"{WHY} " if one.is_beyond else "") + one.describe(which))
+    texts = [
+        f"Whether in recordings of {each} {' or '.join(kinds)} was not looked at: {TO_LISTEN}."
+        for each, kinds in (_unlooked(found).items() if found.is_calibrated else ())
+    ]
+    for kind in KINDS:
+        for side, recordings in zip("AB", heard_of(found.heard, kind), strict=True):
+            for number, one in enumerate(recordings, 1):
+                if one.is_doubtful:
+                    which = side if len(recordings) == 1 else f"Recording {number} of {side}"
+                    texts.append((f"{WHY} " if one.is_beyond else "") + one.describe(which))
     return texts
+
+
+def _unlooked(found: Result) -> dict[str, list[str]]:
+    """What was not listened for, by the sides that it was not listened for in."""
+    unlooked: dict[str, list[str]] = {}
+    for kind in KINDS:
+        sides = zip("AB", heard_of(found.heard, kind), found.voices, strict=True)
+        names = [side for side, recordings, parts in sides if parts and not recordings]
+        if names:
+            each = "A and of B" if len(names) == 2 else names[0]
+            unlooked.setdefault(each, []).append(kind.unlooked)
+    return unlooked
 
 
 def _unlike(found: Result) -> list[str]:

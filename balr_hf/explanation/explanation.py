@@ -9,7 +9,7 @@ import numpy as np
 
 from balr_hf.domain import Limits, Side, deviations, log_probabilities
 from balr_hf.explanation.findings import AttributeEvidence, Findings
-from balr_hf.explanation.overlapped import Overlapped
+from balr_hf.explanation.heard import HeardOfSides
 from balr_hf.explanation.text import text
 from balr_hf.explanation.voices import CalibratedConfig, ComparingScorer, OneVoice
 
@@ -98,7 +98,7 @@ def explain_trial(
     descriptions: AttributeDescriptions | None = None,
     measures: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = ((), ()),
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ()),
-    overlapped: tuple[tuple[Overlapped, ...], tuple[Overlapped, ...]] = ((), ()),
+    heard: HeardOfSides | None = None,
 ) -> Explanation:
     """Take one trial apart.
 
@@ -123,8 +123,8 @@ def explain_trial(
             [`balr_hf.describing.corpus.measure_voice_and_recording`] gives them, to be shown beside the descriptions'.
         voices (two tuples of [`OneVoice`]): whether each of the recordings holds one voice, see
             [`one_voice_each`].
-        overlapped (two tuples of [`Overlapped`]): how much each of them sounds like people who speak at the same time,
-            see [`overlapped_each`].
+        heard (dict, *optional*): for each kind of detector, two tuples of [`Heard`]: how much each of them sounds like
+            what it listens for, see [`listen_to_each`].
 
     Returns:
         [`Explanation`]
@@ -174,7 +174,7 @@ def explain_trial(
         descriptions=descriptions,
         measures=(tuple(measures[0]), tuple(measures[1])),
         voices=voices if calibrated else ((), ()),
-        overlapped=overlapped,
+        heard=heard or {},
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)

@@ -6,7 +6,7 @@ The text, the page and the app show the numbers, sentences and rows that are mad
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from balr_hf.explanation.described import (
     grouped,
     measures_of_sides,
 )
+from balr_hf.explanation.heard import KINDS, OVERLAPPED, Heard, HeardOfSides, Kind, describe_heard, heard_of
 from balr_hf.explanation.misleading import Misleading, misleading_trials
-from balr_hf.explanation.overlapped import Overlapped, describe_overlapped
 from balr_hf.explanation.voices import OneVoice, describe_voices
 from balr_hf.explanation.wording import (
     AND_VOICES,
@@ -41,7 +41,6 @@ from balr_hf.explanation.wording import (
     NO_VERDICT_BOUNDS,
     NO_VERDICT_COPIES,
     NO_VERDICT_DOMAIN,
-    NO_VERDICT_OVERLAPPED,
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
@@ -156,8 +155,8 @@ class Findings:
             either side, by name.
         voices (two tuples of [`OneVoice`]): whether each of the recordings of either side holds one voice; None for
             one that is too short to be told, and none of a side that was not looked at.
-        overlapped (two tuples of [`Overlapped`]): how much each of the recordings of either side sounds like people
-            who speak at the same time; none of a side that was not looked at.
+        heard (dict): for each kind of detector, how much each of the recordings of either side sounds like what it
+            listens for; none of a side that was not listened to.
     """
 
     names: tuple[str, str]
@@ -189,7 +188,7 @@ class Findings:
     descriptions: AttributeDescriptions | None = None
     measures: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]] = ((), ())
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ())
-    overlapped: tuple[tuple[Overlapped, ...], tuple[Overlapped, ...]] = ((), ())
+    heard: HeardOfSides = field(default_factory=dict)
 
     @property
     def is_calibrated(self) -> bool:
@@ -259,19 +258,23 @@ class Findings:
 
         They are `uncalibrated`, `copies` (the two sides hold the same recording), `outside` (recordings lie beyond the
         limits of what the system was calibrated for), `voices` (one may hold more than one voice), `overlapped`
-        (people may speak at the same time in one), `bounds` (the calibration has too few trials to vouch for any
-        likelihood ratio) and `domain` (the calibration does not say which recordings it is of).
+        (people may speak at the same time in one), `speed` (one may play speech at another speed), `bounds` (the
+        calibration has too few trials to vouch for any likelihood ratio) and `domain` (the calibration does not say
+        which recordings it is of).
         """
         reasons = {
             "uncalibrated": not self.is_calibrated,
             "copies": bool(self.copies),
             "outside": any(found.is_beyond for found in self.deviations),
             "voices": any(found.is_beyond for found in self.compared_voices),
-            "overlapped": any(found.is_beyond for side in self.overlapped for found in side),
+            **{kind.name: any(one.is_beyond for one in self._heard(kind)) for kind in KINDS},
             "bounds": self.is_calibrated and self.bounds is None,
             "domain": self.calibration is not None and self.calibration.get("domain") is None,
         }
         return [reason for reason, holds in reasons.items() if holds]
+
+    def _heard(self, kind: Kind) -> list[Heard]:
+        return [one for side in heard_of(self.heard, kind) for one in side]
 
     @property
     def has_verdict(self) -> bool:
@@ -417,9 +420,12 @@ class Findings:
                 side: [None if found is None else found.to_dict() for found in recordings]
                 for side, recordings in zip("ab", self.voices, strict=True)
             },
-            "overlapped": {
-                side: [found.to_dict() for found in recordings]
-                for side, recordings in zip("ab", self.overlapped, strict=True)
+            **{
+                kind.name: {
+                    side: [one.to_dict() for one in recordings]
+                    for side, recordings in zip("ab", heard_of(self.heard, kind), strict=True)
+                }
+                for kind in KINDS
             },
             "quality": {"a": [dict(q) for q in self.quality[0]], "b": [dict(q) for q in self.quality[1]]},
             "details": [list(row) for row in self.details],
@@ -592,9 +598,9 @@ class Findings:
         if not self.is_calibrated:
             return NOT_CALIBRATED
         headlines = {"copies": NO_VERDICT_COPIES, "outside": NO_VERDICT, "voices": NO_VERDICT_VOICES}
-        headlines |= {"overlapped": NO_VERDICT_OVERLAPPED, "domain": NO_VERDICT_DOMAIN}
+        headlines |= {"domain": NO_VERDICT_DOMAIN, **{kind.name: kind.headline for kind in KINDS}}
         headline = headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
-        more = self.no_verdict[0] == "outside" and {"voices", "overlapped"} & set(self.no_verdict)
+        more = self.no_verdict[0] == "outside" and {"voices", OVERLAPPED.name} & set(self.no_verdict)
         return f"{headline}, {AND_VOICES}" if more else headline
 
     def describe_findings(self) -> str | None:
@@ -645,7 +651,7 @@ class Findings:
         if self.calibration is not None:
             matched = bool(self.calibration.get("matched"))
             rows.append(("One voice", describe_voices(self.voices, matched)))
-        rows.append(("One voice at a time", describe_overlapped(self.overlapped)))
+        rows += [(kind.label, describe_heard(self.heard, kind)) for kind in KINDS]
         rows.append(("Descriptions", self._describe_descriptions()))
         if self.bounds is not None:
             low, high = map(ratio, self.bounds)

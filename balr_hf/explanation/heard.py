@@ -26,10 +26,10 @@ class Kind:
         marks: the same in a table.
         usual: what the recordings are with which it is compared.
         alike: how few of these sound, to follow their percentage.
-        unlooked: what was not looked at; `{each}` stands for the sides.
+        unlooked: what may be in recordings that were not looked at.
         label: of the row of a report that says what was found.
         headline: where there is no verdict.
-        amounts: how much recordings differ, with `{low}` and `{high}`.
+        amounts: what differs by how much, with `{low}` and `{high}`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Kind:
     amounts: tuple[str, ...]
 
     def amount(self, way: str, low: float, high: float) -> str:
-        """How much recordings differ, in words: from one figure to another."""
+        """Recordings that differ by so much, in words."""
         return self.amounts[self.ways.index(way)].format(low=low, high=high)
 
 
@@ -55,25 +55,25 @@ OVERLAPPED = Kind(
     marks=("voices at the same time",),
     usual="recordings of one voice",
     alike=("as much like two voices at once",),
-    unlooked="people speak at the same time in recordings of {each}",
+    unlooked="people speak at the same time",
     label="One voice at a time",
     headline="NO VERDICT: people may speak at the same time in a recording",
-    amounts=("whose second voice is {low:g} to {high:g} dB below the first, half of the time or more",),
+    amounts=("second voices (for half of the time or more) {low:g} to {high:g} dB below the first",),
 )
 SPEED = Kind(
     name="speed",
     ways=("faster", "slower"),
     may=(
-        "play speech faster than it was spoken (a wrong sampling rate, a tape, a changed voice), or hold an unusual voice",
-        "play speech slower than it was spoken (a wrong sampling rate, a tape, a changed voice), or hold an unusual voice",
+        "play speech faster than it was spoken (by a wrong sampling rate, for instance), or hold an unusual voice",
+        "play speech slower than it was spoken (by a wrong sampling rate, for instance), or hold an unusual voice",
     ),
     marks=("faster than spoken", "slower than spoken"),
     usual="recordings at the speed of the speaker",
     alike=("as much like speech that is played faster or slower",) * 2,
-    unlooked="recordings of {each} play speech faster or slower than it was spoken",
+    unlooked="speech is played at another speed",
     label="Speed",
     headline="NO VERDICT: a recording may play speech at another speed",
-    amounts=("that are {low:g} to {high:g} times as fast", "that are {low:g} to {high:g} times as slow"),
+    amounts=("speech {low:g} to {high:g} times as fast", "speech {low:g} to {high:g} times as slow"),
 )
 KINDS = (OVERLAPPED, SPEED)
 
@@ -142,6 +142,12 @@ class Heard:
 
 # What was heard of the recordings of A and of B, by the name of the kind; nothing of a side that was not looked at.
 HeardOfSides = Mapping[str, tuple[tuple[Heard, ...], tuple[Heard, ...]]]
+
+
+def heard_of_sides(a: Sequence[Mapping[str, Heard]], b: Sequence[Mapping[str, Heard]]) -> HeardOfSides:
+    """Sort what was heard of each recording of A, and of B, by kinds."""
+    kinds = dict.fromkeys(name for one in (*a, *b) for name in one)
+    return {name: (tuple(one[name] for one in a), tuple(one[name] for one in b)) for name in kinds}
 
 
 def heard_of(heard: HeardOfSides, kind: Kind) -> tuple[tuple[Heard, ...], tuple[Heard, ...]]:

@@ -105,7 +105,6 @@ CUT = (
     "what chose it."
 )
 NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
-NO_VERDICT_OVERLAPPED = "NO VERDICT: people may speak at the same time in a recording"
 AND_VOICES = "and one of them may hold more than one voice"
 # What is said after [`describe_sessions`][balr_hf.domain.describe_sessions].
 OTHER_SESSIONS = (
@@ -142,8 +141,7 @@ LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said. Not "
     "detected are synthetic, converted and replayed voices; a second voice that is weak or short; edited recordings; "
-    "a wrong sampling rate, a changed speed or pitch, speech played backwards; disguise, illness, and a change of "
-    "language."
+    "a small change of speed, a changed pitch, speech played backwards; disguise, illness, and a change of language."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 

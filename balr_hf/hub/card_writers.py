@@ -71,7 +71,8 @@ class CardFacts:
         tags (sequence of str): tags besides ours.
         figures (dict): the captions of image files beside the card, by their file names.
         descriptions ([`AttributeDescriptions`], *optional*): of a system, what its attributes go with.
-        overlapped (str, *optional*): of a system, what its detector of overlapped speech was fitted to and finds.
+        detectors (sequence of texts): of a system, name and file of each of its detectors, and what it was fitted to
+            and finds.
     """
 
     repo_id: str
@@ -85,7 +86,7 @@ class CardFacts:
     tags: Sequence[str] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
     descriptions: AttributeDescriptions | None = None
-    overlapped: str | None = None
+    detectors: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass(frozen=True)

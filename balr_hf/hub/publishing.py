@@ -159,8 +159,8 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
     if history.is_file():
         facts["figures"] = _draw_curves(json.loads(history.read_text()), target)
     facts["descriptions"] = getattr(model, "descriptions", None)
-    detector = getattr(model, "overlapped_speech_detector", None)
-    facts["overlapped"] = None if detector is None else detector.describe()
+    detectors = getattr(model, "detectors", {}).values()
+    facts["detectors"] = [(detector.name, detector.file, detector.describe()) for detector in detectors]
     card, path = model_card(model.config, CardFacts(repo_id, **facts)), target / "README.md"
     if path.is_file() and MARK not in path.read_text(encoding="utf-8"):
         card = _with_results(ModelCard.load(path), card)

@@ -13,14 +13,14 @@ from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
 from balr_hf.data.recording_digests import attribute_digests
 from balr_hf.defaults import AUTOENCODER, SCORER, is_shipped
+from balr_hf.detectors.detection import listen_to_each
+from balr_hf.detectors.detector import Detector
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.cautions import known_recordings
-from balr_hf.explanation.overlapped import Overlapped
+from balr_hf.explanation.heard import KINDS, heard_of_sides
 from balr_hf.explanation.voices import OneVoice, can_compare_parts
-from balr_hf.overlapped.detection import overlapped_each
-from balr_hf.overlapped.detector import DETECTOR, OverlappedSpeechDetector
 from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, flat
 from balr_hf.pipelines.inputs import as_column, undecoded
 from balr_hf.quality import describe_averaged
@@ -88,7 +88,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 on;
             `copies` (list[str]): sentences on recordings of both sides that hold the same sound;
             `voices` (dict): of the recordings of side `a` and `b`, whether each holds one voice;
-            `overlapped` (dict): likewise, how much each sounds like people who speak at the same time;
+            `overlapped`, `speed` (dict): likewise, how much each sounds like people who speak at the same time, and
+                like speech that is played faster or slower;
             `quality` (dict): what was measured of the recordings of side `a` and `b`;
             `cautions` (list[str]): what a reader must know before relying on the result;
             `demonstration` (bool): whether models of the package made it, which are not for casework;
@@ -138,7 +139,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         for name, column in (("match_within", match_within), ("match_across", match_across)):
             if column is not None and match is None:
                 raise ConfigError(f"{name} is for the trials of match: give a corpus to calibrate on")
-        detector = getattr(model, "overlapped_speech_detector", None)  # of its embedder, whatever the autoencoder
+        detectors = getattr(model, "detectors", {})  # of its embedder, whatever the autoencoder
         super().__init__(model, autoencoder, **kwargs)
         self.limits = limits
         if scorer is None and isinstance(self.model, SpeakerComparisonModel):
@@ -156,38 +157,35 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 embedder, self.autoencoder, scorer, allow_mismatch=self.allow_mismatch
             )
             self.model.descriptions = descriptions  # of the autoencoder, which is that of the system before
-            self.model.overlapped_speech_detector = detector
+            self.model.detectors = detectors
             for module, mode in modes.items():  # which are now in evaluation mode
                 module.training = mode
         self.scorer = self._used["scorer"] = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
         self.matcher = None if match is None else self._matcher(match, match_cache, match_within, match_across)
-        # A detector, the weights for which it was checked, and whether it is one for them.
-        self._checked: tuple[OverlappedSpeechDetector, list] | None = None
-        self._belongs = False
-        self._detector()
+        # Detectors, the weights for which they were checked, and those that are for them.
+        self._checked: tuple[dict[str, Detector], list, dict[str, Detector]] | None = None
+        self._detectors()
 
-    def _detector(self) -> OverlappedSpeechDetector | None:
-        """The system's detector of overlapped speech; None if it has none, or one for another embedder was allowed.
+    def _detectors(self) -> dict[str, Detector]:
+        """The system's detectors, without those for another embedder, if that was allowed.
 
         Raises:
-            MismatchError: it is one for another embedder, and that was not allowed.
+            MismatchError: one is for another embedder, and that was not allowed.
         """
         system: Any = self.model
-        detector: OverlappedSpeechDetector | None = system.overlapped_speech_detector
-        if detector is None:
-            return None
-        if self._checked is None or self._checked[0] is not detector or self._checked[1] is not self._copied:
-            try:
-                detector.check(self._source)
-            except MismatchError:
-                if not self.allow_mismatch:
-                    raise
-                self._belongs = False
-            else:
-                self._belongs = True
-            self._checked = detector, self._copied
-        return detector if self._belongs else None
+        if self._checked is None or self._checked[0] != system.detectors or self._checked[1] is not self._copied:
+            belong = {}
+            for kind, detector in system.detectors.items():
+                try:
+                    detector.check(self._source)
+                except MismatchError:
+                    if not self.allow_mismatch:
+                        raise
+                else:
+                    belong[kind] = detector
+            self._checked = dict(system.detectors), self._copied, belong
+        return self._checked[2]
 
     def _matcher(
         self,
@@ -280,12 +278,12 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                     self.device,
                     self.limits,
                 )
-        detector = self._detector()
-        overlapped: list[list[Overlapped]] = [[] for _ in inputs["recordings"]]
-        if detector is not None:
-            for item, recordings in enumerate(inputs["recordings"]):
-                overlapped[item] = overlapped_each(self._embedder, detector, recordings, self.device, self.limits)
-        return outputs | {"one_voice": found, "overlapped": overlapped}
+        detectors = self._detectors()
+        heard = [
+            listen_to_each(self._embedder, detectors, recordings, self.device, self.limits)
+            for recordings in inputs["recordings"]
+        ]
+        return outputs | {"one_voice": found, "heard": heard}
 
     def _measures(
         self, loaded: list[list[Loaded]], heard: list[list[np.ndarray | LongAudio]]
@@ -318,7 +316,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     def _refused(self) -> dict[str, Any]:
         nothing = dict.fromkeys(NUMBERS_AND_TEXTS)
         nothing |= {"no_verdict": [REFUSED], "demonstration": self._is_demonstration}
-        nothing |= {name: {"a": [], "b": []} for name in ("voices", "overlapped", "quality")}
+        nothing |= {name: {"a": [], "b": []} for name in ("voices", *(kind.name for kind in KINDS), "quality")}
         nothing |= {name: [] for name in ("deviations", "copies", "cautions", "attributes")}
         return nothing | ({} if getattr(self.model, "descriptions", None) is None else {"groups": []})
 
@@ -350,11 +348,10 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         )
         voices = flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]
-        one_voice, overlapped = (tuple(flat(outputs[name])) for name in ("one_voice", "overlapped"))
-        detector = self._detector()
+        one_voice = tuple(flat(outputs["one_voice"]))
+        heard = flat(outputs["heard"])
         details = () if matched is None else matched.rows
-        if detector is not None:
-            details = (*details, (DETECTOR, detector.describe()))
+        details = (*details, *((one.name, one.describe()) for one in self._detectors().values()))
         explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),
@@ -368,7 +365,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             descriptions=getattr(self.model, "descriptions", None),
             measures=(voices[0], voices[1]),
             voices=(one_voice[:first], one_voice[first:]),
-            overlapped=(overlapped[:first], overlapped[first:]),
+            heard=heard_of_sides(heard[:first], heard[first:]),
         )
         found = explanation.to_dict()
         result = {
@@ -383,7 +380,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "deviations": found["deviations"],
             "copies": found["copies"],
             "voices": found["voices"],
-            "overlapped": found["overlapped"],
+            **{kind.name: found[kind.name] for kind in KINDS},
             "quality": found["quality"],
             "cautions": found["cautions"],
             "demonstration": found["demonstration"],

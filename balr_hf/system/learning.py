@@ -1,4 +1,4 @@
-"""Having a whole system learn to notice people who speak at the same time, from a corpus."""
+"""Having a whole system learn to notice what makes a comparison meaningless, from a corpus."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from balr_hf.audio import reason_not_decoded
 from balr_hf.data.origins import sources_of
 from balr_hf.data.reading import load_corpus
 from balr_hf.data.skipped import Skipped, warn_skipped
+from balr_hf.detectors.draws import CONDITIONS
+from balr_hf.detectors.fitting import COUNT, fit_detector
 from balr_hf.errors import UserError
+from balr_hf.explanation.heard import Kind
 from balr_hf.identity import model_digest
-from balr_hf.overlapped.fitting import COUNT, fit_detector
-from balr_hf.overlapped.mixtures import CONDITIONS
 from balr_hf.quality.channels import load_speech
 
 if TYPE_CHECKING:
     import datasets
 
-    from balr_hf.overlapped.detector import OverlappedSpeechDetector
+    from balr_hf.detectors.detector import Detector
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
 
-def learn_overlapped_speech(
+def learn_to_hear(
+    kind: Kind,
     system: SpeakerComparisonModel,
     corpus: datasets.Dataset | str | Path,
     name: str | None = None,
@@ -39,10 +41,11 @@ def learn_overlapped_speech(
     conditions: Sequence[str] = CONDITIONS,
     progress: bool = False,
     work: Path | None = None,
-) -> tuple[OverlappedSpeechDetector, list[Skipped]]:
-    """Fit a detector of overlapped speech for a system, to recordings of one voice each.
+) -> tuple[Detector, list[Skipped]]:
+    """Fit a detector for a system, to recordings of one voice each, at the speed of the speaker.
 
     Args:
+        kind: what is to be listened for: `OVERLAPPED` or `SPEED` of [`balr_hf.explanation.heard`].
         system ([`SpeakerComparisonModel`]): whose embedder's statistics it weighs.
         corpus: as for [`load_corpus`], with `speaker`, and with `source` if recordings are from several.
         name (str, *optional*): what reports call the corpus; by default the name of its file or folder.
@@ -52,8 +55,8 @@ def learn_overlapped_speech(
             used nor removed.
 
     Returns:
-        `(detector, skipped)`: the detector, which the system does not have until it is assigned to
-        `system.overlapped_speech_detector`; and the recordings that could not be decoded.
+        `(detector, skipped)`: the detector, which the system does not have until it is in `system.detectors`; and the
+        recordings that could not be decoded.
 
     Raises:
         UserError: there are no recordings with speakers, or as for [`fit_detector`].
@@ -61,7 +64,7 @@ def learn_overlapped_speech(
     Example:
         >>> from balr_hf.defaults import SYSTEM, resource
         >>> system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))  # doctest: +SKIP
-        >>> system.overlapped_speech_detector, _ = learn_overlapped_speech(system, "corpus.csv")  # doctest: +SKIP
+        >>> system.detectors["speed"], _ = learn_to_hear(SPEED, system, "corpus.csv")  # doctest: +SKIP
         >>> system.save_pretrained("system")  # doctest: +SKIP
     """
     if name is None:
@@ -70,8 +73,8 @@ def learn_overlapped_speech(
     missing = [column for column in ("audio", "speaker") if column not in dataset.column_names]
     if missing:
         raise UserError(
-            f"the corpus has no column {' and '.join(missing)} (columns: {', '.join(dataset.column_names)}): mixing "
-            "voices needs the recordings and their speakers"
+            f"the corpus has no column {' and '.join(missing)} (columns: {', '.join(dataset.column_names)}): a "
+            "detector is fitted to recordings and their speakers"
         )
     audio, speakers = dataset["audio"], dataset["speaker"]
     rows = [row for row, speaker in enumerate(speakers) if speaker is not None and audio[row] is not None]
@@ -90,12 +93,12 @@ def learn_overlapped_speech(
     drawn, kept = (count, seed, tuple(conditions)), None
     if work is not None:
         recordings = sources_of(dataset, "audio", rows, quick=True)
-        made_of = [__version__, model_digest(system.embedder), drawn, recordings, people, places]
+        made_of = [kind.name, __version__, model_digest(system.embedder), drawn, recordings, people, places]
         kept = work / hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     try:
-        detector = fit_detector(system.embedder, waveform, people, places, name, *drawn, progress, kept)
+        detector = fit_detector(kind, system.embedder, waveform, people, places, name, *drawn, progress, kept)
     except UserError:
-        warn_skipped([skipped[row] for row in sorted(skipped)], "Mixing")
+        warn_skipped([skipped[row] for row in sorted(skipped)], "Making recordings")
         raise
     if kept is not None:
         shutil.rmtree(kept, ignore_errors=True)

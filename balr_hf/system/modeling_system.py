@@ -25,12 +25,11 @@ try:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.describing.descriptions import FILE as ATTRIBUTES
     from balr_hf.describing.descriptions import load_descriptions
+    from balr_hf.detectors.detector import FILES, load_detectors, read_detector
     from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
     from balr_hf.errors import MismatchError, UserError
     from balr_hf.identity import model_identity, wrong_parts
-    from balr_hf.overlapped.detector import FILE as DETECTOR
-    from balr_hf.overlapped.detector import load_detector
     from balr_hf.pretrained import HubModel
     from balr_hf.quality import measure_recording
     from balr_hf.scoring.counts import recording_counts
@@ -43,8 +42,8 @@ try:
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         from balr_hf.describing.descriptions import AttributeDescriptions
+        from balr_hf.detectors.detector import Detector
         from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
-        from balr_hf.overlapped.detector import OverlappedSpeechDetector
         from balr_hf.scoring.configuration_scorers import ScorerConfig
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:
@@ -59,7 +58,7 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
         from .modeling_wespeaker import WespeakerModel
         from .quality_measures import recordings_quality
 
-        measure_recording = model_identity = load_descriptions = load_detector = None
+        measure_recording = model_identity = load_descriptions = load_detectors = None
         UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
 
         def wrong_parts(*_):
@@ -113,8 +112,8 @@ class SpeakerComparisonModel(HubModel):
     `model.safetensors` with their weights under `embedder.`, `autoencoder.` and `scorer.`, and
     `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too. Where
     the attributes have been described (see `balr describe`), `attributes.json` says what they go with. Where the
-    system has learnt to notice people who speak at the same time (see `balr overlapped`), it does so by
-    `overlapped_speech.safetensors`.
+    system has learnt to notice people who speak at the same time, and speech at another speed (see `balr detectors`),
+    it does so by `overlapped_speech.safetensors` and `changed_speed.safetensors`.
 
     This model computes. For recordings of a case use `pipeline("speaker-comparison")`, which takes a system as well:
     it also measures the recordings, refuses those that cannot be used, and says what a reader of the result must know.
@@ -132,8 +131,8 @@ class SpeakerComparisonModel(HubModel):
         scorer ([`Scorer`]): compares attributes.
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, as far as measures tell;
             None where that is not known. They are saved and loaded with the system where the package is installed.
-        overlapped_speech_detector ([`OverlappedSpeechDetector`], *optional*): notices people who speak at the same
-            time; None if there is none. It is saved and loaded likewise.
+        detectors (dict of [`Detector`]): notice what makes a comparison meaningless, by the names of their kinds
+            (`overlapped`, `speed`). They are saved and loaded likewise.
 
     Raises:
         UserError: the sizes of the parts do not fit.
@@ -170,7 +169,7 @@ class SpeakerComparisonModel(HubModel):
         self.autoencoder = autoencoder or BinaryAttributeAutoEncoder(config.autoencoder)
         self.scorer = scorer or _build_scorer(config.scorer)
         self.descriptions: AttributeDescriptions | None = None
-        self.overlapped_speech_detector: OverlappedSpeechDetector | None = None
+        self.detectors: dict[str, Detector] = {}
         config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
         self.post_init()
         self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
@@ -252,7 +251,7 @@ class SpeakerComparisonModel(HubModel):
         pretrained_model_name_or_path: str | Path,
         *model_args: Any,
         with_descriptions: bool = True,
-        with_detector: bool = True,
+        with_detectors: bool = True,
         **kwargs: Any,
     ) -> Self:
         """Load a system from a folder or from the Hub.
@@ -261,7 +260,7 @@ class SpeakerComparisonModel(HubModel):
             pretrained_model_name_or_path (str or `Path`): a folder, or the id of a repository on the Hub.
             *model_args: as for `PreTrainedModel.from_pretrained`.
             with_descriptions (bool): also load what is known of the attributes, from `attributes.json`.
-            with_detector (bool): also load the detector in `overlapped_speech.safetensors`.
+            with_detectors (bool): also load the detectors that lie beside it.
             **kwargs: as for `PreTrainedModel.from_pretrained`.
 
         Returns:
@@ -271,7 +270,7 @@ class SpeakerComparisonModel(HubModel):
             UserError: there is no system, weights are missing, of another shape or out of range, its parts do not
                 fit, or it was to be loaded in another precision than float32.
             MismatchError: its parts are known not to belong together, which was not allowed when they were joined; or
-                its `attributes.json` or its `overlapped_speech.safetensors` is of other models.
+                its `attributes.json` or one of its detectors is of other models.
         """
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if kwargs.get("output_loading_info") else loaded
@@ -289,8 +288,8 @@ class SpeakerComparisonModel(HubModel):
             raise MismatchError(wrong)
         if with_descriptions:
             model._load_descriptions(pretrained_model_name_or_path, **kwargs)
-        if with_detector:
-            model._load_detector(pretrained_model_name_or_path, **kwargs)
+        if with_detectors:
+            model._load_detectors(pretrained_model_name_or_path, **kwargs)
         for part in (getattr(model, name) for name in PARTS):
             part.name_or_path = part.config.name_or_path = str(pretrained_model_name_or_path)
         return loaded
@@ -339,7 +338,7 @@ class SpeakerComparisonModel(HubModel):
             self._remove_stale(Path(save_directory))
         beside: tuple[tuple[str, Any, Callable[[Any], None]], ...] = (
             ("The descriptions of the attributes are", self.descriptions, self._check_descriptions),
-            ("The detector of overlapped speech is", self.overlapped_speech_detector, self._check_detector),
+            *((f"The {one.name} is", one, self._check_detector) for one in self.detectors.values()),
         )
         for what, found, check in beside:
             try:
@@ -362,7 +361,10 @@ class SpeakerComparisonModel(HubModel):
         """
         beside: tuple[tuple[str, Callable[[Path], Any], Callable[[Any], None]], ...] = (
             (ATTRIBUTES, load_descriptions, self._check_descriptions),
-            (DETECTOR, load_detector, self._check_detector),
+            *(
+                (name, lambda folder, name=name: read_detector(folder / name), self._check_detector)
+                for name in FILES.values()
+            ),
         )
         for name, load, check in beside:
             try:
@@ -389,21 +391,21 @@ class SpeakerComparisonModel(HubModel):
             identities = model_identity(self.autoencoder), model_identity(self.embedder)
             descriptions.check(identities[0], self.config.autoencoder.internal_dim, identities[1])
 
-    def _load_detector(self, source: str | Path, **kwargs: Any) -> None:
-        """Take the detector of overlapped speech that lies beside the system, if there is one.
+    def _load_detectors(self, source: str | Path, **kwargs: Any) -> None:
+        """Take the detectors that lie beside the system.
 
         Raises:
-            MismatchError: it is that of another embedder.
-            UserError: it is damaged.
+            MismatchError: one is that of another embedder.
+            UserError: one is damaged.
         """
-        if load_detector is None:  # the package has what reads it
+        if load_detectors is None:  # the package has what reads them
             return
-        self.overlapped_speech_detector = load_detector(source, **kwargs)
-        self._check_detector(self.overlapped_speech_detector)
+        self.detectors = load_detectors(source, **kwargs)
+        for detector in self.detectors.values():
+            self._check_detector(detector)
 
-    def _check_detector(self, detector: "OverlappedSpeechDetector | None") -> None:
-        if detector is not None:
-            detector.check(self.embedder)
+    def _check_detector(self, detector: "Detector") -> None:
+        detector.check(self.embedder)
 
     @torch.no_grad()
     def embed(self, recordings: Waveform | Sequence[Waveform], sampling_rate: int | None = None) -> torch.Tensor:

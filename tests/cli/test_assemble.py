@@ -36,10 +36,10 @@ def test_a_system_is_written_once_and_what_was_joined_is_said(balr, tmp_path):
     status, said = balr("assemble", *PARTS[:2], "cosine", tmp_path / "system", "--exist-ok")
     assert status == 0 and "CosineSimilarityScorer, not calibrated, from cosine" in said
     assert (tmp_path / "system" / "notes.txt").exists()
-    assert SpeakerComparisonModel.from_pretrained(tmp_path / "system").overlapped_speech_detector is not None
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "system").detectors
     status, said = balr(*words, "--exist-ok", "--allow-mismatch")  # with other features, and so another embedder
-    assert status == 0 and "The detector of overlapped speech is left out" in said
-    assert SpeakerComparisonModel.from_pretrained(tmp_path / "system").overlapped_speech_detector is None
+    assert status == 0 and "The Detector of overlapped speech is left out" in said
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "system").detectors == {}
 
 
 def test_checkpoints_of_wespeaker_and_balr_are_joined(balr, golden, tmp_path):

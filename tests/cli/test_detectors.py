@@ -1,4 +1,4 @@
-"""`balr overlapped`: a system learns to notice people who speak at the same time."""
+"""`balr detectors`: a system learns to notice people who speak at the same time, and speech at another speed."""
 
 import json
 import shutil
@@ -7,83 +7,94 @@ import pytest
 
 from balr_hf import SpeakerComparisonModel
 from balr_hf.defaults import SAMPLE_CORPUS, SYSTEM, resource
-from balr_hf.overlapped.detector import FILE
+from balr_hf.detectors.detector import FILES
 
 
 @pytest.fixture
 def system(tmp_path):
-    """The shipped system without its detector."""
-    shutil.copytree(resource(SYSTEM), tmp_path / "system", ignore=shutil.ignore_patterns(FILE, "attributes.json"))
+    """The shipped system without its detectors."""
+    shutil.copytree(
+        resource(SYSTEM), tmp_path / "system", ignore=shutil.ignore_patterns(*FILES.values(), "attributes.json")
+    )
     return tmp_path / "system"
 
 
 @pytest.mark.slow
 def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
     corpus = resource(SAMPLE_CORPUS) / "metadata.csv"
-    (system / FILE).write_bytes(b"damaged")  # as whoever is told to make it anew has it
+    (system / FILES["overlapped"]).write_bytes(b"damaged")  # as whoever is told to make it anew has it
     words = (system, corpus, "--count", "500", "--name", "synthetic voices", "--conditions", "unchanged; snr=20")
-    code, printed = balr("overlapped", *words, "--json")
+    code, printed = balr("detectors", *words, "--json")
     assert code == 0
-    found, _ = json.JSONDecoder().raw_decode(printed[printed.index("{") :])
+    both, _ = json.JSONDecoder().raw_decode(printed[printed.index("{") :])
+    assert list(both) == ["overlapped", "speed"]
+    found = both["overlapped"]
     assert (found["speakers"], found["corpus"], found["seed"]) == (24, "synthetic voices", 0)
     assert found["conditions"] == ["snr=20,noise=pink", "unchanged"]
-    mixtures = sum(band["mixtures"] for band in found["found"])
+    mixtures = sum(band["recordings"] for band in found["found"])
     assert mixtures == found["recordings"][1]
     assert sum(found["recordings"]) + sum(found["left_out"]) == 500
-    loudest, _, weakest = (band["found"] / band["mixtures"] for band in found["found"])
+    loudest, _, weakest = (band["found"] / band["recordings"] for band in found["found"])
     assert loudest > max(weakest, 0.1)
-    detector = SpeakerComparisonModel.from_pretrained(system).overlapped_speech_detector
-    assert len(detector.one_voice) == found["recordings"][0]
-    assert not (system / ".overlapped").exists()
+    fast = [band for band in both["speed"]["found"] if band["amount"] == [1.6, 2.0]]
+    assert {band["way"] for band in fast} == {"faster", "slower"}
+    assert sum(band["found"] for band in fast) > 0.3 * sum(band["recordings"] for band in fast)
+    detectors = SpeakerComparisonModel.from_pretrained(system).detectors
+    assert [len(one.usual) for one in detectors.values()] == [of["recordings"][0] for of in both.values()]
+    assert not (system / ".detectors").exists()
 
 
 @pytest.mark.slow
 def test_what_a_stopped_run_has_computed_is_used_by_the_same_command_only(system, balr, monkeypatch):
-    from balr_hf.overlapped import fitting
+    from balr_hf.detectors import fitting
 
-    made, heard = fitting.make, []
+    (draw, made), heard = fitting.MAKERS["overlapped"], []
 
-    def counted(draw, waveform):
-        heard.append(draw.seed)
+    def counted(drawn, waveform):
+        heard.append(drawn.seed)
         if len(heard) > stop_after:
             raise KeyboardInterrupt
-        return made(draw, waveform)
+        return made(drawn, waveform)
 
-    monkeypatch.setattr(fitting, "make", counted)
+    monkeypatch.setitem(fitting.MAKERS, "overlapped", (draw, counted))
     words = (
-        "overlapped",
+        "detectors",
         system,
         resource(SAMPLE_CORPUS) / "metadata.csv",
         "--count",
         "500",
         "--conditions",
         "snr=20",
+        "--kinds",
+        "overlapped",
     )
     stop_after = 150
     assert balr(*words)[0] == 130
-    assert len(list((system / ".overlapped").glob("*/*.safetensors"))) == 2
+    assert len(list((system / ".detectors").glob("*/*.safetensors"))) == 2
     heard.clear()
     assert balr(*words, "--seed", "1")[0] == 130
-    assert len(list((system / ".overlapped").glob("*/*.safetensors"))) == 4
+    assert len(list((system / ".detectors").glob("*/*.safetensors"))) == 4
     heard.clear()
     stop_after = 1000
     assert balr(*words)[0] == 0
-    assert 500 - 128 <= len(heard) < 500 and not (system / ".overlapped").exists()
+    assert 500 - 128 <= len(heard) < 500 and not (system / ".detectors").exists()
 
 
 def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path):
-    assert balr("overlapped", system)[0] == 2
-    code, said = balr("overlapped", system, "corpus.csv", "--conditions", " ; ")
+    assert balr("detectors", system)[0] == 2
+    code, said = balr("detectors", system, "corpus.csv", "--conditions", " ; ")
     assert code == 2 and "names no condition: expected e.g." in said
-    code, said = balr("overlapped", system, "corpus.csv", "--conditions", "loud=3")
+    code, said = balr("detectors", system, "corpus.csv", "--conditions", "loud=3")
     assert code == 2 and "loud=3" in said
-    code, said = balr("overlapped", system, "corpus.csv", "--conditions", "snr=10,noise=babble")
+    code, said = balr("detectors", system, "corpus.csv", "--conditions", "snr=10,noise=babble")
     assert code == 1 and "corpus.csv" in said  # which is looked for first
-    code, said = balr("overlapped", system, "corpus.csv", "--save-dir", system / "config.json")
+    code, said = balr("detectors", system, "corpus.csv", "--save-dir", system / "config.json")
     assert code == 2 and "is a file: name a folder" in said
-    code, said = balr("overlapped", "me/system", "corpus.csv")
-    assert code == 2 and "name one for the detector with --save-dir" in said
+    code, said = balr("detectors", "me/system", "corpus.csv")
+    assert code == 2 and "name one for the detectors with --save-dir" in said
     (tmp_path / "nobody.csv").write_text(f"audio\n{resource(SAMPLE_CORPUS)}/espeak01/espeak01-01.opus\n")
-    code, said = balr("overlapped", system, tmp_path / "nobody.csv")
+    code, said = balr("detectors", system, tmp_path / "nobody.csv")
     assert code == 1 and "the corpus has no column speaker" in said
-    assert not (system / FILE).exists()
+    code, said = balr("detectors", system, "corpus.csv", "--kinds", "speed,music")
+    assert code == 2 and "--kinds speed,music: expected one or more of overlapped, speed" in said
+    assert not any((system / name).exists() for name in FILES.values())

@@ -348,32 +348,35 @@ def test_damaged_descriptions_are_refused_by_name(described, tmp_path):
 @pytest.fixture
 def hearing():
     """A system with a detector of overlapped speech."""
+    from balr_hf.detectors.detector import Detector
+    from balr_hf.explanation.heard import OVERLAPPED
     from balr_hf.identity import model_identity
-    from balr_hf.overlapped.detector import OverlappedSpeechDetector
 
     system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
     width, record = system.embedder.num_statistics, {"embedder": model_identity(system.embedder)}
-    weight, one_voice = np.ones(width, dtype=np.float32), np.ones((9, 2), dtype=np.float32)
-    system.overlapped_speech_detector = OverlappedSpeechDetector(weight, 0.0, one_voice, record)
+    weight, usual = np.ones((1, width), dtype=np.float32), np.ones((9, 2), dtype=np.float32)
+    system.detectors["overlapped"] = Detector(OVERLAPPED, weight, np.zeros(1), usual, record)
     return system
 
 
 def test_a_detector_of_overlapped_speech_travels_with_the_system(hearing, tmp_path):
-    from balr_hf.overlapped.detector import FILE
+    from balr_hf.detectors.detector import FILES
 
+    file = FILES["overlapped"]
     hearing.save_pretrained(tmp_path / "one")
     loaded = SpeakerComparisonModel.from_pretrained(tmp_path / "one")
-    assert loaded.overlapped_speech_detector.digest == hearing.overlapped_speech_detector.digest
+    assert loaded.detectors["overlapped"].digest == hearing.detectors["overlapped"].digest
     loaded.save_pretrained(tmp_path / "two")
-    assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
-    (tmp_path / "one" / FILE).unlink()
-    assert SpeakerComparisonModel.from_pretrained(tmp_path / "one").overlapped_speech_detector is None
-    assert SpeakerComparisonModel.from_pretrained(tmp_path / "two", with_detector=False).config is not None
+    assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    (tmp_path / "one" / file).unlink()
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "one").detectors == {}
+    assert SpeakerComparisonModel.from_pretrained(tmp_path / "two", with_detectors=False).detectors == {}
 
 
 def test_what_an_earlier_system_left_in_a_folder_is_removed(hearing, described, tmp_path, caplog):
-    from balr_hf.overlapped.detector import FILE
+    from balr_hf.detectors.detector import FILES
 
+    file = FILES["overlapped"]
     hearing.save_pretrained(tmp_path)
     described.save_pretrained(tmp_path)
     assert (tmp_path / "attributes.json").exists()
@@ -382,22 +385,23 @@ def test_what_an_earlier_system_left_in_a_folder_is_removed(hearing, described, 
         next(other.embedder.parameters()).add_(1)
         next(other.autoencoder.parameters()).add_(1)
     other.save_pretrained(tmp_path)
-    assert not (tmp_path / FILE).exists() and not (tmp_path / "attributes.json").exists()
+    assert not (tmp_path / file).exists() and not (tmp_path / "attributes.json").exists()
     assert caplog.text.count("of an earlier system") == 2
     assert SpeakerComparisonModel.from_pretrained(tmp_path).descriptions is None
 
 
 def test_a_detector_for_another_embedder_is_refused_and_is_not_saved(hearing, tmp_path, caplog):
+    from balr_hf.detectors.detector import FILES
     from balr_hf.errors import MismatchError
-    from balr_hf.overlapped.detector import FILE
 
+    file = FILES["overlapped"]
     hearing.save_pretrained(tmp_path / "one")
     with torch.no_grad():
         next(hearing.embedder.parameters()).add_(1)  # as training does
     hearing.save_pretrained(tmp_path / "trained")
-    assert not (tmp_path / "trained" / FILE).exists()
-    assert "The detector of overlapped speech is not saved" in caplog.text
-    shutil.copy(tmp_path / "one" / FILE, tmp_path / "trained" / FILE)
+    assert not (tmp_path / "trained" / file).exists()
+    assert "The Detector of overlapped speech is not saved" in caplog.text
+    shutil.copy(tmp_path / "one" / file, tmp_path / "trained" / file)
     with pytest.raises(MismatchError, match="is a detector for the embedder"):
         SpeakerComparisonModel.from_pretrained(tmp_path / "trained")
 

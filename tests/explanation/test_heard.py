@@ -1,4 +1,4 @@
-"""People who speak at the same time, as explanations tell of them."""
+"""People who speak at the same time, and speech at another speed, as explanations tell of them."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from balr_hf.domain import Deviation, Limits
 from balr_hf.explanation import wording
-from balr_hf.explanation.overlapped import NEEDED, Overlapped, describe_overlapped
+from balr_hf.explanation.heard import NEEDED, OVERLAPPED, SPEED, Heard, describe_heard
 
 WIDTH = 12
 
@@ -14,8 +14,9 @@ WIDTH = 12
 def explained(scorer, *percentiles: float, limits: Limits | None = None, **options):
     """A comparison of A, of which each recording has one of these percentiles, and B, which has 60 %."""
     counts = np.full((WIDTH, 2), len(percentiles) / 2)
-    a = tuple(Overlapped.of(percentile, limits) for percentile in percentiles)
-    return scorer.explain(counts, counts, overlapped=(a, (Overlapped.of(60.0, limits),)), limits=limits, **options)
+    a = tuple(Heard.of(OVERLAPPED, [percentile], limits) for percentile in percentiles)
+    heard = {"overlapped": (a, (Heard.of(OVERLAPPED, [60.0], limits),))}
+    return scorer.explain(counts, counts, heard=heard, limits=limits, **options)
 
 
 def overlapping(found) -> list[str]:
@@ -26,12 +27,12 @@ def test_a_recording_that_sounds_like_two_voices_gets_no_verdict(scorer):
     found = explained(scorer, 0.4)
     assert found.verdict is None
     assert found.no_verdict == ["overlapped"]
-    assert found.describe_verdict() == wording.NO_VERDICT_OVERLAPPED
+    assert found.describe_verdict() == OVERLAPPED.headline
     (caution,) = overlapping(found)
     assert caution.startswith(f"{wording.WHY} A may hold people who speak at the same time")
     assert "of recordings of one voice, 0.4 % sound as much like two voices at once." in caution
     for shown in (found.to_text(), found.to_html()):
-        assert wording.NO_VERDICT_OVERLAPPED in shown
+        assert OVERLAPPED.headline in shown
         assert "0.4 %" in shown
 
 
@@ -46,7 +47,7 @@ def test_one_like_others_is_not_told_of(scorer):
     found = explained(scorer, 42.0)
     assert overlapping(found) == []
     row = dict(found.describe_method())["One voice at a time"]
-    assert row == "A: 42 %; B: 60 % of recordings of one voice sound as much like two at once"
+    assert row == "A: 42 %; B: 60 % of recordings of one voice sound as much like two voices at once"
 
 
 def test_limits_that_let_it_pass_are_told_and_stricter_ones_hold(scorer):
@@ -62,11 +63,12 @@ def test_what_was_not_looked_at_is_said(scorer):
     found = scorer.explain(counts, counts, voices=parts)
     assert dict(found.describe_method())["One voice at a time"] == f"not looked at: {NEEDED}"
     assert overlapping(found) == [
-        f"Whether people speak at the same time in recordings of A and of B was not looked at: {NEEDED}."
+        "Whether in recordings of A and of B people speak at the same time or speech is played at another speed was "
+        f"not looked at: {NEEDED}."
     ]
-    one = scorer.explain(counts, counts, voices=parts, overlapped=((), (Overlapped.of(50.0),)))
-    assert overlapping(one)[0].startswith("Whether people speak at the same time in recordings of A was not")
-    assert "A: not looked at" in describe_overlapped(one.overlapped)
+    one = scorer.explain(counts, counts, voices=parts, heard={"overlapped": ((), (Heard.of(OVERLAPPED, [50.0]),))})
+    assert overlapping(one)[0].startswith("Whether in recordings of A people speak at the same time was not")
+    assert "A: not looked at" in describe_heard(one.heard, OVERLAPPED)
     assert overlapping(scorer.explain(counts, counts)) == []  # it is said that no second voice was looked for
 
 
@@ -85,5 +87,22 @@ def test_it_is_told_without_a_calibration_too(scorer):
 
 def test_what_was_found_is_json(scorer):
     found = json.loads(json.dumps(explained(scorer, 0.4).to_dict()))["overlapped"]
-    assert found["a"] == [{"percentile": 0.4, "is_beyond": True, "is_allowed": False}]
+    assert found["a"] == [{"percentile": 0.4, "way": "overlapped", "is_beyond": True, "is_allowed": False}]
     assert found["b"][0]["is_beyond"] is False
+
+
+def test_speech_at_another_speed_gets_no_verdict_and_is_said_to_be_faster_or_slower(scorer):
+    counts = np.ones((WIDTH, 2))
+    fast, slow, usual = (Heard.of(SPEED, pair) for pair in ([0.2, 90.0], [80.0, 1.4], [40.0, 70.0]))
+    assert (fast.percentile, slow.percentile, usual.percentile) == (0.4, 2.8, 80.0)
+    assert Heard.of(SPEED, [60.0, 70.0]).percentile == 100
+    found = scorer.explain(counts, counts, heard={"speed": ((fast,), (slow,)), "overlapped": ((), ())})
+    assert found.no_verdict == ["speed"] and found.describe_verdict() == SPEED.headline
+    told = [text for text in found.cautions if "was spoken" in text]
+    assert told[0].startswith(f"{wording.WHY} A may play speech faster than it was spoken")
+    assert told[1].startswith("B may play speech slower than it was spoken") and "2.8 % sound as much like" in told[1]
+    assert dict(found.describe_method())["Speed"].startswith("A: 0.4 %; B: 2.8 % of recordings at the speed of the")
+    assert found.to_dict()["speed"]["a"][0]["way"] == "faster"
+    assert not scorer.explain(counts, counts, heard={"speed": ((usual,), (usual,))}).no_verdict
+    wide = Heard.of(SPEED, [0.2, 90.0], Limits.parse("speed=0.3"))
+    assert wide.is_allowed and not wide.is_beyond

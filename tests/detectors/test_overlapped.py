@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from balr_hf.audio import load_audio
+from balr_hf.detectors.draws import CONDITIONS, FOLDS, LONGEST, Draw
+from balr_hf.detectors.overlapped import draw_overlapped, make_overlapped, mixed
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.overlapped.mixtures import FOLDS, LONGEST, Draw, draw_mixtures, make, mixed
 
 SPEAKERS = [f"s{number // 3}" for number in range(60)]
 SOURCES = [f"source{number // 30}" for number in range(60)]
+
+
+def draw_mixtures(speakers, sources, count, seed=0, conditions=CONDITIONS):
+    return draw_overlapped(speakers, sources, count, seed, conditions)
 
 
 def test_half_of_what_is_drawn_has_a_second_speaker_of_the_same_part():
@@ -33,7 +38,7 @@ def test_the_same_seed_draws_the_same():
 
 
 def test_too_few_speakers_are_refused():
-    with pytest.raises(UserError, match="2 speakers: mixtures need 10 or more"):
+    with pytest.raises(UserError, match="2 speakers: a detector needs 10 or more"):
         draw_mixtures(["a", "b", "a"], ["", "", ""], 10)
 
 
@@ -64,11 +69,11 @@ def test_what_is_made_is_heard_speech_of_ten_seconds_at_most(root):
         for name in ("2033", "1998")
     )
     parts = [np.concatenate([one, one]), other]
-    draw = Draw(0, 1, 0.0, 1.0, LONGEST, True, "band=telephone", 0, 5)
-    made = make(draw, parts.__getitem__)
+    draw = Draw(0, 1, 0, 0.0, LONGEST, "band=telephone", 0, 5, share=1.0, filtered=True)
+    made = make_overlapped(draw, parts.__getitem__)
     assert 5 * 16_000 < len(made) <= LONGEST * 16_000
-    assert np.array_equal(made, make(draw, parts.__getitem__))
-    short = make(replace(draw, seconds=1.5), parts.__getitem__)
+    assert np.array_equal(made, make_overlapped(draw, parts.__getitem__))
+    short = make_overlapped(replace(draw, seconds=1.5), parts.__getitem__)
     assert 1.0 * 16_000 < len(short) <= 1.5 * 16_000
-    assert make(draw, [np.zeros(0, dtype=np.float32), other].__getitem__) is None
-    assert make(draw, [np.zeros(64_000, dtype=np.float32), other].__getitem__) is None
+    assert make_overlapped(draw, [np.zeros(0, dtype=np.float32), other].__getitem__) is None
+    assert make_overlapped(draw, [np.zeros(64_000, dtype=np.float32), other].__getitem__) is None
