@@ -25,7 +25,7 @@ from balr_hf.errors import MismatchError
 from balr_hf.explanation import wording
 
 FIRST, SECOND = (resource(SAMPLE_CORPUS) / "espeak17" / f"espeak17-0{number}.opus" for number in (1, 2))
-OTHER = resource(SAMPLE_CORPUS) / "espeak18" / "espeak18-02.opus"
+OTHER = resource(SAMPLE_CORPUS) / "espeak20" / "espeak20-02.opus"
 
 
 @pytest.fixture(scope="module")
@@ -479,12 +479,12 @@ def test_several_recordings_of_a_side_are_compared(browser):
     browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.includes('voice B')).click()")
     browser.wait("!!document.querySelector('#more-b input[type=file]')", 10)
     browser.choose("#more-b input[type=file]", OTHER)
-    browser.wait(f"{WAITING} == 0 && document.querySelector('#more-b').innerText.includes('espeak18')")
+    browser.wait(f"{WAITING} == 0 && document.querySelector('#more-b').innerText.includes('espeak20')")
     browser.has_sent(3)
     browser.value("document.querySelector('#compare').click()")
     assert browser.wait(VERDICT).startswith("NO VERDICT")  # the shipped system is calibrated with one a side
     shown = browser.value("document.querySelector('#answer').innerText")
-    assert "B is espeak17-02.opus, espeak18-02.opus (2 recordings)." in shown
+    assert "B is espeak17-02.opus, espeak20-02.opus (2 recordings)." in shown
 
 
 @pytest.mark.slow

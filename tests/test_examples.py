@@ -67,7 +67,7 @@ def test_compare_says_same_speaker_and_writes_the_page(run_example, sample, tmp_
     assert "<svg" in (tmp_path / "comparison.html").read_text()
     files = [
         sample / name
-        for name in ("espeak17/espeak17-01.opus", "espeak18/espeak18-02.opus", "espeak18/espeak18-03.opus")
+        for name in ("espeak17/espeak17-01.opus", "espeak20/espeak20-02.opus", "espeak20/espeak20-03.opus")
     ]
     said = run_example("compare.py", *files)
     assert float(re.search(r"\nln LR (\S+):", said).group(1)) < 0

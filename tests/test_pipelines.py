@@ -33,7 +33,7 @@ from balr_hf.errors import ConfigError, MismatchError, UserError
 def voices(root):
     folder = root / "resources" / "data" / "sample"
     return [folder / name for name in ("espeak17/espeak17-01.opus", "espeak17/espeak17-02.opus")] + [
-        folder / "espeak18/espeak18-02.opus"
+        folder / "espeak20/espeak20-02.opus"
     ]
 
 

@@ -34,8 +34,8 @@ KEPT, LARGEST = 3600, "100mb"
 
 EXAMPLES = {
     "One voice, two sentences": ("espeak17/espeak17-01.opus", "espeak17/espeak17-02.opus"),
-    "Two voices of one sex": ("espeak18/espeak18-01.opus", "espeak20/espeak20-02.opus"),
-    "A man and a woman": ("espeak17/espeak17-01.opus", "espeak18/espeak18-02.opus"),
+    "Two voices of one sex": ("espeak16/espeak16-03.opus", "espeak20/espeak20-02.opus"),
+    "A man and a woman": ("espeak17/espeak17-01.opus", "espeak20/espeak20-02.opus"),
 }
 
 INTRODUCTION = f"""
