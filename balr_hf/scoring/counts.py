@@ -41,6 +41,9 @@ class SideCounts:
     def __init__(self, active: np.ndarray, totals: np.ndarray):
         self.active, self.totals = active, totals
 
+    def __len__(self) -> int:
+        return len(self.active)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """What the shape of all counts in float64 would be: `(sides, attributes, 2)`."""

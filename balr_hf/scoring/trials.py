@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
+from balr_hf.metrics.tally import checked_labels
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
 from balr_hf.scoring.trial_lists import IF_SKIPPED, LEAVE_OUT, describe_unknown_list
 from balr_hf.scoring.trial_lists import Trials as Trials
@@ -204,7 +205,7 @@ def score_trials(
     trials: Trials,
     calibrated: bool = False,
     progress: bool = False,
-    test_counts: "Counts | None" = None,
+    test_counts: "Counts | SideCounts | None" = None,
     quality: np.ndarray | None = None,
     test_quality: np.ndarray | None = None,
     shard: "Shard | None" = None,
@@ -221,7 +222,7 @@ def score_trials(
         calibrated (bool): apply the scorer's calibration.
         progress (bool): show a progress bar.
         test_counts (`(sides, attributes, 2)`, *optional*): counts of the sides to which the numbers in `trials.test`
-            refer, if these are not the sides of `counts`.
+            refer, if these are not the sides of `counts`. [`SideCounts`] are of all sides of the trials together.
         quality (`(sides, 4)`, *optional*): what was measured of the sides of `counts`, see [`sides_quality`]; a
             calibration with quality measures needs it.
         test_quality (`(sides, 4)`, *optional*): that of the sides of `test_counts`, if these are others.
@@ -230,7 +231,16 @@ def score_trials(
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
+
+    Raises:
+        UserError: the trials have numbers of sides that are not there; one of `counts` and `test_counts` is
+            [`SideCounts`] and the other is not the same; there is `test_quality` without that of `counts`; or as for
+            [`Scorer.score`].
+        ValueError: as for [`Scorer.score`].
     """
+    other = _other_sides(counts, test_counts, trials)
+    if test_quality is not None and test_quality is not quality and (quality is None or other is counts):
+        raise UserError("test_quality is that of test_counts, beside the quality of counts: one of these is missing")
     scores = np.full(len(trials), np.nan)
     if isinstance(counts, SideCounts):
         table = _side_table(scorer, counts, calibrated, quality)
@@ -240,8 +250,9 @@ def score_trials(
                 scores[part] = score_trials(scorer, counts.of(used), local, calibrated, quality=measured)
             return scores
     else:
+        assert not isinstance(other, SideCounts)  # as `_other_sides` checked
         both = None if quality is None else (quality, quality if test_quality is None else test_quality)
-        table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
+        table = scorer.term_table(counts, other, calibrated, both)
     for part, rows, columns in _own(_blocks(trials, SCORES_AT_ONCE, progress, "Scoring"), shard):
         scores[part] = table.scores(rows, columns).cpu().numpy()
     return scores
@@ -249,10 +260,10 @@ def score_trials(
 
 def trial_attribute_scores(
     scorer: TrialScorer,
-    counts: "Counts",
+    counts: "Counts | SideCounts",
     trials: Trials,
     progress: bool = False,
-    test_counts: "Counts | None" = None,
+    test_counts: "Counts | SideCounts | None" = None,
 ) -> np.ndarray:
     """Compute the terms of a trial list, whose sums over the attributes are the raw scores.
 
@@ -261,8 +272,15 @@ def trial_attribute_scores(
 
     Returns:
         float32 `(trials, attributes)`: raw natural-log likelihood ratios.
+
+    Raises:
+        UserError, ValueError: as for [`score_trials`].
     """
-    table = scorer.term_table(counts, counts if test_counts is None else test_counts)
+    other = _other_sides(counts, test_counts, trials)
+    if isinstance(counts, SideCounts):
+        counts = other = counts.of(slice(None))
+    assert not isinstance(other, SideCounts)  # as `_other_sides` checked
+    table = scorer.term_table(counts, other)
     terms = np.empty((len(trials), scorer.config.num_attributes), dtype=np.float32)
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Scoring"):
         terms[part] = table.terms(rows, columns).cpu().numpy()
@@ -282,11 +300,19 @@ def mean_terms(
 
     Args:
         scorer, counts, trials, calibrated, progress, quality: as for [`score_trials`].
-        labels (bool `(trials,)`): whether a trial is of one speaker.
+        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
 
     Returns:
         `(same, different)`: float64 `(attributes,)` each, natural-log likelihood ratios; 0 if no trial is such.
+
+    Raises:
+        UserError: a label is neither 0 nor 1, or there is not one of each trial; or as for [`score_trials`].
+        ValueError: as for [`score_trials`].
     """
+    _other_sides(counts, None, trials)
+    labels = checked_labels(np.asarray(labels).ravel())
+    if len(labels) != len(trials):
+        raise UserError(f"{len(labels)} labels of {len(trials)} trials: expected one of each")
     sums = np.zeros((2, scorer.config.num_attributes))
     if isinstance(counts, SideCounts):
         table = _side_table(scorer, counts, calibrated, quality)
@@ -300,6 +326,24 @@ def mean_terms(
     else:
         sums += _sums_of_terms(table, trials, labels, progress)
     return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
+
+
+def _other_sides(
+    counts: "Counts | SideCounts", test_counts: "Counts | SideCounts | None", trials: Trials
+) -> "Counts | SideCounts":
+    """The counts of the sides to which the trials' tests refer, after a check that both sides of all trials are there.
+
+    Raises:
+        UserError: they are not; or one of the two sets is [`SideCounts`], and the other is not the same.
+    """
+    other = counts if test_counts is None else test_counts
+    if other is not counts and (isinstance(counts, SideCounts) or isinstance(other, SideCounts)):
+        raise UserError(
+            "SideCounts are of all sides of the trials together, enrollments and tests: count them by one call of "
+            "compact_side_counts, without test_counts, or pass the counts of both as arrays (SideCounts.of)"
+        )
+    trials.check_numbers(len(counts), len(other))
+    return other
 
 
 def _side_table(
