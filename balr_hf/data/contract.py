@@ -17,8 +17,8 @@ from balr_hf.data.columns import (
     VECTOR_KINDS,
     add_vector_column,
     arrow_column,
-    comparable_name,
     comparable_speaker,
+    describe_repeated,
     fixed_length_column,
     recording_ids,
 )
@@ -253,13 +253,9 @@ def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
 
 def check_unique(ids: list[str]) -> None:
     """Raise a UserError if several recordings have the same id, as ids are compared; see [`comparable_name`]."""
-    compared = [*map(comparable_name, ids)]
-    if len(set(compared)) != len(ids):
-        count = Counter(compared)
-        repeated = dict.fromkeys(name for name in compared if count[name] > 1)
-        written = {name for name, one in zip(ids, compared, strict=True) if one in repeated}
-        apart = "" if written <= repeated.keys() else "; some differ only in white space or in their Unicode form"
-        raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}{apart}")
+    repeated = describe_repeated(ids)
+    if repeated is not None:
+        raise UserError(f"duplicate ids (trials could not tell them apart): {repeated}")
 
 
 def fixed_length(

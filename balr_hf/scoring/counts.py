@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 try:
-    from balr_hf.data.columns import speaker_codes, vector_matrix
+    from balr_hf.data.columns import recording_ids, speaker_codes, vector_matrix
+    from balr_hf.data.contract import check_unique
     from balr_hf.data.skipped import Skipped, warn_skipped
     from balr_hf.errors import UserError
 
@@ -136,8 +137,11 @@ def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
         names, in the order in which they first appear.
 
     Raises:
-        UserError: a column is missing, or no recording has both attributes and a speaker.
+        UserError: a column is missing, no recording has both attributes and a speaker, or several recordings have one
+            id, so that some would count twice.
     """
+    if "id" in dataset.column_names:
+        check_unique(recording_ids(dataset))
     codes, speakers = speaker_codes(dataset)
     bits, present = vector_matrix(dataset, "ba")
     usable = present & (codes >= 0)

@@ -1,14 +1,13 @@
 """Trials of a corpus: the counts, embeddings and speakers of their sides, their labels and their scores."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
+from balr_hf.data.columns import comparable_name, rows_of, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
 from balr_hf.metrics.tally import checked_labels
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
@@ -67,7 +66,8 @@ def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarr
         float64 `(sides, attributes, 2)`: numbers of activations and of non-activations.
 
     Raises:
-        UserError: recordings are not in the corpus, or have no attributes; the message names them.
+        UserError: recordings are not in the corpus, have no attributes, or have an id that others have, too; the
+            message names them. Or a side has no recording.
     """
     return compact_side_counts(dataset, sides).of(slice(None))
 
@@ -109,7 +109,7 @@ def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.n
         float64 `(sides, values)`.
 
     Raises:
-        UserError: recordings are not in the corpus, or have no embedding; the message names them.
+        UserError: as for [`side_counts`], of embeddings.
     """
     return np.concatenate([part for _, part in _embeddings_of(dataset, sides)])
 
@@ -165,17 +165,17 @@ def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.nda
         the speakers' names `(sides,)`; None if the speaker of any side is unknown.
 
     Raises:
-        UserError: a side has recordings of several speakers.
+        UserError: a side has recordings of several speakers, or several recordings have one of its ids.
     """
     if "speaker" not in dataset.column_names:
         return None
-    speaker_of = dict(zip(map(comparable_name, recording_ids(dataset)), speaker_names(dataset), strict=True))
+    row_of, speaker_of = rows_of(dataset, sides), [*speaker_names(dataset), None]
     speakers = []
     for side in sides:
         if len(side) == 1:
-            speakers.append(speaker_of.get(comparable_name(side[0])))
+            speakers.append(speaker_of[row_of.get(comparable_name(side[0]), -1)])
             continue
-        names = {speaker_of.get(comparable_name(name)) for name in side}
+        names = {speaker_of[row_of.get(comparable_name(name), -1)] for name in side} or {None}
         if len(names - {None}) > 1:
             raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
         speakers.append(None if None in names else names.pop())
@@ -193,7 +193,7 @@ def trial_labels(dataset: "datasets.Dataset", trials: Trials) -> np.ndarray | No
         bool `(trials,)`; None if the speaker of any side is unknown.
 
     Raises:
-        UserError: a side has recordings of several speakers.
+        UserError: a side has recordings of several speakers, or several recordings have one of its ids.
     """
     speakers = side_speakers(dataset, trials.sides)
     return None if speakers is None else speakers[trials.enroll] == speakers[trials.test]
@@ -413,32 +413,29 @@ def _blocks(
 def _rows(
     dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the rows of the sides' recordings; an error names those that are not there or are not `present`.
+    """Find the rows of the sides' recordings.
+
+    A UserError names those that are not there, are not `present`, or have an id that others have, too; and counts the
+    sides that have none.
 
     Returns:
         `(rows, totals)`: the rows of all sides' recordings, one side after the other, and how many each side has.
     """
     sides = [[comparable_name(name) for name in side] for side in sides]
-    ids = [comparable_name(name) for name in recording_ids(dataset)]
-    row_of = {name: row for row, name in enumerate(ids)}
+    totals = np.fromiter(map(len, sides), np.int64, len(sides))
+    if not totals.all():
+        raise UserError(f"{(totals == 0).sum()} of {len(sides)} sides name no recording, so that nothing is compared")
+    row_of = rows_of(dataset, sides)
     names = dict.fromkeys(name for side in sides for name in side)
-    if len(row_of) < len(ids):
-        doubtful = sorted(name for name, count in Counter(ids).items() if count > 1 and name in names)
-        if doubtful:
-            raise UserError(
-                "the trial list names recordings whose ids fit several recordings of the corpus, which differ only in "
-                f"white space or in their Unicode form: {name_some(doubtful, 20)}"
-            )
     unknown = [name for name in names if name not in row_of]
     lacking = [name for name in names if name in row_of and not present[row_of[name]]]
     if len(unknown) == len(names) > 0:
-        raise UserError(describe_unknown_list(unknown, ids))
+        raise UserError(describe_unknown_list(unknown, row_of))
     if unknown or lacking:
-        such = f" (whose ids are such as {ids[0]})"
+        such = f" (whose ids are such as {next(iter(row_of))})"
         parts = [f"not in the corpus{such}: {name_some(unknown, 20)}"] if unknown else []
         parts += [f"without {what}: {name_some(lacking, 20)}"] if lacking else []
         raise UserError(
             f"the trial list names recordings that cannot be scored. {LEAVE_OUT}: {'; '.join(parts)}. {IF_SKIPPED}"
         )
-    totals = np.fromiter(map(len, sides), np.int64, len(sides))
     return np.fromiter((row_of[name] for side in sides for name in side), np.int64, int(totals.sum())), totals

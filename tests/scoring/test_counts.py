@@ -52,3 +52,10 @@ def test_corpus_without_attributes_says_what_to_do():
 
 def test_single_recordings_have_one_count_an_attribute():
     assert recording_counts(np.array([[True, False]])).tolist() == [[[1, 0], [0, 1]]]
+
+
+def test_recordings_that_would_count_twice_are_refused(make_corpus):
+    data = make_corpus(3, 2, attributes=4)
+    with pytest.raises(UserError, match=r"duplicate ids .*: s0, s1, s2, s3, s4 and 1 more"):
+        speaker_counts(datasets.concatenate_datasets([data, data]))
+    assert speaker_counts(data.remove_columns("id"))[0].sum() == 6 * 4

@@ -1,3 +1,4 @@
+import datasets
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from balr_hf.scoring.trials import (
     score_trials,
     side_counts,
     side_embeddings,
+    side_speakers,
     trial_labels,
     write_scores,
 )
@@ -205,7 +207,7 @@ def test_names_are_compared_in_one_unicode_form_without_white_space(corpus, tmp_
 def test_ids_that_differ_only_in_unicode_form_are_refused_in_trials(corpus):
     ids = ["caf\u00e9", "cafe\u0301", *corpus["id"][2:]]
     corpus = corpus.remove_columns("id").add_column("id", ids)
-    with pytest.raises(UserError, match="fit several recordings of the corpus"):
+    with pytest.raises(UserError, match=r"several recordings of the corpus: café; some differ only in white space"):
         side_counts(corpus, [["caf\u00e9"]])
     assert len(side_counts(corpus, [["s2"]])) == 1
 
@@ -439,3 +441,24 @@ def test_labels_of_mean_terms_are_zeros_and_ones(stored):
         trials_module.mean_terms(scorer, found, listed, labels + 0.5)
     with pytest.raises(UserError, match="39 labels of 40 trials"):
         trials_module.mean_terms(scorer, found, listed, labels[1:])
+
+
+def test_ids_of_several_recordings_are_refused_wherever_they_are_looked_up(corpus):
+    other = corpus.remove_columns("speaker").add_column("speaker", [f"other {name}" for name in corpus["speaker"]])
+    twice = datasets.concatenate_datasets([corpus, other.select([0])])
+    listed = Trials([], [], [["s0"], ["s1"], ["s2"]], np.array([0, 1]), np.array([1, 2]))
+    for look in (side_counts, side_embeddings, side_speakers):
+        with pytest.raises(UserError, match=r"several recordings of the corpus: s0$"):
+            look(twice, listed.sides)
+        assert len(look(twice, listed.sides[1:])) == 2
+    with pytest.raises(UserError, match="several recordings of the corpus: s0"):
+        trial_labels(twice, listed)
+    with pytest.raises(UserError, match="several recordings of the corpus: s0"):
+        side_values(twice, listed.sides, "speaker")
+
+
+def test_sides_without_recordings_are_refused(corpus):
+    for look in (side_counts, side_embeddings):
+        with pytest.raises(UserError, match="1 of 2 sides name no recording"):
+            look(corpus, [["s0", "s1"], []])
+    assert side_speakers(corpus, [["s0"], []]) is None
