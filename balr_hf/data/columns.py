@@ -74,7 +74,8 @@ def vector_matrix(dataset: datasets.Dataset, name: str) -> tuple[np.ndarray, np.
         `embedding` and bool for `ba`; and which rows those are, bool of shape `(rows,)`.
 
     Raises:
-        UserError: the Dataset has no such column, no row has a value, or the vectors have several lengths.
+        UserError: the Dataset has no such column, no row has a value, the vectors have several lengths or values that
+            are missing, or attributes are neither 0 nor 1.
     """
     if name not in dataset.column_names:
         step = "balr extract" if name == "embedding" else "balr binarize"
@@ -130,9 +131,26 @@ def packed_chunks(dataset: datasets.Dataset, name: str) -> Iterator[tuple[np.nda
 
 
 def _matrix(column: pa.Array, name: str, length: int) -> np.ndarray:
-    """The vectors of an Arrow column that are there, `(vectors, length)`, in the type of their kind."""
-    matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
-    return matrix.astype(np.float32 if name == "embedding" else bool, copy=False)
+    """The vectors of an Arrow column that are there, `(vectors, length)`, in the type of their kind.
+
+    Raises:
+        UserError: a vector has values that are missing, or attributes are neither 0 nor 1.
+    """
+    values = column.flatten()
+    if values.null_count:
+        raise UserError(
+            f"{values.null_count} values of the vectors in the {name} column are missing: load_corpus leaves out the "
+            "vectors that cannot be used, and names them"
+        )
+    matrix = values.to_numpy(zero_copy_only=False).reshape(-1, length)
+    if name == "embedding":
+        return matrix.astype(np.float32, copy=False)
+    if matrix.dtype != bool and not (matrix.dtype.kind in "iuf" and ((matrix == 0) | (matrix == 1)).all()):
+        raise UserError(
+            f"the {name} column has values other than 0 and 1, which are no binary attributes: load_corpus leaves out "
+            "the vectors that cannot be used, and names them"
+        )
+    return matrix.astype(bool, copy=False)
 
 
 def keep_vectors(dataset: datasets.Dataset, name: str, keep: np.ndarray) -> datasets.Dataset:

@@ -18,7 +18,8 @@ try:
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         import datasets
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    pass  # there is no corpus there to count in
+    if not TYPE_CHECKING:  # there is no corpus there to count in
+        UserError = ValueError
 
 # Numbers of activations and of non-activations, `(..., attributes, 2)`.
 Counts = torch.Tensor | np.ndarray
@@ -117,11 +118,19 @@ def recording_counts(bits: np.ndarray) -> np.ndarray:
     """Count the attributes of single recordings.
 
     Args:
-        bits (bool `(recordings, attributes)`): which attributes are active.
+        bits (`(recordings, attributes)`): 1 or True for attributes that are active, 0 or False for those that are not.
 
     Returns:
         float64 `(recordings, attributes, 2)`: `(1, 0)` where the attribute is active, `(0, 1)` where it is not.
+
+    Raises:
+        UserError: a value is neither 0 nor 1.
     """
+    bits = np.asarray(bits)
+    if bits.dtype != bool:
+        if not ((bits == 0) | (bits == 1)).all():
+            raise UserError("binary attributes other than 0 and 1: expected which attributes are active")
+        bits = bits.astype(bool)
     return np.stack([bits, ~bits], -1).astype(np.float64)
 
 

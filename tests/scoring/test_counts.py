@@ -51,7 +51,11 @@ def test_corpus_without_attributes_says_what_to_do():
 
 
 def test_single_recordings_have_one_count_an_attribute():
-    assert recording_counts(np.array([[True, False]])).tolist() == [[[1, 0], [0, 1]]]
+    for bits in ([[True, False]], [[1, 0]], [[1.0, 0.0]]):
+        assert recording_counts(np.array(bits)).tolist() == [[[1, 0], [0, 1]]]
+    for bits in ([[1.0, 0.4]], [[-1, 1]], [[np.nan, 1]]):
+        with pytest.raises(UserError, match="other than 0 and 1"):
+            recording_counts(np.array(bits))
 
 
 def test_recordings_that_would_count_twice_are_refused(make_corpus):
