@@ -51,6 +51,7 @@ class DirichletMultinomialScorer(Scorer):
     """
 
     config_class = DirichletMultinomialScorerConfig
+    learns_variation = True
     parameter_names = ("alpha",)
     parameter_ranges = {**Scorer.parameter_ranges, "alpha": (torch.finfo(torch.float64).tiny, math.inf)}
 

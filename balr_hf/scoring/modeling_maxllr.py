@@ -56,6 +56,7 @@ class MaxLLRScorer(Scorer):
     """
 
     config_class = MaxLLRScorerConfig
+    learns_variation = True
     parameter_names = ("f", "p", "q")
     parameter_ranges = {**Scorer.parameter_ranges, "f": SHARE, "p": SHARE, "q": SHARE}
 

@@ -94,6 +94,8 @@ class Scorer(HubModel):
     }
     # Whether the scorer needs no reference population.
     fitted_by_nature = False
+    # Whether it learns how much one speaker varies, of which only speakers with several recordings tell something.
+    learns_variation = False
     # What a scorer is called in messages.
     role = "scorer"
     # The unit in which affine calibration counts raw scores; None for their standard deviation.
@@ -194,7 +196,8 @@ class Scorer(HubModel):
         """Fit the scorer to a reference population, and drop an earlier calibration.
 
         Attributes that are never or always active in the population, or whose parameters do not come out finite, carry
-        no evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out.
+        no evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out. A
+        warning says if most speakers have one recording only, which tell nothing of how much one speaker varies.
 
         Args:
             counts (`(speakers, attributes, 2)`): activations and non-activations of each speaker; see
@@ -208,10 +211,11 @@ class Scorer(HubModel):
 
         Raises:
             ValueError: counts have another shape, are negative or not finite; or there is not one name per speaker.
-            UserError: no speaker has recordings.
+            UserError: no speaker has recordings; none has several, from which this kind of scorer learns how much one
+                speaker varies; or a speaker is named twice, or has no name.
         """
         counts = self._checked(counts, "counts")
-        digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else name_digests(speakers)
+        digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else _distinct_digests(speakers)
         if len(digests) != len(counts):
             raise ValueError(f"{len(counts)} speakers' counts, but {len(digests)} names")
         recorded = (counts.sum((1, 2)) > 0).cpu()
@@ -220,6 +224,8 @@ class Scorer(HubModel):
         if not recorded.all():
             logger.warning("Left out %d reference speakers without recordings", int((~recorded).sum()))
             counts, digests = counts[recorded.to(counts.device)], digests[recorded]
+        if self.learns_variation and len(counts) > 1:
+            _check_several_recordings(counts)
         self.informative = ((counts.sum(0) > 0).sum(-1) > 1) & (len(counts) > 1)
         self._describe(counts)
         if len(counts) < 2 and not self.fitted_by_nature:
@@ -857,6 +863,49 @@ class Scorer(HubModel):
         if not (torch.isfinite(counts) & (counts >= 0)).all():
             raise ValueError(f"{name} must be finite and not negative")
         return counts
+
+
+def _distinct_digests(speakers: Sequence[str]) -> torch.Tensor:
+    """The digests of the names of different speakers, int64 `(speakers,)`.
+
+    Raises:
+        UserError: one is named twice, or has no name; or these are no list of names, but one.
+    """
+    if isinstance(speakers, str):
+        raise UserError(f"speakers={speakers!r:.60}: expected a list of names")
+    names = list(speakers)
+    digests = name_digests(names)
+    nameless = [name for name in names if name is None or name != name or not str(name).strip()]
+    if nameless:
+        raise UserError(f"{len(nameless)} of {len(names)} speakers have no name: leave these out, or name no speakers")
+    different = len(digests.unique())
+    if different < len(names):
+        raise UserError(
+            f"{len(names)} speakers' counts with {different} different names: one speaker has one row of counts, the "
+            "sums of all their recordings, as speaker_counts makes them"
+        )
+    return digests
+
+
+def _check_several_recordings(counts: torch.Tensor) -> None:
+    """Check that enough speakers have several recordings to tell how much one speaker varies; see [`Scorer.fit`].
+
+    Raises:
+        UserError: none has.
+    """
+    several = int((sum_of_values(counts).amax(1) > 1).sum())
+    if not several:
+        raise UserError(
+            f"each of the {len(counts)} reference speakers has one recording only, which tell nothing of how much one "
+            "speaker varies: fit to speakers with several recordings each"
+        )
+    if 2 * several < len(counts):
+        logger.warning(
+            "Only %d of %d reference speakers have several recordings. The others tell nothing of how much one "
+            "speaker varies, so that this, on which every LLR rests, is learnt from few",
+            several,
+            len(counts),
+        )
 
 
 def _calibration_buffers(

@@ -349,6 +349,24 @@ def test_names_of_another_number_than_the_counts_are_refused():
         build_scorer("beta", num_attributes=WIDTH).fit(counts_of(0, 50, 8)[0], ["a", "b"])
 
 
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["a"] * 40, "40 speakers' counts with 1 different names: one speaker has one row"),
+        (["a ", *map(str, range(38)), "a"], "40 speakers' counts with 39 different names"),
+        ("a" * 40, "expected a list of names"),
+        ([None, *map(str, range(39))], "1 of 40 speakers have no name"),
+        ([math.nan, "", *map(str, range(38))], "2 of 40 speakers have no name"),
+    ],
+    ids=["one name", "white space", "a text", "None", "NaN and nothing"],
+)
+def test_names_that_are_not_those_of_different_speakers_are_refused(names, message):
+    scorer = build_scorer("beta", num_attributes=WIDTH, n_iterations=2)
+    with pytest.raises(UserError, match=message):
+        scorer.fit(counts_of(0, 40, 8)[0], names)
+    assert not scorer.is_fitted
+
+
 def between_sides(seed, name, trials=700):
     """Counts of 30 enrollments and 24 tests; trials between them, in no order and some of them repeated; labels."""
     enroll, test = counts_of(seed, 30, 1 if name in PROFILES else 4)

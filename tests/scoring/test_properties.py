@@ -211,6 +211,14 @@ def test_population_without_any_recordings_is_refused(name):
         fit(name, np.zeros((3, WIDTH, 2)))
 
 
+@pytest.mark.parametrize("name", LLR_SCORERS)
+def test_population_of_one_recording_a_speaker_is_refused(name, rng):
+    reference = counts_of(rng, likely_of(rng, 40), 1)
+    with pytest.raises(UserError, match="each of the 40 reference speakers has one recording only"):
+        fit(name, reference)
+    fit(name, np.concatenate([reference, 2 * reference[:1]]))
+
+
 @pytest.mark.parametrize("name", COUNTING)
 def test_a_side_without_recordings_says_nothing(name, rng):
     scorer = fit(name, reference_of(rng))

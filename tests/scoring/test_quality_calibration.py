@@ -124,7 +124,7 @@ def world():
     shares = rng.beta(0.5, 0.5, (60, 12))
     active = rng.binomial(1, shares, (2, 60, 12))
     counts = np.stack([active, 1 - active], -1).astype(float)
-    scorer = build_scorer("beta", num_attributes=12).fit(counts[0, :30])
+    scorer = build_scorer("beta", num_attributes=12).fit(counts[:, :30].sum(0))
     enroll, test = counts[:, 30:]
     measured = [
         np.column_stack([rng.uniform(1, 20, 30), rng.uniform(0, 40, 30), rng.uniform(3, 8, 30), np.ones(30)])
