@@ -275,7 +275,8 @@ def checked_speakers(
                 "the speaker of a trial is not known, and two unknown ones may be one or two people: leave out such "
                 "trials, or name no speakers"
             )
-    enroll, test = np.asarray(enroll_speakers).ravel(), np.asarray(test_speakers).ravel()
+    given = (np.asarray(side).ravel() for side in sides)
+    enroll, test = (np.array(side.tolist()) if side.dtype == object else side for side in given)
     wrong = int(((enroll == test) != labels).sum())
     if wrong:
         raise UserError(

@@ -43,7 +43,8 @@ def reference_of(rng, speakers=40):
 def fit(name, reference, trials=None, method=None):
     brief = {"n_iterations": 20} if name in ("beta", "maxllr") else {}
     scorer = build_scorer(name, num_attributes=reference.shape[1], **brief).fit(reference)
-    return scorer if method is None else scorer.calibrate(*trials, method, penalty=1e-3)
+    penalty = {"penalty": 1e-3} if method == "fusion" else {}
+    return scorer if method is None else scorer.calibrate(*trials, method, **penalty)
 
 
 def widened(counts, active):
