@@ -1,6 +1,7 @@
 """Counts of activations and non-activations, which scorers are fitted on and compare."""
 
 import hashlib
+import logging
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -12,14 +13,18 @@ import torch
 try:
     from balr_hf.data.columns import recording_ids, speaker_codes, vector_matrix
     from balr_hf.data.contract import check_unique
+    from balr_hf.data.origins import makers_of
     from balr_hf.data.skipped import Skipped, warn_skipped
     from balr_hf.errors import UserError
+    from balr_hf.identity import other_makers
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         import datasets
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:  # there is no corpus there to count in
         UserError = ValueError
+
+logger = logging.getLogger(__name__)
 
 # Numbers of activations and of non-activations, `(..., attributes, 2)`.
 Counts = torch.Tensor | np.ndarray
@@ -137,6 +142,8 @@ def recording_counts(bits: np.ndarray) -> np.ndarray:
 def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
     """Sum the attributes of each speaker's recordings.
 
+    A warning says if several autoencoders made the attributes, which then cannot be compared.
+
     Args:
         dataset (`datasets.Dataset`): a corpus with `ba` and `speaker`. Recordings that lack one of them are skipped,
             with one warning for all.
@@ -151,6 +158,7 @@ def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
     """
     if "id" in dataset.column_names:
         check_unique(recording_ids(dataset))
+    warn_of_makers(dataset)
     codes, speakers = speaker_codes(dataset)
     bits, present = vector_matrix(dataset, "ba")
     usable = present & (codes >= 0)
@@ -168,6 +176,17 @@ def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
     totals = np.bincount(codes)[found]
     counts = np.stack([active, totals[:, None] - active], -1).astype(np.float64)
     return counts, [speakers[code] for code in found]
+
+
+def warn_of_makers(dataset: "datasets.Dataset") -> None:
+    """Warn if several autoencoders made the attributes of a corpus, as far as that is known.
+
+    Counts do not tell what made them, so that nothing else would notice. The commands refuse such corpora, by
+    [`balr_hf.data.belonging.check_attributes`].
+    """
+    wrong = other_makers(filter(None, makers_of(dataset, "ba")), None, "attributes", "autoencoder")
+    if wrong is not None:
+        logger.warning("%s: counts of them mean nothing", wrong)
 
 
 def sum_of_values(counts: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from balr_hf.data.columns import comparable_name, rows_of, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
 from balr_hf.metrics.tally import checked_labels
-from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
+from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts, warn_of_makers
 from balr_hf.scoring.trial_lists import IF_SKIPPED, LEAVE_OUT, describe_unknown_list
 from balr_hf.scoring.trial_lists import Trials as Trials
 from balr_hf.scoring.trial_lists import read_trials as read_trials
@@ -58,6 +58,10 @@ COSINES_AT_ONCE = 2048
 def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray:
     """Sum the attributes of each side's recordings.
 
+    Counts do not tell what made the attributes. A warning says if several autoencoders did, and
+    [`balr_hf.data.belonging.check_attributes`] compares what did with what a scorer was fitted to, as the commands do:
+    `check_attributes(dataset, autoencoder=scorer.config.autoencoder_identity, user="scorer")`.
+
     Args:
         dataset (`datasets.Dataset`): a corpus with `id` and `ba`.
         sides (list[list[str]]): the ids of each side's recordings.
@@ -69,11 +73,14 @@ def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarr
         UserError: recordings are not in the corpus, have no attributes, or have an id that others have, too; the
             message names them. Or a side has no recording.
     """
+    warn_of_makers(dataset)
     return compact_side_counts(dataset, sides).of(slice(None))
 
 
 def compact_side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> SideCounts:
     """Do what [`side_counts`] does, for as many sides as memory holds a byte for each of their attributes.
+
+    What made the attributes is not looked at, as the commands do that themselves.
 
     Args:
         dataset, sides: as for [`side_counts`].
