@@ -355,12 +355,9 @@ class Scorer(HubModel):
             raise ImportError("calibrate needs the package: pip install balr_hf") from error
         if (enroll_speakers is None) != (test_speakers is None):
             raise ValueError("the speakers of one side only: expected both sides', or neither's")
-        # As objects: in an array of texts, None and NaN would be names.
-        names = [
-            n if n is None or isinstance(n, np.ndarray) else np.array(n, object)
-            for n in (enroll_speakers, test_speakers)
-        ]
-        speakers = None if names[0] is None or names[1] is None else (names[0], names[1])
+        speakers = None
+        if enroll_speakers is not None and test_speakers is not None:
+            speakers = _as_given(enroll_speakers), _as_given(test_speakers)
         evidence, labels, speakers = self.calibration_evidence(
             enroll, test, labels, method, speakers, trials, progress, quality
         )
@@ -918,6 +915,11 @@ def _shaped_quality(quality: SidesQuality, enroll: int, test: int) -> SidesQuali
         if found.shape != (number, 4):
             raise ValueError(f"quality of shape {found.shape}: expected ({number}, 4), one row per side")
     return sides
+
+
+def _as_given(names: Sequence[str]) -> np.ndarray:
+    """Speakers' names as an array, `(trials,)`: of objects, since None and NaN would be names among texts."""
+    return names if isinstance(names, np.ndarray) else np.array(names, dtype=object).reshape(-1)
 
 
 def _distinct_digests(speakers: Sequence[str]) -> torch.Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from balr_hf.errors import UserError
-from balr_hf.metrics import bootstrap_intervals, cllr, cllr_min, compute_metrics, eer, min_dcf
+from balr_hf.metrics import at_threshold, bootstrap_intervals, cllr, cllr_min, compute_metrics, eer, min_dcf
 from balr_hf.metrics.tally import tally
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
@@ -75,6 +75,11 @@ def test_huge_llrs_cost_finitely():
 def test_trials_that_cannot_be_evaluated_are_refused(llrs, labels, message):
     with pytest.raises(ValueError, match=message):
         compute_metrics(np.array(llrs), np.array(labels))
+
+
+def test_a_threshold_that_is_no_number_is_refused():
+    with pytest.raises(UserError, match="a threshold of NaN"):
+        at_threshold([1.0, -1.0], [1, 0], float("nan"))
 
 
 def test_an_evaluation_refuses_labels_that_are_neither_kind():

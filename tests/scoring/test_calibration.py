@@ -175,6 +175,8 @@ def test_speakers_who_are_unknown_or_contradict_the_labels_are_refused():
         for gone in ([unknown, *names[0][1:]], np.array([unknown, *names[0][1:]], dtype=object)):
             with pytest.raises(UserError, match="the speaker of a trial is not known"):
                 scorer.calibrate(enroll, test, labels, "affine", gone, names[1])
+    with pytest.raises(ValueError, match=r"different numbers: \[900, 900, 1, 1\]"):
+        scorer.calibrate(enroll, test, labels, "affine", "a" * 900, "a" * 900)
     assert not scorer.is_calibrated
     lists = [list(side) for side in names]
     scorer.calibrate(enroll, test, labels, "affine", *lists)
@@ -202,7 +204,7 @@ def test_a_side_without_recordings_has_no_calibrated_score(name):
     empty[0] = 0
     stored = SideCounts(empty[..., 0].astype(np.uint8), empty.sum(-1).max(1).astype(int))
     for compute in (scorer.score, scorer.attribute_scores, scorer.score_matrix):
-        assert np.isfinite(compute(enroll[:9], lacking[:9], calibrated=True)).all()
+        assert torch.isfinite(compute(enroll[:9], lacking[:9], calibrated=True)).all()
         for sides in ((enroll[:9], empty[:9]), (empty[:9], enroll[:9])):
             with pytest.raises(UserError, match="1 sides have no recordings, so that there is nothing to compare"):
                 compute(*sides, calibrated=True)
