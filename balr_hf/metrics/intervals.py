@@ -270,6 +270,8 @@ def checked_speakers(
             "expected one of each per trial"
         )
     for side in sides:
+        if isinstance(side, np.ndarray) and side.dtype.kind in "iu":  # numbers that stand for speakers
+            continue
         if any(comparable_speaker(name) is None for name in set(np.asarray(side, dtype=object).tolist())):
             raise UserError(
                 "the speaker of a trial is not known, and two unknown ones may be one or two people: leave out such "
