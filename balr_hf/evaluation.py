@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from balr_hf.errors import UserError
 from balr_hf.explanation.wording import ratio
 from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
-from balr_hf.metrics.intervals import speakers_by_kind
-from balr_hf.metrics.tally import checked_labels
+from balr_hf.metrics.intervals import checked_speakers, speakers_by_kind
+from balr_hf.metrics.tally import checked_labels, checked_mask
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
 PRIORS = (0.5, 0.1, 0.01, 0.001)
@@ -123,8 +124,8 @@ class Evaluation:
             cosines (`np.ndarray` of shape `(trials,)`, *optional*): the cosines of the embeddings of the two sides.
             resamples (int): the number of draws of the speakers for the intervals; 0 for no intervals.
             progress (bool): whether to show a progress bar.
-            within (`np.ndarray` of shape `(trials,)`, *optional*): bool, which trials lie within what the scorer was
-                calibrated on. They are also evaluated by themselves, without intervals.
+            within (`np.ndarray` of shape `(trials,)`, *optional*): 1 or True for the trials within what the scorer was
+                calibrated on, which are also evaluated by themselves, without intervals; 0 or False for the others.
             **about: what was scored, and by what: `corpus`, `trial_list`, `scorer`, `scorer_digest`, `chain`,
                 `mismatch`, `computation`, `calibration` and `domain`, as for [`Evaluation`].
 
@@ -133,13 +134,15 @@ class Evaluation:
             kind.
 
         Raises:
-            ValueError: scores are not finite, or their number is not that of the labels.
+            ValueError: scores are not finite; their number is not that of the labels, the speakers or `within`; a
+                speaker is not known, or contradicts a label; or `within` has other values.
         """
         if labels is None:
             return cls(len(scores), note="not evaluated: the speakers of the recordings are not all known", **about)
         labels = checked_labels(np.asarray(labels).ravel())
         counted: dict[str, Any] = {"same_speaker": int(labels.sum()), "different_speaker": int((~labels).sum())}
         if speakers is not None:
+            speakers = checked_speakers(labels, *speakers)
             counted["speakers"] = len(np.unique(np.concatenate(speakers)))
             of_same, of_different = speakers_by_kind(labels, *speakers)
             counted |= {"same_speaker_speakers": of_same, "different_speaker_speakers": of_different}
@@ -152,7 +155,14 @@ class Evaluation:
                 scores, labels, *speakers, resamples=resamples, progress=progress, bounds=bounds
             )
         others = (about.get("calibration") or {}).get("bounds") if bounds is None else None
-        some = None if within is None or within.all() else (scores[within], labels[within])
+        some = None
+        if within is not None:
+            inside = checked_mask(
+                np.asarray(within).ravel(), "within must be 1 or True, or 0 or False, for each trial"
+            )
+            if len(inside) != len(labels):
+                raise UserError(f"{len(labels)} labels, but within is of {len(inside)} trials: expected one of each")
+            some = None if inside.all() else (np.asarray(scores).ravel()[inside], labels[inside])
         return cls(
             len(scores),
             **counted,

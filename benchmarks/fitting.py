@@ -54,7 +54,7 @@ def main() -> None:
     active = rng.binomial(totals, rng.beta(0.5, 0.8, (SPEAKERS, ATTRIBUTES)))
     counts = np.stack([active, totals - active], -1).astype(float)
     written = torch.from_numpy(counts)
-    start = build_scorer("beta", num_attributes=ATTRIBUTES, n_iterations=0).fit(counts).alpha
+    start = build_scorer("beta", num_attributes=ATTRIBUTES)._start(written)
     passes = counts.nbytes / seconds(lambda: written.sum(0), 5) / 1e9
     fits = {
         name: partial(build_scorer(name, num_attributes=ATTRIBUTES, **settings).fit, counts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, name_some
 from balr_hf.untrusted import csv_value, printable
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def vector_matrix(dataset: datasets.Dataset, name: str) -> tuple[np.ndarray, np.
         `embedding` and bool for `ba`; and which rows those are, bool of shape `(rows,)`.
 
     Raises:
-        UserError: the Dataset has no such column, no row has a value, or the vectors have several lengths.
+        UserError: the Dataset has no such column, no row has a value, the vectors have several lengths or values that
+            are missing, or attributes are neither 0 nor 1.
     """
     if name not in dataset.column_names:
         step = "balr extract" if name == "embedding" else "balr binarize"
@@ -129,9 +131,26 @@ def packed_chunks(dataset: datasets.Dataset, name: str) -> Iterator[tuple[np.nda
 
 
 def _matrix(column: pa.Array, name: str, length: int) -> np.ndarray:
-    """The vectors of an Arrow column that are there, `(vectors, length)`, in the type of their kind."""
-    matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
-    return matrix.astype(np.float32 if name == "embedding" else bool, copy=False)
+    """The vectors of an Arrow column that are there, `(vectors, length)`, in the type of their kind.
+
+    Raises:
+        UserError: a vector has values that are missing, or attributes are neither 0 nor 1.
+    """
+    values = column.flatten()
+    if values.null_count:
+        raise UserError(
+            f"{values.null_count} values of the vectors in the {name} column are missing: load_corpus leaves out the "
+            "vectors that cannot be used, and names them"
+        )
+    matrix = values.to_numpy(zero_copy_only=False).reshape(-1, length)
+    if name == "embedding":
+        return matrix.astype(np.float32, copy=False)
+    if matrix.dtype != bool and not (matrix.dtype.kind in "iuf" and ((matrix == 0) | (matrix == 1)).all()):
+        raise UserError(
+            f"the {name} column has values other than 0 and 1, which are no binary attributes: load_corpus leaves out "
+            "the vectors that cannot be used, and names them"
+        )
+    return matrix.astype(bool, copy=False)
 
 
 def keep_vectors(dataset: datasets.Dataset, name: str, keep: np.ndarray) -> datasets.Dataset:
@@ -203,6 +222,45 @@ def recording_ids(dataset: datasets.Dataset) -> list[str]:
     return ids
 
 
+def describe_repeated(ids: Sequence[str], among: Collection[str] | None = None) -> str | None:
+    """Name the ids that several recordings have, as ids are compared; see [`comparable_name`].
+
+    Args:
+        ids: of all recordings.
+        among: those that matter, as they are compared; all by default.
+
+    Returns:
+        the ids, and whether some of them are written differently; None if each is that of one recording.
+    """
+    compared = [*map(comparable_name, ids)]
+    if len(set(compared)) == len(ids):
+        return None
+    count = Counter(compared)
+    repeated = dict.fromkeys(name for name in compared if count[name] > 1 and (among is None or name in among))
+    written = {name for name, one in zip(ids, compared, strict=True) if one in repeated}
+    apart = "" if written <= repeated.keys() else "; some differ only in white space or in their Unicode form"
+    return f"{name_some(repeated)}{apart}" if repeated else None
+
+
+def rows_of(dataset: datasets.Dataset, sides: Iterable[Iterable[str]]) -> dict[str, int]:
+    """The row of each recording of a corpus, by its id as ids are compared; see [`comparable_name`].
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus.
+        sides: the ids that are looked up, in lists.
+
+    Raises:
+        UserError: several recordings have an id that is looked up, so that nothing tells which one is meant.
+    """
+    ids = recording_ids(dataset)
+    found = {comparable_name(name): row for row, name in enumerate(ids)}
+    if len(found) < len(ids):
+        repeated = describe_repeated(ids, {comparable_name(name) for side in sides for name in side})
+        if repeated is not None:
+            raise UserError(f"these ids are each those of several recordings of the corpus: {repeated}")
+    return found
+
+
 def speaker_names(dataset: datasets.Dataset) -> list[str | None]:
     """The speaker of each recording, as speakers are compared (see [`comparable_speaker`]); None where unknown.
 
@@ -262,16 +320,17 @@ def side_value_sets(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], c
         column (str): the name of the column.
 
     Raises:
-        UserError: the corpus has no such column.
+        UserError: the corpus has no such column, or several recordings have one id of the sides.
     """
     if column not in dataset.column_names:
         alike = [name for name in dataset.column_names if name.lower() == column.lower()]
         if len(alike) == 1:  # as headers are read
             return side_value_sets(dataset, sides, alike[0])
         raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
-    value_of = dict(zip(map(comparable_name, recording_ids(dataset)), dataset[column], strict=True))
+    row_of, told = rows_of(dataset, sides), list(dataset[column])
     found = []
     for side in sides:
-        values = [value_of.get(comparable_name(name)) for name in side]
+        rows = [row_of.get(comparable_name(name)) for name in side]
+        values = [None if row is None else told[row] for row in rows]
         found.append(frozenset() if None in values else frozenset(map(str, values)))
     return found

@@ -17,8 +17,8 @@ from balr_hf.data.columns import (
     VECTOR_KINDS,
     add_vector_column,
     arrow_column,
-    comparable_name,
     comparable_speaker,
+    describe_repeated,
     fixed_length_column,
     recording_ids,
 )
@@ -124,7 +124,7 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         feature = dataset.features[kind]
         value = datasets.Value("float32" if kind == "embedding" else "bool")
         fixed = isinstance(feature, datasets.List) and feature.length > 0 and feature.feature == value
-        if not fixed or (kind == "embedding" and not _all_finite(dataset)):
+        if not fixed or not _all_usable(dataset, kind):
             rows = [_checked_row(row, kind) for row in dataset[kind]]
             skipped += [Skipped(ids[index], row) for index, row in enumerate(rows) if isinstance(row, str)]
             column = fixed_length(rows, ids, kind, skipped)
@@ -229,8 +229,11 @@ def _check_texts(dataset: datasets.Dataset) -> None:
             raise UserError(f"the column {name} of the Dataset is damaged: {error}") from error
 
 
-def _all_finite(dataset: datasets.Dataset) -> bool:
-    values = arrow_column(dataset, "embedding").combine_chunks().flatten()
+def _all_usable(dataset: datasets.Dataset, kind: str) -> bool:
+    """Whether no value is missing within a vector of fixed length, and embeddings are finite."""
+    values = arrow_column(dataset, kind).combine_chunks().flatten()
+    if kind == "ba" or values.null_count:
+        return values.null_count == 0
     return bool(np.isfinite(values.to_numpy(zero_copy_only=False)).all())
 
 
@@ -253,13 +256,9 @@ def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
 
 def check_unique(ids: list[str]) -> None:
     """Raise a UserError if several recordings have the same id, as ids are compared; see [`comparable_name`]."""
-    compared = [*map(comparable_name, ids)]
-    if len(set(compared)) != len(ids):
-        count = Counter(compared)
-        repeated = dict.fromkeys(name for name in compared if count[name] > 1)
-        written = {name for name, one in zip(ids, compared, strict=True) if one in repeated}
-        apart = "" if written <= repeated.keys() else "; some differ only in white space or in their Unicode form"
-        raise UserError(f"duplicate ids (trials could not tell them apart): {name_some(repeated)}{apart}")
+    repeated = describe_repeated(ids)
+    if repeated is not None:
+        raise UserError(f"duplicate ids (trials could not tell them apart): {repeated}")
 
 
 def fixed_length(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from balr_hf.errors import UserError
 from balr_hf.metrics.tally import Tally, checked_trials, tally
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def at_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float) -> dict
         coefficient. A rate whose denominator is 0 is NaN.
 
     Raises:
-        ValueError: the scores are not finite, their number is not that of the labels, or all trials are of one kind.
+        ValueError: the scores are not finite, their number is not that of the labels, all trials are of one kind, or
+            the threshold is NaN.
 
     References:
         B. W. Matthews, "Comparison of the predicted and observed secondary structure of T4 phage lysozyme",
@@ -96,6 +98,8 @@ def at_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float) -> dict
         (0.0, 0.333)
     """
     checked, same = checked_trials(scores, labels)
+    if np.isnan(threshold):
+        raise UserError("a threshold of NaN: expected a score, from which on trials are accepted")
     accepted = checked >= threshold
     tp, fn = float((accepted & same).sum()), float((~accepted & same).sum())
     fp, tn = float((accepted & ~same).sum()), float((~accepted & ~same).sum())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from balr_hf.data.columns import comparable_speaker
 from balr_hf.errors import UserError
 from balr_hf.metrics.summary import compute_metrics, metrics_of
 from balr_hf.metrics.tally import Tally, checked_trials, tally
@@ -23,8 +24,6 @@ WITH_INTERVALS = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr", "cllr_min")
 
 # Those whose intervals are reversed, since they are too low with few speakers.
 REVERSED = ("cllr_min",)
-
-TOO_FEW = "intervals need at least two speakers"
 
 # Added to metrics before logarithms are taken, since some are 0.
 TINY = 1e-4
@@ -77,7 +76,7 @@ def bootstrap_intervals(
 
     Raises:
         ValueError: the LLRs are not finite, the numbers of labels or speakers are not that of the LLRs, all trials are
-            of one kind, or there are fewer than two speakers.
+            of one kind, a speaker is not known, or the names contradict the labels.
 
     References:
         N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
@@ -101,7 +100,7 @@ def bootstrap_intervals(
     """
     _check_draws(resamples, confidence)
     _checked_trials(llrs, labels, enroll_speakers, test_speakers)
-    fewest = _fewest_speakers(labels, enroll_speakers, test_speakers)
+    fewest = min(speakers_by_kind(labels, enroll_speakers, test_speakers))
     if fewest < 2:
         return {}
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
@@ -207,7 +206,7 @@ def paired_intervals(
     _check_draws(resamples, confidence)
     for one in (scores, others):
         _checked_trials(one, labels, enroll_speakers, test_speakers)
-    fewest = _fewest_speakers(labels, enroll_speakers, test_speakers)
+    fewest = min(speakers_by_kind(labels, enroll_speakers, test_speakers))
     if fewest < 2:
         return {}, {}, {}
     both = (resampled(one, labels, enroll_speakers, test_speakers, resamples, seed) for one in (scores, others))
@@ -248,6 +247,47 @@ def speakers_by_kind(
     return both[0], both[1]
 
 
+def checked_speakers(
+    labels: np.ndarray, enroll_speakers: np.ndarray | Sequence[Any], test_speakers: np.ndarray | Sequence[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check the speakers of trials.
+
+    Args:
+        labels (bool `(trials,)`): whether a trial is of one speaker.
+        enroll_speakers, test_speakers (`(trials,)`): the names of the speakers of the two sides.
+
+    Returns:
+        the names of either side, `(trials,)`.
+
+    Raises:
+        UserError: there is not one of each per trial, a speaker is not known (None, NaN or an empty name), or the
+            names contradict the labels.
+    """
+    sides = enroll_speakers, test_speakers
+    if any(len(side) != len(labels) for side in sides):
+        raise UserError(
+            f"{len(labels)} trials, but {len(enroll_speakers)} enrolment and {len(test_speakers)} test speakers: "
+            "expected one of each per trial"
+        )
+    for side in sides:
+        if isinstance(side, np.ndarray) and side.dtype.kind in "iu":  # numbers that stand for speakers
+            continue
+        if any(comparable_speaker(name) is None for name in set(np.asarray(side, dtype=object).tolist())):
+            raise UserError(
+                "the speaker of a trial is not known, and two unknown ones may be one or two people: leave out such "
+                "trials, or name no speakers"
+            )
+    given = (np.asarray(side).ravel() for side in sides)
+    enroll, test = (np.array(side.tolist()) if side.dtype == object else side for side in given)
+    wrong = int(((enroll == test) != labels).sum())
+    if wrong:
+        raise UserError(
+            f"the speakers of {wrong} of {len(labels)} trials contradict the labels: a trial is of one speaker where "
+            "both sides have one name, and of two where the names differ"
+        )
+    return enroll, test
+
+
 def widening(num_speakers: int) -> float:
     """By how much draws of few speakers are too close together: `sqrt(n / (n - 1)) t / z`, 1.1 for 20 speakers.
 
@@ -280,8 +320,6 @@ def resampled(
     trials = tally(scores, same_speaker)
     index = np.searchsorted(trials.scores, scores)
     speakers, codes = np.unique(np.concatenate([enroll_speakers, test_speakers]), return_inverse=True)
-    if len(speakers) < 2:
-        raise UserError(TOO_FEW)
     enroll, test = codes[: len(scores)], codes[len(scores) :]
     of_same, of_different = index[same_speaker], index[~same_speaker]
     for same, different in speaker_draws(len(speakers), enroll, test, same_speaker, resamples, seed):
@@ -339,24 +377,10 @@ def _checked_trials(
     enroll_speakers: np.ndarray | Sequence[str],
     test_speakers: np.ndarray | Sequence[str],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What [`checked_trials`] returns of trials with speakers of the same number."""
+    """What [`checked_trials`] returns of trials whose speakers are as [`checked_speakers`] wants them."""
     scores, same_speaker = checked_trials(llrs, labels)
-    if not len(enroll_speakers) == len(test_speakers) == len(scores):
-        raise UserError(
-            f"{len(scores)} scores, but {len(enroll_speakers)} enrolment and {len(test_speakers)} test speakers: "
-            "expected one of each per trial"
-        )
+    checked_speakers(same_speaker, enroll_speakers, test_speakers)
     return scores, same_speaker
-
-
-def _fewest_speakers(
-    labels: ArrayLike, enroll_speakers: np.ndarray | Sequence[str], test_speakers: np.ndarray | Sequence[str]
-) -> int:
-    """The smaller number of [`speakers_by_kind`], of trials with two speakers or more."""
-    same, different = speakers_by_kind(labels, enroll_speakers, test_speakers)
-    if different < 2:
-        raise UserError(TOO_FEW)
-    return min(same, different)
 
 
 def _check_draws(resamples: int, confidence: float) -> None:

@@ -33,7 +33,8 @@ def compute_metrics(llrs: ArrayLike, labels: ArrayLike, bounds: tuple[float, flo
         - `devpav`: see [`devpav`]; NaN if it has no value.
 
     Raises:
-        ValueError: the LLRs are not finite, their number is not that of the labels, or all trials are of one kind.
+        ValueError: the LLRs are not finite, their number is not that of the labels, all trials are of one kind, or the
+            lower bound is above the upper one.
 
     References:
         Those of the single metrics; on the two parts of Cllr, N. Brümmer and J. du Preez, "Application-independent
@@ -53,7 +54,11 @@ def compute_metrics(llrs: ArrayLike, labels: ArrayLike, bounds: tuple[float, flo
 
 
 def metrics_of(trials: Tally, bounds: tuple[float, float] | None = None) -> dict[str, float]:
-    """Compute all metrics from a tally of the trials, see [`compute_metrics`]."""
+    """Compute all metrics from a tally of the trials, see [`compute_metrics`].
+
+    Raises:
+        UserError: the lower bound is above the upper one.
+    """
     rate, threshold = eer_of(trials)
     reported = trials if bounds is None else trials.held(*bounds)
     cost, least = cllr_of(reported), cllr_min_of(trials)

@@ -62,7 +62,13 @@ class Tally:
         return Tally(self.scores[kept], same[kept], different[kept])
 
     def held(self, low: float, high: float) -> Tally:
-        """The same trials with their scores held between two bounds, at which they become ties."""
+        """The same trials with their scores held between two bounds, at which they become ties.
+
+        Raises:
+            UserError: the lower bound is above the upper one, or one is not a number.
+        """
+        if not low <= high:
+            raise UserError(f"bounds of {low} and {high}: expected the lowest and the highest LLR, in this order")
         scores, index = np.unique(self.scores.clip(low, high), return_inverse=True)
         same, different = (np.bincount(index, kind, minlength=len(scores)) for kind in (self.same, self.different))
         return Tally(scores, same, different)
@@ -98,9 +104,18 @@ def checked_labels(labels: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a label is neither 0 nor 1.
     """
-    if not np.isin(labels, (0, 1)).all():
-        raise UserError("labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
-    return labels.astype(bool)
+    return checked_mask(labels, "labels must be 1 or True for trials of one speaker, 0 or False for trials of two")
+
+
+def checked_mask(mask: np.ndarray, message: str) -> np.ndarray:
+    """What is 1 or True, and 0 or False, as bool.
+
+    Raises:
+        ValueError: something is neither; with this message.
+    """
+    if not np.isin(mask, (0, 1)).all():
+        raise UserError(message)
+    return mask.astype(bool)
 
 
 def tally(llrs: ArrayLike, labels: ArrayLike) -> Tally:

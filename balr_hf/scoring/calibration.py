@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.metrics.intervals import speakers_by_kind
+from balr_hf.metrics.intervals import checked_speakers, speakers_by_kind
 from balr_hf.metrics.tally import checked_labels
 from balr_hf.scoring.bounds import elub
 from balr_hf.scoring.calibration_draws import calibration_draws, sample_of_each_kind
@@ -175,13 +175,18 @@ def fit_calibration(
         a [`Calibration`].
 
     Raises:
-        ConfigError: the method is unknown, or one with a penalty was given neither speakers nor a penalty.
-        UserError: all trials are of one kind, or the scores do not tell the kinds apart.
-        ValueError: scores, labels and speakers are not equally many.
+        ConfigError: the method is unknown or does not take what was given, or one with a penalty was given neither
+            speakers nor a penalty.
+        UserError: all trials are of one kind, scores are not finite or do not tell the kinds apart, a speaker is not
+            known, or the speakers contradict the labels.
+        ValueError: scores, labels, speakers and conditions are not equally many.
     """
-    calibration = _fit(evidence, labels, method, speakers, penalty, unit, conditions, doubt)
+    evidence = np.asarray(evidence)
     if speakers is not None:
         labels = checked_labels(np.asarray(labels).ravel())
+        speakers = checked_speakers(labels, *speakers)
+    calibration = _fit(evidence, labels, method, speakers, penalty, unit, conditions, doubt)
+    if speakers is not None:
         calibration.speakers = sorted({str(name) for side in speakers for name in np.unique(side)})
         same, different = speakers_by_kind(labels, *speakers)
         calibration.num_same_speaker_speakers, calibration.num_different_speaker_speakers = same, different
@@ -242,10 +247,18 @@ def _fit(
     labels = np.asarray(labels).ravel()
     if method not in METHODS:
         raise ConfigError(f"unknown calibration {method!r}: expected {', '.join(METHODS)}")
-    if len(evidence) != len(labels) or any(len(side) != len(labels) for side in speakers or ()):
-        numbers = [len(evidence), len(labels), *map(len, speakers or ())]
-        raise ValueError(f"scores, labels and speakers of different numbers of trials: {numbers}")
+    if method == "affine" and penalty is not None:
+        raise ConfigError(f"penalty={penalty}: affine has none, fusion and quality have one")
+    if method != "quality" and conditions is not None:
+        raise ConfigError(f"{method} takes no conditions: the method quality does")
+    beside = [*(speakers or ()), *([] if conditions is None else [conditions])]
+    if any(len(other) != len(labels) for other in (evidence, *beside)):
+        numbers = [len(evidence), len(labels), *map(len, beside)]
+        raise ValueError(f"scores, labels, speakers and conditions of different numbers of trials: {numbers}")
     labels = checked_labels(labels)
+    finite = np.isfinite(evidence if evidence.ndim == 1 or method == "fusion" else evidence[:, 0])
+    if not finite.all():
+        raise UserError(f"calibration needs scores that are finite; {(~finite).sum()} are not")
     if labels.all() or not labels.any():
         raise UserError(f"calibration needs both kinds of trials; all {len(labels)} are of one")
     if method == "affine":
@@ -572,11 +585,14 @@ def cross_calibrated(
         float64 `(trials,)`: calibrated natural-log LRs.
 
     Raises:
-        ConfigError: there are fewer than three folds.
-        UserError: there are so few speakers that some folds leave trials of one kind only.
+        ConfigError: there are fewer than three folds; or as for [`fit_calibration`].
+        UserError: there are so few speakers that some folds leave trials of one kind only; or as for
+            [`fit_calibration`].
     """
     from tqdm.auto import tqdm
 
+    labels = checked_labels(np.asarray(labels).ravel())
+    speakers = checked_speakers(labels, *speakers)
     calibrated = np.full(len(labels), np.nan)
     splits = list(speaker_splits(*speakers, folds, seed))
     for fitted, held_out in tqdm(splits, "Cross-validating", disable=not progress, unit="split", delay=2):

@@ -18,6 +18,8 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
 # How many attributes, values of attributes, speakers and draws, and recordings with digests a scorer may state: a file
 # that states more is refused before the memory is taken. The largest buffers are then of 128 MiB.
 MOST_ATTRIBUTES, MOST_VALUES, MOST_SPEAKERS, MOST_DIGESTS = 2**20, 2**24, 2**23, 2**18
+# The most iterations of a fit that may be asked for.
+MOST_ITERATIONS = 2**20
 # How many digests a recording has; see [`balr_hf.data.recording_digests`].
 NUM_KINDS = 18
 
@@ -65,10 +67,10 @@ class ScorerConfig(PreTrainedConfig):
         num_reference_digests: int = 0,
         **kwargs: Any,
     ):
-        _check_size("num_attributes", num_attributes, 1, MOST_ATTRIBUTES)
+        check_size("num_attributes", num_attributes, 1, MOST_ATTRIBUTES)
         if num_reference_speakers is not None:
-            _check_size("num_reference_speakers", num_reference_speakers, 0, MOST_SPEAKERS)
-        _check_size("num_reference_digests", num_reference_digests, 0, MOST_DIGESTS)
+            check_size("num_reference_speakers", num_reference_speakers, 0, MOST_SPEAKERS)
+        check_size("num_reference_digests", num_reference_digests, 0, MOST_DIGESTS)
         _check_calibration(calibration)
         _check_population(reference, "reference")
         bounds = (calibration or {}).get("bounds")
@@ -93,12 +95,28 @@ class ScorerConfig(PreTrainedConfig):
         super().__init_subclass__(*args, **kwargs)
 
 
-def _check_size(name: str, value: Any, least: int, most: int) -> None:
+def check_size(name: str, value: Any, least: int, most: int) -> None:
     """Raise a ConfigError for a size that is no whole number, or out of bounds."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"{name}={value!r:.60}: expected a whole number")
     if not least <= value <= most:
         raise ConfigError(f"{name}={value}: expected {least} to {most:,}")
+
+
+def _check_eps(eps: Any) -> None:
+    """Raise a ConfigError for a small number that nothing can be divided by."""
+    if not (_is_number(eps) and eps > 0):
+        raise ConfigError(f"eps={eps!r:.60}: expected a number above 0")
+
+
+def check_iterations(number: Any) -> int:
+    """The number of iterations of a fit.
+
+    Raises:
+        ConfigError: it is no whole number, less than 1 or too large.
+    """
+    check_size("n_iterations", number, 1, MOST_ITERATIONS)
+    return int(number)
 
 
 def _check_calibration(found: Any) -> None:
@@ -113,9 +131,9 @@ def _check_calibration(found: Any) -> None:
     of_kinds = ("num_same_speaker_speakers", "num_different_speaker_speakers")
     for name in ("num_speakers", *of_kinds, "num_draws", "num_quality"):
         if found.get(name) is not None:
-            _check_size(f"calibration.{name}", found[name], 0, MOST_SPEAKERS)
+            check_size(f"calibration.{name}", found[name], 0, MOST_SPEAKERS)
     if found.get("num_digests") is not None:
-        _check_size("calibration.num_digests", found["num_digests"], 0, MOST_DIGESTS)
+        check_size("calibration.num_digests", found["num_digests"], 0, MOST_DIGESTS)
     for name in ("method", "scorer", "speech", "digest"):
         if not (found.get(name) is None or isinstance(found[name], str)):
             raise ConfigError(f"calibration.{name}={found[name]!r:.60}: expected a text")
@@ -217,13 +235,17 @@ class CosineSimilarityScorerConfig(ScorerConfig):
     """Configuration of a [`CosineSimilarityScorer`].
 
     Args:
-        eps (float): norms below this are replaced by it, so that nothing is divided by 0.
+        eps (float): norms below this are replaced by it, so that nothing is divided by 0; above 0.
         **kwargs: as for [`ScorerConfig`].
+
+    Raises:
+        ConfigError: as for [`ScorerConfig`], or `eps` is not above 0.
     """
 
     model_type = "balr-cosine"
 
     def __init__(self, eps: float = 1e-8, **kwargs: Any):
+        _check_eps(eps)
         self.eps = eps
         super().__init__(**kwargs)
 
@@ -234,17 +256,21 @@ class DirichletMultinomialScorerConfig(ScorerConfig):
     Args:
         num_values (int): number of values that an attribute can take. With 2 (active, inactive) the model is
             beta-binomial.
-        n_iterations (int): number of iterations of the fixed point.
-        eps (float): a small number that keeps the starting values positive and finite.
+        n_iterations (int): number of iterations of the fixed point, at least 1.
+        eps (float): a small number, above 0, that keeps the starting values positive and finite.
         **kwargs: as for [`ScorerConfig`].
+
+    Raises:
+        ConfigError: as for [`ScorerConfig`], or a setting is out of its range.
     """
 
     model_type = "balr-beta"
 
     def __init__(self, num_values: int = 2, n_iterations: int = 100, eps: float = 1e-8, **kwargs: Any):
-        _check_size("num_values", num_values, 1, MOST_VALUES)
+        check_size("num_values", num_values, 1, MOST_VALUES)
+        _check_eps(eps)
         self.num_values = num_values
-        self.n_iterations = n_iterations
+        self.n_iterations = check_iterations(n_iterations)
         self.eps = eps
         super().__init__(**kwargs)
         if num_values * self.num_attributes > MOST_VALUES:
@@ -260,13 +286,19 @@ class ProfileLLRScorerConfig(ScorerConfig):
     Args:
         drop_in (float): probability, below 1, that noise activates an attribute, before it is scaled by the
             attribute's typicality.
-        typicality_threshold (float): attributes whose typicality is lower than this carry no evidence.
+        typicality_threshold (float): attributes whose typicality is lower than this carry no evidence; between 0 and
+            1.
         **kwargs: as for [`ScorerConfig`].
+
+    Raises:
+        ConfigError: as for [`ScorerConfig`], or a setting is out of its range.
     """
 
     def __init__(self, drop_in: float = 0.12, typicality_threshold: float = 1e-4, **kwargs: Any):
         if not 0 <= drop_in < 1:
             raise ConfigError(f"drop_in={drop_in}: expected a probability below 1")
+        if not (_is_number(typicality_threshold) and 0 <= typicality_threshold <= 1):
+            raise ConfigError(f"typicality_threshold={typicality_threshold!r:.60}: expected a share from 0 to 1")
         self.drop_in = drop_in
         self.typicality_threshold = typicality_threshold
         super().__init__(**kwargs)
@@ -298,8 +330,11 @@ class MaxLLRScorerConfig(ScorerConfig):
         p (float): starting value for the probability that the attribute is active in a recording of a speaker who has
             it, between 0 and 1.
         q (float): starting value for that probability in speakers who lack the attribute, between 0 and `p`.
-        n_iterations (int): number of iterations of expectation-maximization.
+        n_iterations (int): number of iterations of expectation-maximization, at least 1.
         **kwargs: as for [`ScorerConfig`].
+
+    Raises:
+        ConfigError: as for [`ScorerConfig`], or a setting is out of its range.
     """
 
     model_type = "balr-maxllr"
@@ -308,7 +343,7 @@ class MaxLLRScorerConfig(ScorerConfig):
         if not (0 < f < 1 and 0 < q < p < 1):
             raise ConfigError(f"f={f}, p={p}, q={q}: expected probabilities between 0 and 1, with p > q")
         self.f, self.p, self.q = f, p, q
-        self.n_iterations = n_iterations
+        self.n_iterations = check_iterations(n_iterations)
         super().__init__(**kwargs)
 
 

@@ -1,6 +1,7 @@
 """Counts of activations and non-activations, which scorers are fitted on and compare."""
 
 import hashlib
+import logging
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -10,14 +11,20 @@ import numpy as np
 import torch
 
 try:
-    from balr_hf.data.columns import speaker_codes, vector_matrix
+    from balr_hf.data.columns import recording_ids, speaker_codes, vector_matrix
+    from balr_hf.data.contract import check_unique
+    from balr_hf.data.origins import makers_of
     from balr_hf.data.skipped import Skipped, warn_skipped
     from balr_hf.errors import UserError
+    from balr_hf.identity import other_makers
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
         import datasets
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
-    pass  # there is no corpus there to count in
+    if not TYPE_CHECKING:  # there is no corpus there to count in
+        UserError = ValueError
+
+logger = logging.getLogger(__name__)
 
 # Numbers of activations and of non-activations, `(..., attributes, 2)`.
 Counts = torch.Tensor | np.ndarray
@@ -40,6 +47,9 @@ class SideCounts:
 
     def __init__(self, active: np.ndarray, totals: np.ndarray):
         self.active, self.totals = active, totals
+
+    def __len__(self) -> int:
+        return len(self.active)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -113,16 +123,26 @@ def recording_counts(bits: np.ndarray) -> np.ndarray:
     """Count the attributes of single recordings.
 
     Args:
-        bits (bool `(recordings, attributes)`): which attributes are active.
+        bits (`(recordings, attributes)`): 1 or True for attributes that are active, 0 or False for those that are not.
 
     Returns:
         float64 `(recordings, attributes, 2)`: `(1, 0)` where the attribute is active, `(0, 1)` where it is not.
+
+    Raises:
+        UserError: a value is neither 0 nor 1.
     """
+    bits = np.asarray(bits)
+    if bits.dtype != bool:
+        if not ((bits == 0) | (bits == 1)).all():
+            raise UserError("binary attributes other than 0 and 1: expected which attributes are active")
+        bits = bits.astype(bool)
     return np.stack([bits, ~bits], -1).astype(np.float64)
 
 
 def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
     """Sum the attributes of each speaker's recordings.
+
+    A warning says if several autoencoders made the attributes, which then cannot be compared.
 
     Args:
         dataset (`datasets.Dataset`): a corpus with `ba` and `speaker`. Recordings that lack one of them are skipped,
@@ -133,8 +153,12 @@ def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
         names, in the order in which they first appear.
 
     Raises:
-        UserError: a column is missing, or no recording has both attributes and a speaker.
+        UserError: a column is missing, no recording has both attributes and a speaker, or several recordings have one
+            id, so that some would count twice.
     """
+    if "id" in dataset.column_names:
+        check_unique(recording_ids(dataset))
+    warn_of_makers(dataset)
     codes, speakers = speaker_codes(dataset)
     bits, present = vector_matrix(dataset, "ba")
     usable = present & (codes >= 0)
@@ -152,6 +176,17 @@ def speaker_counts(dataset: "datasets.Dataset") -> tuple[np.ndarray, list[str]]:
     totals = np.bincount(codes)[found]
     counts = np.stack([active, totals[:, None] - active], -1).astype(np.float64)
     return counts, [speakers[code] for code in found]
+
+
+def warn_of_makers(dataset: "datasets.Dataset") -> None:
+    """Warn if several autoencoders made the attributes of a corpus, as far as that is known.
+
+    Counts do not tell what made them, so that nothing else would notice. The commands refuse such corpora, by
+    [`balr_hf.data.belonging.check_attributes`].
+    """
+    wrong = other_makers(filter(None, makers_of(dataset, "ba")), None, "attributes", "autoencoder")
+    if wrong is not None:
+        logger.warning("%s: counts of them mean nothing", wrong)
 
 
 def sum_of_values(counts: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from balr_hf.data.audio_behind import ids_of_audio
-from balr_hf.data.columns import comparable_name, recording_ids, speaker_names
+from balr_hf.data.columns import comparable_name, recording_ids, rows_of, speaker_names
 from balr_hf.errors import UserError
 from balr_hf.scoring.trials import Trials
 
@@ -54,7 +54,7 @@ def make_trials(
 
     Args:
         dataset (`datasets.Dataset`): a corpus with `id` and `speaker`; recordings without a speaker are left out.
-        enroll, test (int): recordings of the sides.
+        enroll, test (int): recordings of the sides, at least 1.
         seed (int): decides which recordings are drawn.
         pairs (*optional*): the conditions of the two sides; every pair of conditions of the corpus by default.
 
@@ -63,8 +63,10 @@ def make_trials(
 
     Raises:
         UserError: the corpus names no speakers, or has fewer than two with so many recordings, or none with enough for
-            trials of one speaker.
+            trials of one speaker; or a side is to have no recording.
     """
+    if enroll < 1 or test < 1:
+        raise UserError(f"sides of {enroll} and {test} recordings: expected at least 1 on each")
     if "speaker" not in dataset.column_names:
         raise UserError("trials can be made only of a corpus that names the speakers")
     recordings = _by_speaker_and_condition(dataset)
@@ -104,12 +106,18 @@ def make_trials(
 
 
 def trial_conditions(dataset: datasets.Dataset, trials: Trials) -> np.ndarray | None:
-    """Which pair of conditions each trial is in: str `(trials,)`; None if the corpus tells no conditions."""
+    """Which pair of conditions each trial is in: str `(trials,)`; None if the corpus tells no conditions.
+
+    Raises:
+        UserError: several recordings have one id of the trials.
+    """
     if CONDITION not in dataset.column_names:
         return None
-    names = map(comparable_name, recording_ids(dataset))
-    condition_of = dict(zip(names, dataset[CONDITION], strict=True))
-    sides = [" + ".join(sorted({str(condition_of.get(comparable_name(n))) for n in side})) for side in trials.sides]
+    row_of, condition_of = rows_of(dataset, trials.sides), [*dataset[CONDITION], None]
+    sides = [
+        " + ".join(sorted({str(condition_of[row_of.get(comparable_name(name), -1)]) for name in side}))
+        for side in trials.sides
+    ]
     return np.array(
         [" / ".join(sorted((sides[a], sides[b]))) for a, b in zip(trials.enroll, trials.test, strict=True)]
     )

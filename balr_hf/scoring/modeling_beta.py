@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .configuration_scorers import DirichletMultinomialScorerConfig
+from .configuration_scorers import DirichletMultinomialScorerConfig, check_iterations
 from .counts import sum_of_values
 from .modeling_scorer import Scorer
 
@@ -51,6 +51,7 @@ class DirichletMultinomialScorer(Scorer):
     """
 
     config_class = DirichletMultinomialScorerConfig
+    learns_variation = True
     parameter_names = ("alpha",)
     parameter_ranges = {**Scorer.parameter_ranges, "alpha": (torch.finfo(torch.float64).tiny, math.inf)}
 
@@ -63,7 +64,7 @@ class DirichletMultinomialScorer(Scorer):
 
     def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
         if n_iterations is not None:
-            self.config.n_iterations = n_iterations
+            self.config.n_iterations = check_iterations(n_iterations)
         alpha = self._start(counts)
         values, occurrences = _histogram(counts)
         totals, total_occurrences = _histogram(sum_of_values(counts).unsqueeze(-1))

@@ -2,7 +2,7 @@
 
 import torch
 
-from .configuration_scorers import MaxLLRScorerConfig
+from .configuration_scorers import MaxLLRScorerConfig, check_iterations
 from .counts import sum_of_values
 from .modeling_scorer import SHARE, Scorer
 
@@ -56,6 +56,7 @@ class MaxLLRScorer(Scorer):
     """
 
     config_class = MaxLLRScorerConfig
+    learns_variation = True
     parameter_names = ("f", "p", "q")
     parameter_ranges = {**Scorer.parameter_ranges, "f": SHARE, "p": SHARE, "q": SHARE}
 
@@ -71,7 +72,7 @@ class MaxLLRScorer(Scorer):
 
     def _fit(self, counts: torch.Tensor, n_iterations: int | None = None) -> None:
         if n_iterations is not None:
-            self.config.n_iterations = n_iterations
+            self.config.n_iterations = check_iterations(n_iterations)
         actives, totals = counts[..., 0].contiguous(), sum_of_values(counts)
         all_active, all_total = actives.sum(0), totals.sum(0)
         self.f, self.p, self.q = (torch.full_like(all_total, getattr(self.config, name)) for name in "fpq")

@@ -45,6 +45,7 @@ class ProfileLLRScorer(Scorer):
     """
 
     config_class: type[ProfileLLRScorerConfig] = ProfileLLRScorerConfig
+    learns_variation = True
     parameter_names = ("dropout",)
     parameter_ranges = {**Scorer.parameter_ranges, "dropout": SHARE}
 
@@ -60,10 +61,12 @@ class ProfileLLRScorer(Scorer):
         self.informative &= self.typicality >= self.config.typicality_threshold
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-        for name, counts in (("enroll", enroll), ("test", test)):
-            if not (sum_of_values(counts) == 1).all():
+        for totals in map(sum_of_values, (enroll, test)):
+            if not (totals == 1).all():
+                other = float(totals[totals != 1][0])
                 raise UserError(
-                    f"{name}: {type(self).__name__} compares one recording with one; use another scorer for several"
+                    f"{type(self).__name__} compares one recording with one, and here is a side of {other:g}: use "
+                    "another scorer for several recordings"
                 )
         active = enroll[..., 0] + test[..., 0]
         neither, one, both = self._ratios().clamp(min=torch.finfo(torch.float64).tiny).log()

@@ -50,6 +50,8 @@ LOG10 = math.log(10)
 SidesQuality = tuple[np.ndarray, np.ndarray]
 # The range of a share or probability, with room for errors of rounding.
 SHARE = (-1e-9, 1 + 1e-9)
+# What is wrong with trials of sides without recordings.
+NOTHING_TO_COMPARE = "{} sides have no recordings, so that there is nothing to compare: leave their trials out"
 
 
 class Scorer(HubModel):
@@ -94,6 +96,8 @@ class Scorer(HubModel):
     }
     # Whether the scorer needs no reference population.
     fitted_by_nature = False
+    # Whether it learns how much one speaker varies, of which only speakers with several recordings tell something.
+    learns_variation = False
     # What a scorer is called in messages.
     role = "scorer"
     # The unit in which affine calibration counts raw scores; None for their standard deviation.
@@ -194,24 +198,26 @@ class Scorer(HubModel):
         """Fit the scorer to a reference population, and drop an earlier calibration.
 
         Attributes that are never or always active in the population, or whose parameters do not come out finite, carry
-        no evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out.
+        no evidence: their LLR is 0, and a warning says how many there are. Speakers without recordings are left out. A
+        warning says if most speakers have one recording only, which tell nothing of how much one speaker varies.
 
         Args:
             counts (`(speakers, attributes, 2)`): activations and non-activations of each speaker; see
                 [`speaker_counts`].
             speakers (Sequence[str], *optional*): the speakers' names. The scorer remembers digests of them, so that it
                 is noticed if they are also calibrated or tested on.
-            **options: options of this kind of scorer, e.g. `n_iterations`.
+            **options: options of this kind of scorer, e.g. `n_iterations`; its configuration then states them.
 
         Returns:
             the scorer itself.
 
         Raises:
             ValueError: counts have another shape, are negative or not finite; or there is not one name per speaker.
-            UserError: no speaker has recordings.
+            UserError: no speaker has recordings; none has several, from which this kind of scorer learns how much one
+                speaker varies; or a speaker is named twice, or has no name.
         """
         counts = self._checked(counts, "counts")
-        digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else name_digests(speakers)
+        digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else _distinct_digests(speakers)
         if len(digests) != len(counts):
             raise ValueError(f"{len(counts)} speakers' counts, but {len(digests)} names")
         recorded = (counts.sum((1, 2)) > 0).cpu()
@@ -220,6 +226,8 @@ class Scorer(HubModel):
         if not recorded.all():
             logger.warning("Left out %d reference speakers without recordings", int((~recorded).sum()))
             counts, digests = counts[recorded.to(counts.device)], digests[recorded]
+        if self.learns_variation and len(counts) > 1:
+            _check_several_recordings(counts)
         self.informative = ((counts.sum(0) > 0).sum(-1) > 1) & (len(counts) > 1)
         self._describe(counts)
         if len(counts) < 2 and not self.fitted_by_nature:
@@ -287,8 +295,8 @@ class Scorer(HubModel):
             method (str): `affine`, `fusion` for one weight per attribute, or `quality` for terms of quality measures;
                 see [`balr_hf.scoring.calibration`].
             enroll_speakers, test_speakers (`(trials,)`, *optional*): the speakers' names. `fusion` and `quality` need
-                them to choose their penalty. The scorer remembers digests of them, so that it is noticed if they are
-                also tested on.
+                them to choose their penalty. A warning says if some are in the reference population. The scorer
+                remembers digests of them, so that it is noticed if they are also tested on.
             penalty (float, *optional*): that penalty, if it is not to be chosen.
             trials ([`Trials`], *optional*): says which side of `enroll` is compared with which side of `test`. By
                 default, the first is compared with the first, the second with the second, and so on.
@@ -305,9 +313,12 @@ class Scorer(HubModel):
             the scorer itself.
 
         Raises:
-            ValueError: counts are wrong, as for `score`; or trials, labels and speakers are not equally many.
-            ConfigError: the method is unknown, or `fusion` was given neither speakers nor a penalty.
-            UserError: the scorer is not fitted, all trials are of one kind, or the scores do not tell the kinds apart.
+            ValueError: counts are wrong, as for `score`; or trials, labels, speakers and conditions are not equally
+                many.
+            ConfigError: the method is unknown or does not take what was given, or one with a penalty was given neither
+                speakers nor a penalty.
+            UserError: the scorer is not fitted, all trials are of one kind, the scores do not tell the kinds apart, a
+                speaker is not known, or the speakers contradict the labels.
 
         References:
             See [`Calibration`].
@@ -338,18 +349,27 @@ class Scorer(HubModel):
             (400,)
         """
         try:
+            from balr_hf.errors import name_some
             from balr_hf.scoring.calibration import fit_calibration
         except ModuleNotFoundError as error:
             raise ImportError("calibrate needs the package: pip install balr_hf") from error
         if (enroll_speakers is None) != (test_speakers is None):
             raise ValueError("the speakers of one side only: expected both sides', or neither's")
-        speakers = None if enroll_speakers is None else (np.asarray(enroll_speakers), np.asarray(test_speakers))
+        speakers = None
+        if enroll_speakers is not None and test_speakers is not None:
+            speakers = _as_given(enroll_speakers), _as_given(test_speakers)
         evidence, labels, speakers = self.calibration_evidence(
             enroll, test, labels, method, speakers, trials, progress, quality
         )
-        return self.set_calibration(
-            fit_calibration(evidence, labels, method, speakers, penalty, self.score_unit, conditions)
-        )
+        calibration = fit_calibration(evidence, labels, method, speakers, penalty, self.score_unit, conditions)
+        known = self.known_speakers(calibration.speakers, "reference")
+        if known:
+            logger.warning(
+                "%d of the %d speakers of the calibration are in the scorer's reference population (%s): their LLRs "
+                "are not those of new speakers, and the calibration promises too much",
+                *(len(known), len(calibration.speakers), name_some(known)),
+            )
+        return self.set_calibration(calibration)
 
     def calibration_evidence(
         self,
@@ -375,14 +395,17 @@ class Scorer(HubModel):
             `(evidence, labels, speakers)`, as [`fit_calibration`] takes them.
 
         Raises:
-            ValueError: as for `calibrate`.
+            ValueError, ConfigError: as for `calibrate`.
         """
         try:
+            from balr_hf.errors import ConfigError
             from balr_hf.scoring.calibration import fusion_sample
             from balr_hf.scoring.trials import Trials, score_trials, trial_attribute_scores
         except ModuleNotFoundError as error:
             raise ImportError("calibration_evidence needs the package: pip install balr_hf") from error
 
+        if quality is not None and method != "quality":
+            raise ConfigError(f"{method} takes no quality measures: the method quality does")
         labels = np.asarray(labels).ravel()
         if trials is None:
             if len(enroll) != len(test):
@@ -645,10 +668,7 @@ class Scorer(HubModel):
                 "this calibration takes what is in the recordings (speech, noise, bandwidth) into account, and "
                 "nothing was measured of them: pass quality=, or extract the corpus again, which measures it"
             )
-        sides = np.asarray(quality[0], dtype=np.float64), np.asarray(quality[1], dtype=np.float64)
-        for found, number in zip(sides, (enroll, test), strict=True):
-            if found.shape != (number, 4):
-                raise ValueError(f"quality of shape {found.shape}: expected ({number}, 4), one row per side")
+        sides = _shaped_quality(quality, enroll, test)
         unknown = sum(int(unknown_sides(side).sum()) for side in sides)
         if unknown:
             raise UserError(
@@ -676,10 +696,11 @@ class Scorer(HubModel):
 
         Raises:
             ValueError: counts have another shape, are negative or not finite; or the two sides are not equally many.
-            UserError: the scorer is not fitted, or calibrated scores are asked of one that is not calibrated; or the
-                calibration needs what was measured of the sides, and that is not known.
+            UserError: the scorer is not fitted; or calibrated scores are asked of one that is not calibrated, or of a
+                side without recordings; or the calibration needs what was measured of the sides, and that is not
+                known.
         """
-        enroll, test = self._sides(enroll, test)
+        enroll, test = self._sides(enroll, test, calibrated)
         weights, offset = self._calibration(calibrated)
         trials = torch.arange(len(enroll), device=self.device)
         table = TermTable(partial(self._weighted_terms, weights), enroll, test, offset)
@@ -702,7 +723,7 @@ class Scorer(HubModel):
         Raises:
             ValueError, UserError: as for `score`.
         """
-        enroll, test = self._sides(enroll, test)
+        enroll, test = self._sides(enroll, test, calibrated)
         return self._weighted_terms(self._calibration(calibrated)[0], enroll, test)
 
     def score_matrix(
@@ -747,6 +768,8 @@ class Scorer(HubModel):
         self._check_fitted()
         checked = self._checked(enroll, "enroll")
         other = checked if test is enroll else self._checked(test, "test")
+        if calibrated:
+            _check_recorded(checked, other)
         table = self._term_table(*self._calibration(calibrated), checked, other)
         return self._with_quality(table, calibrated, quality)
 
@@ -770,13 +793,18 @@ class Scorer(HubModel):
         expected = (self.config.num_attributes, self.num_values)
         if counts.shape[1:] != expected:
             raise ValueError(f"counts of {counts.shape[1]} attributes: the scorer expects {expected[0]}")
-        table = self._side_table(*self._calibration(calibrated), counts)
+        weights_and_offset = self._calibration(calibrated)
+        if calibrated and not counts.totals.all():
+            raise UserError(NOTHING_TO_COMPARE.format((counts.totals == 0).sum()))
+        table = self._side_table(*weights_and_offset, counts)
         if table is None:
             return None
         return self._with_quality(table, calibrated, None if quality is None else (quality, quality))
 
     def _with_quality(self, table: TermTable, calibrated: bool, quality: SidesQuality | None) -> TermTable:
         """Let a table add the terms of quality measures, if the calibration has some."""
+        if quality is not None:
+            quality = _shaped_quality(quality, len(table.enroll), len(table.test))
         if calibrated and self.needs_quality:
             enroll, test = self._checked_quality(quality, len(table.enroll), len(table.test))
 
@@ -835,11 +863,13 @@ class Scorer(HubModel):
             raise UserError(f"{type(self).__name__} is not calibrated: call calibrate, or run balr score calibrate")
         return self.calibration_weights, self.calibration_offset.item()
 
-    def _sides(self, enroll: Counts, test: Counts) -> tuple[torch.Tensor, torch.Tensor]:
+    def _sides(self, enroll: Counts, test: Counts, calibrated: bool) -> tuple[torch.Tensor, torch.Tensor]:
         self._check_fitted()
         enroll, test = self._checked(enroll, "enroll"), self._checked(test, "test")
         if len(enroll) != len(test):
             raise ValueError(f"{len(enroll)} enrollments but {len(test)} tests: trials are pairs")
+        if calibrated:
+            _check_recorded(enroll, test)
         return enroll, test
 
     def _check_fitted(self) -> None:
@@ -857,6 +887,82 @@ class Scorer(HubModel):
         if not (torch.isfinite(counts) & (counts >= 0)).all():
             raise ValueError(f"{name} must be finite and not negative")
         return counts
+
+
+def _check_recorded(*sides: torch.Tensor) -> None:
+    """Check that no side is without recordings, of which calibrated scores would state the offset as evidence.
+
+    A side may lack some attributes, which then say nothing.
+
+    Raises:
+        UserError: one is.
+    """
+    for counts in sides:
+        suspects = (counts[:, 0].sum(-1) == 0).nonzero()[:, 0]
+        empty = ~counts[suspects].flatten(1).any(1)
+        if empty.any():
+            raise UserError(NOTHING_TO_COMPARE.format(int(empty.sum())))
+
+
+def _shaped_quality(quality: SidesQuality, enroll: int, test: int) -> SidesQuality:
+    """What was measured of so many sides and so many others.
+
+    Raises:
+        ValueError: it is of other numbers of sides.
+    """
+    sides = np.asarray(quality[0], dtype=np.float64), np.asarray(quality[1], dtype=np.float64)
+    for found, number in zip(sides, (enroll, test), strict=True):
+        if found.shape != (number, 4):
+            raise ValueError(f"quality of shape {found.shape}: expected ({number}, 4), one row per side")
+    return sides
+
+
+def _as_given(names: Sequence[str]) -> np.ndarray:
+    """Speakers' names as an array, `(trials,)`: of objects, since None and NaN would be names among texts."""
+    return names if isinstance(names, np.ndarray) else np.array(names, dtype=object).reshape(-1)
+
+
+def _distinct_digests(speakers: Sequence[str]) -> torch.Tensor:
+    """The digests of the names of different speakers, int64 `(speakers,)`.
+
+    Raises:
+        UserError: one is named twice, or has no name; or these are no list of names, but one.
+    """
+    if isinstance(speakers, str):
+        raise UserError(f"speakers={speakers!r:.60}: expected a list of names")
+    names = list(speakers)
+    digests = name_digests(names)
+    nameless = [name for name in names if name is None or name != name or not str(name).strip()]
+    if nameless:
+        raise UserError(f"{len(nameless)} of {len(names)} speakers have no name: leave these out, or name no speakers")
+    different = len(digests.unique())
+    if different < len(names):
+        raise UserError(
+            f"{len(names)} speakers' counts with {different} different names: one speaker has one row of counts, the "
+            "sums of all their recordings, as speaker_counts makes them"
+        )
+    return digests
+
+
+def _check_several_recordings(counts: torch.Tensor) -> None:
+    """Check that enough speakers have several recordings to tell how much one speaker varies; see [`Scorer.fit`].
+
+    Raises:
+        UserError: none has.
+    """
+    several = int((sum_of_values(counts).amax(1) > 1).sum())
+    if not several:
+        raise UserError(
+            f"each of the {len(counts)} reference speakers has one recording only, which tell nothing of how much one "
+            "speaker varies: fit to speakers with several recordings each"
+        )
+    if 2 * several < len(counts):
+        logger.warning(
+            "Only %d of %d reference speakers have several recordings. The others tell nothing of how much one "
+            "speaker varies, so that this, on which every LLR rests, is learnt from few",
+            several,
+            len(counts),
+        )
 
 
 def _calibration_buffers(

@@ -42,6 +42,9 @@ class Trials:
         test: int `(trials,)`, the number of each trial's test side.
         left_out (int): how many trials of the file were left out because their recordings are missing; see
             [`leave_out_missing`][balr_hf.scoring.listed_ids.leave_out_missing].
+
+    Raises:
+        UserError: the numbers are not whole, are negative or those of no side, or are not equally many.
     """
 
     header: list[str]
@@ -50,6 +53,32 @@ class Trials:
     enroll: np.ndarray
     test: np.ndarray
     left_out: int = 0
+
+    def __post_init__(self) -> None:
+        self.enroll, self.test = np.asarray(self.enroll), np.asarray(self.test)
+        if len(self.enroll) != len(self.test):
+            raise UserError(f"trials of {len(self.enroll)} enrollments and {len(self.test)} tests: they are pairs")
+        self.check_numbers(*[len(self.sides) or None] * 2)
+
+    def check_numbers(self, enrollments: int | None, tests: int | None) -> None:
+        """Check that the numbers of the trials' sides are those of sides that there are.
+
+        Args:
+            enrollments, tests (int): how many there are; None where that is not known.
+
+        Raises:
+            UserError: the numbers are not whole, are negative, or are those of no side.
+        """
+        for name, numbers, count in (("enroll", self.enroll, enrollments), ("test", self.test, tests)):
+            if not len(numbers):
+                continue
+            if numbers.dtype.kind not in "iu":
+                raise UserError(f"the trials' {name} are of type {numbers.dtype}: expected whole numbers of sides")
+            low, high = int(numbers.min()), int(numbers.max())
+            if low < 0 or (count is not None and high >= count):
+                wrong = low if low < 0 else high
+                least = "at least 0" if count is None else f"0 to {count - 1}, since there are {count} sides"
+                raise UserError(f"the trials' {name} have a side of the number {wrong}: expected {least}")
 
     def __len__(self) -> int:
         return len(self.enroll)

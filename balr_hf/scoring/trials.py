@@ -1,16 +1,16 @@
 """Trials of a corpus: the counts, embeddings and speakers of their sides, their labels and their scores."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data.columns import comparable_name, recording_ids, speaker_names, vector_matrix
+from balr_hf.data.columns import comparable_name, rows_of, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
-from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts
+from balr_hf.metrics.tally import checked_labels
+from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts, warn_of_makers
 from balr_hf.scoring.trial_lists import IF_SKIPPED, LEAVE_OUT, describe_unknown_list
 from balr_hf.scoring.trial_lists import Trials as Trials
 from balr_hf.scoring.trial_lists import read_trials as read_trials
@@ -58,6 +58,10 @@ COSINES_AT_ONCE = 2048
 def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarray:
     """Sum the attributes of each side's recordings.
 
+    Counts do not tell what made the attributes. A warning says if several autoencoders did, and
+    [`balr_hf.data.belonging.check_attributes`] compares what did with what a scorer was fitted to, as the commands do:
+    `check_attributes(dataset, autoencoder=scorer.config.autoencoder_identity, user="scorer")`.
+
     Args:
         dataset (`datasets.Dataset`): a corpus with `id` and `ba`.
         sides (list[list[str]]): the ids of each side's recordings.
@@ -66,13 +70,17 @@ def side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.ndarr
         float64 `(sides, attributes, 2)`: numbers of activations and of non-activations.
 
     Raises:
-        UserError: recordings are not in the corpus, or have no attributes; the message names them.
+        UserError: recordings are not in the corpus, have no attributes, or have an id that others have, too; the
+            message names them. Or a side has no recording.
     """
+    warn_of_makers(dataset)
     return compact_side_counts(dataset, sides).of(slice(None))
 
 
 def compact_side_counts(dataset: "datasets.Dataset", sides: list[list[str]]) -> SideCounts:
     """Do what [`side_counts`] does, for as many sides as memory holds a byte for each of their attributes.
+
+    What made the attributes is not looked at, as the commands do that themselves.
 
     Args:
         dataset, sides: as for [`side_counts`].
@@ -108,7 +116,7 @@ def side_embeddings(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.n
         float64 `(sides, values)`.
 
     Raises:
-        UserError: recordings are not in the corpus, or have no embedding; the message names them.
+        UserError: as for [`side_counts`], of embeddings.
     """
     return np.concatenate([part for _, part in _embeddings_of(dataset, sides)])
 
@@ -164,17 +172,17 @@ def side_speakers(dataset: "datasets.Dataset", sides: list[list[str]]) -> np.nda
         the speakers' names `(sides,)`; None if the speaker of any side is unknown.
 
     Raises:
-        UserError: a side has recordings of several speakers.
+        UserError: a side has recordings of several speakers, or several recordings have one of its ids.
     """
     if "speaker" not in dataset.column_names:
         return None
-    speaker_of = dict(zip(map(comparable_name, recording_ids(dataset)), speaker_names(dataset), strict=True))
+    row_of, speaker_of = rows_of(dataset, sides), [*speaker_names(dataset), None]
     speakers = []
     for side in sides:
         if len(side) == 1:
-            speakers.append(speaker_of.get(comparable_name(side[0])))
+            speakers.append(speaker_of[row_of.get(comparable_name(side[0]), -1)])
             continue
-        names = {speaker_of.get(comparable_name(name)) for name in side}
+        names = {speaker_of[row_of.get(comparable_name(name), -1)] for name in side} or {None}
         if len(names - {None}) > 1:
             raise UserError(f"one side of a trial has recordings of several speakers: {name_some(side)}")
         speakers.append(None if None in names else names.pop())
@@ -192,7 +200,7 @@ def trial_labels(dataset: "datasets.Dataset", trials: Trials) -> np.ndarray | No
         bool `(trials,)`; None if the speaker of any side is unknown.
 
     Raises:
-        UserError: a side has recordings of several speakers.
+        UserError: a side has recordings of several speakers, or several recordings have one of its ids.
     """
     speakers = side_speakers(dataset, trials.sides)
     return None if speakers is None else speakers[trials.enroll] == speakers[trials.test]
@@ -204,7 +212,7 @@ def score_trials(
     trials: Trials,
     calibrated: bool = False,
     progress: bool = False,
-    test_counts: "Counts | None" = None,
+    test_counts: "Counts | SideCounts | None" = None,
     quality: np.ndarray | None = None,
     test_quality: np.ndarray | None = None,
     shard: "Shard | None" = None,
@@ -221,7 +229,7 @@ def score_trials(
         calibrated (bool): apply the scorer's calibration.
         progress (bool): show a progress bar.
         test_counts (`(sides, attributes, 2)`, *optional*): counts of the sides to which the numbers in `trials.test`
-            refer, if these are not the sides of `counts`.
+            refer, if these are not the sides of `counts`. [`SideCounts`] are of all sides of the trials together.
         quality (`(sides, 4)`, *optional*): what was measured of the sides of `counts`, see [`sides_quality`]; a
             calibration with quality measures needs it.
         test_quality (`(sides, 4)`, *optional*): that of the sides of `test_counts`, if these are others.
@@ -230,7 +238,16 @@ def score_trials(
 
     Returns:
         float64 `(trials,)`: natural-log likelihood ratios.
+
+    Raises:
+        UserError: the trials have numbers of sides that are not there; one of `counts` and `test_counts` is
+            [`SideCounts`] and the other is not the same; there is `test_quality` without that of `counts`; or as for
+            [`Scorer.score`].
+        ValueError: as for [`Scorer.score`].
     """
+    other = _other_sides(counts, test_counts, trials)
+    if test_quality is not None and test_quality is not quality and (quality is None or other is counts):
+        raise UserError("test_quality is that of test_counts, beside the quality of counts: one of these is missing")
     scores = np.full(len(trials), np.nan)
     if isinstance(counts, SideCounts):
         table = _side_table(scorer, counts, calibrated, quality)
@@ -240,8 +257,9 @@ def score_trials(
                 scores[part] = score_trials(scorer, counts.of(used), local, calibrated, quality=measured)
             return scores
     else:
+        assert not isinstance(other, SideCounts)  # as `_other_sides` checked
         both = None if quality is None else (quality, quality if test_quality is None else test_quality)
-        table = scorer.term_table(counts, counts if test_counts is None else test_counts, calibrated, both)
+        table = scorer.term_table(counts, other, calibrated, both)
     for part, rows, columns in _own(_blocks(trials, SCORES_AT_ONCE, progress, "Scoring"), shard):
         scores[part] = table.scores(rows, columns).cpu().numpy()
     return scores
@@ -249,10 +267,10 @@ def score_trials(
 
 def trial_attribute_scores(
     scorer: TrialScorer,
-    counts: "Counts",
+    counts: "Counts | SideCounts",
     trials: Trials,
     progress: bool = False,
-    test_counts: "Counts | None" = None,
+    test_counts: "Counts | SideCounts | None" = None,
 ) -> np.ndarray:
     """Compute the terms of a trial list, whose sums over the attributes are the raw scores.
 
@@ -261,8 +279,15 @@ def trial_attribute_scores(
 
     Returns:
         float32 `(trials, attributes)`: raw natural-log likelihood ratios.
+
+    Raises:
+        UserError, ValueError: as for [`score_trials`].
     """
-    table = scorer.term_table(counts, counts if test_counts is None else test_counts)
+    other = _other_sides(counts, test_counts, trials)
+    if isinstance(counts, SideCounts):
+        counts = other = counts.of(slice(None))
+    assert not isinstance(other, SideCounts)  # as `_other_sides` checked
+    table = scorer.term_table(counts, other)
     terms = np.empty((len(trials), scorer.config.num_attributes), dtype=np.float32)
     for part, rows, columns in _blocks(trials, TERMS_AT_ONCE, progress, "Scoring"):
         terms[part] = table.terms(rows, columns).cpu().numpy()
@@ -282,11 +307,19 @@ def mean_terms(
 
     Args:
         scorer, counts, trials, calibrated, progress, quality: as for [`score_trials`].
-        labels (bool `(trials,)`): whether a trial is of one speaker.
+        labels (`(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
 
     Returns:
         `(same, different)`: float64 `(attributes,)` each, natural-log likelihood ratios; 0 if no trial is such.
+
+    Raises:
+        UserError: a label is neither 0 nor 1, or there is not one of each trial; or as for [`score_trials`].
+        ValueError: as for [`score_trials`].
     """
+    _other_sides(counts, None, trials)
+    labels = checked_labels(np.asarray(labels).ravel())
+    if len(labels) != len(trials):
+        raise UserError(f"{len(labels)} labels of {len(trials)} trials: expected one of each")
     sums = np.zeros((2, scorer.config.num_attributes))
     if isinstance(counts, SideCounts):
         table = _side_table(scorer, counts, calibrated, quality)
@@ -300,6 +333,24 @@ def mean_terms(
     else:
         sums += _sums_of_terms(table, trials, labels, progress)
     return sums[0] / max(1, labels.sum()), sums[1] / max(1, (~labels).sum())
+
+
+def _other_sides(
+    counts: "Counts | SideCounts", test_counts: "Counts | SideCounts | None", trials: Trials
+) -> "Counts | SideCounts":
+    """The counts of the sides to which the trials' tests refer, after a check that both sides of all trials are there.
+
+    Raises:
+        UserError: they are not; or one of the two sets is [`SideCounts`], and the other is not the same.
+    """
+    other = counts if test_counts is None else test_counts
+    if other is not counts and (isinstance(counts, SideCounts) or isinstance(other, SideCounts)):
+        raise UserError(
+            "SideCounts are of all sides of the trials together, enrollments and tests: count them by one call of "
+            "compact_side_counts, without test_counts, or pass the counts of both as arrays (SideCounts.of)"
+        )
+    trials.check_numbers(len(counts), len(other))
+    return other
 
 
 def _side_table(
@@ -369,32 +420,29 @@ def _blocks(
 def _rows(
     dataset: "datasets.Dataset", sides: list[list[str]], present: np.ndarray, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the rows of the sides' recordings; an error names those that are not there or are not `present`.
+    """Find the rows of the sides' recordings.
+
+    A UserError names those that are not there, are not `present`, or have an id that others have, too; and counts the
+    sides that have none.
 
     Returns:
         `(rows, totals)`: the rows of all sides' recordings, one side after the other, and how many each side has.
     """
     sides = [[comparable_name(name) for name in side] for side in sides]
-    ids = [comparable_name(name) for name in recording_ids(dataset)]
-    row_of = {name: row for row, name in enumerate(ids)}
+    totals = np.fromiter(map(len, sides), np.int64, len(sides))
+    if not totals.all():
+        raise UserError(f"{(totals == 0).sum()} of {len(sides)} sides name no recording, so that nothing is compared")
+    row_of = rows_of(dataset, sides)
     names = dict.fromkeys(name for side in sides for name in side)
-    if len(row_of) < len(ids):
-        doubtful = sorted(name for name, count in Counter(ids).items() if count > 1 and name in names)
-        if doubtful:
-            raise UserError(
-                "the trial list names recordings whose ids fit several recordings of the corpus, which differ only in "
-                f"white space or in their Unicode form: {name_some(doubtful, 20)}"
-            )
     unknown = [name for name in names if name not in row_of]
     lacking = [name for name in names if name in row_of and not present[row_of[name]]]
     if len(unknown) == len(names) > 0:
-        raise UserError(describe_unknown_list(unknown, ids))
+        raise UserError(describe_unknown_list(unknown, row_of))
     if unknown or lacking:
-        such = f" (whose ids are such as {ids[0]})"
+        such = f" (whose ids are such as {next(iter(row_of))})"
         parts = [f"not in the corpus{such}: {name_some(unknown, 20)}"] if unknown else []
         parts += [f"without {what}: {name_some(lacking, 20)}"] if lacking else []
         raise UserError(
             f"the trial list names recordings that cannot be scored. {LEAVE_OUT}: {'; '.join(parts)}. {IF_SKIPPED}"
         )
-    totals = np.fromiter(map(len, sides), np.int64, len(sides))
     return np.fromiter((row_of[name] for side in sides for name in side), np.int64, int(totals.sum())), totals

@@ -14,6 +14,7 @@ from balr_hf.errors import UserError, name_some
 from balr_hf.identity import file_digest
 from balr_hf.metrics import compute_metrics
 from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers_by_kind
+from balr_hf.scoring.distinct_trials import TOLERANCE
 from balr_hf.scoring.listed_ids import match_ids
 from balr_hf.scoring.trials import Trials, read_trials, side_speakers
 from balr_hf.tables import aligned
@@ -253,7 +254,7 @@ def compare_results(
 ) -> TwoResults:
     """Compare two systems by the metrics of the same trials, and the differences of these with their intervals.
 
-    Each pair of sides counts once, in whichever order and however often it is listed.
+    Each pair of sides counts once, in whichever order and however often it is listed, if it has one score.
 
     Args:
         dataset (`datasets.Dataset`): a corpus that names the speaker of every recording in the trials.
@@ -266,8 +267,8 @@ def compare_results(
         [`TwoResults`]
 
     Raises:
-        UserError: the lists of trials are not the same and this was not allowed, no trial is in both, speakers are not
-            known, or all trials are of one kind.
+        UserError: the lists of trials are not the same and this was not allowed, no trial is in both, a pair of sides
+            has several scores in one list, speakers are not known, or all trials are of one kind.
     """
     keyed = []
     number_of: dict[tuple[str, ...], int] = {}
@@ -276,7 +277,7 @@ def compare_results(
         numbers = [number_of.setdefault(tuple(sorted(side)), len(number_of)) for side in trials.sides]
         keyed.append(np.sort(np.array(numbers)[np.stack([trials.enroll, trials.test], 1)], axis=1))
     keys = [pairs[:, 0] * len(number_of) + pairs[:, 1] for pairs in keyed]
-    (ours, places), (theirs, other_places) = (np.unique(one, return_index=True) for one in keys)
+    (ours, places), (theirs, other_places) = map(_one_score_each, (first, second), keys)
     both, rows, other_rows = np.intersect1d(ours, theirs, assume_unique=True, return_indices=True)
     left_out = len(ours) - len(both), len(theirs) - len(both)
     if not len(both):
@@ -305,6 +306,25 @@ def compare_results(
         differences=_differences(scores, labels, speakers, first.are_ratios and second.are_ratios, draws, progress),
         draws=draws,
     )
+
+
+def _one_score_each(result: Result, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of sides of a result, by their keys `(trials,)` in rising order, and where each is first listed.
+
+    Raises:
+        UserError: a pair that is listed again has another score there.
+    """
+    found, places, which = np.unique(keys, return_index=True, return_inverse=True)
+    before = result.scores[places][which]
+    other = np.flatnonzero(~np.isclose(result.scores, before, rtol=TOLERANCE, atol=TOLERANCE))
+    if len(other):
+        row, trials = other[0], result.trials
+        sides = " against ".join(name_some(trials.sides[side[row]], 3) for side in (trials.enroll, trials.test))
+        raise UserError(
+            f"{result.name} lists {len(other)} trials again, in the same or in the opposite order, with another "
+            f"score: {sides} has {result.scores[row]:g} and before {before[row]:g}. List each pair of sides once"
+        )
+    return found, places
 
 
 def _differences(

@@ -839,6 +839,39 @@ def test_bad_attributes_of_a_dataset_leave_none_and_are_named(tmp_path):
     assert corpus.skipped == [Skipped("b", "binary attributes other than 0 and 1")]
 
 
+@pytest.mark.parametrize("kind, value, given", [("ba", "bool", True), ("embedding", "float32", 1.5)])
+def test_values_that_are_missing_within_a_vector_of_fixed_length_are_named(tmp_path, kind, value, given):
+    rows = [[given, given], [None, given], None, [given, given]]
+    features = {"id": STRING, kind: datasets.List(datasets.Value(value), length=2)}
+    corpus = read_corpus(saved(tmp_path, {"id": list("abcd"), kind: rows}, features))
+    assert [row is not None for row in corpus.dataset[kind]] == [True, False, False, True]
+    assert [skipped.id for skipped in corpus.skipped] == ["b"]
+
+
+@pytest.mark.parametrize("length", [-1, 2])
+@pytest.mark.parametrize(
+    "value, row, message",
+    [
+        ("float32", [-1.0, 1.0], "values other than 0 and 1"),
+        ("float64", [0.4, 0.6], "values other than 0 and 1"),
+        ("float64", [float("nan"), 1.0], "values other than 0 and 1"),
+        ("int64", [2, 1], "values other than 0 and 1"),
+        ("string", ["0", "1"], "values other than 0 and 1"),
+        ("bool", [None, True], "1 values of the vectors in the ba column are missing"),
+        ("int64", [0, None], "1 values of the vectors in the ba column are missing"),
+    ],
+)
+def test_matrix_of_attributes_that_are_no_bits_is_refused(value, row, message, length):
+    feature = datasets.List(datasets.Value(value), length=length)
+    whole = {"bool": [True, False], "string": ["1", "0"]}.get(value, [1, 0])
+    columns = {"id": list("abc"), "ba": [whole, None, row]}
+    dataset = datasets.Dataset.from_dict(columns, datasets.Features({"id": STRING, "ba": feature}))
+    with pytest.raises(UserError, match=message):
+        vector_matrix(dataset, "ba")
+    if value != "string":
+        assert vector_matrix(dataset.select([0, 1]), "ba")[0].tolist() == [[True, False]]
+
+
 def test_unwanted_vectors_of_a_dataset_are_dropped(tmp_path):
     folder = saved(tmp_path, {"id": ["a"], "embedding": [[1.0, 2.0]], "ba": [[1, 0]], "age": [3]})
     assert set(load_corpus(folder, vectors=["embedding"]).column_names) == {"id", "embedding", "age"}

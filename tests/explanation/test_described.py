@@ -24,7 +24,7 @@ def scorer():
     shares = rng.beta(0.6, 0.8, (60, WIDTH))
     active = rng.binomial(1, shares, (2, 60, WIDTH))
     counts = np.stack([active, 1 - active], -1)
-    fitted = build_scorer("beta", num_attributes=WIDTH).fit(counts[0, :40], [f"s{n}" for n in range(40)])
+    fitted = build_scorer("beta", num_attributes=WIDTH).fit(counts[:, :40].sum(0), [f"s{n}" for n in range(40)])
     left, right = np.divmod(np.arange(400), 20)
     names = [[f"c{n}" for n in side] for side in (left, right)]
     fitted.calibrate(counts[0, 40 + left], counts[1, 40 + right], left == right, "affine", *names)

@@ -78,12 +78,25 @@ def test_unknown_metric_is_refused():
 @pytest.mark.parametrize("name", EVALUATE_MODULES)
 @pytest.mark.parametrize(
     ("references", "message"),
-    [([0, 1, 2], "labels must be 1 or True"), ([1, 1, 1], "3 same-speaker and 0 different-speaker")],
-    ids=["a label of 2", "one kind"],
+    [
+        ([0, 1, 2], "labels must be 1 or True"),
+        ([1.0, 0.6, 0.0], "labels must be 1 or True"),
+        ([1, 1, 1], "3 same-speaker and 0 different-speaker"),
+    ],
+    ids=["a label of 2", "a label of 0.6", "one kind"],
 )
 def test_bad_labels_are_refused(name, references, message):
     with pytest.raises(ValueError, match=message):
         evaluate.load(evaluate_module(name)).compute(predictions=[-1.0, 1.0, 2.0], references=references)
+
+
+@pytest.mark.parametrize("name", EVALUATE_MODULES)
+@pytest.mark.parametrize("kind", [bool, int, float])
+def test_labels_may_be_of_any_type(name, kind):
+    labels, scores = [kind(1), kind(1), kind(0), kind(0)], [-1.0, 1.0, 2.0, -3.0]
+    found = evaluate.load(evaluate_module(name)).compute(predictions=scores, references=labels)
+    assert found == evaluate.load(evaluate_module(name)).compute(predictions=scores, references=np.array(labels))
+    assert found == pytest.approx(plain(name, scores, labels), nan_ok=True)
 
 
 @pytest.mark.parametrize("name", EVALUATE_MODULES)

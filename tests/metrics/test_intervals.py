@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from balr_hf.evaluation import Evaluation
 from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics, difference_intervals
 from balr_hf.metrics.intervals import resampled, speakers_by_kind, widening
 from balr_hf.metrics.summary import metrics_of
@@ -103,14 +104,39 @@ def test_the_least_cllr_ends_no_higher_than_the_entropy_of_the_eer_and_knows_not
 )
 def test_labels_and_speakers_of_another_length_are_refused(lengths):
     trials = [np.resize(part, length) for part, length in zip(trials_of(12), lengths, strict=True)]
-    with pytest.raises(ValueError, match="1200 scores"):
+    with pytest.raises(ValueError, match=r"1200 (scores|trials)"):
         bootstrap_intervals(*trials, resamples=5)
 
 
-def test_one_speaker_and_trials_of_one_kind_are_refused():
+@pytest.mark.parametrize("unknown", [None, float("nan"), "", " "], ids=repr)
+def test_speakers_who_are_unknown_or_contradict_the_labels_are_refused(unknown):
     llrs, labels, enroll, test = trials_of(12)
-    with pytest.raises(ValueError, match="at least two speakers"):
-        bootstrap_intervals(llrs, labels, np.full(len(llrs), "a"), np.full(len(llrs), "a"), resamples=5)
+    one_name, all_names = np.full(len(llrs), "a"), np.arange(len(llrs))
+    for names, wrong in [((one_name, one_name), 800), ((enroll, all_names), 1200 - 800)]:
+        with pytest.raises(ValueError, match=f"speakers of {wrong} of 1200 trials contradict the labels"):
+            bootstrap_intervals(llrs, labels, *names, resamples=5)
+        with pytest.raises(ValueError, match=f"speakers of {wrong} of 1200 trials contradict the labels"):
+            difference_intervals(llrs, llrs, labels, *names, resamples=5)
+        with pytest.raises(ValueError, match=f"speakers of {wrong} of 1200 trials contradict the labels"):
+            Evaluation.of(llrs, labels, names, resamples=0)
+    gone = [unknown, *enroll[1:]], [unknown, *test[1:]]
+    for names in (gone, [np.array(side, dtype=object) for side in gone], (enroll, gone[1])):
+        with pytest.raises(ValueError, match="the speaker of a trial is not known"):
+            bootstrap_intervals(llrs, labels, *names, resamples=5)
+        with pytest.raises(ValueError, match="the speaker of a trial is not known"):
+            Evaluation.of(llrs, labels, names, resamples=0)
+
+
+def test_names_may_be_lists_or_numbers():
+    llrs, labels, enroll, test = trials_of(12)
+    expected = bootstrap_intervals(llrs, labels, enroll, test, resamples=20)
+    assert bootstrap_intervals(llrs, labels, enroll.tolist(), test.tolist(), resamples=20) == expected
+    numbers = np.unique([enroll, test], return_inverse=True)[1].reshape(2, -1)
+    assert bootstrap_intervals(llrs, labels, *numbers, resamples=20) == expected
+
+
+def test_trials_of_one_kind_are_refused():
+    llrs, labels, enroll, test = trials_of(12)
     kind = labels
     with pytest.raises(ValueError, match="400 same-speaker and 0 different-speaker"):
         bootstrap_intervals(llrs[kind], labels[kind], enroll[kind], test[kind], resamples=5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from balr_hf.errors import UserError
-from balr_hf.metrics import bootstrap_intervals, cllr, cllr_min, compute_metrics, eer, min_dcf
+from balr_hf.metrics import at_threshold, bootstrap_intervals, cllr, cllr_min, compute_metrics, eer, min_dcf
 from balr_hf.metrics.tally import tally
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
@@ -77,11 +77,24 @@ def test_trials_that_cannot_be_evaluated_are_refused(llrs, labels, message):
         compute_metrics(np.array(llrs), np.array(labels))
 
 
+def test_a_threshold_that_is_no_number_is_refused():
+    with pytest.raises(UserError, match="a threshold of NaN"):
+        at_threshold([1.0, -1.0], [1, 0], float("nan"))
+
+
 def test_an_evaluation_refuses_labels_that_are_neither_kind():
     from balr_hf.evaluation import Evaluation
 
     with pytest.raises(UserError, match="labels must be 1"):
         Evaluation.of(np.array([1.0, -1.0, 0.5]), np.array([1, 0, 2]))
+
+
+@pytest.mark.parametrize("bounds", [(2, -2), (np.nan, 2), (-2, np.nan)])
+def test_bounds_the_wrong_way_round_are_refused(bounds):
+    trials = [1.0, -2.0, -1.0, 0.5], [1, 1, 0, 0]
+    with pytest.raises(UserError, match="the lowest and the highest LLR, in this order"):
+        compute_metrics(*trials, bounds=bounds)
+    assert compute_metrics(*trials, bounds=(-np.inf, np.inf)) == compute_metrics(*trials)
 
 
 def test_an_evaluation_says_if_no_ratio_lies_beyond_the_bounds():
@@ -124,5 +137,10 @@ def test_bounds_hold_what_depends_on_calibration_and_nothing_else():
     assert (other.bounded, other.metrics) == (found.metrics, found.unbounded)
     some = np.arange(900) % 3 > 0
     within = Evaluation.of(llrs, labels, bounds=bounds, resamples=0, within=some).within
+    for alike in (some.astype(int), some.astype(float), some.tolist()):
+        assert Evaluation.of(llrs, labels, bounds=bounds, resamples=0, within=alike).within == within
+    for wrong, message in ((some + 0.5, "within must be 1 or True"), (some[1:], "within is of 899 trials")):
+        with pytest.raises(UserError, match=message):
+            Evaluation.of(llrs, labels, resamples=0, within=wrong)
     assert within["cllr"] == pytest.approx(compute_metrics(llrs[some].clip(*bounds), labels[some])["cllr"])
     assert within["cllr_min"] == pytest.approx(compute_metrics(llrs[some], labels[some])["cllr_min"])

@@ -1,6 +1,7 @@
 """Scorers by name, by class path, and from files."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -164,3 +165,34 @@ def test_scorer_with_a_parameter_out_of_its_range_is_not_loaded(name, value, mes
     for load in (load_scorer, type(scorer).from_pretrained):
         with pytest.raises(UserError, match=message):
             load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name, setting, values",
+    [
+        ("beta", "n_iterations", (0, -5, 2.0, True, "3", 10**9)),
+        ("maxllr", "n_iterations", (0, -5, math.nan)),
+        ("beta", "eps", (0.0, -1.0, math.nan, math.inf, "1")),
+        ("cosine", "eps", (0.0, -1.0, math.nan)),
+        ("dna", "typicality_threshold", (-3.0, 5, math.nan, "0")),
+        ("speech", "typicality_threshold", (-1e-9, 1.1)),
+        ("dna", "drop_in", (-0.1, 1.0, math.nan)),
+    ],
+)
+def test_settings_out_of_their_range_are_refused(name, setting, values):
+    for value in values:
+        with pytest.raises(ConfigError, match=f"{setting}="):
+            build_scorer(name, **{setting: value})
+
+
+@pytest.mark.parametrize("name", ["beta", "maxllr"])
+def test_iterations_that_a_fit_is_asked_for_are_checked_and_stated(name):
+    scorer, reference = build_scorer(name, num_attributes=6), counts(0) + counts(1)
+    for wrong in (0, -5):
+        with pytest.raises(ConfigError, match=f"n_iterations={wrong}: expected 1 to"):
+            scorer.fit(reference, n_iterations=wrong)
+    assert scorer.config.n_iterations == 100 and not scorer.is_fitted
+    few, same = scorer.fit(reference, n_iterations=3), build_scorer(name, num_attributes=6, n_iterations=3)
+    assert few.config.n_iterations == 3  # by which what was fitted is found again
+    for one, other in zip(few.buffers(), same.fit(reference).buffers(), strict=True):
+        assert one.equal(other)

@@ -79,10 +79,13 @@ def test_reference_speakers_without_recordings_are_left_out(recorded, fitted, ca
     np.testing.assert_allclose(again.alpha, fitted.alpha, rtol=1e-12)
 
 
-def test_speakers_with_one_recording_each_give_finite_scores(recorded):
-    first = (recorded["single_enroll"][:50]).astype(float)
-    scorer = beta(32).fit(first)
+@pytest.mark.parametrize("several, warns", [(1, True), (24, True), (25, False), (50, False)])
+def test_few_speakers_with_several_recordings_give_finite_scores_and_a_warning(several, warns, recorded, caplog):
+    counts = recorded["single_enroll"][:50].astype(float)
+    counts[:several] += recorded["single_test"][:several]
+    scorer = beta(32).fit(counts)
     assert torch.isfinite(scorer.score(recorded["single_enroll"], recorded["single_test"])).all()
+    assert (f"Only {several} of 50 reference speakers have several recordings" in caplog.text) == warns
 
 
 def test_one_reference_speaker_carries_no_evidence(recorded, caplog):

@@ -24,11 +24,13 @@ from balr_hf.scoring.calibration import (
     fusion_sample,
     speaker_splits,
 )
-from balr_hf.scoring.trials import Trials
+from balr_hf.scoring.counts import SideCounts
+from balr_hf.scoring.trials import Trials, score_trials
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
 PROFILES = ("dna", "speech")
 WIDTH = 36
+PENALTY = {"affine": None, "fusion": 1e-2}
 
 
 def pairs(speakers):
@@ -61,7 +63,7 @@ def fitted(name, seed=0):
 
 def calibrated(name, method, seed=1, speakers=30):
     enroll, test, labels, *names = trials_of(seed, name, speakers)
-    return fitted(name).calibrate(enroll, test, labels, method, *names, penalty=1e-2 if method == "fusion" else None)
+    return fitted(name).calibrate(enroll, test, labels, method, *names, penalty=PENALTY[method])
 
 
 def noisy_terms(seed, speakers=36, width=8):
@@ -114,7 +116,7 @@ def test_labels_the_wrong_way_round_are_refused(method):
     terms, labels, _ = noisy_terms(0)
     evidence = terms if method == "fusion" else terms.sum(1)
     with pytest.raises(UserError, match="no higher than those of two"):
-        fit_calibration(evidence, ~labels, method, penalty=1e-2)
+        fit_calibration(evidence, ~labels, method, penalty=PENALTY[method])
 
 
 @pytest.mark.parametrize("method", ["affine", "fusion"])
@@ -124,7 +126,7 @@ def test_trials_of_one_kind_are_refused(method, kind):
     terms = terms[labels == kind]
     evidence = terms if method == "fusion" else terms.sum(1)
     with pytest.raises(UserError, match=f"needs both kinds of trials; all {len(terms)} are of one"):
-        fit_calibration(evidence, np.full(len(terms), kind), method, penalty=1e-2)
+        fit_calibration(evidence, np.full(len(terms), kind), method, penalty=PENALTY[method])
 
 
 def test_impossible_settings_are_refused():
@@ -141,6 +143,74 @@ def test_impossible_settings_are_refused():
             cross_calibrated(terms.sum(1), labels, speakers, folds=folds)
     with pytest.raises(ValueError, match=r"different numbers of trials: \[36, 35\]"):
         fit_calibration(terms.sum(1), labels[1:])
+    with pytest.raises(ConfigError, match=r"penalty=-7\.0: affine has none"):
+        fit_calibration(terms.sum(1), labels, penalty=-7.0)
+    with pytest.raises(ConfigError, match="affine takes no conditions"):
+        fit_calibration(terms.sum(1), labels, conditions=labels)
+
+
+@pytest.mark.parametrize("method", ["affine", "fusion"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_scores_that_are_not_finite_are_refused(method, value):
+    terms, labels, speakers = noisy_terms(0)
+    evidence = terms if method == "fusion" else terms.sum(1)
+    evidence.flat[3] = value
+    for names in (None, speakers):
+        with pytest.raises(UserError, match=r"needs scores that are finite; 1 are not$"):
+            fit_calibration(evidence, labels, method, names, penalty=PENALTY[method])
+
+
+def test_speakers_who_are_unknown_or_contradict_the_labels_are_refused():
+    enroll, test, labels, *names = trials_of(1, "beta")
+    scorer, numbers = fitted("beta"), np.arange(len(labels)).astype(str)
+    scores = scorer.score(enroll, test).numpy()
+    for wrong in (numbers, np.full(len(labels), "a")):
+        number = ((wrong == wrong[0]) != labels).sum() if wrong[0] == "a" else labels.sum()
+        both = (wrong, wrong if wrong[0] == "a" else wrong[::-1])
+        with pytest.raises(UserError, match=f"speakers of {number} of 900 trials contradict the labels"):
+            scorer.calibrate(enroll, test, labels, "affine", *both)
+        with pytest.raises(UserError, match=f"speakers of {number} of 900 trials contradict the labels"):
+            cross_calibrated(scores, labels, both)
+    for unknown in (None, math.nan, ""):
+        for gone in ([unknown, *names[0][1:]], np.array([unknown, *names[0][1:]], dtype=object)):
+            with pytest.raises(UserError, match="the speaker of a trial is not known"):
+                scorer.calibrate(enroll, test, labels, "affine", gone, names[1])
+    with pytest.raises(ValueError, match=r"different numbers: \[900, 900, 1, 1\]"):
+        scorer.calibrate(enroll, test, labels, "affine", "a" * 900, "a" * 900)
+    assert not scorer.is_calibrated
+    lists = [list(side) for side in names]
+    scorer.calibrate(enroll, test, labels, "affine", *lists)
+    assert scorer.config.calibration["num_speakers"] == 30
+
+
+def test_calibrating_on_reference_speakers_is_warned_of(caplog):
+    enroll, test, labels, *names = trials_of(1, "beta")
+    fitted("beta").calibrate(enroll, test, labels, "affine", *names)
+    assert not caplog.records
+    known = [np.where(side == names[0][0], "Reference-7", side) for side in names]
+    fitted("beta").calibrate(enroll, test, labels, "affine", *known)
+    (message,) = caplog.messages
+    assert message.startswith(
+        "1 of the 30 speakers of the calibration are in the scorer's reference population (Refer"
+    )
+
+
+@pytest.mark.parametrize("name", ["beta", "maxllr", "cosine"])
+def test_a_side_without_recordings_has_no_calibrated_score(name):
+    enroll, test, *_ = trials_of(2, name)
+    scorer = calibrated(name, "affine")
+    lacking, empty = test.copy(), test.copy()
+    lacking[0, :5] = 0  # attributes of which nothing is known
+    empty[0] = 0
+    stored = SideCounts(empty[..., 0].astype(np.uint8), empty.sum(-1).max(1).astype(int))
+    for compute in (scorer.score, scorer.attribute_scores, scorer.score_matrix):
+        assert torch.isfinite(compute(enroll[:9], lacking[:9], calibrated=True)).all()
+        for sides in ((enroll[:9], empty[:9]), (empty[:9], enroll[:9])):
+            with pytest.raises(UserError, match="1 sides have no recordings, so that there is nothing to compare"):
+                compute(*sides, calibrated=True)
+            compute(*sides)
+    with pytest.raises(UserError, match="1 sides have no recordings"):
+        score_trials(scorer, stored, Trials.between([1, 2], [0, 3]), calibrated=True)
 
 
 def test_fusion_with_a_huge_penalty_is_the_affine_calibration():
@@ -189,10 +259,12 @@ def test_splits_hold_every_trial_out_once_and_share_no_speaker(folds):
 def test_cross_calibration_calibrates_every_trial_on_others(method):
     terms, labels, speakers = noisy_terms(0)
     evidence = terms if method == "fusion" else terms.sum(1)
-    result = cross_calibrated(evidence, labels, speakers, method, folds=4, penalty=1e-2)
+    result = cross_calibrated(evidence, labels, speakers, method, folds=4, penalty=PENALTY[method])
     assert np.isfinite(result).all()
     fitting, held_out = next(speaker_splits(*speakers, 4))
-    expected = fit_calibration(evidence[fitting], labels[fitting], method, penalty=1e-2).apply(evidence[held_out])
+    expected = fit_calibration(evidence[fitting], labels[fitting], method, penalty=PENALTY[method]).apply(
+        evidence[held_out]
+    )
     np.testing.assert_allclose(result[held_out], expected, rtol=1e-9)
 
 
@@ -349,6 +421,24 @@ def test_names_of_another_number_than_the_counts_are_refused():
         build_scorer("beta", num_attributes=WIDTH).fit(counts_of(0, 50, 8)[0], ["a", "b"])
 
 
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["a"] * 40, "40 speakers' counts with 1 different names: one speaker has one row"),
+        (["a ", *map(str, range(38)), "a"], "40 speakers' counts with 39 different names"),
+        ("a" * 40, "expected a list of names"),
+        ([None, *map(str, range(39))], "1 of 40 speakers have no name"),
+        ([math.nan, "", *map(str, range(38))], "2 of 40 speakers have no name"),
+    ],
+    ids=["one name", "white space", "a text", "None", "NaN and nothing"],
+)
+def test_names_that_are_not_those_of_different_speakers_are_refused(names, message):
+    scorer = build_scorer("beta", num_attributes=WIDTH, n_iterations=2)
+    with pytest.raises(UserError, match=message):
+        scorer.fit(counts_of(0, 40, 8)[0], names)
+    assert not scorer.is_fitted
+
+
 def between_sides(seed, name, trials=700):
     """Counts of 30 enrollments and 24 tests; trials between them, in no order and some of them repeated; labels."""
     enroll, test = counts_of(seed, 30, 1 if name in PROFILES else 4)
@@ -377,8 +467,10 @@ def test_calibrating_on_trials_equals_calibrating_on_their_scores_in_the_matrix(
 def test_calibrating_on_trials_equals_calibrating_on_a_row_of_counts_per_trial(name, method):
     enroll, test, trials, labels = between_sides(1, name)
     names = [np.char.add("s", side.astype(str)) for side in (trials.enroll, trials.test)]
-    few = fitted(name).calibrate(enroll, test, labels, method, *names, penalty=1e-2, trials=trials)
-    long = fitted(name).calibrate(enroll[trials.enroll], test[trials.test], labels, method, *names, penalty=1e-2)
+    few = fitted(name).calibrate(enroll, test, labels, method, *names, penalty=PENALTY[method], trials=trials)
+    long = fitted(name).calibrate(
+        enroll[trials.enroll], test[trials.test], labels, method, *names, penalty=PENALTY[method]
+    )
     np.testing.assert_allclose(few.calibration_weights, long.calibration_weights, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(few.calibration_offset, long.calibration_offset, rtol=1e-6, atol=1e-6)
     first, second = dict(few.config.calibration), dict(long.config.calibration)

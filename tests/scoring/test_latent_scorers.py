@@ -14,6 +14,7 @@ from balr_hf import (
     load_scorer,
 )
 from balr_hf.errors import ConfigError
+from balr_hf.scoring.trials import Trials, score_trials
 
 KINDS = {
     "dna": (DNALLRScorer, DNALLRScorerConfig, ("typicality", "dropout"), 1e-4),
@@ -77,6 +78,9 @@ def test_several_recordings_a_side_are_refused(kind, recorded):
     scorer = cls(config(num_attributes=32)).fit(recorded["reference_counts"])
     with pytest.raises(ValueError, match="compares one recording with one"):
         scorer.score(recorded["multi_enroll"], recorded["multi_test"])
+    sides = np.concatenate([recorded["single_enroll"][:2], 3 * recorded["single_test"][:1]]).astype(float)
+    with pytest.raises(ValueError, match="and here is a side of 3"):  # whichever side of the table's terms it is on
+        score_trials(scorer, sides, Trials.between([2], [0]))
 
 
 def test_maxllr_takes_counts_in_the_thousands(recorded):

@@ -73,3 +73,17 @@ def test_too_few_recordings_are_refused_with_the_numbers():
 @pytest.mark.parametrize("text, numbers", [("3x1", (3, 1)), ("12x2", (12, 2)), ("0x1", None), ("trials.csv", None)])
 def test_numbers_are_told_from_files(text, numbers):
     assert parse_numbers(text) == numbers
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (1, -2)])
+def test_sides_without_recordings_are_refused(numbers):
+    with pytest.raises(UserError, match="expected at least 1 on each"):
+        make_trials(corpus(), *numbers)
+
+
+def test_conditions_of_an_id_of_several_recordings_are_refused():
+    data = corpus()
+    trials = make_trials(data)
+    twice = datasets.concatenate_datasets([data, data.select([0])])
+    with pytest.raises(UserError, match="several recordings of the corpus: s0-0@0"):
+        trial_conditions(twice, trials)

@@ -43,7 +43,8 @@ def reference_of(rng, speakers=40):
 def fit(name, reference, trials=None, method=None):
     brief = {"n_iterations": 20} if name in ("beta", "maxllr") else {}
     scorer = build_scorer(name, num_attributes=reference.shape[1], **brief).fit(reference)
-    return scorer if method is None else scorer.calibrate(*trials, method, penalty=1e-3)
+    penalty = {"penalty": 1e-3} if method == "fusion" else {}
+    return scorer if method is None else scorer.calibrate(*trials, method, **penalty)
 
 
 def widened(counts, active):
@@ -209,6 +210,14 @@ def test_reference_speaker_without_recordings_is_left_out_with_a_warning(name, c
 def test_population_without_any_recordings_is_refused(name):
     with pytest.raises(UserError, match="no speaker with recordings"):
         fit(name, np.zeros((3, WIDTH, 2)))
+
+
+@pytest.mark.parametrize("name", LLR_SCORERS)
+def test_population_of_one_recording_a_speaker_is_refused(name, rng):
+    reference = counts_of(rng, likely_of(rng, 40), 1)
+    with pytest.raises(UserError, match="each of the 40 reference speakers has one recording only"):
+        fit(name, reference)
+    fit(name, np.concatenate([reference, 2 * reference[:1]]))
 
 
 @pytest.mark.parametrize("name", COUNTING)

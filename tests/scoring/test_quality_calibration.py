@@ -1,5 +1,7 @@
 """Calibration with quality measures: what it learns, what it refuses, and that its terms sum to the score."""
 
+import copy
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -90,6 +92,9 @@ def test_what_cannot_be_fitted_is_refused():
         fit_quality(evidence, labels, 0.0)
     with pytest.raises(UserError, match="no condition has trials of both kinds"):
         fit_quality(evidence, labels, 1e-2, conditions=labels)
+    for wrong in (["a"] * 3, labels[1:]):
+        with pytest.raises(ValueError, match=r"scores, labels, speakers and conditions of different numbers"):
+            fit_calibration(evidence, labels, "quality", speakers, conditions=wrong)
     evidence[3, 1] = np.nan
     with pytest.raises(UserError, match="all measures"):
         fit_calibration(evidence, labels, "quality", speakers, penalty=1e-2)
@@ -124,7 +129,7 @@ def world():
     shares = rng.beta(0.5, 0.5, (60, 12))
     active = rng.binomial(1, shares, (2, 60, 12))
     counts = np.stack([active, 1 - active], -1).astype(float)
-    scorer = build_scorer("beta", num_attributes=12).fit(counts[0, :30])
+    scorer = build_scorer("beta", num_attributes=12).fit(counts[:, :30].sum(0))
     enroll, test = counts[:, 30:]
     measured = [
         np.column_stack([rng.uniform(1, 20, 30), rng.uniform(0, 40, 30), rng.uniform(3, 8, 30), np.ones(30)])
@@ -201,3 +206,17 @@ def test_an_explanation_names_what_the_quality_adds(world):
     assert "quality: noisier side, SNR 8 dB" in explanation.to_text()
     assert len(explanation.to_dict()["quality_terms"]) == len(NAMES)
     assert "quality: noisier side" in explanation.to_html()
+
+
+def test_quality_that_is_not_taken_or_of_other_sides_is_refused(world):
+    scorer, enroll, test, measured, trials = world
+    labels = trials.enroll == trials.test
+    other = copy.deepcopy(scorer)
+    with pytest.raises(ConfigError, match="affine takes no quality measures"):
+        other.calibrate(enroll, test, labels, trials=trials, quality=measured)
+    other.calibrate(enroll, test, labels, trials=trials)
+    expected = other.score(enroll, test, calibrated=True)
+    assert other.score(enroll, test, calibrated=True, quality=measured).equal(expected)  # of any calibration
+    for one in (scorer, other):
+        with pytest.raises(ValueError, match=r"quality of shape \(29, 4\): expected \(30, 4\)"):
+            one.score(enroll, test, calibrated=True, quality=(measured[0], measured[1][1:]))

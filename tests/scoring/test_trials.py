@@ -1,3 +1,4 @@
+import datasets
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from balr_hf.scoring.trials import (
     score_trials,
     side_counts,
     side_embeddings,
+    side_speakers,
     trial_labels,
     write_scores,
 )
@@ -205,7 +207,7 @@ def test_names_are_compared_in_one_unicode_form_without_white_space(corpus, tmp_
 def test_ids_that_differ_only_in_unicode_form_are_refused_in_trials(corpus):
     ids = ["caf\u00e9", "cafe\u0301", *corpus["id"][2:]]
     corpus = corpus.remove_columns("id").add_column("id", ids)
-    with pytest.raises(UserError, match="fit several recordings of the corpus"):
+    with pytest.raises(UserError, match=r"several recordings of the corpus: café; some differ only in white space"):
         side_counts(corpus, [["caf\u00e9"]])
     assert len(side_counts(corpus, [["s2"]])) == 1
 
@@ -363,3 +365,100 @@ def test_sides_are_counted_in_blocks(corpus, monkeypatch):
     assert found.active.dtype == np.uint8 and found.shape == expected.shape
     np.testing.assert_array_equal(found.of(slice(None)), expected)
     np.testing.assert_array_equal(np.concatenate([counts for _, counts in found.parts()]), expected)
+
+
+@pytest.fixture
+def stored():
+    """A scorer, the stored counts of 12 sides, trials between these, and counts of other sides."""
+    draws = np.random.default_rng(0)
+    scorer = build_scorer("beta", num_attributes=16).fit(draws.integers(1, 6, (9, 16, 2)).astype(float))
+    found = counts_module.SideCounts(draws.integers(0, 4, (12, 16)).astype(np.uint8), np.full(12, 3))
+    listed = Trials.between(draws.integers(0, 12, 40), draws.integers(0, 12, 40))
+    return scorer, found, listed, found.of(slice(None, None, -1))
+
+
+def test_counts_of_the_tests_beside_stored_counts_are_refused_and_not_ignored(stored):
+    scorer, found, listed, other = stored
+    labels = np.arange(len(listed)) % 2
+    whole, stored_other = found.of(slice(None)), counts_module.SideCounts(found.active[::-1], found.totals)
+    for counts, tests in [(found, other), (found, stored_other), (whole, found)]:
+        with pytest.raises(UserError, match="without test_counts"):
+            score_trials(scorer, counts, listed, test_counts=tests)
+        with pytest.raises(UserError, match="without test_counts"):
+            trials_module.trial_attribute_scores(scorer, counts, listed, test_counts=tests)
+        with pytest.raises(UserError, match="without test_counts"):
+            scorer.calibrate(counts, tests, labels, trials=listed)
+    expected = score_trials(scorer, whole, listed)
+    np.testing.assert_array_equal(score_trials(scorer, found, listed, test_counts=found), expected)
+    terms = trials_module.trial_attribute_scores(scorer, found, listed, test_counts=found)
+    np.testing.assert_allclose(terms.sum(1), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_quality_of_the_tests_is_not_ignored(stored):
+    scorer, found, listed, other = stored
+    whole, measured = found.of(slice(None)), np.ones((12, 4))
+    for options in ({"test_quality": measured}, {"test_quality": measured, "quality": measured.copy()}):
+        with pytest.raises(UserError, match="test_quality is that of test_counts"):
+            score_trials(scorer, whole, listed, **options)
+    score_trials(scorer, whole, listed, test_counts=other, quality=measured, test_quality=measured.copy())
+
+
+@pytest.mark.parametrize(
+    "enroll, test, message",
+    [
+        ([0, -1], [1, 2], "enroll have a side of the number -1: expected at least 0"),
+        ([0, 1], [1.0, 2.0], "test are of type float64"),
+        ([0], [1, 2], "1 enrollments and 2 tests"),
+    ],
+)
+def test_numbers_that_are_those_of_no_side_are_refused(enroll, test, message):
+    with pytest.raises(UserError, match=message):
+        Trials.between(enroll, test)
+
+
+def test_numbers_beyond_the_sides_are_refused(stored, corpus):
+    scorer, found, _, other = stored
+    beyond = Trials.between([0, 1], [1, 12])
+    message = "test have a side of the number 12: expected 0 to 11, since there are 12 sides"
+    for counts in (found, other):
+        with pytest.raises(UserError, match=message):
+            score_trials(scorer, counts, beyond)
+        with pytest.raises(UserError, match=message):
+            trials_module.mean_terms(scorer, counts, beyond, np.array([True, False]))
+        with pytest.raises(UserError, match=message):
+            trials_module.trial_attribute_scores(scorer, counts, beyond)
+    with pytest.raises(UserError, match="enroll have a side of the number 2: expected 0 to 1"):
+        Trials([], [], [["s0"], ["s1"]], np.array([2]), np.array([0]))
+
+
+def test_labels_of_mean_terms_are_zeros_and_ones(stored):
+    scorer, found, listed, _ = stored
+    labels = np.arange(len(listed)) % 3 == 0
+    expected = trials_module.mean_terms(scorer, found, listed, labels)
+    for alike in (labels.astype(int), labels.astype(float), labels.tolist()):
+        np.testing.assert_array_equal(trials_module.mean_terms(scorer, found, listed, alike), expected)
+    with pytest.raises(UserError, match="labels must be 1 or True"):
+        trials_module.mean_terms(scorer, found, listed, labels + 0.5)
+    with pytest.raises(UserError, match="39 labels of 40 trials"):
+        trials_module.mean_terms(scorer, found, listed, labels[1:])
+
+
+def test_ids_of_several_recordings_are_refused_wherever_they_are_looked_up(corpus):
+    other = corpus.remove_columns("speaker").add_column("speaker", [f"other {name}" for name in corpus["speaker"]])
+    twice = datasets.concatenate_datasets([corpus, other.select([0])])
+    listed = Trials([], [], [["s0"], ["s1"], ["s2"]], np.array([0, 1]), np.array([1, 2]))
+    for look in (side_counts, side_embeddings, side_speakers):
+        with pytest.raises(UserError, match=r"several recordings of the corpus: s0$"):
+            look(twice, listed.sides)
+        assert len(look(twice, listed.sides[1:])) == 2
+    with pytest.raises(UserError, match="several recordings of the corpus: s0"):
+        trial_labels(twice, listed)
+    with pytest.raises(UserError, match="several recordings of the corpus: s0"):
+        side_values(twice, listed.sides, "speaker")
+
+
+def test_sides_without_recordings_are_refused(corpus):
+    for look in (side_counts, side_embeddings):
+        with pytest.raises(UserError, match="1 of 2 sides name no recording"):
+            look(corpus, [["s0", "s1"], []])
+    assert side_speakers(corpus, [["s0"], []]) is None

@@ -187,3 +187,18 @@ def test_few_speakers_are_told(corpus, tmp_path):
     rows = [PAIRS.index(pair) for pair in few]
     one = read_result(str(written(tmp_path / "few.csv", SCORES[rows], pairs=few)))
     assert any(text.startswith("Only 4 speakers") for text in compare_results(corpus, one, one, draws=5).cautions)
+
+
+def test_pairs_that_are_listed_again_with_another_score_are_refused(corpus, tmp_path):
+    listed = PAIRS + PAIRS[:1] + [PAIRS[1][::-1]]
+    again = np.append(SCORES, SCORES[:2])
+    one = read_result(str(written(tmp_path / "one.csv", SCORES)))
+    same = compare_results(corpus, one, read_result(str(written(tmp_path / "two.csv", again, listed))), draws=0)
+    np.testing.assert_array_equal(*same.scores)
+    for row in (-1, -2):
+        scores = again.copy()
+        scores[row] += 1
+        other = read_result(str(written(tmp_path / f"{row}.csv", scores, listed)))
+        for both in ((one, other), (other, one)):
+            with pytest.raises(UserError, match=r"lists 1 trials again, .* has .* and before .*List each pair"):
+                compare_results(corpus, *both, draws=0)

@@ -83,7 +83,7 @@ def scorer(name="beta", attributes=12, calibrated=True):
     shares = rng.beta(0.5, 0.5, (60, attributes))
     active = rng.binomial(1, shares, (2, 60, attributes))
     counts = np.stack([active, 1 - active], -1)
-    fitted = build_scorer(name, num_attributes=attributes).fit(counts[0, :40], [f"s{n}" for n in range(40)])
+    fitted = build_scorer(name, num_attributes=attributes).fit(counts[:, :40].sum(0), [f"s{n}" for n in range(40)])
     if calibrated:
         sides = np.divmod(np.arange(400), 20)
         enroll, test = (counts[side, 40:][rows] for side, rows in enumerate(sides))

@@ -115,7 +115,8 @@ def test_figures_of_order_are_without_the_bounds_and_those_of_calibration_within
 ):
     exact, enroll, test = expected(system, corpus, trials)
     labels = enroll == test
-    bounds = (-0.5, compute_metrics(exact, labels)["eer_threshold"] - 0.5)  # so that all decisions are among ties
+    highest = compute_metrics(exact, labels)["eer_threshold"] - 0.5  # so that all decisions are among ties
+    bounds = (highest - 1, highest)
     monkeypatch.setitem(system.scorer.config.calibration, "bounds", list(bounds))
     given, held = compute_metrics(exact, labels), compute_metrics(exact.clip(*bounds), labels)
     found = validate(system, corpus, trials, draws=0, thresholds={"cllr_min": given["cllr_min"] + 1e-6})

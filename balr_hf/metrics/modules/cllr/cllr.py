@@ -36,7 +36,7 @@ class Cllr(evaluate.Metric):
             description=DESCRIPTION,
             citation="N. Brümmer and J. du Preez, Application-independent evaluation of speaker detection, 2006.",
             inputs_description=INPUTS,
-            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("int64")),
+            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("float64")),
         )
 
     def _compute(self, predictions: Sequence[float], references: Sequence[int]) -> dict[str, float]:

@@ -34,7 +34,7 @@ class Devpav(evaluate.Metric):
             description=DESCRIPTION,
             citation="P. Vergeer et al., Measuring calibration of likelihood-ratio systems, FSI 321, 2021.",
             inputs_description=INPUTS,
-            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("int64")),
+            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("float64")),
         )
 
     def _compute(self, predictions: Sequence[float], references: Sequence[int]) -> dict[str, float]:

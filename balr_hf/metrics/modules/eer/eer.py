@@ -34,7 +34,7 @@ class Eer(evaluate.Metric):
             description=DESCRIPTION,
             citation="",
             inputs_description=INPUTS,
-            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("int64")),
+            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("float64")),
         )
 
     def _compute(self, predictions: Sequence[float], references: Sequence[int]) -> dict[str, float]:

@@ -39,7 +39,7 @@ class MinDcf(evaluate.Metric):
             description=DESCRIPTION,
             citation="NIST speaker recognition evaluation plans.",
             inputs_description=INPUTS,
-            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("int64")),
+            features=datasets.Features(predictions=datasets.Value("float64"), references=datasets.Value("float64")),
         )
 
     def _compute(
