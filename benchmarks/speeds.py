@@ -92,9 +92,7 @@ def comparisons(corpus: datasets.Dataset, system: SpeakerComparisonModel, pairs:
         rows_of[speaker].append(row)
     chosen = [rows[2 * n : 2 * n + 2] for rows in rows_of.values() for n in range(pairs) if len(rows) > 2 * n + 1]
     audio = [[load_audio(corpus[row]["audio"]) for row in pair] for pair in chosen]
-    print(
-        "\n| second recording | comparisons | verdict without this detector | misleading | verdict with it | misleading |"
-    )
+    print("\n| second recording | comparisons | without it: verdict | misleading | with it: verdict | misleading |")
     print("| --- | --- | --- | --- | --- | --- |")
     for factor in (1.0, *FACTORS):
         results = [
