@@ -350,19 +350,24 @@ def detect(job: Job) -> str:
         return f"none ({'; '.join(told)}): reports will say that nobody listened"
     system, said = system_of(job), []
     for kind in KINDS:
-        detector, skipped = learn_to_hear(
-            kind,
-            system,
-            corpus,
-            f"the train and validation parts of {job.given.corpus}",
-            count=count,
-            seed=job.given.seed,
-            progress=True,
-            work=folder / "work",
-        )
+        try:
+            detector, skipped = learn_to_hear(
+                kind,
+                system,
+                corpus,
+                f"the train and validation parts of {job.given.corpus}",
+                count=count,
+                seed=job.given.seed,
+                progress=True,
+                work=folder / "work",
+            )
+        except UserError as error:  # too few recordings can be used
+            said.append(f"none ({kind.name}): {error}")
+            continue
         warn_skipped(skipped, "Making recordings")
         detector.save(folder)
         said.append(f"{detector.name}: {detector.describe()}")
+    shutil.rmtree(folder / "work", ignore_errors=True)
     return "\n  ".join(["", *said])
 
 

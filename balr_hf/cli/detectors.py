@@ -79,7 +79,8 @@ COMMAND = Command(
     "or played at another speed (up to twice as fast or slow), and a detector of each kind learns to tell these from "
     "recordings as they are, by the statistics that the system's embedder makes of a recording. How many are found is "
     "measured on speakers who were not fitted on. balr explain, balr inspect --voices and the pipeline use the "
-    "detectors that lie beside a system. If a run was stopped, the same command continues it.",
+    "detectors that lie beside a system. If a run was stopped, the same command continues it, as long as no other one "
+    "in this folder was finished.",
     Options,
     epilog="""examples:
   balr detectors runs/system corpus.csv
@@ -135,11 +136,13 @@ def run(arguments: Arguments) -> None:
         warn_skipped(skipped, "Making recordings")
         for what, number in zip(("recordings as they are", *kind.ways), detector.record["left_out"], strict=True):
             if number:
-                logger.info("%d left out (%s): too little speech, or noisier than the condition", number, what)
+                logger.info(
+                    "%d left out (%s): not decoded, too little speech, or noisier than the condition", number, what
+                )
         folder.mkdir(parents=True, exist_ok=True)
         logger.info("Saved in %s", detector.save(folder))
         found[kind.name] = detector
-    shutil.rmtree(folder / WORK, ignore_errors=True)  # with what runs of other settings left
+    shutil.rmtree(folder / WORK, ignore_errors=True)
     if arguments.json:
         print_json(arguments, {name: dict(detector.record) for name, detector in found.items()})
     else:

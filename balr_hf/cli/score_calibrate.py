@@ -96,8 +96,8 @@ def run(arguments: Arguments) -> None:
     known = overlaps(scorer, dataset, trials.sides, names)["reference"]
     if known and not arguments.allow_overlap:
         raise UserError(
-            f"{known.describe('of the trials')} are in the scorer's reference population, so their LLRs are not those "
-            "of new speakers. Use others, or --allow-overlap if these are different people of the same name"
+            f"In the scorer's reference population: {known.describe('of the trials')}. So their LLRs are not those of "
+            f"new speakers. {known.remedy}"
         )
     chain = chain_of(dataset, scorer)
     trained = describe_embedder_trained_on(chain.get("embedder"), names, "of the speakers")

@@ -210,7 +210,7 @@ def _applies_calibration(arguments: Arguments, scorer: "Scorer", known_to_scorer
         return applies
     if known_to_scorer["reference"]:
         told = known_to_scorer["reference"].describe()
-        logger.warning("%s are in the scorer's reference population: the figures flatter it", told)
+        logger.warning("In the scorer's reference population: %s. The figures flatter it", told)
     if not (applies and known_to_scorer["calibration"]):
         return applies
     told = known_to_scorer["calibration"].describe()

@@ -14,12 +14,15 @@ from balr_hf.data.origins import sources_of, vector_digests
 if TYPE_CHECKING:
     import datasets
 
-# A recording has two numbers for its file, and one for each of so many groups of so many attributes. It is known again
-# by its file, or by so many groups: the last digits of samples, which other formats change, change some attributes.
-GROUPS, GROUP, NEEDED = 16, 32, 4
+# A recording has two numbers for its file, and one for each of so many groups of so many attributes: each attribute is
+# in two of them. It is known again by its file, or by so many groups: the last digits of samples, which other formats
+# change, change some attributes. From digests of 32 bits, the 64 attributes of a group cannot be read.
+GROUPS, GROUP, NEEDED = 16, 64, 2
 KINDS = 2 + GROUPS
 # Of how many recordings of a corpus digests are kept, 72 bytes each; of a larger one, those of so many, evenly spread.
 MOST_KEPT = 2**18
+# Of so many recordings or fewer, known ones are looked for one by one.
+FEW = 16
 # What a file's digest begins with.
 _SHA256 = "sha256:"
 
@@ -35,8 +38,8 @@ def recording_digests(dataset: datasets.Dataset, read_files: bool = False) -> np
         read_files (bool): read the files whose digest was not noted when they were embedded.
 
     Returns:
-        int32 `(rows, 18)`: two halves of a digest of the audio file's SHA-256, then a digest for each 32 of the first
-        512 attributes; 0 where unknown.
+        int32 `(rows, 18)`: two halves of a digest of the audio file's SHA-256, then a digest for each group of 64
+        attributes; 0 where unknown.
     """
     digests = np.zeros((len(dataset), KINDS), dtype=np.int32)
     if "ba" in dataset.column_names:
@@ -63,10 +66,14 @@ def attribute_digests(bits: np.ndarray) -> np.ndarray:
         int32 `(recordings, 18)`: as [`recording_digests`].
     """
     digests = np.zeros((len(bits), KINDS), dtype=np.int32)
-    for group in range(min(GROUPS, bits.shape[1] // GROUP)):
-        some = bits[:, group * GROUP : (group + 1) * GROUP]
-        digest = bytes.fromhex("".join(text[:8] for text in vector_digests(some)))
-        digests[:, 2 + group] = np.frombuffer(digest, dtype="<i4")
+    number = min(GROUPS // 2, bits.shape[1] // GROUP)
+    if number < NEEDED:
+        return digests
+    side_by_side = bits[:, : number * GROUP].reshape(len(bits), number, GROUP)
+    spread = bits[:, : number * GROUP].reshape(len(bits), GROUP, number).swapaxes(1, 2)
+    for place, group in enumerate((*side_by_side.swapaxes(0, 1), *spread.swapaxes(0, 1))):
+        digest = bytes.fromhex("".join(text[:8] for text in vector_digests(np.ascontiguousarray(group))))
+        digests[:, 2 + place] = np.frombuffer(digest, dtype="<i4")
     return digests
 
 
@@ -81,6 +88,9 @@ def distinctive_digests(dataset: datasets.Dataset) -> np.ndarray:
         2^18 of them, evenly spread.
     """
     digests = recording_digests(dataset)
+    _, first = np.unique(digests[:, :2], axis=0, return_index=True)
+    again = np.setdiff1d(np.flatnonzero(digests[:, :2].any(1)), first)
+    digests[again, 2:] = 0  # the same file under another id
     for column in digests[:, 2:].T:
         _, which, counts = np.unique(column, return_inverse=True, return_counts=True)
         column[counts[which.ravel()] > 1] = 0
@@ -98,7 +108,7 @@ def known_again(digests: np.ndarray, known: np.ndarray) -> np.ndarray:
         known (int32 `(others, 18)`): see [`distinctive_digests`].
 
     Returns:
-        bool `(recordings,)`: whether a known one has the same file, or four groups of attributes that are the same.
+        bool `(recordings,)`: whether a known one has the same file, or two groups of attributes that are the same.
     """
     files, others = (np.ascontiguousarray(found[:, :2]).view(np.int64)[:, 0] for found in (digests, known))
     same_file = np.isin(files, others) & (files != 0)
@@ -107,9 +117,14 @@ def known_again(digests: np.ndarray, known: np.ndarray) -> np.ndarray:
     rows = np.empty((len(digests), GROUPS), dtype=np.int64)  # of the known ones, by each group; -1 of none
     for group in range(GROUPS):
         column, wanted = known[:, 2 + group], digests[:, 2 + group]
-        order = np.argsort(column)
-        place = order[np.searchsorted(column, wanted, sorter=order).clip(max=len(column) - 1)]
-        rows[:, group] = np.where((column[place] == wanted) & (wanted != 0), place, -1)
+        if len(wanted) <= FEW:  # for which sorting would take longer
+            found = wanted[:, None] == column
+            place, there = found.argmax(1), found.any(1)
+        else:
+            order = np.argsort(column)
+            place = order[np.searchsorted(column, wanted, sorter=order).clip(max=len(column) - 1)]
+            there = column[place] == wanted
+        rows[:, group] = np.where(there & (wanted != 0), place, -1)
     rows.sort(axis=1)
     agree = (rows[:, NEEDED - 1 :] == rows[:, : GROUPS - NEEDED + 1]) & (rows[:, NEEDED - 1 :] >= 0)
     return same_file | agree.any(1)

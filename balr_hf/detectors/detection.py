@@ -41,7 +41,12 @@ def listen_to_each(
 
     Returns:
         for each recording what was heard, by the name of the kind.
+
+    Raises:
+        ConfigError: a limit is less than a detector can tell, see [`Detector.check_limits`].
     """
+    for detector in detectors.values():
+        detector.check_limits(limits)
     if not detectors:
         return [{} for _ in recordings]
 
@@ -51,6 +56,6 @@ def listen_to_each(
             statistics = statistics_in_pieces(embedder, features_of(recording, extractor, device), device)
         seconds = num_frames(recording, extractor) * extractor.frame_shift / 1000
         values = statistics.cpu().numpy()
-        return {kind: detector.heard(values, seconds, limits) for kind, detector in detectors.items()}
+        return {one.kind.name: one.heard(values, seconds, limits) for one in detectors.values()}
 
     return list(map(listen, recordings) if device.type in FRAMES_PER_PASS else on_threads(listen, recordings))

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from balr_hf.checkpoints import optional_file
 from balr_hf.domain import Limits
-from balr_hf.errors import MismatchError, UserError
+from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.heard import KINDS, OVERLAPPED, SPEED, Heard, Kind
 from balr_hf.files import atomic_path
 from balr_hf.identity import is_same, model_identity, shown
@@ -103,11 +103,30 @@ class Detector:
             scores (`(ways,)`): of a recording.
             seconds (float): how much of it is heard.
         """
-        number = min(len(self.usual), max(FEWEST, min(NEAREST, len(self.usual) // 5)))
+        number = self._compared
         apart = np.abs(np.log(self.usual[:, 0]) - np.log(max(seconds, 1e-3)))
         near = self.usual[np.argpartition(apart, number - 1)[:number], 1:]
         found: list[float] = (100 * ((near >= scores).sum(0) + 1) / (number + 1)).tolist()
         return found
+
+    @property
+    def _compared(self) -> int:
+        """With how many usual recordings one is compared."""
+        return min(len(self.usual), max(FEWEST, min(NEAREST, len(self.usual) // 5)))
+
+    def check_limits(self, limits: Limits | None) -> None:
+        """Check that the detector has enough usual recordings to tell a percentage as small as the limit.
+
+        Raises:
+            ConfigError: no recording could lie beyond the limit, though it is more than 0.
+        """
+        limit = getattr(limits or Limits(), self.kind.name)
+        least = 100 * len(self.kind.ways) / (self._compared + 1)
+        if 0 < limit <= least:
+            raise ConfigError(
+                f"limits: {self.kind.name}={limit:g}: the {self.name[0].lower()}{self.name[1:]} compares with "
+                f"{self._compared} recordings, and tells no less than {least:.2g} %: set more, or 0 to look away"
+            )
 
     def heard(self, statistics: np.ndarray, seconds: float, limits: Limits | None = None) -> Heard:
         """How much a recording sounds like what is listened for.
@@ -218,12 +237,12 @@ def read_detector(file: str | Path) -> Detector:
             header = content.metadata() or {}
             record = json.loads(header.get(RECORD, "null"))
             values = {name: content.get_tensor(name) for name in names if name in content.keys()}  # noqa: SIM118
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise UserError(f"{file} is damaged ({error}): {MADE_BY}") from error
     if not isinstance(record, dict) or record.pop("version", None) != VERSION:
         raise UserError(f"{file} is damaged, or of another version of the package: {MADE_BY}")
     kind = {kind.name: kind for kind in KINDS}.get(str(record.pop("kind", None)))
-    if kind is None or len(values) < len(names) or not _is_whole(kind, **values) or not _has_embedder(record):
+    if kind is None or len(values) < len(names) or not _is_whole(kind, **values) or not _is_record(kind, record):
         raise UserError(f"{file} is damaged (its values are not those of a detector): {MADE_BY}")
     digest = record.pop("digest", None)
     detector = Detector(kind, values["weight"], values["bias"], values["usual"], record)
@@ -241,5 +260,21 @@ def _is_whole(kind: Kind, weight: np.ndarray, bias: np.ndarray, usual: np.ndarra
     return bool(finite) and not (usual[:, 0] <= 0).any()
 
 
-def _has_embedder(record: Mapping[str, Any]) -> bool:
-    return isinstance(record.get("embedder"), str)
+def _is_record(kind: Kind, record: Mapping[str, Any]) -> bool:
+    """Whether a record has what is said of a detector."""
+    found = record.get("found", [])
+    return (
+        isinstance(record.get("embedder"), str)
+        and isinstance(record.get("corpus", ""), str)
+        and isinstance(record.get("speakers", 0), int)
+        and isinstance(found, list)
+        and all(isinstance(band, dict) and _is_band(kind, **band) for band in found)
+    )
+
+
+def _is_band(
+    kind: Kind, way: Any = None, amount: Any = None, recordings: Any = None, found: Any = None, **_: Any
+) -> bool:
+    numbers = amount if isinstance(amount, list) else []
+    whole = all(isinstance(value, int) for value in (recordings, found))
+    return way in kind.ways and len(numbers) == 2 and all(isinstance(n, int | float) for n in numbers) and whole

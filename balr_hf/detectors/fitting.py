@@ -96,11 +96,15 @@ def fit_detector(
         "date": datetime.now(UTC).date().isoformat(),
         "made_with": f"balr_hf {__version__}",
     }
-    if min(used) < LEAST:
+    needed = [LEAST * len(kind.ways), *(LEAST for _ in kind.ways)]  # fewer usual ones could not tell 1 %
+    if any(number < least for number, least in zip(used, needed, strict=True)):
+        told = [
+            f"{number} {way} ({least} needed)"
+            for number, way, least in zip(used, ("usual", *kind.ways), needed, strict=True)
+        ]
         raise UserError(
-            f"of {count} recordings, {used[0]} usual ones and {sum(used[1:])} others could be made, and {LEAST} of "
-            f"either are needed ({', '.join(kind.ways)}): those of the corpus cannot be decoded, have too little "
-            "speech, or are noisier than the conditions"
+            f"of {count} recordings that were to be made, too few could be: {', '.join(told)}; those of the corpus "
+            "cannot be decoded, have too little speech, or are noisier than the conditions"
         )
     return fit_weights(kind, made, record)
 

@@ -52,7 +52,7 @@ OVERLAPPED = Kind(
     name="overlapped",
     ways=("overlapped",),
     may=("hold people who speak at the same time, or another sound beside the voice",),
-    marks=("voices at the same time",),
+    marks=("hold voices at the same time",),
     usual="recordings of one voice",
     alike=("as much like two voices at once",),
     unlooked="people speak at the same time",
@@ -67,7 +67,7 @@ SPEED = Kind(
         "play speech faster than it was spoken (by a wrong sampling rate, for instance), or hold an unusual voice",
         "play speech slower than it was spoken (by a wrong sampling rate, for instance), or hold an unusual voice",
     ),
-    marks=("faster than spoken", "slower than spoken"),
+    marks=("play speech faster than spoken", "play speech slower than spoken"),
     usual="recordings at the speed of the speaker",
     alike=("as much like speech that is played faster or slower",) * 2,
     unlooked="speech is played at another speed",
@@ -119,7 +119,7 @@ class Heard:
     @property
     def mark(self) -> str:
         """What a table says of it."""
-        return f"may hold {self._of_way(self.kind.marks)} ({shown(self.percentile)})"
+        return f"may {self._of_way(self.kind.marks)} ({shown(self.percentile)})"
 
     def _of_way(self, texts: Sequence[str]) -> str:
         return texts[self.kind.ways.index(self.way)]

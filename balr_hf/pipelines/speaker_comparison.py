@@ -344,7 +344,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         remarks = (
             *flat(outputs["remarks"]),
             *(() if matched is None else matched.remarks),
-            *known_recordings(self.scorer, called, digests),
+            *known_recordings(scorer, called, digests),
         )
         voices = flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]

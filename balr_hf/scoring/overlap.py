@@ -44,11 +44,22 @@ class Overlap:
         """
         parts = []
         if self.speakers:
-            parts.append(f"{len(self.speakers)} speakers {of} ({name_some(self.speakers)})")
+            parts.append(f"{_number(self.speakers, 'speaker')} {of} ({name_some(self.speakers)})")
         if self.recordings:
             unlike = "whose speakers have other names there" if self.speakers else "under whatever names"
-            parts.append(f"{len(self.recordings)} recordings {of}, {unlike} ({name_some(self.recordings)})")
+            parts.append(f"{_number(self.recordings, 'recording')} {of}, {unlike} ({name_some(self.recordings)})")
         return ", and ".join(parts)
+
+    @property
+    def remedy(self) -> str:
+        """What is to be done about it."""
+        if self.speakers and not self.recordings:
+            return "Use others, or --allow-overlap if these are different people of the same name"
+        return "Leave these recordings out; --allow-overlap takes them all the same"
+
+
+def _number(named: Sequence[str], what: str) -> str:
+    return f"{len(named)} {what}{'s' * (len(named) > 1)}"
 
 
 def overlaps(
@@ -72,6 +83,7 @@ def overlaps(
     found = {}
     for role in ROLES:
         known = [] if names is None else scorer.known_speakers(names, role)
+        by_name = set(known)
         rows = np.flatnonzero(scorer.known_recordings(digests, role))
-        found[role] = Overlap(known, [ids[row] for row in rows if told[row] not in set(known)])
+        found[role] = Overlap(known, [ids[row] for row in rows if told[row] not in by_name])
     return found

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +49,7 @@ def learn_to_hear(
         name (str, *optional*): what reports call the corpus; by default the name of its file or folder.
         count, seed, conditions, progress: as for [`fit_detector`].
         work (Path, *optional*): folder to keep in what is computed, so that the same call goes on where it was
-            interrupted. It is removed at the end; what is kept there of another system, corpus or setting is neither
-            used nor removed.
+            interrupted. It is not removed; what is kept there of another system, corpus or setting is not used.
 
     Returns:
         `(detector, skipped)`: the detector, which the system does not have until it is in `system.detectors`; and the
@@ -100,8 +97,4 @@ def learn_to_hear(
     except UserError:
         warn_skipped([skipped[row] for row in sorted(skipped)], "Making recordings")
         raise
-    if kept is not None:
-        shutil.rmtree(kept, ignore_errors=True)
-        with suppress(OSError):  # other runs have left something there
-            kept.parent.rmdir()
     return detector, [skipped[row] for row in sorted(skipped)]

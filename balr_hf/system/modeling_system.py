@@ -370,7 +370,7 @@ class SpeakerComparisonModel(HubModel):
             try:
                 if (folder / name).is_file():
                     check(load(folder))
-            except MismatchError as error:
+            except UserError as error:  # of other models, damaged, or of an earlier version
                 logger.warning("Removed %s of an earlier system from %s: %s", name, folder, error)
                 (folder / name).unlink()
 

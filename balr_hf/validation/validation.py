@@ -259,12 +259,12 @@ def _overlap(
 
     known_to_scorer = overlaps(system.scorer, dataset, sides, speakers.tolist())
     found = []
-    for role, what in (
-        ("reference", "in the scorer's reference population"),
-        ("calibration", "those it was calibrated on"),
+    for role, where in (
+        ("reference", "In the scorer's reference population"),
+        ("calibration", "Among those that it was calibrated on"),
     ):
         if known_to_scorer[role]:
-            found.append(f"{known_to_scorer[role].describe()} are {what}: the figures flatter it.")
+            found.append(f"{where}: {known_to_scorer[role].describe()}. The figures flatter it.")
     known = trained_on(system.autoencoder.config.training, set(speakers.tolist())) or []
     if known:
         found.append(

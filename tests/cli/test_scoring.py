@@ -192,7 +192,9 @@ def test_speakers_of_the_reference_population_are_refused_by_name(world, balr):
     words = ["score", "calibrate", world.reference, trials, world.checkpoint]
     status, said = balr(*words)
     assert status == 1
-    told = "12 speakers of the trials (r0, r1, r10, r11, r2 and 7 more) are in the scorer's reference population"
+    told = (
+        "In the scorer's reference population: 12 speakers of the trials (r0, r1, r10, r11, r2 and 7 more). So their"
+    )
     assert told in only_error(said)
     assert contents(world.scorer) == before
     assert balr(*words, "--allow-overlap")[0] == 0
@@ -410,7 +412,7 @@ def test_speakers_of_the_reference_population_are_warned_of(world, balr):
     words = ["score", "test", "--bootstrap", "0", world.reference, trials, world.checkpoint]
     status, said = balr(*words)
     assert status == 0
-    assert "3 speakers of the test (r0, r1, r2) are in the scorer's reference population" in said
+    assert "In the scorer's reference population: 3 speakers of the test (r0, r1, r2). The figures flatter it" in said
     assert "reference population" not in balr(*words, "--allow-overlap")[1]
     assert "reference population" not in world.score("--bootstrap", "0")[1]
 
@@ -437,7 +439,7 @@ def test_recordings_of_the_reference_population_under_other_names_are_not_calibr
     status, said = balr(*words)
     assert status == 1
     assert "72 recordings of the trials, under whatever names (r0, r1, " in only_error(said)
-    assert "are in the scorer's reference population" in only_error(said)
+    assert "Leave these recordings out; --allow-overlap takes them all the same" in only_error(said)
     assert balr(*words, "--allow-overlap")[0] == 0
 
 
@@ -453,7 +455,7 @@ def test_recordings_that_were_calibrated_on_are_scored_raw_whatever_their_names(
     assert metrics["recordings_known_to_scorer"]["reference"] == []
     assert "Left the scores raw" not in balr(*words, "allowed", "--allow-overlap")[1]
     other = balr("score", "test", "--bootstrap", "0", *getattr(wide, f"{names}_r"), wide.checkpoint)[1]
-    assert "72 recordings of the test, under whatever names (r0, " in other and "flatter it" in other
+    assert "72 recordings of the test, under whatever names (r0, " in other and "The figures flatter it" in other
 
 
 def test_recordings_that_the_scorer_was_made_with_are_cautioned_of(wide, balr):

@@ -4,7 +4,8 @@ import datasets
 import numpy as np
 import pytest
 
-from balr_hf.data import add_vector_column, fixed_length_column
+from balr_hf.data import add_vector_column, fixed_length_column, vector_matrix
+from balr_hf.data.origins import Origin, add_origins, vector_digests
 from balr_hf.data.recording_digests import attribute_digests, distinctive_digests, known_again, recording_digests
 
 RECORDINGS, ATTRIBUTES = 40, 512
@@ -86,12 +87,30 @@ def test_of_many_recordings_some_are_kept(bits, monkeypatch):
 
 def test_groups_of_several_recordings_do_not_make_one(bits):
     known = distinctive_digests(corpus_of(bits))
-    mixed = bits[0].copy()
-    for group in range(16):
-        mixed[32 * group : 32 * (group + 1)] = bits[group // 3, 32 * group : 32 * (group + 1)]
-    assert not known_again(attribute_digests(mixed[None]), known).any()
-    mixed[32 * 3 : 32 * 4] = bits[0, 32 * 3 : 32 * 4]
-    assert known_again(attribute_digests(mixed[None]), known).all()
+    mixed = (
+        bits[np.arange(8), :].reshape(8, 8, 64)[np.arange(8), np.arange(8)].reshape(1, -1)
+    )  # a group of each of eight
+    assert not known_again(attribute_digests(mixed), known).any()
+    mixed[0, 64:128] = bits[0, 64:128]
+    assert known_again(attribute_digests(mixed), known).all()
+
+
+def test_a_recording_under_two_ids_is_known_again(bits):
+    corpus = corpus_of(np.concatenate([bits, bits[:5]]))
+    digests = [f"file {row % RECORDINGS}" for row in range(len(corpus))]
+    made = vector_digests(vector_matrix(corpus, "ba")[0])
+    origins = [Origin("a@1", vector=one, audio=f"sha256:{of}") for one, of in zip(made, digests, strict=True)]
+    known = distinctive_digests(add_origins(corpus, "ba", origins))
+    assert len(known) == RECORDINGS + 5 and known_again(attribute_digests(bits), known).all()
+    assert not known_again(attribute_digests(bits), distinctive_digests(corpus))[:5].any()  # whose files are not known
+
+
+def test_few_and_many_are_looked_for_with_the_same_result(bits):
+    known = distinctive_digests(corpus_of(bits))
+    some = attribute_digests(
+        np.concatenate([flipped(bits, 20), np.random.default_rng(5).random((60, ATTRIBUTES)) < 0.3])
+    )
+    assert known_again(some, known).tolist() == [bool(known_again(one[None], known)[0]) for one in some]
 
 
 def test_nothing_is_known_of_a_corpus_without_audio_and_attributes():

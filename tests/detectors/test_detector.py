@@ -8,7 +8,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from balr_hf.detectors.detector import FILES, RECORD, VERSION, Detector, load_detectors, read_detector
-from balr_hf.errors import MismatchError, UserError
+from balr_hf.domain import Limits
+from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.heard import OVERLAPPED, SPEED
 
 EMBEDDER = "me/embedder@" + "a" * 64
@@ -135,3 +136,32 @@ def test_it_says_what_it_finds_and_what_it_was_fitted_to(detector):
     assert "fitted to recordings of 70 speakers of calls" in told
     assert told.endswith("it finds 80 % of second voices (for half of the time or more) 0 to 4 dB below the first")
     assert "4 to 8" not in told
+
+
+def test_limits_that_it_cannot_tell_are_refused(detector):
+    detector.check_limits(None)
+    detector.check_limits(Limits.parse("overlapped=0"))
+    with pytest.raises(ConfigError, match=r"overlapped=0\.3: the detector of overlapped speech"):
+        detector.check_limits(Limits.parse("overlapped=0.3"))
+
+
+@pytest.mark.parametrize(
+    "part", [{"found": None}, {"found": [{"way": "faster"}]}, {"found": [3]}, {"corpus": 3}, {"speakers": "many"}]
+)
+def test_a_record_that_nothing_could_be_said_of_is_refused(detector, tmp_path, part):
+    from dataclasses import replace
+
+    replace(detector, record={**detector.record, **part}).save(tmp_path)
+    with pytest.raises(UserError, match="not those of a detector"):
+        load_detectors(tmp_path)
+
+
+def test_values_of_half_precision_are_refused(detector, tmp_path):
+    import torch
+    from safetensors.torch import save_file as save_tensors
+
+    path = detector.save(tmp_path)
+    values = {"weight": torch.ones(1, 3, dtype=torch.bfloat16), "bias": torch.zeros(1), "usual": torch.ones(3, 2)}
+    save_tensors(values, path, {RECORD: json.dumps({"version": VERSION, "kind": "overlapped", "embedder": EMBEDDER})})
+    with pytest.raises(UserError, match="is damaged"):
+        load_detectors(tmp_path)

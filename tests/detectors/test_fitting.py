@@ -88,7 +88,10 @@ def test_what_was_left_out_and_who_was_heard_is_recorded(monkeypatch, tiny_embed
 def test_a_corpus_of_too_little_speech_is_refused(tiny_embedder):
     names = [f"s{number}" for number in range(20)]
     silence = np.zeros(16_000, dtype=np.float32)
-    with pytest.raises(UserError, match="of 50 recordings, 0 usual ones and 0 others could be made"):
+    with pytest.raises(
+        UserError,
+        match=r"of 50 recordings that were to be made, too few could be: 0 usual \(100 needed\), 0 overlapped",
+    ):
         fit_detector(OVERLAPPED, tiny_embedder, lambda number: silence, names, [""] * 20, "silence", count=50)
 
 
@@ -174,3 +177,17 @@ def test_each_way_is_told_from_usual_recordings_by_weights_of_its_own():
     false = [one.percentile < 5 for one, of in zip(heard, some, strict=True) if of.draw.way is None]
     assert np.mean(false) == pytest.approx(0.05, abs=0.02)
     assert [(band["way"], band["amount"][0]) for band in detector.record["found"]][5] == ("slower", 1.06)
+
+
+def test_so_few_usual_recordings_that_nothing_could_be_told_are_refused(tiny_embedder, monkeypatch):
+    from balr_hf.detectors import fitting
+
+    def some(kind, model, draws, waveform, progress, work):
+        usual = [draw for draw in draws if draw.way is None][:150]
+        for draw in [*usual, *(draw for draw in draws if draw.way is not None)]:
+            yield Made(draw, 3.0, np.zeros(20, dtype=np.float32))
+
+    monkeypatch.setattr(fitting, "_statistics", some)
+    names = [f"s{number}" for number in range(30)]
+    with pytest.raises(UserError, match=r"150 usual \(200 needed\), 250 faster \(100 needed\), 250 slower"):
+        fit_detector(SPEED, tiny_embedder, lambda number: None, names, [""] * 30, "calls", count=1000)

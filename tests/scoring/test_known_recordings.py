@@ -70,7 +70,7 @@ def test_overlap_is_told_by_names_and_by_recordings(scorer, populations):
     both = dev.select(range(8)).remove_columns("speaker").add_column("speaker", ["d0"] * 4 + ["another"] * 4)
     told = overlaps(scorer, both, [[name] for name in both["id"]], both["speaker"])["calibration"].describe()
     assert told == (
-        "1 speakers of the test (d0), and 4 recordings of the test, whose speakers have other names there "
+        "1 speaker of the test (d0), and 4 recordings of the test, whose speakers have other names there "
         "(d4, d5, d6, d7)"
     )
     assert not any(overlaps(scorer, test, [[name] for name in test["id"]], test["speaker"]).values())
