@@ -9,17 +9,14 @@ Usage:
 Rooms need the extra `rooms`.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
+from measuring import corpus_parser
 from tqdm.auto import tqdm
 
 from balr_hf import load_corpus
 from balr_hf.audio import AudioError, load_audio
 from balr_hf.conditions import Condition
 from balr_hf.conditions.seeds import recording_seed
-from balr_hf.defaults import SYSTEM, resource
 from balr_hf.domain import measure_beyond_limits
 from balr_hf.quality.decay import decay
 from balr_hf.scoring.auto import load_scorer
@@ -30,11 +27,7 @@ PERCENTILES = (1, 5, 50, 95, 99)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, help="csv with the recordings")
-    parser.add_argument("--system", default=str(resource(SYSTEM)), help="folder of the system")
-    parser.add_argument("--every", type=int, default=1, help="take every so many recordings")
-    arguments = parser.parse_args()
+    arguments = corpus_parser(__doc__).parse_args()
     corpus = load_corpus(arguments.corpus, vectors=())
     domain = load_scorer(arguments.system).config.calibration["domain"]
     found: dict[str, list[float]] = {name: [] for name in CONDITIONS}

@@ -8,13 +8,11 @@ Usage:
     python benchmarks/known_recordings.py CORPUS.csv [--system FOLDER] [--every N]
 """
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import datasets
 import numpy as np
-from measuring import share_with_interval
+from measuring import corpus_parser, share_with_interval
 from tqdm.auto import tqdm
 from transformers import pipeline
 
@@ -24,7 +22,6 @@ from balr_hf.conditions import Condition
 from balr_hf.conditions.seeds import recording_seed
 from balr_hf.data import add_vector_column, fixed_length_column
 from balr_hf.data.recording_digests import attribute_digests, distinctive_digests, known_again
-from balr_hf.defaults import SYSTEM, resource
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -45,11 +42,7 @@ CONDITIONS = ("codec=mp3:128k", "codec=mp3:32k", "codec=opus:24k", "snr=30")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, help="csv with the recordings")
-    parser.add_argument("--system", default=str(resource(SYSTEM)), help="folder of the system")
-    parser.add_argument("--every", type=int, default=1, help="take every so many recordings")
-    arguments = parser.parse_args()
+    arguments = corpus_parser(__doc__).parse_args()
     corpus = load_corpus(arguments.corpus, vectors=())
     corpus = corpus.select(range(0, len(corpus), arguments.every))
     binarize = pipeline("binary-attributes", arguments.system, device="cpu")

@@ -1,13 +1,28 @@
-"""What the benchmarks share: clocks, limits of the machine, memory, and tables."""
+"""What the benchmarks share: arguments, clocks, limits of the machine, memory, and tables."""
 
+import argparse
 import os
 import platform
 import resource
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from scipy.stats import beta
+
+from balr_hf.defaults import SYSTEM
+from balr_hf.defaults import resource as resource_of_the_package
+
+
+def corpus_parser(description: str | None) -> argparse.ArgumentParser:
+    """Make the parser of a script that takes recordings of a corpus to a system."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=form)
+    parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
+    parser.add_argument("--system", default=str(resource_of_the_package(SYSTEM)), help="folder of the system")
+    parser.add_argument("--every", type=int, default=1, help="take every so many recordings")
+    return parser
 
 
 def seconds(run: Callable[[], object], repeats: int = 3) -> float:

@@ -11,22 +11,19 @@ The corpus has the columns `audio` and `speaker`; without `source`, all recordin
 must not be those that the detector was fitted to.
 """
 
-import argparse
 from collections import defaultdict
-from pathlib import Path
 
 import datasets
 import numpy as np
 import torch
 import transformers
-from measuring import share_with_interval
+from measuring import corpus_parser, share_with_interval
 from tqdm.auto import tqdm
 
 from balr_hf import SpeakerComparisonModel, load_corpus
 from balr_hf.audio import SAMPLING_RATE, AudioError, load_audio
 from balr_hf.conditions import Condition
 from balr_hf.conditions.noise import BABBLERS
-from balr_hf.defaults import SYSTEM, resource
 from balr_hf.detectors.detection import listen_to_each
 from balr_hf.detectors.overlapped import mixed
 from balr_hf.quality import heard, measure_recording, stretches_of
@@ -49,10 +46,7 @@ def _babble(audio: list, speakers: list[str], others: list[int], rng: np.random.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
-    parser.add_argument("--system", default=str(resource(SYSTEM)), help="folder of the system")
-    parser.add_argument("--every", type=int, default=1, help="take every so many recordings")
+    parser = corpus_parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     datasets.disable_progress_bars()

@@ -10,22 +10,19 @@ Usage:
 The corpus has the columns `audio` and `speaker`. Its speakers must not be those that the detector was fitted to.
 """
 
-import argparse
 from collections import defaultdict
-from pathlib import Path
 
 import datasets
 import numpy as np
 import torch
 import transformers
-from measuring import share_with_interval
+from measuring import corpus_parser, share_with_interval
 from tqdm.auto import tqdm
 
 from balr_hf import SpeakerComparisonModel, load_corpus
 from balr_hf.audio import SAMPLING_RATE, AudioError, load_audio
 from balr_hf.conditions import Condition
 from balr_hf.conditions.seeds import recording_seed
-from balr_hf.defaults import SYSTEM, resource
 from balr_hf.detectors.detection import listen_to_each
 from balr_hf.detectors.draws import what_is_heard
 from balr_hf.detectors.speed import at_speed
@@ -36,10 +33,7 @@ CUTS = (1, 2, 3)  # seconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, help="csv with the recordings and their speakers")
-    parser.add_argument("--system", default=str(resource(SYSTEM)), help="folder of the system")
-    parser.add_argument("--every", type=int, default=1, help="take every so many recordings")
+    parser = corpus_parser(__doc__)
     parser.add_argument("--pairs", type=int, default=1, help="comparisons of each speaker")
     arguments = parser.parse_args()
     datasets.disable_progress_bars()

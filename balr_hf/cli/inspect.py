@@ -146,7 +146,7 @@ def run(arguments: Arguments) -> int:
             _are(short),
         )
         for name in check.unheard:
-            logger.info("The system has no %s (balr detectors makes one)", name[0].lower() + name[1:])
+            logger.info("The system has no %s (balr detectors makes one)", name)
     if folder is not None:
         logger.info("Saved in %s", folder)
     return 0 if found else 1

@@ -261,6 +261,18 @@ def rows_of(dataset: datasets.Dataset, sides: Iterable[Iterable[str]]) -> dict[s
     return found
 
 
+def recordings_of(dataset: datasets.Dataset, sides: Sequence[Sequence[str]]) -> datasets.Dataset:
+    """The rows of a corpus that are the recordings of the sides of trials.
+
+    Args:
+        dataset (`datasets.Dataset`): a corpus with `id`.
+        sides: the ids of the recordings of each side.
+    """
+    wanted = {comparable_name(name) for side in sides for name in side}
+    names = map(comparable_name, recording_ids(dataset))
+    return dataset.select([row for row, name in enumerate(names) if name in wanted])
+
+
 def speaker_names(dataset: datasets.Dataset) -> list[str | None]:
     """The speaker of each recording, as speakers are compared (see [`comparable_speaker`]); None where unknown.
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from xxhash import xxh3_64_digest, xxh3_64_hexdigest
+from xxhash import xxh3_64_digest
 
 from balr_hf.data.columns import arrow_column, packed_chunks, vector_chunks, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
@@ -320,16 +320,21 @@ _DIGITS = 16
 
 
 def _digest_text(matrix: np.ndarray) -> str:
-    """The digests of a matrix's vectors, one after another; attributes may be packed (uint8) already."""
+    """The digests of a matrix's vectors in hexadecimal digits, one after another."""
+    return packed_digests(matrix).hex()
+
+
+def packed_digests(matrix: np.ndarray) -> bytes:
+    """The digests of [`vector_digests`], 8 bytes each, one after another; attributes may be packed (uint8) already."""
     if matrix.dtype == bool:
         matrix = np.packbits(matrix, axis=1, bitorder="little")
     elif matrix.dtype != np.uint8:
         matrix = matrix.astype("<f4", copy=False)
     if not matrix.size:
-        return xxh3_64_hexdigest(b"") * len(matrix)
+        return xxh3_64_digest(b"") * len(matrix)
     rows = np.ascontiguousarray(matrix).reshape(-1).view(np.uint8).data
     size = rows.nbytes // len(matrix)
-    return b"".join([xxh3_64_digest(rows[start : start + size]) for start in range(0, rows.nbytes, size)]).hex()
+    return b"".join([xxh3_64_digest(rows[start : start + size]) for start in range(0, rows.nbytes, size)])
 
 
 def audio_source(audio: Any, quick: bool = False) -> str:

@@ -9,7 +9,7 @@ from xxhash import xxh3_64_digest
 
 from balr_hf.data.audio_behind import audio_keys
 from balr_hf.data.columns import vector_matrix
-from balr_hf.data.origins import sources_of, vector_digests
+from balr_hf.data.origins import packed_digests, sources_of
 
 if TYPE_CHECKING:
     import datasets
@@ -72,8 +72,7 @@ def attribute_digests(bits: np.ndarray) -> np.ndarray:
     side_by_side = bits[:, : number * GROUP].reshape(len(bits), number, GROUP)
     spread = bits[:, : number * GROUP].reshape(len(bits), GROUP, number).swapaxes(1, 2)
     for place, group in enumerate((*side_by_side.swapaxes(0, 1), *spread.swapaxes(0, 1))):
-        digest = bytes.fromhex("".join(text[:8] for text in vector_digests(np.ascontiguousarray(group))))
-        digests[:, 2 + place] = np.frombuffer(digest, dtype="<i4")
+        digests[:, 2 + place] = np.frombuffer(packed_digests(group), dtype="<i4")[::2]
     return digests
 
 

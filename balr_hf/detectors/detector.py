@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 # The files beside a system, by the kinds of detectors; and the name of the record in a file's header, and its version.
 FILES = {OVERLAPPED.name: "overlapped_speech.safetensors", SPEED.name: "changed_speed.safetensors"}
 RECORD, VERSION = "detector", 2
-# How reports and messages name detectors.
-NAMES = {OVERLAPPED.name: "Detector of overlapped speech", SPEED.name: "Detector of changed speed"}
+# What detectors are called within a sentence.
+NAMES = {OVERLAPPED.name: "detector of overlapped speech", SPEED.name: "detector of changed speed"}
 # With how many usual recordings, of about its length, a recording is compared.
 NEAREST, FEWEST = 1_000, 200
 MADE_BY = "make it anew with balr detectors SYSTEM CORPUS"
@@ -61,7 +61,7 @@ class Detector:
     @property
     def name(self) -> str:
         """How reports name it."""
-        return NAMES[self.kind.name]
+        return NAMES[self.kind.name].capitalize()
 
     @property
     def file(self) -> str:
@@ -124,7 +124,7 @@ class Detector:
         least = 100 * len(self.kind.ways) / (self._compared + 1)
         if 0 < limit <= least:
             raise ConfigError(
-                f"limits: {self.kind.name}={limit:g}: the {self.name[0].lower()}{self.name[1:]} compares with "
+                f"limits: {self.kind.name}={limit:g}: the {NAMES[self.kind.name]} compares with "
                 f"{self._compared} recordings, and tells no less than {least:.2g} %: set more, or 0 to look away"
             )
 
@@ -268,13 +268,16 @@ def _is_record(kind: Kind, record: Mapping[str, Any]) -> bool:
         and isinstance(record.get("corpus", ""), str)
         and isinstance(record.get("speakers", 0), int)
         and isinstance(found, list)
-        and all(isinstance(band, dict) and _is_band(kind, **band) for band in found)
+        and all(isinstance(band, dict) and _is_band(kind, band) for band in found)
     )
 
 
-def _is_band(
-    kind: Kind, way: Any = None, amount: Any = None, recordings: Any = None, found: Any = None, **_: Any
-) -> bool:
-    numbers = amount if isinstance(amount, list) else []
-    whole = all(isinstance(value, int) for value in (recordings, found))
-    return way in kind.ways and len(numbers) == 2 and all(isinstance(n, int | float) for n in numbers) and whole
+def _is_band(kind: Kind, band: Mapping[str, Any]) -> bool:
+    amount = band.get("amount")
+    return (
+        band.get("way") in kind.ways
+        and isinstance(amount, list)
+        and len(amount) == 2
+        and all(isinstance(value, int | float) for value in amount)
+        and all(isinstance(band.get(name), int) for name in ("recordings", "found"))
+    )

@@ -30,7 +30,6 @@ from balr_hf.domain.population import (
     describe_reference,
     describe_sessions,
     log_probabilities,
-    recordings_of,
 )
 
 __all__ = [
@@ -55,7 +54,6 @@ __all__ = [
     "measure_beyond_limits",
     "probability_beyond_limits",
     "recordings_beyond_limits",
-    "recordings_of",
     "side_measures",
     "sides_measures",
 ]

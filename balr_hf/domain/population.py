@@ -48,7 +48,7 @@ def describe_population(
             recordings were compared is then kept; of a corpus with speakers, by how much the two sides differ in
             what was measured; and of one with `session`, how many same-speaker trials are within one session.
     """
-    from balr_hf.data.columns import arrow_column
+    from balr_hf.data.columns import arrow_column, recordings_of
     from balr_hf.data.quality import known_quality
 
     if sides is not None:
@@ -85,20 +85,6 @@ def describe_population(
     if log_probabilities is not None:
         described["log_probability"] = np.percentile(log_probabilities, QUANTILES).round(4).tolist()
     return described
-
-
-def recordings_of(dataset: datasets.Dataset, sides: Sequence[Sequence[str]]) -> datasets.Dataset:
-    """The rows of a corpus that are the recordings of the sides of trials.
-
-    Args:
-        dataset (`datasets.Dataset`): a corpus with `id`.
-        sides: the ids of the recordings of each side.
-    """
-    from balr_hf.data.columns import comparable_name, recording_ids
-
-    wanted = {comparable_name(name) for side in sides for name in side}
-    names = map(comparable_name, recording_ids(dataset))
-    return dataset.select([row for row, name in enumerate(names) if name in wanted])
 
 
 def log_probabilities(bits: np.ndarray, activation: np.ndarray, num_speakers: int) -> np.ndarray:

@@ -37,7 +37,7 @@ class Kind:
     may: tuple[str, ...]
     marks: tuple[str, ...]
     usual: str
-    alike: tuple[str, ...]
+    alike: str
     unlooked: str
     label: str
     headline: str
@@ -54,7 +54,7 @@ OVERLAPPED = Kind(
     may=("hold people who speak at the same time, or another sound beside the voice",),
     marks=("hold voices at the same time",),
     usual="recordings of one voice",
-    alike=("as much like two voices at once",),
+    alike="as much like two voices at once",
     unlooked="people speak at the same time",
     label="One voice at a time",
     headline="NO VERDICT: people may speak at the same time in a recording",
@@ -69,7 +69,7 @@ SPEED = Kind(
     ),
     marks=("play speech faster than spoken", "play speech slower than spoken"),
     usual="recordings at the speed of the speaker",
-    alike=("as much like speech that is played faster or slower",) * 2,
+    alike="as much like speech that is played faster or slower",
     unlooked="speech is played at another speed",
     label="Speed",
     headline="NO VERDICT: a recording may play speech at another speed",
@@ -136,7 +136,7 @@ class Heard:
         """
         return (
             f"{which} may {self._of_way(self.kind.may)}: of {self.kind.usual}, {shown(self.percentile)} sound "
-            f"{self._of_way(self.kind.alike)}."
+            f"{self.kind.alike}."
         )
 
 
@@ -171,4 +171,4 @@ def describe_heard(heard: HeardOfSides, kind: Kind) -> str:
     if not any(sides):
         return f"{UNLOOKED}: {NEEDED}"
     told = told_of_each(sides, NEEDED, lambda one: shown(one.percentile))
-    return f"{'; '.join(told)} of {kind.usual} sound {kind.alike[0]}"
+    return f"{'; '.join(told)} of {kind.usual} sound {kind.alike}"

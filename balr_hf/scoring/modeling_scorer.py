@@ -17,10 +17,10 @@ from .quality_measures import WORDS, quality_functions, recordings_quality, tria
 from .term_tables import TermTable, side_table_of, term_table_of
 
 try:
-    from balr_hf.data.columns import vector_matrix
+    from balr_hf.data.columns import recordings_of, vector_matrix
     from balr_hf.data.origins import attributes_made_by
     from balr_hf.data.recording_digests import distinctive_digests, known_again
-    from balr_hf.domain import describe_population, log_probabilities, recordings_of
+    from balr_hf.domain import describe_population, log_probabilities
     from balr_hf.errors import MismatchError, UserError
     from balr_hf.identity import calibration_digest, uncalibrated_digest
     from balr_hf.pretrained import HubModel

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balr_hf.data.columns import recording_ids, speaker_names
+from balr_hf.data.columns import recording_ids, recordings_of, speaker_names
 from balr_hf.data.recording_digests import recording_digests
-from balr_hf.domain import recordings_of
 from balr_hf.errors import name_some
 
 if TYPE_CHECKING:

@@ -146,7 +146,15 @@ def test_limits_that_it_cannot_tell_are_refused(detector):
 
 
 @pytest.mark.parametrize(
-    "part", [{"found": None}, {"found": [{"way": "faster"}]}, {"found": [3]}, {"corpus": 3}, {"speakers": "many"}]
+    "part",
+    [
+        {"found": None},
+        {"found": [{"way": "faster"}]},
+        {"found": [3]},
+        {"found": [{"kind": 1}]},
+        {"corpus": 3},
+        {"speakers": "many"},
+    ],
 )
 def test_a_record_that_nothing_could_be_said_of_is_refused(detector, tmp_path, part):
     from dataclasses import replace
