@@ -399,8 +399,8 @@ def _padded(waveforms: list[torch.Tensor], device: torch.device) -> torch.Tensor
         padded = torch.empty(len(waveforms), max(map(len, waveforms)), pin_memory=True)
     except RuntimeError:  # so much memory cannot be kept in place, but there may be enough of any other
         return pad_sequence(waveforms, True).to(device)
-    for row, waveform in zip(padded, waveforms, strict=True):
-        row[: len(waveform)] = waveform
+    for row, waveform in zip(padded.numpy(), waveforms, strict=True):  # numpy's copy wakes no other threads
+        row[: len(waveform)] = waveform.detach().numpy()
         row[len(waveform) :] = 0
     return padded.to(device, non_blocking=True)
 

@@ -37,8 +37,7 @@ STRETCH, MOST = 250, 150
 
 _WINDOW = np.hanning(SIZE).astype(np.float32)
 _FREQUENCIES = np.fft.rfftfreq(SIZE, 1 / SAMPLING_RATE)
-_BAND_OF = np.digitize(_FREQUENCIES, EDGES)  # from 1 on
-_BANDS = np.equal(_BAND_OF[:, None], np.arange(1, len(EDGES))).astype(np.float32)
+_EDGES = np.searchsorted(_FREQUENCIES, EDGES)  # the first frequency of each band, and the first beyond the last
 _TIMES = (np.arange(LENGTH) - (LENGTH - 1) / 2) * HOP / SAMPLING_RATE
 _SLOPE = (_TIMES / np.square(_TIMES).sum()).astype(np.float32)
 
@@ -100,7 +99,11 @@ class Decays:
 def _levels(windows: np.ndarray) -> np.ndarray:
     """The level of each band in dB, float32 `(windows, bands)`; not finite in digital silence."""
     spectra = np.fft.rfft(windows * _WINDOW)
-    levels = (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32) @ _BANDS
+    first, beyond = _EDGES[0], _EDGES[-1]
+    powers = (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32)[:, first:beyond]
+    # Sums rather than products of matrices, here and below: these would wake the threads of numpy's BLAS, which then
+    # wait busily on the cores where other recordings are decoded.
+    levels = np.add.reduceat(powers, _EDGES[:-1] - first, axis=1)
     levels = 10 * np.log10(np.maximum(levels, np.float32(1e-12)))
     levels[np.square(windows, dtype=np.float32).mean(1) < SILENT] = -np.inf
     return levels
@@ -110,5 +113,5 @@ def _decays(levels: np.ndarray, least: np.ndarray) -> np.ndarray:
     """The decays in dB per second of all bands in a stretch `(windows, bands)`, after sounds that are loud enough."""
     runs = np.lib.stride_tricks.sliding_window_view(levels, SUSTAINED + LENGTH, axis=0)
     begins = (runs[..., : SUSTAINED + 1] > least[:, None]).all(-1) & np.isfinite(runs).all(-1)
-    slopes = runs[begins][:, SUSTAINED:] @ _SLOPE
+    slopes = (runs[begins][:, SUSTAINED:] * _SLOPE).sum(1)
     return -slopes[slopes < 0]

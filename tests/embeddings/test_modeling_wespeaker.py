@@ -55,7 +55,7 @@ def test_embedding_equals_wespeakers(tiny, features):
 def zeroed(request, monkeypatch):
     """Both ways to keep the padding away from the real frames; a GPU goes the second one."""
     if request.param.startswith("the frame"):
-        monkeypatch.setattr(modeling_wespeaker, "EDGE_ALONE", ("cpu", "cuda"))
+        monkeypatch.setattr(modeling_wespeaker, "QUICK_UNSEEN", ("cpu", "cuda"))
 
 
 @torch.inference_mode()
@@ -249,7 +249,7 @@ def in_place(features, monkeypatch):
     def embed(model, **options):
         found = []
         for devices in (("cpu",), ()):
-            monkeypatch.setattr(modeling_wespeaker, "EDGE_ALONE", devices)
+            monkeypatch.setattr(modeling_wespeaker, "QUICK_UNSEEN", devices)
             found.append(model(*padded(features), **options))
         return found
 
@@ -278,7 +278,7 @@ def test_batch_norms_that_train_see_the_same_maps(tiny, in_place):
 
 @torch.no_grad()
 def test_what_a_hook_keeps_is_not_changed(tiny, features, monkeypatch):
-    monkeypatch.setattr(modeling_wespeaker, "EDGE_ALONE", ("cpu",))
+    monkeypatch.setattr(modeling_wespeaker, "QUICK_UNSEEN", ("cpu",))
     model, seen = copy.deepcopy(tiny[1]), []
 
     def keep(module, *tensors):
@@ -302,4 +302,4 @@ def test_what_a_hook_keeps_is_not_changed(tiny, features, monkeypatch):
         handle = register()
         check()
         handle.remove()
-        assert model.for_inference()._may_change_maps(torch.device("cpu"))  # and faster without a hook
+        assert model.for_inference()._maps_are_unseen(torch.device("cpu"))  # and faster without a hook

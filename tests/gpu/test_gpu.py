@@ -17,6 +17,8 @@ from balr_hf import (
     SparsityLoss,
     SpeakerComparisonModel,
     TripletMarginLoss,
+    WespeakerConfig,
+    WespeakerModel,
     load_audio,
     load_corpus,
 )
@@ -80,6 +82,32 @@ def test_settings_of_cudnn_are_put_back(embedder, waveforms, cuda):
     for precision in passes.PRECISIONS:
         embed_waveforms(embedder, embedder.feature_extractor, waveforms[:1], torch.device(cuda), precision)
         assert torch.backends.cudnn.conv.fp32_precision == before
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+@pytest.mark.parametrize(("precision", "error"), [("fp32", 1e-5), ("tf32", 2e-3), ("bf16", 2e-2)])
+def test_convolutions_that_rectify_give_what_they_give_without(cuda, block, precision, error):
+    """A hook, which might look at what is rectified apart, makes the model compute everything apart."""
+    torch.manual_seed(0)
+    config = WespeakerConfig(block=block, num_blocks=[1, 2, 1, 1], m_channels=16)
+    model, device = WespeakerModel(config).eval().for_inference().to(cuda), torch.device(cuda)
+    features, mask = torch.randn(3, 120, 80, device=device), torch.ones(3, 120, dtype=torch.long, device=device)
+    mask[1, 70:] = 0
+    for real in (mask, None):
+
+        def embed(real=real):
+            with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+                return passes.embed_features(model, features, device, real, precision)
+
+        with torch.profiler.profile() as profiler:
+            together = embed()
+        handle = model.layer1[0].conv1.register_forward_hook(lambda *seen: None)
+        with torch.profiler.profile() as without:
+            apart = embed()
+        handle.remove()
+        names = [{event.key for event in seen.key_averages()} for seen in (profiler, without)]
+        assert [any("convolution_add_relu" in name for name in some) for some in names] == [True, False]
+        assert (together - apart).norm() < error * apart.norm()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
