@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from balr_hf.conditions.seeds import recording_seed
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
 from balr_hf.quality import load_speech
-from balr_hf.threads import on_threads
+from balr_hf.threads import num_cores, on_threads
 
 if TYPE_CHECKING:
     import datasets
@@ -142,7 +141,7 @@ def degrade_corpus(
             return str(error)
 
     rows = dataset.select_columns([name for name in ("id", "audio", "speaker") if name in dataset.column_names])
-    together = TOGETHER * (os.cpu_count() or 1)
+    together = TOGETHER * num_cores()
     with tqdm(total=len(rows), desc=f"Degrading to {condition}", unit="recording", disable=not progress) as bar:
         for start in range(0, len(rows), together):
             batch = [rows[number] for number in range(start, min(start + together, len(rows)))]

@@ -18,7 +18,7 @@ from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
 from balr_hf.files import atomic_path
 from balr_hf.quality import RecordingQuality, load_measured
-from balr_hf.threads import on_threads
+from balr_hf.threads import num_cores, on_threads
 from balr_hf.untrusted import SafeWriter, safe_rows
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def each_recording(
     if "audio" not in dataset.column_names:
         raise UserError(f"the corpus has no audio column (columns: {', '.join(dataset.column_names)})")
     with tqdm(total=len(dataset), desc="Measuring", unit="recording", disable=not progress) as bar:
-        together = TOGETHER * (os.cpu_count() or 1)
+        together = TOGETHER * num_cores()
         for start in range(0, len(dataset), together):
             batch = dataset[start : start + together]
             measured = on_threads(lambda audio: _measured(audio, load), batch["audio"])

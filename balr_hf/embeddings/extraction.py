@@ -1,21 +1,17 @@
 """Extracting the embeddings of a corpus, through `Dataset.map`.
 
 On a CPU, each thread takes one recording from its file to its embedding. On a GPU, recordings of similar length are
-embedded together, while threads decode the next batch.
+embedded together, while threads or other processes decode the next batch.
 """
 
 import logging
-import os
-import sys
-import threading
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import datasets
@@ -39,6 +35,13 @@ from balr_hf.data.reading import load_corpus
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.store_base import SaveVectors
 from balr_hf.data.stores import add_vectors
+from balr_hf.embeddings.decoding import (
+    PROCESSES_FROM,
+    Decoding,
+    ProcessDecoding,
+    ThreadDecoding,
+    script_hidden,
+)
 from balr_hf.embeddings.passes import (
     FRAMES_PER_PASS,
     PRECISIONS,
@@ -50,7 +53,7 @@ from balr_hf.embeddings.passes import (
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import model_identity
 from balr_hf.quality import MIN_SPEECH
-from balr_hf.threads import on_threads, threads_of_one
+from balr_hf.threads import num_cores, on_threads
 
 if TYPE_CHECKING:
     from balr_hf.data.contract import Corpus
@@ -88,8 +91,8 @@ def compute_embeddings(
         devices: where to compute; by default on the model's own device. Several GPUs get one process each.
         num_proc (int, *optional*): how many processes share the corpus; by default one per device. The processes do
             not run the calling script again, which therefore needs no `if __name__ == "__main__":`.
-        decode_threads (int, *optional*): how many threads of each process decode audio for a GPU; by default the
-            processes share the cores.
+        decode_threads (int, *optional*): how many threads of each process decode audio for a GPU, or, of
+            [`PROCESSES_FROM`] recordings on, how many other processes; by default one for each core that it may use.
         precision (str): what the convolutions compute in: `fp32`; or `tf32` (on GPUs) or `bf16` (on GPUs and recent
             CPUs), which are faster and slightly less exact.
         min_speech (float): seconds of net speech that a recording needs, or it is skipped; 0 takes anything that is
@@ -132,12 +135,14 @@ def compute_embeddings(
         places = [torch.device(device) for device in devices or [model.device]]
         num_proc = num_proc or (len(places) if len(places) > 1 else None)
         corpus = dataset.select(todo).select_columns(["id", "audio"])
-        threads = decode_threads or max(1, (os.cpu_count() or 1) // (num_proc or 1))
         ahead = corpus if any(device.type in FRAMES_PER_PASS for device in places) else None
-        extractor = _BatchExtractor(model.for_inference(), maker, ahead, places, num_proc, threads, min_speech, save)
+        workers = decode_threads or max(1, num_cores() // (num_proc or 1))
+        extractor = _BatchExtractor(model.for_inference(), maker, ahead, places, num_proc, workers, min_speech, save)
         start = time.perf_counter()
-        computed = _map(corpus, extractor, batch_size, num_proc)
-        warn_of_waiting(sum(computed["waited"]), (time.perf_counter() - start) * (num_proc or 1), threads)
+        with closing(extractor):
+            computed = _map(corpus, extractor, batch_size, num_proc)
+        took = (time.perf_counter() - start) * (num_proc or 1)
+        warn_of_waiting(sum(computed["waited"]), took, extractor.decoded_by())
         reasons = computed["reason"]
         done = np.array([reason is None for reason in reasons])
         if done.any():
@@ -226,40 +231,32 @@ def _map(
 def spawned_processes() -> Iterator[None]:
     """Make `Dataset.map` spawn its processes, since CUDA and OpenMP threads do not survive a fork.
 
-    A spawned process would run the user's script once more, to find what the script defines; a script without
-    `if __name__ == "__main__":` would then start the extraction again in each process. So an empty module takes the
-    script's place within the block, and [`_BatchExtractor`] carries what it needs of the script. Calls from several
-    threads wait for one another.
+    They do not run the user's script; [`_BatchExtractor`] carries what it needs of it.
     """
     import multiprocess
 
-    with _SPAWNING:
-        script, method = sys.modules["__main__"], multiprocess.get_start_method(allow_none=True)
+    with script_hidden():
+        method = multiprocess.get_start_method(allow_none=True)
         multiprocess.set_start_method("spawn", force=True)
-        sys.modules["__main__"] = ModuleType("__main__")
         try:
             yield
         finally:
-            sys.modules["__main__"] = script
             multiprocess.set_start_method(method, force=True)
 
 
-_SPAWNING = threading.Lock()
-
-
-def warn_of_waiting(waited: float, took: float, threads: int) -> None:
+def warn_of_waiting(waited: float, took: float, workers: str) -> None:
     """Say what would help, if the GPU waited for audio for a large part of the time.
 
     Args:
         waited (float): for how many seconds it waited.
         took (float): how many seconds the whole extraction took.
-        threads (int): the number of threads that decoded audio.
+        workers (str): what decoded audio, with its number.
     """
     if waited > WAIT_SECONDS and waited > WAIT_SHARE * took:
         logger.warning(
-            "For %.0f %% of the time (%.0f s) the GPU waited for audio to be decoded, by %d threads: more cores and "
-            "threads (data.num_workers, or decode_threads) or faster storage would help",
-            *(100 * waited / took, waited, threads),
+            "For %.0f %% of the time (%.0f s) the GPU waited for audio to be decoded, by %s: more cores (and with "
+            "them data.num_workers, or decode_threads) or faster storage would help",
+            *(100 * waited / took, waited, workers),
         )
 
 
@@ -271,7 +268,8 @@ class _BatchExtractor:
         maker: what tells its embeddings apart from those of others.
         corpus: the rows that `Dataset.map` goes through, from which the next batch is decoded ahead of time; None if
             nothing is decoded ahead.
-        devices, num_proc, decode_threads, min_speech, save: as for [`compute_embeddings`].
+        workers (int): how many threads or processes decode.
+        devices, num_proc, min_speech, save: as for [`compute_embeddings`].
     """
 
     def __init__(
@@ -281,7 +279,7 @@ class _BatchExtractor:
         corpus: datasets.Dataset | None,
         devices: Sequence[torch.device],
         num_proc: int | None,
-        decode_threads: int,
+        workers: int,
         min_speech: float,
         save: SaveVectors | None,
     ):
@@ -291,18 +289,18 @@ class _BatchExtractor:
         self.corpus = corpus
         self.devices = devices
         self.num_proc = num_proc
-        self.decode_threads = decode_threads
+        self.workers = workers
         self.min_speech = min_speech
         self.save = save
-        self._pool: ThreadPoolExecutor | None = None
-        self._ahead: dict[int, list[Future]] = {}
+        self._decoding: Decoding | None = None
+        self._ahead: dict[int, list[Callable[[], Loaded]]] = {}
 
     def __reduce__(self) -> tuple[Callable, tuple]:
         """Be pickled together with the functions and classes of the user's script that this refers to."""
         import dill
 
         model, save = self.model, self.save
-        places = (self.devices, self.num_proc, self.decode_threads)
+        places = (self.devices, self.num_proc, self.workers)
         arguments = (model, self.maker, self.corpus, *places, self.min_speech, save)
         return _unpickled, (dill.dumps(arguments, recurse=True),)
 
@@ -344,7 +342,7 @@ class _BatchExtractor:
         """
 
         def embed(audio: Any) -> tuple[Loaded, np.ndarray | None]:
-            loaded = load_usable(audio, self.extractor, self.min_speech, self.maker.quick)
+            loaded = self._load(audio)
             (told,), (embedding,) = self._embedded([loaded], device)
             return told, embedding
 
@@ -366,21 +364,39 @@ class _BatchExtractor:
         following = rows[-1] + 1
         if following < end:
             self._ahead[following] = self._decode(following, min(end, following + len(rows)))
-        loaded = [future.result() for future in decoding]
+        loaded = [wait() for wait in decoding]
         for row, one in enumerate(loaded):
             if one.starved:
                 (audio,) = self.corpus[rows[row] : rows[row] + 1]["audio"]
-                loaded[row] = load_usable(audio, self.extractor, self.min_speech, self.maker.quick)
+                loaded[row] = self._load(audio)
         return loaded
 
-    def _decode(self, start: int, end: int) -> list[Future]:
+    def _decode(self, start: int, end: int) -> list[Callable[[], Loaded]]:
         assert self.corpus is not None
-        self._pool = self._pool or threads_of_one(self.decode_threads)
-        recordings = self.corpus[start:end]["audio"]
-        return [
-            self._pool.submit(load_usable, audio, self.extractor, self.min_speech, self.maker.quick)
-            for audio in recordings
-        ]
+        if self._decoding is None:
+            if self._by_processes():
+                options = (self.extractor, self.min_speech, self.maker.quick)
+                self._decoding = ProcessDecoding(self.workers, *options)
+            else:
+                self._decoding = ThreadDecoding(self.workers, self._load)
+        return self._decoding.begin(self.corpus[start:end]["audio"])
+
+    def _by_processes(self) -> bool:
+        """Whether other processes decode; a daemon may have none."""
+        many = self.corpus is not None and len(self.corpus) >= PROCESSES_FROM * (self.num_proc or 1)
+        return many and self.workers > 1 and not multiprocessing.current_process().daemon
+
+    def _load(self, audio: Any) -> Loaded:
+        return load_usable(audio, self.extractor, self.min_speech, self.maker.quick)
+
+    def decoded_by(self) -> str:
+        """What decodes, with its number."""
+        return f"{self.workers} {'processes' if self._by_processes() else 'threads'}"
+
+    def close(self) -> None:
+        """End what decodes."""
+        if self._decoding is not None:
+            self._decoding.close()
 
     def _embedded(self, loaded: list[Loaded], device: torch.device) -> tuple[list[Loaded], list[np.ndarray | None]]:
         """Embed all recordings that can be used; those that turn out not to be usable are told of."""
@@ -398,7 +414,7 @@ class _BatchExtractor:
     def _place(self, rank: int | None) -> torch.device:
         device = self.devices[(rank or 0) % len(self.devices)]
         if rank is not None and device.type == "cpu" and self.num_proc:
-            torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.num_proc))
+            torch.set_num_threads(max(1, num_cores() // self.num_proc))
         if self.model.device != device:
             self.model.to(device)
         return device

@@ -59,7 +59,10 @@ class DataArguments(TrainingSettings):
         least=1,
     )
     num_workers: int = option(
-        1, "threads that decode audio for a GPU (extract); 1: as many as there are cores. Training needs none", least=1
+        1,
+        "threads, or of 1,000 recordings on processes, that decode audio for a GPU (extract); 1: as many as there are "
+        "cores. Training needs none",
+        least=1,
     )
     shuffle: bool = option(True, "draw speakers and recordings in random order")
     sampler: str = option(

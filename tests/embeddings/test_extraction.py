@@ -1,10 +1,13 @@
 import copy
+import multiprocessing
 import time
+from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
 import torch
+from scipy.io import wavfile
 
 from balr_hf import load_audio, load_corpus
 from balr_hf.data import vector_matrix
@@ -92,7 +95,7 @@ def test_a_gpu_that_waits_for_audio_is_told_of(tiny_embedder, corpus, monkeypatc
 
 @pytest.mark.parametrize(("waited", "took", "told"), [(30, 100, True), (30, 1000, False), (5, 10, False)])
 def test_waiting_is_told_of_where_it_matters(caplog, waited, took, told):
-    extraction.warn_of_waiting(waited, took, 4)
+    extraction.warn_of_waiting(waited, took, "4 threads")
     assert (f"For {100 * waited // took} % of the time ({waited} s) the GPU waited" in caplog.text) == told
 
 
@@ -203,19 +206,90 @@ def test_corpus_without_audio_is_refused(tiny_embedder):
         compute_embeddings(tiny_embedder, datasets.Dataset.from_dict({"id": ["x"]}))
 
 
+@pytest.fixture
+def by_processes(monkeypatch):
+    """Recordings are decoded in two other processes, as for a GPU."""
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 2000)
+    monkeypatch.setattr(extraction, "PROCESSES_FROM", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_other_processes_decode_what_threads_do(tiny_embedder, few, tmp_path, by_processes, monkeypatch):
+    """Recordings as files and as bytes, and such as cannot be used."""
+    rows = load_corpus(few)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF and no more")
+    wavfile.write(tmp_path / "quiet.wav", 16_000, np.zeros(32_000, dtype=np.float32))
+    added = [{"path": str(path), "bytes": None} for path in sorted(tmp_path.glob("*.wav"))]
+    added += [{"path": None, "bytes": Path(audio["path"]).read_bytes()} for audio in rows["audio"][:3]]
+    audio = datasets.Dataset.from_dict({"audio": [*rows["audio"], *added]})
+    corpus = load_corpus(audio.cast_column("audio", datasets.Audio(decode=False)))
+    by_others, skipped = compute_embeddings(tiny_embedder, corpus, batch_size=4, decode_threads=2)
+    monkeypatch.setattr(extraction, "PROCESSES_FROM", 10**9)
+    by_threads, expected = compute_embeddings(tiny_embedder, corpus, batch_size=4, decode_threads=2)
+    assert skipped == expected and len(skipped) == 2
+    found, wanted = (vector_matrix(one, "embedding") for one in (by_others, by_threads))
+    np.testing.assert_array_equal(found[1], wanted[1])
+    np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
+    assert by_others["recording_quality"][:] == by_threads["recording_quality"][:]
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_process_that_is_ended_is_told_of(tiny_embedder, corpus, by_processes):
+    def save(*batch):
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(UserError, match="a process that decoded recordings was ended"):
+        compute_embeddings(tiny_embedder, corpus, batch_size=2, decode_threads=2, save=save)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_processes_that_decode_end_with_their_parent_and_do_not_run_its_script(few, run_python, tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(
+        "import multiprocessing, os, signal, sys\n"
+        "from balr_hf import WespeakerModel, load_corpus\n"
+        "from balr_hf.defaults import EMBEDDER, resource\n"
+        "from balr_hf.embeddings import extraction\n"
+        "extraction.PROCESSES_FROM = 1\n"
+        "extraction.FRAMES_PER_PASS['cpu'] = 2000\n"
+        "print('the script runs', flush=True)\n"
+        "def save(*batch):\n"
+        "    print(*(process.pid for process in multiprocessing.active_children()), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "model = WespeakerModel.from_pretrained(resource(EMBEDDER))\n"
+        "extraction.compute_embeddings(model, load_corpus(sys.argv[1]), batch_size=2, decode_threads=2, save=save)\n"
+    )
+    done = run_python(script, few, check=False)
+    said, processes = done.stdout.splitlines()
+    assert said == "the script runs" and len(processes.split()) == 2
+    deadline = time.time() + 30
+    while any(Path(f"/proc/{process}").exists() for process in processes.split()) and time.time() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{process}").exists() for process in processes.split())
+
+
 @pytest.mark.slow
 def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_python, tmp_path):
     """Nor do they run the script again, though they take along what it defines; the start method comes back.
 
-    One of the two embeds in padded passes as on GPUs, the other each recording on a thread of its own as on CPUs.
+    One of the two embeds in padded passes as on GPUs, for which processes of its own decode, the other each recording
+    on a thread of its own as on CPUs.
     """
     (tmp_path / "as_gpu.py").write_text(  # imported by the processes too, to find `note`
         "import multiprocess\n"
+        "import multiprocessing\n"
+        "from balr_hf.embeddings import extraction\n"
         "from balr_hf.embeddings.passes import FRAMES_PER_PASS\n"
+        "extraction.PROCESSES_FROM = 1\n"
         "if not multiprocess.current_process().name.endswith('-1'):\n"
         "    FRAMES_PER_PASS['cpu'] = 2000\n"
         "def note(path, names):\n"
         "    way = 'together' if 'cpu' in FRAMES_PER_PASS else 'alone'\n"
+        "    assert len(multiprocessing.active_children()) == (2 if way == 'together' else 0)\n"
         "    path.with_name(f'{path.name}-{way}').write_text('\\n'.join(names))\n"
     )
     script = tmp_path / "two.py"
@@ -237,7 +311,7 @@ def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_
         "    return folder / f'{prefix}-{os.getpid()}-{names[0].replace(os.sep, chr(45))}'\n"
         "model, corpus = Mine.from_pretrained(resource(EMBEDDER)), load_corpus(sys.argv[1])\n"
         "before = multiprocess.get_start_method(allow_none=True)\n"
-        "runs = [compute_embeddings(model, corpus, batch_size=2, num_proc=n,\n"
+        "runs = [compute_embeddings(model, corpus, batch_size=2, num_proc=n, decode_threads=2,\n"
         "        save=lambda names, *_: note(path_of(names), names))[0] for n in (1, 2)]\n"
         "assert multiprocess.get_start_method(allow_none=True) == before\n"
         "assert sys.modules['__main__'].folder is folder\n"

@@ -1,5 +1,7 @@
 """Recordings that are not held in memory: measured and embedded in blocks, as if they were."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +105,16 @@ def test_long_recordings_are_measured_without_a_model(few, short_memory, monkeyp
     measured = load_measured(path)
     assert isinstance(measured.samples, LongAudio)
     np.testing.assert_array_equal(measured.whole(), load_audio(path))
+
+
+def test_long_recordings_can_be_handed_on_by_another_process(tiny_embedder, few, short_memory, monkeypatch):
+    monkeypatch.setattr(audio, "LONG_SAMPLES", 1000)
+    extractor, path = tiny_embedder.feature_extractor, sorted(few.parent.rglob("*.opus"))[0]
+    here = passes.load_usable(str(path), extractor).samples
+    there = pickle.loads(pickle.dumps(here))
+    assert isinstance(there, passes.LongRecording)
+    found = [passes.embed_waveforms(tiny_embedder, extractor, [one], torch.device("cpu")) for one in (here, there)]
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("message", ["DefaultCPUAllocator: can't allocate memory", None])
