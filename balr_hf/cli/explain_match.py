@@ -1,8 +1,7 @@
 """`balr explain --match`: the scorer calibrated on recordings like those of the case."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.parsing import Arguments
@@ -65,50 +64,9 @@ def matched_scorer(
         within=arguments.within,
         across=arguments.across,
     )
-    without = speakers_of_the_case(dataset, corpus.dataset)
+    heard = list(dataset["audio"]) if "audio" in dataset.column_names else []
+    names = {str(name) for name in dataset["speaker"] if name is not None} if "speaker" in dataset.column_names else ()
+    without = matcher.speakers_of(heard, names)
     if without:
         logger.info("The calibration is matched without the speakers of the case: %s", ", ".join(sorted(without)))
     return matcher.match(quality, (len(sides[0]), len(sides[1])), without)
-
-
-def speakers_of_the_case(case: "datasets.Dataset", corpus: "datasets.Dataset") -> set[str]:
-    """The speakers of a corpus who speak in a case, as far as names and files tell.
-
-    Args:
-        case: the recordings of the case, with `audio`, `speaker` or both.
-        corpus: a corpus with `speaker`.
-
-    Returns:
-        those of the name of a speaker of the case, and those of whom the corpus has a recording of the case: a file
-        with the same content, wherever it lies.
-    """
-    from balr_hf.data.origins import audio_source
-
-    if "speaker" not in corpus.column_names:
-        return set()
-    names = {str(name) for name in case["speaker"] if name is not None} if "speaker" in case.column_names else set()
-    heard = _audio(case)
-    sizes, contents = {_size(audio) for audio in heard} - {None}, {audio_source(audio) for audio in heard} - {""}
-
-    def is_of_case(audio: Mapping[str, Any] | None) -> bool:
-        return _size(audio) in sizes and audio_source(audio) in contents
-
-    rows = zip(corpus["speaker"], _audio(corpus), strict=True)
-    return {
-        str(speaker) for speaker, audio in rows if speaker is not None and (str(speaker) in names or is_of_case(audio))
-    }
-
-
-def _audio(dataset: "datasets.Dataset") -> "Sequence[Mapping[str, Any] | None]":
-    return list(dataset["audio"]) if "audio" in dataset.column_names else [None] * len(dataset)
-
-
-def _size(audio: Mapping[str, Any] | None) -> int | None:
-    """Of how many bytes a recording is; None where there is none."""
-    content, path = (None, None) if audio is None else (audio.get("bytes"), audio.get("path"))
-    if content is not None:
-        return len(content)
-    try:
-        return None if path is None else Path(path).stat().st_size
-    except OSError:
-        return None

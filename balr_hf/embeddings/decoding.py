@@ -105,7 +105,7 @@ class ProcessDecoding:
 class _Waiting:
     """Waits for a recording that a process decodes."""
 
-    def __init__(self, future: "Future[bytes]"):
+    def __init__(self, future: Future[bytes]):
         self._future = future
 
     def __call__(self) -> Loaded:

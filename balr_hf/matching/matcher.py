@@ -20,6 +20,7 @@ from balr_hf.domain import COUNTED, describe_population
 from balr_hf.errors import UserError
 from balr_hf.explanation.case import identity_in_full
 from balr_hf.identity import file_digest, model_digest, model_identity, shown
+from balr_hf.matching.case_speakers import sizes_of, speakers_of_the_case
 from balr_hf.matching.copies import Copies, CopyOf
 from balr_hf.matching.wanted import Wanted
 from balr_hf.matching.wording import (
@@ -141,7 +142,17 @@ class CaseMatcher:
         usable = [row for row, speaker in enumerate(speakers) if speaker is not None and str(speaker) not in known]
         told = [column for column in COUNTED if column in corpus.column_names]
         self.corpus = corpus.select(usable).select_columns(list(dict.fromkeys(["id", *needed, *told])))
+        self._sizes = sizes_of(self.corpus)
         self._found: dict[tuple[Any, ...], _Calibrated] = {}
+
+    def speakers_of(self, recordings: Sequence[Any], names: Collection[str] = ()) -> set[str]:
+        """Find the speakers of the corpus who speak in a case, as far as names and files tell.
+
+        Args:
+            recordings: those of the case, see [`speakers_of_the_case`][balr_hf.matching.case_speakers].
+            names: of its speakers.
+        """
+        return speakers_of_the_case(recordings, names, self.corpus, self._sizes)
 
     def match(
         self,

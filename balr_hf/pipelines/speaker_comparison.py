@@ -120,6 +120,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         "copies": [[]],
         "remarks": [[]],
         "sizes": [[0, 0]],
+        "without": [[]],
         "measures": [[]],
         "stretches": [[]],
     }
@@ -259,6 +260,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "copies": [list(copies)],
             "remarks": [[*(text for text in told if text is not None), *doubts]],
             "sizes": [[len(side) for side in sides]],
+            "without": [[] if self.matcher is None else sorted(self.matcher.speakers_of([*sides[0], *sides[1]]))],
             "measures": [self._measures(loaded, heard) if measured else []],
             "stretches": [[one.stretches for side in loaded for one in side]],
         }
@@ -336,7 +338,9 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         first = np.ravel(outputs["sizes"])[0]
         measured = [quality.to_dict() for quality in flat(outputs["quality"])]
         sides = measured[:first], measured[first:]
-        matched = None if self.matcher is None else self.matcher.match(sides, (len(sides[0]), len(sides[1])))
+        matched, numbers = None, (len(sides[0]), len(sides[1]))
+        if self.matcher is not None:
+            matched = self.matcher.match(sides, numbers, without=flat(outputs["without"]))
         scorer = self.scorer if matched is None else matched.scorer
         digests = attribute_digests(np.asarray(outputs["ba"][0], dtype=bool))
         called = [f"Recording {number} of A" for number in range(1, len(sides[0]) + 1)]

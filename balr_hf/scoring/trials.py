@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from balr_hf.data.columns import comparable_name, rows_of, speaker_names, vector_matrix
+from balr_hf.data.columns import comparable_name, recording_ids, rows_of, speaker_names, vector_matrix
 from balr_hf.errors import UserError, name_some
 from balr_hf.metrics.tally import checked_labels
 from balr_hf.scoring.counts import SIDES_AT_ONCE, SideCounts, warn_of_makers
@@ -154,8 +154,13 @@ def _embeddings_of(dataset: "datasets.Dataset", sides: list[list[str]]) -> Itera
     starts = np.cumsum(totals) - totals
     for first in range(0, len(sides), COSINES_AT_ONCE):
         part = slice(first, min(first + COSINES_AT_ONCE, len(sides)))
-        some = embeddings[positions[starts[first] : starts[part.stop - 1] + totals[part.stop - 1]]]
-        some /= np.linalg.norm(some, axis=1, keepdims=True).clip(min=1e-12)
+        own = slice(starts[first], starts[part.stop - 1] + totals[part.stop - 1])
+        some = embeddings[positions[own]]
+        norms = np.linalg.norm(some, axis=1, keepdims=True)
+        if not norms.all():
+            name = recording_ids(dataset)[rows[own][int(norms.argmin())]]
+            raise UserError(f"the embedding of {name} holds zeros alone: it has no direction that could be compared")
+        some /= norms
         if len(some) > part.stop - first:
             some = np.add.reduceat(some, starts[part] - starts[first], axis=0)
         yield part, some / totals[part, None]

@@ -351,11 +351,10 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
     assert sum("somebody" in caution for caution in found["cautions"]) == 1
     page = (tmp_path / "page.html").read_text()
     assert "Matched calibration" in page and "Conditions of A" in page
-    lines = calibration.read_text().splitlines()
-    calibration.write_text("\n".join(lines[:-1]) + "\n")
     compare = pipeline("speaker-comparison", match=calibration, match_cache=tmp_path / "cache", match_within="sex")
     result = compare(str(a), str(b))
     assert result["calibrated_llr"] == pytest.approx(found["llr"])
+    assert sum("somebody" in caution for caution in result["cautions"]) == 1
     status, said = balr("explain", "--match", calibration, "--no-calibrated", a, b)
     assert status == 2 and "--match calibrates the scorer" in said
     status, said = balr("explain", "--within", "sex", a, b)

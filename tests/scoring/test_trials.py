@@ -270,6 +270,15 @@ def test_side_of_several_speakers_is_refused(corpus, tmp_path):
         trial_labels(corpus, found)
 
 
+def test_embeddings_without_a_direction_are_named(corpus):
+    rows = np.array(corpus["embedding"])
+    rows[3] = 0
+    empty = corpus.remove_columns("embedding").add_column("embedding", rows.tolist())
+    assert len(side_embeddings(empty, [["s0", "s1"], ["s2"]])) == 2
+    with pytest.raises(UserError, match="the embedding of s3 holds zeros alone"):
+        side_embeddings(empty, [["s0", "s1"], ["s3"]])
+
+
 def test_side_embeddings_are_means_of_unit_vectors(corpus):
     embeddings = np.array(list(corpus["embedding"]))
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)

@@ -2,7 +2,7 @@
 
 import datasets
 
-from balr_hf.cli.explain_match import speakers_of_the_case
+from balr_hf.matching.case_speakers import sizes_of, speakers_of_the_case
 
 
 def corpus(*rows):
@@ -25,7 +25,7 @@ def test_speakers_of_a_case_are_found_by_name_and_by_what_files_hold(tmp_path):
     for name, content in contents.items():
         paths[name].write_bytes(content)
     paths["gone"].unlink()
-    case = corpus(("A. Nybody", paths["questioned"]), (None, b"three"))
+    case = [str(paths["questioned"]), b"three"]
     others = corpus(
         ("of a copy", paths["copy"]),
         ("of other sound", paths["of-same-size"]),
@@ -36,6 +36,14 @@ def test_speakers_of_a_case_are_found_by_name_and_by_what_files_hold(tmp_path):
         ("of nothing", None),
         (None, paths["copy"]),
     )
-    assert speakers_of_the_case(case, others) == {"of a copy", "of a file", "of bytes", "A. Nybody"}
-    assert speakers_of_the_case(case.remove_columns("audio"), others) == {"A. Nybody"}
-    assert speakers_of_the_case(case, others.remove_columns("speaker")) == set()
+
+    def found(case, names=("A. Nybody",), others=others):
+        return speakers_of_the_case(case, names, others, sizes_of(others))
+
+    expected = {"of a copy", "of a file", "of bytes", "A. Nybody"}
+    assert found(case) == expected
+    assert found([paths["questioned"], {"bytes": b"three", "path": None}]) == expected
+    assert found(case, ()) == expected - {"A. Nybody"}
+    samples = {"array": [0.0], "sampling_rate": 16_000}
+    assert found([samples, paths["gone"]]) == found([]) == found(case, others=others.remove_columns("audio"))
+    assert found([]) == {"A. Nybody"}
