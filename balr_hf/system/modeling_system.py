@@ -170,6 +170,7 @@ class SpeakerComparisonModel(HubModel):
         self.scorer = scorer or _build_scorer(config.scorer)
         self.descriptions: AttributeDescriptions | None = None
         self.detectors: dict[str, Detector] = {}
+        self._loaded_beside: set[str] = set()  # the files of descriptions and detectors
         config.scorer.dtype = self.scorer.dtype  # transformers gives all parts the type of the first weights
         self.post_init()
         self._keys_to_ignore_on_load_unexpected = []  # only the parts, in a folder of a system, ignore the others
@@ -357,8 +358,12 @@ class SpeakerComparisonModel(HubModel):
     def _remove_stale(self, folder: Path) -> None:
         """Remove what an earlier system left in a folder, of its attributes or for its embedder, and is not of this.
 
-        With it, the folder could not be loaded.
+        With what is of other models, the folder could not be loaded. What was loaded with this system and is no part
+        of it any more would be part of it again.
         """
+        now = {FILES[kind] for kind in self.detectors} | ({ATTRIBUTES} if self.descriptions is not None else set())
+        for name in self._loaded_beside - now:
+            (folder / name).unlink(missing_ok=True)
         beside: tuple[tuple[str, Callable[[Path], Any], Callable[[Any], None]], ...] = (
             (ATTRIBUTES, load_descriptions, self._check_descriptions),
             *(
@@ -385,6 +390,8 @@ class SpeakerComparisonModel(HubModel):
             return
         self.descriptions = load_descriptions(source, **kwargs)
         self._check_descriptions(self.descriptions)
+        if self.descriptions is not None:
+            self._loaded_beside.add(ATTRIBUTES)
 
     def _check_descriptions(self, descriptions: "AttributeDescriptions | None") -> None:
         if descriptions is not None:
@@ -401,6 +408,7 @@ class SpeakerComparisonModel(HubModel):
         if load_detectors is None:  # the package has what reads them
             return
         self.detectors = load_detectors(source, **kwargs)
+        self._loaded_beside |= {FILES[kind] for kind in self.detectors}
         for detector in self.detectors.values():
             self._check_detector(detector)
 

@@ -373,6 +373,20 @@ def test_a_detector_of_overlapped_speech_travels_with_the_system(hearing, tmp_pa
     assert SpeakerComparisonModel.from_pretrained(tmp_path / "two", with_detectors=False).detectors == {}
 
 
+def test_what_was_taken_from_a_system_does_not_come_back_when_it_is_saved(hearing, described, tmp_path):
+    hearing.descriptions = described.descriptions
+    hearing.save_pretrained(tmp_path)
+    unheard = SpeakerComparisonModel.from_pretrained(tmp_path, with_detectors=False, with_descriptions=False)
+    unheard.save_pretrained(tmp_path)  # which knows nothing of what lies there
+    loaded = SpeakerComparisonModel.from_pretrained(tmp_path)
+    assert loaded.detectors and loaded.descriptions is not None
+    del loaded.detectors["overlapped"]
+    loaded.descriptions = None
+    loaded.save_pretrained(tmp_path)
+    again = SpeakerComparisonModel.from_pretrained(tmp_path)
+    assert again.detectors == {} and again.descriptions is None
+
+
 def test_what_an_earlier_system_left_in_a_folder_is_removed(hearing, described, tmp_path, caplog):
     from balr_hf.detectors.detector import FILES
 
