@@ -1,5 +1,6 @@
 """Settings as fields of dataclasses: each has a default, a help text, and bounds of its values."""
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -22,13 +23,18 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
 
 @dataclass
 class Checked:
-    """The base class of settings: a value outside its bounds raises a [`ConfigError`] that names the setting."""
+    """The base class of settings: a value that is not finite or outside its bounds raises a [`ConfigError`].
+
+    The error names the setting.
+    """
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value, bounds = getattr(self, f.name), f.metadata
             if value is None:
                 continue
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"bad value {value} for {f.name}: expected a finite number")
             if "least" in bounds and not value >= bounds["least"]:
                 raise ConfigError(f"bad value {value} for {f.name}: expected at least {bounds['least']}")
             if "above" in bounds and not value > bounds["above"]:

@@ -63,6 +63,7 @@ def test_checkpoints_of_wespeaker_and_balr_are_joined(balr, golden, tmp_path):
         ([PARTS[0], "nothing.pt", "cosine", "out"], 1, "no checkpoint at nothing.pt"),
         ([*PARTS[:2], "embedder", "out"], 1, "embedder holds a model of type wespeaker, not scorer"),
         ([*PARTS, "out", "--waveform-scale", "0"], 2, "bad value 0.0 for waveform_scale"),
+        ([*PARTS, "out", "--waveform-scale", "inf"], 2, "bad value inf for waveform_scale: expected a finite number"),
     ],
 )
 def test_what_cannot_be_joined_is_refused_and_nothing_is_written(
