@@ -16,7 +16,8 @@ Result = TypeVar("Result")
 def num_cores() -> int:
     """How many cores this process may use: those it is allowed, shared out among what a launcher started beside it."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, allowed // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)  # of torchrun, which accelerate launch runs, too
+    return max(1, allowed // max(1, beside))
 
 
 class _TorchThreads:

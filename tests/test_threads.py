@@ -1,12 +1,13 @@
 """Threads that recordings are embedded on."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from balr_hf.threads import on_threads, threads_of_one
+from balr_hf.threads import num_cores, on_threads, threads_of_one
 
 
 @pytest.fixture
@@ -16,6 +17,15 @@ def four_threads():
     torch.set_num_threads(4)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("beside", "expected"), [(None, 6), ("", 6), ("2", 3), ("8", 1)])
+def test_cores_are_those_that_are_allowed_shared_among_the_processes_of_a_launcher(monkeypatch, beside, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if beside is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
+    assert num_cores() == expected
 
 
 def test_items_share_the_threads_out_and_keep_their_order(four_threads):
