@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from transformers import pipeline
 
 from balr_hf import (
     BinaryAttributeAutoEncoder,
@@ -253,6 +254,18 @@ def test_parts_of_a_recording_are_those_of_a_cpu(waveforms, cuda):
     assert found[0].seconds == found[1].seconds
     assert found[0].stretches == found[1].stretches
     assert (found[0].bits == found[1].bits).mean() > 0.99
+
+
+def test_a_comparison_on_a_gpu_is_that_of_a_cpu(few, cuda):
+    """And what its detectors hear; a few attributes may differ, since sums are rounded in another order."""
+    paths = [row["audio"]["path"] for row in load_corpus(few)][:2]
+    here, there = (pipeline("speaker-comparison", device=device)(*paths) for device in ("cpu", cuda))
+    assert there["raw_llr"] == pytest.approx(here["raw_llr"], abs=2)
+    assert there["no_verdict"] == here["no_verdict"]
+    for kind in ("overlapped", "speed"):
+        for side in ("a", "b"):
+            (one,), (other,) = here[kind][side], there[kind][side]
+            assert other["percentile"] == pytest.approx(one["percentile"], abs=0.5) and other["way"] == one["way"]
 
 
 def test_commands_run_on_a_gpu(balr, few, tmp_path, monkeypatch, cuda):
