@@ -4,6 +4,8 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,10 @@ from balr_hf.quality import MIN_SPEECH
 from balr_hf.threads import num_cores
 
 
-def rate(decoding: Decoding, paths: list[str], audio: float, workers: int) -> tuple[float, float, float]:
-    """Measure seconds of audio per second and of start, and the cores that this process and its children kept busy."""
+def rate(make: Callable[[], Decoding], paths: list[str], audio: float, workers: int) -> tuple[float, float, float]:
+    """Measure seconds of audio per second and of start, and the cores that this process kept busy."""
     start = time.perf_counter()
+    decoding = make()
     for wait in decoding.begin(paths[: 2 * workers]):  # every thread or process is started, and has imported all
         wait()
     begun, busy = time.perf_counter(), sum(os.times()[:2])
@@ -40,9 +43,9 @@ def main() -> None:
         audio = write_recordings(Path(folder), arguments.audio, np.random.default_rng(0))
         paths = [str(path) for path in sorted(Path(folder).iterdir())]
         for workers in arguments.workers:
-            threads = ThreadDecoding(workers, lambda path: load_usable(path, extractor))
+            threads = partial(ThreadDecoding, workers, lambda path: load_usable(path, extractor))
+            processes = partial(ProcessDecoding, workers, extractor, MIN_SPEECH, False)
             by_threads, _, busy = rate(threads, paths, audio, workers)
-            processes = ProcessDecoding(workers, extractor, MIN_SPEECH, False)
             by_processes, start, _ = rate(processes, paths, audio, workers)
             rows.append([workers, f"{by_threads:,.0f}", f"{busy:.2f}", f"{by_processes:,.0f}", f"{start:.1f} s"])
     header = ["workers", "threads, x real time", "cores busy", "processes, x real time", "their start"]

@@ -5,16 +5,17 @@ hardly more than one, and sixteen do less. Processes do not wait for each other,
 """
 
 import multiprocessing
-import os
 import pickle
+import queue
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 # From how many recordings on it is worth it that other processes decode them.
 PROCESSES_FROM = 1_000
-
-# What a process that decodes recordings takes beside each of them.
-_work: tuple[Any, ...] = ()
 
 
 class Decoding(Protocol):
@@ -70,7 +68,9 @@ class ThreadDecoding:
 class ProcessDecoding:
     """Decodes recordings in processes, which end with this one, however it ends.
 
-    The processes do not run the calling script; they take along what it defines of the feature extractor.
+    The processes do not run the calling script; they take along what it defines of the feature extractor. Each has a
+    pipe of its own and a thread here that waits for it: a pool of processes, which share a pipe, waits for ever for
+    one that is ended while it hands something over.
 
     Args:
         workers (int): how many processes.
@@ -86,65 +86,64 @@ class ProcessDecoding:
         if sys.platform == "linux":
             context.set_forkserver_preload([__name__])
         arguments = dill.dumps((extractor, min_speech, quick), recurse=True)
-        self._pool = ProcessPoolExecutor(workers, context, _begin, (arguments,))
+        self._processes: list[BaseProcess] = []
+        self._connections: list[Connection] = []
+        self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._threads = ThreadPoolExecutor(workers)
+        try:
+            for _ in range(workers):
+                self._start(context, arguments)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, context: Any, arguments: bytes) -> None:
+        here, there = context.Pipe()
+        self._connections.append(here)
+        with script_hidden(), there:
+            process = context.Process(target=_serve, args=(there, arguments), daemon=True)
+            process.start()
+        self._processes.append(process)
+        self._free.put(here)
 
     def begin(self, recordings: Sequence[Any]) -> list[Callable[[], Loaded]]:
-        """See [`Decoding`].
+        """See [`Decoding`]; what is returned raises a UserError if a process was ended from outside."""
+        return [self._threads.submit(self._load, recording).result for recording in recordings]
 
-        Raises:
-            UserError: a process was ended by another one, or by the system; so does what is returned.
-        """
-        with script_hidden(), _ended_by_others():
-            return [_Waiting(self._pool.submit(_load, recording)) for recording in recordings]
+    def _load(self, recording: Any) -> Loaded:
+        connection = self._free.get()
+        try:
+            connection.send(recording)
+            return pickle.loads(connection.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise UserError(
+                "a process that decoded recordings was ended, perhaps by the system for lack of memory. What is saved "
+                "is kept: run the same again, with fewer processes (data.num_workers, or decode_threads) if memory is "
+                "short"
+            ) from error
+        finally:
+            self._free.put(connection)
 
     def close(self) -> None:
         """See [`Decoding`]."""
-        self._pool.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
+        for connection in self._connections:
+            connection.close()  # at which its process ends
+        for process in self._processes:
+            process.join()
 
 
-class _Waiting:
-    """Waits for a recording that a process decodes."""
-
-    def __init__(self, future: Future[bytes]):
-        self._future = future
-
-    def __call__(self) -> Loaded:
-        with _ended_by_others():
-            return pickle.loads(self._future.result())
-
-
-@contextmanager
-def _ended_by_others() -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a process that decoded recordings was ended, perhaps by the system for lack of memory. What is done is "
-            "kept: run the same again, with fewer processes (data.num_workers, or decode_threads) if memory is short"
-        ) from error
-
-
-def _begin(arguments: bytes) -> None:
-    """Prepare a process: it leaves it to its parent to be interrupted, and ends with it."""
+def _serve(connection: Connection, arguments: bytes) -> None:
+    """Decode one recording after another for the process at the other end, until that closes it or ends."""
     import dill
 
-    global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is for the process at the other end
     torch.set_num_threads(1)
-    _work = dill.loads(arguments)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _load(recording: Any) -> bytes:
-    loaded = load_usable(recording, *_work)
-    return pickle.dumps(replace(loaded, whole=None), pickle.HIGHEST_PROTOCOL)
+    options = dill.loads(arguments)
+    with suppress(EOFError, ConnectionError):
+        while True:
+            loaded = load_usable(connection.recv(), *options)
+            connection.send_bytes(pickle.dumps(replace(loaded, whole=None), pickle.HIGHEST_PROTOCOL))
 
 
 _HIDING = threading.RLock()
