@@ -84,6 +84,21 @@ class Options(CorpusOptions):
         "those of the case are; second best are clean, wide-band ones, whose conditions are then simulated",
         type=str,
     )
+    match_a: str | None = option(
+        None,
+        "with --match: take for A only recordings whose column has a value, such as channel=telephone, so that one "
+        "corpus can hold calls for A and interviews for B, of the same speakers",
+        type=str,
+        metavar="COLUMN=VALUE",
+        pairs=True,
+    )
+    match_b: str | None = option(
+        None,
+        "with --match: likewise for B, such as channel=interview",
+        type=str,
+        metavar="COLUMN=VALUE",
+        pairs=True,
+    )
     within: str | None = option(
         None,
         "with --match: column of its corpus (sex, ...): compare different speakers only if both have the same value",
@@ -132,6 +147,7 @@ COMMAND = Command(
   balr explain --system me/system questioned.wav known.wav
   balr explain --html report.html questioned.wav known1.wav,known2.wav
   balr explain --match calibration.csv --within sex questioned.wav known.wav
+  balr explain --match both.csv --match-a channel=telephone --match-b channel=interview call.wav interview.wav
   balr explain --timeline --html report.html questioned.wav known.wav
   balr explain --corpus test.csv espeak17/espeak17-01 espeak17/espeak17-02 scorer.checkpoint_path=runs/scorer/train""",
 )
@@ -153,8 +169,9 @@ def run(arguments: Arguments) -> None:
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
         raise ConfigError("--save-dir is for the figures of --timeline and --occlusion: add one of them")
-    for flag, column in (("--within", arguments.within), ("--across", arguments.across)):
-        if column is not None and arguments.match is None:
+    for name in ("within", "across", "match_a", "match_b"):
+        if getattr(arguments, name) is not None and arguments.match is None:
+            flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag} is for the trials of --match: add a corpus to calibrate on")
     limits = Limits.parse(arguments.limits)
     case = () if arguments.case is None else read_case(arguments.case)

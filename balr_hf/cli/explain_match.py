@@ -27,7 +27,7 @@ def matched_scorer(
     """The scorer calibrated on recordings like those of the case.
 
     Args:
-        arguments: the command's arguments, with `match` and `within`.
+        arguments: the command's arguments, with `match`, `match_a`, `match_b`, `within` and `across`.
         scorer: the scorer; it stays as it is.
         quality: what was measured of the recordings of either side.
         dataset: the recordings of the case.
@@ -63,6 +63,8 @@ def matched_scorer(
         progress=True,
         within=arguments.within,
         across=arguments.across,
+        for_a=arguments.match_a,
+        for_b=arguments.match_b,
     )
     heard = list(dataset["audio"]) if "audio" in dataset.column_names else []
     names = {str(name) for name in dataset["speaker"] if name is not None} if "speaker" in dataset.column_names else ()

@@ -629,6 +629,8 @@ class Findings:
             kind = f"; its different speakers have the same {same}" if same else ""
             other = self.calibration.get("across")
             kind += f"; recordings of one speaker differ in {other}" if other else ""
+            chosen = self.calibration.get("matched_with")
+            kind += f"; {chosen}" if chosen else ""
             doubt = self.calibration.get("doubt")
             kind += f"; to {percent(doubt)}, each trial counts as one of the other kind" if doubt else ""
             rows.append(("Calibration", f"{method}, on {describe_trials(self.calibration)}{kind}"))

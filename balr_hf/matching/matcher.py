@@ -21,6 +21,7 @@ from balr_hf.errors import UserError
 from balr_hf.explanation.case import identity_in_full
 from balr_hf.identity import file_digest, model_digest, model_identity, shown
 from balr_hf.matching.case_speakers import sizes_of, speakers_of_the_case
+from balr_hf.matching.choice import Choice, describe_choices
 from balr_hf.matching.copies import Copies, CopyOf
 from balr_hf.matching.wanted import Wanted
 from balr_hf.matching.wording import (
@@ -109,9 +110,12 @@ class CaseMatcher:
             have the same value of it.
         across (str, *optional*): a column of the corpus (`session`, ...): recordings of one speaker are compared only
             if they differ in it.
+        for_a, for_b (str, *optional*): `COLUMN=VALUE` (`channel=telephone`, ...): only recordings with this value are
+            brought to the conditions of that side. Trials of one speaker need recordings for both.
 
     Raises:
-        UserError: the corpus has no audio, no speakers, or no column `within` or `across`.
+        UserError: the corpus has no audio, no speakers, or no column that was named, or no recording for a side.
+        ConfigError: `for_a` or `for_b` is no `COLUMN=VALUE`.
     """
 
     def __init__(
@@ -126,8 +130,13 @@ class CaseMatcher:
         progress: bool = False,
         within: str | None = None,
         across: str | None = None,
+        for_a: str | None = None,
+        for_b: str | None = None,
     ):
-        needed = ("audio", "speaker", *(column for column in (within, across) if column is not None))
+        one, other = (None if text is None else Choice.parse(text) for text in (for_a, for_b))
+        self.choices = one, other
+        columns = (within, across, *(choice.column for choice in self.choices if choice is not None))
+        needed = ("audio", "speaker", *(column for column in columns if column is not None))
         missing = [column for column in needed if column not in corpus.column_names]
         if missing:
             raise UserError(f"a calibration cannot be matched on {name}: it has no column {' and no '.join(missing)}")
@@ -143,6 +152,10 @@ class CaseMatcher:
         told = [column for column in COUNTED if column in corpus.column_names]
         self.corpus = corpus.select(usable).select_columns(list(dict.fromkeys(["id", *needed, *told])))
         self._sizes = sizes_of(self.corpus)
+        everyone = set(range(len(self.corpus)))
+        self._rows_for = [
+            everyone if choice is None else set(choice.rows(self.corpus, name)) for choice in self.choices
+        ]
         self._found: dict[tuple[Any, ...], _Calibrated] = {}
 
     def speakers_of(self, recordings: Sequence[Any], names: Collection[str] = ()) -> set[str]:
@@ -176,43 +189,77 @@ class CaseMatcher:
                 that could be brought to the conditions.
         """
         a, b = (Wanted.of(side, of, number) for side, of, number in zip("AB", quality, numbers, strict=True))
-        corpus = self._drawn(a.recordings + b.recordings + MORE_RECORDINGS, without)
+        corpora = self._drawn(a.recordings + b.recordings + MORE_RECORDINGS, without)
         conditions = a.condition, b.condition
-        sides = self.copies.of(corpus, list(dict.fromkeys(conditions)), self.progress)
+        if self.choices == (None, None):
+            sides = self.copies.of(corpora[0], list(dict.fromkeys(conditions)), self.progress)
+            both = sides[0], sides[-1]
+        else:
+            one, other = (
+                self.copies.of(corpus, [condition], self.progress)[0]
+                for corpus, condition in zip(corpora, conditions, strict=True)
+            )
+            both = one, other
         key = (*conditions, *numbers, frozenset(without))
         if key not in self._found:
-            self._found[key] = self._calibrated(corpus, (a, b), (sides[0], sides[-1]))
+            self._found[key] = self._calibrated(corpora, (a, b), both)
         found = self._found[key]
-        both = sides[0], sides[-1]
         left_out = describe_left_out(set(map(str, self.corpus["speaker"])) & set(without), self.name)
         remarks = [left_out, *found.remarks, *describe_less_speech((a, b), found.used), describe_unmatched((a, b))]
         return Matched(found.scorer, self._rows((a, b), both, found), tuple(filter(None, remarks)))
 
-    def _drawn(self, recordings: int, without: Collection[str]) -> datasets.Dataset:
-        """Some recordings of some speakers, decided by their names and the seed; none of the reference population."""
+    def _drawn(self, recordings: int, without: Collection[str]) -> tuple[datasets.Dataset, datasets.Dataset]:
+        """Some recordings of some speakers for A, and for B, decided by their names and the seed.
+
+        None is of the reference population. Without choices, both are the same.
+
+        Raises:
+            UserError: there are choices, and few speakers have recordings for both sides.
+        """
         rows_of: dict[str, list[int]] = {}
         for row, speaker in enumerate(self.corpus["speaker"]):
             if str(speaker) not in without:
                 rows_of.setdefault(str(speaker), []).append(row)
         names = self.corpus["id"]
-        chosen = sorted(rows_of, key=lambda speaker: recording_seed(speaker, self.seed))[:MOST_SPEAKERS]
-        rows = [
-            row
-            for speaker in chosen
-            for row in sorted(rows_of[speaker], key=lambda row: recording_seed(names[row], self.seed))[:recordings]
-        ]
-        drawn = self.corpus.select(sorted(rows))
+        ordered = {
+            speaker: sorted(rows, key=lambda row: recording_seed(names[row], self.seed))
+            for speaker, rows in rows_of.items()
+        }
+        own = {
+            speaker: tuple([row for row in rows if row in chosen][:recordings] for chosen in self._rows_for)
+            for speaker, rows in ordered.items()
+        }
+        both = {speaker for speaker, sides in own.items() if all(sides)}
+        if self.choices != (None, None) and len(both) < FEWEST_SPEAKERS:
+            told = describe_choices(self.choices)
+            raise UserError(
+                f"the calibration cannot be matched to the case: of at least {FEWEST_SPEAKERS} speakers, only "
+                f"{len(both)} of {self.name} have {told}, as trials of one speaker need"
+            )
+        some = [speaker for speaker, sides in own.items() if any(sides)]
+        chosen = sorted(some, key=lambda name: (name not in both, recording_seed(name, self.seed)))[:MOST_SPEAKERS]
+        for_side = [{row for speaker in chosen for row in own[speaker][side]} for side in range(2)]
+        rows = sorted(for_side[0] | for_side[1])
+        drawn = self.corpus.select(rows)
         heard = self.scorer.known_recordings(recording_digests(drawn, read_files=True), "reference")
         known = {str(drawn[int(row)]["speaker"]) for row in np.flatnonzero(heard)}
         self.known_speakers |= known
-        return drawn.select([row for row, speaker in enumerate(drawn["speaker"]) if str(speaker) not in known])
+        speakers = [str(speaker) for speaker in drawn["speaker"]]
+        one, other = (
+            drawn.select([n for n, row in enumerate(rows) if row in of_side and speakers[n] not in known])
+            for of_side in for_side
+        )
+        return one, other
 
     def _calibrated(
-        self, corpus: datasets.Dataset, wanted: tuple[Wanted, Wanted], sides: tuple[list[CopyOf], list[CopyOf]]
+        self,
+        corpora: tuple[datasets.Dataset, datasets.Dataset],
+        wanted: tuple[Wanted, Wanted],
+        sides: tuple[list[CopyOf], list[CopyOf]],
     ) -> _Calibrated:
         """The scorer calibrated on trials between copies for A and copies for B."""
-        alike = wanted[0].condition == wanted[1].condition
-        made = [self._with_attributes(corpus, of, name) for of, name in zip(sides, "AB", strict=True)]
+        alike = wanted[0].condition == wanted[1].condition and self.choices[0] == self.choices[1]
+        made = [self._with_attributes(*of) for of in zip(corpora, sides, "AB", strict=True)]
         dataset = made[0] if alike else _joined(*made)
         speakers = [set(part["speaker"]) for part in made]
         if min(len(speakers[0]), len(speakers[1])) < FEWEST_SPEAKERS:
@@ -244,13 +291,15 @@ class CaseMatcher:
             "doubt": doubt,
             "domain": {**calibration["domain"], **_counted_once(dataset, in_trials)},
             **{name: column for name, column in told.items() if column is not None},
+            **({} if self.choices == (None, None) else {"matched_with": describe_choices(self.choices)}),
         }
         one, other = (
             [copy for name, copy in zip(corpus["id"], of, strict=True) if f"{name}@{side}" in in_trials]
-            for of, side in zip(sides, "AA" if alike else "AB", strict=True)
+            for corpus, of, side in zip(corpora, sides, "AA" if alike else "AB", strict=True)
         )
         made_for = wanted[0].condition, wanted[1].condition
-        remarks = [*self._remarks(sides, alike), describe_simulation([*one, *([] if alike else other)], made_for)]
+        copies, apart = [*one, *([] if alike else other)], self._rows_for[0].isdisjoint(self._rows_for[1])
+        remarks = [*self._remarks(sides, alike), describe_simulation(copies, made_for, apart)]
         return _Calibrated(scorer, (one, other), tuple(filter(None, remarks)))
 
     def _fewest_speakers(self, enroll: np.ndarray, test: np.ndarray) -> int:
@@ -291,7 +340,7 @@ class CaseMatcher:
 
     def _remarks(self, sides: tuple[list[CopyOf], list[CopyOf]], alike: bool) -> list[str | None]:
         """What is to be said of the corpus, whatever the trials."""
-        remarks = [describe_matched(self.name), describe_out_of_reach(sides, alike)]
+        remarks = [describe_matched(self.name, describe_choices(self.choices)), describe_out_of_reach(sides, alike)]
         if self.known_speakers:
             remarks.append(
                 f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
@@ -343,9 +392,10 @@ class CaseMatcher:
             told += f"; {one:,} of {all_of:,} same-speaker trials within one session"
         drawn = f"drawn with the seed {self.seed}: at most {MOST_SPEAKERS} speakers, and {most} recordings of each"
         file = "no file" if self.digest is None else f"SHA-256 {self.digest}"
+        corpus = [f"{self.name}, {file}", describe_choices(self.choices), drawn]
         rows = [
             ("Matched calibration", told),
-            ("Matching corpus", f"{self.name}, {file}; {drawn}"),
+            ("Matching corpus", "; ".join(filter(None, corpus))),
             ("Scorer before matching", identity_in_full(self.scorer)),
             ("Scorer after matching", f"kept in no file, SHA-256 {model_digest(found.scorer)}"),
         ]

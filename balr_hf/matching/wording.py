@@ -18,11 +18,17 @@ LESS_SPEECH = 0.75
 SIMULATED = {"band": "a wider band was filtered", "noise": "noise was added"}
 
 
-def describe_matched(corpus: str) -> str:
-    """Say what is matched to a case, and what is not."""
+def describe_matched(corpus: str, chosen: str | None = None) -> str:
+    """Say what is matched to a case, and what is not.
+
+    Args:
+        corpus (str): what the report calls the corpus.
+        chosen (str, *optional*): which of its recordings stand for which side.
+    """
+    of = corpus if chosen is None else f"{corpus} ({chosen})"
     return (
         "Matched to the case are net speech, signal-to-noise ratio and bandwidth alone. Room, microphone, coder, "
-        f"language, style and session are those of {corpus}, and what a room adds to a recording of the case counts "
+        f"language, style and session are those of {of}, and what a room adds to a recording of the case counts "
         "as noise: copies then have noise where it has reverberation."
     )
 
@@ -39,20 +45,24 @@ def describe_out_of_reach(sides: tuple[Sequence[CopyOf], Sequence[CopyOf]], alik
     many = [name for name, copies in named.items() if out[name] > len(copies) / 4]
     if not many:
         return None
+    counted = len(sides[0]) == len(sides[1])
     told = " and ".join(
-        f"{out[name]}{'' if place else f' of the {len(sides[0])} calibration recordings'} could not be brought to the "
-        f"conditions of {name}"
+        f"{out[name]}{'' if place and counted else f' of the {len(named[name])} calibration recordings'} could not be "
+        f"brought to the conditions of {name}"
         for place, name in enumerate(many)
     )
     return f"{told}: those that could may differ from it in other ways."
 
 
-def describe_simulation(copies: Sequence[CopyOf], conditions: tuple[Condition, Condition]) -> str | None:
+def describe_simulation(
+    copies: Sequence[CopyOf], conditions: tuple[Condition, Condition], apart: bool = False
+) -> str | None:
     """Caution that the conditions of copies are simulated; None if the recordings had them by themselves.
 
     Args:
         copies: those of the calibration's trials.
         conditions: of the copies for A, and of those for B.
+        apart (bool): whether no recording has copies for both.
     """
     simulated = [copy for copy in copies if copy.simulated]
     if not simulated:
@@ -62,7 +72,8 @@ def describe_simulation(copies: Sequence[CopyOf], conditions: tuple[Condition, C
     return (
         f"The conditions of {len(simulated):,} of the {len(copies):,} copies that the calibration rests on are "
         f"simulated ({told}). Recordings that were really made in such conditions are harder to compare, so that the "
-        f"likelihood ratio and the figures of the cross-validation are too good{_describe_unlike(conditions)}. Real "
+        "likelihood ratio and the figures of the cross-validation are too "
+        f"good{'' if apart else _describe_unlike(conditions)}. Real "
         "recordings in the conditions of the case calibrate better."
     )
 

@@ -60,6 +60,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             if both have the same value of it.
         match_across (str, *optional*): a column of that corpus (`session`, ...): its recordings of one speaker are
             compared only if they differ in it.
+        match_a, match_b (str, *optional*): `COLUMN=VALUE` (`channel=telephone`, ...): only recordings with this value
+            stand for that side.
 
     Inputs:
         Two sides, or several pairs `(a, b)` of sides. A side is a recording, as for [`BinaryAttributesPipeline`], or
@@ -135,10 +137,13 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         match_cache: str | Path | None = None,
         match_within: str | None = None,
         match_across: str | None = None,
+        match_a: str | None = None,
+        match_b: str | None = None,
         **kwargs: Any,
     ):
-        for name, column in (("match_within", match_within), ("match_across", match_across)):
-            if column is not None and match is None:
+        told = {"match_within": match_within, "match_across": match_across, "match_a": match_a, "match_b": match_b}
+        for name, value in told.items():
+            if value is not None and match is None:
                 raise ConfigError(f"{name} is for the trials of match: give a corpus to calibrate on")
         detectors = getattr(model, "detectors", {})  # of its embedder, whatever the autoencoder
         super().__init__(model, autoencoder, **kwargs)
@@ -163,7 +168,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 module.training = mode
         self.scorer = self._used["scorer"] = scorer
         self.scorer.to(self.device)  # type: ignore[arg-type]  # as above
-        self.matcher = None if match is None else self._matcher(match, match_cache, match_within, match_across)
+        trials = {"within": match_within, "across": match_across, "for_a": match_a, "for_b": match_b}
+        self.matcher = None if match is None else self._matcher(match, match_cache, **trials)
         # Detectors, the weights for which they were checked, and those that are for them.
         self._checked: tuple[dict[str, Detector], list, dict[str, Detector]] | None = None
         self._detectors()
@@ -192,10 +198,9 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         self,
         match: "str | Path | datasets.Dataset",
         cache: str | Path | None,
-        within: str | None,
-        across: str | None,
+        **trials: Any,
     ) -> "CaseMatcher":
-        """What calibrates the scorer for each comparison."""
+        """What calibrates the scorer for each comparison, with its settings of trials."""
         from balr_hf.data.reading import load_corpus
         from balr_hf.matching import CaseMatcher
 
@@ -203,9 +208,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         folder = None if cache is None else Path(cache)
         corpus = load_corpus(match, vectors=())
         embedder: Any = getattr(self.model, "embedder", self.model)
-        return CaseMatcher(
-            *(embedder, self._encoder, self.scorer, corpus, name), cache=folder, within=within, across=across
-        )
+        return CaseMatcher(embedder, self._encoder, self.scorer, corpus, name, folder, **trials)
 
     def __call__(self, inputs: Any, test: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]  # a second side
         return super().__call__(inputs if test is None else (inputs, test), **kwargs)

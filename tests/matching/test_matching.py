@@ -138,6 +138,44 @@ def test_different_speakers_are_compared_within_a_value_only(corpus, matcher):
         of("dialect", alone).match(*case)
 
 
+def test_each_side_is_matched_with_recordings_of_its_own_kind(corpus, matcher):
+    """As if there were no others where both sides are of one kind."""
+    parts = matcher.copies.embedder, matcher.autoencoder, matcher.scorer
+    case = ([measured()], [measured(snr=25.0)]), (1, 1)
+    places = corpus.add_column("place", ["call" if row % RECORDINGS else "interview" for row in range(len(corpus))])
+    calls = places.filter(lambda row: row["place"] == "call")
+
+    def of(corpus=places, **sides):
+        return CaseMatcher(*parts, corpus, "sample", cache=matcher.copies.folder, **sides)
+
+    found = of(for_a="place=interview", for_b="place=call").match(*case)
+    calibration, rows = found.scorer.config.calibration, dict(found.rows)
+    told = "place=interview for A and with place=call"
+    assert calibration["matched_with"] == f"recordings with {told} for B"
+    assert told in rows["Matching corpus"] and told in found.remarks[0]
+    assert SPEAKERS < calibration["num_same_speaker"] <= SPEAKERS * (RECORDINGS - 1)  # of one interview and each call
+    for side, number in zip("AB", (1, RECORDINGS - 1), strict=True):
+        assert f" of {number * SPEAKERS} recordings brought to" in rows[f"Copies for {side}"]
+    assert any("are simulated" in remark for remark in found.remarks)
+    assert not any("here by far" in remark for remark in found.remarks)
+    assert any("here by far" in remark for remark in of(for_b="place=call").match(*case).remarks)
+
+    alone, chosen = of(calls).match(*case).scorer, of(for_a="place=call", for_b="place=call").match(*case).scorer
+    assert chosen.calibration_offset == alone.calibration_offset
+    assert chosen.config.calibration["num_different_speaker"] == alone.config.calibration["num_different_speaker"]
+
+    for sides, message in (
+        ({"for_a": "place"}, "'place': expected COLUMN=VALUE, such as channel=telephone"),
+        ({"for_a": "room=call"}, "it has no column room"),
+        ({"for_b": "place=street"}, "no recording of sample has place=street; it has call, interview"),
+    ):
+        with pytest.raises(UserError, match=message):
+            of(**sides)
+    few = places.filter(lambda row: row["place"] == "call" or row["speaker"] in corpus["speaker"][: 2 * RECORDINGS])
+    with pytest.raises(UserError, match="only 2 of sample have recordings with place=interview for A and with"):
+        of(few, for_a="place=interview", for_b="place=call").match(*case)
+
+
 def test_trials_within_one_session_are_told(corpus, matcher, matched):
     def of(sessions):
         with_sessions = corpus.add_column("session", sessions)
@@ -359,7 +397,10 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
     assert status == 2 and "--match calibrates the scorer" in said
     status, said = balr("explain", "--within", "sex", a, b)
     assert status == 2 and "--within is for the trials of --match" in said
-    with pytest.raises(ConfigError, match="match_across is for the trials of match"):
-        pipeline("speaker-comparison", match_across="session")
+    status, said = balr("explain", "--match-b", "sex=male", a, b)
+    assert status == 2 and "--match-b is for the trials of --match" in said
+    for name in ("match_across", "match_a"):
+        with pytest.raises(ConfigError, match=f"{name} is for the trials of match"):
+            pipeline("speaker-comparison", **{name: "session"})
     with pytest.raises(ConfigError, match="match_within is for the trials of match"):
         pipeline("speaker-comparison", match_within="sex")
