@@ -216,37 +216,37 @@ class CaseMatcher:
         Raises:
             UserError: there are choices, and few speakers have recordings for both sides.
         """
-        rows_of: dict[str, list[int]] = {}
+        rows_of: dict[str, tuple[list[int], list[int]]] = {}
         for row, speaker in enumerate(self.corpus["speaker"]):
             if str(speaker) not in without:
-                rows_of.setdefault(str(speaker), []).append(row)
-        names = self.corpus["id"]
-        ordered = {
-            speaker: sorted(rows, key=lambda row: recording_seed(names[row], self.seed))
-            for speaker, rows in rows_of.items()
-        }
-        own = {
-            speaker: tuple([row for row in rows if row in chosen][:recordings] for chosen in self._rows_for)
-            for speaker, rows in ordered.items()
-        }
-        both = {speaker for speaker, sides in own.items() if all(sides)}
+                for own, fitting in zip(rows_of.setdefault(str(speaker), ([], [])), self._rows_for, strict=True):
+                    if row in fitting:
+                        own.append(row)
+        both = {speaker for speaker, sides in rows_of.items() if all(sides)}
         if self.choices != (None, None) and len(both) < FEWEST_SPEAKERS:
-            told = describe_choices(self.choices)
             raise UserError(
                 f"the calibration cannot be matched to the case: of at least {FEWEST_SPEAKERS} speakers, only "
-                f"{len(both)} of {self.name} have {told}, as trials of one speaker need"
+                f"{len(both)} of {self.name} have {describe_choices(self.choices)}, as trials of one speaker need"
             )
-        some = [speaker for speaker, sides in own.items() if any(sides)]
-        chosen = sorted(some, key=lambda name: (name not in both, recording_seed(name, self.seed)))[:MOST_SPEAKERS]
-        for_side = [{row for speaker in chosen for row in own[speaker][side]} for side in range(2)]
+
+        names = self.corpus["id"]
+
+        def some(rows: list[int]) -> list[int]:
+            return sorted(rows, key=lambda row: recording_seed(names[row], self.seed))[:recordings]
+
+        speakers = [speaker for speaker, sides in rows_of.items() if any(sides)]
+        chosen = sorted(speakers, key=lambda speaker: (speaker not in both, recording_seed(speaker, self.seed)))
+        for_side = [
+            {row for speaker in chosen[:MOST_SPEAKERS] for row in some(rows_of[speaker][side])} for side in range(2)
+        ]
         rows = sorted(for_side[0] | for_side[1])
         drawn = self.corpus.select(rows)
         heard = self.scorer.known_recordings(recording_digests(drawn, read_files=True), "reference")
         known = {str(drawn[int(row)]["speaker"]) for row in np.flatnonzero(heard)}
         self.known_speakers |= known
-        speakers = [str(speaker) for speaker in drawn["speaker"]]
+        of = [str(speaker) for speaker in drawn["speaker"]]
         one, other = (
-            drawn.select([n for n, row in enumerate(rows) if row in of_side and speakers[n] not in known])
+            drawn.select([place for place, row in enumerate(rows) if row in of_side and of[place] not in known])
             for of_side in for_side
         )
         return one, other
