@@ -148,7 +148,9 @@ def cautions_of(found: Result) -> list[str]:
     if "domain" in found.no_verdict:
         texts.append("balr score calibrate records which recordings a calibration is of: calibrate the scorer anew.")
     elif not found.domain_known:
-        texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
+        in_part = any(found.quality) and (found.calibration.get("domain") or {}).get("measures")
+        why = "not all of them were measured" if in_part else "it was not measured"
+        texts.append(f"Whether the calibration holds for recordings like these is unknown: {why}.")
     sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
     if sessions is not None:
         texts.append(f"{sessions}. {OTHER_SESSIONS}")
