@@ -402,6 +402,11 @@ def test_speakers_of_the_scorers_own_populations_are_refused(corpus, trials, mon
     assert any(
         "calibrated on: 1 speaker of the test (v1). The figures flatter it" in caution for caution in found.cautions
     )
+    told = found.to_dict()
+    assert told["speakers_known_to_scorer"] == {"reference": [], "calibration": ["v1"]}
+    assert told["recordings_known_to_scorer"] == {"reference": [], "calibration": []}
+    (sentence,) = Evaluation.from_dict(told).describe_known()
+    assert sentence.startswith("1 speaker of these trials is among those that the scorer was calibrated on")
 
 
 def test_recordings_of_the_calibration_are_refused_under_other_names(corpus, trials):
@@ -424,6 +429,7 @@ def test_speakers_of_the_autoencoders_training_are_refused(corpus, trials):
         validate(system, corpus, trials, draws=0)
     found = validate(system, corpus, trials, draws=0, allow_overlap=True)
     assert any("trained on (v2): the figures flatter it" in caution for caution in found.cautions)
+    assert found.to_dict()["speakers_trained_on"] == {"autoencoder": ["v2"], "embedder": []}
     row = dict(found.system)["Training of the autoencoder"]
     assert row == "12 recordings of 2 speakers; 1 speakers of the test are among them, by their names"
 
