@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +48,12 @@ class KnowsRecordings(Protocol):
     """What knows the recordings that it was made with; a [`Scorer`] does."""
 
     def known_recordings(self, digests: np.ndarray, role: str) -> np.ndarray: ...
+
+
+class KnowsSpeakers(Protocol):
+    """What knows the names of the speakers whom it was made with; a [`Scorer`] does."""
+
+    def known_speakers(self, names: Iterable[str], role: str) -> list[str]: ...
 
 
 class Result(Protocol):
@@ -113,6 +119,24 @@ def known_recordings(scorer: KnowsRecordings, names: Sequence[str], digests: np.
         for role, made_with in MADE_WITH.items()
         for name, known in zip(names, scorer.known_recordings(digests, role), strict=True)
         if known
+    ]
+
+
+def known_speakers(scorer: KnowsSpeakers, speakers: Sequence[str | None]) -> list[str]:
+    """Caution of the speakers of a case whom a scorer was made with, by their names.
+
+    Args:
+        scorer ([`Scorer`]): the scorer.
+        speakers: the names of the two sides' speakers; None for a speaker who is not known.
+
+    Returns:
+        one sentence for each of them and each role.
+    """
+    names = [name for name in dict.fromkeys(speakers) if name is not None]
+    return [
+        f"Speaker {name} {made_with}: the figure flatters the scorer."
+        for role, made_with in MADE_WITH.items()
+        for name in scorer.known_speakers(names, role)
     ]
 
 
