@@ -276,18 +276,7 @@ class Evaluation:
 
     def describe_known(self) -> list[str]:
         """How many speakers of the trials are those that the models were made with, a sentence for each role."""
-        told = []
-        for role, where in MADE_WITH.items():
-            speakers, recordings = self.known.get(role, (0, 0))
-            if role == "calibration" and not self.is_calibrated:
-                continue
-            who = [f"{speakers:,} speaker{'s' * (speakers != 1)}"] if speakers else []
-            others = "of others " * bool(speakers)
-            who += [f"{recordings:,} recording{'s' * (recordings != 1)} {others}".strip()] if recordings else []
-            if who:
-                are = "is" if speakers + recordings == 1 else "are"
-                told.append(f"{' and '.join(who)} of these trials {are} {where}: the figures flatter it.")
-        return told
+        return describe_known(self.known, self.is_calibrated)
 
     def describe_no_interval(self) -> str:
         """What it means that no interval of the EER could be found, in a sentence."""
@@ -413,14 +402,35 @@ class Evaluation:
             str(one["text"]) for one in thresholds or () if isinstance(one, Mapping) and "text" in one
         ]
         known["factors"] = validation.get("factors") or () if isinstance(validation, Mapping) else ()
-        known["known"] = _numbers_known(found)
+        known["known"] = numbers_known(found)
         confidence, draws = intervals.pop("confidence", 0.95), intervals.pop("draws_of_speakers", 0)
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}
         return cls(**known, metrics=metrics, intervals=intervals, confidence=confidence, draws_of_speakers=draws)
 
 
-def _numbers_known(found: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+def describe_known(known: Mapping[str, tuple[int, int]], is_calibrated: bool) -> list[str]:
+    """How many speakers of trials are those that the models were made with, a sentence for each role.
+
+    Args:
+        known: as [`Evaluation`] has it.
+        is_calibrated (bool): whether the calibration was applied; who is in it does not matter otherwise.
+    """
+    told = []
+    for role, where in MADE_WITH.items():
+        speakers, recordings = known.get(role, (0, 0))
+        if role == "calibration" and not is_calibrated:
+            continue
+        who = [f"{speakers:,} speaker{'s' * (speakers != 1)}"] if speakers else []
+        others = "of others " * bool(speakers)
+        who += [f"{recordings:,} recording{'s' * (recordings != 1)} {others}".strip()] if recordings else []
+        if who:
+            are = "is" if speakers + recordings == 1 else "are"
+            told.append(f"{' and '.join(who)} of these trials {are} {where}: the figures flatter it.")
+    return told
+
+
+def numbers_known(found: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     """How much of the trials the models were made with, by what `metrics.json` says; see `known` of [`Evaluation`]."""
 
     def numbers(name: str) -> dict[str, int]:
