@@ -169,6 +169,12 @@ def test_parts_have_the_trials_of_their_conditions(found, system, corpus, trials
     assert telephone.classes == ("up to 4 kHz (telephone)", "above 6 kHz")
 
 
+def test_a_bandwidth_at_an_edge_is_not_above_it(system, corpus):
+    corpus = add_quality_column(corpus, {name: quality(3.0, 20.0, 6000.0) for name in corpus["id"]})
+    found = validate(system, corpus, make_trials(corpus), draws=0)
+    assert next(factor for factor in found.factors if factor.name == "bandwidth").classes == ("4 to 6 kHz",)
+
+
 def test_sides_of_several_recordings_and_unmeasured_ones_have_their_classes(system, corpus):
     corpus = corpus.remove_columns("recording_quality")
     found = validate(system, corpus, make_trials(corpus, 2, 1), draws=0)
