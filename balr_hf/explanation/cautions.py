@@ -65,6 +65,7 @@ class Result(Protocol):
     deviations: tuple[Deviation, ...]
     domain_known: bool
     interval: tuple[float, float] | None
+    left_raw: bool
     quality: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]
     quality_terms: tuple[tuple[str, float], ...]
     remarks: tuple[str, ...]
@@ -164,7 +165,10 @@ def cautions_of(found: Result) -> list[str]:
             else "a sum over attributes that depend on each other, and overconfident: it is not a likelihood "
             "ratio, and the verbal scale does not apply to it"
         )
-        return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
+        remedy = "Calibrate the scorer with balr score calibrate."
+        if found.left_raw:
+            remedy = "The scorer has a calibration, which was left out on request."
+        return [f"Not calibrated. This is {what}. {remedy}", *texts]
     if found.calibration.get("speech"):
         texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
     if fewest_speakers(found.calibration) < FEW_SPEAKERS:

@@ -177,6 +177,7 @@ def explain_trial(
         measures=(tuple(measures[0]), tuple(measures[1])),
         voices=voices if calibrated else ((), ()),
         heard=heard or {},
+        left_raw=scorer.is_calibrated and not calibrated,
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)

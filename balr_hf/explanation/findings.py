@@ -156,6 +156,7 @@ class Findings:
             either side, by name.
         voices (two tuples of [`OneVoice`]): whether each of the recordings of either side holds one voice; None for
             one that is too short to be told, and none of a side that was not looked at.
+        left_raw (bool): whether the scorer has a calibration, which was not applied.
         heard (dict): for each kind of detector, how much each of the recordings of either side sounds like what it
             listens for; none of a side that was not listened to.
     """
@@ -190,6 +191,7 @@ class Findings:
     measures: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]] = ((), ())
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ())
     heard: HeardOfSides = field(default_factory=dict)
+    left_raw: bool = False
 
     @property
     def is_calibrated(self) -> bool:

@@ -473,6 +473,17 @@ def test_what_was_not_measured_or_not_described_is_told(explained):
     assert any("keeps no bounds" in caution for caution in replace(explained, bounds=None).cautions)
 
 
+def test_whoever_left_a_calibration_out_is_not_told_to_calibrate(sides):
+    def first(scorer):
+        return scorer.explain(sides[0, 0], sides[1, 0], calibrated=False).cautions[0]
+
+    for name, what in (("beta", "a sum over attributes"), ("cosine", "a similarity, not a likelihood ratio")):
+        assert first(build(name)).startswith(f"Not calibrated. This is {what}")
+        assert first(build(name)).endswith("Calibrate the scorer with balr score calibrate.")
+        assert first(build(name, "affine")).startswith(f"Not calibrated. This is {what}")
+        assert first(build(name, "affine")).endswith("The scorer has a calibration, which was left out on request.")
+
+
 def test_a_calibration_that_does_not_say_which_recordings_it_is_of_gives_no_verdict(explained):
     calibration = {name: value for name, value in explained.calibration.items() if name != "domain"}
     found = replace(with_llr(explained, 6.0), calibration=calibration)
