@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from balr_hf.audio import SAMPLING_RATE
+from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.feature_extraction_wespeaker import LOWEST_FREQUENCY
 from balr_hf.errors import ConfigError
 from balr_hf.quality import MIN_SPEECH, heard_of_block
@@ -141,6 +142,8 @@ def map_of(
     start, length = _with_most_speech(recording, seconds)
     whole = excerpt(recording.blocks(), round(start * rate), round(length * rate))
     samples = heard_of_block(whole, round(start * rate), recording.stretches, rate)
+    if extractor.num_frames(len(samples)) < MIN_FRAMES:  # there is no speech at all, and silence where it begins
+        samples, recording = whole, replace(recording, stretches=())
     features = extractor(samples, rate, activations.device)["input_features"]
     frames, filters = features.shape[1:]
     columns = min(MOST_STRETCHES, max(1, round(len(samples) / rate / STRETCH)))
@@ -183,9 +186,11 @@ def _places(edges: np.ndarray, start: float, length: float, recording: Recording
     Args:
         edges (float64 `np.ndarray`): between the stretches, in seconds of what is left without the long pauses.
         start (float), length (float): of what is looked at, in seconds of the recording.
-        recording: it.
+        recording: it; without stretches, nothing was left out.
     """
     end = round(start * SAMPLING_RATE)
+    if not recording.stretches:
+        return np.array([start, *(start + edges), start + length])
     before = seconds_of([(first, min(last, end)) for first, last in recording.stretches if first < end])
     inside = [place_of(before + float(edge), recording.stretches) for edge in edges]
     return np.array([start, *inside, start + length])

@@ -100,6 +100,12 @@ def test_long_pauses_are_shortened_as_where_recordings_are_compared(system, voic
     assert (lengths > 0).all() and np.delete(lengths, pause).max() < 0.7
 
 
+def test_a_part_of_digital_silence_is_looked_at_where_there_is_no_speech(system):
+    noise = np.random.default_rng(0).normal(0, 0.01, RATE).astype(np.float32)
+    found = occlusion_map(system, np.concatenate([np.zeros(2 * RATE, dtype=np.float32), noise]), 2, 1, min_speech=0)
+    assert found.stretches == pytest.approx([0.0, 0.5, 1.0], abs=0.03) and found.is_excerpt
+
+
 def test_settings_that_cannot_be_used_are_refused(system, voice):
     with pytest.raises(ConfigError, match="bands=81: expected 1 to 80, the number of mel filters"):
         occlusion_map(system, voice, bands=81)
