@@ -17,6 +17,13 @@ from balr_hf.metrics.tally import checked_labels, checked_mask
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
 PRIORS = (0.5, 0.1, 0.01, 0.001)
+# Where the speakers of a test must not be, to follow "6 speakers of these trials are".
+MADE_WITH = {
+    "reference": "in the reference population of the scorer",
+    "calibration": "among those that the scorer was calibrated on",
+    "autoencoder": "among those that the autoencoder was trained on",
+    "embedder": "among those that the embedder was trained on",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,9 @@ class Evaluation:
         adequacy (sequence of str): of a validation, each threshold that was stated, and whether it is met.
         factors (sequence of dict): of a validation, the trials by their conditions, as `metrics.json` has them: the
             `name` of each factor, and its `parts` with `classes`, numbers, metrics and intervals.
+        known (dict): how many speakers of the trials, and how many recordings of others, are those that the models
+            were made with: two numbers for each of `reference` and `calibration` (of the scorer), `autoencoder` and
+            `embedder`, where there are any.
     """
 
     trials: int
@@ -93,6 +103,7 @@ class Evaluation:
     within: dict[str, Any] | None = None
     adequacy: Sequence[str] = ()
     factors: Sequence[Mapping[str, Any]] = ()
+    known: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -238,7 +249,7 @@ class Evaluation:
             )
         if self.draws_of_speakers and "eer" not in self.intervals:
             lines.append(f"  {self.describe_no_interval()}")
-        lines += self._describe_domain()
+        lines += [f"  {line}" for line in self.describe_domain()]
         if self.embedding_cosine_eer is not None:
             lines.append(f"  Cosine of the embeddings themselves: EER {self.embedding_cosine_eer:.2%}")
         return "\n".join(lines)
@@ -263,6 +274,10 @@ class Evaluation:
             "the LRs, without"
         )
 
+    def describe_known(self) -> list[str]:
+        """How many speakers of the trials are those that the models were made with, a sentence for each role."""
+        return describe_known(self.known, self.is_calibrated)
+
     def describe_no_interval(self) -> str:
         """What it means that no interval of the EER could be found, in a sentence."""
         number = self.fewest_speakers or 1
@@ -281,7 +296,7 @@ class Evaluation:
             f"{min(1.0, 3 / number):.0%} of all speakers bring about would often not show."
         )
 
-    def _describe_domain(self) -> list[str]:
+    def describe_domain(self) -> list[str]:
         """Where the trials lie outside what the scorer was calibrated on, in lines."""
         if self.domain is None:
             return []
@@ -289,26 +304,26 @@ class Evaluation:
         if domain["beyond_limits"]:
             measures = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in domain["measures"].items())
             lines.append(
-                f"  {domain['beyond_limits']} of {domain['sides']} sides lie beyond the limits of what the scorer was "
+                f"{domain['beyond_limits']} of {domain['sides']} sides lie beyond the limits of what the scorer was "
                 f"calibrated on ({measures}), and so do {domain['trials_beyond_limits']} of {self.trials} trials"
             )
         for name, count in domain.get("differences", {}).items():
             what = {"snr": "SNR"}.get(name, name)
             lines.append(
-                f"  In {count} of {self.trials} trials, the sides differ more in {what} than those of the calibration"
+                f"In {count} of {self.trials} trials, the sides differ more in {what} than those of the calibration"
             )
         if domain["measured"] < domain["sides"]:
             unknown = domain["sides"] - domain["measured"]
-            lines.append(f"  {unknown} of {domain['sides']} sides were not measured: their conditions are unknown")
+            lines.append(f"{unknown} of {domain['sides']} sides were not measured: their conditions are unknown")
         elif not domain["trials_beyond_limits"]:
-            lines.append(f"  All {self.trials} trials lie within the limits of what the scorer was calibrated on")
+            lines.append(f"All {self.trials} trials lie within the limits of what the scorer was calibrated on")
         if self.within is not None and domain["measured"]:
             trials = f"{self.within['trials']} trials within ({self.within['same_speaker']} same-speaker)"
             if "note" in self.within:
-                lines.append(f"  The {trials} are {self.within['note']}")
+                lines.append(f"The {trials} are {self.within['note']}")
             else:
                 lines.append(
-                    f"  Of the {trials}: EER {self.within['eer']:.2%}, Cllr {self.within['cllr']:.3f}, at least "
+                    f"Of the {trials}: EER {self.within['eer']:.2%}, Cllr {self.within['cllr']:.3f}, at least "
                     f"{self.within['cllr_min']:.3f}"
                 )
         return lines
@@ -387,10 +402,46 @@ class Evaluation:
             str(one["text"]) for one in thresholds or () if isinstance(one, Mapping) and "text" in one
         ]
         known["factors"] = validation.get("factors") or () if isinstance(validation, Mapping) else ()
+        known["known"] = numbers_known(found)
         confidence, draws = intervals.pop("confidence", 0.95), intervals.pop("draws_of_speakers", 0)
         figures = {name: value for name, value in found.items() if name not in (*names, "intervals")}
         metrics = {name: value for name, value in figures.items() if isinstance(value, int | float)}
         return cls(**known, metrics=metrics, intervals=intervals, confidence=confidence, draws_of_speakers=draws)
+
+
+def describe_known(known: Mapping[str, tuple[int, int]], is_calibrated: bool) -> list[str]:
+    """How many speakers of trials are those that the models were made with, a sentence for each role.
+
+    Args:
+        known: as [`Evaluation`] has it.
+        is_calibrated (bool): whether the calibration was applied; who is in it does not matter otherwise.
+    """
+    told = []
+    for role, where in MADE_WITH.items():
+        speakers, recordings = known.get(role, (0, 0))
+        if role == "calibration" and not is_calibrated:
+            continue
+        who = [f"{speakers:,} speaker{'s' * (speakers != 1)}"] if speakers else []
+        others = "of others " * bool(speakers)
+        who += [f"{recordings:,} recording{'s' * (recordings != 1)} {others}".strip()] if recordings else []
+        if who:
+            are = "is" if speakers + recordings == 1 else "are"
+            told.append(f"{' and '.join(who)} of these trials {are} {where}: the figures flatter it.")
+    return told
+
+
+def numbers_known(found: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """How much of the trials the models were made with, by what `metrics.json` says; see `known` of [`Evaluation`]."""
+
+    def numbers(name: str) -> dict[str, int]:
+        lists = found.get(name)
+        lists = lists if isinstance(lists, Mapping) else {}
+        return {role: len(lists[role]) for role in MADE_WITH if isinstance(lists.get(role), Sequence)}
+
+    speakers = numbers("speakers_known_to_scorer") | numbers("speakers_trained_on")
+    recordings = numbers("recordings_known_to_scorer")
+    both = {role: (speakers.get(role, 0), recordings.get(role, 0)) for role in MADE_WITH}
+    return {role: pair for role, pair in both.items() if any(pair)}
 
 
 def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, Any]:

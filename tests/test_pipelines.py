@@ -24,6 +24,7 @@ from balr_hf import (
 )
 from balr_hf.audio import AudioError
 from balr_hf.data import add_vector_column, fixed_length_column
+from balr_hf.data.recording_digests import recording_digests
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import ConfigError, MismatchError, UserError
@@ -206,6 +207,19 @@ def test_recordings_that_the_scorer_was_made_with_are_cautioned_of(compare, bina
     cautions = found(voices[0], voices[1:])["cautions"]
     assert [text for text in cautions if text.endswith(told)] == [f"Recording {one} of B {told}" for one in (1, 2)]
     assert not any(told in text for text in compare(voices[0], voices[2])["cautions"])
+
+
+def test_files_that_the_scorer_was_made_with_are_cautioned_of_whatever_their_attributes(compare, voices):
+    """Of a file that the population has in two formats, the attributes tell no recording apart."""
+    scorer = load_scorer(resource(SCORER))
+    corpus = datasets.Dataset.from_dict({"id": ["a"], "audio": [{"bytes": None, "path": str(voices[1])}]})
+    scorer.calibration_recordings = torch.from_numpy(recording_digests(corpus, read_files=True))
+    found = SpeakerComparisonPipeline(compare.model.embedder, compare.autoencoder, scorer, device="cpu")
+    content = voices[1].read_bytes()
+    for recording in (voices[1], str(voices[1]), content, {"bytes": content, "path": None}):
+        told = [text for text in found(voices[0], recording)["cautions"] if "as a recording" in text]
+        assert len(told) == 1 and told[0].startswith("Recording 1 of B is one that the scorer was calibrated on, as")
+    assert not any("as a recording" in text for text in found(voices[0], voices[2])["cautions"])
 
 
 def test_a_side_may_have_several_recordings(compare, voices):

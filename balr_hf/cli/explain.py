@@ -437,14 +437,12 @@ def _remarks(
 ) -> tuple[str, ...]:
     """Cautions that follow from the recordings, and from the speakers, where they are named, and the models."""
     from balr_hf.data.recording_digests import recording_digests
-    from balr_hf.explanation.cautions import MADE_WITH, known_recordings
+    from balr_hf.explanation.cautions import known_recordings, known_speakers
     from balr_hf.training.trained_speakers import trained_on
 
     names = [name for name in dict.fromkeys(speakers) if name is not None]
     remarks = known_recordings(scorer, dataset["id"], recording_digests(dataset))
-    for role, made_with in MADE_WITH.items():
-        for name in scorer.known_speakers(names, role):
-            remarks.append(f"Speaker {name} {made_with}: the figure flatters the scorer.")
+    remarks += known_speakers(scorer, speakers)
     if "Autoencoder" in models:
         for name in trained_on(models["Autoencoder"].config.training, names) or []:
             remarks.append(f"Speaker {name} is one that the autoencoder was trained on: the figure flatters it.")

@@ -215,13 +215,16 @@ def _explained(
     found: "Validation",
 ) -> "Validation":
     """Write a page for so many of the worst trials of each kind, and link to them."""
-    from balr_hf.data.columns import comparable_name
+    from balr_hf.data.columns import comparable_name, recording_ids
     from balr_hf.data.quality import quality_by_name
+    from balr_hf.data.recording_digests import recording_digests
     from balr_hf.explanation.case import computation
+    from balr_hf.explanation.cautions import known_recordings, known_speakers
     from balr_hf.files import atomic_path
     from balr_hf.scoring.trials import side_counts
 
-    known = quality_by_name(dataset)
+    known, wrong = quality_by_name(dataset), found.evaluation.mismatch
+    row_of = {comparable_name(name): row for row, name in enumerate(recording_ids(dataset))}
     details = computation({"Embedder": system.embedder, "Autoencoder": system.autoencoder, "Scorer": system.scorer})
     linked = []
     for kind in (True, False):
@@ -230,17 +233,24 @@ def _explained(
                 linked.append(trial)
                 continue
             sides = [trials.sides[numbers[trial.number]] for numbers in (trials.enroll, trials.test)]
+            names = [name for side in sides for name in side]
+            heard = [row_of[comparable_name(name)] for name in names]
             rows = [[known.get(comparable_name(name)) for name in side] for side in sides]
             truth = "of one speaker" if kind else "of two speakers"
             explanation = system.scorer.explain(
                 *side_counts(dataset, sides),
                 names=trial.sides,
                 speakers=trial.speakers,
-                remarks=(f"This is a trial of a validation. In truth the recordings are {truth}.",),
+                remarks=(
+                    f"This is a trial of a validation. In truth the recordings are {truth}.",
+                    *wrong,
+                    *known_recordings(system.scorer, names, recording_digests(dataset.select(heard))),
+                    *known_speakers(system.scorer, trial.speakers),
+                ),
                 quality=tuple([row for row in side if row is not None] for side in rows),
                 demonstration=found.demonstration,
                 details=details,
-                descriptions=system.descriptions,
+                descriptions=None if wrong else system.descriptions,
             )
             address = f"explanations/{'same' if kind else 'different'}-{rank}.html"
             (folder / "explanations").mkdir(exist_ok=True)

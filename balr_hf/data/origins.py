@@ -341,7 +341,7 @@ def audio_source(audio: Any, quick: bool = False) -> str:
     """Tell audio apart by what it holds.
 
     Args:
-        audio: an entry of a corpus's column `audio`: `bytes` and `path`.
+        audio: an entry of a corpus's column `audio`: `bytes` and `path`; or either of them alone.
         quick (bool): take a file's size and time of change for it.
 
     Returns:
@@ -349,6 +349,10 @@ def audio_source(audio: Any, quick: bool = False) -> str:
         neither.
     """
     content, path = (audio.get("bytes"), audio.get("path")) if isinstance(audio, Mapping) else (None, None)
+    if isinstance(audio, bytes | bytearray | memoryview):
+        content = audio
+    elif isinstance(audio, str | os.PathLike):
+        path = os.fspath(audio)
     if content is not None:
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
     if path is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,9 +51,23 @@ def recording_digests(dataset: datasets.Dataset, read_files: bool = False) -> np
         unknown = [row for row, key in enumerate(keys) if key is None or not key.startswith(_SHA256)]
         for row, source in zip(unknown, sources_of(dataset, "audio", unknown, quick=False), strict=True):
             keys[row] = source
-    for row, key in enumerate(keys):
-        if key is not None and key.startswith(_SHA256):
-            digests[row, :2] = np.frombuffer(xxh3_64_digest(key.encode()), dtype="<i4")
+    digests[:, :2] = file_digests(keys)
+    return digests
+
+
+def file_digests(sources: Sequence[str | None]) -> np.ndarray:
+    """Digest the files of single recordings.
+
+    Args:
+        sources: what tells their audio apart, see [`audio_source`][balr_hf.data.origins.audio_source].
+
+    Returns:
+        int32 `(recordings, 2)`: two halves of a digest of the file's SHA-256; 0 where that is not known.
+    """
+    digests = np.zeros((len(sources), 2), dtype=np.int32)
+    for row, source in enumerate(sources):
+        if source is not None and source.startswith(_SHA256):
+            digests[row] = np.frombuffer(xxh3_64_digest(source.encode()), dtype="<i4")
     return digests
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,6 +50,12 @@ class KnowsRecordings(Protocol):
     def known_recordings(self, digests: np.ndarray, role: str) -> np.ndarray: ...
 
 
+class KnowsSpeakers(Protocol):
+    """What knows the names of the speakers whom it was made with; a [`Scorer`] does."""
+
+    def known_speakers(self, names: Iterable[str], role: str) -> list[str]: ...
+
+
 class Result(Protocol):
     """What cautions are found in; [`Findings`] has it, and says what each of these is."""
 
@@ -59,6 +65,7 @@ class Result(Protocol):
     deviations: tuple[Deviation, ...]
     domain_known: bool
     interval: tuple[float, float] | None
+    left_raw: bool
     quality: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]
     quality_terms: tuple[tuple[str, float], ...]
     remarks: tuple[str, ...]
@@ -116,6 +123,24 @@ def known_recordings(scorer: KnowsRecordings, names: Sequence[str], digests: np.
     ]
 
 
+def known_speakers(scorer: KnowsSpeakers, speakers: Sequence[str | None]) -> list[str]:
+    """Caution of the speakers of a case whom a scorer was made with, by their names.
+
+    Args:
+        scorer ([`Scorer`]): the scorer.
+        speakers: the names of the two sides' speakers; None for a speaker who is not known.
+
+    Returns:
+        one sentence for each of them and each role.
+    """
+    names = [name for name in dict.fromkeys(speakers) if name is not None]
+    return [
+        f"Speaker {name} {made_with}: the figure flatters the scorer."
+        for role, made_with in MADE_WITH.items()
+        for name in scorer.known_speakers(names, role)
+    ]
+
+
 def cautions_of(found: Result) -> list[str]:
     """What a reader must know before relying on a result, one text per caution.
 
@@ -140,7 +165,10 @@ def cautions_of(found: Result) -> list[str]:
             else "a sum over attributes that depend on each other, and overconfident: it is not a likelihood "
             "ratio, and the verbal scale does not apply to it"
         )
-        return [f"Not calibrated. This is {what}. Calibrate the scorer with balr score calibrate.", *texts]
+        remedy = "Calibrate the scorer with balr score calibrate."
+        if found.left_raw:
+            remedy = "The scorer has a calibration, which was left out on request."
+        return [f"Not calibrated. This is {what}. {remedy}", *texts]
     if found.calibration.get("speech"):
         texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
     if fewest_speakers(found.calibration) < FEW_SPEAKERS:
@@ -148,7 +176,9 @@ def cautions_of(found: Result) -> list[str]:
     if "domain" in found.no_verdict:
         texts.append("balr score calibrate records which recordings a calibration is of: calibrate the scorer anew.")
     elif not found.domain_known:
-        texts.append("Whether the calibration holds for recordings like these is unknown: it was not measured.")
+        in_part = any(found.quality) and (found.calibration.get("domain") or {}).get("measures")
+        why = "not all of them were measured" if in_part else "it was not measured"
+        texts.append(f"Whether the calibration holds for recordings like these is unknown: {why}.")
     sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
     if sessions is not None:
         texts.append(f"{sessions}. {OTHER_SESSIONS}")

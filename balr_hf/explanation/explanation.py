@@ -145,6 +145,8 @@ def explain_trial(
     config = scorer.config
     calibration = config.calibration if calibrated else None
     domain = None if calibration is None else calibration.get("domain")
+    compared = _case_sides(scorer, counts, quality)
+    all_measured = all(len(side.quality) >= side.recordings for side in compared)
     explanation = Explanation(
         names=names,
         scorer=type(scorer).__name__,
@@ -162,11 +164,11 @@ def explain_trial(
         speakers=speakers,
         remarks=remarks,
         bounds=scorer.bounds if calibrated else None,
-        deviations=tuple(deviations(_case_sides(scorer, counts, quality), domain, config.reference, limits)),
+        deviations=tuple(deviations(compared, domain, config.reference, limits)),
         copies=copies,
         quality=(tuple(quality[0]), tuple(quality[1])),
         steadiness=None if scorer.steadiness is None else scorer.steadiness.cpu().numpy(),
-        domain_known=domain is not None and bool(domain["measures"]) and all(quality),
+        domain_known=domain is not None and bool(domain["measures"]) and all_measured,
         demonstration=demonstration,
         details=details,
         case=case,
@@ -175,6 +177,7 @@ def explain_trial(
         measures=(tuple(measures[0]), tuple(measures[1])),
         voices=voices if calibrated else ((), ()),
         heard=heard or {},
+        left_raw=scorer.is_calibrated and not calibrated,
     )
     if calibrated:
         explanation.interval = scorer.llr_interval(explanation.unbounded_llr)

@@ -144,7 +144,8 @@ class Findings:
         quality (two tuples of dict): what was measured of the recordings of either side.
         steadiness (float64 of shape `(attributes,)`, *optional*): the intraclass correlation of each attribute in the
             reference population, of scorers whose terms it explains.
-        domain_known (bool): whether the calibration keeps a description that the recordings could be compared with.
+        domain_known (bool): whether the calibration keeps a description that all of the recordings could be compared
+            with.
         demonstration (bool): whether models of the package made the result, which are not for casework.
         details (rows of name and value): what else a report says of how the result was found.
         case (rows of name and value): what a report says of the case, see [`read_case`].
@@ -155,6 +156,7 @@ class Findings:
             either side, by name.
         voices (two tuples of [`OneVoice`]): whether each of the recordings of either side holds one voice; None for
             one that is too short to be told, and none of a side that was not looked at.
+        left_raw (bool): whether the scorer has a calibration, which was not applied.
         heard (dict): for each kind of detector, how much each of the recordings of either side sounds like what it
             listens for; none of a side that was not listened to.
     """
@@ -189,6 +191,7 @@ class Findings:
     measures: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]] = ((), ())
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ())
     heard: HeardOfSides = field(default_factory=dict)
+    left_raw: bool = False
 
     @property
     def is_calibrated(self) -> bool:
@@ -542,12 +545,19 @@ class Findings:
         return [*PROPOSITIONS, RELEVANT.format(sources=", and by ".join(told))] if told else list(PROPOSITIONS)
 
     def describe_quality(self) -> list[tuple[str, str]]:
-        """What was measured of the recordings: a row for each, of its side (with its number if there are several)."""
-        return [
-            (f"{side}{number}" if len(recordings) > 1 else side, RecordingQuality(**measured).describe())
-            for side, recordings in zip("AB", self.quality, strict=True)
-            for number, measured in enumerate(recordings, 1)
-        ]
+        """What was measured of the recordings: a row for each, of its side (with its number if there are several).
+
+        Where not all recordings of a side were measured, it is not known which ones were.
+        """
+        rows = []
+        numbers = self.counts.sum(-1).max(1).astype(int).tolist()
+        for side, recordings, number in zip("AB", self.quality, numbers, strict=True):
+            for place, measured in enumerate(recordings, 1):
+                name = f"{side}{place}" if len(recordings) > 1 else side
+                if len(recordings) < number:
+                    name = f"{side}, one of {number}"
+                rows.append((name, RecordingQuality(**measured).describe()))
+        return rows
 
     def describe_ratio(self) -> str:
         """The likelihood ratio with two significant digits: `LR 8,700`, or `LR 2,000 (held at the bound)`."""

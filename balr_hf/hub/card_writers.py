@@ -282,6 +282,7 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
     parts = [_parts(factor) for factor in found.factors if len(factor.get("classes", ())) > 1]
     return {
         **{"found": found, "trials": trials, "columns": columns, "rows": rows, "notes": " ".join(notes)},
+        "cautions": [*found.describe_known(), *(f"{line}." for line in found.describe_domain())],
         "parts": [part for part in parts if part["rows"]],
     }
 

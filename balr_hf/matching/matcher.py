@@ -321,9 +321,12 @@ class CaseMatcher:
     def _trials(
         self, dataset: datasets.Dataset, wanted: tuple[Wanted, Wanted], pair: tuple[str, str]
     ) -> tuple[Trials, np.ndarray]:
-        """Trials between the copies for A and those for B, and the speaker of each of their sides."""
-        numbers = wanted[0].recordings, wanted[1].recordings
-        trials = make_trials(dataset, numbers[0], numbers[1], seed=self.seed, pairs=[pair])
+        """Trials between the copies for A and those for B, and the speaker of each of their sides.
+
+        The less noisy side comes first in the trials, so that the same ones are drawn whichever is called A.
+        """
+        (first, one), (second, other) = sorted(zip(wanted, pair, strict=True), key=lambda side: side[0].order)
+        trials = make_trials(dataset, first.recordings, second.recordings, seed=self.seed, pairs=[(one, other)])
         names = side_speakers(dataset, trials.sides)
         assert names is not None  # recordings without a speaker were left out
         if self.within is not None or self.across is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,13 @@ class Wanted:
             snr=None if self.snr > CLEAN else float(round(min(max(self.snr, LOWEST_SNR), HIGHEST_SNR))),
             band=self._band(),
         )
+
+    @property
+    def order(self) -> tuple[float, float, str, int]:
+        """By which the two sides of a case are put in an order that does not depend on what they are called."""
+        condition = self.condition
+        snr = math.inf if condition.snr is None else condition.snr
+        return -snr, -(condition.duration or 0.0), str(condition), self.recordings
 
     def _band(self) -> str | None:
         if self.bandwidth > WIDE:

@@ -11,7 +11,7 @@ import torch
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
-from balr_hf.data.recording_digests import attribute_digests
+from balr_hf.data.recording_digests import attribute_digests, file_digests
 from balr_hf.defaults import AUTOENCODER, SCORER, is_shipped
 from balr_hf.detectors.detection import listen_to_each
 from balr_hf.detectors.detector import Detector
@@ -125,6 +125,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         "without": [[]],
         "measures": [[]],
         "stretches": [[]],
+        "sources": [[]],
     }
 
     def __init__(
@@ -266,6 +267,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "without": [[] if self.matcher is None else sorted(self.matcher.speakers_of([*sides[0], *sides[1]]))],
             "measures": [self._measures(loaded, heard) if measured else []],
             "stretches": [[one.stretches for side in loaded for one in side]],
+            "sources": [[one.source for side in loaded for one in side]],
         }
 
     def _forward(self, inputs: dict[str, list]) -> dict[str, list]:  # type: ignore[override]
@@ -346,6 +348,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             matched = self.matcher.match(sides, numbers, without=flat(outputs["without"]))
         scorer = self.scorer if matched is None else matched.scorer
         digests = attribute_digests(np.asarray(outputs["ba"][0], dtype=bool))
+        digests[:, :2] = file_digests(flat(outputs["sources"]))
         called = [f"Recording {number} of A" for number in range(1, len(sides[0]) + 1)]
         called += [f"Recording {number} of B" for number in range(1, len(sides[1]) + 1)]
         remarks = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.errors import UserError, name_some
+from balr_hf.evaluation import describe_known, numbers_known
 from balr_hf.identity import file_digest
 from balr_hf.metrics import compute_metrics
 from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers_by_kind
@@ -43,7 +44,8 @@ class Result:
         trials ([`Trials`]): the trials, as the file lists them.
         scores (float64 `(trials,)`): higher for the same speaker.
         are_ratios (bool): whether they are calibrated, so that Cllr means something.
-        about (dict): what `metrics.json` says of the scorer, of the models before it, and of what was wrong with them.
+        about (dict): what `metrics.json` says of the scorer, of the models before it, of what was wrong with them, and
+            `known`, how many of the speakers they were made with.
     """
 
     name: str
@@ -125,7 +127,7 @@ class TwoResults:
         texts = [
             f"{side}: {sentence}"
             for side, about in zip("AB", self.about, strict=True)
-            for sentence in about.get("mismatch") or ()
+            for sentence in (*(about.get("mismatch") or ()), *(about.get("known") or ()))
         ]
         if any(self.left_out):
             a, b = self.left_out
@@ -221,7 +223,7 @@ def read_result(source: str, sep: str = "\t") -> Result:
     path = Path(place)
     about: dict[str, Any] = {}
     if path.is_dir():
-        about, path = _about(path), path / "scores.csv"
+        about, path = _about(path, column), path / "scores.csv"
     if not path.is_file():
         raise UserError(f"no scores at {path}: expected a folder of balr score test or balr validate, or a csv file")
     trials = read_trials(path, sep)
@@ -361,8 +363,8 @@ def _cost_of_one(prior: float, labels: np.ndarray) -> float:
     return (1 - prior) / prior / int((~labels).sum())
 
 
-def _about(folder: Path) -> dict[str, Any]:
-    """What `metrics.json` says of the scores beside it.
+def _about(folder: Path, column: str | None) -> dict[str, Any]:
+    """What `metrics.json` says of the scores beside it, or of the column that is named.
 
     Raises:
         UserError: it is not there or damaged, or of other scores.
@@ -376,7 +378,12 @@ def _about(folder: Path) -> dict[str, Any]:
     scores = folder / "scores.csv"
     if scores.is_file() and file_digest(scores) != found["scores_sha256"]:
         raise UserError(f"{scores} is not the one that {folder / 'metrics.json'} was computed from")
-    return {name: found.get(name) for name in ("scorer", "scorer_digest", "chain", "calibration", "mismatch")}
+    known = numbers_known(found)
+    if column == "embedding_cosine":  # which no autoencoder or scorer has a part in
+        known = {role: numbers for role, numbers in known.items() if role == "embedder"}
+    told = describe_known(known, column is None and found.get("calibration") is not None)
+    names = ("scorer", "scorer_digest", "chain", "calibration", "mismatch")
+    return {name: found.get(name) for name in names} | {"known": told}
 
 
 def _divided(source: str) -> tuple[str, str | None]:

@@ -499,6 +499,7 @@ class SpeakerComparisonModel(HubModel):
 
         This only computes, also of noise, and a warning says so once: nothing is measured or refused, and there is no
         verdict. [`SpeakerComparisonPipeline`] and `balr explain` measure the recordings and say what they are worth.
+        They also shorten long pauses, so that of recordings with such their likelihood ratio is another.
 
         Args:
             recordings_a: the recordings of one side: a waveform `(samples,)` in [-1, 1], or several of any lengths.
@@ -588,8 +589,9 @@ class SpeakerComparisonModel(HubModel):
 def _say_unmeasured() -> None:
     """Warn, once in a process, of what `compare` does not do."""
     logger.warning(
-        "compare() of a model only computes: it neither measures the recordings nor says whether the calibration "
-        "holds for them, and gives noise a likelihood ratio too. pipeline('speaker-comparison') of balr_hf asks that"
+        "compare() of a model only computes: it neither measures the recordings, nor shortens their long pauses, nor "
+        "says whether the calibration holds for them, and gives noise a likelihood ratio too. "
+        "pipeline('speaker-comparison') of balr_hf does that"
     )
 
 

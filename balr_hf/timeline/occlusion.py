@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from balr_hf.audio import SAMPLING_RATE
+from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.feature_extraction_wespeaker import LOWEST_FREQUENCY
 from balr_hf.errors import ConfigError
-from balr_hf.quality import MIN_SPEECH
+from balr_hf.quality import MIN_SPEECH, heard_of_block
+from balr_hf.quality.pauses import place_of, seconds_of
 from balr_hf.timeline.windows import excerpt, speech_shares
 
 if TYPE_CHECKING:
@@ -86,7 +89,8 @@ def occlusion_map(
     what is looked at, filter by filter, and the activations are computed anew; so they are with a band replaced all
     the time, and with all bands of a stretch replaced. There is no chance in it. Stretches are 0.5 s long, or longer
     where there would be more than 16 of them. With 8 bands this takes at most 153 passes through the embedder, and of
-    a recording that is longer than `seconds`, only the `seconds` with most speech are looked at, the first such.
+    a recording that is longer than `seconds`, only the `seconds` with most speech are looked at, the first such. Long
+    pauses are shortened, as where recordings are compared; they lie in the stretches beside them.
 
     It is not shown what an attribute means: an embedder never saw recordings with such holes, louder stretches change
     more than others, and a band matters because the channel has it as well as because the voice has it.
@@ -136,7 +140,10 @@ def map_of(
     """Find which bands and stretches of a loaded recording attributes change with; see [`occlusion_map`]."""
     extractor, rate = activations.extractor, recording.sampling_rate
     start, length = _with_most_speech(recording, seconds)
-    samples = excerpt(recording.blocks(), round(start * rate), round(length * rate))
+    whole = excerpt(recording.blocks(), round(start * rate), round(length * rate))
+    samples = heard_of_block(whole, round(start * rate), recording.stretches, rate)
+    if extractor.num_frames(len(samples)) < MIN_FRAMES:  # there is no speech at all, and silence where it begins
+        samples, recording = whole, replace(recording, stretches=())
     features = extractor(samples, rate, activations.device)["input_features"]
     frames, filters = features.shape[1:]
     columns = min(MOST_STRETCHES, max(1, round(len(samples) / rate / STRETCH)))
@@ -156,7 +163,7 @@ def map_of(
     cells, whole_bands, whole_stretches = np.split(values[:, 1:], [bands * columns, bands * columns + bands], axis=1)
     return OcclusionMap(
         bands=_edges(rows_at, filters, rate / 2),
-        stretches=start + np.append(columns_at[:-1] * extractor.shift_samples, len(samples)) / rate,
+        stretches=_places(columns_at[1:-1] * extractor.shift_samples / rate, start, len(whole) / rate, recording),
         duration=recording.duration,
         activations=values[:, 0],
         cells=cells.reshape(len(values), bands, columns),
@@ -171,6 +178,22 @@ def _with_most_speech(recording: Recording, seconds: float) -> tuple[float, floa
         return 0.0, recording.duration
     starts = np.arange(0, recording.duration - seconds, 1.0)
     return float(starts[speech_shares(starts, seconds, recording.speech).argmax()]), seconds
+
+
+def _places(edges: np.ndarray, start: float, length: float, recording: Recording) -> np.ndarray:
+    """Where stretches of what is looked at begin in the recording, and where the last one ends, in seconds.
+
+    Args:
+        edges (float64 `np.ndarray`): between the stretches, in seconds of what is left without the long pauses.
+        start (float), length (float): of what is looked at, in seconds of the recording.
+        recording: it; without stretches, nothing was left out.
+    """
+    end = round(start * SAMPLING_RATE)
+    if not recording.stretches:
+        return np.array([start, *(start + edges), start + length])
+    before = seconds_of([(first, min(last, end)) for first, last in recording.stretches if first < end])
+    inside = [place_of(before + float(edge), recording.stretches) for edge in edges]
+    return np.array([start, *inside, start + length])
 
 
 def _divided(number: int, parts: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A recording whose windows are looked at: decoded, measured, and refused where it cannot be used."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import torch
 from balr_hf.audio import SAMPLING_RATE, AudioError
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.passes import LongRecording, load_usable
-from balr_hf.quality import MIN_SPEECH, load_measured, reason_to_refuse
+from balr_hf.quality import MIN_SPEECH, heard, load_measured, reason_to_refuse
 
 if TYPE_CHECKING:
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
@@ -25,13 +25,17 @@ class Recording:
     """A recording at the embedder's rate.
 
     Attributes:
-        samples: float32 `(samples,)`, or [`LongRecording`], which is not held in memory.
+        samples: with its pauses, float32 `(samples,)`, or [`LongRecording`], which is not held in memory.
+        embedded: what of it is embedded where it is compared, without long pauses: likewise.
+        stretches: which of it are embedded, see [`heard_stretches`].
         sampling_rate: in Hz.
         duration: in seconds.
         speech: `(start, end)` of each stretch of speech, in seconds.
     """
 
     samples: np.ndarray | LongRecording
+    embedded: np.ndarray | LongRecording
+    stretches: Sequence[tuple[int, int]]
     sampling_rate: int
     duration: float
     speech: tuple[tuple[float, float], ...]
@@ -62,15 +66,19 @@ class Recording:
             )
         samples: Any = measured.samples
         usable = isinstance(samples, np.ndarray) and extractor.num_frames(len(samples)) >= MIN_FRAMES
-        if not usable or extractor.sampling_rate != SAMPLING_RATE:
+        if usable and extractor.sampling_rate == SAMPLING_RATE:
+            embedded: Any = heard(samples, measured.stretches)
+        else:
             loaded = load_usable(source, extractor, min_speech)
             if loaded.samples is None:
                 raise AudioError(loaded.reason or "cannot be used")
-            samples = loaded.samples
-        return cls(samples, extractor.sampling_rate, duration, tuple(measured.speech))
+            embedded = loaded.samples
+            samples = embedded if isinstance(embedded, LongRecording) else loaded.whole
+        rate, speech = extractor.sampling_rate, tuple(measured.speech)
+        return cls(samples, embedded, measured.stretches, rate, duration, speech)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Go through the samples: float32 `(samples,)` each."""
+        """Go through the samples, with the pauses: float32 `(samples,)` each."""
         if isinstance(self.samples, LongRecording):
             yield from self.samples.audio.resampled(self.sampling_rate)
         else:

@@ -41,7 +41,8 @@ class AttributeTimeline:
             attributes.
         activations (float32 of shape `(windows, attributes)`): the values whose sign is the attribute; NaN in windows
             with too little speech.
-        whole_activations (float32 of shape `(attributes,)`): those of the whole recording.
+        whole_activations (float32 of shape `(attributes,)`): those of the whole recording, as it is compared: of what
+            is left of it when its long pauses are shortened.
         waveform (float32 of shape `(parts, 2)`): the lowest and the highest sample of equal parts of the recording, to
             draw it.
         waveform_step (float): the length of such a part, in seconds.
@@ -230,7 +231,7 @@ def timeline_of(
         starts=np.concatenate(starts),
         heard=np.concatenate(heard),
         activations=np.concatenate(found),
-        whole_activations=activations.of_waveforms([recording.samples])[0],
+        whole_activations=activations.of_waveforms([recording.embedded])[0],
         waveform=outline.finish(),
         waveform_step=outline.samples_per_part / rate,
     )

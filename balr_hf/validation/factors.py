@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from balr_hf.scoring.trials import Trials
 
 # The classes of each measure of a side, by their edges, and how they are called. A bandwidth of 3.4 to 4 kHz is that
-# of a telephone.
+# of a telephone; it is measured in steps of an eighth, and one of exactly 4 or 6 kHz is not above it.
 CLASSES: dict[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
     "net_speech": (
         "Net speech",
@@ -29,7 +29,7 @@ CLASSES: dict[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
         ("below 2 s", "2 to 5 s", "5 to 10 s", "10 to 30 s", "30 s and more"),
     ),
     "snr": ("SNR", (10, 20, 30), ("below 10 dB", "10 to 20 dB", "20 to 30 dB", "30 dB and more")),
-    "bandwidth": ("Bandwidth", (4.05, 6), ("up to 4 kHz (telephone)", "4 to 6 kHz", "above 6 kHz")),
+    "bandwidth": ("Bandwidth", (4.05, 6.05), ("up to 4 kHz (telephone)", "4 to 6 kHz", "above 6 kHz")),
     "recordings": ("Recordings a side", (2, 3, 6), ("1", "2", "3 to 5", "6 and more")),
 }
 # Columns of a corpus that are looked at, where it has them, beside those that the user names.

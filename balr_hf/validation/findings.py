@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -78,6 +79,8 @@ class Findings:
             calibration, as in `scores.csv`; None if that is not known.
         kept (`np.ndarray` of shape `(trials,)`, *optional*): int, the positions of these trials in the list that was
             given; None if none was left out.
+        known (dict): whom of the test the models were made with, as `metrics.json` says it: for each role a list of
+            `speakers_known_to_scorer`, of `recordings_known_to_scorer` and of `speakers_trained_on`.
     """
 
     evaluation: Evaluation
@@ -97,6 +100,7 @@ class Findings:
     speakers: tuple[np.ndarray, np.ndarray] = field(repr=False)
     outside: np.ndarray | None = field(repr=False, default=None)
     kept: np.ndarray | None = field(repr=False, default=None)
+    known: Mapping[str, Mapping[str, Sequence[str]]] = field(repr=False, default_factory=dict)
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -298,7 +302,9 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON: what `metrics.json` of `balr score test` has, and `validation` with all else."""
-        return self.evaluation.to_dict() | {
+        return {
+            **self.evaluation.to_dict(),
+            **self.known,
             "validation": {
                 "adequate": self.is_adequate,
                 "adequacy": [criterion.to_dict() for criterion in self.adequacy],
@@ -310,7 +316,7 @@ class Findings:
                 "data": [list(row) for row in self.data],
                 "cautions": self.cautions,
                 "demonstration": self.demonstration,
-            }
+            },
         }
 
 

@@ -17,7 +17,7 @@ from balr_hf.explanation.case import identity_in_full, run_facts
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import file_digest, model_digest, model_identity
-from balr_hf.training.trained_speakers import describe_embedder_trained_on, trained_on
+from balr_hf.training.trained_speakers import describe_embedder_trained_on, embedder_trained_on, trained_on
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
 from balr_hf.validation.findings import Findings, WorstTrial
@@ -148,7 +148,7 @@ def validate(
     names_of_sides = side_speakers(dataset, trials.sides)
     if names_of_sides is None:
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
-    overlap = _overlap(system, dataset, trials.sides, names_of_sides, allow_overlap)
+    overlap, known = _overlap(system, dataset, trials.sides, names_of_sides, allow_overlap)
     wrong, unknown = _other_makers(system, dataset, allow_mismatch)
     check_speakers_of_audio(dataset, trials)
     listed = len(trials)
@@ -230,6 +230,7 @@ def validate(
         speakers=speakers,
         outside=codes_outside,
         kept=kept,
+        known=known,
     )
 
 
@@ -249,8 +250,11 @@ def _overlap(
     sides: Sequence[Sequence[str]],
     speakers: np.ndarray,
     allowed: bool,
-) -> list[str]:
+) -> tuple[list[str], dict[str, dict[str, list[str]]]]:
     """Cautions that speakers of the test are those whom the embedder, the autoencoder or the scorer was made with.
+
+    Returns:
+        `(cautions, known)`: the second as [`Findings`] has it.
 
     Raises:
         UserError: they are, and this was not allowed.
@@ -265,11 +269,11 @@ def _overlap(
     ):
         if known_to_scorer[role]:
             found.append(f"{where}: {known_to_scorer[role].describe()}. The figures flatter it.")
-    known = trained_on(system.autoencoder.config.training, set(speakers.tolist())) or []
-    if known:
+    of_autoencoder = trained_on(system.autoencoder.config.training, set(speakers.tolist())) or []
+    if of_autoencoder:
         found.append(
-            f"{len(known)} speakers of the test are those that the autoencoder was trained on ({name_some(known)}): "
-            "the figures flatter it."
+            f"{len(of_autoencoder)} speakers of the test are those that the autoencoder was trained on "
+            f"({name_some(of_autoencoder)}): the figures flatter it."
         )
     of_embedder = describe_embedder_trained_on(system.embedder, speakers.tolist())
     if of_embedder is not None:
@@ -279,7 +283,15 @@ def _overlap(
             f"{' '.join(found)} Validate on other speakers, or say --allow-overlap (allow_overlap=True) if they are "
             "different people with the same names: the report will say so"
         )
-    return found
+    trained = {
+        "autoencoder": of_autoencoder,
+        "embedder": embedder_trained_on(system.embedder, speakers.tolist()) or [],
+    }
+    return found, {
+        "speakers_known_to_scorer": {role: known.speakers for role, known in known_to_scorer.items()},
+        "recordings_known_to_scorer": {role: known.recordings for role, known in known_to_scorer.items()},
+        "speakers_trained_on": trained,
+    }
 
 
 def _other_makers(

@@ -32,7 +32,10 @@ STATE_ONE = (
     "states what it accepts, and the report says whether it is met."
 )
 # How the measures of a side are called in a sentence.
-MEASURES = {"snr": "SNR", "probability": "probability of the attributes", "recordings": "recordings a side"}
+MEASURES = {
+    **{"snr": "SNR", "probability": "probability of the attributes", "recordings": "recordings a side"},
+    "snr_difference": "SNR difference",
+}
 METRICS = {
     "cllr": ("Cllr", "cost of the likelihood ratios in bits: 0 is perfect, 1 is what a system that says nothing has"),
     "cllr_min": ("Cllr_min", "what of it is left after the best calibration on these very trials: discrimination"),

@@ -1,13 +1,17 @@
 """`balr validate` in this process, on recordings of the sample corpus."""
 
+import html
 import json
+from pathlib import Path
 
 import pytest
+import torch
 
-from balr_hf import load_corpus
+from balr_hf import BinaryAttributeAutoEncoder, load_corpus
 from balr_hf.cli.validate import COMMAND, _read
 from balr_hf.defaults import SYSTEM, resource
 from balr_hf.identity import file_digest
+from balr_hf.scoring.modeling_scorer import Scorer
 
 
 @pytest.mark.slow
@@ -42,6 +46,31 @@ def test_report_of_a_corpus_without_vectors(few, balr, tmp_path, monkeypatch):
     assert f"value: {round(metrics['eer'], 6)}" in card
     status, said = balr("verify", folder)
     assert status == 0, said
+
+
+def test_pages_of_trials_caution_of_what_was_allowed(extracted, balr, tmp_path, monkeypatch):
+    """As balr explain does; what the system's attributes go with is not said of those of another autoencoder."""
+    monkeypatch.chdir(tmp_path)
+    other = BinaryAttributeAutoEncoder.from_pretrained(resource(SYSTEM))
+    with torch.no_grad():
+        other.encoder[0].weight.mul_(1.01)
+    other.save_pretrained("other")
+    words = ["--save-dir", "attributes", extracted, "encoder.model.checkpoint_path=other"]
+    status, said = balr("binarize", *words)
+    assert status == 0, said
+    known = {"calibration": lambda names: sorted(names), "reference": lambda names: []}
+    monkeypatch.setattr(Scorer, "known_speakers", lambda self, names, role: known[role](names))
+    words = ["--allow-mismatch", "--allow-overlap", "--bootstrap", "0", "--explanations", "1"]
+    status, said = balr("validate", *words, resource(SYSTEM), f"attributes/{extracted.name}", "1x1")
+    assert status == 0, said
+    found = json.loads(Path("runs/validate/metrics.json").read_text())
+    pages = [trial for trial in found["validation"]["worst"] if trial["explanation"]]
+    assert pages and len(found["mismatch"]) == 1
+    for trial in pages:
+        page = html.unescape(Path("runs/validate", trial["explanation"]).read_text())
+        assert found["mismatch"][0] in page and "What the attributes go with" not in page
+        for name in trial["speakers"]:
+            assert f"Speaker {name} is one that the scorer was calibrated on: the figure flatters the scorer." in page
 
 
 @pytest.mark.parametrize(

@@ -473,6 +473,17 @@ def test_what_was_not_measured_or_not_described_is_told(explained):
     assert any("keeps no bounds" in caution for caution in replace(explained, bounds=None).cautions)
 
 
+def test_whoever_left_a_calibration_out_is_not_told_to_calibrate(sides):
+    def first(scorer):
+        return scorer.explain(sides[0, 0], sides[1, 0], calibrated=False).cautions[0]
+
+    for name, what in (("beta", "a sum over attributes"), ("cosine", "a similarity, not a likelihood ratio")):
+        assert first(build(name)).startswith(f"Not calibrated. This is {what}")
+        assert first(build(name)).endswith("Calibrate the scorer with balr score calibrate.")
+        assert first(build(name, "affine")).startswith(f"Not calibrated. This is {what}")
+        assert first(build(name, "affine")).endswith("The scorer has a calibration, which was left out on request.")
+
+
 def test_a_calibration_that_does_not_say_which_recordings_it_is_of_gives_no_verdict(explained):
     calibration = {name: value for name, value in explained.calibration.items() if name != "domain"}
     found = replace(with_llr(explained, 6.0), calibration=calibration)
@@ -510,12 +521,33 @@ def test_the_case_comes_first(explained):
     assert "<script" not in page
 
 
+MEASURED = {
+    **{"duration": 8.0, "net_speech": 6.0, "level": -25.0, "peak": -6.0, "snr": 30.0, "snr_method": "wada"},
+    **{"bandwidth": 3500.0, "clipping": 0.02, "tone": 50.0, "tone_share": 0.1, "dc_offset": 0.0},
+    "sampling_rate": 16000,
+}
+
+
+def test_a_side_of_which_some_recordings_were_not_measured_is_told():
+    """Nobody knows which of a side were measured, so they have no numbers; the calibration may not hold for others."""
+    scorer = build("beta", "affine")
+    quantiles = {"measures": {"net_speech": [1.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]}}
+    scorer.config.calibration["domain"] = {**DOMAIN, **quantiles}
+    three, two = (np.full((WIDTH, 2), [1, number - 1]) for number in (3, 2))
+
+    def explained(of_a, of_b):
+        found = scorer.explain(three, two, quality=([MEASURED] * of_a, [MEASURED] * of_b))
+        why = [text.rpartition(": ")[2] for text in found.cautions if "holds for recordings like these" in text]
+        return [name for name, _ in found.describe_quality()], why
+
+    assert explained(3, 2) == (["A1", "A2", "A3", "B1", "B2"], [])
+    assert explained(2, 2) == (["A, one of 3", "A, one of 3", "B1", "B2"], ["not all of them were measured."])
+    assert explained(3, 1) == (["A1", "A2", "A3", "B, one of 2"], ["not all of them were measured."])
+    assert explained(0, 0) == ([], ["it was not measured."])
+
+
 def test_recordings_are_described(explained):
-    measured = {
-        **{"duration": 8.0, "net_speech": 6.0, "level": -25.0, "peak": -6.0, "snr": 30.0, "snr_method": "wada"},
-        **{"bandwidth": 3500.0, "clipping": 0.02, "tone": 50.0, "tone_share": 0.1, "dc_offset": 0.0},
-        "sampling_rate": 16000,
-    }
+    measured = MEASURED
     shown = replace(explained, quality=((measured,), (measured, measured)))
     assert shown.to_text().count("8.0 s, 6.0 s of speech, level -25 dBFS, SNR 30 dB (WADA), bandwidth 3.5 kHz") == 3
     assert html.unescape(shown.to_html()).count("a tone of 50 Hz with 10.0% of the power") == 3

@@ -156,6 +156,33 @@ def test_results_are_told(models):
     assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")
 
 
+def test_what_makes_results_too_good_is_told_without_names(models):
+    known = {
+        "speakers_known_to_scorer": {"reference": [], "calibration": ["Jo", "Al"]},
+        "recordings_known_to_scorer": {"reference": ["jo-1"], "calibration": ["x-1", "x-2"]},
+        "speakers_trained_on": {"autoencoder": ["Jo"], "embedder": []},
+    }
+    domain = {"sides": 20, "measured": 20, "beyond_limits": 9, "measures": {"bandwidth": 9}}
+    domain |= {"differences": {"snr": 30}, "trials_beyond_limits": 700, "trials_unmeasured": 0}
+    within = {"trials": 300, "same_speaker": 100, "different_speaker": 200, "eer": 0.01, "cllr": 0.1, "cllr_min": 0.05}
+    result = {**RESULTS, **known, "domain": domain, "within": within, "scorer": "B", "corpus": {"name": "t"}}
+    card = card_of(models / "scorer-beta-tiny", results=[Evaluation.from_dict(result)])
+    for told in (
+        "1 recording of these trials is in the reference population of the scorer: the figures flatter it.",
+        "2 speakers and 2 recordings of others of these trials are among those that the scorer was calibrated on: the "
+        "figures flatter it.",
+        "1 speaker of these trials is among those that the autoencoder was trained on: the figures flatter it.",
+        "9 of 20 sides lie beyond the limits of what the scorer was calibrated on (bandwidth 9), and so do 700 of "
+        "1000 trials.",
+        "In 30 of 1000 trials, the sides differ more in SNR than those of the calibration.",
+        "Of the 300 trials within (100 same-speaker): EER 1.00%, Cllr 0.100, at least 0.050.",
+    ):
+        assert f"\n- {told}\n" in card
+    assert "Jo" not in card and "jo-1" not in card and "\n\n\n" not in body(card)
+    raw = Evaluation.from_dict({**result, "calibration": None})
+    assert "was calibrated on: the figures" not in card_of(models / "scorer-beta-tiny", results=[raw])
+
+
 def part(classes, **more) -> dict:
     figures = {"eer": 0.1, "cllr": 0.25, "cllr_min": 0.2}
     counts = {"trials": 90, "same_speaker": 40, "different_speaker": 1050, "speakers": 12, "few": False}

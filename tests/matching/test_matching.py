@@ -176,6 +176,18 @@ def test_each_side_is_matched_with_recordings_of_its_own_kind(corpus, matcher):
         of(few, for_a="place=interview", for_b="place=call").match(*case)
 
 
+@pytest.mark.parametrize("numbers", [(1, 1), (1, 2)])
+@pytest.mark.parametrize("other", [measured(), measured(snr=9.0), measured(net_speech=1.2, bandwidth=8_000.0)])
+def test_which_side_is_called_a_makes_no_difference(matcher, numbers, other):
+    a, b = [measured()] * numbers[0], [other] * numbers[1]
+    one, swapped = matcher.match((a, b), numbers).scorer, matcher.match((b, a), numbers[::-1]).scorer
+    assert one.calibration_offset == swapped.calibration_offset and one.bounds == swapped.bounds
+    assert one.llr_interval(3.0) == swapped.llr_interval(3.0)
+    calibrations = [scorer.config.calibration for scorer in (one, swapped)]
+    assert calibrations[0]["matched"] == calibrations[1]["matched"][::-1]
+    assert calibrations[0]["validation"] == calibrations[1]["validation"]
+
+
 def test_trials_within_one_session_are_told(corpus, matcher, matched):
     def of(sessions):
         with_sessions = corpus.add_column("session", sessions)

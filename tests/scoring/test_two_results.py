@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -134,6 +135,24 @@ def test_what_was_wrong_with_a_result_is_told(corpus, tmp_path, calibrated):
     found = compare_results(corpus, read_result(calibrated[0]), wrong, draws=0)
     assert "B: Attributes of another model." in found.cautions
     assert "! B: Attributes of another model." in found.to_text()
+
+
+def test_speakers_whom_one_system_was_made_with_are_told(corpus, tmp_path, calibrated):
+    """The figures of that system alone flatter it."""
+    place = Path(calibrated[1])
+    metrics = json.loads((place / "metrics.json").read_text())
+    metrics["speakers_known_to_scorer"] = {"reference": ["a"], "calibration": ["a", "b"]}
+    (place / "metrics.json").write_text(json.dumps(metrics))
+    first = read_result(calibrated[0])
+    told = "B: {} of these trials {} of the scorer: the figures flatter it."
+    reference = told.format("1 speaker", "is in the reference population")
+    calibration = (
+        "B: 2 speakers of these trials are among those that the scorer was calibrated on: the figures flatter it."
+    )
+    cautions = compare_results(corpus, first, read_result(calibrated[1]), draws=0).cautions
+    assert cautions[:2] == [reference, calibration]
+    raw = compare_results(corpus, first, read_result(f"{place}:scores"), draws=0).cautions
+    assert reference in raw and calibration not in raw
 
 
 def test_results_that_are_none_are_refused(tmp_path, calibrated):

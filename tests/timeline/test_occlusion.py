@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from balr_hf import ConfigError, audio, occlusion_map
+from balr_hf import ConfigError, attribute_timeline, audio, occlusion_map
 from balr_hf.timeline import occlusion
 from balr_hf.timeline.activations import Activations
 
@@ -79,12 +79,31 @@ def test_cost_is_bounded_and_the_part_with_most_speech_is_looked_at(system, voic
     found = occlusion_map(system, long, bands=2, seconds=4)
     assert found.cells.shape == (512, 2, 3) and found.is_excerpt
     assert found.stretches[0] == 4.0 and found.stretches[-1] == pytest.approx(8.0)
-    frames = 1 + (4_000 - 25) // system.embedder.feature_extractor.frame_shift
+    heard = 3_840  # the voice, and digital silence up to the next frame of 32 ms
+    frames = 1 + (heard - 25) // system.embedder.feature_extractor.frame_shift
     assert sum(passes) == (2 + 1) * (3 + 1) * frames
     monkeypatch.setattr(audio, "LONG_SAMPLES", 40_000)
     monkeypatch.setattr(audio, "BLOCK_SAMPLES", 10_001)
     again = occlusion_map(system, {"array": long, "sampling_rate": RATE}, bands=2, seconds=4)
     assert np.allclose(again.cells, found.cells, atol=1e-3)
+
+
+def test_long_pauses_are_shortened_as_where_recordings_are_compared(system, voice):
+    noise = np.random.default_rng(0).normal(0, 1e-4, 5 * RATE).astype(np.float32)
+    paused = np.concatenate([voice, noise, voice])
+    found = occlusion_map(system, paused, bands=2)
+    assert ((found.activations > 0) == attribute_timeline(system, paused).whole).all() and not found.is_excerpt
+    assert found.stretches[0] == 0 and found.stretches[-1] == len(paused) / RATE
+    lengths = np.diff(found.stretches)
+    pause = lengths.argmax()
+    assert found.stretches[pause] < len(voice) / RATE + 0.5 and lengths[pause] > 4
+    assert (lengths > 0).all() and np.delete(lengths, pause).max() < 0.7
+
+
+def test_a_part_of_digital_silence_is_looked_at_where_there_is_no_speech(system):
+    noise = np.random.default_rng(0).normal(0, 0.01, RATE).astype(np.float32)
+    found = occlusion_map(system, np.concatenate([np.zeros(2 * RATE, dtype=np.float32), noise]), 2, 1, min_speech=0)
+    assert found.stretches == pytest.approx([0.0, 0.5, 1.0], abs=0.03) and found.is_excerpt
 
 
 def test_settings_that_cannot_be_used_are_refused(system, voice):

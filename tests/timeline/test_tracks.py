@@ -31,6 +31,27 @@ def test_whole_recording_has_the_attributes_that_are_compared(system, root, time
     assert attribute_timeline(system, path).whole.tolist() == compared
 
 
+def with_pause(voice: np.ndarray) -> np.ndarray:
+    """The sentence twice, with five seconds of faint noise between."""
+    noise = np.random.default_rng(0).normal(0, 1e-4, 5 * RATE).astype(np.float32)
+    return np.concatenate([voice, noise, voice])
+
+
+def test_whole_recording_with_a_long_pause_has_the_attributes_that_are_compared(system, voice, monkeypatch):
+    """As in a comparison, the pause is shortened; the windows and the times are those of the recording with it."""
+    paused = {"array": with_pause(voice), "sampling_rate": RATE}
+    compared = pipeline("binary-attributes", system)(paused)["ba"]
+    assert compared != system.attributes(system.embed(paused["array"], RATE))[0].tolist()
+    found = attribute_timeline(system, paused)
+    assert found.whole.tolist() == compared
+    assert found.duration == pytest.approx(found.ends[-1], abs=0.13) == len(paused["array"]) / RATE
+    later = round(len(voice) / RATE) + 2
+    assert found.heard[:8].all() and not found.heard[(found.starts > later) & (found.starts < later + 1)].any()
+    monkeypatch.setattr(audio, "LONG_SAMPLES", 40_000)
+    again = attribute_timeline(system, paused)
+    assert again.whole.tolist() == compared and np.array_equal(again.starts, found.starts)
+
+
 def test_batches_do_not_change_what_is_found(system, voice, timeline, monkeypatch):
     monkeypatch.setattr(tracks, "WINDOWS_TOGETHER", 5)
     again = attribute_timeline(system, torch.from_numpy(voice))

@@ -169,6 +169,12 @@ def test_parts_have_the_trials_of_their_conditions(found, system, corpus, trials
     assert telephone.classes == ("up to 4 kHz (telephone)", "above 6 kHz")
 
 
+def test_a_bandwidth_at_an_edge_is_not_above_it(system, corpus):
+    corpus = add_quality_column(corpus, {name: quality(3.0, 20.0, 6000.0) for name in corpus["id"]})
+    found = validate(system, corpus, make_trials(corpus), draws=0)
+    assert next(factor for factor in found.factors if factor.name == "bandwidth").classes == ("4 to 6 kHz",)
+
+
 def test_sides_of_several_recordings_and_unmeasured_ones_have_their_classes(system, corpus):
     corpus = corpus.remove_columns("recording_quality")
     found = validate(system, corpus, make_trials(corpus, 2, 1), draws=0)
@@ -402,6 +408,11 @@ def test_speakers_of_the_scorers_own_populations_are_refused(corpus, trials, mon
     assert any(
         "calibrated on: 1 speaker of the test (v1). The figures flatter it" in caution for caution in found.cautions
     )
+    told = found.to_dict()
+    assert told["speakers_known_to_scorer"] == {"reference": [], "calibration": ["v1"]}
+    assert told["recordings_known_to_scorer"] == {"reference": [], "calibration": []}
+    (sentence,) = Evaluation.from_dict(told).describe_known()
+    assert sentence.startswith("1 speaker of these trials is among those that the scorer was calibrated on")
 
 
 def test_recordings_of_the_calibration_are_refused_under_other_names(corpus, trials):
@@ -424,6 +435,7 @@ def test_speakers_of_the_autoencoders_training_are_refused(corpus, trials):
         validate(system, corpus, trials, draws=0)
     found = validate(system, corpus, trials, draws=0, allow_overlap=True)
     assert any("trained on (v2): the figures flatter it" in caution for caution in found.cautions)
+    assert found.to_dict()["speakers_trained_on"] == {"autoencoder": ["v2"], "embedder": []}
     row = dict(found.system)["Training of the autoencoder"]
     assert row == "12 recordings of 2 speakers; 1 speakers of the test are among them, by their names"
 
