@@ -236,7 +236,10 @@ def _names(text: str) -> list[str]:
     names = [text] if Path(text).exists() else [part.strip() for part in text.split(",") if part.strip()]
     if not names:
         raise ConfigError("one side of the comparison names no recording")
-    return list(dict.fromkeys(names))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{twice} is named more than once on one side: a recording counts once")
+    return names
 
 
 def _audio_files(sides: list[list[str]]) -> "datasets.Dataset":

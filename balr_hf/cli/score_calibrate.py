@@ -42,8 +42,9 @@ class Options(TrialOptions):
     )
     folds: int | None = option(
         None,
-        "also cross-validate the calibration with this many folds of speakers, which shows what to expect of new "
-        "ones: at least 3, since trials between two folds leave both out; more folds leave more speakers to fit on",
+        "also tell what cross-validation with this many folds of speakers shows, which is what to expect of new ones: "
+        "at least 3, since trials between two folds leave both out; more folds leave more speakers to fit on. Bounds, "
+        "and the figures of reports, are then of as many folds [default: of 5]",
         type=int,
         least=3,
     )
@@ -76,7 +77,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
-    from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
+    from balr_hf.scoring.calibration import FOLDS, cross_calibrated, fit_calibration
     from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
     from balr_hf.scoring.overlap import overlaps
@@ -123,7 +124,10 @@ def run(arguments: Arguments) -> None:
     )
     assert speakers is not None  # since they were given
     unit = scorer.score_unit
-    calibration = fit_calibration(evidence, labels, arguments.method, speakers, unit=unit, conditions=conditions)
+    folds = FOLDS if arguments.folds is None else arguments.folds
+    calibration = fit_calibration(
+        evidence, labels, arguments.method, speakers, unit=unit, conditions=conditions, folds=folds
+    )
     raw = evidence if evidence.ndim == 1 else evidence[:, 0] if arguments.method == "quality" else evidence.sum(1)
     report = {
         **calibration.describe(),

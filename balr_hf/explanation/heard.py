@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -161,8 +162,11 @@ def everything(heard: HeardOfSides) -> list[Heard]:
 
 
 def shown(percentile: float) -> str:
-    """A percentile as it is printed: two digits, and never less than it is known to."""
-    return f"{percentile:.0f} %" if percentile >= 10 else f"{percentile:.2g} %"
+    """A percentile as it is printed: two digits; small ones rounded down, so that they stay below their limits."""
+    if percentile >= 10 or not percentile > 0:
+        return f"{percentile:.0f} %"
+    place = 10.0 ** (math.floor(math.log10(percentile)) - 1)
+    return f"{math.floor(percentile / place + 1e-9) * place:.2g} %"
 
 
 def describe_heard(heard: HeardOfSides, kind: Kind) -> str:

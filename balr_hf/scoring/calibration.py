@@ -37,6 +37,8 @@ MAX_FUSION_TRIALS = 100_000
 # How many of each speaker's trials are doubted where few speakers calibrate, see `doubt_of`: benchmarks/conditions.py
 # compared 0.01, 0.03, 0.1 and 0.3.
 DOUBT = 0.1
+# In how many folds of speakers a calibration is cross-validated.
+FOLDS = 5
 
 
 @dataclass
@@ -156,6 +158,7 @@ def fit_calibration(
     unit: float | None = math.log(10),
     conditions: np.ndarray | None = None,
     doubt: float = 0.0,
+    folds: int = FOLDS,
 ) -> Calibration:
     """Fit a calibration; if the speakers are known, also how far it can be trusted: its bounds, and draws of it.
 
@@ -170,6 +173,8 @@ def fit_calibration(
         unit (float, *optional*): see [`fit_affine`].
         conditions (`(trials,)`, *optional*): for `quality`, which condition each trial is in, see [`fit_quality`].
         doubt (float): for `affine`, see [`fit_affine`].
+        folds (int): of speakers, in which the calibration is cross-validated for its bounds and its figures; at least
+            3, see [`cross_calibrated`].
 
     Returns:
         a [`Calibration`].
@@ -196,6 +201,7 @@ def fit_calibration(
                 labels,
                 speakers,
                 method,
+                folds,
                 penalty=calibration.penalty,
                 unit=unit,
                 conditions=conditions,
@@ -560,7 +566,7 @@ def cross_calibrated(
     labels: np.ndarray,
     speakers: tuple[np.ndarray, np.ndarray],
     method: str = "affine",
-    folds: int = 5,
+    folds: int = FOLDS,
     penalty: float | None = None,
     unit: float | None = math.log(10),
     seed: int = 0,

@@ -73,6 +73,8 @@ def test_a_copy_on_one_side_is_refused(folder, few, balr):
     copy.write_bytes(first.read_bytes())
     status, said = balr("explain", f"{first},{copy}", second)
     assert status == 1 and "are the same recording, sample for sample: it would count twice, so give it once" in said
+    status, said = balr("explain", f"{first},{first}", second)
+    assert status == 2 and f"{first} is named more than once on one side: a recording counts once" in said
 
 
 def test_corpus_whose_attributes_were_made_by_the_models_is_looked_at(folder, few, balr, tmp_path):

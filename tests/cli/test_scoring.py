@@ -169,12 +169,18 @@ def test_cosine_can_be_calibrated_too(world, balr):
 
 
 def test_folds_report_what_to_expect_of_new_speakers(world):
-    status, said = world.calibrate("--folds", "5")
-    assert status == 0
-    crossed = strict_json((world.scorer / "calibration.json").read_text())["cross_validated"]
-    assert crossed["folds"] == 5
-    assert 0 < crossed["cllr"] < 2
-    assert f"{crossed['cllr']:.3f} cross-validated by speaker (5 folds)" in said
+    found = []
+    for folds in (5, 7):
+        status, said = world.calibrate("--folds", str(folds))
+        assert status == 0
+        report = strict_json((world.scorer / "calibration.json").read_text())
+        crossed = report["cross_validated"]
+        assert crossed["folds"] == folds
+        assert 0 < crossed["cllr"] < 2
+        assert f"{crossed['cllr']:.3f} cross-validated by speaker ({folds} folds)" in said
+        assert report["validation"]["cllr"] == pytest.approx(crossed["cllr"])  # which reports show
+        found.append(crossed["cllr"])
+    assert found[0] != found[1]
 
 
 def test_fusion_weighs_the_attributes(world):
@@ -707,13 +713,18 @@ def test_calibrated_explanation_adds_up(world, explain):
 
 
 def test_sides_of_several_recordings(world, explain):
-    status, said = explain("--json", "t0,t1", "t2, t2")
+    status, said = explain("--json", "t0,t1", " t2 ")
     assert status == 0
     result = explained(said)
     assert result["attributes"][0]["a"][1] == 2
     assert result["attributes"][0]["b"][1] == 1
     counts = side_counts(load_corpus(world.test), [["t0", "t1"], ["t2"]])
     assert result["llr"] == pytest.approx(load_scorer(world.scorer).score(counts[:1], counts[1:]).item())
+
+
+def test_a_recording_that_is_named_twice_on_a_side_is_refused(explain):
+    status, said = explain("t0,t1", "t2, t2")
+    assert status == 2 and "t2 is named more than once on one side: a recording counts once" in only_error(said)
 
 
 def test_side_of_two_speakers_is_refused(explain):

@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+import pytest
 
 from balr_hf.domain import Deviation, Limits
 from balr_hf.explanation import wording
-from balr_hf.explanation.heard import NEEDED, OVERLAPPED, SPEED, Heard, describe_heard
+from balr_hf.explanation.heard import NEEDED, OVERLAPPED, SPEED, Heard, describe_heard, shown
 
 WIDTH = 12
 
@@ -31,9 +32,9 @@ def test_a_recording_that_sounds_like_two_voices_gets_no_verdict(scorer):
     (caution,) = overlapping(found)
     assert caution.startswith(f"{wording.WHY} A may hold people who speak at the same time")
     assert "of recordings of one voice, 0.4 % sound as much like two voices at once." in caution
-    for shown in (found.to_text(), found.to_html()):
-        assert OVERLAPPED.headline in shown
-        assert "0.4 %" in shown
+    for report in (found.to_text(), found.to_html()):
+        assert OVERLAPPED.headline in report
+        assert "0.4 %" in report
 
 
 def test_one_that_may_keeps_its_verdict_and_is_told_of(scorer):
@@ -106,3 +107,19 @@ def test_speech_at_another_speed_gets_no_verdict_and_is_said_to_be_faster_or_slo
     assert not scorer.explain(counts, counts, heard={"speed": ((usual,), (usual,))}).no_verdict
     wide = Heard.of(SPEED, [0.2, 90.0], Limits.parse("speed=0.3"))
     assert wide.is_allowed and not wide.is_beyond
+
+
+@pytest.mark.parametrize(
+    ("percentile", "expected"),
+    [
+        (0.0, "0 %"),
+        (0.0999, "0.099 %"),
+        (0.999, "0.99 %"),
+        (1.0, "1 %"),
+        (4.97, "4.9 %"),
+        (9.99, "9.9 %"),
+        (59.6, "60 %"),
+    ],
+)
+def test_small_percentiles_are_not_rounded_up_to_a_limit(percentile, expected):
+    assert shown(percentile) == expected
