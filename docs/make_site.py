@@ -63,7 +63,7 @@ AREAS = {
     "export": "Audio to attributes as one ONNX file.",
     "identity": "What made a vector, and on whose vectors a model was trained.",
     "validation": "The validation report of a whole system: figures by condition, by speaker, thresholds of adequacy.",
-    "detectors": "Whether people speak at the same time in a recording, and whether it plays speech at another speed.",
+    "detectors": "Whether people speak at the same time, speech is played at another speed, or comes from a room.",
     "phonetics": "What a phonetician measures of a voice: F0, formants, voice quality, spectral balance, rate.",
     "timeline": "Attributes of windows of a recording, and what bands and stretches of time they change with.",
     "describing": "How attributes relate to what can be measured of a voice and of a recording.",

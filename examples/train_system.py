@@ -18,8 +18,8 @@ Each stage writes into a folder of its own in --save-dir:
     attributes    the binary attributes of reference, calibration and test
     scorer        the scorer, fitted to the reference population
     calibrated    the same, calibrated
-    detectors     what notices people who speak at the same time, and speech at another speed; learnt on the train and
-                  validation parts
+    detectors     what notices people who speak at the same time, speech at another speed, and reverberant rooms (with
+                  the extra rooms); learnt on the train and validation parts
     system        embedder, autoencoder, scorer and detectors in one folder, as --system and pipeline(...) take it
     validation    the report on the test part: report.html, report.txt, metrics.json, scores.csv
 
@@ -150,8 +150,8 @@ class Arguments:
     adequate: str = setting("", "largest values that you accept, stated before you see any: cllr=0.5,eer=0.1")
     detectors: int = setting(
         12_000,
-        "recordings to make for each of the detectors of people who speak at the same time and of speech at another "
-        "speed; at most 20 of each recording; 0: no detectors",
+        "recordings to make for each of the detectors of people who speak at the same time, of speech at another "
+        "speed and of reverberant rooms; at most 20 of each recording; 0: no detectors",
     )
     push_to: str = setting("", "NAME/REPOSITORY on the Hub to upload the system to")
     push_corpus_to: str = setting(
@@ -334,7 +334,7 @@ def calibrate(job: Job) -> str:
 
 
 def detect(job: Job) -> str:
-    """Learn to notice voices at the same time, and another speed, on speakers who are not compared."""
+    """Learn to notice voices at the same time, another speed, and rooms, on speakers who are not compared."""
     folder = job.folder / "detectors"
     parts = [load_corpus(job.part("parts", name), vectors=()) for name in ("train", "validation")]
     corpus = datasets.concatenate_datasets(parts)
@@ -361,7 +361,7 @@ def detect(job: Job) -> str:
                 progress=True,
                 work=folder / "work",
             )
-        except UserError as error:  # too few recordings can be used
+        except UserError as error:  # too few recordings can be used, or rooms cannot be simulated here
             said.append(f"none ({kind.name}): {error}")
             continue
         warn_skipped(skipped, "Making recordings")

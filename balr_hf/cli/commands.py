@@ -16,7 +16,7 @@ COMMANDS = {
     "describe": ("balr_hf.cli.describe", "Say what a system's attributes go with: F0, formants, the recording."),
     "detectors": (
         "balr_hf.cli.detectors",
-        "Have a system learn to notice voices at the same time, and a changed speed.",
+        "Have a system learn to notice voices at the same time, a changed speed, and rooms.",
     ),
     "explain": ("balr_hf.cli.explain", "Compare two recordings and explain the result."),
     "assemble": ("balr_hf.cli.assemble", "Join an embedder, an autoencoder and a scorer in one folder."),

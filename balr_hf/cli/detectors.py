@@ -1,8 +1,8 @@
-"""`balr detectors`: has a system learn to notice people who speak at the same time, and speech at another speed."""
+"""`balr detectors`: has a system learn to notice people who speak at the same time, another speed, and rooms."""
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,23 +39,24 @@ class Options(CorpusOptions):
             "those of many minutes",
         },
     )
-    kinds: tuple[str, ...] = option(
-        ("overlapped", "speed"),
+    kinds: tuple[str, ...] | None = option(
+        None,
         "what it is to listen for, separated by commas: overlapped (people who speak at the same time), speed (speech "
-        "that is played faster or slower than it was spoken)",
+        "that is played faster or slower than it was spoken), room (reverberant rooms, which needs the extra rooms of "
+        "the package) [default: all, as far as the extra is installed]",
         type=names,
     )
     save_dir: str | None = option(
         None,
-        "folder to write overlapped_speech.safetensors and changed_speed.safetensors to [default: the system's own "
-        "folder]",
+        "folder to write overlapped_speech.safetensors, changed_speed.safetensors and reverberant_room.safetensors to "
+        "[default: the system's own folder]",
         type=str,
     )
     name: str | None = option(None, "what reports call the corpus [default: the name of its file or folder]", type=str)
     count: int = option(
         12_000,
-        "how many recordings to make for each kind, half of them as they are, the others with a second voice or at "
-        "another speed",
+        "how many recordings to make for each kind, half of them as they are, the others with a second voice, at "
+        "another speed or in a room",
         type=int,
         least=500,
     )
@@ -74,10 +75,11 @@ class Options(CorpusOptions):
 COMMAND = Command(
     "detectors",
     "Have a system learn to notice what makes a comparison meaningless: people who speak at the same time, whose "
-    "attributes are of none of them, and speech that is played faster or slower than it was spoken, as where a file "
-    "states a wrong sampling rate. Recordings of one voice are mixed (with a second voice that is up to 12 dB weaker) "
-    "or played at another speed (up to twice as fast or slow), and a detector of each kind learns to tell these from "
-    "recordings as they are, by the statistics that the system's embedder makes of a recording. How many are found is "
+    "attributes are of none of them; speech that is played faster or slower than it was spoken, as where a file "
+    "states a wrong sampling rate; and reverberant rooms. Recordings of one voice are mixed (with a second voice that "
+    "is up to 12 dB weaker), played at another speed (up to twice as fast or slow) or put into simulated rooms "
+    "(reverberation times of 0.2 to 0.8 s), and a detector of each kind learns to tell these from recordings as they "
+    "are, by the statistics that the system's embedder makes of a recording. How many are found is "
     "measured on speakers who were not fitted on. balr explain, balr inspect --voices and the pipeline use the "
     "detectors that lie beside a system. If a run was stopped, the same command continues it, as long as no other one "
     "in this folder was finished.",
@@ -95,18 +97,22 @@ def run(arguments: Arguments) -> None:
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.detectors.draws import CONDITIONS
+    from balr_hf.detectors.rooms import can_simulate_rooms
     from balr_hf.devices import resolve_devices
     from balr_hf.errors import ConfigError
-    from balr_hf.explanation.heard import KINDS
+    from balr_hf.explanation.heard import KINDS, ROOM
     from balr_hf.system.learning import learn_to_hear
     from balr_hf.system.modeling_system import SpeakerComparisonModel
 
     if len(arguments.words) != 2:
         raise ConfigError(f"expected SYSTEM CORPUS, got {' '.join(arguments.words)}")
     known = {kind.name: kind for kind in KINDS}
-    kinds = [known[name] for name in dict.fromkeys(arguments.kinds) if name in known]
-    if not kinds or len(kinds) < len(set(arguments.kinds)):
-        raise ConfigError(f"--kinds {','.join(arguments.kinds)}: expected one or more of {', '.join(known)}")
+    wanted = _all_kinds(known) if arguments.kinds is None else list(dict.fromkeys(arguments.kinds))
+    kinds = [known[name] for name in wanted if name in known]
+    if not kinds or len(kinds) < len(wanted):
+        raise ConfigError(f"--kinds {','.join(wanted)}: expected one or more of {', '.join(known)}")
+    if ROOM in kinds and not can_simulate_rooms():
+        raise ConfigError("--kinds room: simulated rooms need pyroomacoustics: pip install 'balr_hf[rooms]'")
     source, recordings = arguments.words
     folder = Path(source if arguments.save_dir is None else arguments.save_dir)
     if arguments.save_dir is None and not folder.is_dir():
@@ -147,6 +153,17 @@ def run(arguments: Arguments) -> None:
         print_json(arguments, {name: dict(detector.record) for name, detector in found.items()})
     else:
         print_text("\n\n".join(map(_summary, found.values())))
+
+
+def _all_kinds(known: Iterable[str]) -> list[str]:
+    """All kinds of detectors that can be made here."""
+    from balr_hf.detectors.rooms import can_simulate_rooms
+    from balr_hf.explanation.heard import ROOM
+
+    if can_simulate_rooms():
+        return list(known)
+    logger.info("No detector of rooms: pip install 'balr_hf[rooms]' for it")
+    return [name for name in known if name != ROOM.name]
 
 
 def _summary(detector: "Detector") -> str:

@@ -1,4 +1,4 @@
-"""The parts of `balr explain` that ask whether each recording holds one voice, one at a time, at its own speed."""
+"""The parts of `balr explain` that ask whether each recording holds one voice, and what the detectors hear."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

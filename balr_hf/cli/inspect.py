@@ -140,7 +140,8 @@ def run(arguments: Arguments) -> int:
         doubtful = sum(one.is_doubtful for one in voices.values())
         short = len(found) - sum(one.parts is not None for one in voices.values())
         logger.info(
-            "%d may hold more than one voice, or play it at another speed; %d %s too short to have parts compared",
+            "%d may hold more than one voice, play it at another speed or come from a reverberant room; %d %s too "
+            "short to have parts compared",
             doubtful,
             short,
             _are(short),

@@ -1,4 +1,4 @@
-"""The part of `balr inspect` that asks whether each recording holds one voice, one at a time, at its own speed."""
+"""The part of `balr inspect` that asks whether each recording holds one voice, and what the detectors hear."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Voices(NamedTuple):
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it may hold more than one voice, or speech at another speed."""
+        """Whether it may hold more than one voice, or what a detector listens for."""
         return bool(self._doubts())
 
     def _doubts(self) -> list[OneVoice | Heard]:

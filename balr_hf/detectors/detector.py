@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from balr_hf.checkpoints import optional_file
 from balr_hf.domain import Limits
 from balr_hf.errors import ConfigError, MismatchError, UserError
-from balr_hf.explanation.heard import KINDS, OVERLAPPED, SPEED, Heard, Kind
+from balr_hf.explanation.heard import KINDS, OVERLAPPED, ROOM, SPEED, Heard, Kind
 from balr_hf.files import atomic_path
 from balr_hf.identity import is_same, model_identity, shown
 
@@ -27,10 +27,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # The files beside a system, by the kinds of detectors; and the name of the record in a file's header, and its version.
-FILES = {OVERLAPPED.name: "overlapped_speech.safetensors", SPEED.name: "changed_speed.safetensors"}
+FILES = {
+    OVERLAPPED.name: "overlapped_speech.safetensors",
+    SPEED.name: "changed_speed.safetensors",
+    ROOM.name: "reverberant_room.safetensors",
+}
 RECORD, VERSION = "detector", 2
 # What detectors are called within a sentence.
-NAMES = {OVERLAPPED.name: "detector of overlapped speech", SPEED.name: "detector of changed speed"}
+NAMES = {
+    OVERLAPPED.name: "detector of overlapped speech",
+    SPEED.name: "detector of changed speed",
+    ROOM.name: "detector of reverberant rooms",
+}
 # With how many usual recordings, of about its length, a recording is compared.
 NEAREST, FEWEST = 1_000, 200
 MADE_BY = "make it anew with balr detectors SYSTEM CORPUS"

@@ -18,11 +18,12 @@ from balr_hf.detectors.detector import Detector
 from balr_hf.detectors.draws import CONDITIONS, FOLDS, Draw
 from balr_hf.detectors.overlapped import draw_overlapped, make_overlapped
 from balr_hf.detectors.resuming import Block
+from balr_hf.detectors.rooms import draw_rooms, make_room
 from balr_hf.detectors.speed import draw_speeds, make_speed
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.passes import Embedder, features_of, statistics_in_pieces
 from balr_hf.errors import UserError
-from balr_hf.explanation.heard import OVERLAPPED, SPEED, Heard, Kind
+from balr_hf.explanation.heard import OVERLAPPED, ROOM, SPEED, Heard, Kind
 from balr_hf.identity import model_identity
 from balr_hf.threads import on_threads
 
@@ -37,9 +38,17 @@ PENALTY = 0.05
 # In percent: among so few of the usual recordings, a recording is taken for one that differs.
 PERCENT = 1.0
 # The ends of the ranges of amounts that are told apart in `found`.
-BANDS = {OVERLAPPED.name: (0.0, 4.0, 8.0, 12.0), SPEED.name: (1.06, 1.12, 1.2, 1.35, 1.6, 2.0)}
+BANDS = {
+    OVERLAPPED.name: (0.0, 4.0, 8.0, 12.0),
+    SPEED.name: (1.06, 1.12, 1.2, 1.35, 1.6, 2.0),
+    ROOM.name: (0.2, 0.3, 0.4, 0.6, 1.0),
+}
 # How recordings are drawn and made.
-MAKERS = {OVERLAPPED.name: (draw_overlapped, make_overlapped), SPEED.name: (draw_speeds, make_speed)}
+MAKERS = {
+    OVERLAPPED.name: (draw_overlapped, make_overlapped),
+    SPEED.name: (draw_speeds, make_speed),
+    ROOM.name: (draw_rooms, make_room),
+}
 # How many recordings are made before their statistics are computed together.
 BLOCK = 64
 

@@ -45,6 +45,8 @@ class Limits:
             same time, below which a recording gets no verdict.
         speed: the percentile of recordings at the speed of the speaker, by how much they sound like speech that is
             played faster or slower, below which a recording gets no verdict.
+        room: the percentile of usual recordings, by how reverberant they sound, below which a recording gets no
+            verdict.
     """
 
     net_speech: float = 1.25
@@ -59,6 +61,7 @@ class Limits:
     bandwidth_difference: float = 1
     overlapped: float = 1
     speed: float = 1
+    room: float = 1
     decay: float = 1.05
 
     @classmethod

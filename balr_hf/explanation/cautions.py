@@ -270,7 +270,8 @@ def _heard(found: Result) -> list[str]:
     Nothing is added of a side of which it was said already that nobody looked for a second voice.
     """
     texts = [
-        f"Whether in recordings of {each} {' or '.join(kinds)} was not looked at: {TO_LISTEN}."
+        f"Whether in recordings of {each} {', '.join(kinds[:-1])}{' or ' * (len(kinds) > 1)}{kinds[-1]} was not "
+        f"looked at: {TO_LISTEN}."
         for each, kinds in (_unlooked(found).items() if found.is_calibrated else ())
     ]
     for kind in KINDS:

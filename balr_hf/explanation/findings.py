@@ -261,9 +261,9 @@ class Findings:
 
         They are `uncalibrated`, `copies` (the two sides hold the same recording), `outside` (recordings lie beyond the
         limits of what the system was calibrated for), `voices` (one may hold more than one voice), `overlapped`
-        (people may speak at the same time in one), `speed` (one may play speech at another speed), `bounds` (the
-        calibration has too few trials to vouch for any likelihood ratio) and `domain` (the calibration does not say
-        which recordings it is of).
+        (people may speak at the same time in one), `speed` (one may play speech at another speed), `room` (one may
+        come from a reverberant room), `bounds` (the calibration has too few trials to vouch for any likelihood ratio)
+        and `domain` (the calibration does not say which recordings it is of).
         """
         reasons = {
             "uncalibrated": not self.is_calibrated,

@@ -1,4 +1,4 @@
-"""What detectors heard in recordings, in words: people who speak at the same time, and speech at another speed."""
+"""What detectors heard in recordings, in words: people who speak at the same time, another speed, a room."""
 
 from __future__ import annotations
 
@@ -76,7 +76,19 @@ SPEED = Kind(
     headline="NO VERDICT: a recording may play speech at another speed",
     amounts=("speech {low:g} to {high:g} times as fast", "speech {low:g} to {high:g} times as slow"),
 )
-KINDS = (OVERLAPPED, SPEED)
+ROOM = Kind(
+    name="room",
+    ways=("reverberant",),
+    may=("come from a reverberant room, or from far away from a microphone",),
+    marks=("come from a reverberant room",),
+    usual="usual recordings",
+    alike="as reverberant",
+    unlooked="a voice comes from a reverberant room",
+    label="Room",
+    headline="NO VERDICT: a recording may come from a reverberant room",
+    amounts=("recordings in simulated rooms whose reverberation time is {low:g} to {high:g} s",),
+)
+KINDS = (OVERLAPPED, SPEED, ROOM)
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
                 on;
             `copies` (list[str]): sentences on recordings of both sides that hold the same sound;
             `voices` (dict): of the recordings of side `a` and `b`, whether each holds one voice;
-            `overlapped`, `speed` (dict): likewise, how much each sounds like people who speak at the same time, and
-                like speech that is played faster or slower;
+            `overlapped`, `speed`, `room` (dict): likewise, how much each sounds like people who speak at the same
+                time, like speech that is played faster or slower, and like a reverberant room;
             `quality` (dict): what was measured of the recordings of side `a` and `b`;
             `cautions` (list[str]): what a reader must know before relying on the result;
             `demonstration` (bool): whether models of the package made it, which are not for casework;

@@ -43,7 +43,8 @@ def learn_to_hear(
     """Fit a detector for a system, to recordings of one voice each, at the speed of the speaker.
 
     Args:
-        kind: what is to be listened for: `OVERLAPPED` or `SPEED` of [`balr_hf.explanation.heard`].
+        kind: what is to be listened for: `OVERLAPPED`, `SPEED` or `ROOM` (which needs the extra `rooms`) of
+            [`balr_hf.explanation.heard`].
         system ([`SpeakerComparisonModel`]): whose embedder's statistics it weighs.
         corpus: as for [`load_corpus`], with `speaker`, and with `source` if recordings are from several.
         name (str, *optional*): what reports call the corpus; by default the name of its file or folder.

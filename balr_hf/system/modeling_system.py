@@ -112,8 +112,9 @@ class SpeakerComparisonModel(HubModel):
     `model.safetensors` with their weights under `embedder.`, `autoencoder.` and `scorer.`, and
     `preprocessor_config.json` of the embedder's features. The classes of the parts load their part from it too. Where
     the attributes have been described (see `balr describe`), `attributes.json` says what they go with. Where the
-    system has learnt to notice people who speak at the same time, and speech at another speed (see `balr detectors`),
-    it does so by `overlapped_speech.safetensors` and `changed_speed.safetensors`.
+    system has learnt to notice people who speak at the same time, speech at another speed, or reverberant rooms (see
+    `balr detectors`), it does so by `overlapped_speech.safetensors`, `changed_speed.safetensors` and
+    `reverberant_room.safetensors`.
 
     This model computes. For recordings of a case use `pipeline("speaker-comparison")`, which takes a system as well:
     it also measures the recordings, refuses those that cannot be used, and says what a reader of the result must know.
@@ -132,7 +133,7 @@ class SpeakerComparisonModel(HubModel):
         descriptions ([`AttributeDescriptions`], *optional*): what the attributes go with, as far as measures tell;
             None where that is not known. They are saved and loaded with the system where the package is installed.
         detectors (dict of [`Detector`]): notice what makes a comparison meaningless, by the names of their kinds
-            (`overlapped`, `speed`). They are saved and loaded likewise.
+            (`overlapped`, `speed`, `room`). They are saved and loaded likewise.
 
     Raises:
         UserError: the sizes of the parts do not fit.

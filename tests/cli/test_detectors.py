@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from balr_hf import SpeakerComparisonModel
+from balr_hf.cli.detectors import _all_kinds
 from balr_hf.defaults import SAMPLE_CORPUS, SYSTEM, resource
 from balr_hf.detectors.detector import FILES
 
@@ -24,7 +25,7 @@ def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
     corpus = resource(SAMPLE_CORPUS) / "metadata.csv"
     (system / FILES["overlapped"]).write_bytes(b"damaged")  # as whoever is told to make it anew has it
     words = (system, corpus, "--count", "500", "--name", "synthetic voices", "--conditions", "unchanged; snr=20")
-    code, printed = balr("detectors", *words, "--json")
+    code, printed = balr("detectors", *words, "--json", "--kinds", "overlapped,speed")
     assert code == 0
     both, _ = json.JSONDecoder().raw_decode(printed[printed.index("{") :])
     assert list(both) == ["overlapped", "speed"]
@@ -80,7 +81,7 @@ def test_what_a_stopped_run_has_computed_is_used_by_the_same_command_only(system
     assert 500 - 128 <= len(heard) < 500 and not (system / ".detectors").exists()
 
 
-def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path):
+def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path, monkeypatch, caplog):
     assert balr("detectors", system)[0] == 2
     code, said = balr("detectors", system, "corpus.csv", "--conditions", " ; ")
     assert code == 2 and "names no condition: expected e.g." in said
@@ -96,5 +97,10 @@ def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path):
     code, said = balr("detectors", system, tmp_path / "nobody.csv")
     assert code == 1 and "the corpus has no column speaker" in said
     code, said = balr("detectors", system, "corpus.csv", "--kinds", "speed,music")
-    assert code == 2 and "--kinds speed,music: expected one or more of overlapped, speed" in said
+    assert code == 2 and "--kinds speed,music: expected one or more of overlapped, speed, room" in said
+    monkeypatch.setattr("balr_hf.detectors.rooms.can_simulate_rooms", lambda: False)
+    code, said = balr("detectors", system, "corpus.csv", "--kinds", "speed,room")
+    assert code == 2 and "simulated rooms need pyroomacoustics: pip install 'balr_hf[rooms]'" in said
+    caplog.set_level("INFO")
+    assert _all_kinds(["speed", "room"]) == ["speed"] and "No detector of rooms" in caplog.text
     assert not any((system / name).exists() for name in FILES.values())

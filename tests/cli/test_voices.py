@@ -47,8 +47,8 @@ def test_inspect_names_the_recordings_of_two_voices(recordings, balr, tmp_path):
     assert "both.wav may hold people who speak at the same time" in printed
     assert "two.wav may hold people" not in printed and "one.wav may hold people" not in printed
     assert (
-        "2 may hold more than one voice, or play it at another speed; 2 are too short to have parts compared"
-        in printed
+        "2 may hold more than one voice, play it at another speed or come from a reverberant room; 2 are too short to "
+        "have parts compared" in printed
     )
     with (tmp_path / "voices.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}

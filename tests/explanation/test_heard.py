@@ -7,7 +7,7 @@ import pytest
 
 from balr_hf.domain import Deviation, Limits
 from balr_hf.explanation import wording
-from balr_hf.explanation.heard import NEEDED, OVERLAPPED, SPEED, Heard, describe_heard, shown
+from balr_hf.explanation.heard import NEEDED, OVERLAPPED, ROOM, SPEED, Heard, describe_heard, shown
 
 WIDTH = 12
 
@@ -64,11 +64,14 @@ def test_what_was_not_looked_at_is_said(scorer):
     found = scorer.explain(counts, counts, voices=parts)
     assert dict(found.describe_method())["One voice at a time"] == f"not looked at: {NEEDED}"
     assert overlapping(found) == [
-        "Whether in recordings of A and of B people speak at the same time or speech is played at another speed was "
-        f"not looked at: {NEEDED}."
+        "Whether in recordings of A and of B people speak at the same time, speech is played at another speed or a "
+        f"voice comes from a reverberant room was not looked at: {NEEDED}."
     ]
     one = scorer.explain(counts, counts, voices=parts, heard={"overlapped": ((), (Heard.of(OVERLAPPED, [50.0]),))})
     assert overlapping(one)[0].startswith("Whether in recordings of A people speak at the same time was not")
+    heard = {"speed": ((), ()), "overlapped": ((), ()), "room": ((Heard.of(ROOM, [50.0]),), (Heard.of(ROOM, [50.0]),))}
+    two = scorer.explain(counts, counts, voices=parts, heard=heard)
+    assert "people speak at the same time or speech is played at another speed" in " ".join(overlapping(two))
     assert "A: not looked at" in describe_heard(one.heard, OVERLAPPED)
     assert overlapping(scorer.explain(counts, counts)) == []  # it is said that no second voice was looked for
 
@@ -107,6 +110,19 @@ def test_speech_at_another_speed_gets_no_verdict_and_is_said_to_be_faster_or_slo
     assert not scorer.explain(counts, counts, heard={"speed": ((usual,), (usual,))}).no_verdict
     wide = Heard.of(SPEED, [0.2, 90.0], Limits.parse("speed=0.3"))
     assert wide.is_allowed and not wide.is_beyond
+
+
+def test_a_reverberant_room_gets_no_verdict(scorer):
+    counts = np.ones((WIDTH, 2))
+    far, near = Heard.of(ROOM, [0.4]), Heard.of(ROOM, [40.0])
+    found = scorer.explain(counts, counts, heard={"room": ((far,), (near,))})
+    assert found.no_verdict == ["room"] and found.describe_verdict() == ROOM.headline
+    told = (
+        "A may come from a reverberant room, or from far away from a microphone: of usual recordings, 0.4 % sound as"
+    )
+    assert any(told in text for text in found.cautions)
+    assert dict(found.describe_method())["Room"] == "A: 0.4 %; B: 40 % of usual recordings sound as reverberant"
+    assert found.to_dict()["room"]["a"][0]["way"] == "reverberant"
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def test_a_comparison_on_a_gpu_is_that_of_a_cpu(few, cuda):
     here, there = (pipeline("speaker-comparison", device=device)(*paths) for device in ("cpu", cuda))
     assert there["raw_llr"] == pytest.approx(here["raw_llr"], abs=2)
     assert there["no_verdict"] == here["no_verdict"]
-    for kind in ("overlapped", "speed"):
+    for kind in ("overlapped", "speed", "room"):
         for side in ("a", "b"):
             (one,), (other,) = here[kind][side], there[kind][side]
             assert other["percentile"] == pytest.approx(one["percentile"], abs=0.5) and other["way"] == one["way"]

@@ -1,12 +1,12 @@
-"""Have the system learn to notice people who speak at the same time, and speech at another speed.
+"""Have the system learn to notice people who speak at the same time, speech at another speed, and rooms.
 
-Recordings of the training speakers are mixed, or played at another speed, half of them, and brought to conditions:
-those of `balr detectors`, and reverberation. The detectors are written beside the system.
+Recordings of the training speakers are mixed, played at another speed, or put into rooms, half of them, and brought to
+conditions: those of `balr detectors`, and, but for rooms, reverberation. The detectors are written beside the system.
 
 Usage:
     python -m recipes.detectors WORK_FOLDER SYSTEM_FOLDER
 
-It takes about 40 core-minutes, and goes on where it was interrupted.
+It takes about 60 core-minutes, and goes on where it was interrupted.
 """
 
 import argparse
