@@ -20,7 +20,7 @@ from measuring import corpus_parser
 from balr_hf.conditions import Condition
 
 # Seconds; none is among those of [`balr_hf.detectors.rooms`].
-TIMES = (0.15, 0.22, 0.28, 0.33, 0.45, 0.7, 1.0)
+TIMES = (0.15, 0.22, 0.28, 0.33, 0.45, 0.7)
 WITH = ("snr=15", "band=telephone", "codec=opus:12k")
 
 
