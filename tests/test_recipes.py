@@ -308,5 +308,5 @@ def test_the_detector_hears_the_training_speakers_and_lies_beside_the_system(
     assert asked["speakers"] == train.columns["speaker"].tolist()
     assert {"unchanged", "snr=10", "reverb=0.6"} <= set(asked["conditions"])
     found = SpeakerComparisonModel.from_pretrained(tmp_path / "system").detectors
-    assert list(found) == ["overlapped", "speed"]
+    assert list(found) == ["overlapped", "speed", "room"]
     assert {one.record["speakers"] for one in found.values()} == {len(set(asked["speakers"]))}

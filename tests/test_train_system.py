@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from balr_hf.detectors.detector import load_detectors
+from balr_hf.detectors.rooms import can_simulate_rooms
 
 # What docs/voxceleb.md states for VoxCeleb, and what goes in its place here.
 SMALLER = {"--epochs": "4", "--speakers": "8", "--recordings": "2", "--embedder": "", "--corpus": "voxceleb"}
@@ -159,7 +160,8 @@ def test_what_was_measured_comes_with_embeddings_that_are_there_or_is_measured_a
     assert scorer["reference"]["measured"] == 32 and "snr" in scorer["reference"]["measures"]
     assert scorer["calibration"]["domain"]["measured"] == 48
     detectors = load_detectors(tmp_path / "run" / "system")
-    assert list(detectors) == (["overlapped", "speed"] if is_kept else [])
+    rooms = ["room"] if can_simulate_rooms() else []
+    assert list(detectors) == (["overlapped", "speed", *rooms] if is_kept else [])
     for detector in detectors.values():
         assert detector.record["speakers"] == 10 and sum(detector.record["recordings"]) <= 500
     assert not (tmp_path / "run" / "detectors" / "work").exists()
