@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -174,11 +173,16 @@ def everything(heard: HeardOfSides) -> list[Heard]:
 
 
 def shown(percentile: float) -> str:
-    """A percentile as it is printed: two digits; small ones rounded down, so that they stay below their limits."""
-    if percentile >= 10 or not percentile > 0:
+    """A percentile as it is printed: two digits, and more where these would round it up to a whole number.
+
+    So one that is below its limit is not printed as the limit.
+    """
+    if percentile >= 10:
         return f"{percentile:.0f} %"
-    place = 10.0 ** (math.floor(math.log10(percentile)) - 1)
-    return f"{math.floor(percentile / place + 1e-9) * place:.2g} %"
+    digits = 2
+    while percentile < (rounded := float(f"{percentile:.{digits}g}")) and rounded.is_integer():
+        digits += 1
+    return f"{percentile:.{digits}g} %"
 
 
 def describe_heard(heard: HeardOfSides, kind: Kind) -> str:
