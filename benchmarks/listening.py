@@ -1,7 +1,7 @@
 """What benchmarks of detectors share: which recordings are told of, and what their changes do to comparisons."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import datasets
 import numpy as np
@@ -16,12 +16,15 @@ from balr_hf.conditions import Condition
 from balr_hf.conditions.seeds import recording_seed
 from balr_hf.detectors.detection import listen_to_each
 from balr_hf.detectors.draws import what_is_heard
+from balr_hf.explanation.heard import Heard
 
 CONDITIONS = ("unchanged", "snr=20", "snr=10", "band=telephone", "codec=opus:12k")
 CUTS = (1, 2, 3)  # seconds
 
 # Changes a recording, float32 `(samples,)` at 16 kHz, by its seed.
 Change = Callable[[np.ndarray, int], np.ndarray]
+# For each recording of a name, whether it is told of, and gets no verdict.
+Found = dict[str, list[tuple[bool, bool]]]
 
 
 def system_and_corpus(system: str, corpus: str) -> tuple[SpeakerComparisonModel, datasets.Dataset]:
@@ -51,7 +54,7 @@ def detection(
     detectors = {kind: system.detectors[kind]}
     model, device = system.embedder.for_inference(), torch.device("cpu")
     sources = corpus["source"] if "source" in corpus.column_names else [""] * len(corpus)
-    found = defaultdict(list)
+    found: Found = defaultdict(list)
     for row in tqdm(range(0, len(corpus), every), unit="recording"):
         own, seed = load_audio(corpus[row]["audio"]), recording_seed(corpus[row]["id"])
         made = {}
@@ -73,10 +76,21 @@ def detection(
             except AudioError:
                 continue
         made = {name: samples for name, samples in made.items() if samples is not None}
-        for name, one in zip(made, listen_to_each(model, detectors, list(made.values()), device), strict=True):
-            found[name].append((one[kind].is_doubtful, one[kind].is_beyond))
-            if name == f"{usual}, unchanged" and sources[row]:
-                found[f"{name}, {sources[row]}"].append(found[name][-1])
+        listened = listen_to_each(model, detectors, list(made.values()), device)
+        note(found, made, [one[kind] for one in listened], f"{usual}, unchanged", sources[row])
+    print_shares(found)
+
+
+def note(found: Found, names: Iterable[str], listened: Sequence[Heard], as_it_is: str, source: str) -> None:
+    """Note what was heard of recordings by their names, and of the one as it is by its source as well."""
+    for name, one in zip(names, listened, strict=True):
+        found[name].append((one.is_doubtful, one.is_beyond))
+        if name == as_it_is and source:
+            found[f"{name}, {source}"].append(found[name][-1])
+
+
+def print_shares(found: Found) -> None:
+    """Print how many recordings of each name are told of, and get no verdict."""
     print("| recordings | number | told (below 5 %) | no verdict (below 1 %) |\n| --- | --- | --- | --- |")
     for name, rows in sorted(found.items()):
         shares = " | ".join(share_with_interval(sum(which), len(rows)) for which in zip(*rows, strict=True))

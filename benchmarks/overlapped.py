@@ -13,14 +13,12 @@ must not be those that the detector was fitted to.
 
 from collections import defaultdict
 
-import datasets
 import numpy as np
 import torch
-import transformers
-from measuring import corpus_parser, share_with_interval
+from listening import note, print_shares, system_and_corpus
+from measuring import corpus_parser
 from tqdm.auto import tqdm
 
-from balr_hf import SpeakerComparisonModel, load_corpus
 from balr_hf.audio import SAMPLING_RATE, AudioError, load_audio
 from balr_hf.conditions import Condition
 from balr_hf.conditions.noise import BABBLERS
@@ -49,10 +47,7 @@ def main() -> None:
     parser = corpus_parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
-    corpus = load_corpus(arguments.corpus, vectors=())
-    system = SpeakerComparisonModel.from_pretrained(arguments.system, with_descriptions=False)
+    system, corpus = system_and_corpus(arguments.system, arguments.corpus)
     detector, model, device = system.detectors["overlapped"], system.embedder.for_inference(), torch.device("cpu")
     rng = np.random.default_rng(arguments.seed)
     speakers = corpus["speaker"]
@@ -83,15 +78,9 @@ def main() -> None:
             for below in BELOW:
                 made[f"second voice {below:g} dB weaker, {when}"] = mixed(first, second, below, share, rng)
         listened = listen_to_each(model, {"overlapped": detector}, list(made.values()), device)
-        for name, one in zip(made, listened, strict=True):
-            found[name].append((one["overlapped"].is_doubtful, one["overlapped"].is_beyond))
-            if name == "one voice, unchanged" and sources[row]:
-                found[f"{name}, {sources[row]}"].append(found[name][-1])
+        note(found, made, [one["overlapped"] for one in listened], "one voice, unchanged", sources[row])
     print(f"{len(corpus)} recordings of {len(set(speakers))} speakers; {arguments.system}; {detector.describe()}\n")
-    print("| recordings | number | told (below 5 %) | no verdict (below 1 %) |\n| --- | --- | --- | --- |")
-    for name, rows in sorted(found.items()):
-        shares = " | ".join(share_with_interval(sum(which), len(rows)) for which in zip(*rows, strict=True))
-        print(f"| {name} | {len(rows)} | {shares} |")
+    print_shares(found)
 
 
 if __name__ == "__main__":

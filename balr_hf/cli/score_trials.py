@@ -79,7 +79,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.breakdown import describe_easy_trials, groups, outside_calibration, side_values
     from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
     from balr_hf.scoring.listed_ids import describe_list
-    from balr_hf.scoring.overlap import overlaps
+    from balr_hf.scoring.overlap import known_lists, overlaps
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import score_trials, side_speakers, write_scores
 
@@ -158,8 +158,7 @@ def run(arguments: Arguments) -> None:
         told.insert(0, "The scores are raw, and no likelihood ratios, though the scorer is calibrated.")
     metrics = evaluation.to_dict() | {
         "cautions": told,
-        "speakers_known_to_scorer": {role: known.speakers for role, known in known_to_scorer.items()},
-        "recordings_known_to_scorer": {role: known.recordings for role, known in known_to_scorer.items()},
+        **known_lists(known_to_scorer),
         "scores_sha256": file_digest(folder / "scores.csv"),
     }
     parts = {}

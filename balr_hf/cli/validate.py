@@ -215,7 +215,7 @@ def _explained(
     found: "Validation",
 ) -> "Validation":
     """Write a page for so many of the worst trials of each kind, and link to them."""
-    from balr_hf.data.columns import comparable_name, recording_ids
+    from balr_hf.data.columns import comparable_name, rows_of
     from balr_hf.data.quality import quality_by_name
     from balr_hf.data.recording_digests import recording_digests
     from balr_hf.explanation.case import computation
@@ -224,7 +224,7 @@ def _explained(
     from balr_hf.scoring.trials import side_counts
 
     known, wrong = quality_by_name(dataset), found.evaluation.mismatch
-    row_of = {comparable_name(name): row for row, name in enumerate(recording_ids(dataset))}
+    row_of = rows_of(dataset, trials.sides)
     details = computation({"Embedder": system.embedder, "Autoencoder": system.autoencoder, "Scorer": system.scorer})
     linked = []
     for kind in (True, False):

@@ -348,11 +348,7 @@ def audio_source(audio: Any, quick: bool = False) -> str:
         `sha256:...` of the file's bytes, `stat:SIZE:TIME` if it is to be quick, and an empty text where there is
         neither.
     """
-    content, path = (audio.get("bytes"), audio.get("path")) if isinstance(audio, Mapping) else (None, None)
-    if isinstance(audio, bytes | bytearray | memoryview):
-        content = audio
-    elif isinstance(audio, str | os.PathLike):
-        path = os.fspath(audio)
+    content, path = content_and_path(audio)
     if content is not None:
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
     if path is None:
@@ -363,6 +359,19 @@ def audio_source(audio: Any, quick: bool = False) -> str:
         return f"sha256:{file_digest(path)}"
     except OSError:
         return ""
+
+
+def content_and_path(audio: Any) -> tuple[Any, Any]:
+    """The bytes of a recording's file, and its path; None for what it does not have.
+
+    Args:
+        audio: as for [`audio_source`].
+    """
+    if isinstance(audio, Mapping):
+        return audio.get("bytes"), audio.get("path")
+    if isinstance(audio, bytes | bytearray | memoryview):
+        return audio, None
+    return None, os.fspath(audio) if isinstance(audio, str | os.PathLike) else None
 
 
 def audio_stat(audio: Any) -> str:

@@ -115,6 +115,15 @@ class Recordings:
         """Draw what a recording is brought to."""
         return self._conditions[int(self.generator.integers(len(self._conditions)))]
 
+    def alone(self, first: int, way: int | None, amount: float) -> Draw:
+        """Draw the rest of what is made of one recording, which differs so much in a way.
+
+        Args:
+            first, way, amount: as [`Draw`] has them.
+        """
+        made = self.seconds(), self.condition(), int(self.folds[first]), self.seed()
+        return Draw(first, None, way, amount, *made)
+
     def seed(self) -> int:
         """Draw what decides the rest."""
         return int(self.generator.integers(1 << 62))

@@ -44,9 +44,7 @@ def draw_rooms(
     draws = []
     for number, first in recordings:
         time = float(recordings.generator.choice(TIMES))
-        way = 0 if number % 2 else None
-        made = recordings.seconds(), recordings.condition(), int(recordings.folds[first]), recordings.seed()
-        draws.append(Draw(first, None, way, time, *made))
+        draws.append(recordings.alone(first, 0 if number % 2 else None, time))
     return draws
 
 

@@ -31,8 +31,7 @@ def draw_speeds(
     for number, first in recordings:
         factor = float(np.exp(recordings.generator.uniform(*np.log(FACTORS))))
         way = (None, FASTER, None, SLOWER)[number % 4]
-        made = recordings.seconds(), recordings.condition(), int(recordings.folds[first]), recordings.seed()
-        draws.append(Draw(first, None, way, factor, *made))
+        draws.append(recordings.alone(first, way, factor))
     return draws
 
 

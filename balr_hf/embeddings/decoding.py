@@ -51,18 +51,15 @@ class ThreadDecoding:
     """
 
     def __init__(self, workers: int, load: Callable[[Any], Loaded]):
-        self._load, self._workers = load, workers
-        self._pool: ThreadPoolExecutor | None = None
+        self._load, self._pool = load, threads_of_one(workers)
 
     def begin(self, recordings: Sequence[Any]) -> list[Callable[[], Loaded]]:
         """See [`Decoding`]."""
-        self._pool = self._pool or threads_of_one(self._workers)
         return [self._pool.submit(self._load, recording).result for recording in recordings]
 
     def close(self) -> None:
         """See [`Decoding`]."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
 
 
 class ProcessDecoding:

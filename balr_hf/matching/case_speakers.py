@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 
-from balr_hf.data.origins import audio_source
+from balr_hf.data.origins import audio_source, content_and_path
 
 
 def speakers_of_the_case(
@@ -27,10 +27,9 @@ def speakers_of_the_case(
         those of the name of a speaker of the case, and those of whom the corpus has a recording of the case: a file
         with the same content, wherever it lies.
     """
-    heard = [_as_row(recording) for recording in recordings]
-    wanted = {_size(audio) for audio in heard} - {None}
-    contents = {audio_source(audio) for audio in heard} - {""} if wanted else set()
+    wanted = {_size(recording) for recording in recordings} - {None}
     alike = [row for row, size in enumerate(sizes) if size in wanted]
+    contents = {audio_source(recording) for recording in recordings} - {""} if alike else set()
     of_case = {row for row in alike if audio_source(corpus[row]["audio"]) in contents}
     return {
         str(speaker)
@@ -46,16 +45,8 @@ def sizes_of(corpus: datasets.Dataset) -> list[int | None]:
     return [_size(audio) for audio in corpus["audio"]]
 
 
-def _as_row(recording: Any) -> Mapping[str, Any]:
-    if isinstance(recording, Mapping):
-        return recording
-    if isinstance(recording, bytes):
-        return {"bytes": recording, "path": None}
-    return {"bytes": None, "path": str(recording) if isinstance(recording, str | Path) else None}
-
-
-def _size(audio: Mapping[str, Any] | None) -> int | None:
-    content, path = (None, None) if audio is None else (audio.get("bytes"), audio.get("path"))
+def _size(recording: Any) -> int | None:
+    content, path = content_and_path(recording)
     if content is not None:
         return len(content)
     try:

@@ -284,14 +284,13 @@ class CaseMatcher:
         scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
         calibration: dict[str, Any] = scorer.config.calibration or {}
         in_trials = {name for side in trials.sides for name in side}
-        told = {"within": self.within, "across": self.across}
+        told = {"within": self.within, "across": self.across, "matched_with": describe_choices(self.choices)}
         scorer.config.calibration = {
             **calibration,
             "matched": [str(side.condition) for side in wanted],
             "doubt": doubt,
             "domain": {**calibration["domain"], **_counted_once(dataset, in_trials)},
-            **{name: column for name, column in told.items() if column is not None},
-            **({} if self.choices == (None, None) else {"matched_with": describe_choices(self.choices)}),
+            **{name: text for name, text in told.items() if text is not None},
         }
         one, other = (
             [copy for name, copy in zip(corpus["id"], of, strict=True) if f"{name}@{side}" in in_trials]

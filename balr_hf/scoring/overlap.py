@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,18 @@ class Overlap:
         if self.speakers and not self.recordings:
             return "Use others, or --allow-overlap if these are different people of the same name"
         return "Leave these recordings out; --allow-overlap takes them all the same"
+
+
+def known_lists(found: Mapping[str, Overlap]) -> dict[str, dict[str, list[str]]]:
+    """Whom and what of a test a scorer was made with, as `metrics.json` lists them by role.
+
+    Args:
+        found: of [`overlaps`].
+    """
+    return {
+        "speakers_known_to_scorer": {role: known.speakers for role, known in found.items()},
+        "recordings_known_to_scorer": {role: known.recordings for role, known in found.items()},
+    }
 
 
 def _number(named: Sequence[str], what: str) -> str:

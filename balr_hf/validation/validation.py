@@ -259,7 +259,7 @@ def _overlap(
     Raises:
         UserError: they are, and this was not allowed.
     """
-    from balr_hf.scoring.overlap import overlaps
+    from balr_hf.scoring.overlap import known_lists, overlaps
 
     known_to_scorer = overlaps(system.scorer, dataset, sides, speakers.tolist())
     found = []
@@ -287,11 +287,7 @@ def _overlap(
         "autoencoder": of_autoencoder,
         "embedder": embedder_trained_on(system.embedder, speakers.tolist()) or [],
     }
-    return found, {
-        "speakers_known_to_scorer": {role: known.speakers for role, known in known_to_scorer.items()},
-        "recordings_known_to_scorer": {role: known.recordings for role, known in known_to_scorer.items()},
-        "speakers_trained_on": trained,
-    }
+    return found, {**known_lists(known_to_scorer), "speakers_trained_on": trained}
 
 
 def _other_makers(
