@@ -12,6 +12,8 @@ from balr_hf.options import option
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+
     from balr_hf.scoring.two_results import TwoResults
 
 logger = logging.getLogger(__name__)
@@ -34,8 +36,15 @@ class Options(RunOptions):
         "compare the trials that both have, if one result lacks some of the other's [default: such results are "
         "refused]",
     )
+    folds: int = option(
+        0,
+        "also calibrate the scores of both on these trials, cross-validated in this many folds of speakers (at least "
+        "3), and compare that Cllr; for scores that are no likelihood ratios, such as cosines",
+    )
     bootstrap: int = bootstrap_option()
-    plots: bool = option(False, "also draw a DET plot of both, and a Tippett plot if both are calibrated")
+    plots: bool = option(
+        False, "also draw a DET plot of both, and a Tippett plot if both are calibrated, or --folds is given"
+    )
 
 
 COMMAND = Command(
@@ -48,7 +57,7 @@ COMMAND = Command(
     epilog="""examples:
   balr score compare test.csv runs/score runs/score2
   balr score compare test.csv runs/validate runs/validate2 --plots
-  balr score compare test.csv runs/score:embedding_cosine runs/score""",
+  balr score compare test.csv runs/score:embedding_cosine runs/score --folds 5""",
 )
 
 
@@ -67,7 +76,13 @@ def run(arguments: Arguments) -> None:
     )
     warn_skipped(corpus.skipped, f"Reading {arguments.test}")
     found = compare_results(
-        corpus.dataset, first, second, common=arguments.common, draws=arguments.bootstrap, progress=True
+        corpus.dataset,
+        first,
+        second,
+        common=arguments.common,
+        draws=arguments.bootstrap,
+        folds=arguments.folds,
+        progress=True,
     )
     folder = new_run_folder(arguments.save_dir, "runs/compare", arguments.exist_ok)
     content = found.to_dict() | {"corpus": arguments.test}
@@ -85,9 +100,13 @@ def _draw(found: "TwoResults", folder: "Path") -> None:
     from balr_hf.figures import performance
     from balr_hf.figures.style import save_figure
 
-    systems = {f"{side}, {name}": scores for side, name, scores in zip("AB", found.names, found.scores, strict=True)}
-    note = found.describe_trials()
-    save_figure(performance.det(systems, found.labels, note=note, speakers=found.speakers), folder, "det")
-    if "cllr" in found.differences:
-        save_figure(performance.tippett(systems, found.labels, note=note, speakers=found.speakers), folder, "tippett")
+    def of_both(scores: "np.ndarray") -> "dict[str, np.ndarray]":
+        return {f"{side}, {name}": one for side, name, one in zip("AB", found.names, scores, strict=True)}
+
+    note, speakers = found.describe_trials(), found.speakers
+    save_figure(performance.det(of_both(found.scores), found.labels, note=note, speakers=speakers), folder, "det")
+    llrs = found.scores if "cllr" in found.differences else found.llrs
+    if llrs is not None:
+        note += f", which calibrate both in {found.folds} folds of speakers" if llrs is found.llrs else ""
+        save_figure(performance.tippett(of_both(llrs), found.labels, note=note, speakers=speakers), folder, "tippett")
     logger.info("Drew the plots in %s", folder)

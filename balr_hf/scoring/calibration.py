@@ -347,21 +347,30 @@ def fit_affine(
     from sklearn.linear_model import LogisticRegression
 
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
-    unit = (scores.std() or 1.0) if unit is None else unit
+    zero, unit = _scale(scores, unit)
+    columns = (scores[:, None] - zero) / unit
     if doubt:
-        columns, kinds = np.tile(scores[:, None] / unit, (2, 1)), np.concatenate([labels, ~labels])
+        columns, kinds = np.tile(columns, (2, 1)), np.concatenate([labels, ~labels])
         costs = len(labels) / 2 / np.where(labels, labels.sum(), (~labels).sum())
         costs = np.concatenate([(1 - doubt) * costs, doubt * costs])
         model = LogisticRegression().fit(columns, kinds, sample_weight=costs)
     else:
-        model = LogisticRegression(class_weight="balanced").fit(scores[:, None] / unit, labels)
+        model = LogisticRegression(class_weight="balanced").fit(columns, labels)
     slope, offset = float(model.coef_[0, 0] / unit), float(model.intercept_[0])
     if slope <= 0:
         raise UserError(
             "cannot calibrate: in these trials the scores of one speaker are no higher than those of two; are the "
             "labels, the scorer and the attributes the right ones?"
         )
-    return slope, offset
+    return slope, offset - slope * zero
+
+
+def _scale(scores: np.ndarray, unit: float | None) -> tuple[float, float]:
+    """Where scores are counted from, and in which unit.
+
+    Those without a unit have no zero either. Far from it in their own standard deviations, nothing could be fitted.
+    """
+    return (0.0, unit) if unit is not None else (float(scores.mean()), float(scores.std()) or 1.0)
 
 
 def fit_fusion(
@@ -454,13 +463,13 @@ def fit_quality(
     if not costs.any():
         raise UserError("no condition has trials of both kinds, so that no calibration can be fitted")
     scores, measures = evidence[:, 0], evidence[:, 1:]
-    unit = (scores.std() or 1.0) if unit is None else unit
+    zero, unit = _scale(scores, unit)
     means = np.average(measures, axis=0, weights=costs)
     scales = np.sqrt(np.average((measures - means) ** 2, axis=0, weights=costs))
     constant = scales < 1e-9
     standardised = np.where(constant, 0.0, (measures - means) / np.where(constant, 1.0, scales))
     strength = math.sqrt(penalty * len(labels))  # scikit-learn penalises the squares of what is fitted, all alike
-    columns = np.column_stack([scores / unit, standardised / strength])
+    columns = np.column_stack([(scores - zero) / unit, standardised / strength])
     model = LogisticRegression(max_iter=1_000).fit(columns, labels, sample_weight=costs * len(labels))
     slope, offset = float(model.coef_[0, 0] / unit), float(model.intercept_[0])
     if slope <= 0:
@@ -469,7 +478,7 @@ def fit_quality(
             "labels, the scorer and the attributes the right ones?"
         )
     factors = np.where(constant, 0.0, model.coef_[0, 1:] / strength)
-    return slope, offset, np.stack([factors, means, np.where(constant, 1.0, scales)])
+    return slope, offset - slope * zero, np.stack([factors, means, np.where(constant, 1.0, scales)])
 
 
 def trial_costs(labels: np.ndarray, conditions: np.ndarray | None = None) -> np.ndarray:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.errors import UserError, name_some
+from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.evaluation import describe_known, numbers_known
 from balr_hf.identity import file_digest
 from balr_hf.metrics import compute_metrics
 from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers_by_kind
+from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.distinct_trials import TOLERANCE
 from balr_hf.scoring.listed_ids import match_ids
 from balr_hf.scoring.trials import Trials, read_trials, side_speakers
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 SCORES = ("unbounded_scores", "scores")
 # What the metrics are called, and how they are written.
 NAMES = {"eer": "EER", "min_dcf_0.01": "minDCF(0.01)", "min_dcf_0.05": "minDCF(0.05)", "cllr": "Cllr"}
-NAMES |= {"cllr_min": "least Cllr"}
+NAMES |= {"cllr_min": "least Cllr", "cllr_cross_validated": "Cllr, cross-validated"}
 # Speakers below which a difference says little, since draws of so few hardly differ.
 FEW = 30
 # The share of the detection cost that one false alarm may have, or single trials decide minDCF.
@@ -98,8 +99,11 @@ class TwoResults:
             `(2, trials)`.
         speakers (two of `(trials,)`): the speakers of the two sides.
         left_out (two int): how many trials of either result are not compared, since the other lacks them.
-        differences (dict of str to [`Difference`]): by the name of the metric, as [`compute_metrics`] has it.
+        differences (dict of str to [`Difference`]): by the name of the metric, as [`compute_metrics`] has it; with
+            `llrs` also `cllr_cross_validated`, which is theirs.
         draws (int): of the speakers.
+        folds (int): of speakers, in which both systems' scores were calibrated on these trials; 0 if they were not.
+        llrs (float64 `(2, trials)`, *optional*): the natural-log LRs that came of it.
     """
 
     names: tuple[str, str]
@@ -110,6 +114,8 @@ class TwoResults:
     left_out: tuple[int, int]
     differences: Mapping[str, Difference]
     draws: int
+    folds: int = 0
+    llrs: np.ndarray | None = None
 
     @property
     def num_speakers(self) -> int:
@@ -136,7 +142,9 @@ class TwoResults:
                 "is what is hard, the figures flatter both."
             )
         if "cllr" not in self.differences:
-            texts.append("Cllr is not compared: it means something where both systems are calibrated.")
+            which = "Cllr by calibrations of their own" if self.folds else "Cllr"
+            remedy = "" if self.folds else " (--folds 5 calibrates both on these trials)"
+            texts.append(f"{which} is not compared: it means something where both systems are calibrated{remedy}.")
         if self.fewest_speakers < FEW:
             which = "" if self.fewest_speakers == self.num_speakers else " have trials of both kinds"
             texts.append(
@@ -176,9 +184,18 @@ class TwoResults:
                 *(drawn if self.draws else []),
                 "  The figures are of LRs without the calibration's bounds, as by balr score test; balr validate "
                 "states Cllr within them.",
+                *(self._describe_folds() if self.folds else []),
                 *(f"! {text}" for text in self.cautions),
             ]
         )
+
+    def _describe_folds(self) -> list[str]:
+        """How the scores were calibrated on these trials, in lines."""
+        return [
+            "  For the cross-validated Cllr, the scores of both were calibrated (affine) on these trials, in "
+            f"{self.folds} folds of speakers, each",
+            "  trial by those of others: it tells what scores are worth where such trials calibrate them.",
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the scores, for JSON."""
@@ -192,6 +209,7 @@ class TwoResults:
             "left_out": list(self.left_out),
             "confidence": 0.95,
             "draws_of_speakers": self.draws,
+            "folds": self.folds,
             "metrics": {
                 name: {
                     "values": [found.first, found.second],
@@ -252,6 +270,7 @@ def compare_results(
     *,
     common: bool = False,
     draws: int = 1000,
+    folds: int = 0,
     progress: bool = False,
 ) -> TwoResults:
     """Compare two systems by the metrics of the same trials, and the differences of these with their intervals.
@@ -263,14 +282,19 @@ def compare_results(
         first, second ([`Result`]): of the two systems.
         common (bool): compare the trials that both have, if the one lacks some of the other's.
         draws (int): of the speakers, for the intervals; 0 for no intervals.
+        folds (int): also calibrate both systems' scores on these trials, affinely and cross-validated in so many folds
+            of the speakers, at least 3, and compare the Cllr of that; 0 to leave them as they are. So scores that are
+            no likelihood ratios, such as cosines, are compared with ones that are.
         progress (bool): whether to show a progress bar.
 
     Returns:
         [`TwoResults`]
 
     Raises:
+        ConfigError: there are one or two folds, or fewer than none.
         UserError: the lists of trials are not the same and this was not allowed, no trial is in both, a pair of sides
-            has several scores in one list, speakers are not known, or all trials are of one kind.
+            has several scores in one list, speakers are not known, or all trials are of one kind; with `folds`, there
+            are too few speakers for them, or scores do not tell the kinds apart.
     """
     keyed = []
     number_of: dict[tuple[str, ...], int] = {}
@@ -298,6 +322,12 @@ def compare_results(
     labels = speakers[0] == speakers[1]
     if labels.all() or not labels.any():
         raise UserError(f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}")
+    llrs = _cross_calibrated((first, second), scores, labels, speakers, folds, progress) if folds else None
+    differences = _differences(scores, labels, speakers, draws, progress)
+    if not (first.are_ratios and second.are_ratios):
+        del differences["cllr"]
+    if llrs is not None:
+        differences["cllr_cross_validated"] = _differences(llrs, labels, speakers, draws, progress)["cllr"]
     return TwoResults(
         names=(first.name, second.name),
         about=(first.about, second.about),
@@ -305,9 +335,35 @@ def compare_results(
         scores=scores,
         speakers=speakers,
         left_out=left_out,
-        differences=_differences(scores, labels, speakers, first.are_ratios and second.are_ratios, draws, progress),
+        differences=differences,
         draws=draws,
+        folds=min(folds, len(np.unique(np.concatenate(speakers)))),
+        llrs=llrs,
     )
+
+
+def _cross_calibrated(
+    results: tuple[Result, Result],
+    scores: np.ndarray,
+    labels: np.ndarray,
+    speakers: tuple[np.ndarray, np.ndarray],
+    folds: int,
+    progress: bool,
+) -> np.ndarray:
+    """The natural-log LRs of both systems, `(2, trials)`; scores of whatever unit are treated alike.
+
+    Raises:
+        UserError: the scores of one of them cannot be calibrated.
+    """
+    found = []
+    for result, one in zip(results, scores, strict=True):
+        try:
+            found.append(cross_calibrated(one, labels, speakers, folds=folds, unit=None, progress=progress))
+        except ConfigError:
+            raise
+        except UserError as error:
+            raise UserError(f"{result.name}: {error}") from error
+    return np.stack(found)
 
 
 def _one_score_each(result: Result, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -333,10 +389,10 @@ def _differences(
     scores: np.ndarray,
     labels: np.ndarray,
     speakers: tuple[np.ndarray, np.ndarray],
-    are_ratios: bool,
     draws: int,
     progress: bool,
 ) -> dict[str, Difference]:
+    """By how much the metrics of two systems differ; Cllr means something only if the scores are calibrated."""
     measured = [compute_metrics(one, labels) for one in scores]
     first: dict[str, tuple[float, float]] = {}
     second, paired = first, first
@@ -354,7 +410,6 @@ def _differences(
             name in PRIORS and _cost_of_one(PRIORS[name], labels) > ONE_ERROR,
         )
         for name in WITH_INTERVALS
-        if name != "cllr" or are_ratios
     }
 
 

@@ -568,7 +568,7 @@ def test_trials_outside_are_named_and_told(world, balr):
     within = np.array([not row["outside"] for row in rows])
     metrics = world.metrics()
     assert metrics["domain"]["trials_beyond_limits"] == (~within).sum() == 27
-    assert "2 of 15 sides lie beyond the limits" in said and "(snr 2, bandwidth 1), and so do 27 of 105 trials" in said
+    assert "2 of 15 sides lie beyond the limits" in said and "(SNR 2, bandwidth 1), and so do 27 of 105 trials" in said
     speaker = dict(zip(load_corpus(corpus)["id"], load_corpus(corpus)["speaker"], strict=True))
     labels = np.array([speaker[row["enrollment"]] == speaker[row["test"]] for row in rows])
     scores = column(world.tmp_path / "run" / "scores.csv", "scores")

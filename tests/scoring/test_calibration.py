@@ -21,6 +21,7 @@ from balr_hf.scoring.calibration import (
     fit_affine,
     fit_calibration,
     fit_fusion,
+    fit_quality,
     fusion_sample,
     speaker_splits,
 )
@@ -109,6 +110,22 @@ def test_doubt_keeps_trials_that_are_told_apart_from_overstating():
     assert slopes[0] < slopes[1] < slopes[2] < fit_affine(scores, labels)[0]
     assert fit_affine(scores, labels, doubt=0.0) == fit_affine(scores, labels)
     assert doubt_of(10) == pytest.approx(0.1 / 10.2) and doubt_of(1) < 0.5
+
+
+@pytest.mark.parametrize("doubt", [0.0, 0.01])
+def test_scores_without_a_unit_may_lie_anywhere(doubt):
+    """Far from zero, the regression once stopped where it began: all likelihood ratios were 1."""
+    scores, labels = noisy_terms(0)[0].sum(1), noisy_terms(0)[1]
+    measures = np.random.default_rng(0).normal(size=(len(scores), 2))
+    slope, offset = fit_affine(scores, labels, None, doubt)
+    quality = fit_quality(np.column_stack([scores, measures]), labels, 0.01, None)
+    for scale, zero in ((1.0, 1e8), (1e-3, -1e4)):
+        moved = scores * scale + zero
+        other = fit_affine(moved, labels, None, doubt)
+        np.testing.assert_allclose(moved * other[0] + other[1], scores * slope + offset, atol=2e-4)
+        weight, constant, terms = fit_quality(np.column_stack([moved, measures]), labels, 0.01, None)
+        np.testing.assert_allclose(moved * weight + constant, scores * quality[0] + quality[1], atol=2e-4)
+        np.testing.assert_allclose(terms, quality[2], atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["affine", "fusion"])

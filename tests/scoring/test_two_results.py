@@ -9,9 +9,10 @@ import datasets
 import numpy as np
 import pytest
 
-from balr_hf.errors import UserError
+from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import file_digest
 from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
+from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.two_results import Difference, compare_results, read_result
 
 SPEAKERS = np.repeat([f"s{number}" for number in range(12)], 3)
@@ -114,6 +115,46 @@ def test_cllr_is_of_calibrated_scores_only(corpus, calibrated, tmp_path):
     found = compare_results(corpus, read_result(calibrated[0]), raw, draws=0)
     assert "cllr" not in found.differences and "cllr_min" in found.differences
     assert any("Cllr is not compared" in text for text in found.cautions)
+
+
+def test_scores_that_are_no_ratios_are_compared_once_calibrated_on_the_trials(corpus, calibrated, tmp_path):
+    """Neither the unit of scores nor their origin matters then."""
+    raw = read_result(folder(tmp_path / "raw", SCORES / 10 + 50))
+    found = compare_results(corpus, read_result(calibrated[0]), raw, draws=50, folds=4)
+    assert found.llrs.shape == (2, 630) and found.folds == 4 and "cllr" not in found.differences
+    speakers = found.speakers
+    expected = cross_calibrated(found.scores[0], found.labels, speakers, folds=4, unit=None)
+    np.testing.assert_array_equal(found.llrs[0], expected)
+    np.testing.assert_allclose(found.llrs[1], expected, atol=1e-3)
+    cllr = found.differences["cllr_cross_validated"]
+    assert cllr.first == pytest.approx(compute_metrics(expected, found.labels)["cllr"])
+    assert cllr.intervals[0] == pytest.approx(
+        bootstrap_intervals(expected, found.labels, *speakers, resamples=50)["cllr"]
+    )
+    assert cllr.describe() == "no difference that these speakers show"
+    assert "Cllr, cross-validated" in found.to_text() and "in 4 folds of speakers" in found.to_text()
+    assert found.to_dict()["folds"] == 4
+    assert set(found.differences) - {"cllr_cross_validated"} == set(
+        compare_results(corpus, read_result(calibrated[0]), raw, draws=50).differences
+    )
+
+
+def test_more_folds_than_speakers_leave_one_out(corpus, calibrated):
+    one, two = map(read_result, calibrated)
+    alone, more = (compare_results(corpus, one, two, draws=0, folds=folds) for folds in (12, 40))
+    assert (alone.folds, more.folds) == (12, 12)
+    np.testing.assert_array_equal(alone.llrs, more.llrs)
+    assert {"cllr", "cllr_cross_validated"} <= set(alone.differences)
+
+
+def test_folds_that_cannot_calibrate_are_refused_with_the_system(corpus, calibrated, tmp_path):
+    one = read_result(calibrated[0])
+    backwards = read_result(folder(tmp_path / "backwards", -SCORES))
+    with pytest.raises(UserError, match=r"backwards: .*scores of one speaker are no higher than those of two"):
+        compare_results(corpus, one, backwards, folds=4)
+    for folds in (-1, 1, 2):
+        with pytest.raises(ConfigError, match=rf"^folds={folds}: expected at least 3"):
+            compare_results(corpus, one, one, folds=folds)
 
 
 def test_bounded_scores_are_not_what_is_compared(tmp_path):
