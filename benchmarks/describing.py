@@ -110,7 +110,7 @@ def main() -> None:
     single = [one.associations[0].auc if one.associations else None for one in all_of]
     codes = np.unique(used["speaker"], return_inverse=True)[1]
     female = np.array([str(sex).lower().startswith("f") for sex in used["sex"]], dtype=float)
-    whole = together(np.column_stack([voice, recording, female]), bits, codes).tolist()
+    whole = together(np.column_stack([voice, recording, female]), bits, codes).values.tolist()
     ceilings = [one.ceiling for one in all_of]
     rows = []
     for words, areas in (

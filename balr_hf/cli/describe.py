@@ -216,8 +216,10 @@ def _summary(descriptions: "AttributeDescriptions") -> str:
     for key, heading in (("meaning", "class"), ("group", "group")):
         rows = [(heading, "attributes"), *((words, str(number)) for words, number in count[key].items())]
         lines += [*aligned(rows), ""]
+    lines.append("Best described, with 95 % intervals over the speakers:")
     best = sorted(descriptions.attributes, key=lambda one: -(one.voice_auc or 0))[:SHOWN]
     for one in best:
         if one.voice_auc is not None and one.associations:
-            lines.append(f"{one.attribute}: {descriptions.sentence(one.attribute)} ({pairs(one.voice_auc)})")
+            told = pairs(one.voice_auc, one.intervals.get("voice_auc"))
+            lines.append(f"{one.attribute}: {descriptions.sentence(one.attribute)} ({told})")
     return "\n".join(lines)

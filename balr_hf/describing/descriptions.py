@@ -239,6 +239,7 @@ class AttributeDescriptions:
             "ceiling": _rounded(description.ceiling),
             "elsewhere": {source: _rounded(area) for source, area in description.elsewhere.items()},
             "recording_elsewhere": _rounded(description.recording_elsewhere),
+            "intervals": {name: list(map(_rounded, ends)) for name, ends in description.intervals.items()},
             "measures": [
                 {
                     "measure": found.measure,
@@ -371,12 +372,18 @@ def _read_entry(number: int, entry: Mapping[str, Any]) -> AttributeDescription:
         elsewhere={str(source): _optional(area) for source, area in entry["elsewhere"].items()},
         recording_elsewhere=_optional(entry["recording_elsewhere"]),
         shares={str(name): float(share) for name, share in entry["shares"].items()},
+        intervals={str(name): _two(ends) for name, ends in entry.get("intervals", {}).items()},
     )
 
 
 def _three(values: Sequence[float]) -> tuple[float, float, float]:
     low, middle, high = values
     return float(low), float(middle), float(high)
+
+
+def _two(values: Sequence[float]) -> tuple[float, float]:
+    low, high = values
+    return float(low), float(high)
 
 
 def _optional(value: Any) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from balr_hf.describing.association import Ranks, auc
+from balr_hf.describing.association import Areas, Ranks
 
 # Folds of the speakers, and the weight of the penalty for large coefficients, for standardised measures.
 FOLDS, PENALTY = 5, 10.0
@@ -73,21 +73,22 @@ def discriminant(measures: np.ndarray, active: np.ndarray, others: np.ndarray) -
     return found.reshape(len(others), active.shape[1])
 
 
-def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
-    """The AUC of all measures together on held-out speakers: the mean over the folds, `(attributes,)`.
+def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> Areas:
+    """The AUC of all measures together on held-out speakers: the mean over the folds.
 
     Arguments as of [`held_out_scores`]. NaN where no fold has both states. The folds are not thrown together, since
     their scores have different offsets.
     """
     if not np.isfinite(measures).any():
-        return np.full(active.shape[1], np.nan)
+        return Areas.mean([], active.shape[1])
     scores = held_out_scores(measures, active, speakers)
-    return mean_of_known([auc(scores[tested], active[tested]) for _, tested in folds_of(speakers)])
+    parts = [Areas.of(scores[tested], active[tested], speakers[tested]) for _, tested in folds_of(speakers)]
+    return Areas.mean(parts, active.shape[1])
 
 
 def elsewhere(
     measures: np.ndarray, active: np.ndarray, speakers: np.ndarray, sources: Sequence[str | None], fewest: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, Areas]:
     """The AUC of all measures together on the recordings of each source, fitted on those of all other sources.
 
     A source is where recordings are from: a corpus, a laboratory, a channel. What holds for speakers of the same
@@ -100,7 +101,7 @@ def elsewhere(
             state.
 
     Returns:
-        float64 `(attributes,)` for each source, NaN where it cannot be told; empty if there is one source only.
+        the areas of each source, NaN where they cannot be told; empty if there is one source only.
     """
     labels = np.array(["" if source is None else source for source in sources], dtype=object)
     found = {}
@@ -109,9 +110,9 @@ def elsewhere(
         fitted = ~tested & ~np.isin(speakers, speakers[tested])
         if len(np.unique(speakers[tested])) < fewest or len(np.unique(speakers[fitted])) < fewest:
             continue
-        areas = auc(discriminant(measures[fitted], active[fitted], measures[tested]), active[tested])
+        scores = discriminant(measures[fitted], active[fitted], measures[tested])
         enough = np.minimum(active[tested].sum(0), (~active[tested]).sum(0)) >= fewest
-        found[source] = np.where(enough, areas, np.nan)
+        found[source] = Areas.of(scores, active[tested], speakers[tested]).among(enough)
     return found
 
 
@@ -129,7 +130,7 @@ def singly(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np
     return mean_of_known(found)
 
 
-def ceiling(active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+def ceiling(active: np.ndarray, speakers: np.ndarray) -> Areas:
     """The AUC of how often the same speaker's other recordings are active: no description of the speaker does better.
 
     Args:
@@ -137,20 +138,20 @@ def ceiling(active: np.ndarray, speakers: np.ndarray) -> np.ndarray:
         speakers (int `(recordings,)`): numbered from 0 without gaps.
 
     Returns:
-        float64 `(attributes,)`, of the speakers with two recordings or more; NaN where there are none.
+        the areas of the speakers with two recordings or more; NaN where there are none.
     """
     counts = np.bincount(speakers)
     sums = np.zeros((len(counts), active.shape[1]))
     np.add.at(sums, speakers, active.astype(np.float64))
     kept = counts[speakers] > 1
     if not kept.any():
-        return np.full(active.shape[1], np.nan)
+        return Areas.mean([], active.shape[1])
     others = (sums[speakers[kept]] - active[kept]) / (counts[speakers[kept]] - 1)[:, None]
-    return auc(others, active[kept])
+    return Areas.of(others, active[kept], speakers[kept])
 
 
 def mean_of_known(areas: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean over the folds, or the sources, that have an area; NaN where none has."""
+    """The mean over the folds that have an area; NaN where none has."""
     stacked = np.stack(areas)
     known = np.isfinite(stacked)
     counts = known.sum(0)

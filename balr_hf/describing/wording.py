@@ -23,7 +23,7 @@ NOT_SAID = (
 PAIRS = (
     "Of 100 pairs of recordings, one in which the attribute is active and one in which it is not, the measures rank "
     "so many rightly; guessing ranks 50. This is 100 times the area under the ROC curve (AUC), on speakers who were "
-    "not fitted on."
+    "not fitted on. In brackets: 95 % intervals over the speakers."
 )
 
 
@@ -139,21 +139,25 @@ def by_sex(description: AttributeDescription) -> str | None:
     return f"Active in {100 * description.share:.0f} % of the recordings: {where}."
 
 
-def pairs(area: float) -> str:
-    """An area under the ROC curve as pairs of recordings that are ranked rightly: `97 of 100 pairs`."""
-    return f"{100 * area:.0f} of 100 pairs"
+def pairs(area: float, interval: tuple[float, float] | None = None) -> str:
+    """An area under the ROC curve as pairs of recordings that are ranked rightly: `97 of 100 pairs (95 to 98)`."""
+    ends = "" if interval is None else f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
+    return f"{100 * area:.0f} of 100 pairs{ends}"
 
 
 def told(description: AttributeDescription) -> list[tuple[str, str]]:
-    """How much of an attribute the measures tell, as rows of words and pairs."""
+    """How much of an attribute the measures tell, as rows of words and pairs with their intervals."""
     areas = [
-        ("all measures of the voice", description.voice_auc),
-        *((f"the same, {group} speakers alone", area) for group, area in description.within.items()),
-        ("the same, sources not fitted on", elsewhere(description)),
-        ("all measures of the recording", description.recording_auc),
-        ("the same speaker's other recordings", description.ceiling),
+        ("all measures of the voice", "voice_auc", description.voice_auc),
+        *(
+            (f"the same, {group} speakers alone", f"within.{group}", area)
+            for group, area in description.within.items()
+        ),
+        ("the same, sources not fitted on", "elsewhere", elsewhere(description)),
+        ("all measures of the recording", "recording_auc", description.recording_auc),
+        ("the same speaker's other recordings", "ceiling", description.ceiling),
     ]
-    return [(words, pairs(area)) for words, area in areas if area is not None]
+    return [(words, pairs(area, description.intervals.get(name))) for words, name, area in areas if area is not None]
 
 
 def _goes_with(found: Association) -> str:

@@ -236,7 +236,11 @@ def _described(descriptions: AttributeDescriptions) -> dict[str, Any]:
         "classes": list(count["meaning"].items()),
         "groups": list(count["group"].items()),
         "best": [
-            (one.attribute, descriptions.sentence(one.attribute), pairs(one.voice_auc or 0.0))
+            (
+                one.attribute,
+                descriptions.sentence(one.attribute),
+                pairs(one.voice_auc or 0.0, one.intervals.get("voice_auc")),
+            )
             for one in best[:DESCRIBED_SHOWN]
         ],
         "cautions": [*descriptions.cautions, *NOT_SAID],

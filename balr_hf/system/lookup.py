@@ -112,7 +112,10 @@ class LookedUp:
                 *aligned(self._measures(number), words=None, indent=4),
             ]
         if told(one):
-            lines += ["  All measures together:", *aligned(told(one), words=None, indent=4)]
+            lines += [
+                "  All measures together, with 95 % intervals over the speakers:",
+                *aligned(told(one), words=None, indent=4),
+            ]
         if self.reference is None:
             return [*lines, "  The scorer has no reference population: how typical it is, is not known"]
         known = self.reference[number]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from balr_hf.describing import Meaning, describe_attributes
-from balr_hf.describing.association import Ranks, auc, permuted_rows
+from balr_hf.describing.association import Areas, Ranks, auc, permuted_rows
 from balr_hf.describing.description import quartiles
 from balr_hf.describing.prediction import ceiling, folds_of, singly, together
 
@@ -50,6 +50,74 @@ def test_areas_are_those_of_sklearn(rng):
     scores = np.round(rng.standard_normal((80, 4)), 1)
     assert auc(scores, active) == pytest.approx([roc_auc_score(active[:, n], scores[:, n]) for n in range(4)])
     assert np.isnan(auc(scores, np.ones((80, 4), bool))).all()
+
+
+def voices(rng, speakers, each, distance=1.0):
+    """Scores of an attribute that speakers have more or less often; recordings of one speaker are alike."""
+    who = np.repeat(np.arange(speakers), each)
+    own, often = rng.standard_normal(speakers), rng.random(speakers)
+    active = rng.random(len(who)) < often[who]
+    scores = own[who] + distance * often[who] + 0.5 * rng.standard_normal(len(who)) + 0.5 * active
+    return scores[:, None], active[:, None], who
+
+
+def test_variances_of_areas_are_those_of_draws_of_the_speakers(rng):
+    """Recordings of one speaker are not so many speakers: taken for such, they would give half the variance here."""
+    scores, active, who = voices(rng, 80, 6)
+    found = Areas.of(scores, active, who)
+    assert found.values == pytest.approx(auc(scores, active))
+    rows_of = [np.flatnonzero(who == one) for one in range(80)]
+    drawn = []
+    for _ in range(2_000):
+        rows = np.concatenate([rows_of[one] for one in rng.integers(0, 80, 80)])
+        drawn.append(auc(scores[rows], active[rows])[0])
+    assert found.variances[0] == pytest.approx(np.var(drawn), rel=0.15)
+    assert Areas.of(scores, active, np.arange(len(who))).variances[0] < 0.5 * found.variances[0]
+
+
+def test_intervals_of_areas_contain_what_all_speakers_show(rng):
+    everybody = auc(*voices(rng, 100_000, 4)[:2])[0]
+    inside = 0
+    for _ in range(400):
+        found = Areas.of(*voices(rng, 25, 4))
+        low, high = found.interval(0)
+        assert 0 < low < found.values[0] < high < 1
+        inside += low <= everybody <= high
+    assert 0.92 <= inside / 400 <= 0.98
+
+
+def test_areas_that_nothing_tells_the_interval_of_have_none():
+    who, states = np.repeat(np.arange(6), 2), np.zeros((12, 3), bool)
+    states[:2, 0], states[::2, 1] = True, True  # one speaker alone, all speakers, nobody
+    scores = np.arange(36.0).reshape(12, 3) % 7
+    found = Areas.of(scores, states, who)
+    assert found.speakers.tolist() == [1, 6, 0]
+    assert found.value(0) is not None and found.interval(0) is None
+    assert found.interval(1) is not None
+    assert found.value(2) is None and found.interval(2) is None
+    separated = Areas.of(states.astype(float), states, who)
+    assert separated.value(1) == 1.0 and separated.interval(1) is None
+    assert found.among(np.zeros(3, bool)).value(1) is None
+    nothing = Areas.mean([], 2)
+    assert nothing.value(0) is None and nothing.interval(1) is None
+
+
+def test_the_mean_of_areas_leaves_out_what_has_none():
+    one = Areas(np.array([0.6, 0.8]), np.array([0.01, 0.02]), np.array([5, 6]))
+    other = Areas(np.array([0.8, np.nan]), np.array([0.03, np.nan]), np.array([7, 0]))
+    found = Areas.mean([one, other], 2)
+    assert found.values == pytest.approx([0.7, 0.8]) and found.variances == pytest.approx([0.01, 0.02])
+    assert found.speakers.tolist() == [12, 6]
+
+
+def test_descriptions_have_the_intervals_of_their_figures(corpus):
+    active = np.column_stack([corpus["voice"][:, 0] > 1.5, np.zeros(SPEAKERS * EACH, bool)])
+    first, never = described(corpus, active, sources=["a", "b", "c"] * 100)
+    names = {"voice_auc", "recording_auc", "ceiling", "elsewhere", "recording_elsewhere", "within.F", "within.M"}
+    assert set(first.intervals) <= names and {"voice_auc", "recording_auc", "ceiling"} <= set(first.intervals)
+    low, high = first.intervals["voice_auc"]
+    assert low < first.voice_auc < high
+    assert never.intervals == {}
 
 
 def test_permutations_move_speakers_as_a_whole(rng):
@@ -170,14 +238,14 @@ def test_speakers_do_not_count_as_often_as_they_have_recordings(rng):
 def test_held_out_direction_and_ceiling(corpus, rng):
     codes = np.array([int(name[1:]) for name in corpus["speakers"]])
     fixed = (rng.random(SPEAKERS) < 0.5)[codes][:, None]
-    assert ceiling(fixed, codes) == pytest.approx([1.0])
+    assert ceiling(fixed, codes).values == pytest.approx([1.0])
     fickle = rng.random((len(codes), 1)) < 0.5
-    assert ceiling(fickle, codes) == pytest.approx([0.5], abs=0.12)
-    assert np.isnan(ceiling(fickle[:5], np.arange(5))).all()
+    assert ceiling(fickle, codes).values == pytest.approx([0.5], abs=0.12)
+    assert np.isnan(ceiling(fickle[:5], np.arange(5)).values).all()
     low = corpus["voice"][:, :1] < 1.5
     assert singly(corpus["voice"], low, codes)[0, 0] > 0.95
-    assert together(corpus["voice"], low, codes)[0] > 0.9
-    assert np.isnan(together(np.full((len(codes), 2), np.nan), low, codes)).all()
+    assert together(corpus["voice"], low, codes).values[0] > 0.9
+    assert np.isnan(together(np.full((len(codes), 2), np.nan), low, codes).values).all()
 
 
 def test_measures_of_no_meaning_are_at_one_half_on_held_out_speakers(rng):
