@@ -259,6 +259,28 @@ def test_a_threshold_is_met_or_not(value, upper, met, words):
     assert criterion.to_dict()["met"] == met
 
 
+@pytest.mark.parametrize(
+    ("metric", "at_most", "value", "upper", "words"),
+    [
+        ("eer", 0.1, 0.10001, None, "at most 0.1: not met, it is 10.001%, without"),
+        ("eer", 0.1, 0.1, 0.10001, "met, it is 10.00%, but its interval ends at 10.001%, beyond"),
+        ("cllr", 0.5, 0.5004, 0.6, "not met, it is 0.5004 (its interval ends at 0.600)"),
+        (
+            "cllr",
+            0.4998,
+            0.4997,
+            0.49979,
+            "at most 0.4998: met, it is 0.4997, and its whole interval, which ends at 0.4998",
+        ),
+        ("misleading_different", 0.0, 0.00001, None, "not met, it is 0.001%"),
+        ("cllr", 0.12345678, 0.1234567, None, "at most 0.12345678: met, it is 0.123,"),
+        ("devpav", 0.0, 1e-30, None, "not met"),
+    ],
+)
+def test_no_value_is_rounded_across_its_threshold(metric, at_most, value, upper, words):
+    assert words in Criterion(metric, at_most, value, upper).describe()
+
+
 def test_thresholds_are_read_and_judged(found):
     assert parse_thresholds("cllr=0.5, misleading_different=0.1") == {"cllr": 0.5, "misleading_different": 0.1}
     for text, message in (("cllx=1", "unknown metric 'cllx'"), ("eer=", "eer=NUMBER"), ("cllr=-1", "at least 0")):
