@@ -219,6 +219,18 @@ def test_animals_are_in_their_corners():
     assert few.speakers[1].mean_same is None
 
 
+def test_speakers_who_are_all_alike_are_in_no_corner():
+    """Where LRs are held at the bounds, means are equal but for rounding: all speakers were doves."""
+    names = [f"s{number}" for number in range(12)]
+    enroll, test = np.triu_indices(12)
+    same = enroll == test
+    own = np.arange(12) / 10
+    zoo = menagerie(np.where(same, 2.7, -3.3), same, (enroll, test), names)
+    assert len(zoo.placed) == 12 and not any(zoo.animals.values())
+    zoo = menagerie(np.where(same, own[enroll], -3.3), same, (enroll, test), names)
+    assert not any(zoo.animals.values())
+
+
 def test_worst_trials_are_those_furthest_on_the_wrong_side(found, trials, system, corpus):
     exact, *_ = expected(system, corpus, trials)
     for same in (True, False):
