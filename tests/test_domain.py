@@ -245,6 +245,22 @@ def test_improbable_attributes_are_named():
     assert found.is_beyond and "B's attributes are less probable" in found.text
 
 
+@pytest.mark.parametrize(
+    ("log_probability", "is_beyond", "than"),
+    [
+        (-100.1, True, "any reference recording's"),
+        (-99.96, True, "those of 99.9 % of its recordings"),
+        (-99.54, True, "those of 99.5 % of its recordings"),
+        (-99.46, False, "those of 99.4 % of its recordings"),
+    ],
+)
+def test_improbable_attributes_are_not_rounded_to_a_limit(log_probability, is_beyond, than):
+    """100.0 % would be all recordings, and 99.5 % is where the limit is."""
+    reference = {"log_probability": [-100.0, -99.0, -90, -80, -70, -60, -50, -40, -30]}
+    (found,) = deviations([Side(1, (), log_probability)], None, reference)
+    assert found.is_beyond == is_beyond and than in found.text
+
+
 def test_log_probability_is_that_of_independent_attributes():
     activation = np.array([0.0, 0.25, 1.0])
     rates = (activation * 4 + 0.5) / 5

@@ -59,7 +59,8 @@ def discriminant(measures: np.ndarray, active: np.ndarray, others: np.ndarray) -
         others (`(others, measures)`): as `measures`.
 
     Returns:
-        float64 `(others, attributes)`: higher where the attribute is rather active.
+        float64 `(others, attributes)`: higher where the attribute is rather active; NaN for an attribute that is in
+        one state in all recordings that were fitted on, which tell nothing of the other state.
     """
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import Ridge
@@ -69,14 +70,15 @@ def discriminant(measures: np.ndarray, active: np.ndarray, others: np.ndarray) -
     known = np.isfinite(measures).any(0)
     model = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), Ridge(PENALTY))
     model.fit(measures[:, known], active.astype(np.float64))
-    found = model.predict(others[:, known])
-    return found.reshape(len(others), active.shape[1])
+    found = model.predict(others[:, known]).reshape(len(others), active.shape[1])
+    return np.where(active.any(0) & ~active.all(0), found, np.nan)
 
 
 def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> Areas:
     """The AUC of all measures together on held-out speakers: the mean over the folds.
 
-    Arguments as of [`held_out_scores`]. NaN where no fold has both states. The folds are not thrown together, since
+    Arguments as of [`held_out_scores`]. NaN where no fold has both states, on speakers who were fitted on and on those
+    who were not. The folds are not thrown together, since
     their scores have different offsets.
     """
     if not np.isfinite(measures).any():
@@ -120,13 +122,14 @@ def singly(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np
     """The AUC of each measure on held-out speakers, `(attributes, measures)`: the mean over the folds.
 
     The direction (higher or lower when active) is that on the speakers of the other folds, so an area may be below
-    0.5: then the direction does not hold for others. Arguments as of [`held_out_scores`].
+    0.5: then the direction does not hold for others. Folds without both states, on either kind of speakers, do not
+    count: the direction of an attribute that one speaker alone has is not known without that speaker. Arguments as of
+    [`held_out_scores`].
     """
     found = []
     for fitted, tested in folds_of(speakers):
-        direction = Ranks(measures[fitted]).areas(active[fitted]) >= 0.5
-        area = Ranks(measures[tested]).areas(active[tested])
-        found.append(np.where(direction, area, 1 - area))
+        before, area = Ranks(measures[fitted]).areas(active[fitted]), Ranks(measures[tested]).areas(active[tested])
+        found.append(np.where(np.isfinite(before), np.where(before >= 0.5, area, 1 - area), np.nan))
     return mean_of_known(found)
 
 

@@ -9,6 +9,8 @@ from balr_hf.describing.measures import MEASURES, Group
 
 # From this distance to the ceiling on, a description says that it leaves much out.
 FAR_FROM_CEILING = 0.1
+# An attribute that is active, or inactive, in a smaller share of the recordings hardly varies.
+RARE = 0.1
 
 # What no description says, whatever the attribute.
 NOT_SAID = (
@@ -179,7 +181,10 @@ def _goes_with(found: Association) -> str:
 def _undescribed(description: AttributeDescription, speakers: int) -> str:
     if not description.associations:
         often = "nearly always" if description.share > 0.5 else "hardly ever"
-        return f"Cannot be described: it is {often} active (in {100 * description.share:.1f} % of the recordings)."
+        share = f"(in {100 * description.share:.1f} % of the recordings)"
+        if RARE < description.share < 1 - RARE:
+            return f"Cannot be described: it is active {share} or inactive in too few speakers to test on others."
+        return f"Cannot be described: it is {often} active {share}."
     if description.q > FALSE_DISCOVERIES:
         first = description.associations[0]
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -195,7 +196,8 @@ def _improbable(name: str, side: Side, population: Mapping[str, Any], limits: Li
     if quantiles is None or side.log_probability is None or side.log_probability >= quantiles[1]:
         return
     percentile = float(np.interp(side.log_probability, quantiles, QUANTILES))
-    than = "any reference recording's" if percentile <= 0 else f"those of {100 - percentile:.1f} % of its recordings"
+    more = math.floor(10 * (100 - percentile)) / 10  # rounded up, it could be all of them, or beyond the limit
+    than = "any reference recording's" if percentile <= 0 else f"those of {more:.1f} % of its recordings"
     text = f"{name}'s attributes are less probable in the reference population than {than}."
     beyond, usual = (
         bool(probability_beyond_limits(side.log_probability, population, which)) for which in (limits, None)

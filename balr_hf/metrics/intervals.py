@@ -28,6 +28,9 @@ REVERSED = ("cllr_min",)
 # Added to metrics before logarithms are taken, since some are 0.
 TINY = 1e-4
 
+# Draws whose metrics differ by no more than this share of them differ by rounding alone.
+ROUNDING = 1e-12
+
 
 def bootstrap_intervals(
     llrs: ArrayLike,
@@ -116,7 +119,7 @@ def _alone(
     intervals: dict[str, tuple[float, float]] = {}
     for name in WITH_INTERVALS:
         value, values = found[name], np.array([metrics[name] for metrics in measured])
-        if (values == values[0]).all():
+        if _are_alike(values):
             continue
         mean = float(values.mean())
         if name in REVERSED:
@@ -130,6 +133,11 @@ def _alone(
             most = min(most, _entropy(intervals["eer"][1]))
         intervals[name] = (max(0.0, min(float(low), value)), max(value, min(float(high), most)))
     return intervals
+
+
+def _are_alike(values: np.ndarray) -> bool:
+    """Whether a metric, or each of several `(draws, metrics)`, is the same in all draws, but for rounding."""
+    return bool((np.ptp(values, axis=0) <= ROUNDING * np.abs(values).max(axis=0)).all())
 
 
 def difference_intervals(
@@ -219,7 +227,7 @@ def paired_intervals(
     for name in WITH_INTERVALS:
         difference = measured[1][name] - measured[0][name]
         values = np.array([(first[name], second[name]) for first, second in draws])
-        if (values == values[0]).all():
+        if _are_alike(values):
             continue
         drawn = values[:, 1] - values[:, 0]
         low, high = difference + spread * (np.quantile(drawn, [tails, 1 - tails]) - drawn.mean())

@@ -39,6 +39,8 @@ MAX_FUSION_TRIALS = 100_000
 DOUBT = 0.1
 # In how many folds of speakers a calibration is cross-validated.
 FOLDS = 5
+# From how many of their standard deviations on scores lie far from zero.
+FAR = 100.0
 
 
 @dataclass
@@ -368,9 +370,14 @@ def fit_affine(
 def _scale(scores: np.ndarray, unit: float | None) -> tuple[float, float]:
     """Where scores are counted from, and in which unit.
 
-    Those without a unit have no zero either. Far from it in their own standard deviations, nothing could be fitted.
+    Those without a unit have no zero either. The others are counted from zero as in lir, unless they lie far from it
+    in their own standard deviations: there the regression would stop where it begins, with a slope of nearly 0. The
+    offset is not penalised, so that nothing else depends on the place.
     """
-    return (0.0, unit) if unit is not None else (float(scores.mean()), float(scores.std()) or 1.0)
+    mean, spread = float(scores.mean()), float(scores.std())
+    if unit is None:
+        return mean, spread or 1.0
+    return (mean if abs(mean) > FAR * spread else 0.0), unit
 
 
 def fit_fusion(

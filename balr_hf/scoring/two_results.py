@@ -34,6 +34,8 @@ FEW = 30
 # The share of the detection cost that one false alarm may have, or single trials decide minDCF.
 ONE_ERROR = 0.05
 PRIORS = {"min_dcf_0.01": 0.01, "min_dcf_0.05": 0.05}
+# Metrics that differ by less do so by what scores are written with and calibrated to, whatever the draws say.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Difference:
         if self.interval is None:
             return ""
         low, high = self.interval
-        if low <= 0 <= high:
+        if low <= ROUNDING and high >= -ROUNDING:
             return "no difference that these speakers show"
         return "lower in B" if high < 0 else "lower in A"
 

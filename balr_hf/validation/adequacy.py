@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 from balr_hf.errors import ConfigError
@@ -21,6 +22,8 @@ METRICS = {
 }
 # Those that lie between 0 and 1, so that a threshold in percent would always be met.
 RATES = ("eer", "misleading_same", "misleading_different")
+# Decimals that a value is written with at most.
+MOST_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,29 @@ class Criterion:
 
     def describe(self) -> str:
         """The threshold and whether it is met, in a sentence."""
-        name, form = METRICS[self.metric]
-        text = f"{name} at most {self.at_most:g}: "
+        text = f"{METRICS[self.metric][0]} at most {self.at_most:.15g}: "
         if math.isnan(self.value):
             return text + "not met, since it has no value on these trials."
-        text += f"{'met' if self.is_met else 'not met'}, it is {form.format(self.value)}"
+        text += f"{'met' if self.is_met else 'not met'}, it is {self._shown(self.value)}"
         if self.upper is None:
             return f"{text}, without an interval."
-        upper = form.format(self.upper)
+        upper = self._shown(self.upper)
         if not self.is_met:
             return f"{text} (its interval ends at {upper})."
         if self.is_met_surely:
             return f"{text}, and its whole interval, which ends at {upper}, lies within the threshold."
         return f"{text}, but its interval ends at {upper}, beyond the threshold: more speakers are needed to be sure."
+
+    def _shown(self, value: float) -> str:
+        """A value as it is written, with more digits where rounding would put it beyond the threshold, or within."""
+        form = METRICS[self.metric][1]
+        text = form.format(value)
+        for digits in range(int(form[3]), MOST_DIGITS if math.isfinite(value) else 0):
+            text = form.replace(form[3], str(digits)).format(value)
+            printed = Decimal(text.rstrip("%")) / (100 if "%" in text else 1)
+            if (printed <= Decimal(repr(float(self.at_most)))) == (value <= self.at_most):
+                break
+        return text
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

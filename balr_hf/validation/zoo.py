@@ -25,6 +25,8 @@ CORNERS = {
 }
 # Fewer speakers than this have no quarters.
 LEAST_SPEAKERS = 8
+# Means that lie no further apart are equal, but for rounding.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def menagerie(
 ) -> Zoo:
     """Place each speaker by the mean LLR of the own trials and of the trials against others.
 
-    A trial of two speakers counts for both of them.
+    A trial of two speakers counts for both of them. No speaker is in a corner where the lowest and the highest quarter
+    are one, as where nearly all likelihood ratios are held at a bound.
 
     Args:
         llrs (`np.ndarray` of shape `(trials,)`): natural-log likelihood ratios.
@@ -108,7 +111,7 @@ def menagerie(
         ends = [np.quantile(mean[placed], [0.25, 0.75]) for mean in means]
         quarters = {kind: (float(e[0]), float(e[1])) for kind, e in zip(("same", "different"), ends, strict=True)}
         for animal, corner in CORNERS.items():
-            inside = placed.copy()
+            inside = placed & all(high - low > ROUNDING for low, high in ends)
             for mean, (low, high), is_high in zip(means, ends, corner, strict=True):
                 inside &= mean >= high if is_high else mean <= low
             for row in np.flatnonzero(inside):

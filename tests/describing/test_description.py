@@ -248,6 +248,25 @@ def test_held_out_direction_and_ceiling(corpus, rng):
     assert np.isnan(together(np.full((len(codes), 2), np.nan), low, codes).values).all()
 
 
+def test_what_one_speaker_alone_has_is_not_known_of_others(corpus):
+    """Without that speaker nothing can be fitted: the area was that of the wrong direction, or 0.5 of all together."""
+    codes = np.array([int(name[1:]) for name in corpus["speakers"]])
+    names, speakers = list(corpus["speakers"]), np.append(codes, np.full(10, 3))
+    corpus["speakers"] = names + ["s3"] * 10
+    for name in ("voice", "recording", "groups"):
+        corpus[name] = np.concatenate([corpus[name], corpus[name][codes == 3], corpus[name][codes == 3]])
+    active = (speakers == 3)[:, None]
+    corpus["voice"][active[:, 0], 1] += 10
+    assert np.isnan(singly(corpus["voice"], active, speakers)).all()
+    assert np.isnan(together(corpus["voice"], active, speakers)).all()
+    for states in (active, ~active):
+        (found,) = described(corpus, states)
+        assert found.associations == () and found.voice_auc is None and found.recording_auc is None
+        assert found.meaning is Meaning.UNDESCRIBED
+    few = active | np.isin(speakers, (4, 9, 11))[:, None]  # which are in several folds, and so can be fitted
+    assert np.isfinite(singly(corpus["voice"], few, speakers)).all()
+
+
 def test_measures_of_no_meaning_are_at_one_half_on_held_out_speakers(rng):
     """Not above: the direction comes from the other speakers."""
     speakers = np.repeat(np.arange(20), 5)

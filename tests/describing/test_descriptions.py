@@ -85,6 +85,9 @@ def test_each_class_has_its_group_and_its_sentence(found):
         f"({label}, which ranks {pairs(nothing.associations[0].auc)} rightly)."
     )
     assert "hardly ever active (in 1.0 %" in sentence(replace(nothing, associations=(), share=0.01))
+    assert sentence(replace(nothing, associations=(), share=0.3)).startswith(
+        "Cannot be described: it is active (in 30.0 % of the recordings) or inactive in too few speakers"
+    )
 
 
 def test_what_is_not_said_depends_on_sex_recording_and_ceiling(found):

@@ -86,6 +86,17 @@ def test_a_metric_that_no_draw_changes_has_no_interval():
     assert bootstrap_intervals(*two, resamples=20) == {}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_rounding_alone_changes_has_no_interval(seed):
+    """Where all LLRs are held at two bounds, Cllr is the same whoever is drawn: "0.073 to 0.073" would seem sure."""
+    llrs, labels, enroll, test = trials_of(12, seed)
+    apart = np.where(labels, 9.0, -9.0) + llrs / 10
+    assert bootstrap_intervals(apart, labels, enroll, test, resamples=50, bounds=(-3.3, 2.7)) == {}
+    held = apart.clip(-3.3, 2.7)
+    assert difference_intervals(held, apart.clip(-2.1, 1.9), labels, enroll, test, resamples=50) == {}
+    assert bootstrap_intervals(np.full(len(labels), 3.3), labels, enroll, test, resamples=50) == {}
+
+
 def test_the_least_cllr_ends_no_higher_than_the_entropy_of_the_eer_and_knows_nothing_of_calibration():
     llrs, labels, enroll, test = trials_of(10)
     good = np.where(labels, 4.0, -4.0) + (llrs - np.where(labels, 2.0, -2.0))
@@ -94,7 +105,9 @@ def test_the_least_cllr_ends_no_higher_than_the_entropy_of_the_eer_and_knows_not
     assert found["cllr_min"][1] == pytest.approx(-rate * np.log2(rate) - (1 - rate) * np.log2(1 - rate))
     other = bootstrap_intervals(5 * good + 3, labels, enroll, test, resamples=100)
     assert other["cllr_min"] == found["cllr_min"] and other["cllr"] != found["cllr"]
-    assert bootstrap_intervals(-good, labels, enroll, test, resamples=100)["cllr_min"][1] == 1.0
+    assert "cllr_min" not in bootstrap_intervals(-good, labels, enroll, test, resamples=100)  # 1 in all draws
+    useless = np.random.default_rng(0).normal(size=len(labels))
+    assert bootstrap_intervals(useless, labels, enroll, test, resamples=100)["cllr_min"][1] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,24 @@ def test_scores_without_a_unit_may_lie_anywhere(doubt):
         np.testing.assert_allclose(terms, quality[2], atol=1e-4)
 
 
+@pytest.mark.parametrize("zero", [1e4, -1e5, 1e6])
+@pytest.mark.parametrize("doubt", [0.0, 0.01])
+def test_likelihood_ratios_far_off_zero_are_calibrated_as_those_near_it(zero, doubt):
+    """The offset is not penalised, so that the place of scores decides nothing; 1e6 once gave a slope of 1e-9."""
+    terms, labels, speakers = noisy_terms(0)
+    scores = terms.sum(1)
+    slope, offset = fit_affine(scores, labels, doubt=doubt)
+    moved = fit_affine(scores + zero, labels, doubt=doubt)
+    expected = scores * slope + offset
+    np.testing.assert_allclose((scores + zero) * moved[0] + moved[1], expected, atol=5e-3)
+    evidence = np.column_stack([scores + zero, np.random.default_rng(0).normal(size=(len(scores), 2))])
+    weight = fit_quality(evidence, labels, 1.0)[0]
+    other = fit_quality(np.column_stack([scores, evidence[:, 1:]]), labels, 1.0)[0]
+    assert weight == pytest.approx(other, rel=5e-3)
+    crossed = cross_calibrated(scores + zero, labels, speakers, doubt=doubt)
+    np.testing.assert_allclose(crossed, cross_calibrated(scores, labels, speakers, doubt=doubt), atol=5e-3)
+
+
 @pytest.mark.parametrize("method", ["affine", "fusion"])
 def test_labels_the_wrong_way_round_are_refused(method):
     terms, labels, _ = noisy_terms(0)

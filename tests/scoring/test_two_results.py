@@ -13,7 +13,7 @@ from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import file_digest
 from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
 from balr_hf.scoring.calibration import cross_calibrated
-from balr_hf.scoring.two_results import Difference, compare_results, read_result
+from balr_hf.scoring.two_results import Difference, Result, compare_results, read_result
 
 SPEAKERS = np.repeat([f"s{number}" for number in range(12)], 3)
 IDS = [f"{speaker}-{number}" for number, speaker in enumerate(SPEAKERS)]
@@ -82,6 +82,24 @@ def test_a_system_does_not_differ_from_itself(corpus, calibrated):
     found = compare_results(corpus, one, one, draws=20).differences
     assert {(difference.difference, difference.interval) for difference in found.values()} == {(0.0, (0.0, 0.0))}
     assert found["cllr"].describe() == "no difference that these speakers show"
+
+
+@pytest.mark.parametrize(("scale", "zero"), [(1.0, 1e-7), (1e-3, -5.0), (7.0, 1000.0)])
+def test_what_rounding_leaves_is_no_difference(corpus, tmp_path, scale, zero):
+    """The same scores in another unit give the same likelihood ratios, but for rounding: neither is better."""
+    one, two = (
+        Result(name, trials, scores, are_ratios=True, about={})
+        for name, trials, scores in (
+            ("A", read_result(str(written(tmp_path / "a.csv", SCORES))).trials, SCORES),
+            ("B", read_result(str(written(tmp_path / "b.csv", SCORES))).trials, SCORES * scale + zero),
+        )
+    )
+    found = compare_results(corpus, one, two, draws=50, folds=4)
+    crossed = found.differences["cllr_cross_validated"]
+    assert abs(crossed.difference) < 1e-6 and crossed.describe() == "no difference that these speakers show"
+    for interval in ((2e-12, 3e-12), (-3e-12, -2e-12)):
+        assert replace(crossed, interval=interval).describe() == "no difference that these speakers show"
+    assert replace(crossed, interval=(2e-5, 3e-5)).describe() == "lower in A"
 
 
 def test_trials_in_another_order_and_repeated_are_the_same_trials(corpus, calibrated, tmp_path):

@@ -219,6 +219,18 @@ def test_animals_are_in_their_corners():
     assert few.speakers[1].mean_same is None
 
 
+def test_speakers_who_are_all_alike_are_in_no_corner():
+    """Where LRs are held at the bounds, means are equal but for rounding: all speakers were doves."""
+    names = [f"s{number}" for number in range(12)]
+    enroll, test = np.triu_indices(12)
+    same = enroll == test
+    own = np.arange(12) / 10
+    zoo = menagerie(np.where(same, 2.7, -3.3), same, (enroll, test), names)
+    assert len(zoo.placed) == 12 and not any(zoo.animals.values())
+    zoo = menagerie(np.where(same, own[enroll], -3.3), same, (enroll, test), names)
+    assert not any(zoo.animals.values())
+
+
 def test_worst_trials_are_those_furthest_on_the_wrong_side(found, trials, system, corpus):
     exact, *_ = expected(system, corpus, trials)
     for same in (True, False):
@@ -257,6 +269,28 @@ def test_a_threshold_is_met_or_not(value, upper, met, words):
     criterion = Criterion("cllr", 0.5, value, upper)
     assert criterion.is_met == met and words in criterion.describe()
     assert criterion.to_dict()["met"] == met
+
+
+@pytest.mark.parametrize(
+    ("metric", "at_most", "value", "upper", "words"),
+    [
+        ("eer", 0.1, 0.10001, None, "at most 0.1: not met, it is 10.001%, without"),
+        ("eer", 0.1, 0.1, 0.10001, "met, it is 10.00%, but its interval ends at 10.001%, beyond"),
+        ("cllr", 0.5, 0.5004, 0.6, "not met, it is 0.5004 (its interval ends at 0.600)"),
+        (
+            "cllr",
+            0.4998,
+            0.4997,
+            0.49979,
+            "at most 0.4998: met, it is 0.4997, and its whole interval, which ends at 0.4998",
+        ),
+        ("misleading_different", 0.0, 0.00001, None, "not met, it is 0.001%"),
+        ("cllr", 0.12345678, 0.1234567, None, "at most 0.12345678: met, it is 0.123,"),
+        ("devpav", 0.0, 1e-30, None, "not met"),
+    ],
+)
+def test_no_value_is_rounded_across_its_threshold(metric, at_most, value, upper, words):
+    assert words in Criterion(metric, at_most, value, upper).describe()
 
 
 def test_thresholds_are_read_and_judged(found):
