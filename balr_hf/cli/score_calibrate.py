@@ -77,7 +77,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
-    from balr_hf.scoring.calibration import FOLDS, cross_calibrated, fit_calibration
+    from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
     from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
     from balr_hf.scoring.made_trials import trial_conditions
     from balr_hf.scoring.overlap import overlaps
@@ -124,9 +124,16 @@ def run(arguments: Arguments) -> None:
     )
     assert speakers is not None  # since they were given
     unit = scorer.score_unit
-    folds = FOLDS if arguments.folds is None else arguments.folds
+    crossed = None
+    if arguments.folds is not None:
+        crossed = cross_calibrated(
+            *(evidence, labels, speakers, arguments.method, arguments.folds),
+            unit=unit,
+            progress=True,
+            conditions=conditions,
+        )
     calibration = fit_calibration(
-        evidence, labels, arguments.method, speakers, unit=unit, conditions=conditions, folds=folds
+        evidence, labels, arguments.method, speakers, unit=unit, conditions=conditions, crossed=crossed
     )
     raw = evidence if evidence.ndim == 1 else evidence[:, 0] if arguments.method == "quality" else evidence.sum(1)
     report = {
@@ -138,13 +145,7 @@ def run(arguments: Arguments) -> None:
     text += (
         f"\nCllr on these very trials: {report['raw']['cllr']:.3f} raw, {report['calibrated']['cllr']:.3f} calibrated"
     )
-    if arguments.folds is not None:
-        crossed = cross_calibrated(
-            *(evidence, labels, speakers, arguments.method, arguments.folds),
-            unit=unit,
-            progress=True,
-            conditions=conditions,
-        )
+    if crossed is not None:
         report["cross_validated"] = {"folds": arguments.folds, **compute_metrics(crossed, labels)}
         text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
     elif fewest_speakers(calibration.describe()) < FEW_SPEAKERS:

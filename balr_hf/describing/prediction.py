@@ -78,8 +78,7 @@ def together(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> 
     """The AUC of all measures together on held-out speakers: the mean over the folds.
 
     Arguments as of [`held_out_scores`]. NaN where no fold has both states, on speakers who were fitted on and on those
-    who were not. The folds are not thrown together, since
-    their scores have different offsets.
+    who were not. The folds are not thrown together, since their scores have different offsets.
     """
     if not np.isfinite(measures).any():
         return Areas.mean([], active.shape[1])

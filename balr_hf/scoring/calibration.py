@@ -160,7 +160,7 @@ def fit_calibration(
     unit: float | None = math.log(10),
     conditions: np.ndarray | None = None,
     doubt: float = 0.0,
-    folds: int = FOLDS,
+    crossed: np.ndarray | None = None,
 ) -> Calibration:
     """Fit a calibration; if the speakers are known, also how far it can be trusted: its bounds, and draws of it.
 
@@ -175,8 +175,9 @@ def fit_calibration(
         unit (float, *optional*): see [`fit_affine`].
         conditions (`(trials,)`, *optional*): for `quality`, which condition each trial is in, see [`fit_quality`].
         doubt (float): for `affine`, see [`fit_affine`].
-        folds (int): of speakers, in which the calibration is cross-validated for its bounds and its figures; at least
-            3, see [`cross_calibrated`].
+        crossed (`(trials,)`, *optional*): the natural-log LRs of these trials that [`cross_calibrated`] gave, of which
+            bounds and figures are to be. By default those of five folds, with one penalty for all of them, which
+            flatters fusion and quality a little.
 
     Returns:
         a [`Calibration`].
@@ -197,23 +198,25 @@ def fit_calibration(
         calibration.speakers = sorted({str(name) for side in speakers for name in np.unique(side)})
         same, different = speakers_by_kind(labels, *speakers)
         calibration.num_same_speaker_speakers, calibration.num_different_speaker_speakers = same, different
+        if crossed is not None and np.shape(crossed) != labels.shape:
+            raise ValueError(f"{np.shape(crossed)} cross-validated LRs of {len(labels)} trials")
         try:
-            llrs = cross_calibrated(
-                evidence,
-                labels,
-                speakers,
-                method,
-                folds,
-                penalty=calibration.penalty,
-                unit=unit,
-                conditions=conditions,
-                doubt=doubt,
-            )
+            if crossed is None:
+                crossed = cross_calibrated(
+                    evidence,
+                    labels,
+                    speakers,
+                    method,
+                    penalty=calibration.penalty,
+                    unit=unit,
+                    conditions=conditions,
+                    doubt=doubt,
+                )
         except UserError as error:
             logger.warning("No bounds of the likelihood ratios: %s", error)
         else:
-            calibration.bounds = elub(llrs, labels)
-            calibration.validation = validated(llrs, labels)
+            calibration.bounds = elub(crossed, labels)
+            calibration.validation = validated(crossed, labels)
         try:
             calibration.draws = _draws(calibration, evidence, labels, speakers, unit, conditions, doubt)
         except UserError as error:

@@ -940,6 +940,7 @@ def test_quality_is_learnt_from_made_trials_and_applied_to_tests(world, balr):
     assert status == 0 and "Made " in said and "Calibrated (quality)" in said and "cross-validated" in said
     report = strict_json((world.scorer / "calibration.json").read_text())
     assert report["num_quality"] == 7 and report["bounds"] and report["num_draws"] == 1_000
+    assert report["validation"]["cllr"] == pytest.approx(report["cross_validated"]["cllr"])  # of penalties per fold
 
     corpus, trials = save_corpus(world.tmp_path / "measured-test", measured_corpus(load_corpus(world.test)))
     words = ["--bootstrap", "0", "--plots", "--save-dir", "run", corpus, trials, world.checkpoint]
