@@ -258,7 +258,7 @@ def test_what_one_speaker_alone_has_is_not_known_of_others(corpus):
     active = (speakers == 3)[:, None]
     corpus["voice"][active[:, 0], 1] += 10
     assert np.isnan(singly(corpus["voice"], active, speakers)).all()
-    assert np.isnan(together(corpus["voice"], active, speakers)).all()
+    assert np.isnan(together(corpus["voice"], active, speakers).values).all()
     for states in (active, ~active):
         (found,) = described(corpus, states)
         assert found.associations == () and found.voice_auc is None and found.recording_auc is None
