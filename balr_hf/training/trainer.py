@@ -47,6 +47,7 @@ from balr_hf.training.samplers import (
     CopiesSampler,
     ShuffledBatchSampler,
     check_batches,
+    check_rows,
     sampler_class,
 )
 from balr_hf.training.settings import (
@@ -462,6 +463,7 @@ class BinaryAttributeEncoderTrainer:
         optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, fused=True, capturable=cuda_graph)
         self.train_sampler = self._sampler(self.trainset, "training")
         self.val_sampler = self._sampler(self.valset, "validation")
+        check_rows(self.train_sampler)
         loader = DataLoader(self.trainset, batch_sampler=self.train_sampler, collate_fn=lambda batch: batch)
         self.model, self.optimizer, self.train_loader = self.accelerator.prepare(model, optimizer, loader)
         self.losses = [
