@@ -57,6 +57,16 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
+def weight_files(variant: str | None = None) -> tuple[str, str, str]:
+    """How transformers names the files of weights: the whole file, the index of shards, and a pattern of the shards.
+
+    Args:
+        variant (str, *optional*): as for `PreTrainedModel.save_pretrained`.
+    """
+    more = "" if variant is None else f".{variant}"
+    return f"model{more}.safetensors", f"model.safetensors.index{more}.json", f"model{more}-*-of-*.safetensors"
+
+
 def check_weights(
     weights: Mapping[str, torch.Tensor], source: str | Path, ranges: Mapping[str, tuple[float, float]] | None = None
 ) -> None:

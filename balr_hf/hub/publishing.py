@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 from transformers import PreTrainedModel
 
-from balr_hf.checkpoints import resolve_checkpoint
+from balr_hf.checkpoints import resolve_checkpoint, weight_files
 from balr_hf.errors import UserError, reason_of
 from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import CardFacts
@@ -103,6 +103,7 @@ def publish_model(
                 commit_description=commit_description,
                 revision=revision,
                 create_pr=create_pr,
+                delete_patterns=list(weight_files(details.get("variant"))),  # earlier ones would be loaded instead
             )
 
 

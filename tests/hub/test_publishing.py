@@ -313,6 +313,28 @@ def test_push_to_hub_of_a_model_is_one_commit_and_keeps_an_authors_card(hub, mod
     assert "config.json" in repo.at("try").files
 
 
+def test_a_push_leaves_no_earlier_weights_that_would_be_loaded(hub, models):
+    script = """
+        import sys
+        import torch
+        from huggingface_hub import HfApi
+        from balr_hf import BinaryAttributeAutoEncoder
+
+        model = BinaryAttributeAutoEncoder.from_pretrained(sys.argv[1])
+        model.push_to_hub("me/bae", variant="best")
+        for size in ("50GB", "200KB", "400KB", "50GB"):
+            with torch.no_grad():
+                model.encoder[0].weight += 1
+            model.push_to_hub("me/bae", max_shard_size=size)
+            loaded = BinaryAttributeAutoEncoder.from_pretrained("me/bae")
+            print(torch.equal(loaded.encoder[0].weight, model.encoder[0].weight))
+        print(*(name for name in sorted(HfApi().list_repo_files("me/bae")) if "safetensors" in name))
+    """
+    done = hub.run(script, models / "autoencoder-tiny")
+    assert done.stdout.splitlines() == ["True"] * 4 + ["model.best.safetensors model.safetensors"]
+    assert len(hub.server.repository("me/bae").history()) == 6  # with the first, empty one: each push is one commit
+
+
 @slow
 def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
     script = """
