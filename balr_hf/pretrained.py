@@ -50,9 +50,12 @@ class HubModel(PreTrainedModel):
     Attributes:
         role (str): what a model of the class is called in messages, and as a part of a whole system, e.g.
             `autoencoder`.
+        files_beside (sequence of str): what may lie beside the files of any model of transformers, and is loaded with
+            the model if it does.
     """
 
     role: str
+    files_beside: Sequence[str] = ()
 
     # A part of a whole system is also loaded from the system's file, where the other parts have these prefixes.
     _keys_to_ignore_on_load_unexpected = [r"^(embedder|autoencoder|scorer)\."]

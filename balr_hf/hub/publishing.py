@@ -90,7 +90,7 @@ def publish_model(
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as temporary:
         prepared = Path(temporary)
-        prepare_model(source, prepared, repo_id, **details)
+        model: Any = prepare_model(source, prepared, repo_id, **details)
         with _reaching_hub(repo_id):
             repo_id = str(api.create_repo(repo_id, private=private, exist_ok=True).repo_id)
             _keep_authors_card(prepared, repo_id, revision, token)
@@ -103,7 +103,8 @@ def publish_model(
                 commit_description=commit_description,
                 revision=revision,
                 create_pr=create_pr,
-                delete_patterns=list(weight_files(details.get("variant"))),  # earlier ones would be loaded instead
+                # What an earlier push left would be loaded instead of these weights, or with this model.
+                delete_patterns=[*weight_files(details.get("variant")), *model.files_beside],
             )
 
 
@@ -132,7 +133,7 @@ def _is_of_hub(error: Exception) -> bool:
     return isinstance(error, ValueError | RuntimeError) and raised_in.split(".")[0] in HUB_CLIENTS
 
 
-def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: str, **details: Any) -> None:
+def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: str, **details: Any) -> PreTrainedModel:
     """Write the files that [`publish_model`] uploads, including the card.
 
     Args:
@@ -140,6 +141,9 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
         target (`Path`): the folder to write to, which has to exist.
         repo_id (str): the repository, as the card names it.
         **details: as for [`publish_model`]; `results` may be dicts as in `metrics.json`.
+
+    Returns:
+        the model.
 
     Raises:
         UserError: there is no whole model, or the results are those of another one.
@@ -166,6 +170,7 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
     if path.is_file() and MARK not in path.read_text(encoding="utf-8"):
         card = _with_results(ModelCard.load(path), card)
     card.save(path)
+    return model
 
 
 def load_model(source: str | Path) -> PreTrainedModel:

@@ -206,6 +206,11 @@ class SpeakerComparisonModel(HubModel):
         return self.embedder.feature_extractor
 
     @property
+    def files_beside(self) -> tuple[str, ...]:  # type: ignore[override]  # known only where the package is installed
+        """What may lie beside a system: the descriptions of its attributes, and its detectors."""
+        return ATTRIBUTES, *FILES.values()
+
+    @property
     def parameter_ranges(self) -> dict[str, tuple[float, float]]:
         """The least and the largest value of each weight that cannot be any number."""
         return {f"scorer.{name}": ends for name, ends in self.scorer.parameter_ranges.items()}

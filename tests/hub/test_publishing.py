@@ -335,6 +335,32 @@ def test_a_push_leaves_no_earlier_weights_that_would_be_loaded(hub, models):
     assert len(hub.server.repository("me/bae").history()) == 6  # with the first, empty one: each push is one commit
 
 
+def test_a_pushed_system_has_no_detectors_and_descriptions_of_an_earlier_one(hub):
+    """Those of another embedder would keep the repository from being loaded, and others would come back."""
+    script = """
+        import torch
+        from transformers import AutoModel
+        from balr_hf import SpeakerComparisonModel
+        from balr_hf.defaults import SYSTEM, resource
+
+        system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+        system.push_to_hub("me/system")
+        loaded = AutoModel.from_pretrained("me/system")
+        print(*loaded.detectors, loaded.descriptions is not None)
+        del system.detectors["room"]
+        system.descriptions = None
+        system.push_to_hub("me/system")
+        loaded = AutoModel.from_pretrained("me/system")
+        print(*loaded.detectors, loaded.descriptions is not None)
+        with torch.no_grad():
+            loaded.embedder.seg_1.bias += 1
+        parts = loaded.embedder, loaded.autoencoder, loaded.scorer
+        SpeakerComparisonModel.from_parts(*parts, allow_mismatch=True).push_to_hub("me/system")
+        print(*AutoModel.from_pretrained("me/system").detectors, "loaded")
+    """
+    assert hub.run(script).stdout.splitlines() == ["overlapped speed room True", "overlapped speed False", "loaded"]
+
+
 @slow
 def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
     script = """
