@@ -308,7 +308,7 @@ def publish_corpus(
         `huggingface_hub.CommitInfo`
 
     Raises:
-        UserError: a recording cannot be read, or the Hub refuses or cannot be reached.
+        UserError: this is no Dataset, a recording cannot be read, or the Hub refuses or cannot be reached.
     """
     dataset = _playable(dataset)
     with _reaching_hub(repo_id):
@@ -367,9 +367,16 @@ def prepare_corpus(
 
 
 def _playable(dataset: datasets.Dataset) -> datasets.Dataset:
-    """The corpus with its recordings as a column that the Hub's viewer plays."""
+    """The corpus with its recordings as a column that the Hub's viewer plays.
+
+    Raises:
+        UserError: it is no corpus, or several.
+    """
     import datasets
 
+    if not isinstance(dataset, datasets.Dataset):
+        hint = ": push each of its splits by itself, with split=" if isinstance(dataset, datasets.DatasetDict) else ""
+        raise UserError(f"the corpus is of type {type(dataset).__name__}: expected one datasets.Dataset{hint}")
     return dataset.cast_column("audio", datasets.Audio()) if "audio" in dataset.column_names else dataset
 
 

@@ -511,6 +511,21 @@ def test_a_name_that_the_hub_cannot_have_is_the_users_error(models):
         publish_model(models / "autoencoder-tiny", "me//x")
 
 
+@pytest.mark.parametrize("kind", ["DatasetDict", "IterableDataset", "str"])
+def test_what_is_no_one_corpus_is_not_pushed(kind, tmp_path):
+    import datasets
+
+    from balr_hf import publish_corpus
+    from balr_hf.errors import UserError
+    from balr_hf.hub.publishing import prepare_corpus
+
+    corpus = datasets.Dataset.from_dict({"id": ["a"], "speaker": ["s"]})
+    given = {"DatasetDict": datasets.DatasetDict(test=corpus), "IterableDataset": corpus.to_iterable_dataset()}
+    for push in (publish_corpus, lambda dataset, repo_id: prepare_corpus(dataset, tmp_path, repo_id)):
+        with pytest.raises(UserError, match=f"of type {kind}: expected one datasets.Dataset"):
+            push(given.get(kind, "corpus.csv"), "me/corpus")
+
+
 @slow
 def test_a_split_that_does_not_fit_is_the_users_error(hub, few):
     script = """
