@@ -160,6 +160,17 @@ def test_an_unknown_keyword_is_named_and_no_file_is_blamed(kind):
     assert "damaged" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("keyword", "value"), [("device_map", "nowhere"), ("dtype", "float17"), ("key_mapping", 3)])
+def test_a_keyword_that_cannot_be_followed_is_named_beside_the_files(keyword, value):
+    with pytest.raises(UserError, match=rf"{keyword}={value!r} cannot be followed, or its config\.json or its w"):
+        BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER), **{keyword: value})
+
+
+def test_flash_attention_is_no_damage():
+    with pytest.raises(ConfigError, match="with attn_implementation: it has no attention"):
+        BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER), attn_implementation="flash_attention_2")
+
+
 def test_autoencoder_refuses_embeddings_of_another_shape(autoencoder):
     for shape in ((3, 5), (8,), (3, 8, 8)):
         for call in (autoencoder, autoencoder.encode):
