@@ -212,7 +212,15 @@ def vector_present(dataset: datasets.Dataset, name: str) -> np.ndarray:
 
 
 def arrow_column(dataset: datasets.Dataset, name: str) -> pa.ChunkedArray:
-    """Read a column as Arrow holds it, in the order of the Dataset's rows."""
+    """Read a column as Arrow holds it, in the order of the Dataset's rows.
+
+    Raises:
+        UserError: this is no Dataset, but a stream, for example.
+    """
+    import datasets
+
+    if not isinstance(dataset, datasets.Dataset):
+        raise UserError(f"the corpus is of type {type(dataset).__name__}: expected a datasets.Dataset")
     return dataset.select_columns([name]).with_format("arrow")[:][name]
 
 

@@ -81,11 +81,17 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         [`Corpus`] without files. Vectors that cannot be used become None, and are listed in `skipped`.
 
     Raises:
-        UserError: several recordings have the same id, or a column of ids or speakers holds no names.
+        UserError: this is no Dataset, several recordings have the same id, or a column of ids or speakers holds no
+            names.
     """
     import datasets
     import pyarrow as pa
 
+    if not isinstance(dataset, datasets.Dataset):
+        raise UserError(
+            f"the corpus is of type {type(dataset).__name__}: expected a path, the name of a dataset on the Hub, or a "
+            "datasets.Dataset"
+        )
     fingerprint = dataset._fingerprint  # as the documentation of datasets names it; there is no public name
     dataset = dataset.with_format(None)
     if "binary_attributes" in dataset.column_names and "ba" not in dataset.column_names:
