@@ -22,6 +22,8 @@ WEIGHTS = (".safetensors", ".bin", ".pt", "")
 
 # Keywords of from_pretrained that say where on the Hub something is.
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+# Those that say how it is loaded, and may be at fault where that fails.
+LOADING_KEYWORDS = ("dtype", "torch_dtype", "device_map", "max_memory", "quantization_config", "key_mapping")
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -55,6 +57,16 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     weights = {name.removeprefix("module."): weight for name, weight in weights.items()}
     check_weights(weights, path)
     return weights
+
+
+def weight_files(variant: str | None = None) -> tuple[str, str, str]:
+    """How transformers names the files of weights: the whole file, the index of shards, and a pattern of the shards.
+
+    Args:
+        variant (str, *optional*): as for `PreTrainedModel.save_pretrained`.
+    """
+    more = "" if variant is None else f".{variant}"
+    return f"model{more}.safetensors", f"model.safetensors.index{more}.json", f"model{more}-*-of-*.safetensors"
 
 
 def check_weights(
@@ -133,11 +145,14 @@ def load_whole(
                 f"cannot load {what} from {source}: from_pretrained knows no {unknown[1]}. It takes the keywords of "
                 "PreTrainedModel.from_pretrained, and the settings of the model's configuration"
             ) from error
-        if "attention implementation" in str(error):  # that AutoModel moves from the keywords to the configuration
+        # AutoModel moves it from the keywords to the configuration.
+        if re.search("attention implementation|Flash Attention", str(error)):
             text = f"cannot load {what} from {source} with attn_implementation: it has no attention"
             raise ConfigError(text) from error
+        how = ", ".join(f"{name}={reprlib.repr(kwargs[name])}" for name in LOADING_KEYWORDS if name in kwargs)
+        keywords = f"{how} cannot be followed, or " if how else ""
         raise ModelFilesError(
-            f"cannot load {what} from {source}: its config.json or its weights are damaged "
+            f"cannot load {what} from {source}: {keywords}its config.json or its weights are damaged "
             f"({type(error).__name__}: {reason_of(error)})"
         ) from error
     missing, unfit = set(report["missing_keys"]), {key for key, *_ in report.get("mismatched_keys", ())}

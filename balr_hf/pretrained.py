@@ -1,5 +1,6 @@
 """What our models add to transformers' `PreTrainedModel`: checks when they are loaded, a card when they are pushed."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from balr_hf.checkpoints import check_weights, load_whole
+from balr_hf.checkpoints import check_weights, load_whole, weight_files
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -27,15 +28,34 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
             module.training = training
 
 
+def _remove_earlier_weights(folder: Path, variant: str | None) -> None:
+    """Remove a whole file that an earlier save left beside shards, or an index that it left beside a whole file.
+
+    transformers removes earlier shards only, and takes a whole file before an index.
+    """
+    whole, index = (folder / name for name in weight_files(variant)[:2])
+    if not (whole.is_file() and index.is_file()):
+        return
+    try:
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        is_new = all((folder / shard).is_file() for shard in shards)
+    except (ValueError, KeyError, TypeError, AttributeError):  # damaged, and so not what was just written
+        is_new = False
+    (whole if is_new else index).unlink()
+
+
 class HubModel(PreTrainedModel):
     """Base of our models.
 
     Attributes:
         role (str): what a model of the class is called in messages, and as a part of a whole system, e.g.
             `autoencoder`.
+        files_beside (sequence of str): what may lie beside the files of any model of transformers, and is loaded with
+            the model if it does.
     """
 
     role: str
+    files_beside: Sequence[str] = ()
 
     # A part of a whole system is also loaded from the system's file, where the other parts have these prefixes.
     _keys_to_ignore_on_load_unexpected = [r"^(embedder|autoencoder|scorer)\."]
@@ -116,6 +136,8 @@ class HubModel(PreTrainedModel):
 
             saving = {name: value for name, value in kwargs.items() if name in SAVING_KEYWORDS}
         super().save_pretrained(save_directory, is_main_process=is_main_process, state_dict=state_dict, **saving)
+        if is_main_process:
+            _remove_earlier_weights(Path(save_directory), saving.get("variant"))
         if push_to_hub and is_main_process:
             repo_id = kwargs.pop("repo_id", None) or Path(save_directory).resolve().name
             self.push_to_hub(repo_id, state_dict=state_dict, **kwargs)

@@ -287,7 +287,8 @@ def train(job: Job) -> str:
             device=job.device.type,
             resume_from=folder if begun else None,
         ).train()
-    job.is_alone = True  # training ends with the connection between the processes
+    job.state.destroy_process_group()  # the others need not wait for what comes next, which one process does
+    job.is_alone = True
     record = BinaryAttributeAutoEncoder.from_pretrained(folder / "best").config.training
     losses = ", ".join(f"{name} {value:.4g}" for name, value in (record["validation"] or {}).items())
     return f"{given.attributes} attributes; the best model is of epoch {record['epoch']}: validation {losses}"

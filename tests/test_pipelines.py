@@ -372,6 +372,11 @@ def test_features_that_are_not_those_of_the_embedder_are_refused():
         SpeakerComparisonPipeline(system, feature_extractor=other)
 
 
+def test_a_feature_extractor_may_be_named(binarize, voices):
+    named = pipeline("binary-attributes", str(resource(SYSTEM)), feature_extractor=str(resource(SYSTEM)), device="cpu")
+    assert named(voices[0]) == binarize(voices[0])
+
+
 def test_a_pipeline_asked_for_half_precision_computes_in_float32(binarize, voices):
     asked = pipeline("binary-attributes", dtype=torch.bfloat16, device="cpu")
     assert asked(voices[0]) == binarize(voices[0])
@@ -393,6 +398,25 @@ def test_models_that_do_not_go_together_are_refused(tiny_embedder, tmp_path):
         pipeline(
             "speaker-comparison", model=tiny_embedder, scorer=build_scorer("cosine", num_attributes=4), device="cpu"
         )
+
+
+@pytest.mark.parametrize("task", ["binary-attributes", "speaker-comparison"])
+def test_models_of_another_kind_are_refused(task, tiny_embedder):
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    for model in (autoencoder, load_scorer(resource(SCORER)), torch.nn.Linear(2, 2)):
+        expected = f"model={type(model).__name__}: expected a whole system or an embedder"
+        with pytest.raises(UserError, match=expected):
+            pipeline(task, model=model, autoencoder=autoencoder, device="cpu")
+    with pytest.raises(UserError, match="autoencoder=WespeakerModel: expected an autoencoder"):
+        pipeline(task, model=tiny_embedder, autoencoder=tiny_embedder, device="cpu")
+    with pytest.raises(UserError, match="autoencoder=3: expected an autoencoder"):
+        pipeline(task, model=tiny_embedder, autoencoder=3, device="cpu")
+
+
+def test_a_scorer_of_another_kind_is_refused(tiny_embedder):
+    for scorer, name in ((tiny_embedder, "WespeakerModel"), (3, "3")):
+        with pytest.raises(UserError, match=f"scorer={name}: expected a scorer"):
+            pipeline("speaker-comparison", scorer=scorer, device="cpu")
 
 
 def test_a_scorer_of_ones_own_on_the_packages_embedder_is_a_demonstration_too(voices):

@@ -73,6 +73,20 @@ def test_weights_of_another_shape_are_refused_unless_they_are_to_be_ignored(auto
     assert torch.equal(model.encoder[3].weight, autoencoder.encoder[3].weight)
 
 
+@pytest.mark.parametrize("variant", [None, "best"])
+@pytest.mark.parametrize("sizes", [("50GB", "1KB"), ("1KB", "50GB"), ("1KB", "2KB")])
+def test_weights_of_an_earlier_save_are_not_loaded(variant, sizes, tmp_path):
+    """transformers takes a whole file before shards, and leaves it where they are saved."""
+    for seed, size in enumerate(sizes):
+        torch.manual_seed(seed)
+        model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim=8, internal_dim=12)).eval()
+        model.save_pretrained(tmp_path, max_shard_size=size, variant=variant)
+    loaded = AutoModel.from_pretrained(tmp_path, variant=variant)
+    assert torch.equal(loaded.encoder[0].weight, model.encoder[0].weight)
+    names = [path.name for path in tmp_path.iterdir() if "safetensors" in path.name]
+    assert any("index" in name for name in names) != any("-of-" not in name and "index" not in name for name in names)
+
+
 def test_missing_weights_are_refused_even_if_other_shapes_are_to_be_ignored(autoencoder, tmp_path):
     autoencoder.save_pretrained(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
@@ -144,6 +158,17 @@ def test_an_unknown_keyword_is_named_and_no_file_is_blamed(kind):
     with pytest.raises(ConfigError, match="from_pretrained knows no bogus") as refused:
         kind.from_pretrained(place, bogus=3)
     assert "damaged" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("device_map", "nowhere"), ("dtype", "float17"), ("key_mapping", 3)])
+def test_a_keyword_that_cannot_be_followed_is_named_beside_the_files(keyword, value):
+    with pytest.raises(UserError, match=rf"{keyword}={value!r} cannot be followed, or its config\.json or its w"):
+        BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER), **{keyword: value})
+
+
+def test_flash_attention_is_no_damage():
+    with pytest.raises(ConfigError, match="with attn_implementation: it has no attention"):
+        BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER), attn_implementation="flash_attention_2")
 
 
 def test_autoencoder_refuses_embeddings_of_another_shape(autoencoder):

@@ -212,7 +212,15 @@ def vector_present(dataset: datasets.Dataset, name: str) -> np.ndarray:
 
 
 def arrow_column(dataset: datasets.Dataset, name: str) -> pa.ChunkedArray:
-    """Read a column as Arrow holds it, in the order of the Dataset's rows."""
+    """Read a column as Arrow holds it, in the order of the Dataset's rows.
+
+    Raises:
+        UserError: this is no Dataset, but a stream, for example.
+    """
+    import datasets
+
+    if not isinstance(dataset, datasets.Dataset):
+        raise UserError(f"the corpus is of type {type(dataset).__name__}: expected a datasets.Dataset")
     return dataset.select_columns([name]).with_format("arrow")[:][name]
 
 
@@ -299,6 +307,19 @@ def comparable_speaker(name: object) -> str | None:
     return comparable_name(name) or None
 
 
+def check_holds_names(dataset: datasets.Dataset, name: str) -> None:
+    """Check that each value of a column is one text or one number, and no list, dict or recording.
+
+    Raises:
+        UserError: it is not.
+    """
+    import datasets
+
+    feature = dataset.features[name]
+    if not isinstance(feature, datasets.Value | datasets.ClassLabel):
+        raise UserError(f"the column {name} of the Dataset holds {feature}: expected texts or numbers")
+
+
 def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
     """Number the speakers in the order in which they first appear, by their names as they are compared.
 
@@ -307,10 +328,11 @@ def speaker_codes(dataset: datasets.Dataset) -> tuple[np.ndarray, list[str]]:
         speakers' names.
 
     Raises:
-        UserError: the Dataset has no `speaker` column.
+        UserError: the Dataset has no `speaker` column, or one that holds no names.
     """
     if "speaker" not in dataset.column_names:
         raise UserError(f"the corpus has no speaker column (columns: {', '.join(dataset.column_names)})")
+    check_holds_names(dataset, "speaker")
     column = arrow_column(dataset, "speaker").combine_chunks()
     encoded = (column.cast("string") if column.type == "null" else column).dictionary_encode()
     codes, found = encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary.to_pylist()

@@ -17,6 +17,7 @@ from balr_hf.data.columns import (
     VECTOR_KINDS,
     add_vector_column,
     arrow_column,
+    check_holds_names,
     comparable_speaker,
     describe_repeated,
     fixed_length_column,
@@ -80,10 +81,17 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         [`Corpus`] without files. Vectors that cannot be used become None, and are listed in `skipped`.
 
     Raises:
-        UserError: several recordings have the same id.
+        UserError: this is no Dataset, several recordings have the same id, or a column of ids or speakers holds no
+            names.
     """
     import datasets
+    import pyarrow as pa
 
+    if not isinstance(dataset, datasets.Dataset):
+        raise UserError(
+            f"the corpus is of type {type(dataset).__name__}: expected a path, the name of a dataset on the Hub, or a "
+            "datasets.Dataset"
+        )
     fingerprint = dataset._fingerprint  # as the documentation of datasets names it; there is no public name
     dataset = dataset.with_format(None)
     if "binary_attributes" in dataset.column_names and "ba" not in dataset.column_names:
@@ -95,12 +103,19 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         dataset = dataset.add_column("id", _ids_from_audio(dataset))
     floats = [("speaker", datasets.Value(f"float{bits}")) for bits in (32, 64)]  # which are cleaned below
     for name in {"id", "speaker"} & set(dataset.column_names):
+        check_holds_names(dataset, name)
         feature = dataset.features[name]
         if isinstance(feature, datasets.ClassLabel):
             names = [None if code is None or code < 0 else feature.names[code] for code in dataset[name]]
             dataset = dataset.remove_columns(name).add_column(name, names)
         elif feature != datasets.Value("string") and (name, feature) not in floats:
-            dataset = dataset.cast_column(name, datasets.Value("string"))
+            try:
+                dataset = dataset.cast_column(name, datasets.Value("string"))
+            except pa.ArrowInvalid as error:  # bytes that are no UTF-8
+                raise UserError(
+                    f"the column {name} of the Dataset holds {feature.dtype}, which is no text ({error}): expected "
+                    "texts or numbers"
+                ) from error
     _check_texts(dataset)
     if "speaker" in dataset.column_names:
         column = arrow_column(dataset, "speaker")

@@ -144,17 +144,18 @@ def load_parquet(files: Sequence[str], place: Path, **options: Any) -> "datasets
         ) from error
 
 
-def save_dataset(dataset: "datasets.Dataset", folder: Path, record: dict[str, Any] | None = None) -> None:
+def save_dataset(dataset: "datasets.Dataset", folder: str | Path, record: dict[str, Any] | None = None) -> None:
     """Save a Dataset as `Dataset.save_to_disk` does, but leave either the whole new folder or what was there before.
 
     Args:
         dataset (`datasets.Dataset`): what is saved.
-        folder: where; a Dataset that was saved there is replaced.
+        folder (str or `Path`): where; a Dataset that was saved there is replaced.
         record (dict, *optional*): written into the folder as `balr-dataset.json`.
 
     Raises:
         UserError: the folder holds anything but a saved Dataset.
     """
+    folder = Path(folder)
     check_replaceable(folder)
     with atomic_folder(folder) as temporary:
         dataset.save_to_disk(str(temporary))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE
+from balr_hf.errors import ConfigError, UserError
 from balr_hf.quality import load_speech
 
 if TYPE_CHECKING:
@@ -28,9 +30,21 @@ def segments(corpus: datasets.Dataset, shortest: float = 2.0, longest: float = 4
 
     Raises:
         AudioError: a recording cannot be read.
+        UserError: the corpus lacks a column.
+        ConfigError: the lengths are none that segments can have.
     """
     import datasets
 
+    if not 1 / SAMPLING_RATE <= shortest <= longest < math.inf:
+        raise ConfigError(
+            f"shortest={shortest}, longest={longest}: expected seconds above 0, and the longest not below the shortest"
+        )
+    lacking = [name for name in ("id", "audio", "speaker") if name not in corpus.column_names]
+    if lacking:
+        raise UserError(f"the corpus has no column {', '.join(lacking)}: load_corpus gives ids to a corpus without")
+    corpus = corpus.with_format(None)
+    if isinstance(corpus.features["audio"], datasets.Audio):
+        corpus = corpus.cast_column("audio", datasets.Audio(decode=False))
     rng = np.random.default_rng(seed)
     rows = []
     for row in corpus:

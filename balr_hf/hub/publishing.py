@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 from transformers import PreTrainedModel
 
-from balr_hf.checkpoints import resolve_checkpoint
+from balr_hf.checkpoints import resolve_checkpoint, weight_files
 from balr_hf.errors import UserError, reason_of
 from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import CardFacts
@@ -90,7 +90,7 @@ def publish_model(
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as temporary:
         prepared = Path(temporary)
-        prepare_model(source, prepared, repo_id, **details)
+        model: Any = prepare_model(source, prepared, repo_id, **details)
         with _reaching_hub(repo_id):
             repo_id = str(api.create_repo(repo_id, private=private, exist_ok=True).repo_id)
             _keep_authors_card(prepared, repo_id, revision, token)
@@ -103,6 +103,8 @@ def publish_model(
                 commit_description=commit_description,
                 revision=revision,
                 create_pr=create_pr,
+                # What an earlier push left would be loaded instead of these weights, or with this model.
+                delete_patterns=[*weight_files(details.get("variant")), *model.files_beside],
             )
 
 
@@ -131,7 +133,7 @@ def _is_of_hub(error: Exception) -> bool:
     return isinstance(error, ValueError | RuntimeError) and raised_in.split(".")[0] in HUB_CLIENTS
 
 
-def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: str, **details: Any) -> None:
+def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: str, **details: Any) -> PreTrainedModel:
     """Write the files that [`publish_model`] uploads, including the card.
 
     Args:
@@ -139,6 +141,9 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
         target (`Path`): the folder to write to, which has to exist.
         repo_id (str): the repository, as the card names it.
         **details: as for [`publish_model`]; `results` may be dicts as in `metrics.json`.
+
+    Returns:
+        the model.
 
     Raises:
         UserError: there is no whole model, or the results are those of another one.
@@ -165,6 +170,7 @@ def prepare_model(source: PreTrainedModel | str | Path, target: Path, repo_id: s
     if path.is_file() and MARK not in path.read_text(encoding="utf-8"):
         card = _with_results(ModelCard.load(path), card)
     card.save(path)
+    return model
 
 
 def load_model(source: str | Path) -> PreTrainedModel:
@@ -302,7 +308,7 @@ def publish_corpus(
         `huggingface_hub.CommitInfo`
 
     Raises:
-        UserError: a recording cannot be read, or the Hub refuses or cannot be reached.
+        UserError: this is no Dataset, a recording cannot be read, or the Hub refuses or cannot be reached.
     """
     dataset = _playable(dataset)
     with _reaching_hub(repo_id):
@@ -361,9 +367,16 @@ def prepare_corpus(
 
 
 def _playable(dataset: datasets.Dataset) -> datasets.Dataset:
-    """The corpus with its recordings as a column that the Hub's viewer plays."""
+    """The corpus with its recordings as a column that the Hub's viewer plays.
+
+    Raises:
+        UserError: it is no corpus, or several.
+    """
     import datasets
 
+    if not isinstance(dataset, datasets.Dataset):
+        hint = ": push each of its splits by itself, with split=" if isinstance(dataset, datasets.DatasetDict) else ""
+        raise UserError(f"the corpus is of type {type(dataset).__name__}: expected one datasets.Dataset{hint}")
     return dataset.cast_column("audio", datasets.Audio()) if "audio" in dataset.column_names else dataset
 
 

@@ -3,6 +3,7 @@
 import copy
 import logging
 import os
+import reprlib
 from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,9 @@ class BinaryAttributesPipeline(Pipeline):
     Raises:
         AudioError: a recording cannot be used; the message says why.
         ConfigError: `on_error` or `min_speech` is none that is known, or a `feature_extractor` is not the embedder's.
-        UserError: the autoencoder is missing, or takes embeddings of another size; weights are not float32; or a part
-            was replaced by another one after the pipeline was made. What was trained further, or calibrated anew, is
-            followed.
+        UserError: the autoencoder is missing, or takes embeddings of another size; a model is of another kind; weights
+            are not float32; or a part was replaced by another one after the pipeline was made. What was trained
+            further, or calibrated anew, is followed.
         MismatchError: the autoencoder was trained for another embedder.
 
     Example:
@@ -115,7 +116,10 @@ class BinaryAttributesPipeline(Pipeline):
         if not min_speech >= 0:
             raise ConfigError(f"min_speech={min_speech}: expected seconds, 0 or more")
         self.min_speech = min_speech
+        check_kind(model, "model", "for_inference", "compare", expected="a whole system or an embedder")
         given = kwargs.get("feature_extractor") or model.feature_extractor
+        if isinstance(given, str | Path):  # `pipeline` hands names on, because of the flags above
+            given = type(model.feature_extractor).from_pretrained(given)
         if given.to_dict() != model.feature_extractor.to_dict():
             raise ConfigError(
                 "feature_extractor= has other settings than that of the embedder, whose embeddings it would change: "
@@ -128,8 +132,9 @@ class BinaryAttributesPipeline(Pipeline):
         super().__init__(whole, **kwargs)
         if autoencoder is None:
             autoencoder = self._shipped(model, EMBEDDER, AUTOENCODER, "autoencoder")
-        if not isinstance(autoencoder, torch.nn.Module):
+        if isinstance(autoencoder, str | Path):
             autoencoder = BinaryAttributeAutoEncoder.from_pretrained(autoencoder)
+        check_kind(autoencoder, "autoencoder", "encode", expected="an autoencoder, or a folder or repository of one")
         if autoencoder.config.input_dim != model.config.embed_dim:
             raise UserError(
                 f"the embedder makes {model.config.embed_dim} values, the autoencoder expects "
@@ -399,6 +404,23 @@ def _system_or_embedder(
     if autoencoder is not None:
         return system.embedder, system.embedder, autoencoder
     return system, system.embedder, system.autoencoder
+
+
+def check_kind(given: Any, name: str, *methods: str, expected: str) -> None:
+    """Refuse what is no model of the kind that stands in its place.
+
+    Args:
+        given: what should be a model.
+        name (str): the argument that it was given as.
+        *methods: models of this kind have one of these methods.
+        expected (str): how a message names the kind.
+
+    Raises:
+        UserError: it has none of them.
+    """
+    if not (isinstance(given, torch.nn.Module) and any(callable(getattr(given, method, None)) for method in methods)):
+        shown = type(given).__name__ if isinstance(given, torch.nn.Module) else reprlib.repr(given)
+        raise UserError(f"{name}={shown}: expected {expected}")
 
 
 def _sum(weight: torch.Tensor) -> torch.Tensor:

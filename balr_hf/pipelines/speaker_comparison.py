@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
@@ -21,7 +20,7 @@ from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.cautions import known_recordings
 from balr_hf.explanation.heard import KINDS, heard_of_sides
 from balr_hf.explanation.voices import OneVoice, can_compare_parts
-from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, flat
+from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, check_kind, flat
 from balr_hf.pipelines.inputs import as_column, undecoded
 from balr_hf.quality import describe_averaged
 from balr_hf.quality.copies import describe_copies, refuse_copies
@@ -104,8 +103,8 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         AudioError: a recording cannot be used; the message says why.
         ConfigError: `top_k` is no number of attributes, `names` are not two texts, or another option is none that is
             known.
-        UserError: a model is missing or does not go with the others, or was replaced by another one after the pipeline
-            was made; or an input is not two sides with recordings.
+        UserError: a model is missing, is of another kind, does not go with the others, or was replaced by another one
+            after the pipeline was made; or an input is not two sides with recordings.
 
     Example:
         >>> compare = pipeline("speaker-comparison", "me/system")
@@ -153,8 +152,9 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             scorer = self.model.scorer
         if scorer is None:
             scorer = self._shipped(self.autoencoder, AUTOENCODER, SCORER, "scorer")
-        if not isinstance(scorer, torch.nn.Module):
+        if isinstance(scorer, str | Path):
             scorer = load_scorer(scorer)
+        check_kind(scorer, "scorer", "attribute_scores", expected="a scorer, or a folder or repository of one")
         self._check_parts(None, self.autoencoder, scorer)
         if not isinstance(self.model, SpeakerComparisonModel) or scorer is not self.model.scorer:
             embedder: Any = getattr(self.model, "embedder", self.model)

@@ -21,7 +21,7 @@ try:
     from balr_hf.data.origins import attributes_made_by
     from balr_hf.data.recording_digests import distinctive_digests, known_again
     from balr_hf.domain import describe_population, log_probabilities
-    from balr_hf.errors import MismatchError, UserError
+    from balr_hf.errors import ConfigError, MismatchError, UserError
     from balr_hf.identity import calibration_digest, uncalibrated_digest
     from balr_hf.pretrained import HubModel
     from balr_hf.scoring.calibration_draws import llr_interval
@@ -34,7 +34,7 @@ try:
         from balr_hf.scoring.trials import Trials
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:
-        UserError, MismatchError, HubModel = ValueError, ValueError, PreTrainedModel
+        ConfigError, UserError, MismatchError, HubModel = ValueError, ValueError, ValueError, PreTrainedModel
 
         def _needs_package(*_, **__):
             raise ImportError("all but scoring needs the package: pip install balr_hf")
@@ -398,7 +398,6 @@ class Scorer(HubModel):
             ValueError, ConfigError: as for `calibrate`.
         """
         try:
-            from balr_hf.errors import ConfigError
             from balr_hf.scoring.calibration import fusion_sample
             from balr_hf.scoring.trials import Trials, score_trials, trial_attribute_scores
         except ModuleNotFoundError as error:
@@ -851,7 +850,15 @@ class Scorer(HubModel):
 
     @torch.no_grad()
     def _weighted_terms(self, weights: torch.Tensor | None, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-        terms = self._attribute_scores(enroll, test)
+        terms: Any = self._attribute_scores(enroll, test)
+        expected = torch.broadcast_shapes(enroll.shape[:-1], test.shape[:-1])
+        if not torch.is_tensor(terms) or terms.shape != expected:
+            found = f"a tensor of shape {tuple(terms.shape)}" if torch.is_tensor(terms) else type(terms).__name__
+            raise ConfigError(
+                f"the scorer {type(self).__name__} returned {found}: expected a tensor of shape {tuple(expected)}, "
+                "one term of each attribute"
+            )
+        terms = terms.to(self.dtype)
         terms = torch.where(self.informative, terms, torch.zeros_like(terms))
         return terms if weights is None else terms * weights
 

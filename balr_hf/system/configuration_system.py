@@ -30,8 +30,9 @@ class SpeakerComparisonConfig(PreTrainedConfig):
             together; None if nothing is known to be wrong.
 
     Raises:
-        ConfigError: the scorer is of a kind that is not known here. Of a scorer of your own, call
-            [`balr_hf.scoring.auto.scorer_class`] with the path of its class first.
+        ConfigError: a dict is of an embedder or of an autoencoder that is none of the package's, or of a scorer of a
+            kind that is not known here. Of a scorer of your own, call [`balr_hf.scoring.auto.scorer_class`] with the
+            path of its class first.
     """
 
     model_type = "balr-speaker-comparison"
@@ -49,9 +50,13 @@ class SpeakerComparisonConfig(PreTrainedConfig):
         mismatch: str | None = None,
         **kwargs: Any,
     ):
-        self.embedder = embedder if isinstance(embedder, PreTrainedConfig) else WespeakerConfig(**embedder or {})
+        if not isinstance(embedder, PreTrainedConfig):
+            check_kind("embedder", (embedder or {}).get("model_type"))
+            embedder = WespeakerConfig(**embedder or {})
         if not isinstance(autoencoder, PreTrainedConfig):
+            check_kind("autoencoder", (autoencoder or {}).get("model_type"))
             autoencoder = BinaryAttributeAutoEncoderConfig(**autoencoder or {})
+        self.embedder = embedder
         self.autoencoder = autoencoder
         self.scorer = scorer if isinstance(scorer, PreTrainedConfig) else _scorer_config(scorer or {})
         self.mismatch = mismatch
@@ -64,6 +69,24 @@ class SpeakerComparisonConfig(PreTrainedConfig):
             part = getattr(self, name).to_diff_dict()
             found[name] = {key: value for key, value in part.items() if key != "transformers_version"}
         return found
+
+
+def check_kind(name: str, kind: str | None) -> None:
+    """Refuse a part of which a system that is loaded makes another model, with the same weights perhaps.
+
+    Args:
+        name (str): `embedder` or `autoencoder`.
+        kind (str, *optional*): its `model_type`.
+
+    Raises:
+        ConfigError: it is not that of the package's own.
+    """
+    own = WespeakerConfig if name == "embedder" else BinaryAttributeAutoEncoderConfig
+    if kind not in (None, own.model_type):
+        raise ConfigError(
+            f"the {name} of this system is of the kind {kind}, but one of a system is {own.model_type}: save "
+            "it and load it by itself, and join the parts by SpeakerComparisonModel.from_parts"
+        )
 
 
 def _scorer_config(settings: dict[str, Any]) -> ScorerConfig:

@@ -19,7 +19,7 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput
 from transformers.utils.hub import create_and_tag_model_card
 
-from .configuration_system import SpeakerComparisonConfig
+from .configuration_system import SpeakerComparisonConfig, check_kind
 
 try:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
@@ -206,6 +206,11 @@ class SpeakerComparisonModel(HubModel):
         return self.embedder.feature_extractor
 
     @property
+    def files_beside(self) -> tuple[str, ...]:  # type: ignore[override]  # known only where the package is installed
+        """What may lie beside a system: the descriptions of its attributes, and its detectors."""
+        return ATTRIBUTES, *FILES.values()
+
+    @property
     def parameter_ranges(self) -> dict[str, tuple[float, float]]:
         """The least and the largest value of each weight that cannot be any number."""
         return {f"scorer.{name}": ends for name, ends in self.scorer.parameter_ranges.items()}
@@ -301,7 +306,12 @@ class SpeakerComparisonModel(HubModel):
 
         Args:
             state_dict (dict, *optional*): weights that are to be saved instead of the system's own.
+
+        Raises:
+            ConfigError: the embedder or the autoencoder is of a kind that would not be loaded again.
         """
+        for name in ("embedder", "autoencoder"):
+            check_kind(name, getattr(self.config, name).model_type)
         of_scorer = {name: value for name, value in (state_dict or {}).items() if name.startswith("scorer.")}
         self.scorer.prepare_saving({name.removeprefix("scorer."): value for name, value in of_scorer.items()} or None)
 
@@ -321,6 +331,9 @@ class SpeakerComparisonModel(HubModel):
             state_dict (dict, *optional*): weights to save instead of the model's own.
             push_to_hub (bool): also upload the system, to the repository `repo_id`.
             **kwargs: as for `PreTrainedModel.save_pretrained`.
+
+        Raises:
+            ConfigError: the embedder or the autoencoder is of a kind that would not be loaded again.
         """
         self.config.auto_map = {
             "AutoConfig": f"configuration_system.{SpeakerComparisonConfig.__name__}",

@@ -193,7 +193,7 @@ class ShuffledBatchSampler(Sampler[list[int]]):
 
     def __init__(self, num_rows: int, batch_size: int, shuffle: bool = True, seed: int = 1234):
         self.num_rows = num_rows - 1 if num_rows % batch_size == 1 and num_rows > 1 else num_rows
-        self.batch_size = batch_size
+        self.batch_size = min(batch_size, max(1, self.num_rows))
         self.shuffle = shuffle
         self.seed = seed
         self.epoch = 0
@@ -333,6 +333,19 @@ def check_batches(sampler: BatchSampler, name: str) -> None:
     first = next(iter(sampler), None)
     if not isinstance(first, list) or not first or not all(isinstance(row, int | np.integer) for row in first):
         raise ConfigError(f"data.sampler={name} yields {first!r}: expected batches, each a list of row numbers (int)")
+
+
+def check_rows(sampler: BatchSampler) -> None:
+    """Check that the batches to train on hold more than one recording, as far as the sampler says how many.
+
+    Raises:
+        ConfigError: they hold one, of which batch norm cannot take the variance.
+    """
+    if getattr(sampler, "batch_size", None) == 1:
+        raise ConfigError(
+            "each batch would hold one recording, of which batch norm cannot take the variance: expected at least 2, "
+            "by data.batch_size, by data.N_classes_per_batch and data.M_samples_per_class, or by more recordings"
+        )
 
 
 def _choose(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

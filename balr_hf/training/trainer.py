@@ -1,11 +1,13 @@
 """The Accelerate loop that fits the binary-attribute autoencoder."""
 
+import atexit
 import dataclasses
 import json
 import logging
 import math
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +47,7 @@ from balr_hf.training.samplers import (
     CopiesSampler,
     ShuffledBatchSampler,
     check_batches,
+    check_rows,
     sampler_class,
 )
 from balr_hf.training.settings import (
@@ -79,7 +82,7 @@ VERSIONS = {
 
 
 def process_state(device: str | torch.device | None = None) -> accelerate.PartialState:
-    """Join the processes that `accelerate launch` or `torchrun` started.
+    """Join the processes that `accelerate launch` or `torchrun` started, until the program ends.
 
     Args:
         device (str, *optional*): `cpu` for training without GPUs; with any other value Accelerate chooses.
@@ -89,7 +92,19 @@ def process_state(device: str | torch.device | None = None) -> accelerate.Partia
     """
     # Without cpu=True, processes on a machine without GPUs would each train alone.
     cpu = str(device) == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+    atexit.unregister(_part_from_other_processes)
+    atexit.register(_part_from_other_processes)
     return accelerate.PartialState(cpu=cpu)
+
+
+def _part_from_other_processes() -> None:
+    """End the connection to the other processes, whose threads could abort this one at its exit.
+
+    Where an error ends the program, the others may wait for it, and parting could wait for them.
+    """
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized() and getattr(sys, "last_value", None) is None:
+        distributed.destroy_process_group()
 
 
 class BinaryAttributeEncoderTrainer:
@@ -298,7 +313,8 @@ class BinaryAttributeEncoderTrainer:
         if accelerator.is_main_process:
             logger.info("%d epochs in %.1f s; results in %s", self.epoch - first, time.time() - start, folder)
         accelerator.wait_for_everyone()
-        accelerator.end_training()
+        for tracker in accelerator.trackers:  # end_training() would part the processes, which may have more to do
+            tracker.finish()
         return BinaryAttributeAutoEncoder.from_pretrained(folder / "best").eval()
 
     def push_to_hub(self, repo_id: str, **options: Any) -> "CommitInfo | None":
@@ -447,6 +463,7 @@ class BinaryAttributeEncoderTrainer:
         optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, fused=True, capturable=cuda_graph)
         self.train_sampler = self._sampler(self.trainset, "training")
         self.val_sampler = self._sampler(self.valset, "validation")
+        check_rows(self.train_sampler)
         loader = DataLoader(self.trainset, batch_sampler=self.train_sampler, collate_fn=lambda batch: batch)
         self.model, self.optimizer, self.train_loader = self.accelerator.prepare(model, optimizer, loader)
         self.losses = [

@@ -779,6 +779,33 @@ def test_numbers_as_ids_and_speakers_become_text(tmp_path):
     assert corpus.features["id"] == corpus.features["speaker"] == STRING
 
 
+@pytest.mark.parametrize("column", ["id", "speaker"])
+@pytest.mark.parametrize("value", [["anna"], {"name": "anna"}, b"\xff\xfe"])
+def test_ids_and_speakers_that_are_no_texts_are_named(column, value):
+    given = datasets.Dataset.from_dict({"id": ["a"], "speaker": ["s"]} | {column: [value]})
+    with pytest.raises(UserError, match=f"the column {column} of the Dataset holds .*: expected texts or numbers"):
+        load_corpus(given)
+
+
+@pytest.mark.parametrize("given", [None, ["a.wav"], {"id": ["a"]}, 3])
+def test_what_is_no_corpus_is_refused(given):
+    with pytest.raises(UserError, match=f"the corpus is of type {type(given).__name__}: expected a path, the name"):
+        load_corpus(given)
+
+
+def test_a_stream_is_refused_where_rows_are_needed():
+    stream = datasets.Dataset.from_dict({"id": ["a"], "speaker": ["s"]}).to_iterable_dataset()
+    with pytest.raises(UserError, match="the corpus is of type IterableDataset: expected a path, the name"):
+        load_corpus(stream)
+    with pytest.raises(UserError, match=r"the corpus is of type IterableDataset: expected a datasets\.Dataset"):
+        speaker_codes(stream)
+
+
+def test_speakers_that_are_no_texts_cannot_be_numbered():
+    with pytest.raises(UserError, match=r"the column speaker of the Dataset holds List\(.*: expected texts"):
+        speaker_codes(datasets.Dataset.from_dict({"speaker": [["anna"], ["bert"]]}))
+
+
 @pytest.mark.parametrize("format", [None, "numpy", "torch"])
 @pytest.mark.parametrize("codes, speakers", [([1, 0, 1], ["y", "x", "y"]), ([0, -1, 1], ["x", None, "y"])])
 def test_class_labels_become_speaker_names(tmp_path, format, codes, speakers):

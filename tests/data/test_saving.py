@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from balr_hf import load_corpus
+from balr_hf import load_corpus, save_dataset
 from balr_hf.data.saving import DATASET_RECORD, FILES_RECORD, read_record
 from balr_hf.errors import UserError
 
@@ -75,3 +75,10 @@ def test_two_kills_after_a_dataset_was_replaced_leave_no_parts_behind(balr, few,
         assert len([*tmp_path.glob(".out.*.parts")]) == 1
     assert balr(*words)[0] == 0
     assert not [*tmp_path.glob(".out.*.parts")]
+
+
+def test_a_dataset_is_saved_to_a_folder_that_a_text_names(make_corpus, tmp_path):
+    corpus = make_corpus(2, 2)
+    for _ in range(2):  # the second time over the first
+        save_dataset(corpus, str(tmp_path / "corpus"))
+    assert load_corpus(tmp_path / "corpus")["id"][:] == corpus["id"][:]

@@ -313,6 +313,54 @@ def test_push_to_hub_of_a_model_is_one_commit_and_keeps_an_authors_card(hub, mod
     assert "config.json" in repo.at("try").files
 
 
+def test_a_push_leaves_no_earlier_weights_that_would_be_loaded(hub, models):
+    script = """
+        import sys
+        import torch
+        from huggingface_hub import HfApi
+        from balr_hf import BinaryAttributeAutoEncoder
+
+        model = BinaryAttributeAutoEncoder.from_pretrained(sys.argv[1])
+        model.push_to_hub("me/bae", variant="best")
+        for size in ("50GB", "200KB", "400KB", "50GB"):
+            with torch.no_grad():
+                model.encoder[0].weight += 1
+            model.push_to_hub("me/bae", max_shard_size=size)
+            loaded = BinaryAttributeAutoEncoder.from_pretrained("me/bae")
+            print(torch.equal(loaded.encoder[0].weight, model.encoder[0].weight))
+        print(*(name for name in sorted(HfApi().list_repo_files("me/bae")) if "safetensors" in name))
+    """
+    done = hub.run(script, models / "autoencoder-tiny")
+    assert done.stdout.splitlines() == ["True"] * 4 + ["model.best.safetensors model.safetensors"]
+    assert len(hub.server.repository("me/bae").history()) == 6  # with the first, empty one: each push is one commit
+
+
+def test_a_pushed_system_has_no_detectors_and_descriptions_of_an_earlier_one(hub):
+    """Those of another embedder would keep the repository from being loaded, and others would come back."""
+    script = """
+        import torch
+        from transformers import AutoModel
+        from balr_hf import SpeakerComparisonModel
+        from balr_hf.defaults import SYSTEM, resource
+
+        system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+        system.push_to_hub("me/system")
+        loaded = AutoModel.from_pretrained("me/system")
+        print(*loaded.detectors, loaded.descriptions is not None)
+        del system.detectors["room"]
+        system.descriptions = None
+        system.push_to_hub("me/system")
+        loaded = AutoModel.from_pretrained("me/system")
+        print(*loaded.detectors, loaded.descriptions is not None)
+        with torch.no_grad():
+            loaded.embedder.seg_1.bias += 1
+        parts = loaded.embedder, loaded.autoencoder, loaded.scorer
+        SpeakerComparisonModel.from_parts(*parts, allow_mismatch=True).push_to_hub("me/system")
+        print(*AutoModel.from_pretrained("me/system").detectors, "loaded")
+    """
+    assert hub.run(script).stdout.splitlines() == ["overlapped speed room True", "overlapped speed False", "loaded"]
+
+
 @slow
 def test_corpus_is_pushed_with_card_and_comes_back(hub, few):
     script = """
@@ -461,6 +509,21 @@ def test_a_name_that_the_hub_cannot_have_is_the_users_error(models):
 
     with pytest.raises(UserError, match="cannot upload to me//x: Repo id must"):
         publish_model(models / "autoencoder-tiny", "me//x")
+
+
+@pytest.mark.parametrize("kind", ["DatasetDict", "IterableDataset", "str"])
+def test_what_is_no_one_corpus_is_not_pushed(kind, tmp_path):
+    import datasets
+
+    from balr_hf import publish_corpus
+    from balr_hf.errors import UserError
+    from balr_hf.hub.publishing import prepare_corpus
+
+    corpus = datasets.Dataset.from_dict({"id": ["a"], "speaker": ["s"]})
+    given = {"DatasetDict": datasets.DatasetDict(test=corpus), "IterableDataset": corpus.to_iterable_dataset()}
+    for push in (publish_corpus, lambda dataset, repo_id: prepare_corpus(dataset, tmp_path, repo_id)):
+        with pytest.raises(UserError, match=f"of type {kind}: expected one datasets.Dataset"):
+            push(given.get(kind, "corpus.csv"), "me/corpus")
 
 
 @slow

@@ -42,6 +42,18 @@ class Agreement(Scorer):
     def _attribute_scores(self, enroll, test):
         return self.config.strength * self.rate * torch.where(enroll[..., 0] == test[..., 0], 1.0, -1.0)
 
+class Single(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test).float()
+
+class Summed(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test).sum(-1)
+
+class Array(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test).numpy()
+
 class Nameless(Agreement):
     config_class = ScorerConfig
 
@@ -87,6 +99,22 @@ def test_a_scorer_of_the_user_is_made_fitted_saved_and_loaded(module, tmp_path, 
     first, *_, last = run_python(script, tmp_path / "mine", path).stdout.splitlines()
     assert last == "Agreement"
     assert f"model of type {module}, not scorer" in first or "cannot load scorer" in first
+
+
+def test_terms_of_single_precision_are_counted_in_double(module):
+    """As a network in a scorer of the user's own makes them."""
+    scorer = build_scorer(f"{module}.Single", num_attributes=6).fit(counts(0))
+    scores = scorer.score(counts(1), counts(2))
+    terms = torch.where(scorer.informative, scorer._attribute_scores(counts(1), counts(2)).double(), 0.0)
+    assert torch.equal(scores, terms.sum(-1)) and scores.dtype == torch.float64
+    torch.testing.assert_close(scorer.score_matrix(counts(1), counts(2)).diagonal(), scores)
+
+
+@pytest.mark.parametrize(("name", "found"), [("Summed", r"a tensor of shape \(12,\)"), ("Array", "ndarray")])
+def test_terms_of_another_form_are_refused(module, name, found):
+    scorer = build_scorer(f"{module}.{name}", num_attributes=6).fit(counts(0))
+    with pytest.raises(ConfigError, match=rf"{name} returned {found}: expected a tensor of shape \(12, 6\), one term"):
+        scorer.score(counts(1), counts(2))
 
 
 def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(tmp_path):

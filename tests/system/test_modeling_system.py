@@ -146,6 +146,41 @@ def test_an_own_scorer_that_is_not_known_here_is_named(tmp_path, own_scorer):
     assert scorer_class(own_scorer) is type(system.scorer)
 
 
+class LooseConfig(BinaryAttributeAutoEncoderConfig):
+    model_type = "loose-autoencoder"
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+
+
+class LooseAutoEncoder(BinaryAttributeAutoEncoder):
+    """An autoencoder with the same weights as the package's, which makes other attributes of them."""
+
+    config_class = LooseConfig
+
+    def encode(self, embeddings):
+        return self.encoder(embeddings) > 0.5
+
+
+def test_an_autoencoder_of_another_kind_is_not_taken_for_the_packages(tmp_path):
+    theirs = autoencoder()
+    sizes = {"input_dim": theirs.config.input_dim, "internal_dim": theirs.config.internal_dim}
+    own = LooseAutoEncoder(LooseConfig(**sizes))
+    own.load_state_dict(theirs.state_dict())
+    system = SpeakerComparisonModel.from_parts(embedder(), own.eval(), scorer())
+    assert system.compare(*waveforms()).llr.isfinite().all()
+    with pytest.raises(UserError, match=r"the autoencoder of this system is of the kind loose-.*: save it"):
+        system.save_pretrained(tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+
+    SpeakerComparisonModel.from_parts(embedder(), theirs, scorer()).save_pretrained(tmp_path / "system")
+    config = tmp_path / "system" / "config.json"
+    config.write_text(config.read_text().replace(theirs.config.model_type, "loose-autoencoder"))
+    for load in (SpeakerComparisonModel.from_pretrained, AutoModel.from_pretrained):
+        with pytest.raises(UserError, match="the autoencoder of this system is of the kind loose-autoencoder"):
+            load(tmp_path / "system")
+
+
 def test_a_system_computes_what_its_parts_compute():
     system = SpeakerComparisonModel.from_parts(embedder(), autoencoder(), scorer())
     recordings = waveforms(3)

@@ -65,3 +65,29 @@ def test_example_trains(processes, few, tmp_path, launch, root):
     assert (tmp_path / "runs" / "train" / "best" / "model.safetensors").exists()
     assert json.loads((tmp_path / "runs" / "train" / "run.json").read_text())["num_processes"] == processes
     assert not (tmp_path / "runs" / "train2").exists()
+
+
+SWEEP = """
+import sys
+import datasets
+from balr_hf import BinaryAttributeEncoderTrainer, DataArguments, MSELoss
+
+corpus = datasets.load_from_disk(sys.argv[1])
+for seed in (1, 2):
+    trainer = BinaryAttributeEncoderTrainer(
+        corpus, corpus, DataArguments(N_classes_per_batch=4, M_samples_per_class=2), [MSELoss()],
+        input_dim=16, internal_dim=24, epochs=1, seed=seed, device=None, log_with="none",
+    )
+    trainer.train()
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.print("trained", seed, trainer.accelerator.num_processes)
+"""
+
+
+def test_processes_train_one_model_after_another(make_corpus, tmp_path, launch):
+    """The connection between the processes outlives a training, so that a script can go on with all of them."""
+    make_corpus(6, 4).save_to_disk(str(tmp_path / "corpus"))
+    (tmp_path / "sweep.py").write_text(SWEEP)
+    done = launch(2, tmp_path / "sweep.py", tmp_path / "corpus")
+    assert done.stdout.splitlines() == ["trained 1 2", "trained 2 2"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["train", "train2"]

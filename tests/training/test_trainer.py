@@ -638,6 +638,28 @@ def test_batches_without_pairs_are_refused_for_losses_that_compare_them(sets, tm
     make(sets, tmp_path, [MSELoss()], data=data)
 
 
+@pytest.mark.parametrize(
+    ("speakers", "recordings", "data"),
+    [
+        (4, 3, DataArguments(sampler="none", batch_size=1)),
+        (4, 3, DataArguments(N_classes_per_batch=1, M_samples_per_class=1)),
+        (1, 3, DataArguments(N_classes_per_batch=8, M_samples_per_class=1)),
+        (1, 1, DataArguments(sampler="none")),
+    ],
+)
+def test_batches_of_one_recording_are_refused(make_corpus, tmp_path, speakers, recordings, data):
+    """Batch norm has no statistics of a single row; a run that fails so would leave a folder behind."""
+    with pytest.raises(ConfigError, match=r"each batch would hold one recording, .* expected at least 2"):
+        make((make_corpus(speakers, recordings), make_corpus(3, 3)), tmp_path / "run", data=data)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_recording_that_is_repeated_can_be_trained_on(make_corpus, tmp_path):
+    data = DataArguments(N_classes_per_batch=1, M_samples_per_class=2)
+    make((make_corpus(1, 1), make_corpus(3, 3)), tmp_path / "run", data=data, epochs=1).train()
+    assert (tmp_path / "run" / "best").exists()
+
+
 def test_one_speaker_is_not_enough_for_losses_that_compare_speakers(make_corpus, tmp_path):
     one, more = make_corpus(1, 8), make_corpus(4, 8, name="v")
     with pytest.raises(UserError, match="the training set has one speaker: the loss triplet compares speakers"):
