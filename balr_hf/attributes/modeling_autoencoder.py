@@ -119,6 +119,50 @@ class BinaryAttributeAutoEncoder(HubModel):
             init.ones_(variance)
             init.zeros_(batches)
 
+    @torch.no_grad()
+    def set_hyperplanes(self, embeddings: torch.Tensor, seed: int = 0) -> None:
+        """Let each attribute tell on which side of a hyperplane an embedding lies, instead of learning attributes.
+
+        The hyperplanes go through the mean of some embeddings. Their directions are drawn at random, in groups of
+        `input_dim` that are orthogonal to each other. So the share of the attributes in which two embeddings differ is
+        the angle between them, seen from the mean, over 180 degrees, on the average over the draws; what is near in
+        angle stays near in attributes, whatever the embeddings vary in. The decoder stays as it is.
+
+        Args:
+            embeddings (float `(recordings, input_dim)`): those of a training set.
+            seed (int): of the directions.
+
+        Raises:
+            ValueError: there are fewer than `2 * input_dim` attributes, and so fewer hidden values than hold an
+                embedding behind a ReLU; embeddings have another shape, or are all alike.
+
+        References:
+            M. S. Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002.
+            J. Ji, J. Li, S. Yan, B. Zhang and Q. Tian, "Super-bit locality-sensitive hashing", NIPS 2012.
+        """
+        self._check_shape(embeddings)
+        size, number = self.config.input_dim, self.config.internal_dim
+        if number < 2 * size:
+            raise ValueError(f"{number} attributes of embeddings of {size} values: expected at least {2 * size}")
+        given = embeddings.double().cpu()
+        mean = given.mean(0)
+        spread = float((given - mean).square().mean().sqrt())
+        if not 0 < spread < float("inf"):
+            raise ValueError("the embeddings are all alike, or not finite: no hyperplane lies between them")
+        generator = torch.Generator().manual_seed(seed)
+        drawn = [torch.randn(size, size, generator=generator, dtype=torch.float64) for _ in range(-(-number // size))]
+        groups = [q * torch.diagonal(r).sign() for q, r in map(torch.linalg.qr, drawn)]  # of any direction alike
+        directions = torch.cat([group.T for group in groups])[:number]
+        into, norm, out = self.encoder[0], self.encoder[2], self.encoder[3]
+        assert isinstance(into, nn.Linear) and isinstance(norm, nn.BatchNorm1d) and isinstance(out, nn.Linear)
+        for module in (into, out):
+            module.weight.zero_()
+            module.bias.zero_()
+        norm.reset_parameters()  # which leaves what goes through it in evaluation mode as it is, but for a factor
+        into.weight[:size], into.weight[size : 2 * size] = torch.eye(size), -torch.eye(size)
+        into.bias[:size], into.bias[size : 2 * size] = -mean, mean
+        out.weight[:, :size], out.weight[:, size : 2 * size] = directions / spread, -directions / spread
+
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Encode embeddings, without reconstructing them.
 

@@ -190,6 +190,7 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("training_set", "validation_set")
     ]
     settings: list[Row] = [
+        *([("attributes", "random hyperplanes; the decoder alone was trained")] if "encoder" in record else []),
         ("epochs", f"{record['epochs']} (these weights: {record['epoch']})"),
         ("optimizer", f"Adam, learning rate {record['learning_rate']}"),
         ("losses", "; ".join(f"{name} ({_listed(setting)})" for name, setting in record["losses"].items())),

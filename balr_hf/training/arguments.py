@@ -75,6 +75,8 @@ class DataArguments(TrainingSettings):
     )
 
 
+# Where attributes come from; see `BinaryAttributeAutoEncoder.set_hyperplanes`.
+ENCODERS = ("learned", "hyperplanes")
 # How Accelerate names the precisions that training may have.
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 
@@ -85,6 +87,11 @@ class TrainerArguments(TrainingSettings):
 
     input_dim: int = option(256, "number of values in an embedding", least=1)
     internal_dim: int = option(512, "number of binary attributes", least=1)
+    encoder: str = option(
+        "learned",
+        "learned; or hyperplanes: random ones tell the attributes, and the decoder alone is trained, by the loss mse",
+        among=ENCODERS,
+    )
     learning_rate: float = option(0.001, "learning rate of Adam", above=0)
     epochs: int = option(100, "passes of the sampler over the training set", least=1)
     seed: int = option(1234, "seed of the weights, the batches and the sparsity targets", least=0)

@@ -1,7 +1,6 @@
 """A training step captured once as a CUDA graph and replayed: small models otherwise wait for Python and launches.
 
-This has not run on a GPU yet. The tests go through it on a CPU, with a stand-in for the capture, so that they show
-which steps are captured and replayed, but not that CUDA captures them.
+The tests go through it on a CPU, with a stand-in for the capture, and on a GPU where there is one (`tests/gpu`).
 """
 
 from collections.abc import Callable

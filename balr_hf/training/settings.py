@@ -13,7 +13,7 @@ import torch
 from balr_hf.class_paths import keywords_of
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.training.arguments import PLAIN_BATCH_SIZE, DataArguments
-from balr_hf.training.losses import LOSSES, ArcFaceLoss, AutoEncoderLoss
+from balr_hf.training.losses import LOSSES, ArcFaceLoss, AutoEncoderLoss, MSELoss
 from balr_hf.training.samplers import SAMPLERS, sampler_class
 
 logger = logging.getLogger(__name__)
@@ -124,6 +124,25 @@ def check_pairs(losses: Sequence[AutoEncoderLoss], data: DataArguments, speakers
                         f"data.{name}={getattr(data, name)}: the loss {loss.name} compares recordings of one speaker "
                         "with each other and with those of other speakers; expected at least 2"
                     )
+
+
+def check_hyperplanes(losses: Sequence[AutoEncoderLoss], input_dim: int, internal_dim: int) -> None:
+    """Refuse a training of the decoder alone whose losses are of attributes, or that has too few of these.
+
+    Raises:
+        ConfigError: a loss is not of the reconstruction, or the hyperplanes do not fit into the encoder.
+    """
+    others = [loss.name for loss in losses if not isinstance(loss, MSELoss)]
+    if others:
+        raise ConfigError(
+            f"trainer.encoder=hyperplanes learns no attributes: the loss {', '.join(others)} would do nothing. "
+            "Expected trainer.losses=[mse]"
+        )
+    if internal_dim < 2 * input_dim:
+        raise ConfigError(
+            f"trainer.encoder=hyperplanes with trainer.internal_dim={internal_dim}: expected at least "
+            f"{2 * input_dim}, twice the values of an embedding"
+        )
 
 
 def _call(loss: Any) -> str:

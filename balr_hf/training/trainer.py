@@ -52,6 +52,7 @@ from balr_hf.training.samplers import (
 )
 from balr_hf.training.settings import (
     check_folders,
+    check_hyperplanes,
     check_pairs,
     checked_losses,
     loss_record,
@@ -145,6 +146,9 @@ class BinaryAttributeEncoderTrainer:
             name no other. The number of epochs may be larger than it was then.
         allow_mismatch (bool): train on embeddings that several embedders made; the run's settings, the models, their
             cards and all that is made with them say so.
+        encoder (str): `learned`, or `hyperplanes`: the attributes are those of
+            [`BinaryAttributeAutoEncoder.set_hyperplanes`] for the training set, and the decoder alone is trained, by
+            the loss `mse`.
 
     Raises:
         ConfigError: losses or settings are not what is expected, or do not go together.
@@ -183,6 +187,7 @@ class BinaryAttributeEncoderTrainer:
         log_with: str = "tensorboard",
         resume_from: Path | str | None = None,
         allow_mismatch: bool = False,
+        encoder: str = "learned",
     ):
         self.data_config = data_config or DataArguments()
         if not isinstance(self.data_config, DataArguments):
@@ -209,6 +214,7 @@ class BinaryAttributeEncoderTrainer:
         checked = TrainerArguments(
             input_dim=input_dim,
             internal_dim=internal_dim,
+            encoder=encoder,
             learning_rate=learning_rate,
             epochs=TrainerArguments.epochs if epochs is None else epochs,
             seed=seed,
@@ -220,6 +226,9 @@ class BinaryAttributeEncoderTrainer:
             gradient_accumulation_steps=gradient_accumulation_steps,
             cuda_graph=cuda_graph,
         )
+        self.learns_attributes = checked.encoder == "learned"
+        if not self.learns_attributes:
+            check_hyperplanes(self.loss_funcs, input_dim, internal_dim)
         self.learning_rate, self.epochs, self.seed = checked.learning_rate, checked.epochs, checked.seed
         self.save_period, self.log_period = checked.save_period, checked.log_period
         self.val_period, self.state_period = checked.val_period, checked.state_period
@@ -248,6 +257,7 @@ class BinaryAttributeEncoderTrainer:
         self.settings = {
             "input_dim": checked.input_dim,
             "internal_dim": checked.internal_dim,
+            **({} if self.learns_attributes else {"encoder": checked.encoder}),
             "learning_rate": checked.learning_rate,
             "seed": checked.seed,
             "mixed_precision": checked.mixed_precision,
@@ -349,6 +359,8 @@ class BinaryAttributeEncoderTrainer:
         self.train_sampler.set_epoch(epoch)  # for several processes: Accelerate's shard does not pass the epoch on
         self.train_loader.set_epoch(epoch)  # for one: Accelerate otherwise counts from 0, also in a resumed run
         self.model.train()
+        if not self.learns_attributes:  # batch norm, too, is to stay what it is
+            self.accelerator.unwrap_model(self.model).encoder.eval()
         sums = torch.zeros(len(self.losses) + 1, device=self.accelerator.device)
         batches = 0
         for embeddings, labels, originals in self.train_loader:
@@ -453,13 +465,17 @@ class BinaryAttributeEncoderTrainer:
         set_seed(self.seed)
         config = BinaryAttributeAutoEncoderConfig(input_dim, internal_dim, embedder_identity=embedder)
         model = BinaryAttributeAutoEncoder(config)
+        if not self.learns_attributes:
+            model.set_hyperplanes(self.trainset.embeddings, self.seed)
+            model.encoder.requires_grad_(False)
         for loss in self.loss_funcs:
             loss.setup(
                 nb_train_classes=len(self.trainset.speakers),
                 internal_dim=internal_dim,
                 M_samples_per_class=self.data_config.M_samples_per_class,
             )
-        parameters = [*model.parameters(), *(p for loss in self.loss_funcs for p in loss.parameters())]
+        learned = (parameter for parameter in model.parameters() if parameter.requires_grad)
+        parameters = [*learned, *(p for loss in self.loss_funcs for p in loss.parameters())]
         optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, fused=True, capturable=cuda_graph)
         self.train_sampler = self._sampler(self.trainset, "training")
         self.val_sampler = self._sampler(self.valset, "validation")

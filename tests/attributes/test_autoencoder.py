@@ -110,3 +110,49 @@ def test_embeddings_that_are_not_numbers_have_no_attributes(model, value):
     embeddings[1, 2] = value
     with pytest.raises(ValueError, match="not finite"):
         model.encode(embeddings)
+
+
+@pytest.mark.parametrize("attributes", [32, 40, 48])
+def test_hyperplanes_differ_as_the_angle_does(attributes):
+    """The share of the attributes that differ is the angle from the mean over 180 degrees, whatever is in between."""
+    rng = torch.Generator().manual_seed(0)
+    center = torch.randn(16, generator=rng)
+    embeddings = center + torch.randn(300, 16, generator=rng) * torch.linspace(0.1, 3, 16)
+    model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim=16, internal_dim=attributes)).eval()
+    shares = []
+    for seed in range(40):
+        model.set_hyperplanes(embeddings, seed)
+        bits = model.encode(embeddings)
+        shares.append((bits[:150] != bits[150:]).float().mean(1))
+    apart = embeddings - embeddings.mean(0)
+    angles = torch.arccos(torch.cosine_similarity(apart[:150], apart[150:])) / torch.pi
+    assert (torch.stack(shares).mean(0) - angles).abs().max() < 0.05
+    assert torch.corrcoef(torch.stack([torch.stack(shares).mean(0), angles]))[0, 1] > 0.97
+    assert model.encode(embeddings).float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_hyperplanes_in_groups_are_orthogonal_and_of_their_seed_alone():
+    embeddings = torch.randn(50, 8)
+    config = BinaryAttributeAutoEncoderConfig(input_dim=8, internal_dim=20)
+    models = [BinaryAttributeAutoEncoder(config).eval() for _ in range(3)]
+    for model, seed in zip(models, (1, 1, 2), strict=True):
+        model.set_hyperplanes(embeddings, seed)
+    one, again, other = (model.encoder.state_dict() for model in models)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["3.weight"], other["3.weight"])
+    directions = one["3.weight"][:, :8]
+    for group in (directions[:8], directions[8:16], directions[16:]):
+        gram = group @ group.T
+        assert torch.allclose(gram, torch.eye(len(group)) * gram[0, 0], atol=1e-5)
+    far = torch.full((1, 8), 1e4)
+    assert torch.equal(models[0].encode(far), (far - embeddings.mean(0)) @ directions.T > 0)
+
+
+def test_hyperplanes_that_cannot_be_are_refused():
+    config = BinaryAttributeAutoEncoderConfig(input_dim=8, internal_dim=16)
+    with pytest.raises(ValueError, match="all alike, or not finite"):
+        BinaryAttributeAutoEncoder(config).set_hyperplanes(torch.ones(5, 8))
+    with pytest.raises(ValueError, match="15 attributes of embeddings of 8 values: expected at least 16"):
+        BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(8, 15)).set_hyperplanes(torch.randn(5, 8))
+    with pytest.raises(ValueError, match="this autoencoder takes"):
+        BinaryAttributeAutoEncoder(config).set_hyperplanes(torch.randn(5, 9))

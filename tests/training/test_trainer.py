@@ -267,6 +267,45 @@ def test_settings_out_of_range_are_refused_before_an_earlier_run_is_removed(sets
     assert (folder / "best" / "config.json").exists()
 
 
+def test_hyperplanes_are_kept_while_the_decoder_learns(sets, tmp_path):
+    options = {"encoder": "hyperplanes", "internal_dim": 32, "epochs": 40, "val_period": 10, "learning_rate": 0.005}
+    trainer = make(sets, tmp_path / "run", **options)
+    expected = BinaryAttributeAutoEncoder(trainer.model.config)
+    expected.set_hyperplanes(trainer.trainset.embeddings, trainer.seed)
+    model = trainer.train()
+    for name, value in expected.encoder.state_dict().items():
+        assert torch.equal(model.encoder.state_dict()[name], value), name
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    losses = [row["val/loss"] for row in history if "val/loss" in row]
+    assert losses[-1] < 0.8 * losses[0]
+    assert model.config.training["encoder"] == "hyperplanes"
+    make(sets, tmp_path / "learned", epochs=1, internal_dim=32).train()
+    assert "encoder" not in json.loads((tmp_path / "learned" / "run.json").read_text())
+    with pytest.raises(UserError, match="encoder was None, now hyperplanes"):
+        make(sets, tmp_path / "learned", resume_from=tmp_path / "learned", **options)
+
+
+def test_a_resumed_training_of_hyperplanes_gives_the_same_weights(sets, tmp_path):
+    options = {"encoder": "hyperplanes", "internal_dim": 32, "val_period": 1}
+    whole = make(sets, tmp_path / "whole", epochs=4, **options).train()
+    make(sets, tmp_path / "parts", epochs=2, **options).train()
+    resumed = make(sets, tmp_path / "parts", epochs=4, resume_from=tmp_path / "parts", **options).train()
+    assert same(whole.state_dict(), resumed.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("losses", "options", "wrong"),
+    [
+        ([MSELoss(), TripletMarginLoss()], {}, "the loss triplet would do nothing. Expected trainer.losses=[mse]"),
+        ([MSELoss()], {"internal_dim": 31}, "trainer.internal_dim=31: expected at least 32, twice the values"),
+        ([MSELoss()], {"encoder": "planes"}, "bad value 'planes' for encoder: expected learned, hyperplanes"),
+    ],
+)
+def test_hyperplanes_refuse_what_would_do_nothing(sets, tmp_path, losses, options, wrong):
+    with pytest.raises(ConfigError, match=re.escape(wrong)):
+        make(sets, tmp_path / "run", losses, **{"encoder": "hyperplanes", "internal_dim": 32, **options})
+
+
 def test_settings_may_be_numbers_of_numpy(sets, tmp_path):
     numbers = {"epochs": np.int64(1), "seed": np.int32(5), "learning_rate": np.float32(0.5)}
     make(sets, tmp_path / "run", **numbers).train()

@@ -27,7 +27,7 @@ from balr_hf import (
     WespeakerModel,
 )
 from balr_hf.identity import model_identity
-from balr_hf.training.arguments import DataArguments
+from balr_hf.training.arguments import ENCODERS, DataArguments
 from balr_hf.training.losses import AutoEncoderLoss
 
 from .corpus import Recordings, recordings
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder that recipes.audio has written")
     parser.add_argument("output", type=Path, help="folder for the run of the autoencoder; its best model is in best/")
     parser.add_argument("--attributes", type=int, default=512, help="number of binary attributes")
+    parser.add_argument("--encoder", choices=ENCODERS, default="learned", help="hyperplanes: with --consistency 0")
     parser.add_argument("--consistency", type=float, default=0.3, help="weight; 0: without")
     parser.add_argument("--decorrelation", type=float, default=0.0, help="weight; 0: without")
     parser.add_argument("--epochs", type=int, default=200, help="each takes every speaker once")
@@ -102,6 +103,7 @@ def main() -> None:
         losses,
         input_dim=len(corpus[0]["embedding"]),
         internal_dim=arguments.attributes,
+        encoder=arguments.encoder,
         epochs=arguments.epochs,
         seed=arguments.seed,
         save_dir=arguments.output,
