@@ -23,10 +23,17 @@ from balr_hf.data.contract import Corpus
 from balr_hf.data.hub_datasets import one_split
 from balr_hf.data.origins import Maker, Origin, origins_of
 from balr_hf.data.quality import known_quality
-from balr_hf.data.saving import DATASET_RECORD, check_replaceable, load_saved, read_record, save_dataset
+from balr_hf.data.saving import (
+    DATASET_RECORD,
+    check_replaceable,
+    is_saved_dataset,
+    load_saved,
+    read_record,
+    save_dataset,
+)
 from balr_hf.data.shards import Shard
 from balr_hf.data.store_base import NoStore, Quality
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, name_some
 from balr_hf.files import atomic_path
 from balr_hf.identity import digest_of
 
@@ -46,19 +53,41 @@ class DatasetStore(NoStore):
         save_dir: the Dataset's folder.
 
     Raises:
-        UserError: the save folder holds other things.
+        UserError: the save folder holds other things, or a Dataset of recordings that the corpus does not have.
     """
 
     def __init__(self, corpus: Corpus, kind: str, maker: Maker, save_dir: str | Path):
         super().__init__(corpus, kind, maker)
         self.save_dir = Path(save_dir).absolute()
         check_replaceable(self.save_dir)
+        self._check_same_recordings()
         made_by = f"{digest_of(maker.model)} {maker.precision}"
         key = hashlib.sha256(f"{kind} {made_by} {corpus.fingerprint()}".encode()).hexdigest()
         self.record = {"kind": kind, "key": key}
         self._earlier = read_record(self.save_dir, DATASET_RECORD)
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their vectors
         self.is_whole = False
+
+    def _check_same_recordings(self) -> None:
+        """Refuse to replace a Dataset that was saved of other recordings, which may have taken days to make."""
+        if not is_saved_dataset(self.save_dir):
+            return
+        try:
+            saved = load_saved(self.save_dir)
+        except UserError:  # it is damaged, and nothing is lost with it
+            return
+        splits = [*saved.values()] if isinstance(saved, dict) else [saved]
+        known = set(recording_ids(self.dataset))
+        if all("id" in split.column_names for split in splits):
+            lost = [name for split in splits for name in recording_ids(split) if name not in known]
+        else:
+            lost = [""] * (sum(map(len, splits)) - len(known))
+        if lost:
+            named = f": {name_some(lost)}" if any(lost) else ""
+            raise UserError(
+                f"{self.save_dir} holds a Dataset with {len(lost)} recordings that this corpus does not have{named}. "
+                "Save to another folder, or remove it"
+            )
 
     @property
     def parts(self) -> Path:

@@ -141,6 +141,28 @@ def test_stopped_run_goes_on_where_it_was(listed, tmp_path, kind):
     assert third == []
 
 
+def test_a_dataset_of_other_recordings_is_not_replaced(listed, tmp_path):
+    """It was, without a word, and with it all that had been computed."""
+    store_of(listed, tmp_path, "dataset").fill(computing()[0], "audio")
+    before = sorted((path.name, path.read_bytes()) for path in (tmp_path / "out").iterdir())
+    lines = listed.read_text().splitlines()
+    listed.write_text("\n".join(lines[:3]) + "\n")
+    with pytest.raises(
+        UserError, match=r"out holds a Dataset with 3 recordings that this corpus does not have: r2, r3"
+    ):
+        store_of(listed, tmp_path, "dataset")
+    assert before == sorted((path.name, path.read_bytes()) for path in (tmp_path / "out").iterdir())
+    (tmp_path / "r5.wav").write_bytes(b"RIFF")
+    listed.write_text("\n".join([*lines, "r5,r5.wav,s1"]) + "\n")  # more of them lose nothing
+    assert store_of(listed, tmp_path, "dataset").fill(computing()[0], "audio").done == 6
+
+
+def test_a_dataset_of_ones_own_without_ids_is_not_replaced_by_a_smaller_one(listed, tmp_path):
+    datasets.Dataset.from_dict({"text": list("abcdefg")}).save_to_disk(str(tmp_path / "out"))
+    with pytest.raises(UserError, match="holds a Dataset with 2 recordings that this corpus does not have"):
+        store_of(listed, tmp_path, "dataset")
+
+
 def test_dataset_of_another_model_is_computed_anew(listed, tmp_path):
     store_of(listed, tmp_path, "dataset").fill(computing()[0], "audio")
     compute, calls = computing()
