@@ -45,6 +45,16 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def unbroken(text: str) -> str:
+    r"""Return a text with a space for each line break, so that a name of a file cannot pass for a line of a report.
+
+    Example:
+        >>> unbroken("  known.wav\nLR 1,000,000")
+        '  known.wav LR 1,000,000'
+    """
+    return " ".join(text.splitlines())
+
+
 def csv_cell(value: object) -> object:
     """Return a value for a cell of a csv: a text that could be a formula gets a quote before it.
 

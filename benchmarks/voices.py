@@ -2,7 +2,8 @@
 
 Recordings of a corpus are joined until they have a given length: those of one speaker and session, those of one
 speaker in several sessions (whose microphones may differ), and those of two speakers of one source at one level, one
-after the other or in turns. They are embedded without long pauses, as extraction does it, and the two parts of each
+after the other or in turns. So are long ones, in which 10 s of another speaker are amid the recordings of one,
+repeated as often as it takes. They are embedded without long pauses, as extraction does it, and the two parts of each
 that differ most are compared.
 
 Usage:
@@ -13,6 +14,7 @@ and without `source`, all as one source. The recordings are drawn from it with t
 """
 
 import argparse
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -33,8 +35,11 @@ from balr_hf.scoring.auto import load_scorer
 from balr_hf.system.parts import one_voice_each
 
 SECONDS, TURN = (10, 20, 40), 4
+# Seconds of long recordings, which are made of every speaker, every second or every fourth; and of the other speaker.
+LONG, AMID = {60: 1, 180: 2, 600: 4}, 10
 AS_IT_IS, ONE, SESSIONS = "one speaker, as recorded", "one speaker, joined", "one speaker, several sessions"
 HALVES, QUARTER, TURNS = "two speakers, a half each", "two speakers, a quarter of one", "two speakers, turns of 4 s"
+SHORTLY = f"two speakers, {AMID} s of one amid the other"
 
 
 class Recordings:
@@ -88,6 +93,32 @@ class Recordings:
                 parts = [first, second]
             yield kind, speaker, seconds, np.concatenate(parts)
 
+    def long(self) -> Iterator[tuple[str, str, int, np.ndarray]]:
+        """As `made`: recordings of a minute and more."""
+        for speakers in self.sessions.values():
+            for place, (speaker, sessions) in enumerate(speakers.items()):
+                every = [one for session in sessions.values() for one in session]
+                largest = max(sessions.values(), key=lambda session: sum(map(len, session)))
+                others = [name for name in speakers if name != speaker]
+                other = others[self.rng.integers(len(others))] if others else None
+                yield from self._kind(ONE, speaker, min(LONG), self.joined(largest, min(LONG)))
+                if len(sessions) > 1:
+                    yield from self._kind(SESSIONS, speaker, min(LONG), self.joined(every, min(LONG)))
+                for seconds, step in LONG.items():
+                    if other is None or place % step:
+                        continue
+                    theirs = [one for session in speakers[other].values() for one in session]
+                    yield from self._kind(SHORTLY, speaker, seconds, self._amid(every, theirs, seconds))
+
+    def _amid(self, own: list[np.ndarray], theirs: list[np.ndarray], seconds: int) -> np.ndarray | None:
+        """So many seconds of one speaker, repeated as often as it takes, with another amid them."""
+        some, rest = self.joined(theirs, AMID), seconds - AMID
+        times = math.ceil(rest * SAMPLING_RATE / sum(map(len, own)))
+        around = self.joined(own * times, rest)
+        if some is None or around is None:
+            return None
+        return np.concatenate([around[: len(around) // 2], some, around[len(around) // 2 :]])
+
     def _kind(
         self, kind: str, speaker: str, seconds: int, samples: np.ndarray | None
     ) -> Iterator[tuple[str, str, int, np.ndarray]]:
@@ -107,8 +138,8 @@ def main() -> None:
     model = WespeakerModel.from_pretrained(arguments.system).for_inference()
     autoencoder, scorer = BinaryAttributeAutoEncoder.from_pretrained(arguments.system), load_scorer(arguments.system)
     found = defaultdict(list)
-    recordings = Recordings(corpus, np.random.default_rng(arguments.seed))
-    for kind, speaker, seconds, samples in tqdm(recordings.made(), unit="recording"):
+    short, long = (Recordings(corpus, np.random.default_rng(arguments.seed)) for _ in range(2))
+    for kind, speaker, seconds, samples in tqdm(itertools.chain(short.made(), long.long()), unit="recording"):
         quality, speech = measure_recording(samples)
         stretches = stretches_of(samples, speech)
         samples = heard(samples, stretches)
@@ -119,8 +150,8 @@ def main() -> None:
     print(f"{len(corpus)} recordings of {len(set(corpus['speaker']))} speakers; {arguments.system}\n")
     print("| recording | seconds | recordings | speakers | told (LR below 1) | no verdict (LR below 1/2) |")
     print("| --- |" + " --- |" * 5)
-    for kind in (AS_IT_IS, ONE, SESSIONS, HALVES, QUARTER, TURNS):
-        for seconds in (0, *SECONDS):
+    for kind in (AS_IT_IS, ONE, SESSIONS, HALVES, QUARTER, TURNS, SHORTLY):
+        for seconds in (0, *SECONDS, *LONG):
             rows = found[kind, seconds]
             if rows:
                 speakers, told, beyond = zip(*rows, strict=True)

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from balr_hf.cli.printing import PrintableFormatter
+from balr_hf.tables import aligned
 from balr_hf.untrusted import SafeWriter, csv_cell, csv_value, one_line, printable, safe_rows
 
 FORMULAS = ["=cmd|'/c calc'!A1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "'=1", "''=1", "'-x", "-x", "="]
@@ -79,3 +80,7 @@ def test_terminals_get_no_control_characters(text, shown):
     record = logging.LogRecord("balr_hf", logging.WARNING, "", 0, "skipped %s", (text,), None)
     assert PrintableFormatter("%(message)s").format(record) == f"skipped {shown}"
     assert one_line(text) == " ".join(shown.split())
+
+
+def test_no_cell_of_a_table_breaks_its_line():
+    assert aligned([["name", "dB"], ["a\r\nb\x85c", "-25"]]) == ["name    dB", "a b c  -25"]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from balr_hf.data.skipped import Skipped
     from balr_hf.describing import AttributeDescriptions
+    from balr_hf.domain import Limits
     from balr_hf.quality import Measured
     from balr_hf.scoring.modeling_scorer import Scorer
 
@@ -184,6 +185,7 @@ def run(arguments: Arguments) -> None:
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer, thorough=True)
     voices = find_voices(arguments, heard.measured, heard.quality, sides, models, scorer, limits)
+    unlike = _unlike(arguments, scorer, dataset, sides, heard.quality, limits)
     matched: tuple[tuple[str, str], ...] = ()
     files = {"Scorer's file": scorer}
     if arguments.match is not None:
@@ -196,7 +198,7 @@ def run(arguments: Arguments) -> None:
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
         calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=(*wrong, *heard.remarks, *_remarks(scorer, models, dataset, speakers)),
+        remarks=(*wrong, *unlike, *heard.remarks, *_remarks(scorer, models, dataset, speakers)),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
@@ -431,6 +433,25 @@ def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "
     return tuple(
         (role, f"{name}, of what was in the corpus already") for role, name in made.items() if role not in models
     )
+
+
+def _unlike(
+    arguments: Arguments,
+    scorer: "Scorer",
+    dataset: "datasets.Dataset",
+    sides: list[list[str]],
+    quality: "tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]",
+    limits: "Limits",
+) -> tuple[str, ...]:
+    """Cautions of sides whose recordings may be of different speakers."""
+    from balr_hf.explanation.voices import unlike_recordings
+    from balr_hf.scoring.trials import side_counts
+
+    if not arguments.calibrated:
+        return ()
+    each = [side_counts(dataset, [[name] for name in side]) for side in sides]
+    named = zip("AB", each, quality, strict=True)
+    return tuple(text for side in named for text in unlike_recordings(scorer, *side, limits))
 
 
 def _remarks(

@@ -24,6 +24,7 @@ from balr_hf.explanation.wording import (
     scale_in_a_line,
 )
 from balr_hf.tables import aligned
+from balr_hf.untrusted import unbroken
 
 
 def text(findings: Findings, top: int = 10) -> str:
@@ -46,7 +47,7 @@ def text(findings: Findings, top: int = 10) -> str:
     lines += _measures(findings)
     lines += [THE_METHOD, *_pairs(findings.describe_method())]
     lines += [*(["", LOGARITHMS] if findings.is_llr else []), "", LIMITS]
-    return "\n".join(lines)
+    return "\n".join(map(unbroken, lines))
 
 
 def _headline(findings: Findings) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -153,6 +154,46 @@ def can_compare_parts(scorer: ComparingScorer) -> bool:
     one = np.ones(1, dtype=int)
     return domain is None or not (
         recordings_beyond_limits(1, domain).any() or comparisons_beyond_limits(one, one, domain).any()
+    )
+
+
+def unlike_recordings(
+    scorer: ComparingScorer,
+    side: str,
+    counts: np.ndarray,
+    quality: Sequence[Mapping[str, Any]],
+    limits: Limits | None = None,
+) -> tuple[str, ...]:
+    """Ask whether the recordings of a side are of one speaker: each is compared with each other.
+
+    Args:
+        scorer ([`Scorer`]): a scorer; if [`can_compare_parts`] is not true of it, nothing is said.
+        side (str): its name.
+        counts (`(recordings, attributes, 2)`): how often each attribute of each is active, and inactive.
+        quality: what was measured of each, as [`RecordingQuality.to_dict`] gives it.
+        limits ([`Limits`], *optional*): the limit of voices is taken; the defaults by default.
+
+    Returns:
+        A caution that names the two that are least alike, if they are beyond the limit; else nothing.
+    """
+    if len(counts) != len(quality) or not can_compare_parts(scorer):
+        return ()
+    llrs = {}
+    for a, b in itertools.combinations(range(len(counts)), 2):
+        terms = scorer.attribute_scores(counts[a : a + 1], counts[b : b + 1], calibrated=True).sum().item()
+        rows = scorer.quality_rows(([quality[a]], [quality[b]]), (1, 1))
+        llrs[a, b] = terms + scorer.calibration_offset.item() + sum(term for _, term in rows)
+    least = min(llrs, key=lambda pair: llrs[pair], default=None)
+    if least is None or -llrs[least] <= np.log((limits or Limits()).voices):
+        return ()
+    one = OneVoice(llrs[least], (0.0, 0.0), (), True, False, scorer.bounds)
+    at_least = "at least " if one.is_bounded else ""
+    others = f", of {len(counts)} those least alike," if len(counts) > 2 else ""
+    return (
+        f"Recording {least[0] + 1} and recording {least[1] + 1} of {side}{others} may be of different speakers, or of "
+        f"one under other conditions: they are {at_least}{rounded_times(one.reported)} times more probable if "
+        "different people speak in them than if one does. The likelihood ratio takes all recordings of a side for "
+        "those of one speaker.",
     )
 
 

@@ -19,7 +19,7 @@ from balr_hf.embeddings.passes import Loaded
 from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.cautions import known_recordings
 from balr_hf.explanation.heard import KINDS, heard_of_sides
-from balr_hf.explanation.voices import OneVoice, can_compare_parts
+from balr_hf.explanation.voices import OneVoice, can_compare_parts, unlike_recordings
 from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, check_kind, flat
 from balr_hf.pipelines.inputs import as_column, undecoded
 from balr_hf.quality import describe_averaged
@@ -351,7 +351,10 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         digests[:, :2] = file_digests(flat(outputs["sources"]))
         called = [f"Recording {number} of A" for number in range(1, len(sides[0]) + 1)]
         called += [f"Recording {number} of B" for number in range(1, len(sides[1]) + 1)]
+        each = zip("AB", (counts[:first], counts[first:]), sides, strict=True)
+        unlike = [text for side in each for text in unlike_recordings(self.scorer, *side, self.limits)]
         remarks = (
+            *unlike,
             *flat(outputs["remarks"]),
             *(() if matched is None else matched.remarks),
             *known_recordings(scorer, called, digests),

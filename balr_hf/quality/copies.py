@@ -28,6 +28,10 @@ SAME = 0.8
 # than this share of their power within so many Hz: those of one recorder are in all of its recordings.
 PAUSE, TONE, TONE_WIDTH = 20.0, 0.5, 10
 
+# From which share of its pieces on a recording is a copy or an excerpt, and does not only share a part; which share
+# may lie elsewhere than the others; and by how many seconds: more than the clocks of two recorders drift in an hour.
+WHOLE, ELSEWHERE, MOVED = 0.9, 0.1, 0.5
+
 # Samples at 4 kHz (17 minutes) of a longer recording that are compared with a piece at once, and of how many pieces of
 # a recording that is not held in memory, evenly spread, copies are looked for.
 AT_ONCE, MOST_PIECES = 2**22, 600
@@ -44,13 +48,15 @@ class Copy:
 
     Attributes:
         share: of the shorter recording's sounding pieces, how many are in the longer one too, from 0 to 1.
-        seconds: how much sound that is.
+        seconds: how much sound that is; extrapolated, where only some of the pieces were looked for.
         offset: where the shorter one starts in the longer one, in seconds.
         whole: whether the two are of one length, so that one is a copy of the other rather than an excerpt.
         exact: whether all samples are equal.
         backwards: whether one of them plays it backwards.
         speed (*optional*): how much faster the longer one plays it, from 0.9 to 1.1, where not the waveforms but the
             levels of bands are alike; the other figures are then those of the one piece that was looked for.
+        scattered: whether the pieces do not follow each other alike in the two, as where something was cut out of one,
+            put into it or moved.
     """
 
     share: float
@@ -60,6 +66,7 @@ class Copy:
     exact: bool
     backwards: bool = False
     speed: float | None = None
+    scattered: bool = False
 
     @property
     def is_certain(self) -> bool:
@@ -77,9 +84,10 @@ class Copy:
             return f"{shared} the same recording, played backwards in one of them"
         if self.whole:
             return "are the same recording, in another format or at another level"
-        if self.share >= 0.9:
+        if self.share >= WHOLE and not self.scattered:
             return f"are the same recording: one is an excerpt of the other, from {self.offset:.1f} s on"
-        return f"share {self.seconds:.1f} s of the same recording"
+        differently = ", which does not lie alike in the two" if self.scattered else ""
+        return f"share {self.seconds:.1f} s of the same recording{differently}"
 
     def _describe_speed(self, speed: float) -> str:
         percent = round(100 * abs(speed - 1))
@@ -107,6 +115,7 @@ def find_copy(a: Audio, b: Audio) -> Copy | None:
         return Copy(1.0, equal / SAMPLING_RATE, 0.0, True, True)
     short, long = sorted((_lowered(a), _lowered(b)), key=len)
     pieces, starts = _pieces(short)
+    number = len(pieces)
     if isinstance(a, LongAudio) and isinstance(b, LongAudio) and len(pieces) > MOST_PIECES:
         chosen = np.linspace(0, len(pieces) - 1, MOST_PIECES).round().astype(int)
         pieces, starts = pieces[chosen], starts[chosen]
@@ -118,10 +127,14 @@ def find_copy(a: Audio, b: Audio) -> Copy | None:
             continue
         if backwards:  # the filter delays what is played backwards the other way
             starts = len(short) - pieces.shape[1] - starts + TAPS - 1
-        offset = float(np.median(places[same] - starts[same])) / RATE
-        whole = abs(len(short) - len(long)) <= 0.1 * RATE and abs(offset) <= 0.1 and same.mean() > 0.5
-        seconds = float(same.sum() * PIECE)
-        return Copy(float(same.mean()), seconds, max(0.0, offset), whole, False, bool(backwards))
+        offsets = (places[same] - starts[same]) / RATE
+        offset, share = float(np.median(offsets)), float(same.mean())
+        scattered = bool(np.mean(np.abs(offsets - offset) > MOVED) > ELSEWHERE)
+        # One piece at an end may be lost where one is played backwards.
+        all_there = share > 0.5 and (share >= WHOLE or np.count_nonzero(~same) <= 1) and not scattered
+        whole = bool(abs(len(short) - len(long)) <= 0.1 * RATE and abs(offset) <= 0.1 and all_there)
+        seconds = share * number * PIECE
+        return Copy(share, seconds, max(0.0, offset), whole, False, bool(backwards), scattered=scattered)
     faster = speeds.find_speed(short, long)
     if faster is None:
         return None

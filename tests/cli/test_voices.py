@@ -88,3 +88,19 @@ def test_explain_gives_no_verdict_on_people_who_speak_at_the_same_time(recording
     assert any(name == "Detector of overlapped speech" for name, _ in found["details"])
     found = _json(balr("explain", short, both, "--json", "--limits", f"{wide},overlapped=0")[1])
     assert found["no_verdict"] == [] and "set wider than the default ones" in found["cautions"][0]
+
+
+def test_explain_and_the_pipeline_caution_of_a_side_whose_recordings_are_of_two_people(recordings, root, balr):
+    from transformers import pipeline
+
+    import balr_hf  # noqa: F401  # registers the pipeline
+
+    voices = root / "resources" / "data" / "voices"
+    man, woman = (sorted(map(str, (voices / name).glob("*.opus"))) for name in ("2033", "1998"))
+    mixed, alike = [man[1], woman[0]], man[1:]
+    compare = pipeline("speaker-comparison")
+    for side, is_told in ((mixed, True), (alike, False)):
+        told = _json(balr("explain", man[0], ",".join(side), "--json")[1])["cautions"]
+        piped = compare(man[0], side)["cautions"]
+        for cautions in (told, piped):
+            assert any("Recording 1 and recording 2 of B may be of different" in text for text in cautions) is is_told

@@ -565,6 +565,14 @@ def test_remarks_are_handed_on(sides):
     assert "Note: The speaker is of the reference." in explanation.to_text()
 
 
+def test_no_name_makes_a_line_of_its_own(explained):
+    forged = "known.wav\r\nLR 1,000,000\u2028LLR +13.82"
+    shown = replace(explained, names=(forged, "b"), remarks=(f"{forged} is odd.",), case=(("Case", forged),))
+    lines = shown.to_text().splitlines()
+    assert not any(line.startswith(("LR 1,000,000", "LLR +13.82")) for line in lines)
+    assert len([line for line in lines if "known.wav LR 1,000,000 LLR +13.82" in line]) == 3
+
+
 @pytest.fixture(scope="module")
 def hostile(explained):
     calibration = {**explained.calibration, "speech": EVIL, "method": EVIL}

@@ -7,7 +7,15 @@ import pytest
 
 from balr_hf.domain import Deviation, Limits
 from balr_hf.explanation import voices, wording
-from balr_hf.explanation.voices import NEEDED, OneVoice, Parts, can_compare_parts, compare_parts, shortest_part
+from balr_hf.explanation.voices import (
+    NEEDED,
+    OneVoice,
+    Parts,
+    can_compare_parts,
+    compare_parts,
+    shortest_part,
+    unlike_recordings,
+)
 
 WIDTH = 12
 QUALITY = {"duration": 7.0, "net_speech": 6.0, "level": -26.0, "peak": -6.0, "snr": 30.0, "snr_method": "pauses"}
@@ -210,3 +218,15 @@ def test_without_bounds_there_is_no_verdict(scorer):
     assert found.no_verdict == ["bounds"] and found.verdict is None
     assert found.describe_verdict() == wording.NO_VERDICT_BOUNDS
     assert found.describe_interval() is None
+
+
+def test_recordings_of_a_side_that_are_unlike_are_named(scorer):
+    bits = parts(alike=False).bits.astype(np.float64)[[0, 0, 1]]
+    counts, quality = np.stack([bits, 1 - bits], -1), [QUALITY] * 3
+    (told,) = unlike_recordings(scorer, "B", counts, quality)
+    assert told.startswith("Recording 1 and recording 3 of B, of 3 those least alike, may be of different speakers")
+    assert told.endswith("The likelihood ratio takes all recordings of a side for those of one speaker.")
+    assert unlike_recordings(scorer, "B", counts[:2], quality[:2]) == ()
+    assert unlike_recordings(scorer, "B", counts[2:], quality[2:]) == ()
+    assert unlike_recordings(scorer, "B", counts, quality, Limits(voices=1e9)) == ()
+    assert unlike_recordings(scorer, "B", counts, quality[:2]) == ()  # not all of them were measured

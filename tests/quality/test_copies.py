@@ -1,13 +1,14 @@
 """The same recording twice is recognised, and two recordings of one voice are not taken for it."""
 
 import io
+import wave
 
 import av
 import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from balr_hf.audio import AudioError, load_audio
+from balr_hf.audio import AudioError, load_audio, open_audio
 from balr_hf.quality.copies import describe_copies, find_copy, refuse_copies
 
 
@@ -67,6 +68,31 @@ def test_an_excerpt_is_recognised_and_its_place_is_told(recording):
         copy = find_copy(a, b)
         assert copy.share == 1 and copy.offset == pytest.approx(1.5, abs=0.01)
         assert "excerpt" in copy.describe() and "1.5 s" in copy.describe()
+
+
+def test_what_was_edited_is_neither_a_copy_nor_an_excerpt(recording, sentences):
+    first, second = np.split(recording[: len(recording) // 32_000 * 32_000], 2)
+    whole, other = np.concatenate([first, second]), np.resize(sentences[-1], len(second))
+    for edited in ([first, other, second], [second, first]):
+        copy = find_copy(np.concatenate(edited), whole)
+        assert copy.describe().endswith(" of the same recording, which does not lie alike in the two")
+    replaced = find_copy(np.concatenate([first, other]), whole)
+    assert replaced.describe() == f"share {len(first) / 16_000:.1f} s of the same recording"
+
+
+def test_what_is_shared_is_extrapolated_where_some_pieces_are_looked_for(recording, tmp_path, monkeypatch):
+    monkeypatch.setattr("balr_hf.audio.LONG_SAMPLES", 32_000)
+    longer = np.concatenate([recording, recording[:16_000][::-1]])
+    found = []
+    for most in (600, 3):
+        monkeypatch.setattr("balr_hf.quality.copies.MOST_PIECES", most)
+        paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+        for path, samples in zip(paths, (recording, longer), strict=True):
+            with wave.open(str(path), "wb") as file:
+                file.setparams((1, 2, 16_000, 0, "NONE", ""))
+                file.writeframes((samples * 32_767).astype("<i2").tobytes())
+        found.append(find_copy(*map(open_audio, paths)).seconds)
+    assert found[1] == pytest.approx(found[0], rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,16 @@ def test_a_person_who_speaks_in_turns_is_found_in_each_of_them(system, spoken):
     assert len(found.stretches) == 3
 
 
+def test_a_person_who_speaks_shortly_amid_a_long_recording_is_found(system, spoken):
+    one, other = (np.concatenate(spoken[name]) for name in ("2033", "1998"))
+    half = np.resize(one, 90 * RATE)
+    found = compared(system, np.concatenate([half, other[: 8 * RATE], half]))
+    assert found.is_beyond
+    ((start, end),) = found.stretches
+    assert start == pytest.approx(90, abs=WINDOW)
+    assert end == pytest.approx(98, abs=WINDOW)
+
+
 def test_recordings_of_one_person_hold_one_voice(system, spoken):
     doubtful = [
         name for name, recordings in spoken.items() if compared(system, np.concatenate(recordings)).is_doubtful
