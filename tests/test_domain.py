@@ -214,6 +214,7 @@ def test_limits_can_be_set(population):
     assert deviations(case, population, None)[0].is_beyond
     assert not deviations(case, population, None, Limits.parse("snr=15"))[0].is_beyond
     assert Limits.parse("") == Limits()
+    assert Limits.parse("speed=100,clipping=1") == Limits(speed=100, clipping=1)
 
 
 def test_what_wider_limits_allow_is_not_called_slight(population):
@@ -226,7 +227,10 @@ def test_what_wider_limits_allow_is_not_called_slight(population):
     assert all(one.is_allowed for one in deviations([five, five], population, None, Limits(recordings=4)))
 
 
-@pytest.mark.parametrize("text", ["snr", "snr=loud", "loudness=3", "snr=-1", "net_speech=0.5", "snr=nan"])
+@pytest.mark.parametrize(
+    "text",
+    ["snr", "snr=loud", "loudness=3", "snr=-1", "net_speech=0.5", "snr=nan", "speed=101", "room=200", "clipping=5"],
+)
 def test_bad_limits_are_refused(text):
     with pytest.raises(ConfigError, match="limits"):
         Limits.parse(text)

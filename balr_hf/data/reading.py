@@ -350,8 +350,11 @@ def _from_csv(path: Path, root_dir: str | Path | None, save_dir: Path | None, ve
             columns[name] = columns.pop(alias)
     present = [name for name in _CSV_FILE_COLUMNS if name in columns]
     if not present:
+        header = ", ".join(columns)
+        mark = next((words for mark, words in ((";", "semicolons"), ("\t", "tabs")) if mark in header), None)
+        hint = "" if mark is None or len(columns) > 1 else f": they are separated by {mark}, expected commas"
         raise UserError(
-            f"{path} has none of the columns {', '.join(_CSV_FILE_COLUMNS)}; its columns are {', '.join(columns)}"
+            f"{path} has none of the columns {', '.join(_CSV_FILE_COLUMNS)}; its columns are {header}{hint}"
         )
     if "id" not in columns:
         if "audio" not in columns:

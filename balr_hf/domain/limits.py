@@ -22,6 +22,8 @@ MEASURES = {
 }
 # Of these, a case may have less, or more, than any population.
 AT_MOST, AT_LEAST = ("clipping", "tone_share"), ("decay",)
+# The limits that are percentiles.
+PERCENTILES = ("probability", "overlapped", "speed", "room")
 # The quantiles that are kept, in percent. A case lies inside from the second to the last but one.
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 
@@ -69,7 +71,7 @@ class Limits:
         """Read `snr=6,net_speech=2`; what is not named keeps its default.
 
         Raises:
-            ConfigError: an unknown name, or no number.
+            ConfigError: an unknown name, no number, or one that is out of range.
         """
         known = [field.name for field in fields(cls)]
         values = {}
@@ -82,6 +84,10 @@ class Limits:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError(f"limits: unknown {', '.join(unknown)}: expected {', '.join(known)}")
+        for names, most, what in ((PERCENTILES, 100, "percentiles"), (AT_MOST, 1, "shares of 1")):
+            beyond = [f"{name}={values[name]:g}" for name in names if values.get(name, 0) > most]
+            if beyond:
+                raise ConfigError(f"limits: {', '.join(beyond)}: expected {what}, at most {most}")
         factors = [values.get(name, 1) for name in ("net_speech", "voices", "decay")]
         if any(not value >= 0 for value in values.values()) or any(not value >= 1 for value in factors):
             raise ConfigError(

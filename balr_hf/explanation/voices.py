@@ -25,6 +25,8 @@ NEEDED = "this takes the audio, models that are known to belong together, and a 
 OWN_CALIBRATION = "compared by the scorer's own calibration and its bounds, not by the one matched to the case"
 # How many stretches of a part are named; of the others it is said that there are more.
 MOST_NAMED = 3
+# Pairs of recordings of a side that are compared at once.
+PAIRS_AT_ONCE = 1_000
 
 
 class CalibratedConfig(Protocol):
@@ -178,15 +180,19 @@ def unlike_recordings(
     """
     if len(counts) != len(quality) or not can_compare_parts(scorer):
         return ()
-    llrs = {}
-    for a, b in itertools.combinations(range(len(counts)), 2):
-        terms = scorer.attribute_scores(counts[a : a + 1], counts[b : b + 1], calibrated=True).sum().item()
-        rows = scorer.quality_rows(([quality[a]], [quality[b]]), (1, 1))
-        llrs[a, b] = terms + scorer.calibration_offset.item() + sum(term for _, term in rows)
-    least = min(llrs, key=lambda pair: llrs[pair], default=None)
-    if least is None or -llrs[least] <= np.log((limits or Limits()).voices):
+    llr, least = np.inf, (0, 0)
+    pairs = itertools.combinations(range(len(counts)), 2)
+    while some := list(itertools.islice(pairs, PAIRS_AT_ONCE)):
+        first, second = (list(side) for side in zip(*some, strict=True))
+        llrs = scorer.attribute_scores(counts[first], counts[second], calibrated=True).sum(-1).cpu().numpy()
+        llrs = llrs + scorer.calibration_offset.item()
+        for place, (a, b) in enumerate(some):
+            llrs[place] += sum(term for _, term in scorer.quality_rows(([quality[a]], [quality[b]]), (1, 1)))
+        if llrs.min() < llr:
+            llr, least = float(llrs.min()), some[int(llrs.argmin())]
+    if -llr <= np.log((limits or Limits()).voices):
         return ()
-    one = OneVoice(llrs[least], (0.0, 0.0), (), True, False, scorer.bounds)
+    one = OneVoice(llr, (0.0, 0.0), (), True, False, scorer.bounds)
     at_least = "at least " if one.is_bounded else ""
     others = f", of {len(counts)} those least alike," if len(counts) > 2 else ""
     return (

@@ -148,6 +148,7 @@ class CaseMatcher:
         speakers = corpus["speaker"]
         known = set(scorer.known_speakers([str(name) for name in speakers if name is not None], "reference"))
         self.known_speakers = known
+        self._nameless = sum(speaker is None for speaker in speakers)
         usable = [row for row, speaker in enumerate(speakers) if speaker is not None and str(speaker) not in known]
         told = [column for column in COUNTED if column in corpus.column_names]
         self.corpus = corpus.select(usable).select_columns(list(dict.fromkeys(["id", *needed, *told])))
@@ -348,6 +349,11 @@ class CaseMatcher:
                 f"The matched calibration leaves out the speakers of {self.name} who are in the reference population: "
                 f"{len(self.known_speakers)}."
             )
+        if self._nameless:
+            are = (
+                "recording names no speaker, and is" if self._nameless == 1 else "recordings name no speaker, and are"
+            )
+            remarks.append(f"Of {self.name}, {self._nameless:,} {are} left out of the matched calibration.")
         return remarks
 
     @torch.inference_mode()

@@ -201,6 +201,7 @@ def test_csv_without_a_usable_column_is_refused_with_its_columns(tmp_path, heade
         load_corpus(tmp_path / "m.csv")
     wanted = f"none of the columns audio, embedding, binary_attributes; its columns are {', '.join(header)}"
     assert wanted in str(error.value)
+    assert str(error.value).endswith("they are separated by semicolons, expected commas") == (len(header) == 1)
 
 
 def test_csv_that_names_no_recording_is_refused_with_its_columns(tmp_path):

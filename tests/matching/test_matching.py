@@ -340,6 +340,17 @@ def test_speakers_of_the_reference_population_are_left_out(corpus, matcher):
     assert any(remark.endswith("who are in the reference population: 1.") for remark in found.remarks)
 
 
+def test_recordings_without_a_speaker_are_counted(corpus, matcher):
+    names = [None, *corpus["speaker"][1:]]
+    some = corpus.remove_columns("speaker").add_column("speaker", names)
+    parts = matcher.copies.embedder, matcher.autoencoder, matcher.scorer
+    found = CaseMatcher(*parts, some, "sample", cache=matcher.copies.folder).match(
+        ([measured()], [measured()]), (1, 1)
+    )
+    told = "Of sample, 1 recording names no speaker, and is left out of the matched calibration."
+    assert told in found.remarks
+
+
 def test_speakers_of_recordings_of_the_reference_population_are_left_out_whatever_their_names(corpus, matcher):
     scorer = load_scorer(resource(SCORER))
     known = recording_digests(corpus.select(range(2)), read_files=True)  # of one speaker
