@@ -107,7 +107,7 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         feature = dataset.features[name]
         if isinstance(feature, datasets.ClassLabel):
             names = [None if code is None or code < 0 else feature.names[code] for code in dataset[name]]
-            dataset = dataset.remove_columns(name).add_column(name, names)
+            dataset = _replaced(dataset, name, names)
         elif feature != datasets.Value("string") and (name, feature) not in floats:
             try:
                 dataset = dataset.cast_column(name, datasets.Value("string"))
@@ -121,13 +121,11 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
         column = arrow_column(dataset, "speaker")
         cleaned = clean_speakers(column)
         if cleaned is not column:
-            dataset = dataset.remove_columns("speaker").add_column(
-                "speaker", cleaned, feature=datasets.Value("string")
-            )
+            dataset = _replaced(dataset, "speaker", cleaned, datasets.Value("string"))
     given: list[Any] = recording_ids(dataset)
     ids: list[Any] = [name if name is None else printable(name) for name in given]
     if ids != given:
-        dataset = dataset.remove_columns("id").add_column("id", ids)
+        dataset = _replaced(dataset, "id", ids)
     check_unique(ids)
     skipped: list[Skipped] = []
     for kind in VECTOR_KINDS:
@@ -146,6 +144,12 @@ def from_dataset(dataset: datasets.Dataset, vectors: Sequence[str]) -> Corpus:
             dataset = dataset.remove_columns(kind)
             dataset = dataset if column is None else add_vector_column(dataset, kind, column)
     return Corpus(dataset, None, skipped, fingerprint)
+
+
+def _replaced(dataset: datasets.Dataset, name: str, values: Any, feature: Any = None) -> datasets.Dataset:
+    """Replace a column, which may be the only one: a Dataset without columns would have no rows."""
+    new = f"new {name}"
+    return dataset.add_column(new, values, feature=feature).remove_columns(name).rename_column(new, name)
 
 
 def type_of_samples(feature: Any) -> str | None:

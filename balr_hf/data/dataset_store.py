@@ -19,7 +19,7 @@ from balr_hf.data.columns import (
     vector_matrix,
     vector_present,
 )
-from balr_hf.data.contract import Corpus
+from balr_hf.data.contract import Corpus, from_dataset
 from balr_hf.data.hub_datasets import one_split
 from balr_hf.data.origins import Maker, Origin, origins_of
 from balr_hf.data.quality import known_quality
@@ -78,14 +78,15 @@ class DatasetStore(NoStore):
             return
         splits = [*saved.values()] if isinstance(saved, dict) else [saved]
         known = set(recording_ids(self.dataset))
-        if all("id" in split.column_names for split in splits):
-            lost = [name for split in splits for name in recording_ids(split) if name not in known]
-        else:
+        named = [_ids_as_read(split) for split in splits]
+        if None in named:
             lost = [""] * (sum(map(len, splits)) - len(known))
+        else:
+            lost = [name for ids in named for name in ids or () if name not in known]
         if lost:
-            named = f": {name_some(lost)}" if any(lost) else ""
+            which = f": {name_some(lost)}" if any(lost) else ""
             raise UserError(
-                f"{self.save_dir} holds a Dataset with {len(lost)} recordings that this corpus does not have{named}. "
+                f"{self.save_dir} holds a Dataset with {len(lost)} recordings that this corpus does not have{which}. "
                 "Save to another folder, or remove it"
             )
 
@@ -180,6 +181,16 @@ class DatasetStore(NoStore):
             save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)
         return self.save_dir
+
+
+def _ids_as_read(saved: "datasets.Dataset") -> list[str] | None:
+    """The ids of a Dataset, as those of a corpus are read; None if it has none, or none that can be read."""
+    if "id" not in saved.column_names:
+        return None
+    try:
+        return recording_ids(from_dataset(saved.select_columns(["id"]), ()).dataset)
+    except UserError:  # this package has not saved them
+        return None
 
 
 def _read_part(

@@ -163,6 +163,20 @@ def test_a_dataset_of_ones_own_without_ids_is_not_replaced_by_a_smaller_one(list
         store_of(listed, tmp_path, "dataset")
 
 
+@pytest.mark.parametrize(
+    "feature", [datasets.Value("int64"), datasets.Value("float64"), datasets.ClassLabel(names=["x", "y", "z"]), None]
+)
+def test_a_dataset_with_ids_that_are_read_as_others_is_replaced_in_place(feature, tmp_path):
+    """Numbers, classes and control characters become texts when a corpus is read; its own ids were called others."""
+    ids = ["a\x1b", "b\n", "c"] if feature is None else [0, 1, 2]
+    features = datasets.Features({"id": feature or datasets.Value("string"), "audio": datasets.Value("string")})
+    own = datasets.Dataset.from_dict({"id": ids, "audio": ["0.wav", "1.wav", "2.wav"]}, features)
+    own.save_to_disk(str(tmp_path / "out"))
+    corpus = read_corpus(tmp_path / "out")
+    store = open_store(corpus, "embedding", Maker("m"), save_dir=tmp_path / "out")
+    assert store.fill(computing()[0], "audio").done == 3
+
+
 def test_dataset_of_another_model_is_computed_anew(listed, tmp_path):
     store_of(listed, tmp_path, "dataset").fill(computing()[0], "audio")
     compute, calls = computing()
