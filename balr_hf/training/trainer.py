@@ -466,7 +466,10 @@ class BinaryAttributeEncoderTrainer:
         config = BinaryAttributeAutoEncoderConfig(input_dim, internal_dim, embedder_identity=embedder)
         model = BinaryAttributeAutoEncoder(config)
         if not self.learns_attributes:
-            model.set_hyperplanes(self.trainset.embeddings, self.seed)
+            try:
+                model.set_hyperplanes(self.trainset.embeddings, self.seed)
+            except ValueError as error:  # they are all alike, as where there is one recording
+                raise UserError(f"trainer.encoder=hyperplanes: {error}") from error
             model.encoder.requires_grad_(False)
         for loss in self.loss_funcs:
             loss.setup(
@@ -559,8 +562,9 @@ class BinaryAttributeEncoderTrainer:
         self.process.wait_for_everyone()
         progress = state.read_progress(folder / "state")
         known = state.read_json(folder / "run.json")
-        now = json.loads(json.dumps(self.settings))
-        changed = [f"{key} was {known.get(key)}, now {now[key]}" for key in now if known.get(key) != now[key]]
+        # The settings of a run that learns its attributes do not name the encoder.
+        before, now = ({"encoder": "learned", **each} for each in (known, json.loads(json.dumps(self.settings))))
+        changed = [f"{key} was {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key]]
         if changed:
             raise UserError(
                 f"cannot resume {folder} with other settings: {name_some(changed)}. Give the settings of the run "

@@ -281,8 +281,21 @@ def test_hyperplanes_are_kept_while_the_decoder_learns(sets, tmp_path):
     assert model.config.training["encoder"] == "hyperplanes"
     make(sets, tmp_path / "learned", epochs=1, internal_dim=32).train()
     assert "encoder" not in json.loads((tmp_path / "learned" / "run.json").read_text())
-    with pytest.raises(UserError, match="encoder was None, now hyperplanes"):
+    with pytest.raises(UserError, match="with other settings: encoder was learned, now hyperplanes"):
         make(sets, tmp_path / "learned", resume_from=tmp_path / "learned", **options)
+    with pytest.raises(UserError, match="with other settings: encoder was hyperplanes, now learned"):
+        make(sets, tmp_path / "run", resume_from=tmp_path / "run", **{**options, "encoder": "learned"})
+
+
+def test_hyperplanes_need_embeddings_that_differ(make_corpus, tmp_path):
+    with pytest.raises(UserError, match="encoder=hyperplanes: the embeddings are all alike"):
+        make(
+            (make_corpus(1, 1), make_corpus(3, 3)),
+            tmp_path / "run",
+            data=DataArguments(N_classes_per_batch=1, M_samples_per_class=2),
+            encoder="hyperplanes",
+            internal_dim=32,
+        )
 
 
 def test_a_resumed_training_of_hyperplanes_gives_the_same_weights(sets, tmp_path):
