@@ -10,6 +10,8 @@ embeddings, the embedder extracts them first. Pushing takes the token of `hf aut
 """
 
 import argparse
+import hashlib
+import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,10 +42,14 @@ class Arguments:
 
 
 def with_embeddings(path: str, embedder: str, save_as: Path) -> datasets.Dataset:
-    """Load a corpus, and extract its embeddings if it has none, once for all processes."""
+    """Load a corpus, and extract its embeddings if it has none, once for all processes.
+
+    They are saved in a folder of these recordings, since a Dataset of others would not be replaced.
+    """
     corpus = load_corpus(path)
     if "embedding" in corpus.column_names:
         return corpus
+    save_as /= hashlib.sha256(json.dumps(list(corpus["id"])).encode()).hexdigest()[:12]
     process = process_state()
     if process.is_main_process:
         WespeakerModel.from_pretrained(embedder).extract_embeddings(corpus, save_dir=save_as)

@@ -1,8 +1,12 @@
 """Training as `accelerate launch` starts it, with one and two processes on a CPU."""
 
 import json
+import runpy
 
 import pytest
+
+from balr_hf import load_corpus
+from balr_hf.defaults import EMBEDDER, resource
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +69,20 @@ def test_example_trains(processes, few, tmp_path, launch, root):
     assert (tmp_path / "runs" / "train" / "best" / "model.safetensors").exists()
     assert json.loads((tmp_path / "runs" / "train" / "run.json").read_text())["num_processes"] == processes
     assert not (tmp_path / "runs" / "train2").exists()
+
+
+def test_the_example_takes_another_corpus_after_the_first(few, root, tmp_path, monkeypatch):
+    """As after a first try on the sample: what was computed of one corpus is not replaced by that of another."""
+    monkeypatch.chdir(tmp_path)
+    with_embeddings = runpy.run_path(str(root / "examples" / "train.py"))["with_embeddings"]
+    corpus = load_corpus(few)
+    found = []
+    for number in range(2):
+        corpus.select([number]).save_to_disk(str(tmp_path / f"corpus{number}"))
+        path, embedder = str(tmp_path / f"corpus{number}"), str(resource(EMBEDDER))
+        found += with_embeddings(path, embedder, tmp_path / "embeddings" / "train")
+    assert [row["id"] for row in found] == corpus["id"][:2]
+    assert all(row["embedding"] is not None for row in found)
 
 
 SWEEP = """
