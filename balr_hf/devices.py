@@ -1,7 +1,11 @@
-"""Turning the names of devices, as users type them (`cpu`, `cuda`, `cuda:0,1`, `mps`), into torch devices."""
+"""Turning the names of devices, as users type them (`cpu`, `cuda`, `cuda:0,1`, `mps`), into torch devices.
+
+And parting from the other processes that a launcher started, once theirs have done what they share.
+"""
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from balr_hf.errors import ConfigError
@@ -44,3 +48,15 @@ def resolve_devices(device: str = "cpu") -> "list[torch.device]":
             "here: use --device cpu"
         )
     return [torch.device("cuda", index) for index in indices]
+
+
+def part_from_other_processes() -> None:
+    """End the connection to the processes that a launcher started, whose threads could abort this one at its exit.
+
+    Where an error ends the program, the others may wait for it, and parting could wait for them.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or getattr(sys, "last_value", None) is not None:
+        return
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -1,5 +1,6 @@
 """Entry point of `balr` (and of `accelerate launch -m balr_hf.cli.main`): finds the command and runs it."""
 
+import atexit
 import importlib
 import os
 import sys
@@ -67,16 +68,10 @@ def main(argv: list[str] | None = None) -> int:
     return 2
 
 
-def _part_from_other_processes() -> None:
-    """End the connection to the processes that a launcher started, whose threads could abort this one at its exit."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
-
-
 def _run(command: str, argv: list[str]) -> int:
     """Run one command; errors that a user can cause are printed in one line."""
     from balr_hf.cli.slow_imports import tell_of_slow_imports
+    from balr_hf.devices import part_from_other_processes
     from balr_hf.errors import ConfigError, UserError
     from balr_hf.untrusted import one_line
 
@@ -89,15 +84,17 @@ def _run(command: str, argv: list[str]) -> int:
         with tell_of_slow_imports():
             _load_libraries()
         status = module.run(arguments) or 0
-        _part_from_other_processes()
+        part_from_other_processes()
         return status
     except (UserError, OSError) as error:  # any other error is a fault of the package and keeps its traceback
         if os.environ.get("BALR_DEBUG"):
             raise
+        atexit.unregister(part_from_other_processes)  # which training has asked for
         message = one_line(str(error)) or type(error).__name__
         print(f"balr {command}: error: {message}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
+        atexit.unregister(part_from_other_processes)
         again = "add --resume-from RUN" if command == "train" else "run the command again"
         print(f"balr {command}: interrupted. What was saved is kept; to continue, {again}", file=sys.stderr)
         return 130

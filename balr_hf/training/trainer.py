@@ -7,7 +7,6 @@ import logging
 import math
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from balr_hf._version import __version__
 from balr_hf.attributes.configuration_autoencoder import BinaryAttributeAutoEncoderConfig
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.data.origins import makers_of, one_maker
+from balr_hf.devices import part_from_other_processes
 from balr_hf.errors import ConfigError, MismatchError, UserError, name_some
 from balr_hf.files import atomic_folder, new_run_folder, replace_folder, restore_folder, write_json
 from balr_hf.identity import other_makers
@@ -93,19 +93,9 @@ def process_state(device: str | torch.device | None = None) -> accelerate.Partia
     """
     # Without cpu=True, processes on a machine without GPUs would each train alone.
     cpu = str(device) == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    atexit.unregister(_part_from_other_processes)
-    atexit.register(_part_from_other_processes)
+    atexit.unregister(part_from_other_processes)
+    atexit.register(part_from_other_processes)
     return accelerate.PartialState(cpu=cpu)
-
-
-def _part_from_other_processes() -> None:
-    """End the connection to the other processes, whose threads could abort this one at its exit.
-
-    Where an error ends the program, the others may wait for it, and parting could wait for them.
-    """
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized() and getattr(sys, "last_value", None) is None:
-        distributed.destroy_process_group()
 
 
 class BinaryAttributeEncoderTrainer:

@@ -109,3 +109,23 @@ def test_processes_train_one_model_after_another(make_corpus, tmp_path, launch):
     done = launch(2, tmp_path / "sweep.py", tmp_path / "corpus")
     assert done.stdout.splitlines() == ["trained 1 2", "trained 2 2"]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["train", "train2"]
+
+
+PARTING = """
+import sys, torch
+from balr_hf.cli.main import main
+from balr_hf.training.trainer import process_state
+
+process_state("cpu")
+torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+torch.distributed.destroy_process_group = lambda: print("parted")
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--version"], 0), (["train", "no", "no"], 1)])
+def test_a_process_that_failed_does_not_wait_to_part_from_the_others(words, status, run_python):
+    """These may wait for it. Without an error, it parts at its exit."""
+    done = run_python("-c", PARTING, *words, check=False, cold=True)
+    assert done.returncode == status, done.stderr
+    assert ("parted" in done.stdout) == (status == 0)
