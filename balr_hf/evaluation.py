@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from balr_hf.domain.limits import named
 from balr_hf.errors import UserError
 from balr_hf.explanation.wording import ratio
 from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
@@ -302,14 +303,14 @@ class Evaluation:
             return []
         domain, lines = self.domain, []
         if domain["beyond_limits"]:
-            measures = ", ".join(f"{_in_words(name)} {count}" for name, count in domain["measures"].items())
+            measures = ", ".join(f"{named(name)} {count}" for name, count in domain["measures"].items())
             lines.append(
                 f"{domain['beyond_limits']} of {domain['sides']} sides lie beyond the limits of what the scorer was "
                 f"calibrated on ({measures}), and so do {domain['trials_beyond_limits']} of {self.trials} trials"
             )
         for name, count in domain.get("differences", {}).items():
             lines.append(
-                f"In {count} of {self.trials} trials, the sides differ more in {_in_words(name)} than those of the "
+                f"In {count} of {self.trials} trials, the sides differ more in {named(name)} than those of the "
                 "calibration"
             )
         if domain["measured"] < domain["sides"]:
@@ -451,8 +452,3 @@ def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float
     if not 0 < same < len(labels):
         return found | {"note": "not evaluated: they are all of one kind" if len(labels) else "not evaluated"}
     return found | compute_metrics(scores, labels, bounds)
-
-
-def _in_words(measure: str) -> str:
-    """How a measure of a side is called in a line."""
-    return "SNR" if measure == "snr" else measure.replace("_", " ")

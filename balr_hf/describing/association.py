@@ -70,6 +70,18 @@ def auc(scores: np.ndarray, active: np.ndarray) -> np.ndarray:
         return (np.where(active, ranks, 0).sum(0) / on - (on + 1) / 2) / (len(active) - on)
 
 
+def sums_of_speakers(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """The sum over each speaker's recordings, float64 `(speakers, attributes)`.
+
+    Args:
+        values (`(recordings, attributes)`): of any type.
+        speakers (int `(recordings,)`): who speaks, numbered from 0 without gaps.
+    """
+    sums = np.zeros((int(speakers.max(initial=-1)) + 1, values.shape[1]))
+    np.add.at(sums, speakers, values.astype(np.float64))
+    return sums
+
+
 @dataclass(frozen=True, eq=False)
 class Areas:
     """An AUC for each attribute, and how sure it is.
@@ -109,13 +121,10 @@ class Areas:
         with np.errstate(invalid="ignore", divide="ignore"):
             rightly = np.where(active, (ranks - above) / off, 1 - (ranks - below) / on)  # ranked against the others
             influences = (rightly - values) / np.where(active, on, off)
-        of_speakers = np.zeros((len(names), active.shape[1]))
-        np.add.at(of_speakers, codes, influences)
         spread = len(names) / max(1, len(names) - 1)
-        present = np.zeros((2, len(names), active.shape[1]), dtype=bool)
-        for state, places in enumerate((active, ~active)):
-            np.logical_or.at(present[state], codes, places)
-        return cls(values, spread * np.square(of_speakers).sum(0), present.sum(1).min(0))
+        variances = spread * np.square(sums_of_speakers(influences, codes)).sum(0)
+        with_state, without = ((sums_of_speakers(state, codes) > 0).sum(0) for state in (active, ~active))
+        return cls(values, variances, np.minimum(with_state, without))
 
     @classmethod
     def mean(cls, parts: Sequence[Areas], attributes: int) -> Areas:

@@ -12,6 +12,7 @@ import numpy as np
 from balr_hf.audio import SAMPLING_RATE
 from balr_hf.conditions.codec import encoded
 from balr_hf.data.columns import vector_matrix
+from balr_hf.describing.association import sums_of_speakers
 from balr_hf.quality import load_measured
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def examples(dataset: datasets.Dataset, count: int) -> list[list[Example]]:
     bits, ids = bits[named[present]].astype(bool), used["id"]  # `bits` has rows for those present only
     names, codes = np.unique([str(speaker) for speaker in used["speaker"]], return_inverse=True)
     of = np.bincount(codes)
-    sums = np.zeros((len(names), bits.shape[1]))
-    np.add.at(sums, codes, bits.astype(np.float64))
-    shares = sums / of[:, None]
+    shares = sums_of_speakers(bits, codes) / of[:, None]
     found = []
     for attribute in range(bits.shape[1]):
         order = np.lexsort((-of, -shares[:, attribute]))[:count]

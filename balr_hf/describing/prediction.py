@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from balr_hf.describing.association import Areas, Ranks
+from balr_hf.describing.association import Areas, Ranks, sums_of_speakers
 
 # Folds of the speakers, and the weight of the penalty for large coefficients, for standardised measures.
 FOLDS, PENALTY = 5, 10.0
@@ -143,8 +143,7 @@ def ceiling(active: np.ndarray, speakers: np.ndarray) -> Areas:
         the areas of the speakers with two recordings or more; NaN where there are none.
     """
     counts = np.bincount(speakers)
-    sums = np.zeros((len(counts), active.shape[1]))
-    np.add.at(sums, speakers, active.astype(np.float64))
+    sums = sums_of_speakers(active, speakers)
     kept = counts[speakers] > 1
     if not kept.any():
         return Areas.mean([], active.shape[1])

@@ -173,6 +173,11 @@ def probability_beyond_limits(
     return (values < quantiles[1]) & (percentiles < (limits or Limits()).probability)
 
 
+def named(measure: str) -> str:
+    """How a measure, or what else describes a side, is called in a line."""
+    return "SNR" if measure == "snr" else measure.replace("_", " ")
+
+
 def in_unit(measure: str, values: Any) -> Any:
     """Measures in the unit that they are compared and said in: bandwidth in kHz."""
     return values / 1000 if measure == "bandwidth" else values

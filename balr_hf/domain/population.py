@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.domain.differences import describe_differences, sides_measures
-from balr_hf.domain.limits import AT_LEAST, AT_MOST, MEASURES, QUANTILES, in_unit
+from balr_hf.domain.limits import AT_LEAST, AT_MOST, MEASURES, QUANTILES, in_unit, named
 from balr_hf.populations import describe_speakers, speakers_by
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _measures_in_words(population: Mapping[str, Any]) -> list[str]:
     if not population["measures"]:
         return ["what is in its recordings was not measured"]
     return [
-        f"{measure.replace('_', ' ').replace('snr', 'SNR')} {describe_range(measure, quantiles)}"
+        f"{named(measure)} {describe_range(measure, quantiles)}"
         for measure, quantiles in population["measures"].items()
     ]
 

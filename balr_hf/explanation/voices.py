@@ -94,7 +94,7 @@ class OneVoice:
     @property
     def reported(self) -> float:
         """The LLR within the calibration's bounds, beyond which nothing vouches for it."""
-        return self.llr if self.bounds is None else min(max(self.llr, self.bounds[0]), self.bounds[1])
+        return _held(self.llr, self.bounds)
 
     @property
     def is_bounded(self) -> bool:
@@ -119,11 +119,9 @@ class OneVoice:
         named = ", ".join(f"{_clock(start)} to {_clock(end)}" for start, end in self.stretches[:MOST_NAMED])
         more = " and more" if len(self.stretches) > MOST_NAMED else ""
         longer, shorter = self.seconds
-        at_least = "at least " if self.is_bounded else ""
         return (
             f"{which} may hold more than one voice, or one under changing conditions: its two parts that differ most "
-            f"({longer:.0f} s, and {shorter:.0f} s at {named}{more}) are {at_least}{rounded_times(self.reported)} "
-            "times more probable if different people speak in them than if one does."
+            f"({longer:.0f} s, and {shorter:.0f} s at {named}{more}) are {_more_probable(self.llr, self.bounds)}."
         )
 
 
@@ -140,9 +138,7 @@ def compare_parts(
     """
     bits = parts.bits.astype(np.float64)
     longer, shorter = np.stack([bits, 1 - bits], axis=-1)[:, None]
-    terms = scorer.attribute_scores(longer, shorter, calibrated=True).sum().item()
-    rows = scorer.quality_rows(([quality], [quality]), (1, 1))
-    llr = terms + scorer.calibration_offset.item() + sum(term for _, term in rows)
+    llr = float(_llrs(scorer, longer, shorter, [(quality, quality)])[0])
     beyond, usual = (-llr > np.log(which.voices) for which in (limits or Limits(), Limits()))
     allowed = bool(usual and not beyond)
     return OneVoice(llr, parts.seconds, parts.stretches, bool(beyond), allowed, scorer.bounds)
@@ -184,23 +180,41 @@ def unlike_recordings(
     pairs = itertools.combinations(range(len(counts)), 2)
     while some := list(itertools.islice(pairs, PAIRS_AT_ONCE)):
         first, second = (list(side) for side in zip(*some, strict=True))
-        llrs = scorer.attribute_scores(counts[first], counts[second], calibrated=True).sum(-1).cpu().numpy()
-        llrs = llrs + scorer.calibration_offset.item()
-        for place, (a, b) in enumerate(some):
-            llrs[place] += sum(term for _, term in scorer.quality_rows(([quality[a]], [quality[b]]), (1, 1)))
+        llrs = _llrs(scorer, counts[first], counts[second], [(quality[a], quality[b]) for a, b in some])
         if llrs.min() < llr:
             llr, least = float(llrs.min()), some[int(llrs.argmin())]
     if -llr <= np.log((limits or Limits()).voices):
         return ()
-    one = OneVoice(llr, (0.0, 0.0), (), True, False, scorer.bounds)
-    at_least = "at least " if one.is_bounded else ""
     others = f", of {len(counts)} those least alike," if len(counts) > 2 else ""
     return (
         f"Recording {least[0] + 1} and recording {least[1] + 1} of {side}{others} may be of different speakers, or of "
-        f"one under other conditions: they are {at_least}{rounded_times(one.reported)} times more probable if "
-        "different people speak in them than if one does. The likelihood ratio takes all recordings of a side for "
-        "those of one speaker.",
+        f"one under other conditions: they are {_more_probable(llr, scorer.bounds)}. The likelihood ratio takes all "
+        "recordings of a side for those of one speaker.",
     )
+
+
+def _llrs(
+    scorer: ComparingScorer,
+    enroll: np.ndarray,
+    test: np.ndarray,
+    quality: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+) -> np.ndarray:
+    """The calibrated LLR of each pair of recordings, or of parts: float64 `(pairs,)`."""
+    terms = scorer.attribute_scores(enroll, test, calibrated=True).sum(-1).cpu().numpy()
+    of_quality = [sum(term for _, term in scorer.quality_rows(([a], [b]), (1, 1))) for a, b in quality]
+    return terms + scorer.calibration_offset.item() + np.array(of_quality)
+
+
+def _held(llr: float, bounds: tuple[float, float] | None) -> float:
+    """An LLR within the calibration's bounds."""
+    return llr if bounds is None else min(max(llr, bounds[0]), bounds[1])
+
+
+def _more_probable(llr: float, bounds: tuple[float, float] | None) -> str:
+    """By how much two recordings, or parts, speak for different people, in words."""
+    held = _held(llr, bounds)
+    at_least = "" if held == llr else "at least "
+    return f"{at_least}{rounded_times(held)} times more probable if different people speak in them than if one does"
 
 
 def shortest_part(scorer: ComparingScorer, quality: Mapping[str, Any], heard: float) -> float:

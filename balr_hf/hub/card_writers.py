@@ -12,6 +12,7 @@ from transformers import PreTrainedConfig
 
 from balr_hf.defaults import SYSTEM, resource
 from balr_hf.domain import describe_reference
+from balr_hf.domain.limits import named
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.wording import describe_amount
 from balr_hf.templates import escape_markdown
@@ -305,8 +306,7 @@ def _parts(factor: Mapping[str, Any]) -> dict[str, Any]:
             none = "too few" if part.get("few") else "none"
             row.append(f"{_figure(name, part[name])} ({_interval(name, part.get('intervals') or {}) or none})")
         rows.append(row)
-    title = "SNR" if factor["name"] == "snr" else str(factor["name"]).replace("_", " ")
-    return {"columns": (title, *PART_COLUMNS), "rows": rows, "others": others}
+    return {"columns": (named(str(factor["name"])), *PART_COLUMNS), "rows": rows, "others": others}
 
 
 def _interval(name: str, intervals: Mapping[str, Any]) -> str:
