@@ -27,6 +27,7 @@ from balr_hf.data.contract import (
     with_types_of_samples,
 )
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
+from balr_hf.data.labels import describe_odd_labels
 from balr_hf.data.origins import add_origins, file_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
@@ -212,6 +213,8 @@ def read_corpus(
         for kind in VECTOR_KINDS:
             if kind in corpus.dataset.column_names:
                 corpus.dataset = add_origins(corpus.dataset, kind, file_origins(corpus.files, kind))
+    for odd in describe_odd_labels(corpus.dataset):
+        logger.warning("%s: %s", path, odd)
     return corpus
 
 

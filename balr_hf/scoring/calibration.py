@@ -626,6 +626,8 @@ def cross_calibrated(
         try:
             calibration = _fit(evidence[fitted], labels[fitted], method, part, penalty, unit, some, doubt)
         except UserError as error:
+            if not isinstance(error, _FewSpeakersError):  # then all trials may be refused for the same, whatever folds
+                _fit(evidence, labels, method, speakers, penalty, unit, conditions, doubt)
             total, number = (len(np.unique(np.concatenate(names))) for names in (speakers, part))
             left = f"{number} of {total} speakers {'is' if number == 1 else 'are'} left"
             because = f"these are too few to {error.task}" if isinstance(error, _FewSpeakersError) else error
