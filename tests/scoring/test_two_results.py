@@ -168,7 +168,9 @@ def test_more_folds_than_speakers_leave_one_out(corpus, calibrated):
 def test_folds_that_cannot_calibrate_are_refused_with_the_system(corpus, calibrated, tmp_path):
     one = read_result(calibrated[0])
     backwards = read_result(folder(tmp_path / "backwards", -SCORES))
-    with pytest.raises(UserError, match=r"backwards: cannot calibrate: .*scores of one speaker are no higher than those of two"):
+    with pytest.raises(
+        UserError, match=r"backwards: cannot calibrate: .*scores of one speaker are no higher than those of two"
+    ):
         compare_results(corpus, one, backwards, folds=4)
     for folds in (-1, 1, 2):
         with pytest.raises(ConfigError, match=rf"^folds={folds}: expected at least 3"):
