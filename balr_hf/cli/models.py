@@ -313,14 +313,17 @@ def keep_chosen(
     return breakdown.keep_chosen(dataset, trials, speakers, within=arguments.within, across=arguments.across)
 
 
-def describe_chosen(arguments: Arguments) -> str:
-    """What `--within` and `--across` keep, to be added to the name of a list of trials."""
+def describe_trials(arguments: Arguments, trials: "Trials") -> str:
+    """Name the list of trials for a report: its file, or how it was made, and which of its trials were kept."""
+    from balr_hf.scoring.listed_ids import describe_list
+
     kept = []
     if arguments.within is not None:
         kept.append(f"different speakers with the same {arguments.within} only")
     if arguments.across is not None:
         kept.append(f"one speaker's recordings of another {arguments.across} only")
-    return f" ({', '.join(kept)})" if kept else ""
+    made = "" if Path(arguments.trials).is_file() else ", made by the program with seed 0"
+    return describe_list(f"{arguments.trials}{made}" + (f" ({', '.join(kept)})" if kept else ""), trials)
 
 
 def load_embedder(arguments: Arguments) -> "WespeakerModel":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from balr_hf.cli.models import (
     check_attributes,
-    describe_chosen,
+    describe_trials,
     keep_chosen,
     load_named_scorer,
     read_trial_counts,
@@ -78,7 +78,6 @@ def run(arguments: Arguments) -> None:
     from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import describe_easy_trials, groups, outside_calibration, side_values
     from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
-    from balr_hf.scoring.listed_ids import describe_list
     from balr_hf.scoring.overlap import known_lists, overlaps
     from balr_hf.scoring.quality_measures import sides_quality
     from balr_hf.scoring.trials import score_trials, side_speakers, write_scores
@@ -145,7 +144,7 @@ def run(arguments: Arguments) -> None:
         within=None if measured is None else measured.within(trials),
         domain=None if outside is None else outside.count(trials),
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
-        trial_list=describe_list(f"{arguments.trials}{describe_chosen(arguments)}", trials),
+        trial_list=describe_trials(arguments, trials),
         scorer=type(scorer).__name__,
         scorer_digest=model_digest(scorer),
         chain=chain,

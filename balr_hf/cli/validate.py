@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balr_hf.cli.models import describe_chosen, keep_chosen, separator
+from balr_hf.cli.models import describe_trials, keep_chosen, separator
 from balr_hf.cli.parsing import Arguments, Command, names, positional
 from balr_hf.cli.printing import print_json
 from balr_hf.cli.sections import MADE_TRIALS_HELP, TRIALS_HELP, TrialOptions, bootstrap_option
@@ -74,7 +74,6 @@ def run(arguments: Arguments) -> None:
     from balr_hf.errors import ConfigError
     from balr_hf.files import new_run_folder
     from balr_hf.identity import file_digest
-    from balr_hf.scoring.listed_ids import describe_list
     from balr_hf.scoring.trials import side_speakers
     from balr_hf.system.modeling_system import SpeakerComparisonModel
     from balr_hf.validation import validate
@@ -91,16 +90,13 @@ def run(arguments: Arguments) -> None:
     if arguments.within is not None or arguments.across is not None:
         trials = keep_chosen(arguments, dataset, trials, side_speakers(dataset, trials.sides))
     dataset, trials = _with_attributes(arguments, system, dataset, trials)
-    listed = Path(arguments.trials).is_file()
-    name = arguments.trials if listed else f"{arguments.trials}, made by the program with seed 0"
-    name += describe_chosen(arguments)
     found = validate(
         *(system, dataset, trials),
         corpus=arguments.corpus,
         corpus_sha256=file_digest(arguments.corpus) if Path(arguments.corpus).is_file() else None,
         hub_id=None if Path(arguments.corpus).exists() else arguments.corpus,
-        trial_list=describe_list(name, trials),
-        trial_list_sha256=file_digest(arguments.trials) if listed else None,
+        trial_list=describe_trials(arguments, trials),
+        trial_list_sha256=file_digest(arguments.trials) if Path(arguments.trials).is_file() else None,
         thresholds=thresholds,
         by=arguments.by,
         worst=arguments.worst,
