@@ -180,6 +180,7 @@ def run(arguments: Arguments) -> None:
     sides = [_names(text) for text in (arguments.a, arguments.b)]
     dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
     heard = _Heard.of(dataset, sides, arguments.min_speech)
+    earlier = _Earlier.of(dataset)
     dataset, models = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
@@ -198,7 +199,7 @@ def run(arguments: Arguments) -> None:
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
         calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=(*wrong, *unlike, *heard.remarks, *_remarks(scorer, models, dataset, speakers)),
+        remarks=(*wrong, *earlier.remarks, *unlike, *heard.remarks, *_remarks(scorer, models, dataset, speakers)),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
@@ -208,7 +209,7 @@ def run(arguments: Arguments) -> None:
             *matched,
             *voices.rows,
             *heard.files,
-            *_made_earlier(dataset, models),
+            *earlier.rows,
             *computation({**models, **files}),
         ),
         descriptions=descriptions,
@@ -343,6 +344,12 @@ class _Heard:
         copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *copies)
         remarks += doubts
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
+        stated = [name for name in dict.fromkeys(sides[0] + sides[1]) if name in known and name not in listened]
+        if stated:
+            remarks.append(
+                f"What was measured of {' and '.join(stated)} was in the corpus already: there is no audio here to "
+                "check it by."
+            )
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
         named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
         return cls(quality, copies, recording_files(named), tuple(filter(None, remarks)), listened)
@@ -424,15 +431,52 @@ def _measures(
     return [known[name] for name in sides[0] if name in known], [known[name] for name in sides[1] if name in known]
 
 
-def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "tuple[tuple[str, str], ...]":
-    """Rows that name the models which made the vectors that were in the corpus already."""
-    from balr_hf.data.origins import attributes_made_by
+@dataclass(frozen=True)
+class _Earlier:
+    """What is to be said of vectors that were in the corpus already, and were not computed for this report.
 
-    autoencoder, embedder = attributes_made_by(dataset)
-    made = {"Embedder": embedder or "unknown", "Autoencoder": autoencoder or "unknown"}
-    return tuple(
-        (role, f"{name}, of what was in the corpus already") for role, name in made.items() if role not in models
-    )
+    Attributes:
+        rows: which models made them.
+        remarks: of which recordings it is not known what they were made from.
+    """
+
+    rows: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: "datasets.Dataset") -> "_Earlier":
+        """Find the vectors of a corpus whose missing ones are not computed yet."""
+        from balr_hf.data.columns import vector_present
+        from balr_hf.data.origins import origins_of
+
+        names = list(dataset["id"])
+        found = {kind: vector_present(dataset, kind) for kind in ("ba", "embedding")}
+        found["embedding"] = found["embedding"] & ~found["ba"]  # attributes that are there are not computed anew
+        makers: dict[str, dict[str, list[str]]] = {"Embedder": {}, "Autoencoder": {}}
+        remarks = []
+        for kind, what in (("embedding", "embeddings"), ("ba", "attributes")):
+            origins = origins_of(dataset, kind) if found[kind].any() else []
+            unknown = []
+            for name, there, origin in zip(names, found[kind], origins, strict=False):
+                if not there:
+                    continue
+                embedder = "" if origin is None else origin.model if kind == "embedding" else origin.embedder
+                makers["Embedder"].setdefault(embedder, []).append(name)
+                if kind == "ba":
+                    makers["Autoencoder"].setdefault("" if origin is None else origin.model, []).append(name)
+                if not embedder:
+                    unknown.append(name)
+            if unknown:
+                remarks.append(
+                    f"The {what} of {' and '.join(unknown)} were in the corpus already, and nothing there says what "
+                    "they were made from: that they are of these recordings was not checked."
+                )
+        rows = [
+            (role, f"{maker or 'unknown'}, of what was in the corpus already ({', '.join(of)})")
+            for role, made in makers.items()
+            for maker, of in made.items()
+        ]
+        return cls(tuple(rows), tuple(remarks))
 
 
 def _unlike(
