@@ -17,7 +17,7 @@ from typing import Any
 
 from balr_hf.errors import UserError
 from balr_hf.explanation.wording import WHAT_IS_COMPUTED
-from balr_hf.identity import file_digest, model_digest
+from balr_hf.identity import calibration_digest, file_digest, model_digest
 
 # The keys of a case file, and what a report calls them.
 KEYS = {
@@ -100,8 +100,19 @@ def computation(models: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def identity_in_full(model: Any) -> str:
-    """Name a model by its folder or repository and by its digest."""
-    return f"{getattr(model, 'name_or_path', '') or 'unnamed'}, SHA-256 {model_digest(model)}"
+    """Name a model by its folder or repository, and by its digests."""
+    return f"{getattr(model, 'name_or_path', '') or 'unnamed'}, {digests_in_full(model)}"
+
+
+def digests_in_full(model: Any) -> str:
+    """The digest of what decides a model's numbers, and of a calibrated scorer that of its calibration's record.
+
+    The first does not change with the ranges, names and rates in the record, by which verdicts and cautions go.
+    """
+    text = f"SHA-256 {model_digest(model)}"
+    if getattr(model.config, "calibration", None) is not None:
+        text += f"; its calibration, with the record of it, SHA-256 {calibration_digest(model)}"
+    return text
 
 
 def run_facts() -> dict[str, Any]:

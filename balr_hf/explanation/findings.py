@@ -674,4 +674,5 @@ class Findings:
         if self.descriptions is None:
             return NO_DESCRIPTIONS
         text = self.descriptions.describe()
-        return f"{text[0].upper()}{text[1:]}"
+        file = f"; SHA-256 {self.descriptions.file_sha256}" if self.descriptions.file_sha256 else ""
+        return f"{text[0].upper()}{text[1:]}{file}"

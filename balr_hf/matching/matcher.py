@@ -18,8 +18,8 @@ from balr_hf.data.columns import add_vector_column, fixed_length_column
 from balr_hf.data.recording_digests import recording_digests
 from balr_hf.domain import COUNTED, describe_population
 from balr_hf.errors import UserError
-from balr_hf.explanation.case import identity_in_full
-from balr_hf.identity import file_digest, model_digest, model_identity, shown
+from balr_hf.explanation.case import digests_in_full, identity_in_full
+from balr_hf.identity import file_digest, model_identity, shown
 from balr_hf.matching.case_speakers import sizes_of, speakers_of_the_case
 from balr_hf.matching.choice import Choice, describe_choices
 from balr_hf.matching.copies import Copies, CopyOf
@@ -405,7 +405,7 @@ class CaseMatcher:
             ("Matched calibration", told),
             ("Matching corpus", "; ".join(filter(None, corpus))),
             ("Scorer before matching", identity_in_full(self.scorer)),
-            ("Scorer after matching", f"kept in no file, SHA-256 {model_digest(found.scorer)}"),
+            ("Scorer after matching", f"kept in no file, {digests_in_full(found.scorer)}"),
         ]
         for name, side, copies, used in zip("AB", wanted, sides, found.used, strict=True):
             rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {describe_range(used)}"))
