@@ -44,6 +44,13 @@ MADE_WITH = {
 }
 
 
+# Of a calibration whose record lacks the digest that would tell of an edit.
+UNCHECKED = (
+    "The calibration has no digest: whether its record (bounds, ranges of its recordings, kind of speech, ...) is as "
+    "it was saved, or was edited since, is unknown."
+)
+
+
 class KnowsRecordings(Protocol):
     """What knows the recordings that it was made with; a [`Scorer`] does."""
 

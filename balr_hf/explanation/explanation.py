@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from balr_hf.domain import Limits, Side, deviations, log_probabilities
+from balr_hf.explanation.cautions import UNCHECKED
 from balr_hf.explanation.findings import AttributeEvidence, Findings
 from balr_hf.explanation.heard import HeardOfSides
 from balr_hf.explanation.text import text
@@ -69,6 +70,9 @@ class ExplainableScorer(ComparingScorer, Protocol):
 
     @property
     def num_values(self) -> int: ...
+
+    @property
+    def is_calibration_unchecked(self) -> bool: ...
 
     @property
     def bounds(self) -> tuple[float, float] | None: ...
@@ -162,7 +166,7 @@ def explain_trial(
         num_reference_speakers=scorer.config.num_reference_speakers,
         reference=scorer.config.reference if has_reference else None,
         speakers=speakers,
-        remarks=remarks,
+        remarks=(UNCHECKED, *remarks) if calibrated and scorer.is_calibration_unchecked else remarks,
         bounds=scorer.bounds if calibrated else None,
         deviations=tuple(deviations(compared, domain, config.reference, limits)),
         copies=copies,
