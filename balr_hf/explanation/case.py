@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from balr_hf.errors import UserError
+from balr_hf.explanation.heard import KINDS
 from balr_hf.explanation.wording import WHAT_IS_COMPUTED
 from balr_hf.identity import calibration_digest, file_digest, model_digest
 
@@ -28,10 +29,17 @@ KEYS = {
     "remarks": "Remarks",
 }
 
-# Rows of a report about the likelihood ratio, whose names no detail of a case may have.
+# Rows and figures of a report that are computed, whose names no detail of a case may have.
 COMPUTED = {
     *("hs", "hd", "propositions", "verbal scale", "reference population", "calibration", "calibrated on", "bounds"),
-    *("misleading evidence", "one voice", "attributes", "descriptions", "software", "command"),
+    *("misleading evidence", "attributes", "descriptions", "software", "command", "limits", "cross-validation"),
+    *("lr", "llr", "ln lr", "log10 lr", "likelihood ratio", "log-likelihood ratio", "interval", "interval of the lr"),
+    *("95 % interval", "95 % interval of the lr", "verdict", "verbal verdict", "note", "scorer", "scorer's file"),
+    *("sum before calibration", "embedder", "autoencoder", "recording of a", "recording of b", "one voice"),
+    *(kind.label.casefold() for kind in KINDS),
+    *(f"detector of {heard}" for heard in ("overlapped speech", "changed speed", "reverberant rooms")),
+    *("matched calibration", "matching corpus", "scorer before matching", "scorer after matching"),
+    *(f"{what} {side}" for what in ("conditions of", "copies for") for side in "ab"),
 }
 
 # The labels that the two propositions of a case may have: that of the same speaker, that of different speakers.

@@ -17,6 +17,7 @@ from balr_hf.explanation.voices import NEEDED, OneVoice
 from balr_hf.explanation.wording import (
     CUT,
     FEW_SPEAKERS,
+    NARROWER,
     OTHER_SESSIONS,
     REMEDY,
     WHY,
@@ -44,6 +45,8 @@ MADE_WITH = {
 }
 
 
+# Why there may be no verdict by limits that can be set.
+BY_LIMITS = {"outside", "voices", *(kind.name for kind in KINDS)}
 # Of a calibration whose record lacks the digest that would tell of an edit.
 UNCHECKED = (
     "The calibration has no digest: whether its record (bounds, ranges of its recordings, kind of speech, ...) is as "
@@ -80,6 +83,7 @@ class Result(Protocol):
     terms: np.ndarray
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]
     heard: HeardOfSides
+    within_default_limits: bool
 
     @property
     def compared_voices(self) -> Sequence[OneVoice]: ...
@@ -162,6 +166,8 @@ def cautions_of(found: Result) -> list[str]:
     allowed = [one.is_allowed for one in found.deviations] + [one.is_allowed for one in found.compared_voices]
     if any(allowed) or any(one.is_allowed for one in everything(found.heard)):
         texts.insert(0, WIDER)
+    if found.within_default_limits and set(found.no_verdict) & BY_LIMITS and not set(found.no_verdict) - BY_LIMITS:
+        texts.insert(0, NARROWER)
     recording = recording_caution(found.groups(), found.is_llr)
     if recording is not None:
         texts.append(recording)

@@ -10,7 +10,7 @@ import numpy as np
 from balr_hf.domain import Limits, Side, deviations, log_probabilities
 from balr_hf.explanation.cautions import UNCHECKED
 from balr_hf.explanation.findings import AttributeEvidence, Findings
-from balr_hf.explanation.heard import HeardOfSides
+from balr_hf.explanation.heard import HeardOfSides, everything
 from balr_hf.explanation.text import text
 from balr_hf.explanation.voices import CalibratedConfig, ComparingScorer, OneVoice
 
@@ -150,6 +150,7 @@ def explain_trial(
     calibration = config.calibration if calibrated else None
     domain = None if calibration is None else calibration.get("domain")
     compared = _case_sides(scorer, counts, quality)
+    found = deviations(compared, domain, config.reference, limits)
     all_measured = all(len(side.quality) >= side.recordings for side in compared)
     explanation = Explanation(
         names=names,
@@ -168,7 +169,13 @@ def explain_trial(
         speakers=speakers,
         remarks=(UNCHECKED, *remarks) if calibrated and scorer.is_calibration_unchecked else remarks,
         bounds=scorer.bounds if calibrated else None,
-        deviations=tuple(deviations(compared, domain, config.reference, limits)),
+        deviations=tuple(found),
+        limits=limits or Limits(),
+        within_default_limits=not (
+            any(one.is_beyond for one in deviations(compared, domain, config.reference))
+            or any(one is not None and one.is_beyond_limits(Limits()) for side in voices for one in side)
+            or any(one.is_beyond_limits(Limits()) for one in everything(heard or {}))
+        ),
         copies=copies,
         quality=(tuple(quality[0]), tuple(quality[1])),
         steadiness=None if scorer.steadiness is None else scorer.steadiness.cpu().numpy(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.domain import Deviation, describe_in_words, describe_reference
+from balr_hf.domain import Deviation, Limits, describe_in_words, describe_reference
 from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.cautions import cautions_of
 from balr_hf.explanation.described import (
@@ -157,6 +157,8 @@ class Findings:
         voices (two tuples of [`OneVoice`]): whether each of the recordings of either side holds one voice; None for
             one that is too short to be told, and none of a side that was not looked at.
         left_raw (bool): whether the scorer has a calibration, which was not applied.
+        limits ([`Limits`]): how far outside the calibration's own range a verbal verdict is given.
+        within_default_limits (bool): whether nothing lies beyond the default limits.
         heard (dict): for each kind of detector, how much each of the recordings of either side sounds like what it
             listens for; none of a side that was not listened to.
     """
@@ -192,6 +194,8 @@ class Findings:
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ())
     heard: HeardOfSides = field(default_factory=dict)
     left_raw: bool = False
+    limits: Limits = field(default_factory=Limits)
+    within_default_limits: bool = False
 
     @property
     def is_calibrated(self) -> bool:
@@ -417,6 +421,8 @@ class Findings:
             "num_uninformative": self.num_uninformative,
             "propositions": self.propositions(),
             "demonstration": self.demonstration,
+            # None is no limit, since JSON has no infinity.
+            "limits": {name: value if np.isfinite(value) else None for name, value in asdict(self.limits).items()},
             "deviations": [found.to_dict() for found in self.deviations],
             "copies": list(self.copies),
             "voices": {
@@ -665,6 +671,9 @@ class Findings:
             rows.append(("One voice", describe_voices(self.voices, matched)))
         rows += [(kind.label, describe_heard(self.heard, kind)) for kind in KINDS]
         rows.append(("Descriptions", self._describe_descriptions()))
+        limits = self.limits.describe()
+        if limits is not None:
+            rows.append(("Limits", f"set for this comparison: {limits}"))
         if self.bounds is not None:
             low, high = map(ratio, self.bounds)
             rows.append(("Bounds", f"no LR outside {low} to {high} is reported (ELUB, Vergeer et al., 2016)"))

@@ -122,10 +122,16 @@ WIDER = (
     "The limits of what the calibration holds for were set wider than the default ones, with which there would be no "
     "verdict."
 )
+NARROWER = (
+    "The limits of what the calibration holds for were set narrower than the default ones, with which there would be "
+    "a verdict."
+)
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
     "Hd: the recordings of A and of B are of two different speakers of the relevant population.",
 )
+# Heads what a case file states.
+THE_CASE = "The case, as its file states it (nothing of it was computed or checked)"
 # Stands beside the propositions that a case file states, whatever they are.
 WHAT_IS_COMPUTED = (
     "Hs against Hd as they are stated below: the same speaker against two different speakers of the relevant "

@@ -515,7 +515,10 @@ def test_beta_shows_what_explains_its_terms_and_other_scorers_typicality(sides, 
 
 def test_the_case_comes_first(explained):
     shown = replace(explained, case=(("Case", "2026-17"), ("Examiner", EVIL)))
-    assert shown.to_text().startswith("  Case      2026-17\n") and shown.to_dict()["case"]["Case"] == "2026-17"
+    assert (
+        shown.to_text().startswith(f"{wording.THE_CASE}\n  Case      2026-17\n")
+        and shown.to_dict()["case"]["Case"] == "2026-17"
+    )
     page = shown.to_html()
     assert page.index("2026-17") < page.index("call 1</dd>" if "call 1</dd>" in page else "call 1 <small>")
     assert "<script" not in page
