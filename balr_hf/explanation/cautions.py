@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from balr_hf.domain import HIGHEST_SNR, Deviation, describe_sessions
+from balr_hf.domain import HIGHEST_SNR, Deviation, describe_sessions, describe_unlike
 from balr_hf.explanation.described import GroupEvidence, recording_caution
 from balr_hf.explanation.heard import KINDS, HeardOfSides, everything, heard_of
 from balr_hf.explanation.heard import NEEDED as TO_LISTEN
@@ -16,6 +16,7 @@ from balr_hf.explanation.verbal_scale import degree
 from balr_hf.explanation.voices import NEEDED, OneVoice
 from balr_hf.explanation.wording import (
     CUT,
+    EASIER,
     FEW_SPEAKERS,
     NARROWER,
     OTHER_SESSIONS,
@@ -195,6 +196,10 @@ def cautions_of(found: Result) -> list[str]:
     sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
     if sessions is not None:
         texts.append(f"{sessions}. {OTHER_SESSIONS}")
+    known = (found.calibration.get("domain") or {}).get("unlike")
+    unlike = known and describe_unlike(known["different_speaker"], known["columns"], " of the calibration")
+    if unlike:
+        texts.append(f"{unlike}. {EASIER}")
     if found.bounds is None:
         texts.insert(
             0,

@@ -111,6 +111,11 @@ OTHER_SESSIONS = (
     "Recordings of one speaker from different sessions are less alike. If those of the case are of different "
     "sessions, its likelihood ratio is too far from 1."
 )
+# What is said after [`describe_unlike`][balr_hf.domain.describe_unlike].
+EASIER = (
+    "Such trials are easier to tell from those of one speaker. If the recordings of the case are alike in that, its "
+    "likelihood ratio is too far from 1."
+)
 # Stands before what of a case prevents a verdict.
 WHY = "Why there is no verdict:"
 # Stands before the numbers of a comparison that gets no verdict.

@@ -290,7 +290,7 @@ class CaseMatcher:
             **calibration,
             "matched": [str(side.condition) for side in wanted],
             "doubt": doubt,
-            "domain": {**calibration["domain"], **_counted_once(dataset, in_trials)},
+            "domain": self._as_wanted({**calibration["domain"], **_counted_once(dataset, in_trials)}),
             **{name: text for name, text in told.items() if text is not None},
         }
         one, other = (
@@ -301,6 +301,14 @@ class CaseMatcher:
         copies, apart = [*one, *([] if alike else other)], self._rows_for[0].isdisjoint(self._rows_for[1])
         remarks = [*self._remarks(sides, alike), describe_simulation(copies, made_for, apart)]
         return _Calibrated(scorer, (one, other), tuple(filter(None, remarks)))
+
+    def _as_wanted(self, domain: dict[str, Any]) -> dict[str, Any]:
+        """The description of the calibration's recordings, without what its trials differ in because the case does."""
+        wanted = {"condition", *(choice.column for choice in self.choices if choice is not None)}
+        if "unlike" in domain:
+            columns = {name: number for name, number in domain["unlike"]["columns"].items() if name not in wanted}
+            domain["unlike"] = {**domain["unlike"], "columns": columns}
+        return domain
 
     def _fewest_speakers(self, enroll: np.ndarray, test: np.ndarray) -> int:
         """How many speakers there are in the same-speaker trials, or in the different-speaker trials if fewer.
