@@ -404,6 +404,13 @@ def test_a_report_names_recordings_whose_vectors_may_be_those_of_others(few, bal
     assert f"unknown, of what was in the corpus already ({a})" in said
 
 
+def test_a_report_says_that_embeddings_are_of_another_precision_than_the_calibration(few, balr):
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    assert balr("extract", few, "--precision", "bf16")[0] == 0 and balr("binarize", few)[0] == 0
+    status, said = balr("explain", "--corpus", few, a, b)
+    assert status == 0 and "Note: The embeddings were computed in bf16, and those of the calibration in fp32" in said
+
+
 def test_a_report_says_which_measures_were_not_made_for_it(few, balr, tmp_path):
     a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
     assert balr("extract", few, "--save-dir", tmp_path / "vectors")[0] == 0

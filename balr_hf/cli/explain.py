@@ -193,13 +193,20 @@ def run(arguments: Arguments) -> None:
         found = matched_scorer(arguments, scorer, heard.quality, dataset, sides, models)
         scorer, matched, wrong, files = found.scorer, found.rows, (*wrong, *found.remarks), {}
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
+    calibrated = arguments.calibrated and scorer.is_calibrated
     descriptions = _descriptions(arguments, dataset, scorer, models)
     explanation = scorer.explain(
         *counts,
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
-        calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=(*wrong, *earlier.remarks, *unlike, *heard.remarks, *_remarks(scorer, models, dataset, speakers)),
+        calibrated=calibrated,
+        remarks=(
+            *wrong,
+            *earlier.remarks,
+            *unlike,
+            *heard.remarks,
+            *_remarks(scorer, models, dataset, speakers, calibrated),
+        ),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
@@ -503,8 +510,11 @@ def _remarks(
     models: "Mapping[str, Any]",
     dataset: "datasets.Dataset",
     speakers: tuple[str | None, str | None],
+    calibrated: bool,
 ) -> tuple[str, ...]:
     """Cautions that follow from the recordings, and from the speakers, where they are named, and the models."""
+    from balr_hf.data.belonging import describe_precision
+    from balr_hf.data.origins import vector_origins
     from balr_hf.data.recording_digests import recording_digests
     from balr_hf.explanation.cautions import known_recordings, known_speakers
     from balr_hf.training.trained_speakers import trained_on
@@ -512,6 +522,9 @@ def _remarks(
     names = [name for name in dict.fromkeys(speakers) if name is not None]
     remarks = known_recordings(scorer, dataset["id"], recording_digests(dataset))
     remarks += known_speakers(scorer, speakers)
+    for precision in vector_origins(dataset, "embedding").counts("precision"):
+        other = describe_precision({"precision": precision}, scorer.config.calibration if calibrated else None)
+        remarks += [] if other is None else [other]
     if "Autoencoder" in models:
         for name in trained_on(models["Autoencoder"].config.training, names) or []:
             remarks.append(f"Speaker {name} is one that the autoencoder was trained on: the figure flatters it.")

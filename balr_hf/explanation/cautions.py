@@ -73,6 +73,7 @@ class Result(Protocol):
     bounds: tuple[float, float] | None
     calibration: dict[str, Any] | None
     copies: tuple[str, ...]
+    counts: np.ndarray
     deviations: tuple[Deviation, ...]
     domain_known: bool
     interval: tuple[float, float] | None
@@ -185,6 +186,7 @@ def cautions_of(found: Result) -> list[str]:
         return [f"Not calibrated. This is {what}. {remedy}", *texts]
     if found.calibration.get("speech"):
         texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
+    texts += _several(found)
     if fewest_speakers(found.calibration) < FEW_SPEAKERS:
         texts.append(f"Calibrated on {describe_amount(found.calibration)}.")
     if "domain" in found.no_verdict:
@@ -226,6 +228,17 @@ def cautions_of(found: Result) -> list[str]:
             f"{found.constant:+.2f}."
         )
     return texts
+
+
+def _several(found: Result) -> list[str]:
+    """That recordings of a side count as separate ones, of each side that has several."""
+    numbers = found.counts.sum(-1).max(1).astype(int).tolist()
+    return [
+        f"The {number} recordings of {side} count as separate ones. If they are stretches of one recording, the "
+        "likelihood ratio is too far from 1, unless those of the calibration are such stretches too."
+        for side, number in zip("AB", numbers, strict=True)
+        if number > 1
+    ]
 
 
 def _bounded(found: Result, bounds: tuple[float, float]) -> str:

@@ -537,7 +537,7 @@ class Findings:
         for name, counts, speaker in zip(self.names, self.counts, self.speakers, strict=True):
             recordings = int(counts.sum(-1).max())
             text = "1 recording" if recordings == 1 else f"{recordings} recordings"
-            sides.append((name, text if speaker is None else f"{text}, speaker {speaker}"))
+            sides.append((name, text if speaker is None else f"{text}, speaker {speaker} as the corpus says"))
         return sides
 
     def propositions(self) -> list[str]:
@@ -584,12 +584,25 @@ class Findings:
         speakers, kinds = known["num_speakers"], zip(("same", "different"), speakers_of_kinds(known), strict=True)
         fewer = [f"{number} have {kind}-speaker trials" for kind, number in kinds if number < speakers]
         others = f", of whom {' and '.join(fewer)}" if fewer else ""
-        beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
-        before = ", before it is bounded" if self.is_bounded or beyond else ""
+        before, vouched = "", ""
+        if self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1]):
+            before, vouched = ", before it is bounded", self._vouched(self.interval, self.bounds)
+        elif self.is_bounded:
+            before = ", before it is bounded"
         return (
-            f"95 % interval of the LR{before}: {low} to {high}. It tells how much the LR would change with other "
-            f"calibration speakers (from draws of the {speakers}{others}), and nothing of other errors."
+            f"95 % interval of the LR{before}: {low} to {high}{vouched}. It tells how much the LR would change with "
+            f"other calibration speakers (from draws of the {speakers}{others}), and nothing of other errors."
         )
+
+    @staticmethod
+    def _vouched(interval: tuple[float, float], bounds: tuple[float, float]) -> str:
+        """For how much of an interval that reaches beyond the bounds the calibration vouches."""
+        if interval[0] >= bounds[1] or interval[1] <= bounds[0]:
+            return ", for none of which the calibration vouches"
+        low, high = interval_ends(interval)
+        low = low if interval[0] >= bounds[0] else ratio(bounds[0])
+        high = high if interval[1] <= bounds[1] else ratio(bounds[1])
+        return f", of which the calibration vouches for {low} to {high} only"
 
     def describe_figures(self) -> list[str]:
         """The result in several units, of which the first tells most.
