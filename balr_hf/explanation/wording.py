@@ -67,8 +67,8 @@ MEASURES = (
     "Medians over the recordings of a side, and a dash where none could be measured. Others are the recordings that "
     "the attributes were described on: a quarter of them lies below the first figure, half below the second, three "
     "quarters below the third. Amounts are not compared with them, since they depend on how recordings were cut. "
-    "Energies are relative to that of all bands. The likelihood ratio does not use these figures: they are here to be "
-    "checked by ear and by eye."
+    "Energies are relative to that of all bands. The likelihood ratio does not use these figures, and that both "
+    "sides agree in them is no further evidence: they are here to be checked by ear and by eye."
 )
 BY_SEX = (
     "Voices of women and of men differ in most measures, so these are compared with others of either sex, as far as "
