@@ -16,13 +16,13 @@ from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data import vector_matrix
 from balr_hf.data.origins import MANIFEST, origins_of, read_manifest
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import model_card
 from balr_hf.hub.publishing import load_model
-from balr_hf.identity import digest_of, model_digest, model_identity
+from balr_hf.identity import digest_of, is_demonstration, model_digest, model_identity
 from balr_hf.scoring.auto import load_scorer
 
 
@@ -369,6 +369,25 @@ def test_reports_say_that_a_calibration_has_no_digest(two_calibrations, tmp_path
         *("validate", tmp_path / "system", few, "1x1", "--save-dir", tmp_path / "validation", "--bootstrap", "20")
     )
     assert status == 0 and "The calibration has no digest" in (tmp_path / "validation" / "report.txt").read_text()
+
+
+def test_the_packages_models_are_demonstrations_without_their_marks_too(two_calibrations, tmp_path, few, balr):
+    """No mark is in the digests of embedder and autoencoder, since it decides nothing that they compute."""
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    shutil.copytree(two_calibrations / "system" / "one", tmp_path / "system")
+    config = json.loads((tmp_path / "system" / "config.json").read_text())
+    for part in (config, config["scorer"], config["embedder"], config["autoencoder"]):
+        part.pop("demonstration", None)
+    config["scorer"]["calibration"].pop("digest")
+    (tmp_path / "system" / "config.json").write_text(json.dumps(config))
+    system = SpeakerComparisonModel.from_pretrained(tmp_path / "system")
+    assert not is_shipped(system.embedder) and not is_shipped(system.scorer)
+    assert is_demonstration(system.embedder) and is_demonstration(system.autoencoder)
+    status, said = balr("explain", "--system", tmp_path / "system", "--corpus", few, a, b)
+    assert status == 0 and said.startswith("DEMONSTRATION")
+    with torch.no_grad():
+        next(system.embedder.parameters()).add_(0.1)
+    assert not is_demonstration(system.embedder)
 
 
 def test_reports_name_the_digest_of_the_calibrations_record(two_calibrations, tmp_path, few, balr):

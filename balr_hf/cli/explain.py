@@ -162,11 +162,11 @@ def run(arguments: Arguments) -> None:
     from balr_hf.cli.explain_voices import find_voices
     from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.cli.printing import print_text
-    from balr_hf.defaults import is_shipped
     from balr_hf.domain import Limits
     from balr_hf.errors import ConfigError
     from balr_hf.explanation.case import computation, read_case
     from balr_hf.files import atomic_path, json_text
+    from balr_hf.identity import is_demonstration
     from balr_hf.scoring.trials import side_counts
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
@@ -210,7 +210,7 @@ def run(arguments: Arguments) -> None:
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
-        demonstration=any(map(is_shipped, (*models.values(), scorer))),
+        demonstration=any(map(is_demonstration, (*models.values(), scorer))),
         case=case,
         details=(
             *matched,
