@@ -19,6 +19,7 @@ from balr_hf.data.origins import MANIFEST, origins_of, read_manifest
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import MismatchError, UserError
+from balr_hf.explanation.wording import NO_VERDICT_UNMEASURED
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import model_card
 from balr_hf.hub.publishing import load_model
@@ -428,6 +429,22 @@ def test_a_report_says_that_embeddings_are_of_another_precision_than_the_calibra
     assert balr("extract", few, "--precision", "bf16")[0] == 0 and balr("binarize", few)[0] == 0
     status, said = balr("explain", "--corpus", few, a, b)
     assert status == 0 and "Note: The embeddings were computed in bf16, and those of the calibration in fp32" in said
+
+
+def test_recordings_that_were_not_measured_get_no_verdict(few, balr, tmp_path):
+    """Or whoever takes the measures out of a corpus takes all limits of the calibration away."""
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    assert balr("extract", few, "--save-dir", tmp_path / "vectors")[0] == 0
+    assert balr("binarize", tmp_path / "vectors" / "few.csv")[0] == 0
+    asked = ("explain", "--corpus", tmp_path / "vectors" / "few.csv", a, b)
+    status, said = balr(*asked)
+    assert status == 0 and "NO VERDICT" not in said
+    (tmp_path / "vectors" / "quality.csv").unlink()
+    status, said = balr(*asked)
+    assert status == 0 and NO_VERDICT_UNMEASURED in said
+    assert "Why there is no verdict: whether the calibration holds for recordings like these is unknown" in said
+    status, said = balr(*asked, "--json")
+    assert json.loads(said[said.index("{\n") : said.rindex("\n}") + 2])["no_verdict"] == ["unmeasured"]
 
 
 def test_a_report_says_which_measures_were_not_made_for_it(few, balr, tmp_path):

@@ -194,7 +194,8 @@ def cautions_of(found: Result) -> list[str]:
     elif not found.domain_known:
         in_part = any(found.quality) and (found.calibration.get("domain") or {}).get("measures")
         why = "not all of them were measured" if in_part else "it was not measured"
-        texts.append(f"Whether the calibration holds for recordings like these is unknown: {why}.")
+        prevents = f"{WHY} whether" if "unmeasured" in found.no_verdict else "Whether"
+        texts.append(f"{prevents} the calibration holds for recordings like these is unknown: {why}.")
     sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
     if sessions is not None:
         texts.append(f"{sessions}. {OTHER_SESSIONS}")

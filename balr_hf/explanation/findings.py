@@ -41,6 +41,7 @@ from balr_hf.explanation.wording import (
     NO_VERDICT_BOUNDS,
     NO_VERDICT_COPIES,
     NO_VERDICT_DOMAIN,
+    NO_VERDICT_UNMEASURED,
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
@@ -266,9 +267,11 @@ class Findings:
         They are `uncalibrated`, `copies` (the two sides hold the same recording), `outside` (recordings lie beyond the
         limits of what the system was calibrated for), `voices` (one may hold more than one voice), `overlapped`
         (people may speak at the same time in one), `speed` (one may play speech at another speed), `room` (one may
-        come from a reverberant room), `bounds` (the calibration has too few trials to vouch for any likelihood ratio)
-        and `domain` (the calibration does not say which recordings it is of).
+        come from a reverberant room), `bounds` (the calibration has too few trials to vouch for any likelihood ratio),
+        `domain` (the calibration does not say which recordings it is of) and `unmeasured` (it does, but not all of the
+        recordings of the case were measured, so that they cannot be compared with those).
         """
+        domain = None if self.calibration is None else self.calibration.get("domain")
         reasons = {
             "uncalibrated": not self.is_calibrated,
             "copies": bool(self.copies),
@@ -276,7 +279,8 @@ class Findings:
             "voices": any(found.is_beyond for found in self.compared_voices),
             **{kind.name: any(one.is_beyond for one in self._heard(kind)) for kind in KINDS},
             "bounds": self.is_calibrated and self.bounds is None,
-            "domain": self.calibration is not None and self.calibration.get("domain") is None,
+            "domain": self.is_calibrated and domain is None,
+            "unmeasured": bool(domain and domain.get("measures")) and not self.domain_known,
         }
         return [reason for reason, holds in reasons.items() if holds]
 
@@ -627,7 +631,8 @@ class Findings:
         if not self.is_calibrated:
             return NOT_CALIBRATED
         headlines = {"copies": NO_VERDICT_COPIES, "outside": NO_VERDICT, "voices": NO_VERDICT_VOICES}
-        headlines |= {"domain": NO_VERDICT_DOMAIN, **{kind.name: kind.headline for kind in KINDS}}
+        headlines |= {"domain": NO_VERDICT_DOMAIN, "unmeasured": NO_VERDICT_UNMEASURED}
+        headlines |= {kind.name: kind.headline for kind in KINDS}
         headline = headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
         more = self.no_verdict[0] == "outside" and {"voices", OVERLAPPED.name} & set(self.no_verdict)
         return f"{headline}, {AND_VOICES}" if more else headline

@@ -94,6 +94,7 @@ NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like thes
 NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
 NO_VERDICT_BOUNDS = "NO VERDICT: the calibration has too few trials to vouch for any likelihood ratio"
 NO_VERDICT_DOMAIN = "NO VERDICT: the calibration does not say which recordings it is of"
+NO_VERDICT_UNMEASURED = "NO VERDICT: not all recordings were measured, to be compared with those of the calibration"
 REMEDY = (
     "With recordings of other speakers like those of the case, balr explain --match calibrates for its conditions, or "
     "balr score calibrate for all such cases."
