@@ -152,10 +152,10 @@ IN_BRIEF = ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
     "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said. It "
-    "presumes that recordings and method were chosen before any result was seen: where other people, recordings, "
-    "stretches or settings were tried as well, all of their results have to be told. Not detected are synthetic, "
-    "converted and replayed voices; a second voice that is weak or short; edited recordings; a small change of speed, "
-    "a changed pitch, speech played backwards; disguise, illness, and a change of language."
+    "presumes that people, recordings and settings were chosen before any result was seen: of others that were tried, "
+    "the results have to be told. Not detected are synthetic, converted and replayed voices; a second voice that is "
+    "weak or short; edited recordings; a small change of speed, a changed pitch, speech played backwards; disguise, "
+    "illness, and a change of language."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 
