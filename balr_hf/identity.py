@@ -10,8 +10,11 @@ import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
+
+from balr_hf.defaults import SYSTEM, is_shipped, resource
 
 # What configurations keep besides the settings that decide a model's output: where a model comes from.
 BOOKKEEPING = {
@@ -68,6 +71,21 @@ def model_digest(model: HasWeights) -> str:
         bounds=_plain(bounds),
         features=_features(getattr(model, "feature_extractor", None)),
     )
+
+
+def is_demonstration(model: Any) -> bool:
+    """Whether a model is one of the package's own, or was saved from one, even where the mark of that was taken off.
+
+    The mark decides nothing that a model computes, so that it is not in its digest.
+    """
+    return is_shipped(model) or (hasattr(model, "state_dict") and model_digest(model) in _shipped_digests())
+
+
+@cache
+def _shipped_digests() -> frozenset[str]:
+    """The digests of the package's own embedder and autoencoder, as its scorer names them."""
+    scorer = json.loads((resource(SYSTEM) / "config.json").read_text(encoding="utf-8"))["scorer"]
+    return frozenset(digest_of(scorer[f"{maker}_identity"]) for maker in ("embedder", "autoencoder"))
 
 
 def uncalibrated_digest(scorer: Any) -> str:

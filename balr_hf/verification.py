@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,9 @@ from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
 from balr_hf.hub.publishing import load_model
 from balr_hf.identity import allowed_in_training, digest_of, file_digest, model_identity, other_makers, shown
+from balr_hf.metrics import cllr, eer
+from balr_hf.scoring.trials import trial_labels
+from balr_hf.scoring.two_results import read_result
 
 if TYPE_CHECKING:
     import datasets
@@ -217,12 +220,41 @@ def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iter
     if name is None or not Path(name).exists():
         yield Check(None, f"the corpus {name} is not there, so its attributes were not looked at")
         return
-    makers = [maker for maker in makers_of(read_corpus(name, vectors=("ba",)).dataset, "ba") if maker]
+    dataset = read_corpus(name, vectors=("ba",)).dataset
+    yield _verify_figures(folder, metrics, dataset)
+    makers = [maker for maker in makers_of(dataset, "ba") if maker]
     known = chain.get("autoencoder")
     if makers and known:
         same = {digest_of(maker) for maker in makers} == {digest_of(known)}
         text = "the autoencoder that the scores come from" if same else f"{name_some(map(shown, makers))} now"
         yield Check(same, f"the attributes of {name} are of {text}")
+
+
+def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.Dataset) -> Check:
+    """Whether EER and Cllr are those of the scores: the digest of these does not change with a figure beside it."""
+    try:
+        results = [read_result(str(folder)), read_result(f"{folder}:scores")]
+        labels = [trial_labels(dataset, result.trials) for result in results]
+    except UserError as error:
+        return Check(None, f"the figures in metrics.json were not computed again ({error})")
+    if labels[0] is None or labels[1] is None:
+        return Check(
+            None, "the figures in metrics.json were not computed again: the corpus does not name the speakers"
+        )
+    again = {"eer": eer(results[0].scores, labels[0])[0], "cllr": cllr(results[1].scores, labels[1])}
+    wrong = [
+        f"{name} {json.dumps(metrics[name])[:20]}, where the scores give {value:.6g}"
+        for name, value in again.items()
+        if metrics.get(name) is not None and not _is_about(metrics[name], value)
+    ]
+    if wrong:
+        return Check(False, f"metrics.json states {'; '.join(wrong)}")
+    return Check(True, "EER and Cllr in metrics.json are those of scores.csv, computed again")
+
+
+def _is_about(stated: Any, value: float) -> bool:
+    """Whether a figure of a file is a value that was computed again, of scores that are rounded in their file."""
+    return isinstance(stated, int | float) and abs(stated - value) <= 1e-4
 
 
 def _compare(said: str, identity: str, role: str, parts: dict[str, Any]) -> Check:

@@ -12,6 +12,7 @@ from balr_hf.domain import (
     describe_in_words,
     describe_population,
     describe_sessions,
+    describe_unlike,
     deviations,
     log_probabilities,
     side_measures,
@@ -299,6 +300,22 @@ def test_trials_within_one_session_are_counted_and_told():
     assert told((6, 2), (7, 0))[0] == {"same_speaker": 2, "within_one": 1}  # one recording of side 7 is of session 1
     without = describe_population(corpus.remove_columns("session"), sides, trials=(np.array([0]), np.array([1])))
     assert "sessions" not in without and describe_sessions(without) is None and describe_sessions(None) is None
+
+
+def test_different_speakers_whose_recordings_are_unlike_are_counted_and_told():
+    names = list("abcdef")
+    columns = {"sex": ["m", "m", "f", "f", None, "m"], "language": ["en"] * 6}
+    corpus = datasets.Dataset.from_dict({"id": names, "speaker": list("uuvwxy"), **columns})
+
+    def told(*pairs):
+        population = describe_population(corpus, [[name] for name in names], trials=tuple(np.array(pairs).T))
+        unlike = population["unlike"]
+        return unlike, describe_unlike(unlike["different_speaker"], unlike["columns"], " of the calibration")
+
+    unlike, sentence = told((0, 1), (0, 2), (1, 3), (2, 3), (0, 4), (1, 5))  # one speaker, and an unknown sex
+    assert unlike == {"different_speaker": 5, "columns": {"language": 0, "sex": 2}}
+    assert sentence == "Of the 5 different-speaker trials of the calibration, the two sides differ in sex in 2 (40%)"
+    assert told((0, 1), (0, 2), (0, 5), (1, 5))[1] is None  # a third
 
 
 def test_a_room_beyond_those_of_the_calibration_gets_no_verdict_and_a_drier_one_does(caplog):

@@ -16,13 +16,14 @@ from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data import vector_matrix
 from balr_hf.data.origins import MANIFEST, origins_of, read_manifest
-from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, resource
+from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import MismatchError, UserError
+from balr_hf.explanation.wording import NO_VERDICT_UNMEASURED
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import model_card
 from balr_hf.hub.publishing import load_model
-from balr_hf.identity import digest_of, model_digest, model_identity
+from balr_hf.identity import digest_of, is_demonstration, model_digest, model_identity
 from balr_hf.scoring.auto import load_scorer
 
 
@@ -353,6 +354,109 @@ def test_a_calibration_without_a_digest_is_loaded_and_verify_says_that_it_is_unk
     SpeakerComparisonModel.from_pretrained(tmp_path / "system").save_pretrained(tmp_path / "again")
     status, said = balr("verify", tmp_path / "again")
     assert status == 0 and "whether it is as it was saved is unknown" in said
+
+
+def test_reports_say_that_a_calibration_has_no_digest(two_calibrations, tmp_path, few, balr):
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    asked = ("explain", "--system", tmp_path / "system", "--corpus", few, a, b)
+    shutil.copytree(two_calibrations / "system" / "one", tmp_path / "system")
+    status, said = balr(*asked)
+    assert status == 0 and "The calibration has no digest" not in said
+    edited_record("digest", None)(tmp_path / "system")
+    edited_record("bounds", lambda found: [10 * end for end in found])(tmp_path / "system")
+    status, said = balr(*asked)
+    assert status == 0 and "Note: The calibration has no digest" in said
+    status, said = balr(
+        *("validate", tmp_path / "system", few, "1x1", "--save-dir", tmp_path / "validation", "--bootstrap", "20")
+    )
+    assert status == 0 and "The calibration has no digest" in (tmp_path / "validation" / "report.txt").read_text()
+
+
+def test_the_packages_models_are_demonstrations_without_their_marks_too(two_calibrations, tmp_path, few, balr):
+    """No mark is in the digests of embedder and autoencoder, since it decides nothing that they compute."""
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    shutil.copytree(two_calibrations / "system" / "one", tmp_path / "system")
+    config = json.loads((tmp_path / "system" / "config.json").read_text())
+    for part in (config, config["scorer"], config["embedder"], config["autoencoder"]):
+        part.pop("demonstration", None)
+    config["scorer"]["calibration"].pop("digest")
+    (tmp_path / "system" / "config.json").write_text(json.dumps(config))
+    system = SpeakerComparisonModel.from_pretrained(tmp_path / "system")
+    assert not is_shipped(system.embedder) and not is_shipped(system.scorer)
+    assert is_demonstration(system.embedder) and is_demonstration(system.autoencoder)
+    status, said = balr("explain", "--system", tmp_path / "system", "--corpus", few, a, b)
+    assert status == 0 and said.startswith("DEMONSTRATION")
+    with torch.no_grad():
+        next(system.embedder.parameters()).add_(0.1)
+    assert not is_demonstration(system.embedder)
+
+
+def test_reports_name_the_digest_of_the_calibrations_record(two_calibrations, tmp_path, few, balr):
+    """Limits, names and rates of a record can be changed and saved again, by which the scorer's digest stays."""
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    said, scorers = {}, {}
+    for name in ("one", "changed"):
+        system = SpeakerComparisonModel.from_pretrained(two_calibrations / "system" / "one")
+        if name == "changed":
+            system.scorer.config.calibration["domain"]["recordings_a_side"] = [1, 99]
+        system.save_pretrained(tmp_path / name)
+        digest = json.loads((tmp_path / name / "config.json").read_text())["scorer"]["calibration"]["digest"]
+        status, text = balr("explain", "--system", tmp_path / name, "--corpus", few, a, b)
+        assert status == 0 and f"SHA-256 {digest}" in text
+        said[name], scorers[name] = digest, model_digest(system.scorer)
+    assert said["one"] != said["changed"] and scorers["one"] == scorers["changed"]
+
+
+@pytest.mark.parametrize("kind", ["emb", "ba"])
+def test_a_report_names_recordings_whose_vectors_may_be_those_of_others(few, balr, kind):
+    """The vector of another recording, which lies beside the audio, makes a likelihood ratio of any size."""
+    a, b, other = (line.split(",")[0] for line in few.read_text().splitlines()[1:4])
+    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+    status, said = balr("explain", "--corpus", few, a, b)
+    assert status == 0 and "was not checked" not in said
+    path = {name: few.parent / f"{name}_{kind}.txt" for name in (a, other)}
+    if kind == "emb":
+        (few.parent / f"{a}_ba.txt").unlink()
+    path[a].write_text(path[other].read_text())
+    status, said = balr("explain", "--corpus", few, a, b)
+    what = {"emb": "embeddings", "ba": "attributes"}[kind]
+    assert status == 0 and f"Note: The {what} of {a} were in the corpus already, and nothing there says what" in said
+    assert f"unknown, of what was in the corpus already ({a})" in said
+
+
+def test_a_report_says_that_embeddings_are_of_another_precision_than_the_calibration(few, balr):
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    assert balr("extract", few, "--precision", "bf16")[0] == 0 and balr("binarize", few)[0] == 0
+    status, said = balr("explain", "--corpus", few, a, b)
+    assert status == 0 and "Note: The embeddings were computed in bf16, and those of the calibration in fp32" in said
+
+
+def test_recordings_that_were_not_measured_get_no_verdict(few, balr, tmp_path):
+    """Or whoever takes the measures out of a corpus takes all limits of the calibration away."""
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    assert balr("extract", few, "--save-dir", tmp_path / "vectors")[0] == 0
+    assert balr("binarize", tmp_path / "vectors" / "few.csv")[0] == 0
+    asked = ("explain", "--corpus", tmp_path / "vectors" / "few.csv", a, b)
+    status, said = balr(*asked)
+    assert status == 0 and "NO VERDICT" not in said
+    (tmp_path / "vectors" / "quality.csv").unlink()
+    status, said = balr(*asked)
+    assert status == 0 and NO_VERDICT_UNMEASURED in said
+    assert "Why there is no verdict: whether the calibration holds for recordings like these is unknown" in said
+    status, said = balr(*asked, "--json")
+    assert json.loads(said[said.index("{\n") : said.rindex("\n}") + 2])["no_verdict"] == ["unmeasured"]
+
+
+def test_a_report_says_which_measures_were_not_made_for_it(few, balr, tmp_path):
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    assert balr("extract", few, "--save-dir", tmp_path / "vectors")[0] == 0
+    assert balr("binarize", tmp_path / "vectors" / "few.csv")[0] == 0
+    status, said = balr("explain", "--corpus", tmp_path / "vectors" / "few.csv", a, b)
+    assert (
+        status == 0 and f"Note: What was measured of {a} and {b} was in the corpus already: there is no audio" in said
+    )
+    status, said = balr("explain", "--corpus", few, a, b)
+    assert status == 0 and "was in the corpus already" not in said
 
 
 def test_forced_run_goes_on_where_it_was_stopped(few, balr, monkeypatch):

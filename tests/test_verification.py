@@ -68,9 +68,13 @@ def test_results_are_verified(few, extracted, balr, system, tmp_path):
     found = told(verify(folder, system))
     assert not found[False] and not found[None]
     assert "scores.csv is the one that the metrics were computed from" in found[True]
+    assert "EER and Cllr in metrics.json are those of scores.csv" in found[True]
     text = (folder / "scores.csv").read_text()
-    (folder / "scores.csv").write_text(text.replace("0", "1", 1))
     metrics = json.loads((folder / "metrics.json").read_text())
+    edited = metrics | {"cllr": metrics["cllr"] / 2}
+    (folder / "metrics.json").write_text(json.dumps(edited))
+    assert f"metrics.json states cllr {edited['cllr']}, where" in told(verify(folder, system))[False]
+    (folder / "scores.csv").write_text(text.replace("0", "1", 1))
     metrics["chain"]["scorer"] = "other@" + 64 * "0"
     (folder / "metrics.json").write_text(json.dumps(metrics))
     found = told(verify(folder, system))

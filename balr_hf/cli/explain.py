@@ -162,11 +162,11 @@ def run(arguments: Arguments) -> None:
     from balr_hf.cli.explain_voices import find_voices
     from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.cli.printing import print_text
-    from balr_hf.defaults import is_shipped
     from balr_hf.domain import Limits
     from balr_hf.errors import ConfigError
     from balr_hf.explanation.case import computation, read_case
     from balr_hf.files import atomic_path, json_text
+    from balr_hf.identity import is_demonstration
     from balr_hf.scoring.trials import side_counts
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
@@ -180,6 +180,7 @@ def run(arguments: Arguments) -> None:
     sides = [_names(text) for text in (arguments.a, arguments.b)]
     dataset = _audio_files(sides) if arguments.corpus is None else _recordings(arguments, sides)
     heard = _Heard.of(dataset, sides, arguments.min_speech)
+    earlier = _Earlier.of(dataset)
     dataset, models = _with_attributes(arguments, dataset)
     counts = side_counts(dataset, sides)
     scorer = load_named_scorer(arguments, counts.shape[1])
@@ -192,23 +193,30 @@ def run(arguments: Arguments) -> None:
         found = matched_scorer(arguments, scorer, heard.quality, dataset, sides, models)
         scorer, matched, wrong, files = found.scorer, found.rows, (*wrong, *found.remarks), {}
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
+    calibrated = arguments.calibrated and scorer.is_calibrated
     descriptions = _descriptions(arguments, dataset, scorer, models)
     explanation = scorer.explain(
         *counts,
         names=(", ".join(sides[0]), ", ".join(sides[1])),
         speakers=speakers,
-        calibrated=arguments.calibrated and scorer.is_calibrated,
-        remarks=(*wrong, *unlike, *heard.remarks, *_remarks(scorer, models, dataset, speakers)),
+        calibrated=calibrated,
+        remarks=(
+            *wrong,
+            *earlier.remarks,
+            *unlike,
+            *heard.remarks,
+            *_remarks(scorer, models, dataset, speakers, calibrated),
+        ),
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
-        demonstration=any(map(is_shipped, (*models.values(), scorer))),
+        demonstration=any(map(is_demonstration, (*models.values(), scorer))),
         case=case,
         details=(
             *matched,
             *voices.rows,
             *heard.files,
-            *_made_earlier(dataset, models),
+            *earlier.rows,
             *computation({**models, **files}),
         ),
         descriptions=descriptions,
@@ -343,6 +351,12 @@ class _Heard:
         copies = (*(f"{name} is on both sides: {NOTHING}" for name in both), *copies)
         remarks += doubts
         quality = ([known[n] for n in sides[0] if n in known], [known[n] for n in sides[1] if n in known])
+        stated = [name for name in dict.fromkeys(sides[0] + sides[1]) if name in known and name not in listened]
+        if stated:
+            remarks.append(
+                f"What was measured of {' and '.join(stated)} was in the corpus already: there is no audio here to "
+                "check it by."
+            )
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
         named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
         return cls(quality, copies, recording_files(named), tuple(filter(None, remarks)), listened)
@@ -424,15 +438,52 @@ def _measures(
     return [known[name] for name in sides[0] if name in known], [known[name] for name in sides[1] if name in known]
 
 
-def _made_earlier(dataset: "datasets.Dataset", models: "Mapping[str, Any]") -> "tuple[tuple[str, str], ...]":
-    """Rows that name the models which made the vectors that were in the corpus already."""
-    from balr_hf.data.origins import attributes_made_by
+@dataclass(frozen=True)
+class _Earlier:
+    """What is to be said of vectors that were in the corpus already, and were not computed for this report.
 
-    autoencoder, embedder = attributes_made_by(dataset)
-    made = {"Embedder": embedder or "unknown", "Autoencoder": autoencoder or "unknown"}
-    return tuple(
-        (role, f"{name}, of what was in the corpus already") for role, name in made.items() if role not in models
-    )
+    Attributes:
+        rows: which models made them.
+        remarks: of which recordings it is not known what they were made from.
+    """
+
+    rows: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: "datasets.Dataset") -> "_Earlier":
+        """Find the vectors of a corpus whose missing ones are not computed yet."""
+        from balr_hf.data.columns import vector_present
+        from balr_hf.data.origins import origins_of
+
+        names = list(dataset["id"])
+        found = {kind: vector_present(dataset, kind) for kind in ("ba", "embedding")}
+        found["embedding"] = found["embedding"] & ~found["ba"]  # attributes that are there are not computed anew
+        makers: dict[str, dict[str, list[str]]] = {"Embedder": {}, "Autoencoder": {}}
+        remarks = []
+        for kind, what in (("embedding", "embeddings"), ("ba", "attributes")):
+            origins = origins_of(dataset, kind) if found[kind].any() else []
+            unknown = []
+            for name, there, origin in zip(names, found[kind], origins, strict=False):
+                if not there:
+                    continue
+                embedder = "" if origin is None else origin.model if kind == "embedding" else origin.embedder
+                makers["Embedder"].setdefault(embedder, []).append(name)
+                if kind == "ba":
+                    makers["Autoencoder"].setdefault("" if origin is None else origin.model, []).append(name)
+                if not embedder:
+                    unknown.append(name)
+            if unknown:
+                remarks.append(
+                    f"The {what} of {' and '.join(unknown)} were in the corpus already, and nothing there says what "
+                    "they were made from: that they are of these recordings was not checked."
+                )
+        rows = [
+            (role, f"{maker or 'unknown'}, of what was in the corpus already ({', '.join(of)})")
+            for role, made in makers.items()
+            for maker, of in made.items()
+        ]
+        return cls(tuple(rows), tuple(remarks))
 
 
 def _unlike(
@@ -459,8 +510,11 @@ def _remarks(
     models: "Mapping[str, Any]",
     dataset: "datasets.Dataset",
     speakers: tuple[str | None, str | None],
+    calibrated: bool,
 ) -> tuple[str, ...]:
     """Cautions that follow from the recordings, and from the speakers, where they are named, and the models."""
+    from balr_hf.data.belonging import describe_precision
+    from balr_hf.data.origins import vector_origins
     from balr_hf.data.recording_digests import recording_digests
     from balr_hf.explanation.cautions import known_recordings, known_speakers
     from balr_hf.training.trained_speakers import trained_on
@@ -468,6 +522,9 @@ def _remarks(
     names = [name for name in dict.fromkeys(speakers) if name is not None]
     remarks = known_recordings(scorer, dataset["id"], recording_digests(dataset))
     remarks += known_speakers(scorer, speakers)
+    for precision in vector_origins(dataset, "embedding").counts("precision"):
+        other = describe_precision({"precision": precision}, scorer.config.calibration if calibrated else None)
+        remarks += [] if other is None else [other]
     if "Autoencoder" in models:
         for name in trained_on(models["Autoencoder"].config.training, names) or []:
             remarks.append(f"Speaker {name} is one that the autoencoder was trained on: the figure flatters it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from balr_hf.describing.measures import MEASURES, Group
 from balr_hf.describing.wording import NOT_SAID, best_measure, group_of, not_said, pairs, sentence
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.files import atomic_path
-from balr_hf.identity import is_same, shown
+from balr_hf.identity import file_digest, is_same, shown
 
 # The file, and the version of its format.
 FILE, VERSION = "attributes.json", 2
@@ -113,6 +113,7 @@ class AttributeDescriptions:
         date: of the description, `YYYY-MM-DD`.
         made_with: package and version, number of permutations and seed.
         attributes: one description per attribute, in their order.
+        file_sha256: the digest of the file that they were read from; empty if they were not.
     """
 
     autoencoder: str
@@ -121,6 +122,7 @@ class AttributeDescriptions:
     date: str
     made_with: Mapping[str, Any]
     attributes: tuple[AttributeDescription, ...]
+    file_sha256: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_groups", tuple(map(group_of, self.attributes)))
@@ -328,7 +330,7 @@ def read_descriptions(file: str | Path) -> AttributeDescriptions:
         content = json.loads(Path(file).read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{file} is damaged ({error}): make it anew with balr describe SYSTEM CORPUS") from error
-    return AttributeDescriptions.from_dict(content)
+    return replace(AttributeDescriptions.from_dict(content), file_sha256=file_digest(file))
 
 
 def shortened(description: AttributeDescription) -> AttributeDescription:

@@ -24,18 +24,22 @@ from balr_hf.domain.limits import (
 from balr_hf.domain.population import (
     ACROSS,
     COUNTED,
+    EASY_SHARE,
     describe_in_words,
     describe_population,
     describe_range,
     describe_reference,
     describe_sessions,
+    describe_unlike,
     log_probabilities,
+    unlike_trials,
 )
 
 __all__ = [
     "ACROSS",
     "COUNTED",
     "DIFFERENCES",
+    "EASY_SHARE",
     "HIGHEST_SNR",
     "MEASURES",
     "QUANTILES",
@@ -48,6 +52,7 @@ __all__ = [
     "describe_range",
     "describe_reference",
     "describe_sessions",
+    "describe_unlike",
     "deviations",
     "differences_beyond_limits",
     "log_probabilities",
@@ -56,4 +61,5 @@ __all__ = [
     "recordings_beyond_limits",
     "side_measures",
     "sides_measures",
+    "unlike_trials",
 ]

@@ -95,6 +95,12 @@ class Limits:
             )
         return cls(**values)
 
+    def describe(self) -> str | None:
+        """Which limits are not the default ones, and what those are: `snr 6 (default 1.5)`; None if all are."""
+        values = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
+        changed = [f"{name} {value:g} (default {usual:g})" for name, value, usual in values if value != usual]
+        return "; ".join(changed) or None
+
 
 def measure_beyond_limits(
     measure: str, values: np.ndarray, population: Mapping[str, Any], limits: Limits | None = None

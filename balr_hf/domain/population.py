@@ -25,6 +25,9 @@ ACROSS = (
     "Recordings of one speaker from different sessions are less alike, so that this promises too much for cases "
     "across sessions: --across session compares recordings of one speaker from different sessions only"
 )
+# Columns of a corpus that make different speakers easy to tell apart where they differ, and the share of
+# different-speaker trials from which on that is told.
+EASY_COLUMNS, EASY_SHARE = ("source", "channel", "language", "condition", "sex"), 1 / 3
 # The share of the measured recordings of which the decay must be known, for its range to be kept.
 MOSTLY = 0.9
 # Columns of a corpus that are counted, where it has them.
@@ -46,7 +49,8 @@ def describe_population(
         log_probabilities (np.ndarray of shape `(recordings,)`, *optional*): see [`log_probabilities`].
         trials (*optional*): the numbers of the sides of each trial, two arrays `(trials,)`: which numbers of
             recordings were compared is then kept; of a corpus with speakers, by how much the two sides differ in
-            what was measured; and of one with `session`, how many same-speaker trials are within one session.
+            what was measured, and in how many different-speaker trials they differ in each of [`EASY_COLUMNS`]; and
+            of one with `session`, how many same-speaker trials are within one session.
     """
     from balr_hf.data.columns import arrow_column, recordings_of
     from balr_hf.data.quality import known_quality
@@ -184,6 +188,49 @@ def describe_sessions(population: Mapping[str, Any] | None, of: str = "") -> str
     return f"{which} same-speaker trials{of} compare recordings of one session"
 
 
+def unlike_trials(
+    dataset: datasets.Dataset, sides: Sequence[Sequence[str]], first: np.ndarray, second: np.ndarray
+) -> dict[str, int]:
+    """In how many trials the two sides differ in a column, for each of [`EASY_COLUMNS`] that the corpus has.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus, with `id`.
+        sides: the ids of the recordings of each side.
+        first, second (np.ndarray of shape `(trials,)`): the numbers of the two sides of each trial.
+    """
+    from balr_hf.data.columns import side_value_sets
+
+    found = {}
+    for column in EASY_COLUMNS:
+        if column in dataset.column_names:
+            values = [next(iter(some)) if len(some) == 1 else "" for some in side_value_sets(dataset, sides, column)]
+            codes = np.unique(["", *values], return_inverse=True)[1][1:]  # 0 where it is not known
+            one, other = codes[first], codes[second]
+            found[column] = int(((one != other) & (one > 0) & (other > 0)).sum())
+    return found
+
+
+def describe_unlike(different: int, unlike: Mapping[str, int], of: str = "") -> str | None:
+    """Say in how many different-speaker trials the two sides differ, which makes them easier than those of a case.
+
+    Args:
+        different (int): how many different-speaker trials there are.
+        unlike: of [`unlike_trials`].
+        of (str): whose trials they are: ` of the calibration`.
+
+    Returns:
+        A sentence without its full stop; None if of no column more than a third of the trials are such.
+    """
+    named = [
+        f"{column} in {number:,} ({number / different:.0%})"
+        for column, number in unlike.items()
+        if number > EASY_SHARE * different
+    ]
+    if not named:
+        return None
+    return f"Of the {different:,} different-speaker trials{of}, the two sides differ in {', '.join(named)}"
+
+
 def _compared(
     dataset: datasets.Dataset, sides: Sequence[Sequence[str]], trials: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, Any]:
@@ -200,6 +247,9 @@ def _compared(
     rows = [quality.get(comparable_name(name)) for side in sides for name in side]
     measures = sides_measures(rows, np.array([len(side) for side in sides]))
     found: dict[str, Any] = {"differences": describe_differences(measures, (first, second), same)}
+    unlike = unlike_trials(dataset, sides, first[~same], second[~same])
+    if unlike:
+        found["unlike"] = {"different_speaker": int((~same).sum()), "columns": unlike}
     if "session" in dataset.column_names:
         found["sessions"] = _sessions(side_value_sets(dataset, sides, "session"), first[same], second[same])
     return found

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from balr_hf.errors import UserError
+from balr_hf.explanation.heard import KINDS
 from balr_hf.explanation.wording import WHAT_IS_COMPUTED
-from balr_hf.identity import file_digest, model_digest
+from balr_hf.identity import calibration_digest, file_digest, model_digest
 
 # The keys of a case file, and what a report calls them.
 KEYS = {
@@ -28,10 +29,17 @@ KEYS = {
     "remarks": "Remarks",
 }
 
-# Rows of a report about the likelihood ratio, whose names no detail of a case may have.
+# Rows and figures of a report that are computed, whose names no detail of a case may have.
 COMPUTED = {
     *("hs", "hd", "propositions", "verbal scale", "reference population", "calibration", "calibrated on", "bounds"),
-    *("misleading evidence", "one voice", "attributes", "descriptions", "software", "command"),
+    *("misleading evidence", "attributes", "descriptions", "software", "command", "limits", "cross-validation"),
+    *("lr", "llr", "ln lr", "log10 lr", "likelihood ratio", "log-likelihood ratio", "interval", "interval of the lr"),
+    *("95 % interval", "95 % interval of the lr", "verdict", "verbal verdict", "note", "scorer", "scorer's file"),
+    *("sum before calibration", "embedder", "autoencoder", "recording of a", "recording of b", "one voice"),
+    *(kind.label.casefold() for kind in KINDS),
+    *(f"detector of {heard}" for heard in ("overlapped speech", "changed speed", "reverberant rooms")),
+    *("matched calibration", "matching corpus", "scorer before matching", "scorer after matching"),
+    *(f"{what} {side}" for what in ("conditions of", "copies for") for side in "ab"),
 }
 
 # The labels that the two propositions of a case may have: that of the same speaker, that of different speakers.
@@ -100,8 +108,19 @@ def computation(models: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def identity_in_full(model: Any) -> str:
-    """Name a model by its folder or repository and by its digest."""
-    return f"{getattr(model, 'name_or_path', '') or 'unnamed'}, SHA-256 {model_digest(model)}"
+    """Name a model by its folder or repository, and by its digests."""
+    return f"{getattr(model, 'name_or_path', '') or 'unnamed'}, {digests_in_full(model)}"
+
+
+def digests_in_full(model: Any) -> str:
+    """The digest of what decides a model's numbers, and of a calibrated scorer that of its calibration's record.
+
+    The first does not change with the ranges, names and rates in the record, by which verdicts and cautions go.
+    """
+    text = f"SHA-256 {model_digest(model)}"
+    if getattr(model.config, "calibration", None) is not None:
+        text += f"; its calibration, with the record of it, SHA-256 {calibration_digest(model)}"
+    return text
 
 
 def run_facts() -> dict[str, Any]:

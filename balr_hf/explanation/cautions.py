@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from balr_hf.domain import HIGHEST_SNR, Deviation, describe_sessions
+from balr_hf.domain import HIGHEST_SNR, Deviation, describe_sessions, describe_unlike
 from balr_hf.explanation.described import GroupEvidence, recording_caution
 from balr_hf.explanation.heard import KINDS, HeardOfSides, everything, heard_of
 from balr_hf.explanation.heard import NEEDED as TO_LISTEN
@@ -16,7 +16,9 @@ from balr_hf.explanation.verbal_scale import degree
 from balr_hf.explanation.voices import NEEDED, OneVoice
 from balr_hf.explanation.wording import (
     CUT,
+    EASIER,
     FEW_SPEAKERS,
+    NARROWER,
     OTHER_SESSIONS,
     REMEDY,
     WHY,
@@ -44,6 +46,15 @@ MADE_WITH = {
 }
 
 
+# Why there may be no verdict by limits that can be set.
+BY_LIMITS = {"outside", "voices", *(kind.name for kind in KINDS)}
+# Of a calibration whose record lacks the digest that would tell of an edit.
+UNCHECKED = (
+    "The calibration has no digest: whether its record (bounds, ranges of its recordings, kind of speech, ...) is as "
+    "it was saved, or was edited since, is unknown."
+)
+
+
 class KnowsRecordings(Protocol):
     """What knows the recordings that it was made with; a [`Scorer`] does."""
 
@@ -62,6 +73,7 @@ class Result(Protocol):
     bounds: tuple[float, float] | None
     calibration: dict[str, Any] | None
     copies: tuple[str, ...]
+    counts: np.ndarray
     deviations: tuple[Deviation, ...]
     domain_known: bool
     interval: tuple[float, float] | None
@@ -73,6 +85,7 @@ class Result(Protocol):
     terms: np.ndarray
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]]
     heard: HeardOfSides
+    within_default_limits: bool
 
     @property
     def compared_voices(self) -> Sequence[OneVoice]: ...
@@ -155,6 +168,8 @@ def cautions_of(found: Result) -> list[str]:
     allowed = [one.is_allowed for one in found.deviations] + [one.is_allowed for one in found.compared_voices]
     if any(allowed) or any(one.is_allowed for one in everything(found.heard)):
         texts.insert(0, WIDER)
+    if found.within_default_limits and set(found.no_verdict) & BY_LIMITS and not set(found.no_verdict) - BY_LIMITS:
+        texts.insert(0, NARROWER)
     recording = recording_caution(found.groups(), found.is_llr)
     if recording is not None:
         texts.append(recording)
@@ -171,6 +186,7 @@ def cautions_of(found: Result) -> list[str]:
         return [f"Not calibrated. This is {what}. {remedy}", *texts]
     if found.calibration.get("speech"):
         texts.append(f"The calibration is of {found.calibration['speech']}: it holds for such speech only.")
+    texts += _several(found)
     if fewest_speakers(found.calibration) < FEW_SPEAKERS:
         texts.append(f"Calibrated on {describe_amount(found.calibration)}.")
     if "domain" in found.no_verdict:
@@ -178,10 +194,15 @@ def cautions_of(found: Result) -> list[str]:
     elif not found.domain_known:
         in_part = any(found.quality) and (found.calibration.get("domain") or {}).get("measures")
         why = "not all of them were measured" if in_part else "it was not measured"
-        texts.append(f"Whether the calibration holds for recordings like these is unknown: {why}.")
+        prevents = f"{WHY} whether" if "unmeasured" in found.no_verdict else "Whether"
+        texts.append(f"{prevents} the calibration holds for recordings like these is unknown: {why}.")
     sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
     if sessions is not None:
         texts.append(f"{sessions}. {OTHER_SESSIONS}")
+    known = (found.calibration.get("domain") or {}).get("unlike")
+    unlike = known and describe_unlike(known["different_speaker"], known["columns"], " of the calibration")
+    if unlike:
+        texts.append(f"{unlike}. {EASIER}")
     if found.bounds is None:
         texts.insert(
             0,
@@ -208,6 +229,17 @@ def cautions_of(found: Result) -> list[str]:
             f"{found.constant:+.2f}."
         )
     return texts
+
+
+def _several(found: Result) -> list[str]:
+    """That recordings of a side count as separate ones, of each side that has several."""
+    numbers = found.counts.sum(-1).max(1).astype(int).tolist()
+    return [
+        f"The {number} recordings of {side} count as separate ones. If they are stretches of one recording, the "
+        "likelihood ratio is too far from 1, unless those of the calibration are such stretches too."
+        for side, number in zip("AB", numbers, strict=True)
+        if number > 1
+    ]
 
 
 def _bounded(found: Result, bounds: tuple[float, float]) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from balr_hf.domain import Limits, Side, deviations, log_probabilities
+from balr_hf.explanation.cautions import UNCHECKED
 from balr_hf.explanation.findings import AttributeEvidence, Findings
-from balr_hf.explanation.heard import HeardOfSides
+from balr_hf.explanation.heard import HeardOfSides, everything
 from balr_hf.explanation.text import text
 from balr_hf.explanation.voices import CalibratedConfig, ComparingScorer, OneVoice
 
@@ -69,6 +70,9 @@ class ExplainableScorer(ComparingScorer, Protocol):
 
     @property
     def num_values(self) -> int: ...
+
+    @property
+    def is_calibration_unchecked(self) -> bool: ...
 
     @property
     def bounds(self) -> tuple[float, float] | None: ...
@@ -146,6 +150,7 @@ def explain_trial(
     calibration = config.calibration if calibrated else None
     domain = None if calibration is None else calibration.get("domain")
     compared = _case_sides(scorer, counts, quality)
+    found = deviations(compared, domain, config.reference, limits)
     all_measured = all(len(side.quality) >= side.recordings for side in compared)
     explanation = Explanation(
         names=names,
@@ -162,9 +167,15 @@ def explain_trial(
         num_reference_speakers=scorer.config.num_reference_speakers,
         reference=scorer.config.reference if has_reference else None,
         speakers=speakers,
-        remarks=remarks,
+        remarks=(UNCHECKED, *remarks) if calibrated and scorer.is_calibration_unchecked else remarks,
         bounds=scorer.bounds if calibrated else None,
-        deviations=tuple(deviations(compared, domain, config.reference, limits)),
+        deviations=tuple(found),
+        limits=limits or Limits(),
+        within_default_limits=not (
+            any(one.is_beyond for one in deviations(compared, domain, config.reference))
+            or any(one is not None and one.is_beyond_limits(Limits()) for side in voices for one in side)
+            or any(one.is_beyond_limits(Limits()) for one in everything(heard or {}))
+        ),
         copies=copies,
         quality=(tuple(quality[0]), tuple(quality[1])),
         steadiness=None if scorer.steadiness is None else scorer.steadiness.cpu().numpy(),

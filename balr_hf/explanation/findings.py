@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.domain import Deviation, describe_in_words, describe_reference
+from balr_hf.domain import Deviation, Limits, describe_in_words, describe_reference
 from balr_hf.explanation import verbal_scale
 from balr_hf.explanation.cautions import cautions_of
 from balr_hf.explanation.described import (
@@ -41,6 +41,7 @@ from balr_hf.explanation.wording import (
     NO_VERDICT_BOUNDS,
     NO_VERDICT_COPIES,
     NO_VERDICT_DOMAIN,
+    NO_VERDICT_UNMEASURED,
     NO_VERDICT_VOICES,
     NOT_BY_SEX,
     NOT_CALIBRATED,
@@ -157,6 +158,8 @@ class Findings:
         voices (two tuples of [`OneVoice`]): whether each of the recordings of either side holds one voice; None for
             one that is too short to be told, and none of a side that was not looked at.
         left_raw (bool): whether the scorer has a calibration, which was not applied.
+        limits ([`Limits`]): how far outside the calibration's own range a verbal verdict is given.
+        within_default_limits (bool): whether nothing lies beyond the default limits.
         heard (dict): for each kind of detector, how much each of the recordings of either side sounds like what it
             listens for; none of a side that was not listened to.
     """
@@ -192,6 +195,8 @@ class Findings:
     voices: tuple[tuple[OneVoice | None, ...], tuple[OneVoice | None, ...]] = ((), ())
     heard: HeardOfSides = field(default_factory=dict)
     left_raw: bool = False
+    limits: Limits = field(default_factory=Limits)
+    within_default_limits: bool = False
 
     @property
     def is_calibrated(self) -> bool:
@@ -262,9 +267,11 @@ class Findings:
         They are `uncalibrated`, `copies` (the two sides hold the same recording), `outside` (recordings lie beyond the
         limits of what the system was calibrated for), `voices` (one may hold more than one voice), `overlapped`
         (people may speak at the same time in one), `speed` (one may play speech at another speed), `room` (one may
-        come from a reverberant room), `bounds` (the calibration has too few trials to vouch for any likelihood ratio)
-        and `domain` (the calibration does not say which recordings it is of).
+        come from a reverberant room), `bounds` (the calibration has too few trials to vouch for any likelihood ratio),
+        `domain` (the calibration does not say which recordings it is of) and `unmeasured` (it does, but not all of the
+        recordings of the case were measured, so that they cannot be compared with those).
         """
+        domain = None if self.calibration is None else self.calibration.get("domain")
         reasons = {
             "uncalibrated": not self.is_calibrated,
             "copies": bool(self.copies),
@@ -272,7 +279,8 @@ class Findings:
             "voices": any(found.is_beyond for found in self.compared_voices),
             **{kind.name: any(one.is_beyond for one in self._heard(kind)) for kind in KINDS},
             "bounds": self.is_calibrated and self.bounds is None,
-            "domain": self.calibration is not None and self.calibration.get("domain") is None,
+            "domain": self.is_calibrated and domain is None,
+            "unmeasured": bool(domain and domain.get("measures")) and not self.domain_known,
         }
         return [reason for reason, holds in reasons.items() if holds]
 
@@ -417,6 +425,8 @@ class Findings:
             "num_uninformative": self.num_uninformative,
             "propositions": self.propositions(),
             "demonstration": self.demonstration,
+            # None is no limit, since JSON has no infinity.
+            "limits": {name: value if np.isfinite(value) else None for name, value in asdict(self.limits).items()},
             "deviations": [found.to_dict() for found in self.deviations],
             "copies": list(self.copies),
             "voices": {
@@ -531,7 +541,7 @@ class Findings:
         for name, counts, speaker in zip(self.names, self.counts, self.speakers, strict=True):
             recordings = int(counts.sum(-1).max())
             text = "1 recording" if recordings == 1 else f"{recordings} recordings"
-            sides.append((name, text if speaker is None else f"{text}, speaker {speaker}"))
+            sides.append((name, text if speaker is None else f"{text}, speaker {speaker} as the corpus says"))
         return sides
 
     def propositions(self) -> list[str]:
@@ -578,12 +588,25 @@ class Findings:
         speakers, kinds = known["num_speakers"], zip(("same", "different"), speakers_of_kinds(known), strict=True)
         fewer = [f"{number} have {kind}-speaker trials" for kind, number in kinds if number < speakers]
         others = f", of whom {' and '.join(fewer)}" if fewer else ""
-        beyond = self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1])
-        before = ", before it is bounded" if self.is_bounded or beyond else ""
+        before, vouched = "", ""
+        if self.bounds is not None and (self.interval[0] < self.bounds[0] or self.interval[1] > self.bounds[1]):
+            before, vouched = ", before it is bounded", self._vouched(self.interval, self.bounds)
+        elif self.is_bounded:
+            before = ", before it is bounded"
         return (
-            f"95 % interval of the LR{before}: {low} to {high}. It tells how much the LR would change with other "
-            f"calibration speakers (from draws of the {speakers}{others}), and nothing of other errors."
+            f"95 % interval of the LR{before}: {low} to {high}{vouched}. It tells how much the LR would change with "
+            f"other calibration speakers (from draws of the {speakers}{others}), and nothing of other errors."
         )
+
+    @staticmethod
+    def _vouched(interval: tuple[float, float], bounds: tuple[float, float]) -> str:
+        """For how much of an interval that reaches beyond the bounds the calibration vouches."""
+        if interval[0] >= bounds[1] or interval[1] <= bounds[0]:
+            return ", for none of which the calibration vouches"
+        low, high = interval_ends(interval)
+        low = low if interval[0] >= bounds[0] else ratio(bounds[0])
+        high = high if interval[1] <= bounds[1] else ratio(bounds[1])
+        return f", of which the calibration vouches for {low} to {high} only"
 
     def describe_figures(self) -> list[str]:
         """The result in several units, of which the first tells most.
@@ -608,7 +631,8 @@ class Findings:
         if not self.is_calibrated:
             return NOT_CALIBRATED
         headlines = {"copies": NO_VERDICT_COPIES, "outside": NO_VERDICT, "voices": NO_VERDICT_VOICES}
-        headlines |= {"domain": NO_VERDICT_DOMAIN, **{kind.name: kind.headline for kind in KINDS}}
+        headlines |= {"domain": NO_VERDICT_DOMAIN, "unmeasured": NO_VERDICT_UNMEASURED}
+        headlines |= {kind.name: kind.headline for kind in KINDS}
         headline = headlines.get(self.no_verdict[0], NO_VERDICT_BOUNDS)
         more = self.no_verdict[0] == "outside" and {"voices", OVERLAPPED.name} & set(self.no_verdict)
         return f"{headline}, {AND_VOICES}" if more else headline
@@ -665,6 +689,9 @@ class Findings:
             rows.append(("One voice", describe_voices(self.voices, matched)))
         rows += [(kind.label, describe_heard(self.heard, kind)) for kind in KINDS]
         rows.append(("Descriptions", self._describe_descriptions()))
+        limits = self.limits.describe()
+        if limits is not None:
+            rows.append(("Limits", f"set for this comparison: {limits}"))
         if self.bounds is not None:
             low, high = map(ratio, self.bounds)
             rows.append(("Bounds", f"no LR outside {low} to {high} is reported (ELUB, Vergeer et al., 2016)"))
@@ -674,4 +701,5 @@ class Findings:
         if self.descriptions is None:
             return NO_DESCRIPTIONS
         text = self.descriptions.describe()
-        return f"{text[0].upper()}{text[1:]}"
+        file = f"; SHA-256 {self.descriptions.file_sha256}" if self.descriptions.file_sha256 else ""
+        return f"{text[0].upper()}{text[1:]}{file}"

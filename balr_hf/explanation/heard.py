@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from balr_hf.domain import Limits
@@ -120,8 +120,13 @@ class Heard:
         """
         least = min(percentiles)
         percentile = min(100.0, len(percentiles) * least)
-        beyond, usual = (percentile < getattr(which, kind.name) for which in (limits or Limits(), Limits()))
-        return cls(kind, percentile, kind.ways[percentiles.index(least)], beyond, usual and not beyond)
+        found = cls(kind, percentile, kind.ways[percentiles.index(least)], False, False)
+        beyond, usual = (found.is_beyond_limits(which) for which in (limits or Limits(), Limits()))
+        return replace(found, is_beyond=beyond, is_allowed=usual and not beyond)
+
+    def is_beyond_limits(self, limits: Limits) -> bool:
+        """Whether no verdict would be given with these limits."""
+        return bool(self.percentile < getattr(limits, self.kind.name))
 
     @property
     def is_doubtful(self) -> bool:

@@ -13,6 +13,7 @@ from balr_hf.explanation.wording import (
     MEASURE_PARTS,
     RARITY,
     RECORDINGS,
+    THE_CASE,
     THE_GROUPS,
     THE_MEASURES,
     THE_METHOD,
@@ -54,7 +55,7 @@ def _headline(findings: Findings) -> list[str]:
     width = max(len(name) for name in findings.names)
     banner = [DEMONSTRATION, ""] if findings.demonstration else []
     sides = zip("AB", findings.describe_sides(), strict=True)
-    case = [*_pairs(list(findings.case)), ""] if findings.case else []
+    case = [THE_CASE, *_pairs(list(findings.case)), ""] if findings.case else []
     lines = [*banner, *case, *(f"{side}  {name:<{width}}  {what}" for side, (name, what) in sides), ""]
     lines += [*findings.propositions(), ""]
     if not findings.has_verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -106,6 +106,10 @@ class OneVoice:
         """Whether the parts are more probable if two people speak in them."""
         return self.llr < 0
 
+    def is_beyond_limits(self, limits: Limits) -> bool:
+        """Whether no verdict would be given with these limits."""
+        return bool(-self.llr > np.log(limits.voices))
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
@@ -139,9 +143,9 @@ def compare_parts(
     bits = parts.bits.astype(np.float64)
     longer, shorter = np.stack([bits, 1 - bits], axis=-1)[:, None]
     llr = float(_llrs(scorer, longer, shorter, [(quality, quality)])[0])
-    beyond, usual = (-llr > np.log(which.voices) for which in (limits or Limits(), Limits()))
-    allowed = bool(usual and not beyond)
-    return OneVoice(llr, parts.seconds, parts.stretches, bool(beyond), allowed, scorer.bounds)
+    found = OneVoice(llr, parts.seconds, parts.stretches, False, False, scorer.bounds)
+    beyond, usual = (found.is_beyond_limits(which) for which in (limits or Limits(), Limits()))
+    return replace(found, is_beyond=beyond, is_allowed=usual and not beyond)
 
 
 def can_compare_parts(scorer: ComparingScorer) -> bool:

@@ -67,8 +67,8 @@ MEASURES = (
     "Medians over the recordings of a side, and a dash where none could be measured. Others are the recordings that "
     "the attributes were described on: a quarter of them lies below the first figure, half below the second, three "
     "quarters below the third. Amounts are not compared with them, since they depend on how recordings were cut. "
-    "Energies are relative to that of all bands. The likelihood ratio does not use these figures: they are here to be "
-    "checked by ear and by eye."
+    "Energies are relative to that of all bands. The likelihood ratio does not use these figures, and that both "
+    "sides agree in them is no further evidence: they are here to be checked by ear and by eye."
 )
 BY_SEX = (
     "Voices of women and of men differ in most measures, so these are compared with others of either sex, as far as "
@@ -94,6 +94,7 @@ NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like thes
 NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
 NO_VERDICT_BOUNDS = "NO VERDICT: the calibration has too few trials to vouch for any likelihood ratio"
 NO_VERDICT_DOMAIN = "NO VERDICT: the calibration does not say which recordings it is of"
+NO_VERDICT_UNMEASURED = "NO VERDICT: not all recordings were measured, to be compared with those of the calibration"
 REMEDY = (
     "With recordings of other speakers like those of the case, balr explain --match calibrates for its conditions, or "
     "balr score calibrate for all such cases."
@@ -111,6 +112,11 @@ OTHER_SESSIONS = (
     "Recordings of one speaker from different sessions are less alike. If those of the case are of different "
     "sessions, its likelihood ratio is too far from 1."
 )
+# What is said after [`describe_unlike`][balr_hf.domain.describe_unlike].
+EASIER = (
+    "Such trials are easier to tell from those of one speaker. If the recordings of the case are alike in that, its "
+    "likelihood ratio is too far from 1."
+)
 # Stands before what of a case prevents a verdict.
 WHY = "Why there is no verdict:"
 # Stands before the numbers of a comparison that gets no verdict.
@@ -122,10 +128,16 @@ WIDER = (
     "The limits of what the calibration holds for were set wider than the default ones, with which there would be no "
     "verdict."
 )
+NARROWER = (
+    "The limits of what the calibration holds for were set narrower than the default ones, with which there would be "
+    "a verdict."
+)
 PROPOSITIONS = (
     "Hs: the recordings of A and of B are of the same speaker.",
     "Hd: the recordings of A and of B are of two different speakers of the relevant population.",
 )
+# Heads what a case file states.
+THE_CASE = "The case, as its file states it (nothing of it was computed or checked)"
 # Stands beside the propositions that a case file states, whatever they are.
 WHAT_IS_COMPUTED = (
     "Hs against Hd as they are stated below: the same speaker against two different speakers of the relevant "
@@ -139,9 +151,11 @@ REFERENCE = "the reference population ({speakers}), which tells how rare attribu
 IN_BRIEF = ("language", "sex")
 LIMITS = (
     "A likelihood ratio is not the probability of a proposition: it says how the findings change the odds of Hs "
-    "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said. Not "
-    "detected are synthetic, converted and replayed voices; a second voice that is weak or short; edited recordings; "
-    "a small change of speed, a changed pitch, speech played backwards; disguise, illness, and a change of language."
+    "against Hd, and the odds before the findings are for the court. It concerns who speaks, not what is said. It "
+    "presumes that people, recordings and settings were chosen before any result was seen: of others that were tried, "
+    "the results have to be told. Not detected are synthetic, converted and replayed voices; a second voice that is "
+    "weak or short; edited recordings; a small change of speed, a changed pitch, speech played backwards; disguise, "
+    "illness, and a change of language."
 )
 DEMONSTRATION = "DEMONSTRATION: the small models of the package made this result. They are not for casework."
 

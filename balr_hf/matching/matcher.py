@@ -18,8 +18,8 @@ from balr_hf.data.columns import add_vector_column, fixed_length_column
 from balr_hf.data.recording_digests import recording_digests
 from balr_hf.domain import COUNTED, describe_population
 from balr_hf.errors import UserError
-from balr_hf.explanation.case import identity_in_full
-from balr_hf.identity import file_digest, model_digest, model_identity, shown
+from balr_hf.explanation.case import digests_in_full, identity_in_full
+from balr_hf.identity import file_digest, model_identity, shown
 from balr_hf.matching.case_speakers import sizes_of, speakers_of_the_case
 from balr_hf.matching.choice import Choice, describe_choices
 from balr_hf.matching.copies import Copies, CopyOf
@@ -290,7 +290,7 @@ class CaseMatcher:
             **calibration,
             "matched": [str(side.condition) for side in wanted],
             "doubt": doubt,
-            "domain": {**calibration["domain"], **_counted_once(dataset, in_trials)},
+            "domain": self._as_wanted({**calibration["domain"], **_counted_once(dataset, in_trials)}),
             **{name: text for name, text in told.items() if text is not None},
         }
         one, other = (
@@ -301,6 +301,14 @@ class CaseMatcher:
         copies, apart = [*one, *([] if alike else other)], self._rows_for[0].isdisjoint(self._rows_for[1])
         remarks = [*self._remarks(sides, alike), describe_simulation(copies, made_for, apart)]
         return _Calibrated(scorer, (one, other), tuple(filter(None, remarks)))
+
+    def _as_wanted(self, domain: dict[str, Any]) -> dict[str, Any]:
+        """The description of the calibration's recordings, without what its trials differ in because the case does."""
+        wanted = {"condition", *(choice.column for choice in self.choices if choice is not None)}
+        if "unlike" in domain:
+            columns = {name: number for name, number in domain["unlike"]["columns"].items() if name not in wanted}
+            domain["unlike"] = {**domain["unlike"], "columns": columns}
+        return domain
 
     def _fewest_speakers(self, enroll: np.ndarray, test: np.ndarray) -> int:
         """How many speakers there are in the same-speaker trials, or in the different-speaker trials if fewer.
@@ -405,7 +413,7 @@ class CaseMatcher:
             ("Matched calibration", told),
             ("Matching corpus", "; ".join(filter(None, corpus))),
             ("Scorer before matching", identity_in_full(self.scorer)),
-            ("Scorer after matching", f"kept in no file, SHA-256 {model_digest(found.scorer)}"),
+            ("Scorer after matching", f"kept in no file, {digests_in_full(found.scorer)}"),
         ]
         for name, side, copies, used in zip("AB", wanted, sides, found.used, strict=True):
             rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {describe_range(used)}"))

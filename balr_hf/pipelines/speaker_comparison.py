@@ -1,6 +1,7 @@
 """`pipeline("speaker-comparison")`: pairs of recordings -> likelihood ratios, and why."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
 from balr_hf.audio import SAMPLING_RATE, LongAudio, resample
 from balr_hf.data.recording_digests import attribute_digests, file_digests
-from balr_hf.defaults import AUTOENCODER, SCORER, is_shipped
+from balr_hf.defaults import AUTOENCODER, SCORER
 from balr_hf.detectors.detection import listen_to_each
 from balr_hf.detectors.detector import Detector
 from balr_hf.domain import Limits
@@ -20,6 +21,7 @@ from balr_hf.errors import ConfigError, MismatchError, UserError
 from balr_hf.explanation.cautions import known_recordings
 from balr_hf.explanation.heard import KINDS, heard_of_sides
 from balr_hf.explanation.voices import OneVoice, can_compare_parts, unlike_recordings
+from balr_hf.identity import is_demonstration
 from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, check_kind, flat
 from balr_hf.pipelines.inputs import as_column, undecoded
 from balr_hf.quality import describe_averaged
@@ -327,10 +329,10 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         nothing |= {name: [] for name in ("deviations", "copies", "cautions", "attributes")}
         return nothing | ({} if getattr(self.model, "descriptions", None) is None else {"groups": []})
 
-    @property
+    @cached_property
     def _is_demonstration(self) -> bool:
         """Whether models of the package make the results."""
-        return any(map(is_shipped, (self._embedder, self.autoencoder, self.scorer)))
+        return any(map(is_demonstration, (self._embedder, self.autoencoder, self.scorer)))
 
     def _result(  # type: ignore[override]  # with options of its own
         self,

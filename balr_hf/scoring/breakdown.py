@@ -13,14 +13,17 @@ from balr_hf.data.columns import comparable_name, side_value_sets
 from balr_hf.data.quality import quality_by_name
 from balr_hf.domain import (
     DIFFERENCES,
+    EASY_SHARE,
     MEASURES,
     comparisons_beyond_limits,
+    describe_unlike,
     differences_beyond_limits,
     log_probabilities,
     measure_beyond_limits,
     probability_beyond_limits,
     recordings_beyond_limits,
     sides_measures,
+    unlike_trials,
 )
 from balr_hf.errors import UserError
 
@@ -35,10 +38,6 @@ if TYPE_CHECKING:
     from balr_hf.scoring.trials import Trials
 
 logger = logging.getLogger(__name__)
-
-# Columns of a corpus that make different speakers easy to tell apart where they differ, and the share of
-# different-speaker trials from which on that is told.
-EASY_COLUMNS, EASY_SHARE = ("source", "channel", "language", "condition", "sex"), 1 / 3
 
 
 def side_values(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], column: str) -> np.ndarray:
@@ -141,7 +140,8 @@ def describe_easy_trials(dataset: datasets.Dataset, trials: Trials, labels: np.n
     Figures of such trials, and calibrations on them, promise too much.
 
     Args:
-        dataset (`datasets.Dataset`): the corpus, with `id` and, where it is known, the columns of [`EASY_COLUMNS`].
+        dataset (`datasets.Dataset`): the corpus, with `id` and, where it is known, the columns that
+            [`unlike_trials`][balr_hf.domain.unlike_trials] counts.
         trials ([`Trials`]): the trials.
         labels (bool `(trials,)`): whether a trial is of one speaker.
 
@@ -149,22 +149,15 @@ def describe_easy_trials(dataset: datasets.Dataset, trials: Trials, labels: np.n
         A sentence; None if of no column more than a third of the different-speaker trials are such.
     """
     different = np.flatnonzero(~labels)
-    found = []
-    for column in EASY_COLUMNS:
-        if column not in dataset.column_names or not len(different):
-            continue
-        values = side_values(dataset, trials.sides, column)
-        enroll, test = values[trials.enroll[different]], values[trials.test[different]]
-        unlike = int(((enroll != test) & (enroll != None) & (test != None)).sum())  # noqa: E711  # elementwise
-        if unlike > EASY_SHARE * len(different):
-            found.append((column, unlike))
-    if not found:
+    unlike = unlike_trials(dataset, trials.sides, trials.enroll[different], trials.test[different])
+    sentence = describe_unlike(len(different), unlike)
+    if sentence is None:
         return None
-    named = ", ".join(f"{column} in {unlike:,} ({unlike / len(different):.0%})" for column, unlike in found)
+    column = next(name for name, number in unlike.items() if number > EASY_SHARE * len(different))
     return (
-        f"Of the {len(different):,} different-speaker trials, the two sides differ in {named}. Such trials are easier "
-        "than those of a case, whose recordings are alike, so that figures and calibrations that rest on them promise "
-        f"too much: --within {found[0][0]} compares different speakers of the same {found[0][0]} only."
+        f"{sentence}. Such trials are easier than those of a case, whose recordings are alike, so that figures and "
+        f"calibrations that rest on them promise too much: --within {column} compares different speakers of the same "
+        f"{column} only."
     )
 
 

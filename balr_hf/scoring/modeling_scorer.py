@@ -184,6 +184,11 @@ class Scorer(HubModel):
         return self.config.calibration is not None
 
     @property
+    def is_calibration_unchecked(self) -> bool:
+        """Whether the calibration was loaded without a digest, so that nobody knows whether it is as it was saved."""
+        return self.config.calibration is not None and self.config.calibration == self._loaded_without_digest
+
+    @property
     def needs_quality(self) -> bool:
         """Whether calibrated scores need what was measured of the recordings."""
         return bool((self.config.calibration or {}).get("num_quality"))
@@ -461,7 +466,7 @@ class Scorer(HubModel):
         Args:
             state_dict (dict, *optional*): weights that are to be saved instead of the scorer's own.
         """
-        unknown = self.config.calibration is not None and self.config.calibration == self._loaded_without_digest
+        unknown = self.is_calibration_unchecked
         if self.config.calibration is not None and calibration_digest is not None and not unknown:
             self.config.calibration = {**self.config.calibration, "digest": calibration_digest(self, state_dict)}
 

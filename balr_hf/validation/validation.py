@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.data.belonging import chain_of, describe_precision
-from balr_hf.defaults import is_shipped
 from balr_hf.domain import ACROSS, describe_in_words, describe_population, describe_reference, describe_sessions
 from balr_hf.errors import UserError, name_some
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.case import identity_in_full, run_facts
+from balr_hf.explanation.cautions import UNCHECKED
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
-from balr_hf.identity import file_digest, model_digest, model_identity
+from balr_hf.identity import file_digest, is_demonstration, model_digest, model_identity
 from balr_hf.training.trained_speakers import describe_embedder_trained_on, embedder_trained_on, trained_on
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
@@ -150,6 +150,8 @@ def validate(
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
     overlap, known = _overlap(system, dataset, trials.sides, names_of_sides, allow_overlap)
     wrong, unknown = _other_makers(system, dataset, allow_mismatch)
+    if scorer.is_calibration_unchecked:
+        unknown.insert(0, UNCHECKED)
     check_speakers_of_audio(dataset, trials)
     listed = len(trials)
     trials, kept = without_shared_audio(dataset, trials)
@@ -222,7 +224,7 @@ def validate(
         system=_system_rows(system, facts, chain, set(names_of_sides.tolist())),
         data=_data_rows(population, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
         remarks=(*wrong, *unknown, *overlap, *filter(None, easy), *_left_out(listed - len(trials), listed)),
-        demonstration=any(map(is_shipped, (system, system.embedder, system.autoencoder, scorer))),
+        demonstration=any(map(is_demonstration, (system, system.embedder, system.autoencoder, scorer))),
         llrs=llrs,
         exact=exact,
         raw=raw,

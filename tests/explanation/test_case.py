@@ -2,14 +2,15 @@
 
 import hashlib
 import importlib.util
+import re
 import shlex
 import sys
 
 import pytest
 
 from balr_hf.errors import UserError
-from balr_hf.explanation.case import computation, read_case, recording_files, run_facts
-from balr_hf.explanation.wording import WHAT_IS_COMPUTED
+from balr_hf.explanation.case import COMPUTED, computation, read_case, recording_files, run_facts
+from balr_hf.explanation.wording import LOGARITHMS, THE_CASE, THE_METHOD, WHAT_IS_COMPUTED
 
 
 def test_case_file_becomes_rows(tmp_path):
@@ -110,6 +111,33 @@ def test_bad_case_files_are_refused(tmp_path, text, message):
         read_case(path)
     with pytest.raises(UserError, match="cannot be read"):
         read_case(tmp_path / "missing.yaml")
+
+
+LABELS = ("LR", "verdict", "95 % interval of the LR", "Scorer's file", "Cross-validation", "Speed", "Recording of A")
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_no_detail_of_a_case_has_the_name_of_what_is_computed(tmp_path, label):
+    path = tmp_path / "case.yaml"
+    path.write_text(f'details:\n  "{label}": as if the program had found it\n')
+    with pytest.raises(UserError, match="as the report calls another row"):
+        read_case(path)
+
+
+def test_all_rows_of_a_report_but_its_date_are_refused_as_details(few, balr):
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    said = balr("explain", "--corpus", few, a, b, "--limits", "snr=6")[1]
+    rows = said.split(THE_METHOD)[1].split(LOGARITHMS)[0].strip().splitlines()
+    names = {re.split(" {2,}", row.strip())[0].casefold() for row in rows}
+    assert len(names) > 20 and names - COMPUTED == {"date"}
+
+
+def test_a_report_says_that_nothing_of_the_case_was_checked(few, balr, tmp_path):
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    (tmp_path / "case.yaml").write_text("case: 7\n")
+    page = tmp_path / "page.html"
+    status, said = balr("explain", "--corpus", few, a, b, "--case", tmp_path / "case.yaml", "--html", page)
+    assert status == 0 and said.index(THE_CASE) < said.index("Case  7") and THE_CASE in page.read_text()
 
 
 def test_recordings_are_named_with_format_and_digest(sample):

@@ -311,11 +311,35 @@ def test_an_interval_beyond_the_bounds_or_around_one_is_told(explained):
     assert "bounded" not in within.describe_interval()
     for interval in ((-6.5, 1.5), (0.5, 6.5)):
         assert "LR, before it is bounded: " in replace(within, interval=interval).describe_interval()
+    for interval, vouched in (
+        ((-6.5, 1.5), "of which the calibration vouches for 1/400 to 4.5 only"),
+        ((0.5, 6.5), "of which the calibration vouches for 1.6 to 400 only"),
+        ((6.1, 9.0), "for none of which the calibration vouches"),
+        ((-9.0, -6.1), "for none of which the calibration vouches"),
+    ):
+        assert f", {vouched}. It tells" in replace(within, interval=interval).describe_interval()
     told = "The 95 % interval of the LR includes 1"
     around = replace(within, interval=(-0.1, 2.0))
     assert any(text.startswith(told) for text in around.cautions) and told in around.to_text()
     assert not any(text.startswith(told) for text in within.cautions)
     assert not any(text.startswith(told) for text in replace(around, deviations=(outside(),)).cautions)
+
+
+def test_several_recordings_of_a_side_are_said_to_count_as_separate_ones(explained):
+    def told(*numbers):
+        counts = np.stack([np.ones((WIDTH, 2)) * [number, 0] for number in numbers])
+        return [text for text in replace(explained, counts=counts).cautions if "count as separate ones" in text]
+
+    assert told(1, 1) == []
+    (of_b,) = told(1, 5)
+    assert of_b.startswith("The 5 recordings of B count") and "stretches of one recording" in of_b
+    assert [text[:22] for text in told(2, 5)] == ["The 2 recordings of A ", "The 5 recordings of B "]
+
+
+def test_the_speaker_of_a_side_is_said_to_be_what_the_corpus_says(explained):
+    named = replace(explained, speakers=("Mr X", None))
+    assert named.describe_sides()[0][1].endswith(", speaker Mr X as the corpus says")
+    assert "speaker" not in named.describe_sides()[1][1]
 
 
 @pytest.mark.parametrize(
@@ -515,7 +539,10 @@ def test_beta_shows_what_explains_its_terms_and_other_scorers_typicality(sides, 
 
 def test_the_case_comes_first(explained):
     shown = replace(explained, case=(("Case", "2026-17"), ("Examiner", EVIL)))
-    assert shown.to_text().startswith("  Case      2026-17\n") and shown.to_dict()["case"]["Case"] == "2026-17"
+    assert (
+        shown.to_text().startswith(f"{wording.THE_CASE}\n  Case      2026-17\n")
+        and shown.to_dict()["case"]["Case"] == "2026-17"
+    )
     page = shown.to_html()
     assert page.index("2026-17") < page.index("call 1</dd>" if "call 1</dd>" in page else "call 1 <small>")
     assert "<script" not in page

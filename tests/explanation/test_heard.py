@@ -58,6 +58,19 @@ def test_limits_that_let_it_pass_are_told_and_stricter_ones_hold(scorer):
     assert strict.no_verdict == ["overlapped"] and len(overlapping(strict)) == 1
 
 
+def test_limits_that_alone_prevent_a_verdict_are_told(scorer):
+    strict = explained(scorer, 8.0, limits=Limits.parse("overlapped=10"))
+    assert strict.cautions[0] == wording.NARROWER
+    assert dict(strict.describe_method())["Limits"] == "set for this comparison: overlapped 10 (default 1)"
+    assert strict.to_dict()["limits"]["overlapped"] == 10
+    # With the defaults there is no verdict either; there is one; there is none by the defaults.
+    for percentile, limits in ((0.4, "overlapped=10"), (8.0, "overlapped=5"), (0.4, "")):
+        found = explained(scorer, percentile, limits=Limits.parse(limits))
+        assert wording.NARROWER not in found.cautions
+    assert "Limits" not in dict(found.describe_method())
+    assert explained(scorer, 8.0, limits=Limits.parse("snr=inf")).to_dict()["limits"]["snr"] is None
+
+
 def test_what_was_not_looked_at_is_said(scorer):
     counts = np.ones((WIDTH, 2))
     parts = ((None,), (None,))

@@ -175,6 +175,22 @@ def test_a_calibration_within_one_session_is_told(scorer):
     assert told == f"{expected} {wording.OTHER_SESSIONS}"
 
 
+def test_a_calibration_whose_different_speakers_are_easy_to_tell_apart_is_told(scorer):
+    def told(sex):
+        unlike = {"different_speaker": 100, "columns": {"language": 0, "sex": sex}}
+        domain = {"unlike": unlike, "measures": {}, "recordings_a_side": [1, 1], "recordings": 20, "speakers": 5}
+        scorer.config.calibration = before | {"domain": domain}
+        return [text for text in scorer.explain(counts, counts).cautions if wording.EASIER in text]
+
+    counts, before = np.ones((WIDTH, 2)), scorer.config.calibration
+    try:
+        few, (many,) = told(30), told(44)
+    finally:
+        scorer.config.calibration = before
+    expected = "Of the 100 different-speaker trials of the calibration, the two sides differ in sex in 44 (44%)."
+    assert few == [] and many == f"{expected} {wording.EASIER}"
+
+
 def test_recordings_too_short_to_be_searched_are_told(scorer):
     def told(*sides):
         quality = tuple((QUALITY,) * len(side) for side in sides)

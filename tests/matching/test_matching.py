@@ -12,7 +12,7 @@ from balr_hf.data.recording_digests import known_again, recording_digests
 from balr_hf.defaults import AUTOENCODER, SCORER, resource
 from balr_hf.domain import describe_in_words, describe_sessions
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.identity import file_digest, model_digest
+from balr_hf.identity import calibration_digest, file_digest, model_digest
 from balr_hf.matching import CaseMatcher, Wanted, copies
 from balr_hf.matching.wording import describe_out_of_reach, describe_simulation
 from balr_hf.scoring.auto import load_scorer
@@ -106,8 +106,10 @@ def test_report_says_who_calibrated_and_from_what_it_can_be_computed_again(corpu
         cache=matcher.copies.folder,
     ).match(([measured()], [measured()]), (1, 1))
     rows = dict(again.rows)
-    assert rows["Scorer before matching"].endswith(f"SHA-256 {model_digest(load_scorer(resource(SCORER)))}")
-    assert rows["Scorer after matching"].endswith(f"SHA-256 {model_digest(matched.scorer)}")
+    before = load_scorer(resource(SCORER))
+    for scorer, when in ((before, "before"), (matched.scorer, "after")):
+        digests = f"SHA-256 {model_digest(scorer)}; its calibration, with the record of it, SHA-256 "
+        assert rows[f"Scorer {when} matching"].endswith(digests + calibration_digest(scorer))
     assert (
         f"calibration.csv, SHA-256 {file_digest(tmp_path / 'calibration.csv')}; drawn with the seed 0: at most 100 "
         in (rows["Matching corpus"])
@@ -203,6 +205,21 @@ def test_trials_within_one_session_are_told(corpus, matcher, matched):
     assert dict(one.rows)["Matched calibration"].endswith(f"; {same} of {same} same-speaker trials within one session")
     assert dict(several.rows)["Matched calibration"].endswith(f"; 0 of {same} same-speaker trials within one session")
     assert "session" not in dict(matched.rows)["Matched calibration"]
+
+
+def test_trials_of_two_sexes_are_counted_and_what_the_case_differs_in_is_not(corpus, matcher):
+    def of(**chosen):
+        of_two = corpus.add_column("channel", ["call", "interview"] * (len(corpus) // 2))
+        parts = matcher.copies.embedder, matcher.autoencoder, matcher.scorer, of_two, "sample"
+        matched = CaseMatcher(*parts, cache=matcher.copies.folder, **chosen).match(
+            ([measured()], [measured()]), (1, 1)
+        )
+        return matched.scorer.config.calibration["domain"]["unlike"]
+
+    found = of()
+    assert found["columns"].keys() == {"channel", "sex"} and found["columns"]["sex"] > found["different_speaker"] / 3
+    assert of(within="sex")["columns"]["sex"] == 0
+    assert of(for_a="channel=call", for_b="channel=interview")["columns"].keys() == {"sex"}
 
 
 @pytest.mark.parametrize(
@@ -407,7 +424,10 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
     assert "matched without the speakers of the case: somebody" in said
     details = dict(found["details"])
     assert {"Matched calibration", "Conditions of A", "Conditions of B"} <= details.keys()
-    assert details["Scorer before matching"].endswith(model_digest(load_scorer(resource(SCORER))))
+    before = load_scorer(resource(SCORER))
+    assert f", SHA-256 {model_digest(before)}; its calibration" in details["Scorer before matching"]
+    assert details["Scorer before matching"].endswith(before.config.calibration["digest"])
+    assert "; its calibration, with the record of it, SHA-256 " in details["Scorer after matching"]
     assert "Scorer's file" not in details and found["calibration"]["within"] == "sex"
     assert sum("somebody" in caution for caution in found["cautions"]) == 1
     page = (tmp_path / "page.html").read_text()
