@@ -227,6 +227,35 @@ def test_what_wider_limits_allow_is_not_called_slight(population):
     assert all(one.is_allowed for one in deviations([five, five], population, None, Limits(recordings=4)))
 
 
+def test_a_bandwidth_that_wider_limits_allow_is_told_and_what_coders_change_is_not(population):
+    (found,) = deviations([Side(1, [quality(bandwidth=3500.0)])], population, None, Limits(bandwidth=5))
+    assert found.is_allowed and not found.is_beyond
+    assert found.text.startswith("A has a bandwidth of 3.5 kHz") and "(within the limits that were set)" in found.text
+    assert deviations([Side(1, [quality(bandwidth=7600.0)])], population, None) == []
+
+
+def test_narrower_limits_than_the_usual_ones_are_kept_too(calls_and_interviews):
+    """In the calibration, the SNR of two sides differs by at most 1 dB."""
+    case = [Side(1, [quality(bandwidth=7500.0, snr=snr)]) for snr in (26.0, 24.0)]
+
+    def differing(limits=None):
+        return [one for one in deviations(case, calls_and_interviews, None, limits) if one.side == "A and B"]
+
+    assert differing() == [] == differing(Limits(snr_difference=1.1))
+    (found,) = differing(Limits(snr_difference=0.9))
+    assert found.measure == "snr_difference" and found.is_beyond and not found.is_allowed
+    assert found.text.endswith("those of the two sides differ by at most 1 dB.")
+
+
+def test_a_percentile_of_the_attributes_above_the_first_is_kept_too():
+    """Of the reference recordings, 1 % are less probable than -99, and 5 % less than -90."""
+    reference = {"log_probability": [-100.0, -99.0, -90, -80, -70, -60, -50, -40, -30]}
+    case = [Side(1, (), -97.0)]  # two ninths of the way from 1 % to 5 %
+    assert deviations(case, None, reference) == [] == deviations(case, None, reference, Limits(probability=1.8))
+    (found,) = deviations(case, None, reference, Limits(probability=1.9))
+    assert found.is_beyond and found.value == pytest.approx(1 + 4 * 2 / 9) and "those of 98.1 % of its" in found.text
+
+
 @pytest.mark.parametrize(
     "text",
     ["snr", "snr=loud", "loudness=3", "snr=-1", "net_speech=0.5", "snr=nan", "speed=101", "room=200", "clipping=5"],
