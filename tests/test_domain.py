@@ -98,6 +98,15 @@ def test_worst_recording_of_a_side_counts(population):
     assert found.text.startswith("One of B's 3 recordings has an SNR of 5 dB")
 
 
+def test_recordings_at_the_very_end_of_the_range_are_not_counted_as_outside(population):
+    """No recording of the calibration is clipped, nor are two of these three."""
+    found, _ = deviations([Side(3, [quality(), quality(clipping=0.05), quality()])], population, None)
+    assert found.text.startswith("One of A's 3 recordings has 5.0% of its samples clipped")
+    least = {"measures": {**population["measures"], "net_speech": [6.0] * 9}}
+    found, _ = deviations([Side(2, [quality(), quality(net_speech=60.0)])], {**population, **least}, None)
+    assert found.text.startswith("One of A's 2 recordings has 60.0 s of speech")
+
+
 def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(population):
     (found,) = deviations([Side(2, [quality(net_speech=3.0), quality(net_speech=12.2)])], population, None)[:1]
     assert (found.value, found.is_beyond) == (3.0, True)  # 12.2 s is 2.3 s too much, but within the factor of 1.25

@@ -31,9 +31,6 @@ from balr_hf.domain.limits import (
 )
 from balr_hf.domain.population import describe_range
 
-# Share of the samples or of the power below which clipping and tones are not worth saying.
-WORTH_SAYING = 0.0005
-
 
 @dataclass(frozen=True)
 class Deviation:
@@ -127,8 +124,6 @@ def _measures_outside(
         is_allowed = not is_beyond and bool(measure_beyond_limits(measure, own[worst], population))
         if measure == "bandwidth" and not is_beyond and not is_allowed:
             continue  # coders end a little lower or higher, which means nothing
-        if measure in AT_MOST and not is_beyond and value < WORTH_SAYING:
-            continue
         if not is_beyond and form.format(value) in (form.format(low), form.format(high)):
             continue  # which would be said to lie outside of a range that it seems to end
         number = int(((values < low) | (values > high)).sum())
