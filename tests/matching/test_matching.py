@@ -313,8 +313,17 @@ def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch
 
 
 def test_a_damaged_cache_is_computed_anew(tmp_path, caplog):
-    (tmp_path / "copies.npz").write_bytes(b"PK nothing")
-    assert copies._read(tmp_path / "copies.npz") == {} and "damaged" in caplog.text
+    path, kept = tmp_path / "copies.npz", copies.CopyOf("", "less speech", np.ones(50, np.float32), {"snr": 20.0})
+    copies._write(path, {"a": kept})
+    (whole,) = copies._read(path).values()
+    assert whole.embedding.tolist() == [1.0] * 50 and (whole.note, whole.quality) == (kept.note, kept.quality)
+    written = path.read_bytes()
+    place = written.index(np.ones(50, np.float32).tobytes())
+    torn = written[:place] + b"?" + written[place + 1 :]
+    for damaged in (b"PK nothing", b"", written[:200], written[:-9], torn):
+        path.write_bytes(damaged)
+        caplog.clear()
+        assert copies._read(path) == {} and "damaged" in caplog.text
 
 
 def test_what_a_corpus_cannot_give_is_refused_with_the_reason(corpus, matcher, monkeypatch):
