@@ -1,5 +1,6 @@
 """Calibration matched to a case: calibration recordings brought to its conditions, and what is said of that."""
 
+import itertools
 import re
 import shutil
 
@@ -57,6 +58,30 @@ def matched(matcher):
 )
 def test_condition_of_a_side_follows_from_its_measures(quality, condition):
     assert Wanted.of("A", [quality], 1).condition == Condition.parse(condition)
+
+
+def test_sides_have_one_order_whatever_they_are_called():
+    """The cleaner one is the first, then the one with more speech, then the one with fewer recordings."""
+    clean, brief = Wanted(1, 20.0, 60.0, 8.0), Wanted(1, 5.0, 60.0, 8.0)
+    noisy, several = Wanted(1, 20.0, 12.0, 8.0), Wanted(3, 20.0, 12.0, 8.0)
+    expected = [clean, brief, noisy, several]
+    for given in itertools.permutations(expected):
+        assert sorted(given, key=lambda side: side.order) == expected
+
+
+@pytest.mark.parametrize(
+    "other, differ",
+    [
+        (measured(clipping=0.001), "0.1% of the samples of A are clipped"),
+        (measured(tone_share=0.02), "A has 2% of its power in a steady tone"),
+        (measured(snr=22.1), "the recordings of A differ from each other"),
+        (measured(bandwidth=4_551.0), "the recordings of A differ from each other"),
+        (measured(5.0, 22.0, 4_550.0, 0.0009, 0.0199), None),
+    ],
+)
+def test_what_cannot_be_matched_is_told_from_a_limit_on(other, differ):
+    found = Wanted.of("A", [measured(), other], 2).unmatched
+    assert found == () if differ is None else len(found) == 1 and found[0].startswith(differ)
 
 
 def test_what_cannot_be_matched_is_told():

@@ -104,6 +104,8 @@ def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus,
         assert f"Without the bounds, as by balr score test, Cllr is {unbounded:.3f}." in told
     same, different = llrs[enroll == test], llrs[enroll != test]
     assert (found.misleading.same, found.misleading.different) == ((same < 0).sum(), (different > 0).sum())
+    assert found.misleading.lowest_same == pytest.approx(same.min())
+    assert found.misleading.highest_different == pytest.approx(different.max())
     rows = {row[0]: row[1:3] for row in found.figures_of_merit()}
     low, high = evaluation.intervals["cllr"]
     assert rows["Cllr"] == (f"{evaluation.metrics['cllr']:.3f}", f"{low:.3f} to {high:.3f}")
