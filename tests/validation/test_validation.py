@@ -353,17 +353,11 @@ def test_what_lies_outside_is_told_by_measure_and_what_is_unknown_of_it_too(foun
         return validation.describe_outside(), " ".join(validation.cautions)
 
     assert told()[0] is None and "The calibration keeps no description of its recordings" in told()[1]
-    nothing = {"sides": 10, "measured": 10, "measures": {}, "differences": {}, "trials_unmeasured": 0}
-    text, cautions = told(**nothing, trials_beyond_limits=0)
+    nothing = {"sides": 10, "measured": 10, "measures": {}, "differences": {}}
+    text, cautions = told(**nothing, trials_beyond_limits=0, trials_unmeasured=0)
     assert text.startswith("0 of 20 trials lie beyond the limits") and text.endswith("verdict on such a comparison.")
     assert "were not measured" not in cautions and "keeps no description" not in cautions
-    some = {
-        "sides": 10,
-        "measured": 8,
-        "measures": {"snr": 2},
-        "differences": {"bandwidth": 4},
-        "trials_unmeasured": 5,
-    }
+    some = {"sides": 10, "measured": 8, "measures": {"snr": 2}, "differences": {"bandwidth": 4}}
     within = {"trials": 3, "note": "not evaluated: they are all of one kind"}
     text, cautions = told(within, **some, trials_beyond_limits=7, trials_unmeasured=5)
     assert text.startswith("7 of 20 trials lie beyond the limits") and "2 of 10 sides were not measured" in cautions
