@@ -70,6 +70,19 @@ def test_a_network_that_cannot_be_loaded_is_no_fault_of_a_recording(monkeypatch,
     assert not isinstance(found.value, AudioError)
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_a_default_type_of_torch_changes_no_probability_and_no_random_number_is_taken(kind, sentences):
+    expected, before = speech_probabilities(sentences[0]), torch.get_rng_state()
+    net_speech_module._loaded_network.cache_clear()
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        np.testing.assert_array_equal(speech_probabilities(sentences[0]), expected)
+    finally:
+        torch.set_default_dtype(default)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_measuring_leaves_torchs_threads_as_they_are(sentences):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
