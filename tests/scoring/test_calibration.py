@@ -290,6 +290,20 @@ def test_fusion_weighs_noise_less_and_costs_less_on_new_speakers(seed):
     assert cllr(fusion.apply(others), kinds) < cllr(affine.apply(others.sum(1)), kinds) - 0.02
 
 
+@pytest.mark.parametrize("penalty", [1e-1, 1e-3, 1e-5])
+def test_fusion_is_the_minimum(penalty):
+    """It once stopped where its cost fell slowly, with LLRs that were off by 0.7 of 66."""
+    rng, labels = np.random.default_rng(1), np.arange(2_000) % 10 == 0
+    terms = rng.normal(np.where(labels, 0.6, -0.6)[:, None] * rng.uniform(0, 1, 64), 1.0)
+    weights, offset = fit_fusion(terms, labels, penalty)
+    slope, _ = fit_affine(terms.sum(1), labels)
+    costs = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
+    residuals = costs * (expit(terms @ weights + offset) - labels)
+    gradient = residuals @ terms * slope + penalty * (weights / slope - 1)
+    assert np.abs(gradient[weights > 0]).max() < 1e-6 and (gradient[weights == 0] > -1e-6).all()
+    assert abs(residuals.sum()) < 1e-6
+
+
 def test_fusion_gives_no_attribute_a_negative_weight():
     terms, labels, _ = noisy_terms(0)
     terms[:, 3] = -terms[:, 3]
