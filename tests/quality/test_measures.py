@@ -116,6 +116,29 @@ def test_snr_is_not_ruled_by_a_click_in_a_pause(paused, rng):
     assert with_click.snr == pytest.approx(quality.snr, abs=1)
 
 
+def noisy_of(clean, rng, decibels=10):
+    noise = rng.normal(size=len(clean)) * clean[clean != 0].std() * 10 ** (-decibels / 20)
+    return (clean + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("place", ["before", "after", "in a pause"])
+def test_digital_silence_does_not_pass_for_a_pause_without_noise(paused, rng, place):
+    """A second of it made 60 dB of 10."""
+    noisy = noisy_of(paused, rng)
+    cut = {"before": 0, "after": len(noisy), "in a pause": RATE // 2}[place]
+    padded, _ = measure_recording(np.insert(noisy, cut, np.zeros(8 * RATE, dtype=np.float32)))
+    assert padded.snr_method == "pauses" and padded.snr == pytest.approx(10, abs=1.5)
+
+
+@pytest.mark.parametrize("sides", [(8 * RATE, 0), (0, 8 * RATE + 100)], ids=["before", "after"])
+@pytest.mark.parametrize("method", ["pauses", "wada"])
+def test_digital_silence_around_a_recording_changes_no_snr(paused, sentences, rng, sides, method):
+    noisy = noisy_of({"pauses": paused[RATE:], "wada": sentences[0]}[method], rng, 30)
+    (quality, _), (padded, _) = measure_recording(noisy), measure_recording(np.pad(noisy, sides))
+    assert padded.snr_method == quality.snr_method == method
+    assert padded.snr == pytest.approx(quality.snr, abs=1.5)
+
+
 @pytest.mark.parametrize("decibels", [-5, 0, 5, 10, 15, 20, 30, 40])
 def test_wada_knows_the_distributions_that_it_is_made_for(rng, decibels):
     """Amplitudes of a gamma distribution of shape 0.4, as Kim and Stern assume of speech, and normal noise."""
