@@ -200,6 +200,8 @@ def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iter
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{folder / 'metrics.json'} is damaged ({error})") from error
+    if not isinstance(metrics, dict):
+        raise UserError(f"{folder / 'metrics.json'} is not from balr score test or balr validate")
     scores, known = folder / "scores.csv", metrics.get("scores_sha256")
     if not scores.is_file():
         yield Check(False, "scores.csv is missing")

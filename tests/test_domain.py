@@ -46,7 +46,8 @@ def population():
 def test_population_is_described_in_numbers_and_words(population):
     assert population["recordings"] == 100 and population["speakers"] == 10 and population["measured"] == 100
     assert population["counts"] == {"sex": {"f": 50, "m": 50}} and population["recordings_a_side"] == [1, 1]
-    assert population["measures"]["net_speech"][0] == 4 and population["measures"]["net_speech"][-1] == 10
+    percents = 0, 1, 5, 25, 50, 75, 95, 99, 100  # those of all calibrations that are saved
+    assert population["measures"]["net_speech"] == pytest.approx([4 + 6 * percent / 100 for percent in percents])
     words = describe_in_words(population)
     assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words
     assert "recordings of each sex: f (50), m (50)" in words
@@ -99,19 +100,27 @@ def test_worst_recording_of_a_side_counts(population):
     assert found.text.startswith("One of B's 3 recordings has an SNR of 5 dB")
 
 
+def test_recordings_at_the_very_end_of_the_range_are_not_counted_as_outside(population):
+    """No recording of the calibration is clipped, nor are two of these three."""
+    found, _ = deviations([Side(3, [quality(), quality(clipping=0.05), quality()])], population, None)
+    assert found.text.startswith("One of A's 3 recordings has 5.0% of its samples clipped")
+    least = {"measures": {**population["measures"], "net_speech": [6.0] * 9}}
+    found, _ = deviations([Side(2, [quality(), quality(net_speech=60.0)])], {**population, **least}, None)
+    assert found.text.startswith("One of A's 2 recordings has 60.0 s of speech")
+
+
 def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(population):
     (found,) = deviations([Side(2, [quality(net_speech=3.0), quality(net_speech=12.2)])], population, None)[:1]
     assert (found.value, found.is_beyond) == (3.0, True)  # 12.2 s is 2.3 s too much, but within the factor of 1.25
 
 
-def test_what_seems_to_be_the_end_of_the_range_is_not_called_outside(population):
-    low, high = population["measures"]["net_speech"][1], population["measures"]["net_speech"][-2]
-    for inside, outside in (
-        (round(high, 1) + 0.04, round(high, 1) + 0.06),
-        (round(low, 1) - 0.04, round(low, 1) - 0.06),
-    ):
-        assert deviations([Side(1, [quality(net_speech=inside)])], population, None) == []
-        assert len(deviations([Side(1, [quality(net_speech=outside)])], population, None)) == 1
+@pytest.mark.parametrize(("unsaid", "said"), [(10.04, 10.06), (3.96, 3.94)], ids=["10.0 s", "4.0 s"])
+def test_what_seems_to_be_the_end_of_the_range_is_not_called_outside(population, unsaid, said):
+    """The range is from 4.02 to 9.96 s, which is told as 4.0 to 10.0 s."""
+    population["measures"]["net_speech"] = [3.0, 4.02, 5.0, 6.0, 7.0, 8.0, 9.0, 9.96, 11.0]
+    assert deviations([Side(1, [quality(net_speech=unsaid)])], population, None) == []
+    (found,) = deviations([Side(1, [quality(net_speech=said)])], population, None)
+    assert f"A has {said:.1f} s of speech; 98 % of the calibration's recordings have 4.0 to 10.0 s" in found.text
 
 
 def test_other_numbers_of_recordings_are_named(population):
@@ -226,6 +235,35 @@ def test_what_wider_limits_allow_is_not_called_slight(population):
     assert usual.is_beyond and not usual.is_allowed
     five = Side(5, [quality()] * 5)
     assert all(one.is_allowed for one in deviations([five, five], population, None, Limits(recordings=4)))
+
+
+def test_a_bandwidth_that_wider_limits_allow_is_told_and_what_coders_change_is_not(population):
+    (found,) = deviations([Side(1, [quality(bandwidth=3500.0)])], population, None, Limits(bandwidth=5))
+    assert found.is_allowed and not found.is_beyond
+    assert found.text.startswith("A has a bandwidth of 3.5 kHz") and "(within the limits that were set)" in found.text
+    assert deviations([Side(1, [quality(bandwidth=7600.0)])], population, None) == []
+
+
+def test_narrower_limits_than_the_usual_ones_are_kept_too(calls_and_interviews):
+    """In the calibration, the SNR of two sides differs by at most 1 dB."""
+    case = [Side(1, [quality(bandwidth=7500.0, snr=snr)]) for snr in (26.0, 24.0)]
+
+    def differing(limits=None):
+        return [one for one in deviations(case, calls_and_interviews, None, limits) if one.side == "A and B"]
+
+    assert differing() == [] == differing(Limits(snr_difference=1.1))
+    (found,) = differing(Limits(snr_difference=0.9))
+    assert found.measure == "snr_difference" and found.is_beyond and not found.is_allowed
+    assert found.text.endswith("those of the two sides differ by at most 1 dB.")
+
+
+def test_a_percentile_of_the_attributes_above_the_first_is_kept_too():
+    """Of the reference recordings, 1 % are less probable than -99, and 5 % less than -90."""
+    reference = {"log_probability": [-100.0, -99.0, -90, -80, -70, -60, -50, -40, -30]}
+    case = [Side(1, (), -97.0)]  # two ninths of the way from 1 % to 5 %
+    assert deviations(case, None, reference) == [] == deviations(case, None, reference, Limits(probability=1.8))
+    (found,) = deviations(case, None, reference, Limits(probability=1.9))
+    assert found.is_beyond and found.value == pytest.approx(1 + 4 * 2 / 9) and "those of 98.1 % of its" in found.text
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from balr_hf import SpeakerComparisonModel
 from balr_hf.defaults import SYSTEM, resource
+from balr_hf.errors import UserError
 from balr_hf.verification import verify
 
 
@@ -79,3 +80,30 @@ def test_results_are_verified(few, extracted, balr, system, tmp_path):
     (folder / "metrics.json").write_text(json.dumps(metrics))
     found = told(verify(folder, system))
     assert "scores.csv is not the one" in found[False] and "scorer other (000000000000)" in found[False]
+    del metrics["chain"]
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert "it is not known which autoencoder the scores come from" in told(verify(folder, system))[None]
+
+
+def test_what_results_do_not_say_is_unknown_and_what_they_lack_is_wrong(tmp_path):
+    def found(**metrics):
+        (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+        return told(verify(tmp_path))
+
+    lacking = found(corpus={"name": str(tmp_path / "gone.csv")})
+    assert lacking[False] == "scores.csv is missing" and lacking[True] == ""
+    for role in ("embedder", "autoencoder", "scorer"):
+        assert f"it is not known which {role} the scores come from" in lacking[None]
+    assert f"the corpus {tmp_path / 'gone.csv'} is not there" in lacking[None]
+    (tmp_path / "scores.csv").write_text("scores\n1\n")
+    listed = found(mismatch=["The attributes were made by another autoencoder."], chain={"scorer": "s@" + 64 * "0"})
+    assert listed[False].startswith("The attributes were made by another autoencoder. Scores were made all the same")
+    assert "metrics.json does not say from which scores.csv it was computed" in listed[None]
+    assert "come from the scorer s (000000000000), which is not here to be compared with" in listed[None]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "1", "null"])
+def test_results_that_are_damaged_are_refused(tmp_path, content):
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(UserError, match=r"metrics\.json is (damaged|not from balr score test)"):
+        verify(tmp_path)

@@ -24,7 +24,8 @@ from balr_hf.conditions.room import reverberate
 from balr_hf.conditions.seeds import Step, generator
 from balr_hf.errors import ConfigError
 from balr_hf.quality.net_speech import FRAME, speech_segments
-from balr_hf.quality.snr import frame_powers, snr
+from balr_hf.quality.pauses import frame_variances
+from balr_hf.quality.snr import Amplitudes, are_silent, frame_powers, snr
 
 # How a condition that changes nothing is written.
 UNCHANGED = "unchanged"
@@ -232,8 +233,9 @@ def _centred(samples: np.ndarray) -> np.ndarray:
 def _ratio(samples: np.ndarray, speech: list[tuple[float, float]]) -> float:
     """The signal-to-noise ratio in dB of a recording as it is."""
     centred = _centred(samples)
-    powers = frame_powers(centred)
-    ratio, _ = snr(centred, powers, _frames(speech, len(powers)))
+    powers, silent, amplitudes = frame_powers(centred), are_silent(frame_variances(samples)), Amplitudes()
+    amplitudes.add(centred, silent)
+    ratio, _ = snr(amplitudes, powers, _frames(speech, len(powers)), silent)
     if ratio is None:
         raise AudioError("no speech, so that it has no signal-to-noise ratio")
     return ratio

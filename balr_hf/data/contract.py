@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -266,8 +266,8 @@ def _checked_row(row: Sequence[Any] | None, kind: str) -> np.ndarray | str | Non
 def _ids_from_audio(dataset: datasets.Dataset) -> list[str]:
     """Take the names of the audio files, without endings, if they are all different, else the row numbers."""
     if "audio" in dataset.column_names:
-        paths = [row if isinstance(row, str) else (row or {}).get("path") for row in dataset["audio"]]
-        names = [Path(path or "").stem for path in paths]
+        rows = [row.get("path") if isinstance(row, Mapping) else row for row in dataset["audio"]]
+        names = [Path(row).stem if isinstance(row, str) else "" for row in rows]
         if all(names) and len(set(names)) == len(names):
             return names
     return [str(row) for row in range(len(dataset))]

@@ -228,14 +228,15 @@ def _statistics(
             bar.update(len(numbers))
 
 
+@torch.enable_grad()
 def _logistic_regression(statistics: np.ndarray, differs: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights `(num_statistics,)` and a bias, by LBFGS, of statistics as they are; both kinds count alike."""
     values = torch.from_numpy(statistics.astype(np.float32))
     mean, scale = values.mean(0), values.std(0).clamp_min(1e-4)
     values, target = (values - mean) / scale, torch.from_numpy(differs.astype(np.float32))
     counts = torch.where(target > 0, 0.5 / target.mean(), 0.5 / (1 - target.mean()))
-    weight = torch.zeros(values.shape[1], requires_grad=True)
-    bias = torch.zeros(1, requires_grad=True)
+    weight = values.new_zeros(values.shape[1], requires_grad=True)
+    bias = values.new_zeros(1, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:

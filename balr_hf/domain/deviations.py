@@ -31,9 +31,6 @@ from balr_hf.domain.limits import (
 )
 from balr_hf.domain.population import describe_range
 
-# Share of the samples or of the power below which clipping and tones are not worth saying.
-WORTH_SAYING = 0.0005
-
 
 @dataclass(frozen=True)
 class Deviation:
@@ -124,17 +121,15 @@ def _measures_outside(
         value, is_beyond = float(values[worst]), bool(beyond[worst])
         if low <= value <= high:
             continue
-        if measure == "bandwidth" and not is_beyond:
+        is_allowed = not is_beyond and bool(measure_beyond_limits(measure, own[worst], population))
+        if measure == "bandwidth" and not is_beyond and not is_allowed:
             continue  # coders end a little lower or higher, which means nothing
-        if measure in AT_MOST and not is_beyond and value < WORTH_SAYING:
-            continue
         if not is_beyond and form.format(value) in (form.format(low), form.format(high)):
             continue  # which would be said to lie outside of a range that it seems to end
         number = int(((values < low) | (values > high)).sum())
         which = f"{name} has" if side.recordings == 1 else f"One of {name}'s {side.recordings} recordings has"
         if number > 1:
             which = f"{number} of {name}'s {side.recordings} recordings lie outside the {role}: the furthest has"
-        is_allowed = not is_beyond and bool(measure_beyond_limits(measure, own[worst], population))
         near = "" if is_beyond else " (within the limits that were set)" if is_allowed else " (within the limits)"
         share = 99 if measure in (*AT_MOST, *AT_LEAST) else 98
         text = (
@@ -176,10 +171,12 @@ def _differences_outside(a: Side, b: Side, population: Mapping[str, Any], limits
     between = np.abs(side_measures(a.quality, a.recordings) - side_measures(b.quality, b.recordings))
     for (measure, form), difference in zip(DIFFERENCES.items(), between, strict=True):
         largest = largest_difference(measure, population)
-        if largest is None or not differences_beyond_limits(measure, difference, population).any():
+        beyond, usual = (
+            bool(differences_beyond_limits(measure, difference, population, which)) for which in (limits, None)
+        )
+        if largest is None or not (beyond or usual):
             continue
         high, kind = largest
-        beyond = bool(differences_beyond_limits(measure, difference, population, limits).any())
         said, most = (UNITS[measure].format(value) for value in (difference, high))
         text = (
             f"{form.format(said)}; in 99 % of the calibration's {kind} trials, those of the two sides differ by at "
@@ -193,14 +190,16 @@ def _differences_outside(a: Side, b: Side, population: Mapping[str, Any], limits
 
 def _improbable(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:
     quantiles = population.get("log_probability")
-    if quantiles is None or side.log_probability is None or side.log_probability >= quantiles[1]:
+    if quantiles is None or side.log_probability is None:
+        return
+    beyond, usual = (
+        bool(probability_beyond_limits(side.log_probability, population, which)) for which in (limits, None)
+    )
+    if side.log_probability >= quantiles[1] and not beyond:
         return
     percentile = float(np.interp(side.log_probability, quantiles, QUANTILES))
     more = math.floor(10 * (100 - percentile)) / 10  # rounded up, it could be all of them, or beyond the limit
     than = "any reference recording's" if percentile <= 0 else f"those of {more:.1f} % of its recordings"
     text = f"{name}'s attributes are less probable in the reference population than {than}."
-    beyond, usual = (
-        bool(probability_beyond_limits(side.log_probability, population, which)) for which in (limits, None)
-    )
     outside = name, "probability", "reference population", percentile, QUANTILES[1], 100.0, beyond, text
     yield Deviation(*outside, is_allowed=usual and not beyond)

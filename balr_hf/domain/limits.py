@@ -175,8 +175,7 @@ def probability_beyond_limits(
     values, quantiles = np.asarray(log_probability), population.get("log_probability")
     if quantiles is None:
         return np.zeros(values.shape, dtype=bool)
-    percentiles = np.interp(values, quantiles, QUANTILES)
-    return (values < quantiles[1]) & (percentiles < (limits or Limits()).probability)
+    return np.interp(values, quantiles, QUANTILES) < (limits or Limits()).probability
 
 
 def named(measure: str) -> str:

@@ -222,7 +222,7 @@ def _read(path: Path) -> dict[str, CopyOf]:
             }
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except Exception as error:  # a damaged file can make zipfile and numpy raise almost anything
         logger.warning("Computing copies anew, since %s is damaged: %s", path, error)
         return {}
 

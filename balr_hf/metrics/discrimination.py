@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,8 +137,8 @@ def min_dcf(llrs: ArrayLike, labels: ArrayLike, prior: float, cost_miss: float =
         the relative cost, between 0 and 1.
 
     Raises:
-        ValueError: the prior is not between 0 and 1, or a cost is not positive; the scores are not finite, their
-            number is not that of the labels, or all trials are of one kind.
+        ValueError: the prior is not between 0 and 1, or a cost is not positive and finite; the scores are not finite,
+            their number is not that of the labels, or all trials are of one kind.
 
     References:
         NIST, plans of the speaker recognition evaluations (detection cost function).
@@ -159,8 +160,8 @@ def min_dcf(llrs: ArrayLike, labels: ArrayLike, prior: float, cost_miss: float =
 
 def min_dcf_of(trials: Tally, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:
     """Compute [`min_dcf`] from a tally of the trials."""
-    if not (0 < prior < 1 and cost_miss > 0 and cost_fa > 0):
-        raise ValueError(f"prior {prior}, costs {cost_miss} and {cost_fa}: expected 0 < prior < 1 and positive costs")
+    if not (0 < prior < 1 and 0 < cost_miss < math.inf and 0 < cost_fa < math.inf):
+        raise UserError(f"prior {prior}, costs {cost_miss} and {cost_fa}: expected 0 < prior < 1 and positive costs")
     _, miss, false_alarm = trials.error_rates
     cost = cost_miss * prior * miss + cost_fa * (1 - prior) * false_alarm
     return float(cost.min() / min(cost_miss * prior, cost_fa * (1 - prior)))

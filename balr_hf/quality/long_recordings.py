@@ -19,7 +19,7 @@ from balr_hf.quality.level import Moments
 from balr_hf.quality.net_speech import FRAME, SpeechProbabilities, gain, net_speech, segments_of
 from balr_hf.quality.pauses import Stretch, frame_variances, heard_stretches
 from balr_hf.quality.recording_quality import RecordingQuality, frames_of
-from balr_hf.quality.snr import Amplitudes, frame_powers, snr
+from balr_hf.quality.snr import Amplitudes, are_silent, frame_powers, snr
 from balr_hf.quality.tone import Spectra
 from balr_hf.quality.windows import Windows
 
@@ -62,26 +62,28 @@ def measure_long(audio: LongAudio) -> tuple[RecordingQuality, list[tuple[float, 
     tops, spectra = FlatTops(whole.lowest, whole.highest), Spectra(heard.count)
     decays = Decays(heard.count)
     frames, powers, variances, taken = Windows(FRAME, FRAME), [], [], 0
+
+    def look_at(samples: np.ndarray) -> None:
+        powers.append(frame_powers(samples))
+        variances.append(frame_variances(samples))
+        amplitudes.add(samples, are_silent(variances[-1]))
+
     for block in blocks_of(audio):
         taken += len(block.original)
         centred = block.heard - offset
         speech.add(block.heard)
         if len(block.original):
             tops.add(block.original)
-        amplitudes.add(centred)
         spectra.add(centred)
         decays.add(centred)
-        whole_frames = frames.add(centred).reshape(-1)
-        powers.append(frame_powers(whole_frames))
-        variances.append(frame_variances(whole_frames))
+        look_at(frames.add(centred).reshape(-1))
     if frames.rest.size:
-        powers.append(frame_powers(frames.rest))
-        variances.append(frame_variances(frames.rest))
+        look_at(frames.rest)
     if taken != whole.count:
         raise AudioError(f"changed while it was read: it had {whole.count} samples, and then {taken}")
     segments = segments_of(speech.all(), heard.count)
-    power = np.concatenate(powers)
-    ratio, method = snr(amplitudes, power, frames_of(segments, len(power)))
+    power, variance = np.concatenate(powers), np.concatenate(variances)
+    ratio, method = snr(amplitudes, power, frames_of(segments, len(power)), are_silent(variance))
     tone, share = spectra.dominant_tone()
     quality = RecordingQuality(
         duration=whole.count / audio.sampling_rate,
@@ -98,7 +100,7 @@ def measure_long(audio: LongAudio) -> tuple[RecordingQuality, list[tuple[float, 
         sampling_rate=audio.sampling_rate,
         decay=decays.fastest() if segments else None,
     )
-    return quality, segments, heard_stretches(segments, np.concatenate(variances), heard.count)
+    return quality, segments, heard_stretches(segments, variance, heard.count)
 
 
 def _bandwidth(audio: LongAudio, segments: list[tuple[float, float]], offset: np.float32) -> float | None:

@@ -55,19 +55,22 @@ class VoiceActivityNetwork(nn.Module):
         super().__init__()
         self.register_buffer("basis", weights["_model.stft.forward_basis_buffer"])
         widths, strides = (129, 128, 64, 64, 128), (1, 2, 2, 1)
-        self.encoder = nn.ModuleList(
-            nn.Conv1d(widths[n], widths[n + 1], 3, stride, padding=1) for n, stride in enumerate(strides)
-        )
-        self.memory = nn.LSTM(128, 128, batch_first=True)
-        self.decision = nn.Conv1d(128, 1, 1)
+        # Weights are not drawn here, which would take from the caller's random numbers, but only assigned below.
+        with torch.device("meta"):
+            self.encoder = nn.ModuleList(
+                nn.Conv1d(widths[n], widths[n + 1], 3, stride, padding=1) for n, stride in enumerate(strides)
+            )
+            self.memory = nn.LSTM(128, 128, batch_first=True)
+            self.decision = nn.Conv1d(128, 1, 1)
         parts = {f"encoder.{n}.{kind}": f"_model.encoder.{n}.reparam_conv.{kind}" for n in range(4) for kind in _KINDS}
         parts |= {f"memory.{name}_l0": f"_model.decoder.rnn.{name}" for name in _LSTM}
         parts |= {f"decision.{kind}": f"_model.decoder.decoder.2.{kind}" for kind in _KINDS}
         state = {name: weights[theirs] for name, theirs in parts.items()}
-        self.load_state_dict(state | {"basis": weights["_model.stft.forward_basis_buffer"]})
+        self.load_state_dict(state | {"basis": weights["_model.stft.forward_basis_buffer"]}, assign=True)
         self._after_silence: Memory | None = None
         with torch.inference_mode():
-            _, self._after_silence = self.following(torch.zeros(CONTEXT + LEAD * FRAME))
+            silence = self.basis.new_zeros(CONTEXT + LEAD * FRAME)
+            _, self._after_silence = self.following(silence)
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """The probability of speech in each frame.

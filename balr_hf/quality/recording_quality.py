@@ -13,7 +13,8 @@ from balr_hf.quality.clipping import clipping
 from balr_hf.quality.decay import decay
 from balr_hf.quality.level import dc_offset, level, peak
 from balr_hf.quality.net_speech import FRAME, net_speech, speech_segments
-from balr_hf.quality.snr import frame_powers, snr
+from balr_hf.quality.pauses import frame_variances
+from balr_hf.quality.snr import Amplitudes, are_silent, frame_powers, snr
 from balr_hf.quality.tone import dominant_tone
 
 
@@ -94,7 +95,9 @@ def measure_recording(
     centred = samples - np.float32(np.mean(samples, dtype=np.float64))
     marked = _marked(segments, len(samples))
     powers = frame_powers(centred)
-    ratio, method = snr(centred, powers, frames_of(segments, len(powers)))
+    silent, amplitudes = are_silent(frame_variances(samples)), Amplitudes()
+    amplitudes.add(centred, silent)
+    ratio, method = snr(amplitudes, powers, frames_of(segments, len(powers)), silent)
     tone, share = dominant_tone(centred)
     quality = RecordingQuality(
         duration=len(original) / sampling_rate,

@@ -10,6 +10,9 @@ LOWEST, HIGHEST = -20.0, 60.0
 SHORTEST_PAUSE, MARGIN = 10, 2
 # Decibels above the median frame of the pauses: louder frames are bursts (a click, a missed syllable), and no noise.
 BURST = 10.0
+# The power (-140 dB of full scale, below the noise of any converter) under which samples are digital silence: not that
+# of `pauses`, with which faint recordings would lose the quieter half of their pauses.
+NOTHING = 1e-14
 
 # The statistic of WADA-SNR, log(mean |x|) - mean(log |x|), for speech whose amplitudes have a gamma distribution of
 # shape 0.4 with normally distributed noise at -20, -15, ... 100 dB; by numerical integration (see the tests).
@@ -20,23 +23,37 @@ _WADA = (
 )
 
 
-def snr(samples: "np.ndarray | Amplitudes", powers: np.ndarray, speech: np.ndarray) -> tuple[float | None, str | None]:
+def snr(
+    amplitudes: "Amplitudes", powers: np.ndarray, speech: np.ndarray, silent: np.ndarray
+) -> tuple[float | None, str | None]:
     """The signal-to-noise ratio in dB, and how it was measured.
 
+    Digital silence, as an editor or a gate makes it, tells nothing of the noise beneath the speech. Before and after a
+    recording it counts as no part of it, and within only if there is no other pause.
+
     Args:
-        samples (`(samples,)`): at 16 kHz, without DC offset; or their amplitudes, if they are not in memory.
+        amplitudes: of the samples at 16 kHz, without DC offset, and without digital silence.
         powers (`(frames,)`): mean squares of the frames of 32 ms.
         speech (`(frames,)`): bool, whether a frame is speech.
+        silent (`(frames,)`): bool, whether it is digital silence.
 
     Returns:
         `(snr, method)`: `pauses` or `wada`; both None where there is no speech.
     """
+    sounding = np.flatnonzero(~silent)
+    if len(sounding):
+        within = slice(sounding[0], sounding[-1] + 1)
+        powers, speech, silent = powers[within], speech[within], silent[within]
     if not speech.any():
         return None, None
     pauses = _inner_pauses(speech)
+    telling = pauses & ~silent
+    telling[1:] &= ~silent[:-1]  # what stands beside digital silence may be so in part
+    telling[:-1] &= ~silent[1:]
+    pauses = telling if telling.any() else pauses
     if pauses.any():
         return snr_from_pauses(powers[speech], powers[pauses]), "pauses"
-    return (samples.snr() if isinstance(samples, Amplitudes) else wada_snr(samples)), "wada"
+    return amplitudes.snr(), "wada"
 
 
 def snr_from_pauses(speech: np.ndarray, noise: np.ndarray) -> float:
@@ -58,6 +75,11 @@ def snr_from_pauses(speech: np.ndarray, noise: np.ndarray) -> float:
     return float(np.clip(10 * np.log10((loud - quiet) / quiet), LOWEST, HIGHEST))
 
 
+def are_silent(variances: np.ndarray) -> np.ndarray:
+    """Which frames are digital silence, bool `(frames,)`, by [`balr_hf.quality.pauses.frame_variances`]."""
+    return variances < NOTHING
+
+
 def wada_snr(samples: np.ndarray) -> float:
     """WADA-SNR: what the distribution of amplitudes tells of the noise, without any pause.
 
@@ -68,11 +90,9 @@ def wada_snr(samples: np.ndarray) -> float:
         C. Kim and R. Stern, "Robust signal-to-noise ratio estimation based on waveform amplitude distribution
         analysis", Interspeech 2008.
     """
-    amplitudes = np.abs(samples, dtype=np.float64)
-    amplitudes = amplitudes[amplitudes > 0]
-    if not amplitudes.size:
-        return LOWEST
-    return _of_statistic(np.log(amplitudes.mean()) - np.log(amplitudes).mean())
+    amplitudes = Amplitudes()
+    amplitudes.add(samples)
+    return amplitudes.snr()
 
 
 class Amplitudes:
@@ -81,10 +101,18 @@ class Amplitudes:
     def __init__(self) -> None:
         self._count, self._sum, self._logs = 0, 0.0, 0.0
 
-    def add(self, samples: np.ndarray) -> None:
-        """Take the next samples `(samples,)`, without DC offset."""
+    def add(self, samples: np.ndarray, silent: np.ndarray | None = None) -> None:
+        """Take the next samples `(samples,)`, without DC offset.
+
+        Args:
+            samples: as above.
+            silent (bool `(frames,)`, *optional*): which of their frames of 32 ms are digital silence, which are left
+                out; the last frame may be shorter.
+        """
+        if silent is not None and silent.any():
+            samples = samples[~np.repeat(silent, FRAME)[: len(samples)]]
         amplitudes = np.abs(samples, dtype=np.float64)
-        amplitudes = amplitudes[amplitudes > 0]
+        amplitudes = amplitudes[amplitudes > NOTHING**0.5]
         self._count += len(amplitudes)
         self._sum += float(amplitudes.sum())
         self._logs += float(np.log(amplitudes).sum())

@@ -277,6 +277,7 @@ class BinaryAttributeEncoderTrainer:
         )
         self._set_up(checked.input_dim, checked.internal_dim, embedder, checked.cuda_graph)
 
+    @torch.enable_grad()
     def train(self) -> BinaryAttributeAutoEncoder:
         """Train, from the first epoch or from where the resumed run stopped.
 
@@ -454,7 +455,7 @@ class BinaryAttributeEncoderTrainer:
     def _set_up(self, input_dim: int, internal_dim: int, embedder: str | None, cuda_graph: bool) -> None:
         set_seed(self.seed)
         config = BinaryAttributeAutoEncoderConfig(input_dim, internal_dim, embedder_identity=embedder)
-        model = BinaryAttributeAutoEncoder(config)
+        model = BinaryAttributeAutoEncoder(config).float()  # whatever torch's default type is
         if not self.learns_attributes:
             try:
                 model.set_hyperplanes(self.trainset.embeddings, self.seed)

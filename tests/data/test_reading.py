@@ -1170,3 +1170,26 @@ def test_ids_that_differ_only_as_they_are_written_are_refused(tmp_path, ids):
     (tmp_path / "c.csv").write_text("\n".join(["id,audio", *rows]) + "\n", encoding="utf-8")
     with pytest.raises(UserError, match="duplicate ids"):
         load_corpus(tmp_path / "c.csv")
+
+
+@pytest.mark.parametrize(
+    ("audio", "ids"),
+    [
+        (["x/a.wav", "y/b.opus"], ["a", "b"]),
+        ([{"path": "x/a.wav", "bytes": None}, {"path": "b.opus", "bytes": b"1"}], ["a", "b"]),
+        (["x/a.wav", "y/a.wav"], ["0", "1"]),
+        (["x/a.wav", None], ["0", "1"]),
+        ([{"path": None, "bytes": b"1"}, {"path": "b.opus", "bytes": b"1"}], ["0", "1"]),
+        ([[0.1, 0.2], [0.3]], ["0", "1"]),
+        ([b"RIFF", b"fLaC"], ["0", "1"]),
+    ],
+    ids=["paths", "dicts", "one name twice", "no path", "bytes alone", "samples", "files"],
+)
+def test_recordings_without_ids_get_the_names_of_their_files_or_else_numbers(audio, ids):
+    assert load_corpus(datasets.Dataset.from_dict({"audio": audio}))["id"][:] == ids
+
+
+def test_a_dataset_none_of_whose_vectors_can_be_used_has_no_column_of_them(caplog):
+    theirs = datasets.Dataset.from_dict({"id": ["a", "b"], "embedding": [[np.nan, 1.0], [2.0, np.inf]]})
+    corpus = load_corpus(theirs)
+    assert corpus.column_names == ["id"] and len(corpus) == 2 and "skipped 2 recordings" in caplog.text

@@ -75,6 +75,15 @@ def test_variances_of_areas_are_those_of_draws_of_the_speakers(rng):
     assert Areas.of(scores, active, np.arange(len(who))).variances[0] < 0.5 * found.variances[0]
 
 
+def test_the_variance_of_areas_of_few_speakers_is_that_of_a_sample(rng):
+    """With every speaker twice, each has half the influence: twice the sum of quarters, over n - 1 for 2 n."""
+    scores, active, who = voices(rng, 5, 6)
+    once = Areas.of(scores, active, who)
+    twice = Areas.of(np.tile(scores, (2, 1)), np.tile(active, (2, 1)), np.concatenate([who, who + 5]))
+    assert twice.values == pytest.approx(once.values) and 0 < once.values[0] < 1
+    assert twice.variances / once.variances == pytest.approx((10 / 9 * 2 / 4) / (5 / 4))
+
+
 def test_intervals_of_areas_contain_what_all_speakers_show(rng):
     everybody = auc(*voices(rng, 100_000, 4)[:2])[0]
     inside = 0

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from balr_hf import WespeakerConfig, WespeakerModel
 from balr_hf.detectors.draws import Draw
@@ -47,6 +48,18 @@ def test_what_tells_two_voices_is_weighed_and_the_rest_is_not():
     shares = [band["found"] / band["recordings"] for band in bands]
     assert [band["amount"] for band in bands] == [[0, 4], [4, 8], [8, 12]]
     assert shares[0] > shares[1] > shares[2]
+
+
+def test_neither_torchs_default_type_nor_its_gradients_decide_what_is_fitted():
+    expected = fit_weights(OVERLAPPED, made(200, 3.0), RECORD)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            found = fit_weights(OVERLAPPED, made(200, 3.0), RECORD)
+    finally:
+        torch.set_default_dtype(default)
+    np.testing.assert_array_equal(found.weight, expected.weight)
 
 
 def test_short_recordings_are_compared_with_short_ones():

@@ -1,5 +1,6 @@
 """Calibration matched to a case: calibration recordings brought to its conditions, and what is said of that."""
 
+import itertools
 import re
 import shutil
 
@@ -14,6 +15,7 @@ from balr_hf.domain import describe_in_words, describe_sessions
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import calibration_digest, file_digest, model_digest
 from balr_hf.matching import CaseMatcher, Wanted, copies
+from balr_hf.matching.choice import Choice
 from balr_hf.matching.wording import describe_out_of_reach, describe_simulation
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.calibration import doubt_of
@@ -57,6 +59,37 @@ def matched(matcher):
 )
 def test_condition_of_a_side_follows_from_its_measures(quality, condition):
     assert Wanted.of("A", [quality], 1).condition == Condition.parse(condition)
+
+
+@pytest.mark.parametrize("text", ["", "channel", "channel=", "=telephone", " = ", "channel= "])
+def test_a_choice_of_recordings_names_a_column_and_a_value(text):
+    assert Choice.parse(" channel = tele=phone ") == Choice("channel", "tele=phone")
+    with pytest.raises(ConfigError, match="expected COLUMN=VALUE, such as channel=telephone"):
+        Choice.parse(text)
+
+
+def test_sides_have_one_order_whatever_they_are_called():
+    """The cleaner one is the first, then the one with more speech, then the one with fewer recordings."""
+    clean, brief = Wanted(1, 20.0, 60.0, 8.0), Wanted(1, 5.0, 60.0, 8.0)
+    noisy, several = Wanted(1, 20.0, 12.0, 8.0), Wanted(3, 20.0, 12.0, 8.0)
+    expected = [clean, brief, noisy, several]
+    for given in itertools.permutations(expected):
+        assert sorted(given, key=lambda side: side.order) == expected
+
+
+@pytest.mark.parametrize(
+    "other, differ",
+    [
+        (measured(clipping=0.001), "0.1% of the samples of A are clipped"),
+        (measured(tone_share=0.02), "A has 2% of its power in a steady tone"),
+        (measured(snr=22.1), "the recordings of A differ from each other"),
+        (measured(bandwidth=4_551.0), "the recordings of A differ from each other"),
+        (measured(5.0, 22.0, 4_550.0, 0.0009, 0.0199), None),
+    ],
+)
+def test_what_cannot_be_matched_is_told_from_a_limit_on(other, differ):
+    found = Wanted.of("A", [measured(), other], 2).unmatched
+    assert found == () if differ is None else len(found) == 1 and found[0].startswith(differ)
 
 
 def test_what_cannot_be_matched_is_told():
@@ -330,8 +363,17 @@ def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch
 
 
 def test_a_damaged_cache_is_computed_anew(tmp_path, caplog):
-    (tmp_path / "copies.npz").write_bytes(b"PK nothing")
-    assert copies._read(tmp_path / "copies.npz") == {} and "damaged" in caplog.text
+    path, kept = tmp_path / "copies.npz", copies.CopyOf("", "less speech", np.ones(50, np.float32), {"snr": 20.0})
+    copies._write(path, {"a": kept})
+    (whole,) = copies._read(path).values()
+    assert whole.embedding.tolist() == [1.0] * 50 and (whole.note, whole.quality) == (kept.note, kept.quality)
+    written = path.read_bytes()
+    place = written.index(np.ones(50, np.float32).tobytes())
+    torn = written[:place] + b"?" + written[place + 1 :]
+    for damaged in (b"PK nothing", b"", written[:200], written[:-9], torn):
+        path.write_bytes(damaged)
+        caplog.clear()
+        assert copies._read(path) == {} and "damaged" in caplog.text
 
 
 def test_what_a_corpus_cannot_give_is_refused_with_the_reason(corpus, matcher, monkeypatch):

@@ -1,10 +1,13 @@
 import json
+import math
+import warnings
 
 import numpy as np
 import pytest
 
 from balr_hf.errors import UserError
-from balr_hf.metrics import at_threshold, bootstrap_intervals, cllr, cllr_min, compute_metrics, eer, min_dcf
+from balr_hf.metrics import at_threshold, bootstrap_intervals, cllr, cllr_min, compute_metrics, devpav, eer, min_dcf
+from balr_hf.metrics.decisions import bayes_threshold, posterior
 from balr_hf.metrics.tally import tally
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
@@ -62,6 +65,46 @@ def test_scores_the_wrong_way_round_have_an_eer_above_one_half():
 def test_huge_llrs_cost_finitely():
     assert cllr(np.array([-1e6, 1e6]), np.array([1, 0])) == pytest.approx(1e6 / np.log(2))
     assert cllr_min(np.array([1e6, -1e6]), np.array([1, 0])) == 0.0
+
+
+def test_costs_weigh_errors_as_priors_do():
+    """What counts is the product of either cost with the probability of such trials."""
+    trials = np.array([3.0, 2.0, -1.0, 2.5, -2.0, -3.0]), np.array([1, 1, 1, 0, 0, 0])
+    assert min_dcf(*trials, 0.5, cost_fa=99) == pytest.approx(min_dcf(*trials, 0.01)) == pytest.approx(2 / 3)
+    assert min_dcf(*trials, 0.5, cost_miss=9) == pytest.approx(min_dcf(*trials, 0.9)) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("prior", "costs"),
+    [(0, (1, 1)), (1, (1, 1)), (math.nan, (1, 1)), *((0.5, (1, cost)) for cost in (0, -1, math.inf, math.nan))],
+)
+def test_priors_and_costs_that_mean_nothing_are_refused(prior, costs):
+    for cost_miss, cost_fa in (costs, costs[::-1]):
+        with pytest.raises(UserError, match="expected 0 < prior < 1 and positive costs"):
+            min_dcf([1.0, -1.0], [1, 0], prior, cost_miss, cost_fa)
+        with pytest.raises(UserError, match="expected a probability between 0 and 1, and positive costs"):
+            bayes_threshold(prior, cost_miss, cost_fa)
+
+
+@pytest.mark.parametrize(("prior", "cost_miss", "cost_false_alarm"), [(0.5, 1, 1), (0.01, 1, 1), (0.2, 3, 0.5)])
+def test_at_the_threshold_of_bayes_either_decision_is_expected_to_cost_the_same(prior, cost_miss, cost_false_alarm):
+    threshold = bayes_threshold(prior, cost_miss, cost_false_alarm)
+    (same,) = posterior([threshold], prior)
+    assert same * cost_miss == pytest.approx((1 - same) * cost_false_alarm)
+    below, above = posterior([threshold - 1, threshold + 1], prior)
+    assert below < same < above and posterior([0.0], prior)[0] == pytest.approx(prior)
+
+
+def test_devpav_of_one_finite_point_is_its_distance_and_of_none_unknown():
+    """Between the best and the worst score, one of either kind has an LLR of 0.5: it should be 0."""
+    assert devpav([2.0, 0.5, 0.5, -2.0], [1, 1, 0, 0]) == pytest.approx(0.5 / math.log(10))
+    assert math.isnan(devpav([2.0, -2.0], [1, 0]))
+
+
+def test_scores_that_tell_all_trials_apart_are_evaluated_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compute_metrics([3.0, 2.0, -2.0, -3.0], [1, 1, 0, 0])["cllr_min"] == 0
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,14 @@ def test_what_was_edited_is_neither_a_copy_nor_an_excerpt(recording, sentences):
     assert replaced.describe() == f"share {len(first) / 16_000:.1f} s of the same recording"
 
 
+@pytest.mark.parametrize("place", [1, 2], ids=["after the first third", "before the last third"])
+def test_what_something_was_put_into_does_not_lie_alike_whichever_part_is_longer(recording, sentences, place):
+    thirds = np.split(recording[: len(recording) // 48_000 * 48_000], 3)
+    put_in = np.resize(sentences[-1], 32_000)
+    copy = find_copy(np.concatenate([*thirds[:place], put_in, *thirds[place:]]), np.concatenate(thirds))
+    assert copy.scattered and copy.describe().endswith("of the same recording, which does not lie alike in the two")
+
+
 def test_what_is_shared_is_extrapolated_where_some_pieces_are_looked_for(recording, tmp_path, monkeypatch):
     monkeypatch.setattr("balr_hf.audio.LONG_SAMPLES", 32_000)
     longer = np.concatenate([recording, recording[:16_000][::-1]])
@@ -109,6 +117,16 @@ def test_an_excerpt_that_is_played_backwards_is_recognised(recording):
         copy = find_copy(a, b)
         assert copy.backwards and not copy.whole and copy.offset == pytest.approx(1.5, abs=0.01)
         assert "s of the same recording, played backwards in one of them" in copy.describe()
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_excerpt_is_found_in_whichever_stretch_of_a_long_recording_it_lies(recording, backwards, monkeypatch):
+    excerpt = recording[24_000:64_000]
+    whole = find_copy(recording, excerpt[::-1] if backwards else excerpt)
+    monkeypatch.setattr("balr_hf.quality.copies.AT_ONCE", 2_500)  # less than the offset, at 4 kHz
+    copy = find_copy(recording, excerpt[::-1] if backwards else excerpt)
+    assert copy.offset == pytest.approx(1.5, abs=0.01) and not copy.scattered
+    assert (copy.share, copy.backwards, copy.offset) == pytest.approx((whole.share, backwards, whole.offset))
 
 
 @pytest.mark.parametrize("speed", [0.9, 0.95, 1.03, 1.05, 1.1])

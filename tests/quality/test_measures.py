@@ -13,7 +13,7 @@ from balr_hf.errors import UserError
 from balr_hf.quality import measure_recording, speech_probabilities, speech_segments
 from balr_hf.quality import net_speech as net_speech_module
 from balr_hf.quality.bandwidth import bandwidth
-from balr_hf.quality.clipping import clipping
+from balr_hf.quality.clipping import FlatTops, clipping
 from balr_hf.quality.level import LEAST, level, peak
 from balr_hf.quality.net_speech import net_speech
 from balr_hf.quality.snr import wada_snr
@@ -70,6 +70,19 @@ def test_a_network_that_cannot_be_loaded_is_no_fault_of_a_recording(monkeypatch,
     assert not isinstance(found.value, AudioError)
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_a_default_type_of_torch_changes_no_probability_and_no_random_number_is_taken(kind, sentences):
+    expected, before = speech_probabilities(sentences[0]), torch.get_rng_state()
+    net_speech_module._loaded_network.cache_clear()
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        np.testing.assert_array_equal(speech_probabilities(sentences[0]), expected)
+    finally:
+        torch.set_default_dtype(default)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_measuring_leaves_torchs_threads_as_they_are(sentences):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -101,6 +114,29 @@ def test_snr_is_not_ruled_by_a_click_in_a_pause(paused, rng):
     quality, _ = measure_recording(noisy.astype(np.float32))
     with_click, _ = measure_recording(clicked.astype(np.float32))
     assert with_click.snr == pytest.approx(quality.snr, abs=1)
+
+
+def noisy_of(clean, rng, decibels=10):
+    noise = rng.normal(size=len(clean)) * clean[clean != 0].std() * 10 ** (-decibels / 20)
+    return (clean + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("place", ["before", "after", "in a pause"])
+def test_digital_silence_does_not_pass_for_a_pause_without_noise(paused, rng, place):
+    """A second of it made 60 dB of 10."""
+    noisy = noisy_of(paused, rng)
+    cut = {"before": 0, "after": len(noisy), "in a pause": RATE // 2}[place]
+    padded, _ = measure_recording(np.insert(noisy, cut, np.zeros(8 * RATE, dtype=np.float32)))
+    assert padded.snr_method == "pauses" and padded.snr == pytest.approx(10, abs=1.5)
+
+
+@pytest.mark.parametrize("sides", [(8 * RATE, 0), (0, 8 * RATE + 100)], ids=["before", "after"])
+@pytest.mark.parametrize("method", ["pauses", "wada"])
+def test_digital_silence_around_a_recording_changes_no_snr(paused, sentences, rng, sides, method):
+    noisy = noisy_of({"pauses": paused[RATE:], "wada": sentences[0]}[method], rng, 30)
+    (quality, _), (padded, _) = measure_recording(noisy), measure_recording(np.pad(noisy, sides))
+    assert padded.snr_method == quality.snr_method == method
+    assert padded.snr == pytest.approx(quality.snr, abs=1.5)
 
 
 @pytest.mark.parametrize("decibels", [-5, 0, 5, 10, 15, 20, 30, 40])
@@ -173,6 +209,25 @@ def test_level_peak_and_dc_offset(rng):
     assert level(np.zeros(10, dtype=np.float32)) == LEAST
     quality, _ = measure_recording(sine + np.float32(0.1))
     assert quality.dc_offset == pytest.approx(0.1, abs=1e-3) and quality.level == pytest.approx(-9.03, abs=0.01)
+
+
+def test_clipping_of_a_recording_in_blocks_is_that_of_the_whole_wherever_flat_tops_are_cut(rng):
+    """Runs that begin in one block, go through others and end in one, at the top and at the bottom."""
+    for _ in range(200):
+        levels = rng.choice([-1.0, 0.0, 1.0], 12, p=[0.4, 0.2, 0.4])
+        samples = np.repeat(levels, rng.integers(1, 9, 12)).astype(np.float32)
+        whole = FlatTops(samples.min(), samples.max())
+        for block in np.split(samples, np.sort(rng.choice(len(samples) - 1, 6, replace=False)) + 1):
+            whole.add(block)
+        assert whole.share() == clipping(samples)
+
+
+@pytest.mark.parametrize(("steps", "share"), [(2, 0.0), (3, 1.0)])
+def test_two_steps_of_16_bits_are_no_tops(steps, share):
+    samples = np.repeat(np.float32([0, steps / 32_768]), 50)
+    blocks = FlatTops(samples.min(), samples.max())
+    blocks.add(samples)
+    assert blocks.share() == clipping(samples) == share
 
 
 def test_clipping_and_peak_are_measured_before_resampling(sentences):

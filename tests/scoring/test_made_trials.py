@@ -48,6 +48,19 @@ def test_every_pair_of_conditions_has_trials_of_both_kinds():
         assert same[found == condition].sum() >= 20 and (~same)[found == condition].sum() >= 40
 
 
+def test_of_a_large_corpus_fewer_trials_are_made_of_every_speaker(monkeypatch):
+    """Of 20 speakers in three pairs of conditions there would be 3,000."""
+    data = corpus(speakers=20)
+    assert len(make_trials(data)) > 2_000
+    monkeypatch.setattr("balr_hf.scoring.made_trials.MOST", 600)  # a fifth: two of one speaker, and eight of two
+    trials = make_trials(data)
+    speakers = [[side[0][0].split("-")[0] for side in parts(trials, position)] for position in range(len(trials))]
+    same = [a for a, b in speakers if a == b]
+    assert 500 < len(trials) <= 600 and 100 < len(same) <= 120 and len(set(same)) == 20
+    monkeypatch.setattr("balr_hf.scoring.made_trials.MOST", 1)  # one of each kind
+    assert 100 <= len(make_trials(data)) <= 120
+
+
 def test_the_seed_decides_and_the_order_of_the_corpus_does_not():
     data = corpus()
     turned = data.select(range(len(data) - 1, -1, -1))

@@ -114,6 +114,14 @@ def test_measures_are_those_of_both_sides_in_either_order():
     assert quality_functions(values).shape == (1, len(NAMES)) and len(NAMES) == len(WORDS)
 
 
+def test_seconds_and_numbers_count_by_their_logarithms_and_clean_recordings_alike():
+    values = np.array([[np.e, np.e**2, 12.0, 35.0, 3.5, 4.5, 4.0], [0.0, 8.0, 31.0, 90.0, 8.0, 0.0, 1.0]])
+    expected = [[1, 2, 12, 30, 3.5, 4.5, np.log(4)], [np.log(0.1), np.log(8), 30, 30, 8, 0, 0]]
+    given = values.copy()
+    np.testing.assert_allclose(quality_functions(given), expected)
+    np.testing.assert_array_equal(given, values)
+
+
 @pytest.mark.parametrize(
     "recordings, number",
     [([], 1), ([None], 1), ([quality(2.0, None, 8_000.0)], 1), ([quality(2.0, 9.0, 8_000.0)], 2)],

@@ -282,3 +282,11 @@ def test_pairs_that_are_listed_again_with_another_score_are_refused(corpus, tmp_
         for both in ((one, other), (other, one)):
             with pytest.raises(UserError, match=r"lists 1 trials again, .* has .* and before .*List each pair"):
                 compare_results(corpus, *both, draws=0)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '"scores_sha256"'])
+def test_metrics_of_another_program_are_refused(tmp_path, content):
+    (tmp_path / "metrics.json").write_text(content)
+    written(tmp_path / "scores.csv", SCORES)
+    with pytest.raises(UserError, match=r"metrics\.json is not from balr score test or balr validate"):
+        read_result(str(tmp_path))

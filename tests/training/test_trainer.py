@@ -421,6 +421,24 @@ def test_bf16_trains_and_saves_float32(sets, tmp_path):
     }
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_models_are_float32_whatever_torchs_default_type_is(sets, tmp_path, kind):
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        model = make(sets, tmp_path).train()
+    finally:
+        torch.set_default_dtype(default)
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_training_needs_no_gradients_to_be_on_outside_it(sets, tmp_path):
+    make(sets, tmp_path / "on").train()
+    with torch.no_grad():
+        make(sets, tmp_path / "off").train()
+    assert same(weights(tmp_path / "on" / "last"), weights(tmp_path / "off" / "last"))
+
+
 def test_graphed_steps_end_with_the_same_bits(sets, tmp_path, monkeypatch):
     """On a CPU, with a stand-in for the capture: what it replays is the step on the tensors that were there."""
     captured, replayed = [], []

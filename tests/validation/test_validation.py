@@ -104,6 +104,8 @@ def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus,
         assert f"Without the bounds, as by balr score test, Cllr is {unbounded:.3f}." in told
     same, different = llrs[enroll == test], llrs[enroll != test]
     assert (found.misleading.same, found.misleading.different) == ((same < 0).sum(), (different > 0).sum())
+    assert found.misleading.lowest_same == pytest.approx(same.min())
+    assert found.misleading.highest_different == pytest.approx(different.max())
     rows = {row[0]: row[1:3] for row in found.figures_of_merit()}
     low, high = evaluation.intervals["cllr"]
     assert rows["Cllr"] == (f"{evaluation.metrics['cllr']:.3f}", f"{low:.3f} to {high:.3f}")
@@ -342,6 +344,35 @@ def test_what_is_lost_by_bounds_is_not_laid_to_the_calibration(found, held, exac
     evaluation = replace(found.evaluation, metrics=metrics, unbounded={**metrics, "cllr": exact})
     lost = [caution for caution in replace(found, evaluation=evaluation).cautions if " is lost by " in caution]
     assert [caution.startswith(told or "") for caution in lost] == [True] * (told is not None)
+
+
+def test_a_value_and_an_interval_that_end_at_the_threshold_are_within_it():
+    (met,) = judge({"cllr": 0.5}, {"cllr": 0.5}, {"cllr": (0.4, 0.5)})
+    assert met.is_met and met.is_met_surely and "lies within the threshold" in met.describe()
+    (unsure,) = judge({"cllr": 0.5}, {"cllr": 0.5}, {"cllr": (0.4, 0.50001)})
+    assert unsure.is_met and not unsure.is_met_surely
+
+
+def test_what_lies_outside_is_told_by_measure_and_what_is_unknown_of_it_too(found):
+    def told(within=None, **domain):
+        evaluation = replace(found.evaluation, trials=20, domain=domain or None, within=within)
+        validation = replace(found, evaluation=evaluation)
+        return validation.describe_outside(), " ".join(validation.cautions)
+
+    assert told()[0] is None and "The calibration keeps no description of its recordings" in told()[1]
+    nothing = {"sides": 10, "measured": 10, "measures": {}, "differences": {}}
+    text, cautions = told(**nothing, trials_beyond_limits=0, trials_unmeasured=0)
+    assert text.startswith("0 of 20 trials lie beyond the limits") and text.endswith("verdict on such a comparison.")
+    assert "were not measured" not in cautions and "keeps no description" not in cautions
+    some = {"sides": 10, "measured": 8, "measures": {"snr": 2}, "differences": {"bandwidth": 4}}
+    within = {"trials": 3, "note": "not evaluated: they are all of one kind"}
+    text, cautions = told(within, **some, trials_beyond_limits=7, trials_unmeasured=5)
+    assert text.startswith("7 of 20 trials lie beyond the limits") and "2 of 10 sides were not measured" in cautions
+    assert text.endswith(
+        "Sides by measure: SNR 2 (of 10 sides). In 4, the two sides differ more in bandwidth than those of the "
+        "calibration. Of 5 further trials this is not known, since a side was not measured. The 3 trials within the "
+        "limits are not evaluated: they are all of one kind."
+    )
 
 
 def test_conditions_in_which_the_system_does_harm_are_named(found):
