@@ -8,6 +8,7 @@ same folder removes those whose process, on this machine, is gone.
 """
 
 import ctypes
+import errno
 import hashlib
 import json
 import logging
@@ -151,10 +152,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
     _prepare(path.parent)
     temporary = _temporary_name(path)
     try:
-        yield temporary
-        temporary.replace(path)
+        with _named_in_errors(path, temporary):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named_in_errors(path: str | Path, temporary: str | Path) -> Iterator[None]:
+    """Let errors of the system name what was to be written, and not its temporary name, or nothing at all."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if is_full or str(error.filename) == str(temporary):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextmanager
@@ -174,7 +188,8 @@ def _temporary_folder(beside: Path) -> Iterator[Path]:
     _prepare(beside.parent)
     temporary = _temporary_name(beside)
     try:
-        temporary.mkdir()
+        with _named_in_errors(beside, temporary):
+            temporary.mkdir()
         with disk_errors(beside):
             yield temporary
     finally:
@@ -352,18 +367,19 @@ def write_file(path: str, content: bytes) -> None:
     if folder not in _cleaned:
         _prepare(Path(folder))
     try:
-        try:
-            handle = os.open(temporary, _NEW_FILE, 0o666)
-        except FileNotFoundError:  # the folder was removed since it was prepared
-            _prepare(Path(folder))
-            handle = os.open(temporary, _NEW_FILE, 0o666)
-        try:
-            left = memoryview(content)
-            while left:  # a disk that is nearly full takes a part
-                left = left[os.write(handle, left) :]
-        finally:
-            os.close(handle)
-        os.replace(temporary, path)
+        with _named_in_errors(path, temporary):
+            try:
+                handle = os.open(temporary, _NEW_FILE, 0o666)
+            except FileNotFoundError:  # the folder was removed since it was prepared
+                _prepare(Path(folder))
+                handle = os.open(temporary, _NEW_FILE, 0o666)
+            try:
+                left = memoryview(content)
+                while left:  # a disk that is nearly full takes a part
+                    left = left[os.write(handle, left) :]
+            finally:
+                os.close(handle)
+            os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

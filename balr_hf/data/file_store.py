@@ -1,5 +1,6 @@
 """A store of one vector file for each recording."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -134,6 +135,7 @@ class FileStore(NoStore):
         self._tell_of_places(rows)
         self.older = self._older()
         if self.save_dir is not None:
+            self._check_record(self.save_dir)  # which another process may have written since
             write_json(self.save_dir / FILES_RECORD, self.record)
         if self.is_forced:
             self._forced.start(self.shard)
@@ -197,7 +199,14 @@ class FileStore(NoStore):
         origins: Sequence[Origin] | None = None,
     ) -> None:
         paths = [self.path_of[name] for name in ids]
-        write_vectors(paths, vectors, self.balr_format)
+        try:
+            write_vectors(paths, vectors, self.balr_format)
+        except OSError as error:
+            if self.save_dir is None and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise UserError(
+                    f"{error}: save elsewhere than beside the recordings, with --save-dir (save_dir=)"
+                ) from error
+            raise
         for path in paths:
             for other in self.older.get(path, ()):
                 Path(other).unlink(missing_ok=True)
@@ -241,6 +250,7 @@ class FileStore(NoStore):
 
     def _write_csv(self, save_dir: Path) -> None:
         """Write a csv that names the vector files of the save folder, so that the folder is a corpus of its own."""
+        self._check_record(save_dir)  # which another process may have written since
         name = self.source.name if self.source.suffix.lower() == ".csv" else "metadata.csv"
         target, dataset = save_dir / name, self.dataset
         if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):

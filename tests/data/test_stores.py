@@ -1,5 +1,6 @@
 """Stores: vectors that are kept as they are computed, from Python as from the command line."""
 
+import errno
 import json
 import pickle
 
@@ -201,6 +202,28 @@ def test_skipped_recordings_are_named_once(listed, tmp_path):
 
     filled = store_of(listed, tmp_path, "txt").fill(compute, "audio")
     assert filled.done == 0 and [row.id for row in filled.skipped] == [f"r{n}" for n in range(5)]
+
+
+def test_vectors_that_cannot_go_beside_the_recordings_are_told_where_else(listed, tmp_path, monkeypatch):
+    def read_only(path, content):
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    monkeypatch.setattr("balr_hf.data.vector_files.write_file", read_only)
+    with pytest.raises(UserError, match=r"Read-only file system: '.*r0_emb\.txt': save elsewhere .* --save-dir"):
+        open_store(read_corpus(listed), "embedding", Maker("m")).fill(computing()[0], "audio")
+    with pytest.raises(OSError, match=r"Read-only file system: '.*r0_emb\.txt'$"):
+        store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+
+
+def test_two_runs_into_one_folder_both_find_their_csv_again(listed, tmp_path, caplog):
+    """Each tells the other's csv from the user's own, and one that both write is no stranger's."""
+    other = listed.with_name("other.csv")
+    other.write_text("".join(listed.read_text().splitlines(keepends=True)[:3]))
+    first, same, second = (store_of(csv, tmp_path, "txt") for csv in (listed, listed, other))
+    for store in (first, same, second):
+        store.fill(computing()[0], "audio")
+    assert "it was not written by balr" not in caplog.text
+    assert json.loads((tmp_path / "out" / "balr-files.json").read_text())["csv"] == ["corpus.csv", "other.csv"]
 
 
 def test_lacking_column_is_told_with_the_step_that_makes_it(listed, tmp_path):
