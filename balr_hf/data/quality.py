@@ -111,7 +111,7 @@ def append_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     if not rows:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+    handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o666)
     try:
         heading = [["id", *_TYPES]] if os.fstat(handle).st_size == 0 else []
         os.write(handle, _csv([*heading, *_lines(rows)]).encode())
