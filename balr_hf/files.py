@@ -374,12 +374,29 @@ def write_file(path: str, content: bytes) -> None:
                 _prepare(Path(folder))
                 handle = os.open(temporary, _NEW_FILE, 0o666)
             try:
-                left = memoryview(content)
-                while left:  # a disk that is nearly full takes a part
-                    left = left[os.write(handle, left) :]
+                _write_all(handle, content)
             finally:
                 os.close(handle)
             os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:  # a disk that is nearly full takes a part
+        left = left[os.write(handle, left) :]
+
+
+def append_lines(path: Path, lines: str, heading: str = "") -> None:
+    """Add lines to a file in one piece, so that several processes may do so; after `heading` if there is none yet.
+
+    What a run that was killed or found the disk full has written of a line stays a line of its own.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _named_in_errors(path, path), path.open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        before = heading if not size else "" if file.read(1) == b"\n" else "\n"
+        _write_all(file.fileno(), (before + lines).encode())

@@ -201,19 +201,22 @@ class FileStore(NoStore):
         paths = [self.path_of[name] for name in ids]
         try:
             write_vectors(paths, vectors, self.balr_format)
-        except OSError as error:
-            if self.save_dir is None and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise UserError(
-                    f"{error}: save elsewhere than beside the recordings, with --save-dir (save_dir=)"
-                ) from error
+            for path in paths:
+                for other in self.older.get(path, ()):
+                    Path(other).unlink(missing_ok=True)
+            append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
+            if self.is_forced:
+                self._forced.add(paths)
+            append_quality(self.folder / QUALITY_FILE, quality or {})
+        except BaseException as error:
+            if not self.is_forced:  # or they would be there the next time, without what is known of them
+                for path in paths:
+                    Path(path).unlink(missing_ok=True)
+            refused = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            if refused and self.save_dir is None:
+                elsewhere = "save elsewhere than beside the recordings, with --save-dir (save_dir=)"
+                raise UserError(f"{error}: {elsewhere}") from error
             raise
-        for path in paths:
-            for other in self.older.get(path, ()):
-                Path(other).unlink(missing_ok=True)
-        append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
-        if self.is_forced:
-            self._forced.add(paths)
-        append_quality(self.folder / QUALITY_FILE, quality or {})
 
     def finish(self, count: int) -> Path:
         # Whichever processes shared the work, and in whatever order: what is written is the same.

@@ -34,6 +34,15 @@ def test_a_colleague_of_the_same_group_can_add_rows_where_new_files_are_so(tmp_p
     assert (tmp_path / "quality.csv").stat().st_mode & 0o777 == 0o664
 
 
+def test_rows_are_added_whole_after_one_that_was_cut_off_and_to_a_disk_that_takes_parts(tmp_path, monkeypatch):
+    path, write = tmp_path / "quality.csv", os.write
+    append_quality(path, {"a": ROW, "b": ROW})
+    path.write_bytes(path.read_bytes()[:-20])
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:3]))
+    append_quality(path, {"c": ROW})
+    assert read_quality(path) == {"a": ROW, "c": ROW}
+
+
 def test_a_csv_of_an_earlier_version_is_read_and_gets_rows_of_this_one(tmp_path):
     path = tmp_path / "quality.csv"
     write_quality(path, {"a": ROW})

@@ -215,6 +215,19 @@ def test_vectors_that_cannot_go_beside_the_recordings_are_told_where_else(listed
         store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
 
 
+def test_vectors_of_which_nothing_can_be_noted_are_not_left_behind(listed, tmp_path, monkeypatch, caplog):
+    def full(path, rows):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr("balr_hf.data.file_store.append_quality", full)
+        store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    assert not list((tmp_path / "out").glob("*_emb.*"))
+    filled = store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    assert (filled.done, filled.before) == (5, 0)
+    assert "unknown origin" not in caplog.text
+
+
 def test_two_runs_into_one_folder_both_find_their_csv_again(listed, tmp_path, caplog):
     """Each tells the other's csv from the user's own, and one that both write is no stranger's."""
     other = listed.with_name("other.csv")
