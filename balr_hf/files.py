@@ -146,6 +146,12 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
+def ignores_case(folder: Path) -> bool:
+    """Tell whether names that differ in case only are one file in a folder, which is made if there is none."""
+    with _temporary_folder(folder / "Case") as temporary:
+        return temporary.with_name(temporary.name.swapcase()).exists()
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder: it becomes `path` if the block succeeds, and is removed if not."""

@@ -3,6 +3,7 @@
 import errno
 import json
 import pickle
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -226,6 +227,27 @@ def test_vectors_of_which_nothing_can_be_noted_are_not_left_behind(listed, tmp_p
     filled = store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
     assert (filled.done, filled.before) == (5, 0)
     assert "unknown origin" not in caplog.text
+
+
+@pytest.mark.parametrize("one_case", [False, True])
+def test_ids_that_differ_in_case_only_share_no_file(tmp_path, monkeypatch, one_case):
+    """On many USB sticks, macOS and Windows, the second vector would take the place of the first."""
+    corpus = datasets.Dataset.from_dict({"id": ["s/Ab", "s/aB"], "audio": ["0.wav", "1.wav"]})
+    corpus.save_to_disk(str(tmp_path / "corpus"))
+    if one_case:
+        exists = Path.exists
+        monkeypatch.setattr(Path, "exists", lambda path: exists(path) or exists(path.with_name(path.name.swapcase())))
+    elif (tmp_path / "CORPUS").exists():
+        pytest.skip("upper and lower case are one here")
+    out = tmp_path / "out"
+    store = open_store(read_corpus(tmp_path / "corpus"), "embedding", Maker("m"), save_dir=out, save_format="txt")
+    if one_case:
+        with pytest.raises(UserError, match=r"would both write aB_emb\.txt, since upper and lower case are one"):
+            store.fill(computing()[0], "audio")
+    else:
+        assert store.fill(computing()[0], "audio").done == 2
+        assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["s"]
+        assert sorted(path.name for path in (out / "s").iterdir()) == ["Ab_emb.txt", "aB_emb.txt"]
 
 
 def test_two_runs_into_one_folder_both_find_their_csv_again(listed, tmp_path, caplog):
