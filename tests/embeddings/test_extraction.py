@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import datasets
+import multiprocess
 import numpy as np
 import pytest
 import torch
@@ -328,6 +329,22 @@ def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_
     ways = {process: way for _, process, *_, way in saved}
     assert len(saved) == 12 and len(ways) == 3, "each of two processes saves its own batches"
     assert sorted(ways.values()) == ["alone", "together", "together"]
+
+
+@pytest.mark.parametrize(
+    "error", [EOFError(), RuntimeError("One of the subprocesses has abruptly died"), multiprocess.TimeoutError()]
+)
+def test_a_process_that_is_ended_while_it_computes_is_the_users_error(tiny_embedder, corpus, monkeypatch, error):
+    """What `Dataset.map` raises depends on which of its processes it was."""
+
+    def ended(*_, **__):
+        raise error
+
+    monkeypatch.setattr(datasets.Dataset, "map", ended)
+    with pytest.raises(UserError, match="was ended, perhaps by the system for lack of memory"):
+        compute_embeddings(tiny_embedder, corpus, num_proc=2)
+    with pytest.raises(type(error)):
+        compute_embeddings(tiny_embedder, corpus)
 
 
 def test_processes_do_not_run_what_lies_in_the_working_folder(tmp_path, monkeypatch):
