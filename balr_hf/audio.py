@@ -5,6 +5,8 @@ PyAV decodes and resamples. Its wheels contain FFmpeg, so nothing has to be inst
 
 import io
 import math
+import os
+import unicodedata
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -310,13 +312,23 @@ def _in_blocks(samples: np.ndarray, rate: int) -> Iterator[tuple[np.ndarray, int
 
 def _blocks_of_file(path: Path, channels: _Channels) -> Iterator[tuple[np.ndarray, int]]:
     if not path.exists():
-        raise AudioError(f"file not found: {path}")
+        raise AudioError(f"file not found: {path}{_in_other_form(path)}")
     if path.is_dir():
         raise AudioError(f"is a folder, not a file: {path}")
     if path.stat().st_size == 0:
         raise AudioError("empty file")
     with path.open("rb") as file:
         yield from _decoded(file, channels)
+
+
+def _in_other_form(path: Path) -> str:
+    """Tell of a file whose name looks the same: an accented letter may be one character or two."""
+    if str(path).isascii():
+        return ""
+    for form in ("NFC", "NFD"):
+        if os.path.exists(unicodedata.normalize(form, str(path))):
+            return f" (there is one whose name looks the same, with accents in Unicode's form {form}: rename either)"
+    return ""
 
 
 def _blocks_of_bytes(content: bytes | bytearray | memoryview, channels: _Channels) -> Iterator[tuple[np.ndarray, int]]:

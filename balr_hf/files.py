@@ -8,6 +8,7 @@ same folder removes those whose process, on this machine, is gone.
 """
 
 import ctypes
+import errno
 import hashlib
 import json
 import logging
@@ -145,16 +146,35 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
+def ignores_case(folder: Path) -> bool:
+    """Tell whether names that differ in case only are one file in a folder, which is made if there is none."""
+    with _temporary_folder(folder / "Case") as temporary:
+        return temporary.with_name(temporary.name.swapcase()).exists()
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder: it becomes `path` if the block succeeds, and is removed if not."""
     _prepare(path.parent)
     temporary = _temporary_name(path)
     try:
-        yield temporary
-        temporary.replace(path)
+        with _named_in_errors(path, temporary):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named_in_errors(path: str | Path, temporary: str | Path) -> Iterator[None]:
+    """Let errors of the system name what was to be written, and not its temporary name, or nothing at all."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if is_full or str(error.filename) == str(temporary):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextmanager
@@ -174,7 +194,8 @@ def _temporary_folder(beside: Path) -> Iterator[Path]:
     _prepare(beside.parent)
     temporary = _temporary_name(beside)
     try:
-        temporary.mkdir()
+        with _named_in_errors(beside, temporary):
+            temporary.mkdir()
         with disk_errors(beside):
             yield temporary
     finally:
@@ -352,18 +373,36 @@ def write_file(path: str, content: bytes) -> None:
     if folder not in _cleaned:
         _prepare(Path(folder))
     try:
-        try:
-            handle = os.open(temporary, _NEW_FILE, 0o666)
-        except FileNotFoundError:  # the folder was removed since it was prepared
-            _prepare(Path(folder))
-            handle = os.open(temporary, _NEW_FILE, 0o666)
-        try:
-            left = memoryview(content)
-            while left:  # a disk that is nearly full takes a part
-                left = left[os.write(handle, left) :]
-        finally:
-            os.close(handle)
-        os.replace(temporary, path)
+        with _named_in_errors(path, temporary):
+            try:
+                handle = os.open(temporary, _NEW_FILE, 0o666)
+            except FileNotFoundError:  # the folder was removed since it was prepared
+                _prepare(Path(folder))
+                handle = os.open(temporary, _NEW_FILE, 0o666)
+            try:
+                _write_all(handle, content)
+            finally:
+                os.close(handle)
+            os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:  # a disk that is nearly full takes a part
+        left = left[os.write(handle, left) :]
+
+
+def append_lines(path: Path, lines: str, heading: str = "") -> None:
+    """Add lines to a file in one piece, so that several processes may do so; after `heading` if there is none yet.
+
+    What a run that was killed or found the disk full has written of a line stays a line of its own.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _named_in_errors(path, path), path.open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        before = heading if not size else "" if file.read(1) == b"\n" else "\n"
+        _write_all(file.fileno(), (before + lines).encode())

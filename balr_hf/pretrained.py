@@ -2,8 +2,9 @@
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -26,6 +27,14 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for module, training in before:
             module.training = training
+
+
+def _share_weights(folder: Path) -> None:
+    """Let whoever may read the settings of a model read its weights, whose files safetensors makes private."""
+    mode = stat.S_IMODE((folder / "config.json").stat().st_mode)
+    for path in folder.glob("*.safetensors"):
+        with suppress(OSError):  # a file system without such permissions
+            path.chmod(mode)
 
 
 def _remove_earlier_weights(folder: Path, variant: str | None) -> None:
@@ -138,6 +147,7 @@ class HubModel(PreTrainedModel):
         super().save_pretrained(save_directory, is_main_process=is_main_process, state_dict=state_dict, **saving)
         if is_main_process:
             _remove_earlier_weights(Path(save_directory), saving.get("variant"))
+            _share_weights(Path(save_directory))
         if push_to_hub and is_main_process:
             repo_id = kwargs.pop("repo_id", None) or Path(save_directory).resolve().name
             self.push_to_hub(repo_id, state_dict=state_dict, **kwargs)

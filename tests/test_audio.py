@@ -1,5 +1,6 @@
 import io
 import struct
+import unicodedata
 import wave
 from pathlib import Path
 from types import SimpleNamespace
@@ -252,6 +253,17 @@ def test_tags_in_another_encoding_do_not_matter(tmp_path):
 
 
 # --- what is refused ---
+
+
+@pytest.mark.parametrize("there, named", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_file_whose_name_looks_the_same_is_told(tmp_path, there, named):
+    """Names of files from macOS and in a csv from elsewhere may differ so."""
+    on_disk, wanted = (tmp_path / unicodedata.normalize(form, "Zo\u00eb.wav") for form in (there, named))
+    on_disk.write_bytes(b"RIFF")
+    if wanted.exists():
+        pytest.skip("the file system takes both for one name")
+    with pytest.raises(AudioError, match=f"file not found: .*looks the same, with accents in Unicode's form {there}"):
+        load_audio(wanted)
 
 
 def test_missing_file_is_named(tmp_path):

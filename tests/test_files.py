@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -328,3 +329,29 @@ def test_one_of_many_files_that_fails_keeps_the_old(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="the disk is full"):
         write_file(str(path), b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == [path.name]
+
+
+def written_at_once(path: Path) -> None:
+    with atomic_path(path) as temporary:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT)
+        try:
+            os.write(handle, b"new")
+        finally:
+            os.close(handle)
+
+
+@pytest.mark.parametrize("write", [written_at_once, lambda path: write_file(str(path), b"new")], ids=["one", "many"])
+def test_an_error_of_the_system_names_the_file_and_not_its_temporary_name(tmp_path, monkeypatch, write):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as raised:
+        write(tmp_path / "folder")
+    assert (raised.value.filename, raised.value.filename2) == (str(tmp_path / "folder"), None)
+
+    def full(handle, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError) as raised:
+        write(tmp_path / "file")
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(tmp_path / "file"))
+    assert os.listdir(tmp_path) == ["folder"]

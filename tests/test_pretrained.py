@@ -1,5 +1,7 @@
 """Our models do what a user of transformers expects; `make transformers-tests` runs transformers' own tests."""
 
+import os
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,6 +19,7 @@ from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, SCORER, resou
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.pretrained import evaluation_mode
 from balr_hf.scoring.auto import SCORERS, build_scorer, scorer_class
+from balr_hf.training.state import save_tensors
 
 
 @pytest.fixture
@@ -71,6 +74,22 @@ def test_weights_of_another_shape_are_refused_unless_they_are_to_be_ignored(auto
     model = BinaryAttributeAutoEncoder.from_pretrained(tmp_path, input_dim=5, ignore_mismatched_sizes=True)
     assert model.decoder[2].weight.shape == (5, 12) and model.decoder[2].weight.abs().sum() > 0
     assert torch.equal(model.encoder[3].weight, autoencoder.encoder[3].weight)
+
+
+def test_who_may_read_the_settings_of_a_model_may_read_its_weights(embedder, autoencoder, tmp_path):
+    """Of a colleague's model, too: safetensors lets only the owner read what it writes."""
+    before = os.umask(0o002)
+    try:
+        for name, model in {"embedder": embedder, "autoencoder": autoencoder, "scorer": fitted("beta")}.items():
+            model.save_pretrained(tmp_path / name)
+        save_tensors(tmp_path / "state.safetensors", {"a": torch.zeros(3)})
+    finally:
+        os.umask(before)
+    assert {path.suffix: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {
+        ".json": 0o664,
+        ".safetensors": 0o664,
+        ".py": 0o664,
+    }
 
 
 @pytest.mark.parametrize("variant", [None, "best"])

@@ -6,6 +6,9 @@ import os
 import sys
 
 from balr_hf.cli.commands import COMMANDS
+from balr_hf.devices import part_from_other_processes
+from balr_hf.errors import ConfigError, UserError
+from balr_hf.untrusted import one_line
 
 TYPE_CHECKING = False  # as `typing` has it, which takes long to import
 if TYPE_CHECKING:
@@ -43,10 +46,50 @@ def usage(group: str = "") -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run `balr` with these arguments; returns the exit status."""
+    _open_missing_streams()
     argv = list(sys.argv[1:] if argv is None else argv)
     words = next((n for n in (2, 1) if " ".join(argv[:n]) in COMMANDS), 0)
-    if words:
-        return _run(" ".join(argv[:words]), argv[words:])
+    command = " ".join(argv[:words])
+    name = f"balr {command}".rstrip()
+    try:
+        status = _run(command, argv[words:]) if command else _answer(argv)
+        sys.stdout.flush()  # while it can be told that it fails
+        return status
+    except (UserError, OSError) as error:  # any other error is a fault of the package and keeps its traceback
+        if os.environ.get("BALR_DEBUG"):
+            raise
+        atexit.unregister(part_from_other_processes)  # which training has asked for
+        message = one_line(str(error)) or type(error).__name__
+        print(f"{name}: error: {message}", file=sys.stderr)
+        _give_up_output()
+        return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        atexit.unregister(part_from_other_processes)
+        again = "add --resume-from RUN" if command == "train" else "run the command again"
+        print(f"{name}: interrupted. What was saved is kept; to continue, {again}", file=sys.stderr)
+        return 130
+
+
+def _open_missing_streams() -> None:
+    """Let nothing become of what is printed where a standard stream is closed, as in some jobs without a terminal.
+
+    Otherwise what is written to it would be an error, or go into a file that was opened since.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the exit
+
+
+def _give_up_output() -> None:
+    """Drop what cannot be printed, of which Python would complain once more at the exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _answer(argv: list[str]) -> int:
+    """Do what concerns all commands, such as `--help`."""
     group = argv.pop(0) if argv and any(name.startswith(f"{argv[0]} ") for name in COMMANDS) else ""
     if not argv or argv[0] in ("-h", "--help"):
         print(usage(group))
@@ -69,35 +112,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(command: str, argv: list[str]) -> int:
-    """Run one command; errors that a user can cause are printed in one line."""
+    """Run one command."""
     from balr_hf.cli.slow_imports import tell_of_slow_imports
-    from balr_hf.devices import part_from_other_processes
-    from balr_hf.errors import ConfigError, UserError
-    from balr_hf.untrusted import one_line
 
     if os.environ.get("RANK", "0") != "0" and command not in SHARED:
         return 0  # the first process that a launcher started does it
     module = importlib.import_module(COMMANDS[command][0])
-    try:
-        _set_up_logging()
-        arguments = module.COMMAND.parse(argv)
-        with tell_of_slow_imports():
-            _load_libraries()
-        status = module.run(arguments) or 0
-        part_from_other_processes()
-        return status
-    except (UserError, OSError) as error:  # any other error is a fault of the package and keeps its traceback
-        if os.environ.get("BALR_DEBUG"):
-            raise
-        atexit.unregister(part_from_other_processes)  # which training has asked for
-        message = one_line(str(error)) or type(error).__name__
-        print(f"balr {command}: error: {message}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
-    except KeyboardInterrupt:
-        atexit.unregister(part_from_other_processes)
-        again = "add --resume-from RUN" if command == "train" else "run the command again"
-        print(f"balr {command}: interrupted. What was saved is kept; to continue, {again}", file=sys.stderr)
-        return 130
+    _set_up_logging()
+    arguments = module.COMMAND.parse(argv)
+    with tell_of_slow_imports():
+        _load_libraries()
+    status = module.run(arguments) or 0
+    part_from_other_processes()
+    return status
 
 
 def _set_up_logging() -> None:

@@ -18,7 +18,7 @@ class PrintableFormatter(logging.Formatter):
 def print_text(text: str) -> None:
     """Print a text, and a line break, without the control characters that names of files and ids may hold."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(printable(text).encode(encoding, "replace").decode(encoding) + "\n")
+    _write(printable(text).encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def print_json(arguments: Arguments, content: dict[str, Any]) -> None:
@@ -26,4 +26,12 @@ def print_json(arguments: Arguments, content: dict[str, Any]) -> None:
     from balr_hf.files import json_text
 
     if arguments.json:
-        sys.stdout.write(json_text(content) + "\n")
+        _write(json_text(content) + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:  # the reader is gone, or the disk is full
+        raise OSError(error.errno, error.strerror, "standard output") from error

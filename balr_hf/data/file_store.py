@@ -1,5 +1,6 @@
 """A store of one vector file for each recording."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -134,6 +135,7 @@ class FileStore(NoStore):
         self._tell_of_places(rows)
         self.older = self._older()
         if self.save_dir is not None:
+            self._check_record(self.save_dir)  # which another process may have written since
             write_json(self.save_dir / FILES_RECORD, self.record)
         if self.is_forced:
             self._forced.start(self.shard)
@@ -197,14 +199,24 @@ class FileStore(NoStore):
         origins: Sequence[Origin] | None = None,
     ) -> None:
         paths = [self.path_of[name] for name in ids]
-        write_vectors(paths, vectors, self.balr_format)
-        for path in paths:
-            for other in self.older.get(path, ()):
-                Path(other).unlink(missing_ok=True)
-        append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
-        if self.is_forced:
-            self._forced.add(paths)
-        append_quality(self.folder / QUALITY_FILE, quality or {})
+        try:
+            write_vectors(paths, vectors, self.balr_format)
+            for path in paths:
+                for other in self.older.get(path, ()):
+                    Path(other).unlink(missing_ok=True)
+            append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
+            if self.is_forced:
+                self._forced.add(paths)
+            append_quality(self.folder / QUALITY_FILE, quality or {})
+        except BaseException as error:
+            if not self.is_forced:  # or they would be there the next time, without what is known of them
+                for path in paths:
+                    Path(path).unlink(missing_ok=True)
+            refused = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            if refused and self.save_dir is None:
+                elsewhere = "save elsewhere than beside the recordings, with --save-dir (save_dir=)"
+                raise UserError(f"{error}: {elsewhere}") from error
+            raise
 
     def finish(self, count: int) -> Path:
         # Whichever processes shared the work, and in whatever order: what is written is the same.
@@ -241,6 +253,7 @@ class FileStore(NoStore):
 
     def _write_csv(self, save_dir: Path) -> None:
         """Write a csv that names the vector files of the save folder, so that the folder is a corpus of its own."""
+        self._check_record(save_dir)  # which another process may have written since
         name = self.source.name if self.source.suffix.lower() == ".csv" else "metadata.csv"
         target, dataset = save_dir / name, self.dataset
         if target == self.source.absolute() or (target.exists() and name not in self.record["csv"]):

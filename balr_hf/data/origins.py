@@ -28,7 +28,7 @@ from xxhash import xxh3_64_digest
 from balr_hf.data.columns import arrow_column, packed_chunks, vector_chunks, vector_matrix, vector_present
 from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.errors import MismatchError, UserError, name_some
-from balr_hf.files import atomic_path, split_path
+from balr_hf.files import append_lines, atomic_path, split_path
 from balr_hf.identity import file_digest, is_same, other_makers, shown
 
 if TYPE_CHECKING:
@@ -613,18 +613,13 @@ def append_manifest(folder: Path, origins: Mapping[str, Origin]) -> None:
     """
     if not origins:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     root, starts, lines = os.path.abspath(folder), dict[str, str](), []
     for path, origin in origins.items():
         parent, name = split_path(path)
         if parent not in starts:
             starts[parent] = _start(os.path.abspath(parent), root)
         lines.append(_line(starts[parent] + name, origin))
-    with (folder / MANIFEST).open("a+b", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        broken = file.read(1) not in (b"", b"\n")  # the end of a run that was killed
-        file.write((("\n" if broken else "") + "".join(lines)).encode())
+    append_lines(folder / MANIFEST, "".join(lines))
 
 
 def compact_manifest(folder: Path, order: Sequence[str] = ()) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +15,7 @@ from balr_hf.audio import reason_not_decoded
 from balr_hf.data.columns import arrow_column, comparable_name, recording_ids
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
-from balr_hf.files import atomic_path
+from balr_hf.files import append_lines, atomic_path
 from balr_hf.quality import RecordingQuality, load_measured
 from balr_hf.threads import num_cores, on_threads
 from balr_hf.untrusted import SafeWriter, safe_rows
@@ -110,13 +109,7 @@ def append_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Add rows to a `quality.csv` in one piece, so that several processes may do so."""
     if not rows:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
-    try:
-        heading = [["id", *_TYPES]] if os.fstat(handle).st_size == 0 else []
-        os.write(handle, _csv([*heading, *_lines(rows)]).encode())
-    finally:
-        os.close(handle)
+    append_lines(path, _csv([*_lines(rows)]), heading=_csv([["id", *_TYPES]]))
 
 
 def write_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:

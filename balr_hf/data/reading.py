@@ -262,7 +262,10 @@ def _from_folder(folder: Path, audio_formats: Sequence[str], save_dir: Path | No
         corpus = _from_csv(metadata, None, save_dir, vectors)
         _tell_of_others(metadata, corpus, audio_formats)
         return corpus
-    audio, vector_files = _files_in(folder, audio_formats)
+    left_out: list[str] = []
+    audio, vector_files = _files_in(folder, audio_formats, left_out)
+    if left_out:
+        logger.warning("Not searched for recordings: %s", name_some(left_out))
     if audio:
         ids = [str(path.relative_to(folder)) for path in audio]
         return _from_files(audio, ids, folder, save_dir, vectors)
@@ -295,13 +298,26 @@ def _tell_of_others(metadata: Path, corpus: Corpus, audio_formats: Sequence[str]
         )
 
 
-def _files_in(folder: Path, audio_formats: Sequence[str]) -> tuple[list[Path], list[Path]]:
-    """List the audio files and the vector files of a folder and its subfolders, sorted, without hidden ones."""
+def _files_in(
+    folder: Path, audio_formats: Sequence[str], left_out: list[str] | None = None
+) -> tuple[list[Path], list[Path]]:
+    """List the audio files and the vector files of a folder and its subfolders, sorted, without hidden ones.
+
+    Links to folders are not followed, since they may lead to recordings that are there already.
+
+    Args:
+        folder: where to look.
+        audio_formats: file extensions of audio.
+        left_out: gets the subfolders that were not searched, with the reasons.
+    """
+    errors: list[OSError] = []
+    links: list[str] = []
     endings = tuple("." + extension.lower().lstrip(".") for extension in audio_formats)
     audio: list[Path] = []
     vector_files: list[Path] = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=errors.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links += filter(os.path.islink, (os.path.join(parent, name) for name in folders))
         for name in sorted(names):
             if name.startswith("."):
                 continue
@@ -309,6 +325,9 @@ def _files_in(folder: Path, audio_formats: Sequence[str]) -> tuple[list[Path], l
                 audio.append(Path(parent, name))
             elif is_vector_file(name):
                 vector_files.append(Path(parent, name))
+    if left_out is not None:
+        left_out += [f"{error.filename} ({error.strerror})" for error in errors]
+        left_out += [f"{path} (a link to a folder: name its recordings in a csv)" for path in links]
     return audio, vector_files
 
 

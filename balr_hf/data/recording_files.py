@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from balr_hf.data.vectors import EXTENSIONS, vector_file
 from balr_hf.errors import UserError
+from balr_hf.files import ignores_case
 from balr_hf.untrusted import printable
 
 # The longest name of a file or a folder that is made from an id, in bytes: endings come after it.
@@ -84,19 +85,36 @@ class RecordingFiles:
         """Return the paths of the recordings' new vector files, each with its row.
 
         Raises:
-            UserError: two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder).
+            UserError: two recordings' vectors would go to one file (`a.wav` and `a.flac` in one folder), also if that
+                of one is there already.
         """
-        first: dict[str, int] = {}
+        rows, first = [*rows], dict[str, int]()
+        new = {*rows}
+        there = {path: row for row, path in enumerate(self.paths[kind]) if path is not None and row not in new}
         for row in rows:
             path = self.output_name(row, kind, extension)
-            if path in first:
+            other = first.get(path, there.get(path))
+            if other is not None:
                 raise UserError(
-                    f"{self.reference(first[path])} and {self.reference(row)} would both write "
+                    f"{self.reference(other)} and {self.reference(row)} would both write "
                     f"{os.path.basename(path)}: "
                     "rename one, restrict --audio-formats, or use --save-format dataset"
                 )
             first[path] = row
+        self._check_case(first)
         return first
+
+    def _check_case(self, first: dict[str, int]) -> None:
+        """Refuse paths that differ in case only, if they are one file in their folder, as on most USB sticks."""
+        folded: dict[str, str] = {}
+        for path in first:
+            other = folded.setdefault(path.casefold(), path)
+            if other != path and ignores_case(Path(path).parent):
+                raise UserError(
+                    f"{self.reference(first[other])} and {self.reference(first[path])} would both write "
+                    f"{os.path.basename(path)}, since upper and lower case are one in {os.path.dirname(path)}: "
+                    "rename one, save elsewhere, or use --save-format dataset"
+                )
 
 
 def paths_of_ids(ids: Sequence[str]) -> list[PurePosixPath]:

@@ -187,10 +187,15 @@ class _Store:
         if key in self.known:
             return
         self.known[key] = found
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"audio": key, "figures": found}) + "\n")
+        except OSError as error:  # they only save time
+            logger.warning("Recordings are measured anew the next time, since measures cannot be kept: %s", error)
+            self._path = None
 
 
 def _audio_digest(audio: Any) -> str:

@@ -38,7 +38,7 @@ class Block:
 
     def save(self, computed: Mapping[int, tuple[float, np.ndarray]]) -> None:
         """Keep what was computed, in the form of [`Block.load`]."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         if self._path is None or not computed:
             return
@@ -49,4 +49,4 @@ class Block:
                 "seconds": np.array([seconds for seconds, _ in computed.values()], dtype=np.float64),
                 "statistics": np.stack([row for _, row in computed.values()]).astype(np.float32),
             }
-            save_file(arrays, temporary)
+            temporary.write_bytes(save(arrays))  # not `save_file`, whose file nobody else may read

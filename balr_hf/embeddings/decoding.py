@@ -5,6 +5,7 @@ hardly more than one, and sixteen do less. Processes do not wait for each other,
 """
 
 import multiprocessing
+import os
 import pickle
 import queue
 import signal
@@ -152,12 +153,18 @@ def script_hidden() -> Iterator[None]:
 
     A process that does not come from a fork would run it once more, to find what it defines; a script without
     `if __name__ == "__main__":` would then start all over again in each process. So an empty module takes the script's
-    place within the block. Calls from several threads wait for one another.
+    place within the block. Nor do they import a `random.py` or the like that lies in the working folder, as Python
+    would before it has the path of the process that started it. Calls from several threads wait for one another.
     """
     with _HIDING:
-        script = sys.modules["__main__"]
+        script, safe = sys.modules["__main__"], os.environ.get("PYTHONSAFEPATH")
         sys.modules["__main__"] = ModuleType("__main__")
+        os.environ["PYTHONSAFEPATH"] = "1"
         try:
             yield
         finally:
             sys.modules["__main__"] = script
+            if safe is None:
+                del os.environ["PYTHONSAFEPATH"]
+            else:
+                os.environ["PYTHONSAFEPATH"] = safe

@@ -8,7 +8,7 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -208,23 +208,44 @@ def _map(
         reason=datasets.Value("string"),
         waited=datasets.Value("float64"),
     )
-    several = num_proc is not None and num_proc > 1
-    with spawned_processes() if several else nullcontext():
-        # With a fingerprint given, the model's weights are not hashed. `save` keeps the results, not a cache of map.
-        return dataset.map(
-            extractor,
-            batched=True,
-            batch_size=batch_size,
-            with_indices=True,
-            with_rank=True,
-            num_proc=num_proc if several else None,
-            remove_columns=dataset.column_names,
-            features=features,
-            keep_in_memory=True,
-            load_from_cache_file=False,
-            new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
-            desc="Extracting embeddings",
-        )
+    if num_proc is None or num_proc == 1:
+        return _mapped(dataset, extractor, batch_size, features, None)
+    import multiprocess
+
+    try:
+        with spawned_processes():
+            return _mapped(dataset, extractor, batch_size, features, num_proc)
+    except (EOFError, ConnectionError, RuntimeError, multiprocess.ProcessError) as error:
+        if isinstance(error, RuntimeError) and "abruptly died" not in str(error):
+            raise
+        raise UserError(
+            "a process that computed embeddings was ended, perhaps by the system for lack of memory. What is saved is "
+            "kept: run the same again, with fewer processes (--num-proc, num_proc=) if memory is short"
+        ) from error
+
+
+def _mapped(
+    dataset: datasets.Dataset,
+    extractor: "_BatchExtractor",
+    batch_size: int,
+    features: datasets.Features,
+    num_proc: int | None,
+) -> datasets.Dataset:
+    # With a fingerprint given, the model's weights are not hashed. `save` keeps the results, not a cache of map.
+    return dataset.map(
+        extractor,
+        batched=True,
+        batch_size=batch_size,
+        with_indices=True,
+        with_rank=True,
+        num_proc=num_proc,
+        remove_columns=dataset.column_names,
+        features=features,
+        keep_in_memory=True,
+        load_from_cache_file=False,
+        new_fingerprint=datasets.fingerprint.generate_random_fingerprint(),
+        desc="Extracting embeddings",
+    )
 
 
 @contextmanager

@@ -228,16 +228,19 @@ def _read(path: Path) -> dict[str, CopyOf]:
 
 
 def _write(path: Path, copies: dict[str, CopyOf]) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            keys=np.array(list(copies)),
-            reasons=np.array([copy.reason for copy in copies.values()]),
-            notes=np.array([copy.note for copy in copies.values()]),
-            embeddings=np.stack([copy.embedding for copy in copies.values()]),
-            quality=np.array([json.dumps(copy.quality) for copy in copies.values()]),
-            simulated=np.array([copy.simulated for copy in copies.values()]),
-        )
+    try:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                keys=np.array(list(copies)),
+                reasons=np.array([copy.reason for copy in copies.values()]),
+                notes=np.array([copy.note for copy in copies.values()]),
+                embeddings=np.stack([copy.embedding for copy in copies.values()]),
+                quality=np.array([json.dumps(copy.quality) for copy in copies.values()]),
+                simulated=np.array([copy.simulated for copy in copies.values()]),
+            )
+    except OSError as error:  # they only save time
+        logger.warning("Copies are computed anew the next time, since they cannot be kept: %s", error)
 
 
 def cache_folder() -> Path:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from balr_hf.checkpoints import check_weights
 from balr_hf.errors import UserError, name_some, reason_of
-from balr_hf.files import disk_errors, write_json
+from balr_hf.files import write_file, write_json
 
 PROGRESS = "progress.json"
 MODEL, LOSSES, OPTIMIZER = "model.safetensors", "losses.safetensors", "optimizer.safetensors"
@@ -106,8 +106,7 @@ def _is_number(value: object) -> bool:
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write tensors as safetensors, each in memory of its own as that format wants it."""
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    with disk_errors(path):
-        save_file(copies, path)
+    write_file(str(path), save(copies))  # not `save_file`, whose file nobody else may read
 
 
 def load_tensors(path: Path, expected: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:

@@ -438,6 +438,16 @@ def test_users_own_files_in_the_save_dir_are_left_alone(balr, few, tmp_path):
     assert said.count("it was not written by balr") == 2
 
 
+def test_recording_that_shares_its_vector_file_with_one_that_is_done_is_refused(balr, few):
+    assert balr("extract", few)[0] == 0
+    before = (few.parent / "espeak01" / "espeak01-01_emb.txt").read_text()
+    shutil.copy(few.parent / "espeak02" / "espeak02-01.opus", few.parent / "espeak01" / "espeak01-01.ogg")
+    (few.parent / "espeak01.csv").write_text("audio\nespeak01/espeak01-01.opus\nespeak01/espeak01-01.ogg\n")
+    status, said = balr("extract", few.parent / "espeak01.csv")
+    assert (status, "would both write espeak01-01_emb.txt: rename one" in said) == (1, True)
+    assert (few.parent / "espeak01" / "espeak01-01_emb.txt").read_text() == before
+
+
 def test_forced_vectors_are_the_ones_that_are_read(balr, few, extracted):
     path = few.parent / "espeak01" / "espeak01-01_emb.txt"
     right = read_vector(path, "embedding")

@@ -1,5 +1,7 @@
 """What was measured of recordings, in files and Datasets of this version and of those before `decay` was measured."""
 
+import os
+
 import datasets
 
 from balr_hf.data.quality import COLUMN, add_quality_column, append_quality, known_quality, read_quality, write_quality
@@ -21,6 +23,24 @@ def without_decay(text: str) -> str:
 def test_a_csv_comes_back_as_it_was_written(tmp_path):
     write_quality(tmp_path / "quality.csv", {"a": ROW, "b": ROW | {"snr": None, "decay": None}})
     assert read_quality(tmp_path / "quality.csv") == {"a": ROW, "b": ROW | {"snr": None, "decay": None}}
+
+
+def test_a_colleague_of_the_same_group_can_add_rows_where_new_files_are_so(tmp_path):
+    before = os.umask(0o002)
+    try:
+        append_quality(tmp_path / "quality.csv", {"a": ROW})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "quality.csv").stat().st_mode & 0o777 == 0o664
+
+
+def test_rows_are_added_whole_after_one_that_was_cut_off_and_to_a_disk_that_takes_parts(tmp_path, monkeypatch):
+    path, write = tmp_path / "quality.csv", os.write
+    append_quality(path, {"a": ROW, "b": ROW})
+    path.write_bytes(path.read_bytes()[:-20])
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:3]))
+    append_quality(path, {"c": ROW})
+    assert read_quality(path) == {"a": ROW, "c": ROW}
 
 
 def test_a_csv_of_an_earlier_version_is_read_and_gets_rows_of_this_one(tmp_path):

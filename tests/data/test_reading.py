@@ -1,6 +1,8 @@
 import csv
 import datetime
+import errno
 import logging
+import os
 import pickle
 import wave
 import zipfile
@@ -235,6 +237,25 @@ def test_recordings_that_the_csv_of_a_folder_leaves_out_are_told(tmp_path, caplo
     write_csv(tmp_path / "metadata.csv", ["audio"], ["a.wav"], ["b.wav"], ["more/c.wav"])
     assert len(load_corpus(tmp_path)) == 3
     assert "names" not in caplog.text
+
+
+def test_folders_that_are_not_searched_for_recordings_are_told(tmp_path, caplog, monkeypatch):
+    for name in ("in/a.wav", "in/shut/b.wav", "elsewhere/c.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"RIFF")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    scandir, shut = os.scandir, str(tmp_path / "in" / "shut")
+
+    def refusing(path):
+        if os.fspath(path) == shut:
+            raise PermissionError(errno.EACCES, "Permission denied", shut)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert load_corpus(tmp_path / "in")["id"][:] == ["a.wav"]
+    assert "Not searched for recordings: " in caplog.text
+    assert f"{shut} (Permission denied)" in caplog.text
+    assert f"{tmp_path / 'in' / 'link'} (a link to a folder: name its recordings in a csv)" in caplog.text
 
 
 def test_ragged_csv_is_refused(tmp_path):

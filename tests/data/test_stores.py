@@ -1,7 +1,9 @@
 """Stores: vectors that are kept as they are computed, from Python as from the command line."""
 
+import errno
 import json
 import pickle
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -201,6 +203,62 @@ def test_skipped_recordings_are_named_once(listed, tmp_path):
 
     filled = store_of(listed, tmp_path, "txt").fill(compute, "audio")
     assert filled.done == 0 and [row.id for row in filled.skipped] == [f"r{n}" for n in range(5)]
+
+
+def test_vectors_that_cannot_go_beside_the_recordings_are_told_where_else(listed, tmp_path, monkeypatch):
+    def read_only(path, content):
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    monkeypatch.setattr("balr_hf.data.vector_files.write_file", read_only)
+    with pytest.raises(UserError, match=r"Read-only file system: '.*r0_emb\.txt': save elsewhere .* --save-dir"):
+        open_store(read_corpus(listed), "embedding", Maker("m")).fill(computing()[0], "audio")
+    with pytest.raises(OSError, match=r"Read-only file system: '.*r0_emb\.txt'$"):
+        store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+
+
+def test_vectors_of_which_nothing_can_be_noted_are_not_left_behind(listed, tmp_path, monkeypatch, caplog):
+    def full(path, rows):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr("balr_hf.data.file_store.append_quality", full)
+        store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    assert not list((tmp_path / "out").glob("*_emb.*"))
+    filled = store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    assert (filled.done, filled.before) == (5, 0)
+    assert "unknown origin" not in caplog.text
+
+
+@pytest.mark.parametrize("one_case", [False, True])
+def test_ids_that_differ_in_case_only_share_no_file(tmp_path, monkeypatch, one_case):
+    """On many USB sticks, macOS and Windows, the second vector would take the place of the first."""
+    corpus = datasets.Dataset.from_dict({"id": ["s/Ab", "s/aB"], "audio": ["0.wav", "1.wav"]})
+    corpus.save_to_disk(str(tmp_path / "corpus"))
+    if one_case:
+        exists = Path.exists
+        monkeypatch.setattr(Path, "exists", lambda path: exists(path) or exists(path.with_name(path.name.swapcase())))
+    elif (tmp_path / "CORPUS").exists():
+        pytest.skip("upper and lower case are one here")
+    out = tmp_path / "out"
+    store = open_store(read_corpus(tmp_path / "corpus"), "embedding", Maker("m"), save_dir=out, save_format="txt")
+    if one_case:
+        with pytest.raises(UserError, match=r"would both write aB_emb\.txt, since upper and lower case are one"):
+            store.fill(computing()[0], "audio")
+    else:
+        assert store.fill(computing()[0], "audio").done == 2
+        assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["s"]
+        assert sorted(path.name for path in (out / "s").iterdir()) == ["Ab_emb.txt", "aB_emb.txt"]
+
+
+def test_two_runs_into_one_folder_both_find_their_csv_again(listed, tmp_path, caplog):
+    """Each tells the other's csv from the user's own, and one that both write is no stranger's."""
+    other = listed.with_name("other.csv")
+    other.write_text("".join(listed.read_text().splitlines(keepends=True)[:3]))
+    first, same, second = (store_of(csv, tmp_path, "txt") for csv in (listed, listed, other))
+    for store in (first, same, second):
+        store.fill(computing()[0], "audio")
+    assert "it was not written by balr" not in caplog.text
+    assert json.loads((tmp_path / "out" / "balr-files.json").read_text())["csv"] == ["corpus.csv", "other.csv"]
 
 
 def test_lacking_column_is_told_with_the_step_that_makes_it(listed, tmp_path):

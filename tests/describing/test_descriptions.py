@@ -310,3 +310,10 @@ def test_classes_of_the_shipped_system_follow_from_the_smaller_figures_as_the_pa
     assert (example["class"], round(example["voice_auc"], 2)) == ("undescribed", 0.73)
     assert round(np.mean(list(example["elsewhere"].values())), 2) == 0.59
     assert "attribute 238 of the package's small system" in (root / "docs" / "attributes.md").read_text()
+
+
+def test_measures_that_cannot_be_kept_are_used_all_the_same(made_up, tmp_path, caplog):
+    (tmp_path / "file").write_text("no folder")
+    dataset = made_up[0].select(range(2))
+    assert dict(making.measure_recordings(dataset, tmp_path / "file" / "cache")).keys() == set(dataset["id"])
+    assert caplog.text.count("measures cannot be kept") == 1

@@ -1,9 +1,11 @@
 import copy
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
 import datasets
+import multiprocess
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from scipy.io import wavfile
 from balr_hf import load_audio, load_corpus
 from balr_hf.data import vector_matrix
 from balr_hf.embeddings import extraction, passes
+from balr_hf.embeddings.decoding import script_hidden
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.embeddings.passes import FRAMES_PER_PASS
 from balr_hf.errors import UserError
@@ -326,6 +329,35 @@ def test_a_script_without_guard_gets_from_two_processes_what_one_gives(few, run_
     ways = {process: way for _, process, *_, way in saved}
     assert len(saved) == 12 and len(ways) == 3, "each of two processes saves its own batches"
     assert sorted(ways.values()) == ["alone", "together", "together"]
+
+
+@pytest.mark.parametrize(
+    "error", [EOFError(), RuntimeError("One of the subprocesses has abruptly died"), multiprocess.TimeoutError()]
+)
+def test_a_process_that_is_ended_while_it_computes_is_the_users_error(tiny_embedder, corpus, monkeypatch, error):
+    """What `Dataset.map` raises depends on which of its processes it was."""
+
+    def ended(*_, **__):
+        raise error
+
+    monkeypatch.setattr(datasets.Dataset, "map", ended)
+    with pytest.raises(UserError, match="was ended, perhaps by the system for lack of memory"):
+        compute_embeddings(tiny_embedder, corpus, num_proc=2)
+    with pytest.raises(type(error)):
+        compute_embeddings(tiny_embedder, corpus)
+
+
+def test_processes_do_not_run_what_lies_in_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "struct.py").write_text("open('executed', 'w')\n")  # Python's own `pickle` imports a `struct`
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    with script_hidden():
+        process = multiprocessing.get_context("spawn").Process(target=len, args=("",))
+        process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert not (tmp_path / "executed").exists()
+    assert "PYTHONSAFEPATH" not in os.environ
 
 
 def test_embeddings_of_weights_that_were_cast_do_not_pass_for_others(tiny_embedder, corpus):

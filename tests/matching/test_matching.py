@@ -376,6 +376,12 @@ def test_a_damaged_cache_is_computed_anew(tmp_path, caplog):
         assert copies._read(path) == {} and "damaged" in caplog.text
 
 
+def test_copies_that_cannot_be_kept_are_used_all_the_same(tmp_path, caplog):
+    (tmp_path / "file").write_text("no folder")
+    copies._write(tmp_path / "file" / "copies.npz", {"a": copies.CopyOf("noisier", "", np.zeros(256), None)})
+    assert "they cannot be kept" in caplog.text
+
+
 def test_what_a_corpus_cannot_give_is_refused_with_the_reason(corpus, matcher, monkeypatch):
     few = CaseMatcher(matcher.copies.embedder, matcher.autoencoder, matcher.scorer, corpus.select(range(6)), "few")
     with pytest.raises(UserError, match=r"of at least 5 speakers, only 2 of few have recordings"):
