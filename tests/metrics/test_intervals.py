@@ -110,6 +110,18 @@ def test_the_least_cllr_ends_no_higher_than_the_entropy_of_the_eer_and_knows_not
     assert bootstrap_intervals(useless, labels, enroll, test, resamples=100)["cllr_min"][1] == 1.0
 
 
+def test_the_least_cllr_has_an_interval_where_the_eer_is_the_same_whoever_is_drawn():
+    """One in two trials of each kind, of whomever, has the highest score: the EER is one half, and the rest varies."""
+    enroll, test = (np.repeat(side, 2) for side in np.triu_indices(10))
+    labels = enroll == test
+    lower = np.random.default_rng(0).normal(np.where(labels, -1.0, -3.0))
+    llrs = np.where(np.arange(len(labels)) % 2, 5.0, lower)
+    found = bootstrap_intervals(llrs, labels, enroll, test, resamples=50)
+    assert compute_metrics(llrs, labels)["eer"] == pytest.approx(0.5) and "eer" not in found
+    low, high = found["cllr_min"]
+    assert low < compute_metrics(llrs, labels)["cllr_min"] < high <= 1
+
+
 @pytest.mark.parametrize(
     "lengths",
     [(1200, 1199, 1200, 1200), (1200, 1200, 1199, 1200), (1200, 1200, 1200, 1199), (1200, 1200, 1199, 1201)],

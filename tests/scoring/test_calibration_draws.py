@@ -1,7 +1,10 @@
 """How sure a calibrated likelihood ratio is."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from balr_hf.errors import UserError
 from balr_hf.metrics.intervals import widening
@@ -30,11 +33,14 @@ def test_a_draw_of_every_speaker_once_is_the_calibration_itself(monkeypatch):
 
 @pytest.mark.parametrize("doubt", [0.0, 0.05], ids="doubt {}".format)
 @pytest.mark.parametrize("spread", [1.0, 10.0], ids="scores times {}".format)
-def test_a_draw_is_what_logistic_calibration_gives_on_it(spread, doubt):
+def test_draws_are_what_logistic_calibration_gives_on_them(monkeypatch, spread, doubt):
+    """By default, scikit-learn stops before the last digits, which matter where trials are nearly told apart."""
+    precise = partial(LogisticRegression, tol=1e-9, max_iter=10_000)
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", precise)
     scores, labels, speakers = trials(6, 3, seed=1)
     scores = spread * np.where(labels, scores + (spread - 1), scores)  # the last tells them apart
     slope, offset = fit_affine(scores, labels, doubt=doubt)
-    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=2, seed=5, doubt=doubt)
+    draws = calibration_draws(scores, labels, speakers, slope, offset, LOG10, draws=20, seed=5, doubt=doubt)
     rng, expected = np.random.default_rng(5), []
     a, b = (side.astype(int) for side in speakers)
     for _ in draws:
@@ -43,8 +49,8 @@ def test_a_draw_is_what_logistic_calibration_gives_on_it(spread, doubt):
         expected.append(fit_affine(scores[repeated], labels[repeated], doubt=doubt))
     np.testing.assert_allclose(draws.mean(0), [1, 0], atol=1e-12)  # the calibration itself
     found = np.stack([draws[:, 0] * slope, draws[:, 0] * offset + draws[:, 1]], axis=1)
-    apart = (found[1] - found[0]) / widening(6)
-    np.testing.assert_allclose(apart, np.subtract(expected[1], expected[0]), rtol=1e-3, atol=1e-4)
+    apart = (found - found.mean(0)) / widening(6)
+    np.testing.assert_allclose(apart, expected - np.mean(expected, axis=0), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -346,6 +346,28 @@ def test_what_is_lost_by_bounds_is_not_laid_to_the_calibration(found, held, exac
     assert [caution.startswith(told or "") for caution in lost] == [True] * (told is not None)
 
 
+def test_what_lies_outside_is_told_by_measure_and_what_is_unknown_of_it_too(found):
+    def told(within=None, **domain):
+        evaluation = replace(found.evaluation, trials=20, domain=domain or None, within=within)
+        validation = replace(found, evaluation=evaluation)
+        return validation.describe_outside(), " ".join(validation.cautions)
+
+    assert told()[0] is None and "The calibration keeps no description of its recordings" in told()[1]
+    nothing = {"sides": 10, "measured": 10, "measures": {}, "differences": {}}
+    text, cautions = told(**nothing, trials_beyond_limits=0, trials_unmeasured=0)
+    assert text.startswith("0 of 20 trials lie beyond the limits") and text.endswith("verdict on such a comparison.")
+    assert "were not measured" not in cautions and "keeps no description" not in cautions
+    some = {"sides": 10, "measured": 8, "measures": {"snr": 2}, "differences": {"bandwidth": 4}}
+    within = {"trials": 3, "note": "not evaluated: they are all of one kind"}
+    text, cautions = told(within, **some, trials_beyond_limits=7, trials_unmeasured=5)
+    assert text.startswith("7 of 20 trials lie beyond the limits") and "2 of 10 sides were not measured" in cautions
+    assert text.endswith(
+        "Sides by measure: SNR 2 (of 10 sides). In 4, the two sides differ more in bandwidth than those of the "
+        "calibration. Of 5 further trials this is not known, since a side was not measured. The 3 trials within the "
+        "limits are not evaluated: they are all of one kind."
+    )
+
+
 def test_conditions_in_which_the_system_does_harm_are_named(found):
     sex = next(factor for factor in found.factors if factor.name == "sex")
     evaluation = replace(
