@@ -1187,3 +1187,9 @@ def test_ids_that_differ_only_as_they_are_written_are_refused(tmp_path, ids):
 )
 def test_recordings_without_ids_get_the_names_of_their_files_or_else_numbers(audio, ids):
     assert load_corpus(datasets.Dataset.from_dict({"audio": audio}))["id"][:] == ids
+
+
+def test_a_dataset_none_of_whose_vectors_can_be_used_has_no_column_of_them(caplog):
+    theirs = datasets.Dataset.from_dict({"id": ["a", "b"], "embedding": [[np.nan, 1.0], [2.0, np.inf]]})
+    corpus = load_corpus(theirs)
+    assert corpus.column_names == ["id"] and len(corpus) == 2 and "skipped 2 recordings" in caplog.text
