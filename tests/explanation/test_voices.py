@@ -230,3 +230,15 @@ def test_recordings_of_a_side_that_are_unlike_are_named(scorer):
     assert unlike_recordings(scorer, "B", counts[2:], quality[2:]) == ()
     assert unlike_recordings(scorer, "B", counts, quality, Limits(voices=1e9)) == ()
     assert unlike_recordings(scorer, "B", counts, quality[:2]) == ()  # not all of them were measured
+
+
+def test_many_recordings_of_a_side_are_compared_with_all_others_a_few_pairs_at_once(scorer, monkeypatch):
+    bits = parts(alike=False).bits.astype(np.float64)[[0, 0, 0, 1]]
+    counts, quality = np.stack([bits, 1 - bits], -1), [QUALITY] * 4
+    (told,) = unlike_recordings(scorer, "B", counts, quality)
+    assert told.startswith(
+        "Recording 1 and recording 4 of B, of 4 those least alike,"
+    )  # the first of three such pairs
+    for at_once in (1, 2, 4):
+        monkeypatch.setattr("balr_hf.explanation.voices.PAIRS_AT_ONCE", at_once)
+        assert unlike_recordings(scorer, "B", counts, quality) == (told,)

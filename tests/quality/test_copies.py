@@ -111,6 +111,16 @@ def test_an_excerpt_that_is_played_backwards_is_recognised(recording):
         assert "s of the same recording, played backwards in one of them" in copy.describe()
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_excerpt_is_found_in_whichever_stretch_of_a_long_recording_it_lies(recording, backwards, monkeypatch):
+    excerpt = recording[24_000:64_000]
+    whole = find_copy(recording, excerpt[::-1] if backwards else excerpt)
+    monkeypatch.setattr("balr_hf.quality.copies.AT_ONCE", 2_500)  # less than the offset, at 4 kHz
+    copy = find_copy(recording, excerpt[::-1] if backwards else excerpt)
+    assert copy.offset == pytest.approx(1.5, abs=0.01) and not copy.scattered
+    assert (copy.share, copy.backwards, copy.offset) == pytest.approx((whole.share, backwards, whole.offset))
+
+
 @pytest.mark.parametrize("speed", [0.9, 0.95, 1.03, 1.05, 1.1])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_copy_at_another_speed_is_recognised(recording, speed, backwards):

@@ -82,6 +82,16 @@ def test_intervals_are_reproducible_and_narrow_with_more_speakers():
     assert widths[0] > widths[1] > widths[2]
 
 
+def test_draws_are_the_same_however_many_are_fitted_together(monkeypatch):
+    scores, labels, speakers = trials(8, 3, seed=4)
+    own = fit_affine(scores, labels)
+    whole = calibration_draws(scores, labels, speakers, *own, LOG10, draws=20)
+    for together in (1, 7, 20):
+        monkeypatch.setattr("balr_hf.scoring.calibration_draws.TOGETHER", together)
+        found = calibration_draws(scores, labels, speakers, *own, LOG10, draws=20)
+        np.testing.assert_allclose(found, whole, atol=1e-9)
+
+
 def test_an_interval_is_as_wide_as_the_fewer_speakers_of_either_kind_make_it(monkeypatch):
     scores, labels, (first, second) = trials(20, 3, seed=3)
     kept = ~labels | np.isin(first, ["0", "1", "2", "3"])

@@ -1,8 +1,11 @@
+import itertools
+
 import datasets
 import numpy as np
 import pytest
 
 from balr_hf import build_scorer
+from balr_hf.data import add_vector_column, fixed_length_column
 from balr_hf.data.shards import Shard
 from balr_hf.domain import describe_population
 from balr_hf.errors import UserError
@@ -11,6 +14,7 @@ from balr_hf.scoring import trials as trials_module
 from balr_hf.scoring.breakdown import side_values
 from balr_hf.scoring.trials import (
     Trials,
+    embedding_cosines,
     read_trials,
     score_trials,
     side_counts,
@@ -283,6 +287,23 @@ def test_side_embeddings_are_means_of_unit_vectors(corpus):
     embeddings = np.array(list(corpus["embedding"]))
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     np.testing.assert_allclose(side_embeddings(corpus, [["s0", "s1"], ["s3"]]), [unit[:2].mean(0), unit[3]], rtol=1e-5)
+
+
+def test_sides_in_several_blocks_have_the_embeddings_and_cosines_of_each_by_itself(corpus, monkeypatch):
+    sides = [["s0", "s1"], ["s2"], ["s3", "s0", "s5"], ["s1", "s4"], ["s5"]]
+    found = Trials([], [], sides, *np.array(list(itertools.combinations(range(5), 2))).T)
+    alone = np.concatenate([side_embeddings(corpus, [side]) for side in sides])
+    cosines = (alone / np.linalg.norm(alone, axis=1, keepdims=True)) @ alone.T / np.linalg.norm(alone, axis=1)
+    for at_once in (1, 2, 3, 5):
+        monkeypatch.setattr(trials_module, "COSINES_AT_ONCE", at_once)
+        np.testing.assert_allclose(side_embeddings(corpus, sides), alone, rtol=1e-6)
+        np.testing.assert_allclose(embedding_cosines(corpus, found), cosines[found.enroll, found.test], atol=1e-6)
+    monkeypatch.setattr(trials_module, "COSINES_AT_ONCE", 2)
+    rows = np.array(list(corpus["embedding"]), dtype=np.float32)
+    rows[4] = 0
+    silent = add_vector_column(corpus.remove_columns("embedding"), "embedding", fixed_length_column(rows))
+    with pytest.raises(UserError, match="the embedding of s4 holds zeros alone"):
+        side_embeddings(silent, sides)
 
 
 def test_scores_are_written_beside_the_trials_in_float32_precision(tmp_path):
