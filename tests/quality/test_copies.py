@@ -80,6 +80,14 @@ def test_what_was_edited_is_neither_a_copy_nor_an_excerpt(recording, sentences):
     assert replaced.describe() == f"share {len(first) / 16_000:.1f} s of the same recording"
 
 
+@pytest.mark.parametrize("place", [1, 2], ids=["after the first third", "before the last third"])
+def test_what_something_was_put_into_does_not_lie_alike_whichever_part_is_longer(recording, sentences, place):
+    thirds = np.split(recording[: len(recording) // 48_000 * 48_000], 3)
+    put_in = np.resize(sentences[-1], 32_000)
+    copy = find_copy(np.concatenate([*thirds[:place], put_in, *thirds[place:]]), np.concatenate(thirds))
+    assert copy.scattered and copy.describe().endswith("of the same recording, which does not lie alike in the two")
+
+
 def test_what_is_shared_is_extrapolated_where_some_pieces_are_looked_for(recording, tmp_path, monkeypatch):
     monkeypatch.setattr("balr_hf.audio.LONG_SAMPLES", 32_000)
     longer = np.concatenate([recording, recording[:16_000][::-1]])

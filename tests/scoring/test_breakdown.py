@@ -1,5 +1,7 @@
 """Trials by what the corpus says of their sides."""
 
+from types import SimpleNamespace
+
 import datasets
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ from balr_hf.scoring.breakdown import (
     describe_easy_trials,
     groups,
     keep_chosen,
+    outside_calibration,
     side_value_sets,
     side_values,
     sides_outside,
 )
+from balr_hf.scoring.counts import SideCounts
 from balr_hf.scoring.trials import Trials
 
 
@@ -153,6 +157,25 @@ def test_trials_whose_sides_differ_more_than_those_of_the_calibration_lie_outsid
     assert sides.within(trials).tolist() == [True, False, False, False, True]
     counted = sides.count(trials)
     assert counted["differences"] == {"snr": 2, "bandwidth": 2} and counted["trials_beyond_limits"] == 3
+
+
+def test_sides_with_attributes_that_no_reference_speaker_has_lie_outside(corpus):
+    """Of 9 reference speakers nine tenths have each attribute: (9 x 0.9 + 0.5) / (9 + 1) = 0.86 is its rate."""
+    usual, rare = 10 * np.log(0.86), 10 * np.log(0.14)
+    config = SimpleNamespace(
+        calibration={"domain": {"recordings_a_side": [1, 3], "measures": {}}},
+        reference={"log_probability": np.linspace(2 / 3 * usual + 1 / 3 * rare - 1, usual, 9).tolist()},
+        num_reference_speakers=9,
+    )
+    sides = [["a"], ["b"], ["a", "b", "c"], ["a", "b", "c"]]
+    counts = SideCounts(np.repeat([1, 0, 2, 1], 10).reshape(4, 10).astype(np.uint8), np.array([1, 1, 3, 3]))
+    found = outside_calibration(config, np.full(10, 0.9), corpus, sides, counts)
+    assert found.measures["probability"].tolist() == [False, True, False, True]
+    for missing in ("num_reference_speakers", "reference"):
+        unknown = SimpleNamespace(**{**vars(config), missing: None})
+        assert "probability" not in outside_calibration(unknown, np.full(10, 0.9), corpus, sides, counts).measures
+    uncalibrated = SimpleNamespace(**{**vars(config), "calibration": None})
+    assert outside_calibration(uncalibrated, np.full(10, 0.9), corpus, sides, counts) is None
 
 
 def test_nothing_is_within_what_was_not_described(corpus):
