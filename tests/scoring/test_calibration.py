@@ -14,6 +14,7 @@ from balr_hf.explanation.wording import describe_amount, fewest_speakers
 from balr_hf.identity import uncalibrated_digest
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import SCORERS, build_scorer
+from balr_hf.scoring.bounds import elub
 from balr_hf.scoring.calibration import (
     MAX_FUSION_TRIALS,
     cross_calibrated,
@@ -616,3 +617,20 @@ def test_bounds_that_are_none_are_refused_when_a_scorer_is_loaded(bounds, tmp_pa
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="calibration bounds"):
         load_scorer(tmp_path)
+
+
+def test_bounds_and_figures_are_of_the_cross_validated_ratios_that_are_given():
+    left, right, labels = pairs(12)
+    scores = np.random.default_rng(5).normal(np.where(labels, 2.0, -2.0), 2.0)
+    speakers = np.char.add("s", left.astype(str)), np.char.add("s", right.astype(str))
+    usual = fit_calibration(scores, labels, speakers=speakers)
+    given = cross_calibrated(scores, labels, speakers)
+    again = fit_calibration(scores, labels, speakers=speakers, crossed=given)
+    assert (again.bounds, again.validation) == (usual.bounds, usual.validation)
+    apart = np.where(labels, 3.0, -3.0)
+    other = fit_calibration(scores, labels, speakers=speakers, crossed=apart)
+    assert other.bounds == elub(apart, labels) != usual.bounds and other.validation["eer"] == 0
+    assert other.validation["same_speaker"] == [3.0] * 101 and other.validation["different_speaker"] == [-3.0] * 101
+    assert (other.weights, other.offset) == (usual.weights, usual.offset)
+    with pytest.raises(ValueError, match=r"\(143,\) cross-validated LRs of 144 trials"):
+        fit_calibration(scores, labels, speakers=speakers, crossed=apart[1:])
