@@ -15,6 +15,7 @@ from balr_hf.domain import describe_in_words, describe_sessions
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import file_digest, model_digest
 from balr_hf.matching import CaseMatcher, Wanted, copies
+from balr_hf.matching.choice import Choice
 from balr_hf.matching.wording import describe_out_of_reach, describe_simulation
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.calibration import doubt_of
@@ -58,6 +59,13 @@ def matched(matcher):
 )
 def test_condition_of_a_side_follows_from_its_measures(quality, condition):
     assert Wanted.of("A", [quality], 1).condition == Condition.parse(condition)
+
+
+@pytest.mark.parametrize("text", ["", "channel", "channel=", "=telephone", " = ", "channel= "])
+def test_a_choice_of_recordings_names_a_column_and_a_value(text):
+    assert Choice.parse(" channel = tele=phone ") == Choice("channel", "tele=phone")
+    with pytest.raises(ConfigError, match="expected COLUMN=VALUE, such as channel=telephone"):
+        Choice.parse(text)
 
 
 def test_sides_have_one_order_whatever_they_are_called():

@@ -13,7 +13,7 @@ from balr_hf.errors import UserError
 from balr_hf.quality import measure_recording, speech_probabilities, speech_segments
 from balr_hf.quality import net_speech as net_speech_module
 from balr_hf.quality.bandwidth import bandwidth
-from balr_hf.quality.clipping import clipping
+from balr_hf.quality.clipping import FlatTops, clipping
 from balr_hf.quality.level import LEAST, level, peak
 from balr_hf.quality.net_speech import net_speech
 from balr_hf.quality.snr import wada_snr
@@ -173,6 +173,25 @@ def test_level_peak_and_dc_offset(rng):
     assert level(np.zeros(10, dtype=np.float32)) == LEAST
     quality, _ = measure_recording(sine + np.float32(0.1))
     assert quality.dc_offset == pytest.approx(0.1, abs=1e-3) and quality.level == pytest.approx(-9.03, abs=0.01)
+
+
+def test_clipping_of_a_recording_in_blocks_is_that_of_the_whole_wherever_flat_tops_are_cut(rng):
+    """Runs that begin in one block, go through others and end in one, at the top and at the bottom."""
+    for _ in range(200):
+        levels = rng.choice([-1.0, 0.0, 1.0], 12, p=[0.4, 0.2, 0.4])
+        samples = np.repeat(levels, rng.integers(1, 9, 12)).astype(np.float32)
+        whole = FlatTops(samples.min(), samples.max())
+        for block in np.split(samples, np.sort(rng.choice(len(samples) - 1, 6, replace=False)) + 1):
+            whole.add(block)
+        assert whole.share() == clipping(samples)
+
+
+@pytest.mark.parametrize(("steps", "share"), [(2, 0.0), (3, 1.0)])
+def test_two_steps_of_16_bits_are_no_tops(steps, share):
+    samples = np.repeat(np.float32([0, steps / 32_768]), 50)
+    blocks = FlatTops(samples.min(), samples.max())
+    blocks.add(samples)
+    assert blocks.share() == clipping(samples) == share
 
 
 def test_clipping_and_peak_are_measured_before_resampling(sentences):
