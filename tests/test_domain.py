@@ -45,7 +45,8 @@ def population():
 def test_population_is_described_in_numbers_and_words(population):
     assert population["recordings"] == 100 and population["speakers"] == 10 and population["measured"] == 100
     assert population["counts"] == {"sex": {"f": 50, "m": 50}} and population["recordings_a_side"] == [1, 1]
-    assert population["measures"]["net_speech"][0] == 4 and population["measures"]["net_speech"][-1] == 10
+    percents = 0, 1, 5, 25, 50, 75, 95, 99, 100  # those of all calibrations that are saved
+    assert population["measures"]["net_speech"] == pytest.approx([4 + 6 * percent / 100 for percent in percents])
     words = describe_in_words(population)
     assert "100 recordings of 10 speakers" in words and "net speech 4.1 to 9.9 s" in words
     assert "recordings of each sex: f (50), m (50)" in words
