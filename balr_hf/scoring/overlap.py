@@ -36,7 +36,7 @@ class Overlap:
         return bool(self.speakers or self.recordings)
 
     def describe(self, of: str = "of the test") -> str:
-        """Count and name them: `2 speakers of the test (a and b)`.
+        """Count and name them: `2 speakers of the test (a, b)`.
 
         Args:
             of (str): whose they are.

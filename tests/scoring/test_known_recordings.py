@@ -9,7 +9,7 @@ from balr_hf.data.recording_digests import recording_digests
 from balr_hf.errors import ConfigError
 from balr_hf.scoring.counts import speaker_counts
 from balr_hf.scoring.made_trials import make_trials
-from balr_hf.scoring.overlap import overlaps
+from balr_hf.scoring.overlap import Overlap, overlaps
 from balr_hf.scoring.trials import side_counts, side_speakers
 
 ATTRIBUTES = 256
@@ -121,3 +121,22 @@ def test_digests_that_were_taken_away_are_missed(scorer, tmp_path):
         save_file(emptied, path, {"format": "pt"})
         with pytest.raises(Exception, match="calibration of"):
             load_scorer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "remedy"),
+    [
+        (Overlap(["anna"], []), "1 speaker of the test (anna)", "Use others, or --allow-overlap if these are"),
+        (Overlap(["anna", "bert"], []), "2 speakers of the test (anna, bert)", "Use others, or --allow-overlap"),
+        (Overlap([], ["r1"]), "1 recording of the test, under whatever names (r1)", "Leave these recordings out;"),
+        (
+            Overlap(["anna"], ["r1", "r2"]),
+            "1 speaker of the test (anna), and 2 recordings of the test, whose speakers have other names there "
+            "(r1, r2)",
+            "Leave these recordings out;",
+        ),
+    ],
+)
+def test_what_is_known_is_counted_and_named_with_what_to_do_about_it(known, text, remedy):
+    assert known and known.describe() == text and known.remedy.startswith(remedy)
+    assert not Overlap([], [])
