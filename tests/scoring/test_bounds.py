@@ -42,8 +42,24 @@ def test_scores_that_say_nothing_are_bounded_to_nothing():
     assert elub(np.where(labels, -3.0, 3.0), labels) == (0, 0)
 
 
+def test_bounds_of_trials_in_a_column_are_those_of_a_row(golden):
+    with np.load(golden / "elub.npz") as recorded:
+        llrs, labels = recorded["overlapping_llrs"], recorded["overlapping_labels"]
+    assert elub(llrs[:, None], labels[:, None]) == elub(llrs, labels) == elub(llrs.tolist(), labels.tolist())
+
+
+def test_infinite_ratios_have_the_bounds_of_huge_ones(golden):
+    with np.load(golden / "elub.npz") as recorded:
+        labels = recorded["perfect_labels"]
+    huge, infinite = (np.where(labels, llr, -llr) for llr in (700.0, np.inf))
+    assert elub(infinite, labels) == elub(huge, labels)
+    for all_alike in (np.inf, -np.inf):
+        assert elub(np.full(len(labels), all_alike), labels) == (0, 0)
+
+
 def test_what_has_no_bounds_is_refused():
-    with pytest.raises(UserError, match="both kinds"):
-        elub(np.ones(3), np.ones(3))
+    for kind in (np.ones(3), np.zeros(3)):
+        with pytest.raises(UserError, match="both kinds"):
+            elub(np.ones(3), kind)
     with pytest.raises(UserError, match="numbers"):
         elub(np.array([0.0, np.nan]), np.array([0, 1]))

@@ -169,6 +169,8 @@ def test_labels_that_contradict_the_speakers_are_told(words, caplog):
     assert (
         "1 of the 4 labels in the column 'label' of the trial list are not understood (such as 'maybe')" in caplog.text
     )
+    caplog.clear()
     assert describe_contradicted_labels(with_labels("key", "a", "b", "c", "d"), same) is None
+    assert not caplog.messages  # a column of that name may hold something else
     assert describe_contradicted_labels(with_labels("session", no, no, yes, yes), same) is None
     assert describe_contradicted_labels(trials, same) is None
