@@ -48,6 +48,17 @@ def test_bounds_of_trials_in_a_column_are_those_of_a_row(golden):
     assert elub(llrs[:, None], labels[:, None]) == elub(llrs, labels) == elub(llrs.tolist(), labels.tolist())
 
 
+@pytest.mark.parametrize("few", [1, 9, 99])
+def test_trials_that_are_told_apart_vouch_for_their_number(few):
+    """One more trial of each kind misleads: LR / (m + 1) + 1 / (n + 1) is the cost above 1, and its mirror below."""
+    many, grid = 5_000, 0.01
+    most = np.log10((few + 1) * many / (many + 1))
+    llrs, labels = np.repeat([-50.0, 50.0], [few, many]), np.repeat([0, 1], [few, many])
+    _, upper = elub(llrs, labels)
+    lower, _ = elub(-llrs, 1 - labels)
+    assert most - grid <= upper / LOG10 <= most + 1e-9 and upper == pytest.approx(-lower)
+
+
 def test_infinite_ratios_have_the_bounds_of_huge_ones(golden):
     with np.load(golden / "elub.npz") as recorded:
         labels = recorded["perfect_labels"]
