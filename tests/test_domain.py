@@ -113,14 +113,13 @@ def test_recording_beyond_the_limits_counts_before_one_that_lies_further_off(pop
     assert (found.value, found.is_beyond) == (3.0, True)  # 12.2 s is 2.3 s too much, but within the factor of 1.25
 
 
-def test_what_seems_to_be_the_end_of_the_range_is_not_called_outside(population):
-    low, high = population["measures"]["net_speech"][1], population["measures"]["net_speech"][-2]
-    for inside, outside in (
-        (round(high, 1) + 0.04, round(high, 1) + 0.06),
-        (round(low, 1) - 0.04, round(low, 1) - 0.06),
-    ):
-        assert deviations([Side(1, [quality(net_speech=inside)])], population, None) == []
-        assert len(deviations([Side(1, [quality(net_speech=outside)])], population, None)) == 1
+@pytest.mark.parametrize(("unsaid", "said"), [(10.04, 10.06), (3.96, 3.94)], ids=["10.0 s", "4.0 s"])
+def test_what_seems_to_be_the_end_of_the_range_is_not_called_outside(population, unsaid, said):
+    """The range is from 4.02 to 9.96 s, which is told as 4.0 to 10.0 s."""
+    population["measures"]["net_speech"] = [3.0, 4.02, 5.0, 6.0, 7.0, 8.0, 9.0, 9.96, 11.0]
+    assert deviations([Side(1, [quality(net_speech=unsaid)])], population, None) == []
+    (found,) = deviations([Side(1, [quality(net_speech=said)])], population, None)
+    assert f"A has {said:.1f} s of speech; 98 % of the calibration's recordings have 4.0 to 10.0 s" in found.text
 
 
 def test_other_numbers_of_recordings_are_named(population):

@@ -7,6 +7,7 @@ import pytest
 
 from balr_hf.errors import UserError
 from balr_hf.metrics import at_threshold, bootstrap_intervals, cllr, cllr_min, compute_metrics, devpav, eer, min_dcf
+from balr_hf.metrics.decisions import bayes_threshold, posterior
 from balr_hf.metrics.tally import tally
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
@@ -81,6 +82,17 @@ def test_priors_and_costs_that_mean_nothing_are_refused(prior, costs):
     for cost_miss, cost_fa in (costs, costs[::-1]):
         with pytest.raises(UserError, match="expected 0 < prior < 1 and positive costs"):
             min_dcf([1.0, -1.0], [1, 0], prior, cost_miss, cost_fa)
+        with pytest.raises(UserError, match="expected a probability between 0 and 1, and positive costs"):
+            bayes_threshold(prior, cost_miss, cost_fa)
+
+
+@pytest.mark.parametrize(("prior", "cost_miss", "cost_false_alarm"), [(0.5, 1, 1), (0.01, 1, 1), (0.2, 3, 0.5)])
+def test_at_the_threshold_of_bayes_either_decision_is_expected_to_cost_the_same(prior, cost_miss, cost_false_alarm):
+    threshold = bayes_threshold(prior, cost_miss, cost_false_alarm)
+    (same,) = posterior([threshold], prior)
+    assert same * cost_miss == pytest.approx((1 - same) * cost_false_alarm)
+    below, above = posterior([threshold - 1, threshold + 1], prior)
+    assert below < same < above and posterior([0.0], prior)[0] == pytest.approx(prior)
 
 
 def test_devpav_of_one_finite_point_is_its_distance_and_of_none_unknown():
