@@ -68,6 +68,9 @@ def test_each_way_has_a_score_and_a_percentile_of_its_own(detector, tmp_path):
     assert (found.way, found.is_beyond) == ("slower", True) and found.percentile == pytest.approx(200 / 201)
     assert made.heard(np.array([3.99, -1.0, 0.0]), 3.0).way == "faster"
     assert not made.heard(np.array([0.0, 0.0, 0.0]), 3.0).is_doubtful
+    made.check_limits(Limits.parse("speed=1"))
+    with pytest.raises(ConfigError, match="compares with 200 recordings, and tells no less than 1 %"):
+        made.check_limits(Limits.parse("speed=0.99"))  # of two ways, each may seem unusual: 2 of 201 at least
 
 
 def test_a_detector_of_another_embedder_is_refused(detector, monkeypatch):

@@ -346,6 +346,13 @@ def test_what_is_lost_by_bounds_is_not_laid_to_the_calibration(found, held, exac
     assert [caution.startswith(told or "") for caution in lost] == [True] * (told is not None)
 
 
+def test_a_value_and_an_interval_that_end_at_the_threshold_are_within_it():
+    (met,) = judge({"cllr": 0.5}, {"cllr": 0.5}, {"cllr": (0.4, 0.5)})
+    assert met.is_met and met.is_met_surely and "lies within the threshold" in met.describe()
+    (unsure,) = judge({"cllr": 0.5}, {"cllr": 0.5}, {"cllr": (0.4, 0.50001)})
+    assert unsure.is_met and not unsure.is_met_surely
+
+
 def test_what_lies_outside_is_told_by_measure_and_what_is_unknown_of_it_too(found):
     def told(within=None, **domain):
         evaluation = replace(found.evaluation, trials=20, domain=domain or None, within=within)
