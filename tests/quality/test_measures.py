@@ -16,7 +16,7 @@ from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import FlatTops, clipping
 from balr_hf.quality.level import LEAST, level, peak
 from balr_hf.quality.net_speech import net_speech
-from balr_hf.quality.snr import wada_snr
+from balr_hf.quality.snr import frame_powers, wada_snr
 from balr_hf.quality.tone import dominant_tone
 
 RATE = 16_000
@@ -220,6 +220,12 @@ def test_clipping_of_a_recording_in_blocks_is_that_of_the_whole_wherever_flat_to
         for block in np.split(samples, np.sort(rng.choice(len(samples) - 1, 6, replace=False)) + 1):
             whole.add(block)
         assert whole.share() == clipping(samples)
+
+
+def test_powers_of_frames_are_those_of_32_ms_and_of_what_is_left():
+    samples = np.repeat(np.float32([1, -2, 3]), [512, 512, 100])  # 512 samples are 32 ms at 16 kHz
+    assert frame_powers(samples).tolist() == [1, 4, 9]
+    assert frame_powers(samples[:1024]).tolist() == [1, 4] and frame_powers(samples[:3]).tolist() == [1]
 
 
 @pytest.mark.parametrize(("steps", "share"), [(2, 0.0), (3, 1.0)])
