@@ -100,6 +100,17 @@ class Options(CorpusOptions):
         metavar="COLUMN=VALUE",
         pairs=True,
     )
+    match_cache: bool = option(
+        True,
+        "with --match: take copies that were computed for an earlier case, and keep new ones for a later one, in "
+        "balr-matching in the folder that HF_HOME names; with --no-match-cache all are computed now",
+    )
+    save_scorer: str | None = option(
+        None,
+        "with --match: new folder to save the scorer in, as it was calibrated for this case, so that the comparison "
+        "can be computed again (scorer.checkpoint_path=FOLDER in the place of --match)",
+        type=str,
+    )
     within: str | None = option(
         None,
         "with --match: column of its corpus (sex, ...): compare different speakers only if both have the same value",
@@ -171,10 +182,14 @@ def run(arguments: Arguments) -> None:
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
         raise ConfigError("--save-dir is for the figures of --timeline and --occlusion: add one of them")
-    for name in ("within", "across", "match_a", "match_b"):
+    for name in ("within", "across", "match_a", "match_b", "save_scorer"):
         if getattr(arguments, name) is not None and arguments.match is None:
             flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{flag} is for the trials of --match: add a corpus to calibrate on")
+            raise ConfigError(f"{flag} is for --match: add a corpus to calibrate on")
+    if not arguments.match_cache and arguments.match is None:
+        raise ConfigError("--no-match-cache is for --match: add a corpus to calibrate on")
+    if arguments.save_scorer is not None and Path(arguments.save_scorer).exists():
+        raise ConfigError(f"--save-scorer {arguments.save_scorer} is there already: name a new folder")
     limits = Limits.parse(arguments.limits)
     case = () if arguments.case is None else read_case(arguments.case)
     sides = [_names(text) for text in (arguments.a, arguments.b)]
@@ -191,6 +206,8 @@ def run(arguments: Arguments) -> None:
     files = {"Scorer's file": scorer}
     if arguments.match is not None:
         found = matched_scorer(arguments, scorer, heard.quality, dataset, sides, models)
+        if arguments.save_scorer is not None:
+            found = found.save_scorer(arguments.save_scorer)
         scorer, matched, wrong, files = found.scorer, found.rows, (*wrong, *found.remarks), {}
     speakers = _speaker(dataset, sides[0]), _speaker(dataset, sides[1])
     calibrated = arguments.calibrated and scorer.is_calibrated

@@ -27,7 +27,8 @@ def matched_scorer(
     """The scorer calibrated on recordings like those of the case.
 
     Args:
-        arguments: the command's arguments, with `match`, `match_a`, `match_b`, `within` and `across`.
+        arguments: the command's arguments, with `match`, `match_a`, `match_b`, `match_cache`, `within` and
+            `across`.
         scorer: the scorer; it stays as it is.
         quality: what was measured of the recordings of either side.
         dataset: the recordings of the case.
@@ -59,7 +60,7 @@ def matched_scorer(
     warn_skipped(corpus.skipped, f"Reading {arguments.match}")
     matcher = CaseMatcher(
         *(embedder, autoencoder, scorer, corpus.dataset, arguments.match),
-        cache=cache_folder(),
+        cache=cache_folder() if arguments.match_cache else None,
         progress=True,
         within=arguments.within,
         across=arguments.across,

@@ -54,9 +54,10 @@ class Misleading:
     def _number(self) -> str:
         if self.most == 0:
             return "none"
-        shares = [100 * number / self.trials for number in (self.least, self.most)]
         if self.least == self.most:
-            return f"{self.most:,} ({shares[1]:.1f} %)"
+            return f"{self.most:,} ({100 * self.most / self.trials:.1f} %)"
+        # Outwards to a tenth, so that neither end promises more than is known.
+        shares = math.floor(1000 * self.least / self.trials) / 10, math.ceil(1000 * self.most / self.trials) / 10
         if self.least == 0:
             return f"at most {self.most:,} ({shares[1]:.1f} %)"
         if shares[0] < LEAST_SHARE:

@@ -63,6 +63,7 @@ class CopyOf:
         quality (dict, *optional*): its measures, as [`RecordingQuality.to_dict`] gives them; None if there is none.
         simulated: `band`, `noise` or `band, noise`, where the recording was of a wider band, or had less noise; empty
             if its own conditions are those of the copy.
+        was_kept: whether it was computed for an earlier case, and read from the folder where copies are kept.
     """
 
     reason: str
@@ -70,6 +71,7 @@ class CopyOf:
     embedding: np.ndarray
     quality: dict[str, Any] | None
     simulated: str = ""
+    was_kept: bool = False
 
 
 class Copies:
@@ -217,7 +219,7 @@ def _read(path: Path) -> dict[str, CopyOf]:
             names = ("keys", "reasons", "notes", "embeddings", "quality", "simulated")
             rows = zip(*(found[name] for name in names), strict=True)
             return {
-                str(key): CopyOf(str(reason), str(note), vector, json.loads(str(quality)), str(simulated))
+                str(key): CopyOf(str(reason), str(note), vector, json.loads(str(quality)), str(simulated), True)
                 for key, reason, note, vector, quality, simulated in rows
             }
     except FileNotFoundError:

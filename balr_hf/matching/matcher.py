@@ -6,7 +6,7 @@ import copy
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,8 @@ logger = logging.getLogger(__name__)
 MOST_SPEAKERS, MORE_RECORDINGS = 100, 2
 # With fewer speakers there is no calibration worth its name.
 FEWEST_SPEAKERS = 5
+# The row of a report that names the scorer which was calibrated for the case, and where it is unless it was saved.
+AFTER, IN_NO_FILE = "Scorer after matching", "kept in no file"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,21 @@ class Matched:
     scorer: Scorer
     rows: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
+
+    def save_scorer(self, folder: str | Path) -> Matched:
+        """Save the scorer, so that the comparison can be computed again, and name the folder in the rows.
+
+        It is for this case: for recordings in other conditions, match anew.
+
+        Args:
+            folder: is made if it does not exist.
+        """
+        self.scorer.save_pretrained(folder)
+        rows = tuple(
+            (name, text.replace(IN_NO_FILE, f"saved in {folder}", 1) if name == AFTER else text)
+            for name, text in self.rows
+        )
+        return replace(self, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -413,7 +430,7 @@ class CaseMatcher:
             ("Matched calibration", told),
             ("Matching corpus", "; ".join(filter(None, corpus))),
             ("Scorer before matching", identity_in_full(self.scorer)),
-            ("Scorer after matching", f"kept in no file, {digests_in_full(found.scorer)}"),
+            (AFTER, f"{IN_NO_FILE}, {digests_in_full(found.scorer)}"),
         ]
         for name, side, copies, used in zip("AB", wanted, sides, found.used, strict=True):
             rows.append((f"Conditions of {name}", f"case: {side.describe()}; calibration: {describe_range(used)}"))

@@ -120,6 +120,9 @@ def describe_copies(side: Wanted, copies: Sequence[CopyOf], used: Sequence[CopyO
     told = [f"{made} of {len(copies)} recordings brought to {side.condition}"]
     if len(used) != made:
         told[0] += f", {len(used)} of these in trials"
+    kept = sum(copy.was_kept for copy in used)
+    if kept:
+        told[0] += f", {kept} computed for an earlier case"
     if side.condition.snr is None:
         told.append(f"no noise added, since the case has more than {CLEAN:.0f} dB")
     told += [f"{count} left out ({reason})" for reason, count in reasons.most_common(4)]

@@ -69,6 +69,14 @@ def test_a_share_of_nearly_none_is_no_end_of_a_range():
     assert ", cross-validated, 1 to 200 (at most 1.0 %) had" in misleading_trials(1.0, known).describe()
 
 
+def test_shares_are_rounded_outwards():
+    known = calibration_of(np.ones(9), np.log(np.arange(1, 1_601) / 160))
+    told = misleading_trials(math.log(10), known).describe()
+    assert ", at most 16 (1.0 %) had" in told
+    known = calibration_of(np.ones(9), np.log(np.arange(1, 1_600) / 160))  # 16 of 1,599 are 1.0006 %
+    assert ", 1 to 16 (at most 1.1 %) had" in misleading_trials(math.log(9.9), known).describe()
+
+
 def test_nothing_is_counted_at_one_or_without_a_validation():
     known = calibration_of(np.ones(9), -np.ones(9))
     assert misleading_trials(0.01, known) is None and misleading_trials(-0.01, known) is None

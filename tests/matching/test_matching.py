@@ -487,11 +487,48 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
     status, said = balr("explain", "--match", calibration, "--no-calibrated", a, b)
     assert status == 2 and "--match calibrates the scorer" in said
     status, said = balr("explain", "--within", "sex", a, b)
-    assert status == 2 and "--within is for the trials of --match" in said
+    assert status == 2 and "--within is for --match" in said
     status, said = balr("explain", "--match-b", "sex=male", a, b)
-    assert status == 2 and "--match-b is for the trials of --match" in said
+    assert status == 2 and "--match-b is for --match" in said
     for name in ("match_across", "match_a"):
         with pytest.raises(ConfigError, match=f"{name} is for the trials of match"):
             pipeline("speaker-comparison", **{name: "session"})
     with pytest.raises(ConfigError, match="match_within is for the trials of match"):
         pipeline("speaker-comparison", match_within="sex")
+
+
+def test_a_matched_scorer_that_is_saved_computes_the_case_again(case, balr, monkeypatch, tmp_path):
+    import json
+
+    def explained(*words):
+        status, said = balr("explain", "--json", *words, *paths)
+        assert status == 0, said
+        return json.loads(said[said.index("{\n") : said.rindex("\n}") + 2])
+
+    monkeypatch.setattr(copies, "cache_folder", lambda: tmp_path / "cache")
+    paths, calibration = case
+    saved = tmp_path / "for this case"
+    first = explained("--match", calibration, "--save-scorer", saved)
+    details = dict(first["details"])
+    assert details["Scorer after matching"].startswith(f"saved in {saved}, SHA-256 {model_digest(load_scorer(saved))}")
+    assert "computed for an earlier case" not in details["Copies for A"]
+    again = explained(f"scorer.checkpoint_path={saved}")
+    assert again["llr"] == first["llr"] and again["interval"] == first["interval"]
+    kept = explained("--match", calibration)
+    number = re.search(r"(\d+) computed for an earlier case", dict(kept["details"])["Copies for A"])
+    assert number is not None and int(number[1]) > 0 and kept["llr"] == first["llr"]
+    anew = explained("--match", calibration, "--no-match-cache")
+    assert "computed for an earlier case" not in dict(anew["details"])["Copies for A"] and anew["llr"] == first["llr"]
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (["--save-scorer", "new"], "--save-scorer is for --match"),
+        (["--no-match-cache"], "--no-match-cache is for --match"),
+        (["--match", "any.csv", "--save-scorer", "."], "--save-scorer . is there already"),
+    ],
+)
+def test_settings_of_matching_that_cannot_be_kept_are_refused(case, balr, words, reason):
+    status, said = balr("explain", *words, *case[0])
+    assert status == 2 and reason in said
