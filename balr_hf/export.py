@@ -4,6 +4,7 @@ import copy
 import importlib
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4
 # An attribute may only differ if what is compared with 0 is this close to it, over the root mean square of all.
 CLOSE_TO_ZERO = 1e-3
+
+# Where the exporter notes for each node which lines of code it comes from, with the paths of this machine.
+STACK_TRACE = "pkg.torch.onnx.stack_trace"
 
 # What the graph's node is called that fails for recordings that cannot be embedded; onnxruntime names it in its error.
 REFUSAL = "REFUSED_a_length_is_below_{least}_or_above_the_number_of_samples_or_samples_are_not_finite"
@@ -275,6 +279,8 @@ def compare_export(
     Raises:
         UserError: embeddings differ by more than `TOLERANCE`, or attributes differ by more than rounding.
     """
+    # Without it, onnxruntime 1.32 and later note events for their maker. It is read when onnxruntime is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -393,9 +399,14 @@ def _write_graph(model: AudioToAttributes, path: Path, metadata: dict[str, Any])
             verbose=False,
         )
     assert program is not None
+    from onnx_ir.traversal import RecursiveGraphIterator  # comes with onnxscript
+
     graph = program.model
     (refusal,) = (node for node in graph.graph if any(value and value.name == "usable" for value in node.inputs))
     refusal.name = REFUSAL.format(least=model.least_samples)
+    for part in (graph.graph, *graph.functions.values()):
+        for node in RecursiveGraphIterator(part):
+            node.metadata_props.pop(STACK_TRACE, None)
     graph.metadata_props.update({name: str(value) for name, value in metadata.items()})
     program.save(path, external_data=False)
     return graph.opset_imports[""]

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import os
 import shutil
 import wave
 from contextlib import redirect_stdout
@@ -230,6 +231,18 @@ def test_export_says_what_it_is(exported, autoencoder, least):
     ]
     assert {entry.key: entry.value for entry in model.metadata_props}["sampling_rate"] == "16000"
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.onnx"]
+
+
+@pytest.mark.slow
+def test_export_tells_no_paths_of_the_machine(exported, root):
+    for path in exported[0].iterdir():
+        content = path.read_bytes()
+        assert b"stack_trace" not in content and str(root).encode() not in content, path.name
+
+
+@pytest.mark.slow
+def test_onnxruntime_is_kept_from_noting_events_for_its_maker(exported):
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 @pytest.mark.slow
