@@ -43,6 +43,13 @@ def population():
     return describe_population(add_quality_column(dataset, known), [[name] for name in names])
 
 
+def test_names_of_sessions_are_not_kept():
+    """They can be dates and places, and the description goes with a scorer wherever it is published."""
+    columns = {"id": ["a", "b"], "speaker": ["s", "s"], "sex": ["f", "f"], "session": ["call of 12 March", "call 2"]}
+    described = describe_population(datasets.Dataset.from_dict(columns), [["a"], ["b"]])
+    assert described["counts"] == {"sex": {"f": 2}} and "12 March" not in repr(described)
+
+
 def test_population_is_described_in_numbers_and_words(population):
     assert population["recordings"] == 100 and population["speakers"] == 10 and population["measured"] == 100
     assert population["counts"] == {"sex": {"f": 50, "m": 50}} and population["recordings_a_side"] == [1, 1]

@@ -30,8 +30,9 @@ ACROSS = (
 EASY_COLUMNS, EASY_SHARE = ("source", "channel", "language", "condition", "sex"), 1 / 3
 # The share of the measured recordings of which the decay must be known, for its range to be kept.
 MOSTLY = 0.9
-# Columns of a corpus that are counted, where it has them.
-COUNTED = ("sex", "session", "channel", "language", "source")
+# Columns of a corpus that are counted, where it has them. Not `session`: its names (dates, calls, chapters) tell a
+# reader of a scorer nothing, and may tell of whom the recordings are.
+COUNTED = ("sex", "channel", "language", "source")
 
 
 def describe_population(
@@ -120,7 +121,7 @@ def describe_in_words(population: Mapping[str, Any]) -> str:
     if population.get("copies"):
         parts[0] += f", in {population['copies']:,} copies, whose ranges follow"
     for name, counts in population.get("counts", {}).items():
-        if name == "session":  # whose names tell a reader nothing
+        if name == "session":  # of a scorer of an earlier version
             continue
         shown = ", ".join(f"{value} ({count:,})" for value, count in list(counts.items())[:6])
         unknown = population["recordings"] - sum(counts.values())
