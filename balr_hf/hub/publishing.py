@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 from huggingface_hub import CommitInfo, DatasetCard, DatasetCardData, HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import (
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The files that are uploaded with a model: from its own folder, and from the folder of the training run that it is in.
-EXTRA_FILES = ("calibration.json", "README.md", "*.png", "*.svg")
+# The files that are uploaded with a model: from its own folder, with the pictures that its README.md shows, and from
+# the folder of the training run that it is in. Whatever else lies there may be anything.
+EXTRA_FILES = ("calibration.json", "README.md")
+PICTURES = ("*.png", "*.svg")
 RUN_FILES = ("run.json", "history.json")
 
 # Keywords of `PreTrainedModel.save_pretrained` that concern the files of the weights.
@@ -93,6 +96,7 @@ def publish_model(
         model: Any = prepare_model(source, prepared, repo_id, **details)
         with _reaching_hub(repo_id):
             repo_id = str(api.create_repo(repo_id, private=private, exist_ok=True).repo_id)
+            _warn_if_public(api, repo_id, "model")
             _keep_authors_card(prepared, repo_id, revision, token)
             if revision is not None and not create_pr:
                 api.create_branch(repo_id, branch=revision, exist_ok=True)
@@ -120,6 +124,22 @@ def _reaching_hub(repo_id: str) -> Iterator[None]:
         if not _is_of_hub(error):
             raise
         raise UserError(f"cannot upload to {repo_id}: {reason_of(error)}") from error
+
+
+def _warn_if_public(api: HfApi, repo_id: str, kind: str) -> None:
+    """Say before the upload that anybody will be able to download it, and what that can mean for people in it."""
+    if api.repo_info(repo_id, repo_type=kind).private:
+        return
+    what = (
+        "all columns and the recordings themselves"
+        if kind == "dataset"
+        else "and a model can tell of the people that it was made with"
+    )
+    logger.warning(
+        "%s is public: anybody can download what is uploaded, %s. A new repository becomes private with private=True "
+        "(--private); one that is there, in its settings on the Hub",
+        *(repo_id, what),
+    )
 
 
 def _is_of_hub(error: Exception) -> bool:
@@ -199,9 +219,16 @@ def load_model(source: str | Path) -> PreTrainedModel:
 
 
 def _copy_extras(folder: Path, target: Path) -> None:
-    for pattern in EXTRA_FILES:
-        for path in folder.glob(pattern):
+    for name in EXTRA_FILES:
+        if (folder / name).is_file():
+            shutil.copy(folder / name, target)
+    card = target / "README.md"
+    text = unquote(card.read_text(encoding="utf-8")) if card.is_file() else ""
+    for path in (path for pattern in PICTURES for path in sorted(folder.glob(pattern))):
+        if path.name in text:
             shutil.copy(path, target)
+        else:
+            logger.warning("Left out %s, which no README.md beside it shows", path)
     for name in RUN_FILES:
         if folder.name == "best" and (folder.parent / name).is_file():
             shutil.copy(folder.parent / name, target)
@@ -311,7 +338,10 @@ def publish_corpus(
         UserError: this is no Dataset, a recording cannot be read, or the Hub refuses or cannot be reached.
     """
     dataset = _playable(dataset)
+    api = HfApi(token=token)
     with _reaching_hub(repo_id):
+        repo_id = str(api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True).repo_id)
+        _warn_if_public(api, repo_id, "dataset")
         info = dataset.push_to_hub(
             repo_id, split=split, private=private, token=token, revision=revision, commit_message=commit_message
         )
@@ -322,7 +352,7 @@ def publish_corpus(
         before, card = str(earlier), _card_of_corpus(dataset, repo_id, earlier, split=split, **stated)
         if str(card) == before:
             return info
-        return HfApi(token=token).upload_file(
+        return api.upload_file(
             path_or_fileobj=str(card).encode(),
             path_in_repo="README.md",
             repo_id=repo_id,

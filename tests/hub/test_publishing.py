@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import textwrap
 
 import pyarrow.parquet as parquet
@@ -311,6 +312,37 @@ def test_push_to_hub_of_a_model_is_one_commit_and_keeps_an_authors_card(hub, mod
     card = repo.read("README.md").decode()
     assert "# My own words" in card and "value: 0.25" in card and "secret" not in card
     assert "config.json" in repo.at("try").files
+
+
+def test_a_push_says_before_the_upload_that_it_is_public(hub, models, few):
+    script = """
+        import sys
+        from balr_hf import BinaryAttributeAutoEncoder, load_corpus, publish_corpus
+
+        model = BinaryAttributeAutoEncoder.from_pretrained(sys.argv[1])
+        corpus = load_corpus(sys.argv[2])
+        for private in (True, None):  # the second makes nothing private, and what is private stays so
+            model.push_to_hub("me/closed", private=private)
+            publish_corpus(corpus, "me/closed", private=private)
+        model.push_to_hub("me/open")
+        publish_corpus(corpus, "me/open")
+    """
+    said = hub.run(script, models / "autoencoder-tiny", few).stderr
+    assert said.count("me/open is public: anybody can download what is uploaded") == 2, said
+    assert "the recordings themselves" in said and "me/closed is public" not in said
+
+
+def test_pictures_beside_a_model_are_uploaded_only_if_its_card_shows_them(models, tmp_path, balr):
+    model = tmp_path / "model"
+    shutil.copytree(models / "autoencoder-tiny", model)
+    for name in ("my curve.png", "spectrogram of the victim.png", "notes.csv"):
+        (model / name).write_bytes(b"x")
+    (model / "README.md").write_text("# Mine\n\n![Losses](my%20curve.png)\n")
+    status, said = balr("push", "--prepare", tmp_path / "look", model, "me/bae")
+    assert status == 0, said
+    uploaded = {path.name for path in (tmp_path / "look").iterdir()}
+    assert "my curve.png" in uploaded and not uploaded & {"spectrogram of the victim.png", "notes.csv"}
+    assert "Left out" in said and "spectrogram of the victim.png" in said
 
 
 def test_a_push_leaves_no_earlier_weights_that_would_be_loaded(hub, models):
