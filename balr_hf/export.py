@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -404,9 +405,8 @@ def _write_graph(model: AudioToAttributes, path: Path, metadata: dict[str, Any])
     graph = program.model
     (refusal,) = (node for node in graph.graph if any(value and value.name == "usable" for value in node.inputs))
     refusal.name = REFUSAL.format(least=model.least_samples)
-    for part in (graph.graph, *graph.functions.values()):
-        for node in RecursiveGraphIterator(part):
-            node.metadata_props.pop(STACK_TRACE, None)
+    for node in (*RecursiveGraphIterator(graph.graph), *chain.from_iterable(graph.functions.values())):
+        node.metadata_props.pop(STACK_TRACE, None)
     graph.metadata_props.update({name: str(value) for name, value in metadata.items()})
     program.save(path, external_data=False)
     return graph.opset_imports[""]
