@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -64,6 +65,28 @@ def answered(app):
 def words(page: str) -> str:
     """What is read on a page, in one line."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", page))).strip()
+
+
+def test_uploads_are_kept_from_other_users_and_removed_when_the_app_is_ended(root, run_python):
+    script = """
+        import os, signal, stat, sys, tempfile
+        from pathlib import Path
+
+        sys.path.insert(0, sys.argv[1])
+        os.environ.pop("GRADIO_TEMP_DIR", None)
+        from app import kept_from_others
+
+        try:
+            with kept_from_others():
+                folder = Path(os.environ["GRADIO_TEMP_DIR"])
+                (folder / "upload.wav").write_bytes(b"sound")
+                assert os.name == "nt" or stat.S_IMODE(folder.stat().st_mode) == 0o700
+                signal.raise_signal(signal.SIGTERM)
+        except SystemExit as end:
+            assert end.code == 128 + signal.SIGTERM and not folder.exists()
+            print("removed")
+    """
+    assert run_python("-c", textwrap.dedent(script), root / "examples" / "space").stdout.endswith("removed\n")
 
 
 def write_wav(path: Path, samples: np.ndarray) -> str:

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,16 +222,29 @@ def main() -> None:
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
     )
-    page(pipeline).launch(
-        server_port=options.port,
-        share=options.share,
-        theme=theme,
-        css_paths=[Path(__file__).with_name("app.css")],
-        head=HEAD,
-        max_file_size=LARGEST,
-        ssr_mode=False,
-        footer_links=[],
-    )
+    with kept_from_others():
+        page(pipeline).launch(
+            server_port=options.port,
+            share=options.share,
+            theme=theme,
+            css_paths=[Path(__file__).with_name("app.css")],
+            head=HEAD,
+            max_file_size=LARGEST,
+            ssr_mode=False,
+            footer_links=[],
+        )
+
+
+@contextmanager
+def kept_from_others() -> Iterator[None]:
+    """Give gradio a folder for uploads and reports that other users cannot read, and remove it when the app ends.
+
+    Gradio's own lies in the temporary folder, may be read by all users of the machine, and stays when the app ends.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that this is an end as any other
+    with tempfile.TemporaryDirectory(prefix="balr-app-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("GRADIO_TEMP_DIR", folder)
+        yield
 
 
 if __name__ == "__main__":
