@@ -190,7 +190,7 @@ class _Store:
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # measures of people's voices
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"audio": key, "figures": found}) + "\n")
         except OSError as error:  # they only save time

@@ -231,6 +231,7 @@ def _read(path: Path) -> dict[str, CopyOf]:
 
 def _write(path: Path, copies: dict[str, CopyOf]) -> None:
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # embeddings of people
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,

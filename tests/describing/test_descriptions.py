@@ -1,7 +1,9 @@
 """The file of descriptions, the words for them, how they are made of a corpus, and the page."""
 
 import json
+import os
 import re
+import stat
 from dataclasses import fields, replace
 
 import numpy as np
@@ -315,5 +317,8 @@ def test_classes_of_the_shipped_system_follow_from_the_smaller_figures_as_the_pa
 def test_measures_that_cannot_be_kept_are_used_all_the_same(made_up, tmp_path, caplog):
     (tmp_path / "file").write_text("no folder")
     dataset = made_up[0].select(range(2))
+    assert dict(making.measure_recordings(dataset, tmp_path / "cache")).keys() == set(dataset["id"])
+    if os.name != "nt":  # measures of people's voices
+        assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
     assert dict(making.measure_recordings(dataset, tmp_path / "file" / "cache")).keys() == set(dataset["id"])
     assert caplog.text.count("measures cannot be kept") == 1

@@ -1,8 +1,10 @@
 """Calibration matched to a case: calibration recordings brought to its conditions, and what is said of that."""
 
 import itertools
+import os
 import re
 import shutil
+import stat
 
 import numpy as np
 import pytest
@@ -360,6 +362,14 @@ def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch
     assert {remark.replace("the calibration corpus", "sample") for remark in found.remarks} == set(matched.remarks)
     several = again.match(([measured()] * 2, [measured()]), (2, 1))
     assert several.scorer.config.calibration["domain"]["recordings_a_side"] == [1, 2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_a_new_cache_is_closed_to_other_users_and_one_that_is_there_stays_as_it_is(tmp_path):
+    (tmp_path / "shared").mkdir(mode=0o755)
+    for name, mode in (("new", 0o700), ("shared", 0o755)):
+        copies._write(tmp_path / name / "copies.npz", {"a": copies.CopyOf("", "", np.ones(5, np.float32), {})})
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
 
 
 def test_a_damaged_cache_is_computed_anew(tmp_path, caplog):
