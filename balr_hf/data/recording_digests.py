@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # A recording has two numbers for its file, and one for each of so many groups of so many attributes: each attribute is
 # in two of them. It is known again by its file, or by so many groups: the last digits of samples, which other formats
-# change, change some attributes. From digests of 32 bits, the 64 attributes of a group cannot be read.
+# change, change some attributes. From a digest of 32 bits alone, the 64 attributes of a group cannot be told, since
+# 2^32 sets of them have it. Whoever has another recording of the speaker can guess well enough to find the right one
+# of a few groups: see docs/hub.md.
 GROUPS, GROUP, NEEDED = 16, 64, 2
 KINDS = 2 + GROUPS
 # Of how many recordings of a corpus digests are kept, 72 bytes each; of a larger one, those of so many, evenly spread.

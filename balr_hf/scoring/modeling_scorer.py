@@ -72,10 +72,11 @@ class Scorer(HubModel):
         activation (float64 `(attributes,)`): the share of a reference speaker's recordings in which the attribute is
             active, averaged over the speakers.
         reference_speakers, calibration_speakers (int64 `(speakers,)`): digests of the speakers' names, 0 where they
-            are unknown. They reveal an overlap with other sets, although a published scorer names nobody.
+            are unknown. They reveal an overlap with other sets, and, to whoever can list likely names, the names: see
+            [`forget_people`][balr_hf.scoring.modeling_scorer.Scorer.forget_people].
         reference_recordings, calibration_recordings (int32 `(recordings, 18)`): digests of the recordings themselves,
             see [`balr_hf.data.recording_digests`]; only where there are some. They reveal an overlap whatever the
-            speakers are called.
+            speakers are called; to whoever has other recordings of a speaker, also that this voice is among them.
         calibration_weights (float64 `(attributes,)`): factors of the attributes' LLRs; only of a calibrated scorer.
         calibration_offset (float64 `()`): what is added to their sum; only of a calibrated scorer.
         calibration_quality (float64 `(3, measures)`): the factors, means and standard deviations of the quality
@@ -500,6 +501,26 @@ class Scorer(HubModel):
             if hasattr(self, f"calibration_{name}"):
                 delattr(self, f"calibration_{name}")
         self.config.calibration = None
+        return self
+
+    def forget_people(self) -> "Scorer":
+        """Forget the digests by which speakers and recordings are known again; returns the scorer itself.
+
+        For a scorer that others get. It scores as before, but no longer notices speakers and recordings that it was
+        fitted to or calibrated on. Its identity is another one, so do this before it is tested and validated.
+        """
+        unchecked = self.is_calibration_unchecked
+        fitted_to = self.config.calibration and self.config.calibration.get("scorer") == uncalibrated_digest(self)
+        self.reference_speakers = torch.zeros_like(self.reference_speakers)
+        self.config.num_reference_digests = self._know("reference", None)
+        if self.config.calibration is None:
+            return self
+        self.calibration_speakers = torch.zeros_like(self.calibration_speakers)
+        self.config.calibration = {**self.config.calibration, "num_digests": self._know("calibration", None)}
+        if fitted_to:  # and still is: what it knew of people changes no score
+            self.config.calibration["scorer"] = uncalibrated_digest(self)
+        if unchecked:
+            self._loaded_without_digest = copy.deepcopy(self.config.calibration)
         return self
 
     def describe_reference(self, dataset: "datasets.Dataset") -> "Scorer":

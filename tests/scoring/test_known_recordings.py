@@ -86,6 +86,35 @@ def test_another_fit_and_another_calibration_forget_the_recordings_before(scorer
     assert known(scorer, test, "reference").all()
 
 
+def test_a_scorer_that_forgets_people_scores_as_before(scorer, populations, tmp_path):
+    reference, dev, test = populations
+    counts = side_counts(test, [[name] for name in test["id"][:2]])
+    before = scorer.explain(counts[0], counts[1])
+    names = {role: list(getattr(scorer, f"{role}_speakers")) for role in ("reference", "calibration")}
+    assert all(any(of_role) for of_role in names.values())
+    assert scorer.forget_people() is scorer
+    scorer.save_pretrained(tmp_path)
+    loaded = load_scorer(tmp_path)  # whose calibration is still that of this scorer
+    for role, corpus in (("reference", reference), ("calibration", dev)):
+        assert not known(loaded, corpus, role).any() and not loaded.known_speakers(corpus["speaker"], role)
+        assert len(getattr(loaded, f"{role}_speakers")) == len(names[role])  # how many there were stays
+    stored = (tmp_path / "model.safetensors").read_bytes()
+    for digest in (*names["reference"], *names["calibration"]):
+        assert int(digest).to_bytes(8, "little", signed=True) not in stored
+    after = loaded.explain(counts[0], counts[1])
+    assert (after.llr, after.unbounded_llr, after.bounds) == (before.llr, before.unbounded_llr, before.bounds)
+
+
+def test_forgetting_makes_no_unchecked_calibration_a_checked_one(scorer, tmp_path):
+    scorer.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    del config["calibration"]["digest"]
+    path.write_text(json.dumps(config))
+    scorer = load_scorer(tmp_path)
+    assert scorer.is_calibration_unchecked and scorer.forget_people().is_calibration_unchecked
+
+
 def test_a_description_after_the_calibration_leaves_it_valid(scorer, populations, tmp_path):
     reference, dev, _ = populations
     scorer.describe_reference(reference.select(range(12)))
