@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from transformers import AutoConfig
 
 import balr_hf  # noqa: F401 (registers the configurations)
+from balr_hf import load_scorer
 from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import MARK, model_card
@@ -210,6 +211,13 @@ def test_figures_by_source_are_told_with_numbers_and_intervals(models):
     assert "| Cllr, lost to calibration | 0.100 | none |  |" in card and "devPAV have none: with few speakers" in card
     bare = Evaluation.from_dict({**RESULTS, "intervals": None, "scorer": "B", "corpus": {"name": "t"}})
     assert "No interval was computed" in card_of(models / "scorer-beta-tiny", results=[bare])
+
+
+def test_card_of_a_scorer_tells_of_the_digests_that_it_holds(models, tmp_path):
+    told = "Whoever has a list of likely names, or other recordings of a speaker"
+    assert told in card_of(models / "scorer-beta-tiny")
+    load_scorer(models / "scorer-beta-tiny").forget_people().save_pretrained(tmp_path)
+    assert told not in card_of(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny", "system"])
