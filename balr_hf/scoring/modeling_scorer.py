@@ -506,6 +506,8 @@ class Scorer(HubModel):
     def forget_people(self) -> "Scorer":
         """Forget the digests by which speakers and recordings are known again; returns the scorer itself.
 
+        The names of sessions, which earlier versions kept, are forgotten too.
+
         For a scorer that others get. It scores as before, but no longer notices speakers and recordings that it was
         fitted to or calibrated on. Its identity is another one, so do this before it is tested and validated.
         """
@@ -513,10 +515,13 @@ class Scorer(HubModel):
         fitted_to = self.config.calibration and self.config.calibration.get("scorer") == uncalibrated_digest(self)
         self.reference_speakers = torch.zeros_like(self.reference_speakers)
         self.config.num_reference_digests = self._know("reference", None)
+        self.config.reference = _without_sessions(self.config.reference)
         if self.config.calibration is None:
             return self
         self.calibration_speakers = torch.zeros_like(self.calibration_speakers)
         self.config.calibration = {**self.config.calibration, "num_digests": self._know("calibration", None)}
+        if self.config.calibration.get("domain"):
+            self.config.calibration["domain"] = _without_sessions(self.config.calibration["domain"])
         if fitted_to:  # and still is: what it knew of people changes no score
             self.config.calibration["scorer"] = uncalibrated_digest(self)
         if unchecked:
@@ -953,6 +958,13 @@ def _shaped_quality(quality: SidesQuality, enroll: int, test: int) -> SidesQuali
 def _as_given(names: Sequence[str]) -> np.ndarray:
     """Speakers' names as an array, `(trials,)`: of objects, since None and NaN would be names among texts."""
     return names if isinstance(names, np.ndarray) else np.array(names, dtype=object).reshape(-1)
+
+
+def _without_sessions(population: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The description of a population without the names of its sessions."""
+    if population is None or "session" not in population.get("counts", {}):
+        return population
+    return {**population, "counts": {name: of for name, of in population["counts"].items() if name != "session"}}
 
 
 def _distinct_digests(speakers: Sequence[str]) -> torch.Tensor:

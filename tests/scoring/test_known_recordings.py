@@ -92,12 +92,16 @@ def test_a_scorer_that_forgets_people_scores_as_before(scorer, populations, tmp_
     before = scorer.explain(counts[0], counts[1])
     names = {role: list(getattr(scorer, f"{role}_speakers")) for role in ("reference", "calibration")}
     assert all(any(of_role) for of_role in names.values())
+    for population in (scorer.config.reference, scorer.config.calibration["domain"]):  # as of an earlier version
+        population["counts"] = {"sex": {"f": 9}, "session": {"call of 12 March": 9}}
     assert scorer.forget_people() is scorer
     scorer.save_pretrained(tmp_path)
     loaded = load_scorer(tmp_path)  # whose calibration is still that of this scorer
     for role, corpus in (("reference", reference), ("calibration", dev)):
         assert not known(loaded, corpus, role).any() and not loaded.known_speakers(corpus["speaker"], role)
         assert len(getattr(loaded, f"{role}_speakers")) == len(names[role])  # how many there were stays
+    assert "12 March" not in (tmp_path / "config.json").read_text()
+    assert loaded.config.reference["counts"] == {"sex": {"f": 9}}
     stored = (tmp_path / "model.safetensors").read_bytes()
     for digest in (*names["reference"], *names["calibration"]):
         assert int(digest).to_bytes(8, "little", signed=True) not in stored
