@@ -241,7 +241,7 @@ class Scorer(HubModel):
         else:
             self._fit(counts, **options)
         self._settle_uninformative()
-        self.reference_speakers = digests.to(self.device)
+        self.reference_speakers = digests.sort().values.to(self.device)  # in no order that tells of the corpus
         self.config.num_reference_speakers = len(counts)
         self.config.reference = None
         self.config.num_reference_digests = self._know("reference", None)
@@ -441,7 +441,7 @@ class Scorer(HubModel):
         Returns:
             the scorer itself.
         """
-        names = name_digests(calibration.speakers)
+        names = name_digests(calibration.speakers).sort().values  # in no order that tells of the corpus
         weights = torch.as_tensor(calibration.weights, dtype=torch.float64, device=self.device)
         num_draws = 0 if calibration.draws is None else len(calibration.draws)
         num_quality = 0 if calibration.quality is None else calibration.quality.shape[1]
@@ -582,11 +582,15 @@ class Scorer(HubModel):
         return self
 
     def _know(self, role: str, digests: np.ndarray | None) -> int:
-        """Keep the digests of the recordings of a role, in place of earlier ones; returns how many are kept."""
+        """Keep the digests of the recordings of a role, in place of earlier ones; returns how many are kept.
+
+        They are sorted, since the order of a corpus tells which recordings are of one speaker.
+        """
         if hasattr(self, f"{role}_recordings"):
             delattr(self, f"{role}_recordings")
         if digests is None or not len(digests):
             return 0
+        digests = digests[np.lexsort(digests.T[::-1])]
         self.register_buffer(f"{role}_recordings", torch.from_numpy(digests).to(self.device))
         return len(digests)
 

@@ -54,6 +54,18 @@ def test_recordings_are_known_after_saving_and_loading(scorer, populations, tmp_
         assert not known(loaded, other, role).any() and not known(loaded, test, role).any()
 
 
+def test_the_order_of_digests_tells_nothing_of_the_corpus(scorer, populations):
+    reference, dev, _ = populations
+    turned = reference.select(range(len(reference))[::-1])
+    other = build_scorer("beta", num_attributes=ATTRIBUTES).fit(*speaker_counts(turned)).describe_reference(turned)
+    assert other.reference_recordings.equal(scorer.reference_recordings)
+    assert other.reference_speakers.equal(scorer.reference_speakers)
+    before = scorer.calibration_recordings
+    scorer.describe_calibration(dev, [[name] for name in dev["id"][::-1]])
+    assert scorer.calibration_recordings.equal(before)
+    assert scorer.calibration_speakers.tolist() == sorted(scorer.calibration_speakers.tolist())
+
+
 def test_overlap_is_told_by_names_and_by_recordings(scorer, populations):
     reference, dev, test = populations
     sides = [[name] for name in dev["id"]]
