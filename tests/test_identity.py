@@ -452,9 +452,7 @@ def test_a_report_says_which_measures_were_not_made_for_it(few, balr, tmp_path):
     assert balr("extract", few, "--save-dir", tmp_path / "vectors")[0] == 0
     assert balr("binarize", tmp_path / "vectors" / "few.csv")[0] == 0
     status, said = balr("explain", "--corpus", tmp_path / "vectors" / "few.csv", a, b)
-    assert (
-        status == 0 and f"Note: What was measured of {a} and {b} was in the corpus already: there is no audio" in said
-    )
+    assert status == 0 and f"Note: What was measured of {a}, {b} was in the corpus already: there is no audio" in said
     status, said = balr("explain", "--corpus", few, a, b)
     assert status == 0 and "was in the corpus already" not in said
 

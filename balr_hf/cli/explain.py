@@ -340,6 +340,7 @@ class _Heard:
         """
         from balr_hf.audio import AudioError, reason_not_decoded
         from balr_hf.data.quality import known_quality
+        from balr_hf.errors import name_some
         from balr_hf.explanation.case import recording_files
         from balr_hf.quality import describe_averaged, load_measured, reason_to_refuse
         from balr_hf.quality.copies import NOTHING, describe_copies, refuse_copies
@@ -371,8 +372,8 @@ class _Heard:
         stated = [name for name in dict.fromkeys(sides[0] + sides[1]) if name in known and name not in listened]
         if stated:
             remarks.append(
-                f"What was measured of {' and '.join(stated)} was in the corpus already: there is no audio here to "
-                "check it by."
+                f"What was measured of {name_some(stated)} was in the corpus already: there is no audio here to check "
+                "it by."
             )
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
         named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
@@ -472,6 +473,7 @@ class _Earlier:
         """Find the vectors of a corpus whose missing ones are not computed yet."""
         from balr_hf.data.columns import vector_present
         from balr_hf.data.origins import origins_of
+        from balr_hf.errors import name_some
 
         names = list(dataset["id"])
         found = {kind: vector_present(dataset, kind) for kind in ("ba", "embedding")}
@@ -492,7 +494,7 @@ class _Earlier:
                     unknown.append(name)
             if unknown:
                 remarks.append(
-                    f"The {what} of {' and '.join(unknown)} were in the corpus already, and nothing there says what "
+                    f"The {what} of {name_some(unknown)} were in the corpus already, and nothing there says what "
                     "they were made from: that they are of these recordings was not checked."
                 )
         rows = [
