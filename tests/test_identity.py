@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
+from transformers import AutoModel, pipeline
 
 from balr_hf import BinaryAttributeAutoEncoder, SpeakerComparisonModel, WespeakerModel, load_corpus
 from balr_hf.attributes.binarization import compute_binary_attributes
@@ -386,6 +386,11 @@ def test_the_packages_models_are_demonstrations_without_their_marks_too(two_cali
     assert is_demonstration(system.embedder) and is_demonstration(system.autoencoder)
     status, said = balr("explain", "--system", tmp_path / "system", "--corpus", few, a, b)
     assert status == 0 and said.startswith("DEMONSTRATION")
+    compare = pipeline("speaker-comparison", model=system, allow_mismatch=True)
+    with torch.no_grad():
+        next(compare.autoencoder.parameters()).add_(0.1)
+    assert not is_demonstration(compare.autoencoder)
+    assert compare(*sorted(map(str, few.parent.rglob("*.opus")))[:2])["demonstration"] is True  # by the embedder
     with torch.no_grad():
         next(system.embedder.parameters()).add_(0.1)
     assert not is_demonstration(system.embedder)

@@ -140,7 +140,7 @@ PROPOSITIONS = (
     "Hd: the recordings of A and of B are of two different speakers of the relevant population.",
 )
 # Heads what a case file states.
-THE_CASE = "The case, as its file states it (nothing of it was computed or checked)"
+THE_CASE = "The case, as its file states it (the program checked nothing of it)"
 # Stands beside the propositions that a case file states, whatever they are.
 WHAT_IS_COMPUTED = (
     "Hs against Hd as they are stated below: the same speaker against two different speakers of the relevant "
