@@ -389,11 +389,27 @@ def test_the_packages_models_are_demonstrations_without_their_marks_too(two_cali
     compare = pipeline("speaker-comparison", model=system, allow_mismatch=True)
     with torch.no_grad():
         next(compare.autoencoder.parameters()).add_(0.1)
-    assert not is_demonstration(compare.autoencoder)
+    for part in (compare.autoencoder, compare.scorer):
+        part.config.update({"embedder_identity": None, "autoencoder_identity": None})
+        assert not is_demonstration(part)
     assert compare(*sorted(map(str, few.parent.rglob("*.opus")))[:2])["demonstration"] is True  # by the embedder
     with torch.no_grad():
         next(system.embedder.parameters()).add_(0.1)
     assert not is_demonstration(system.embedder)
+
+
+@pytest.mark.parametrize("scorer", ["beta", "cosine"])
+def test_what_the_packages_models_made_is_a_demonstration_whatever_scorer_compares_it(few, balr, tmp_path, scorer):
+    """One that is fitted to their attributes names them, and of a corpus it is known who made its vectors."""
+    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    chosen = f"scorer={scorer}"
+    if scorer == "beta":
+        assert balr("score", "train", few, "--save-dir", tmp_path / "own")[0] == 0
+        assert is_demonstration(load_scorer(tmp_path / "own")) and not is_shipped(load_scorer(tmp_path / "own"))
+        chosen = f"scorer.checkpoint_path={tmp_path / 'own'}"
+    status, said = balr("explain", "--corpus", few, a, b, chosen)
+    assert status == 0 and said.startswith("DEMONSTRATION")
 
 
 def test_reports_name_the_digest_of_the_calibrations_record(two_calibrations, tmp_path, few, balr):

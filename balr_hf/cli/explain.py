@@ -177,7 +177,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.errors import ConfigError
     from balr_hf.explanation.case import computation, read_case
     from balr_hf.files import atomic_path, json_text
-    from balr_hf.identity import is_demonstration
+    from balr_hf.identity import is_demonstration, is_of_demonstration
     from balr_hf.scoring.trials import side_counts
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
@@ -227,7 +227,8 @@ def run(arguments: Arguments) -> None:
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
-        demonstration=any(map(is_demonstration, (*models.values(), scorer))),
+        demonstration=any(map(is_demonstration, (*models.values(), scorer)))
+        or any(map(is_of_demonstration, earlier.makers)),
         case=case,
         details=(
             *matched,
@@ -461,10 +462,12 @@ class _Earlier:
     """What is to be said of vectors that were in the corpus already, and were not computed for this report.
 
     Attributes:
-        rows: which models made them.
+        makers: the identities of the models that made them; an empty one where that is unknown.
+        rows: which models made them, in words.
         remarks: of which recordings it is not known what they were made from.
     """
 
+    makers: tuple[str, ...]
     rows: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
 
@@ -502,7 +505,7 @@ class _Earlier:
             for role, made in makers.items()
             for maker, of in made.items()
         ]
-        return cls(tuple(rows), tuple(remarks))
+        return cls(tuple(maker for made in makers.values() for maker in made), tuple(rows), tuple(remarks))
 
 
 def _unlike(
