@@ -20,14 +20,14 @@ from torch import nn
 from balr_hf._version import __version__
 from balr_hf.attributes.binarization import mismatch
 from balr_hf.audio import load_audio
-from balr_hf.defaults import SAMPLE_CORPUS, is_shipped, resource
+from balr_hf.defaults import SAMPLE_CORPUS, resource
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.feature_extraction_wespeaker import LOG_FLOOR, PREEMPHASIS, WespeakerFeatureExtractor
 from balr_hf.embeddings.passes import embed_waveforms
 from balr_hf.errors import MismatchError, UserError
 from balr_hf.files import changed_folder, write_json
 from balr_hf.hub.cards import card_text
-from balr_hf.identity import model_identity, wrong_parts
+from balr_hf.identity import is_demonstration, model_identity, wrong_parts
 
 if TYPE_CHECKING:
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
@@ -251,7 +251,7 @@ def export_onnx(
             "features": {name: value for name, value in extractor.to_dict().items() if "version" not in name},
             "identities": identities,
             "mismatch": wrong,
-            "demonstration": is_shipped(embedder) or is_shipped(autoencoder),
+            "demonstration": any(map(is_demonstration, (embedder, autoencoder))),
             "opset": opset,
             "versions": versions,
             "agreement": asdict(agreement),

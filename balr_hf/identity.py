@@ -76,9 +76,19 @@ def model_digest(model: HasWeights) -> str:
 def is_demonstration(model: Any) -> bool:
     """Whether a model is one of the package's own, or was saved from one, even where the mark of that was taken off.
 
-    The mark decides nothing that a model computes, so that it is not in its digest.
+    So is one that was made for one of these, since that has a part in all its results. The mark decides nothing that a
+    model computes, so that it is not in its digest.
     """
-    return is_shipped(model) or (hasattr(model, "state_dict") and model_digest(model) in _shipped_digests())
+    config = getattr(model, "config", None)
+    made_for = (getattr(config, f"{maker}_identity", None) for maker in ("embedder", "autoencoder"))
+    if is_shipped(model) or any(map(is_of_demonstration, filter(None, made_for))):
+        return True
+    return hasattr(model, "state_dict") and model_digest(model) in _shipped_digests()
+
+
+def is_of_demonstration(identity: str) -> bool:
+    """Whether an identity is that of the package's own embedder or autoencoder."""
+    return digest_of(identity) in _shipped_digests()
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from balr_hf.errors import UserError, name_some
 from balr_hf.hub.publishing import load_model
 from balr_hf.identity import allowed_in_training, digest_of, file_digest, model_identity, other_makers, shown
 from balr_hf.metrics import cllr, eer
+from balr_hf.scoring.distinct_trials import distinct_pairs
+from balr_hf.scoring.listed_ids import match_ids
 from balr_hf.scoring.trials import trial_labels
 from balr_hf.scoring.two_results import read_result
 
@@ -234,24 +237,44 @@ def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iter
 
 def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.Dataset) -> Check:
     """Whether EER and Cllr are those of the scores: the digest of these does not change with a figure beside it."""
+    figures, unknown = "the figures in metrics.json", "were not computed again"
+    stated = {name: metrics[name] for name in ("eer", "cllr") if metrics.get(name) is not None}
+    if not stated:
+        return Check(None, "metrics.json has no EER and no Cllr to be computed again")
     try:
-        results = [read_result(str(folder)), read_result(f"{folder}:scores")]
-        labels = [trial_labels(dataset, result.trials) for result in results]
+        sep = _separator(folder / "scores.csv")
+        results = {"eer": read_result(str(folder), sep), "cllr": read_result(f"{folder}:scores", sep)}
+        trials = match_ids(dataset, results["eer"].trials)
+        same = trial_labels(dataset, trials)
+        if same is None:
+            return Check(None, f"{figures} {unknown}: the corpus does not name the speakers")
+        # The file has all that is listed, and each pair of sides is evaluated once.
+        once = next((one for one in distinct_pairs(dataset, trials) if len(one) == metrics.get("trials")), None)
+        if once is None:
+            return Check(None, f"{figures} {unknown}: of which trials they are is not known")
+        values = {
+            "eer": eer(results["eer"].scores[once], same[once])[0],
+            "cllr": cllr(results["cllr"].scores[once], same[once]),
+        }
     except UserError as error:
-        return Check(None, f"the figures in metrics.json were not computed again ({error})")
-    if labels[0] is None or labels[1] is None:
-        return Check(
-            None, "the figures in metrics.json were not computed again: the corpus does not name the speakers"
-        )
-    again = {"eer": eer(results[0].scores, labels[0])[0], "cllr": cllr(results[1].scores, labels[1])}
+        return Check(None, f"{figures} {unknown} ({error})")
     wrong = [
-        f"{name} {json.dumps(metrics[name])[:20]}, where the scores give {value:.6g}"
-        for name, value in again.items()
-        if metrics.get(name) is not None and not _is_about(metrics[name], value)
+        f"{name} {json.dumps(value)[:20]}, where the scores give {values[name]:.6g}"
+        for name, value in stated.items()
+        if not _is_about(value, values[name])
     ]
     if wrong:
         return Check(False, f"metrics.json states {'; '.join(wrong)}")
     return Check(True, "EER and Cllr in metrics.json are those of scores.csv, computed again")
+
+
+def _separator(scores: Path) -> str:
+    """The character between the columns of a `scores.csv`, which is that of the list that was scored."""
+    if not scores.is_file():
+        return "\t"
+    with scores.open(encoding="utf-8") as file:
+        found = re.search(r"(\W)scores(?!\w)", file.readline())
+    return "\t" if found is None else found[1]
 
 
 def _is_about(stated: Any, value: float) -> bool:

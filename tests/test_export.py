@@ -16,6 +16,7 @@ from balr_hf import (
     AudioToAttributes,
     BinaryAttributeAutoEncoder,
     BinaryAttributeAutoEncoderConfig,
+    SpeakerComparisonModel,
     UserError,
     WespeakerConfig,
     WespeakerFeatureExtractor,
@@ -25,9 +26,9 @@ from balr_hf import (
     load_scorer,
     recording_counts,
 )
-from balr_hf.defaults import AUTOENCODER, SAMPLE_CORPUS, SCORER, resource
+from balr_hf.defaults import AUTOENCODER, SAMPLE_CORPUS, SCORER, SYSTEM, resource
 from balr_hf.embeddings.passes import embed_waveforms
-from balr_hf.export import FilterBanks, compare_export
+from balr_hf.export import Agreement, FilterBanks, compare_export
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +271,14 @@ def test_graph_that_differs_from_the_models_is_not_kept(exported, tiny_embedder,
     assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == [
         *("README.md", "config.json", "model.onnx", "notes.txt")
     ]
+
+
+def test_an_export_of_the_packages_models_is_a_demonstration_without_their_marks_too(monkeypatch, tmp_path):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    monkeypatch.setattr("balr_hf.export._write_graph", lambda *_: 20)
+    monkeypatch.setattr("balr_hf.export.compare_export", lambda *_: Agreement(0, 0.0, 0, 0))
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    system.embedder.config.demonstration = system.autoencoder.config.demonstration = False
+    export_onnx(system.embedder, system.autoencoder, tmp_path / "onnx")
+    assert json.loads((tmp_path / "onnx" / "config.json").read_text())["demonstration"] is True

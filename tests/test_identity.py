@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
+from transformers import AutoModel, pipeline
 
 from balr_hf import BinaryAttributeAutoEncoder, SpeakerComparisonModel, WespeakerModel, load_corpus
 from balr_hf.attributes.binarization import compute_binary_attributes
@@ -386,9 +386,30 @@ def test_the_packages_models_are_demonstrations_without_their_marks_too(two_cali
     assert is_demonstration(system.embedder) and is_demonstration(system.autoencoder)
     status, said = balr("explain", "--system", tmp_path / "system", "--corpus", few, a, b)
     assert status == 0 and said.startswith("DEMONSTRATION")
+    compare = pipeline("speaker-comparison", model=system, allow_mismatch=True)
+    with torch.no_grad():
+        next(compare.autoencoder.parameters()).add_(0.1)
+    for part in (compare.autoencoder, compare.scorer):
+        part.config.update({"embedder_identity": None, "autoencoder_identity": None})
+        assert not is_demonstration(part)
+    assert compare(*sorted(map(str, few.parent.rglob("*.opus")))[:2])["demonstration"] is True  # by the embedder
     with torch.no_grad():
         next(system.embedder.parameters()).add_(0.1)
     assert not is_demonstration(system.embedder)
+
+
+@pytest.mark.parametrize("scorer", ["beta", "cosine"])
+def test_what_the_packages_models_made_is_a_demonstration_whatever_scorer_compares_it(few, balr, tmp_path, scorer):
+    """One that is fitted to their attributes names them, and of a corpus it is known who made its vectors."""
+    assert balr("extract", few)[0] == 0 and balr("binarize", few)[0] == 0
+    a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
+    chosen = f"scorer={scorer}"
+    if scorer == "beta":
+        assert balr("score", "train", few, "--save-dir", tmp_path / "own")[0] == 0
+        assert is_demonstration(load_scorer(tmp_path / "own")) and not is_shipped(load_scorer(tmp_path / "own"))
+        chosen = f"scorer.checkpoint_path={tmp_path / 'own'}"
+    status, said = balr("explain", "--corpus", few, a, b, chosen)
+    assert status == 0 and said.startswith("DEMONSTRATION")
 
 
 def test_reports_name_the_digest_of_the_calibrations_record(two_calibrations, tmp_path, few, balr):
@@ -452,9 +473,7 @@ def test_a_report_says_which_measures_were_not_made_for_it(few, balr, tmp_path):
     assert balr("extract", few, "--save-dir", tmp_path / "vectors")[0] == 0
     assert balr("binarize", tmp_path / "vectors" / "few.csv")[0] == 0
     status, said = balr("explain", "--corpus", tmp_path / "vectors" / "few.csv", a, b)
-    assert (
-        status == 0 and f"Note: What was measured of {a} and {b} was in the corpus already: there is no audio" in said
-    )
+    assert status == 0 and f"Note: What was measured of {a}, {b} was in the corpus already: there is no audio" in said
     status, said = balr("explain", "--corpus", few, a, b)
     assert status == 0 and "was in the corpus already" not in said
 

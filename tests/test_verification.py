@@ -85,6 +85,33 @@ def test_results_are_verified(few, extracted, balr, system, tmp_path):
     assert "it is not known which autoencoder the scores come from" in told(verify(folder, system))[None]
 
 
+def test_figures_are_computed_again_of_what_was_evaluated(few, extracted, balr, tmp_path):
+    assert balr("binarize", few)[0] == 0
+    names = [line.split(",")[0] for line in few.read_text().splitlines()[1:]]
+    pairs = [(a, b) for a in names for b in names if a < b]
+    alike = [(a, b) for a, b in pairs if a[:8] == b[:8]]
+
+    def figures(trials, sep="\t"):
+        (tmp_path / "trials.txt").write_text("".join(f"{a}{sep}{b}\n" for a, b in [("a", "b"), *trials]))
+        folder = tmp_path / "scored"
+        options = ("--bootstrap", "0", "--sep", sep, "--exist-ok", "--save-dir", folder)
+        assert balr("score", "test", few, tmp_path / "trials.txt", *options)[0] == 0
+        return folder, lambda: next(
+            (check.holds, check.text) for check in verify(folder) if "metrics.json" in check.text
+        )
+
+    # Same-speaker trials that are listed again, in both orders, have scores, but count once.
+    folder, found = figures([*pairs, *alike, *((b, a) for a, b in alike)])
+    assert found() == (True, "EER and Cllr in metrics.json are those of scores.csv, computed again")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"trials": 3}))
+    assert found()[0] is None and found()[1].endswith("of which trials they are is not known")
+    (folder / "scores.csv").unlink()
+    assert found()[0] is None and "no scores at" in found()[1]
+    assert figures(pairs, sep=";")[1]()[0] is True
+    assert figures(alike)[1]() == (None, "metrics.json has no EER and no Cllr to be computed again")
+
+
 def test_what_results_do_not_say_is_unknown_and_what_they_lack_is_wrong(tmp_path):
     def found(**metrics):
         (tmp_path / "metrics.json").write_text(json.dumps(metrics))

@@ -177,7 +177,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.errors import ConfigError
     from balr_hf.explanation.case import computation, read_case
     from balr_hf.files import atomic_path, json_text
-    from balr_hf.identity import is_demonstration
+    from balr_hf.identity import is_demonstration, is_of_demonstration
     from balr_hf.scoring.trials import side_counts
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
@@ -227,7 +227,8 @@ def run(arguments: Arguments) -> None:
         quality=heard.quality,
         copies=heard.copies,
         limits=limits,
-        demonstration=any(map(is_demonstration, (*models.values(), scorer))),
+        demonstration=any(map(is_demonstration, (*models.values(), scorer)))
+        or any(map(is_of_demonstration, earlier.makers)),
         case=case,
         details=(
             *matched,
@@ -340,6 +341,7 @@ class _Heard:
         """
         from balr_hf.audio import AudioError, reason_not_decoded
         from balr_hf.data.quality import known_quality
+        from balr_hf.errors import name_some
         from balr_hf.explanation.case import recording_files
         from balr_hf.quality import describe_averaged, load_measured, reason_to_refuse
         from balr_hf.quality.copies import NOTHING, describe_copies, refuse_copies
@@ -371,8 +373,8 @@ class _Heard:
         stated = [name for name in dict.fromkeys(sides[0] + sides[1]) if name in known and name not in listened]
         if stated:
             remarks.append(
-                f"What was measured of {' and '.join(stated)} was in the corpus already: there is no audio here to "
-                "check it by."
+                f"What was measured of {name_some(stated)} was in the corpus already: there is no audio here to check "
+                "it by."
             )
         files = {name: source.get("bytes") or source.get("path") for name, source in audio.items() if source}
         named = [[(name, files[name]) for name in side if files.get(name)] for side in sides]
@@ -460,10 +462,12 @@ class _Earlier:
     """What is to be said of vectors that were in the corpus already, and were not computed for this report.
 
     Attributes:
-        rows: which models made them.
+        makers: the identities of the models that made them; an empty one where that is unknown.
+        rows: which models made them, in words.
         remarks: of which recordings it is not known what they were made from.
     """
 
+    makers: tuple[str, ...]
     rows: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
 
@@ -472,6 +476,7 @@ class _Earlier:
         """Find the vectors of a corpus whose missing ones are not computed yet."""
         from balr_hf.data.columns import vector_present
         from balr_hf.data.origins import origins_of
+        from balr_hf.errors import name_some
 
         names = list(dataset["id"])
         found = {kind: vector_present(dataset, kind) for kind in ("ba", "embedding")}
@@ -492,7 +497,7 @@ class _Earlier:
                     unknown.append(name)
             if unknown:
                 remarks.append(
-                    f"The {what} of {' and '.join(unknown)} were in the corpus already, and nothing there says what "
+                    f"The {what} of {name_some(unknown)} were in the corpus already, and nothing there says what "
                     "they were made from: that they are of these recordings was not checked."
                 )
         rows = [
@@ -500,7 +505,7 @@ class _Earlier:
             for role, made in makers.items()
             for maker, of in made.items()
         ]
-        return cls(tuple(rows), tuple(remarks))
+        return cls(tuple(maker for made in makers.values() for maker in made), tuple(rows), tuple(remarks))
 
 
 def _unlike(

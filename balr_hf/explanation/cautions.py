@@ -18,9 +18,11 @@ from balr_hf.explanation.wording import (
     CUT,
     EASIER,
     FEW_SPEAKERS,
+    MEASURE,
     NARROWER,
     OTHER_SESSIONS,
     REMEDY,
+    UNKNOWN_DOMAIN,
     WHY,
     WIDER,
     describe_amount,
@@ -164,7 +166,7 @@ def cautions_of(found: Result) -> list[str]:
     others = [one.text for one in found.deviations if not one.is_beyond]
     texts = [*(f"{WHY} {text}" for text in decisive), *others, *_voices(found), *_heard(found)]
     texts = [*found.copies, *sorted(texts, key=lambda text: not text.startswith(WHY))]  # reasons before cautions
-    texts += [*_unlike(found), *_faint(found), *found.remarks]
+    texts += [*_unlike(found), *_faint(found), *found.remarks, *_saved(found.calibration or {})]
     allowed = [one.is_allowed for one in found.deviations] + [one.is_allowed for one in found.compared_voices]
     if any(allowed) or any(one.is_allowed for one in everything(found.heard)):
         texts.insert(0, WIDER)
@@ -191,11 +193,11 @@ def cautions_of(found: Result) -> list[str]:
         texts.append(f"Calibrated on {describe_amount(found.calibration)}.")
     if "domain" in found.no_verdict:
         texts.append("balr score calibrate records which recordings a calibration is of: calibrate the scorer anew.")
+    elif "unmeasured" in found.no_verdict:
+        which = "not all of them were measured" if any(found.quality) else "they were not measured"
+        texts.insert(0, f"{WHY} {UNKNOWN_DOMAIN}: {which}. {MEASURE}")
     elif not found.domain_known:
-        in_part = any(found.quality) and (found.calibration.get("domain") or {}).get("measures")
-        why = "not all of them were measured" if in_part else "it was not measured"
-        prevents = f"{WHY} whether" if "unmeasured" in found.no_verdict else "Whether"
-        texts.append(f"{prevents} the calibration holds for recordings like these is unknown: {why}.")
+        texts.append(f"{UNKNOWN_DOMAIN[0].upper()}{UNKNOWN_DOMAIN[1:]}: those of the calibration were not measured.")
     sessions = describe_sessions(found.calibration.get("domain"), " of the calibration")
     if sessions is not None:
         texts.append(f"{sessions}. {OTHER_SESSIONS}")
@@ -229,6 +231,18 @@ def cautions_of(found: Result) -> list[str]:
             f"{found.constant:+.2f}."
         )
     return texts
+
+
+def _saved(calibration: Mapping[str, Any]) -> list[str]:
+    """What was said of the case that a calibration was matched to and saved for; nothing of any other."""
+    if "saved_for" not in calibration:
+        return []
+    a, b = calibration["matched"]
+    return [
+        f"The calibration was matched to one case, and saved for it (A was {a}, B was {b}): for other recordings, "
+        "match anew.",
+        *(f"Said when the calibration was matched: {text}" for text in calibration["saved_for"]),
+    ]
 
 
 def _several(found: Result) -> list[str]:

@@ -53,6 +53,7 @@ from balr_hf.explanation.wording import (
     WHERE_MEASURES_ARE,
     describe_different_speakers,
     describe_informative,
+    describe_matching,
     describe_sum,
     describe_term,
     describe_trials,
@@ -658,7 +659,7 @@ class Findings:
         if self.num_reference_speakers is not None:
             rows.append(("Reference population", describe_reference(self.reference, self.num_reference_speakers)))
         if self.calibration is not None:
-            method = self.calibration["method"] + (", matched to the case" if self.calibration.get("matched") else "")
+            method = ", ".join(filter(None, [self.calibration["method"], describe_matching(self.calibration)]))
             same = self.calibration.get("within")
             kind = f"; its different speakers have the same {same}" if same else ""
             other = self.calibration.get("across")
@@ -685,8 +686,8 @@ class Findings:
         if self.misleading is not None:
             rows.append(("Misleading evidence", self.misleading.describe()))
         if self.calibration is not None:
-            matched = bool(self.calibration.get("matched"))
-            rows.append(("One voice", describe_voices(self.voices, matched)))
+            matched_now = bool(self.calibration.get("matched")) and "saved_for" not in self.calibration
+            rows.append(("One voice", describe_voices(self.voices, matched_now)))
         rows += [(kind.label, describe_heard(self.heard, kind)) for kind in KINDS]
         rows.append(("Descriptions", self._describe_descriptions()))
         limits = self.limits.describe()

@@ -258,7 +258,7 @@ def describe_voices(sides: Sequence[Sequence[OneVoice | None]], matched: bool = 
 
     Args:
         sides: what was found of each recording of A, and of B.
-        matched (bool): whether the calibration of the case was matched to it, and so is not that of the parts.
+        matched (bool): whether the calibration was matched to the case just now, and so is not that of the parts.
     """
     if not any(sides):
         return f"{UNLOOKED}: {NEEDED}"

@@ -94,7 +94,7 @@ NO_VERDICT = "NO VERDICT: the system was not calibrated for recordings like thes
 NO_VERDICT_COPIES = "NO VERDICT: the two sides hold the same recording"
 NO_VERDICT_BOUNDS = "NO VERDICT: the calibration has too few trials to vouch for any likelihood ratio"
 NO_VERDICT_DOMAIN = "NO VERDICT: the calibration does not say which recordings it is of"
-NO_VERDICT_UNMEASURED = "NO VERDICT: not all recordings were measured, to be compared with those of the calibration"
+NO_VERDICT_UNMEASURED = "NO VERDICT: recordings that were not measured cannot be compared with the calibration's"
 REMEDY = (
     "With recordings of other speakers like those of the case, balr explain --match calibrates for its conditions, or "
     "balr score calibrate for all such cases."
@@ -107,6 +107,9 @@ CUT = (
 )
 NO_VERDICT_VOICES = "NO VERDICT: a recording may hold more than one voice"
 AND_VOICES = "and one of them may hold more than one voice"
+# Of a case that cannot be compared with the calibration's recordings, and what to do where it was not measured.
+UNKNOWN_DOMAIN = "whether the calibration holds for recordings like these is unknown"
+MEASURE = "A comparison with their audio measures them; balr extract does so for a corpus."
 # What is said after [`describe_sessions`][balr_hf.domain.describe_sessions].
 OTHER_SESSIONS = (
     "Recordings of one speaker from different sessions are less alike. If those of the case are of different "
@@ -137,7 +140,7 @@ PROPOSITIONS = (
     "Hd: the recordings of A and of B are of two different speakers of the relevant population.",
 )
 # Heads what a case file states.
-THE_CASE = "The case, as its file states it (nothing of it was computed or checked)"
+THE_CASE = "The case, as its file states it (the program checked nothing of it)"
 # Stands beside the propositions that a case file states, whatever they are.
 WHAT_IS_COMPUTED = (
     "Hs against Hd as they are stated below: the same speaker against two different speakers of the relevant "
@@ -241,12 +244,20 @@ def describe_different_speakers(calibration: Mapping[str, Any]) -> str:
     who = f"{speakers:,} speakers" if speakers else "of speakers whom the record does not name"
     if speakers and told and speakers == every:  # the record does not tell of those of one kind apart
         who = describe_speakers(domain, speakers, tuple(told))
-    same, matched = calibration.get("within"), " that was matched to the case" if calibration.get("matched") else ""
+    same, matched = calibration.get("within"), describe_matching(calibration)
+    which = f" that was {matched}" if matched else ""
     only = f"; trials of speakers of the same {same} only" if same else ""
     return (
-        f"the {calibration['num_different_speaker']:,} different-speaker trials of the calibration{matched} "
+        f"the {calibration['num_different_speaker']:,} different-speaker trials of the calibration{which} "
         f"({who}{only}), which tell how alike different speakers are"
     )
+
+
+def describe_matching(calibration: Mapping[str, Any]) -> str:
+    """To which case a calibration was matched, in words; nothing if to none."""
+    if not calibration.get("matched"):
+        return ""
+    return "matched to the case" + (" that it was saved for" if "saved_for" in calibration else "")
 
 
 def state(active: int, recordings: int) -> str:

@@ -77,17 +77,17 @@ class Matched:
     def save_scorer(self, folder: str | Path) -> Matched:
         """Save the scorer, so that the comparison can be computed again, and name the folder in the rows.
 
-        It is for this case: for recordings in other conditions, match anew.
+        It is for this case: for recordings in other conditions, match anew. So the record of its calibration says, and
+        keeps the cautions, that every report with it may have them.
 
         Args:
             folder: is made if it does not exist.
         """
-        self.scorer.save_pretrained(folder)
-        rows = tuple(
-            (name, text.replace(IN_NO_FILE, f"saved in {folder}", 1) if name == AFTER else text)
-            for name, text in self.rows
-        )
-        return replace(self, rows=rows)
+        scorer = copy.deepcopy(self.scorer)
+        scorer.config.calibration = {**(scorer.config.calibration or {}), "saved_for": list(self.remarks)}
+        scorer.save_pretrained(folder)
+        saved = f"saved in {folder}, {digests_in_full(scorer)}"
+        return replace(self, rows=tuple((name, saved if name == AFTER else text) for name, text in self.rows))
 
 
 @dataclass(frozen=True)

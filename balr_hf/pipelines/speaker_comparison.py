@@ -332,7 +332,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
     @cached_property
     def _is_demonstration(self) -> bool:
         """Whether models of the package make the results."""
-        return any(map(is_demonstration, (self._embedder, self.autoencoder, self.scorer)))
+        return any(map(is_demonstration, (self._source, self.autoencoder, self.scorer)))
 
     def _result(  # type: ignore[override]  # with options of its own
         self,

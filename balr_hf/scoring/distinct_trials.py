@@ -80,29 +80,36 @@ def counted_once(
     Returns:
         int `(kept,)`: the positions of the first trial of each pair, in rising order; None if all are distinct.
     """
-    number_of: dict[tuple[str, ...], int] = {}
-    sides = (_by_audio(dataset, trials) or trials).sides
-    numbers = np.array([number_of.setdefault(tuple(sorted(side)), len(number_of)) for side in sides])
-    enroll, test = numbers[trials.enroll], numbers[trials.test]
-    low, high = np.minimum(enroll, test), np.maximum(enroll, test)
-    kept = _first_of_each(low * len(number_of) + high)
+    kept, ordered = distinct_pairs(dataset, trials)
+    if len(ordered) > len(kept):
+        mirrored = np.setdiff1d(ordered, kept, assume_unique=True)
+        if not is_symmetric(scorer, counts, trials.select(mirrored[:BOTH_WAYS])):
+            kept = ordered
     if len(kept) == len(trials):
         return None
-    ordered = _first_of_each(enroll * len(number_of) + test)
-    if len(ordered) > len(kept):
-        mirrored = np.zeros(len(trials), dtype=bool)
-        mirrored[ordered] = True
-        mirrored[kept] = False
-        if not is_symmetric(scorer, counts, trials.select(np.flatnonzero(mirrored)[:BOTH_WAYS])):
-            kept = ordered
-            if len(kept) == len(trials):
-                return None
     logger.warning(
         "%d of the %d trials repeat a pair of sides that is listed before, in the same or in the opposite order, and "
         "count no further: %d trials are left",
         *(len(trials) - len(kept), len(trials), len(kept)),
     )
     return kept
+
+
+def distinct_pairs(dataset: datasets.Dataset, trials: Trials) -> tuple[np.ndarray, np.ndarray]:
+    """The first trial of each pair of sides, whatever their names of the same audio.
+
+    Args:
+        dataset, trials: as for [`counted_once`].
+
+    Returns:
+        `(kept, ordered)`: int positions in rising order, with the two orders of a pair taken for one, and for two.
+    """
+    number_of: dict[tuple[str, ...], int] = {}
+    sides = (_by_audio(dataset, trials) or trials).sides
+    numbers = np.array([number_of.setdefault(tuple(sorted(side)), len(number_of)) for side in sides])
+    enroll, test = numbers[trials.enroll], numbers[trials.test]
+    low, high = np.minimum(enroll, test), np.maximum(enroll, test)
+    return _first_of_each(low * len(number_of) + high), _first_of_each(enroll * len(number_of) + test)
 
 
 def is_symmetric(scorer: TrialScorer, counts: Counts | SideCounts, trials: Trials) -> bool:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.defaults import SCORER, is_shipped, resource
+from balr_hf.defaults import SCORER, resource
 from balr_hf.errors import name_some
-from balr_hf.identity import is_same
+from balr_hf.identity import is_demonstration, is_same
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import name_digests
 
@@ -71,7 +71,7 @@ def embedder_trained_on(embedder: Any, names: Iterable[str]) -> list[str] | None
     """
     scorer = _shipped_scorer()
     made_by = str(scorer.config.embedder_identity)
-    is_own = is_same(embedder, made_by) if isinstance(embedder, str) else is_shipped(embedder)
+    is_own = is_same(embedder, made_by) if isinstance(embedder, str) else is_demonstration(embedder)
     return scorer.known_speakers(names, "reference") if is_own else None
 
 

@@ -493,7 +493,7 @@ def test_copies_get_no_verdict(explained):
 
 
 def test_what_was_not_measured_or_not_described_is_told(explained):
-    assert any("was not measured" in caution for caution in explained.cautions)
+    assert any("were not measured" in caution for caution in explained.cautions)
     assert any("keeps no bounds" in caution for caution in replace(explained, bounds=None).cautions)
 
 
@@ -564,13 +564,18 @@ def test_a_side_of_which_some_recordings_were_not_measured_is_told():
 
     def explained(of_a, of_b):
         found = scorer.explain(three, two, quality=([MEASURED] * of_a, [MEASURED] * of_b))
-        why = [text.rpartition(": ")[2] for text in found.cautions if "holds for recordings like these" in text]
-        return [name for name, _ in found.describe_quality()], why
+        why = [text for text in found.cautions[:1] if "holds for recordings like these" in text]  # before all others
+        return [name for name, _ in found.describe_quality()], [text.split(": ")[2].split(". ")[0] for text in why]
 
     assert explained(3, 2) == (["A1", "A2", "A3", "B1", "B2"], [])
-    assert explained(2, 2) == (["A, one of 3", "A, one of 3", "B1", "B2"], ["not all of them were measured."])
-    assert explained(3, 1) == (["A1", "A2", "A3", "B, one of 2"], ["not all of them were measured."])
-    assert explained(0, 0) == ([], ["it was not measured."])
+    assert explained(2, 2) == (["A, one of 3", "A, one of 3", "B1", "B2"], ["not all of them were measured"])
+    assert explained(3, 1) == (["A1", "A2", "A3", "B, one of 2"], ["not all of them were measured"])
+    assert explained(0, 0) == ([], ["they were not measured"])
+    scorer.config.calibration["domain"]["measures"] = {}
+    found = scorer.explain(three, two, quality=([MEASURED] * 3, [MEASURED] * 2))
+    assert "unmeasured" not in found.no_verdict
+    why = "those of the calibration were not measured"
+    assert f"Whether the calibration holds for recordings like these is unknown: {why}." in found.cautions
 
 
 def test_recordings_are_described(explained):

@@ -153,6 +153,8 @@ def test_parts_are_said_to_be_compared_by_another_calibration_than_the_one_match
     found.calibration = {**found.calibration, "matched": ["duration=3", "duration=3"]}
     assert f"; {voices.OWN_CALIBRATION}" in dict(found.describe_method())["One voice"]
     assert voices.OWN_CALIBRATION not in voices.describe_voices(((None,), (None,)), matched=True)
+    found.calibration["saved_for"] = []  # which then is the scorer's own
+    assert voices.OWN_CALIBRATION not in dict(found.describe_method())["One voice"]
 
 
 def test_a_second_voice_is_in_the_headline_beside_other_reasons(scorer):

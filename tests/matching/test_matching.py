@@ -524,6 +524,15 @@ def test_a_matched_scorer_that_is_saved_computes_the_case_again(case, balr, monk
     assert "computed for an earlier case" not in details["Copies for A"]
     again = explained(f"scorer.checkpoint_path={saved}")
     assert again["llr"] == first["llr"] and again["interval"] == first["interval"]
+    matched = [text for text in first["cautions"] if text.startswith("Matched to the case are net speech")]
+    assert len(matched) == 1 and not any("saved for it" in text for text in first["cautions"])
+    a, b = first["calibration"]["matched"]
+    of = f"The calibration was matched to one case, and saved for it (A was {a}, B was {b})"
+    start = again["cautions"].index(f"{of}: for other recordings, match anew.")
+    told = [text.removeprefix("Said when the calibration was matched: ") for text in again["cautions"][start + 1 :]]
+    assert matched[0] in told and set(first["cautions"]) <= {*again["cautions"], *told}
+    assert "calibration that was matched to the case that it was saved for (" in again["propositions"][-1]
+    assert "calibration that was matched to the case (" in first["propositions"][-1]
     kept = explained("--match", calibration)
     number = re.search(r"(\d+) computed for an earlier case", dict(kept["details"])["Copies for A"])
     assert number is not None and int(number[1]) > 0 and kept["llr"] == first["llr"]
