@@ -220,6 +220,8 @@ class Scorer(HubModel):
             ValueError: counts have another shape, are negative or not finite; or there is not one name per speaker.
             UserError: no speaker has recordings; none has several, from which this kind of scorer learns how much one
                 speaker varies; or a speaker is named twice, or has no name.
+            ConfigError: this kind of scorer, one of your own, does not fit its parameters or give its terms as
+                [`Scorer`] says.
         """
         counts = self._checked(counts, "counts")
         digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else _distinct_digests(speakers)
@@ -239,7 +241,9 @@ class Scorer(HubModel):
             logger.warning("One reference speaker tells nothing of how speakers differ: every LLR will be 0")
         else:
             self._fit(counts, **options)
+        self._check_parameters()
         self._settle_uninformative()
+        self._check_terms()
         self.reference_speakers = digests.to(self.device)
         self.config.num_reference_speakers = len(counts)
         self.config.reference = None
@@ -247,6 +251,59 @@ class Scorer(HubModel):
         self.config.autoencoder_identity = self.config.embedder_identity = None
         self.remove_calibration()
         return self
+
+    def _check_parameters(self) -> None:
+        """Check that the fitted parameters are buffers with a row for each attribute, and make them float64.
+
+        Raises:
+            ConfigError: one is not, so that it would be neither moved nor saved with the scorer.
+        """
+        buffers, size = dict(self.named_buffers()), self.config.num_attributes
+        for name in self.parameter_names:
+            found = buffers.get(name)
+            if found is None:
+                raise ConfigError(
+                    f"the scorer {type(self).__name__} has no buffer {name}, which its parameter_names name: "
+                    "_initial_buffers has to return it, of the size that it has after _fit"
+                )
+            if found.ndim == 0 or len(found) != size:
+                raise ConfigError(
+                    f"the scorer {type(self).__name__} fitted {name} of shape {tuple(found.shape)}: expected "
+                    f"({size}, ...), one row for each attribute"
+                )
+            setattr(self, name, found.to(self.dtype))
+
+    @torch.no_grad()
+    def _check_terms(self) -> None:
+        """Check that terms are finite, and depend on nothing but the counts of their own attribute in their own trial.
+
+        Else a trial would have other scores among others, or where terms are looked up in tables of states. Kinds of
+        scorers with a `_term_table` of their own say by it what their terms depend on.
+
+        Raises:
+            ConfigError: they are not, or depend on more.
+        """
+        numbers = torch.arange(4 * self.config.num_attributes, device=self.device).reshape(4, -1)
+        enroll, test = (  # of one recording a side, which all kinds of scorers take
+            torch.nn.functional.one_hot(numbers * factor % 11 % self.num_values, self.num_values).to(self.dtype)
+            for factor in (3, 7)
+        )
+        terms = self._weighted_terms(None, enroll, test)
+        if not torch.isfinite(terms).all():
+            raise ConfigError(
+                f"the scorer {type(self).__name__} gives terms that are not finite: expected natural-log likelihood "
+                "ratios, also of counts that the reference population lacks"
+            )
+        if type(self)._term_table is not Scorer._term_table:
+            return
+        rows = torch.arange(4, device=self.device)
+        looked_up = self._term_table(None, 0.0, enroll, test).terms(rows, rows)
+        if not torch.allclose(terms, looked_up, rtol=1e-6, atol=1e-9):
+            raise ConfigError(
+                f"the scorer {type(self).__name__} gives other terms for the same counts of an attribute: a term must "
+                "depend on nothing but the counts of its own attribute in its own trial (and on no random numbers), "
+                "unless the scorer has _term_table and _side_table of its own, as CosineSimilarityScorer has"
+            )
 
     def _describe(self, counts: torch.Tensor) -> None:
         """Set `typicality` and `activation`."""
@@ -839,10 +896,16 @@ class Scorer(HubModel):
         return explain_trial(self, enroll, test, **details)
 
     def _fit(self, counts: torch.Tensor, *args: Any, **options: Any) -> None:
-        raise NotImplementedError
+        """Set the buffers of `parameter_names` from the counts of each speaker, `(speakers, attributes, 2)`."""
+        raise NotImplementedError(f"{type(self).__name__} has to define _fit(self, counts)")
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        """One term per attribute, `(..., attributes)`, of the counts `(..., attributes, 2)` of the two sides.
+
+        A term is a natural-log likelihood ratio that depends on nothing but the counts of its own attribute: it is
+        also asked for of single states of an attribute, and looked up where they come again.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has to define _attribute_scores(self, enroll, test)")
 
     def _term_table(
         self, weights: torch.Tensor | None, offset: float, enroll: torch.Tensor, test: torch.Tensor

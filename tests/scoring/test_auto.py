@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from balr_hf.errors import ConfigError, UserError
 from balr_hf.scoring.auto import build_scorer, scorer_class
 from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig, ScorerConfig
 from balr_hf.scoring.counts import recording_counts
+from balr_hf.scoring.modeling_scorer import Scorer
 
 MODULE = """
 import torch
@@ -53,6 +55,34 @@ class Summed(Agreement):
 class Array(Agreement):
     def _attribute_scores(self, enroll, test):
         return super()._attribute_scores(enroll, test).numpy()
+
+class OfAll(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test) / (1 + enroll[..., 0].sum(-1, keepdim=True))
+
+class OfTheBatch(Agreement):
+    def _attribute_scores(self, enroll, test):
+        terms = super()._attribute_scores(enroll, test)
+        return terms - terms.mean(0)
+
+class Drawn(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test) + torch.rand(1)
+
+class Infinite(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test) / 0
+
+class Short(Agreement):
+    def _fit(self, counts):
+        self.rate = torch.ones(3)
+
+class Unmade(Agreement):
+    parameter_names = ("rate", "other")
+
+class SingleRate(Agreement):
+    def _fit(self, counts):
+        self.rate = self.activation.float()
 
 class Nameless(Agreement):
     config_class = ScorerConfig
@@ -110,11 +140,45 @@ def test_terms_of_single_precision_are_counted_in_double(module):
     torch.testing.assert_close(scorer.score_matrix(counts(1), counts(2)).diagonal(), scores)
 
 
-@pytest.mark.parametrize(("name", "found"), [("Summed", r"a tensor of shape \(12,\)"), ("Array", "ndarray")])
+@pytest.mark.parametrize(("name", "found"), [("Summed", r"a tensor of shape \(4,\)"), ("Array", "ndarray")])
 def test_terms_of_another_form_are_refused(module, name, found):
-    scorer = build_scorer(f"{module}.{name}", num_attributes=6).fit(counts(0))
-    with pytest.raises(ConfigError, match=rf"{name} returned {found}: expected a tensor of shape \(12, 6\), one term"):
-        scorer.score(counts(1), counts(2))
+    with pytest.raises(ConfigError, match=rf"{name} returned {found}: expected a tensor of shape \(4, 6\), one term"):
+        build_scorer(f"{module}.{name}", num_attributes=6).fit(counts(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("OfAll", "OfAll gives other terms for the same counts of an attribute: a term must depend on nothing but"),
+        ("OfTheBatch", "OfTheBatch gives other terms for the same counts of an attribute"),
+        ("Drawn", "Drawn gives other terms for the same counts of an attribute.*no random numbers"),
+        ("Infinite", "Infinite gives terms that are not finite"),
+        ("Short", r"Short fitted rate of shape \(3,\): expected \(6, ...\), one row for each attribute"),
+        ("Unmade", "Unmade has no buffer other, which its parameter_names name: _initial_buffers has to return it"),
+    ],
+)
+def test_a_scorer_that_would_score_otherwise_elsewhere_is_refused_when_it_is_fitted(module, name, wrong):
+    """Among other trials, from a table of states, or after it was saved."""
+    with pytest.raises(ConfigError, match=wrong):
+        build_scorer(f"{module}.{name}", num_attributes=6).fit(counts(0))
+
+
+def test_parameters_that_were_fitted_in_single_precision_are_kept_in_double(module, tmp_path):
+    """So that a scorer that is saved and loaded is the one that was calibrated."""
+    scorer = build_scorer(f"{module}.SingleRate", num_attributes=6).fit(counts(0, 40))
+    assert scorer.rate.dtype == torch.float64
+    enroll, other = counts(1, 40), counts(2, 40)
+    scorer.calibrate(enroll, torch.cat([enroll[:20], other[20:]]), np.arange(40) < 20)
+    scorer.save_pretrained(tmp_path / "mine")
+    assert torch.equal(load_scorer(tmp_path / "mine").rate, scorer.rate)
+
+
+def test_what_a_scorer_lacks_is_named():
+    class Empty(Scorer):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty has to define _fit\(self, counts\)"):
+        Empty(ScorerConfig(num_attributes=6)).fit(counts(0))
 
 
 def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(tmp_path):
