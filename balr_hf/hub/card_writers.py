@@ -47,9 +47,6 @@ PART_COLUMNS = ("speakers", "same", "different", "EER (interval)", "Cllr (interv
 # The heading of the card of the package's own system under which its data and their makers are named.
 ATTRIBUTIONS = "## Data, licences and attributions"
 
-# Settings of scorers that a card shows if the configuration has them.
-SCORER_SETTINGS = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
-
 Row = Sequence[object]
 
 
@@ -223,7 +220,7 @@ def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
         rows.append(("calibration", f"{config.calibration['method']}, on {describe_amount(config.calibration)}"))
         if config.calibration.get("speech"):
             rows.append(("speech that it was calibrated on, and holds for", config.calibration["speech"]))
-    return rows + [(name, getattr(config, name)) for name in SCORER_SETTINGS if hasattr(config, name)]
+    return rows + [(name, getattr(config, name)) for name in config.setting_names()]
 
 
 def _described(descriptions: AttributeDescriptions) -> dict[str, Any]:

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+import balr_hf
 from balr_hf import load_scorer
 from balr_hf.class_paths import check_keywords
+from balr_hf.cli.sections import SCORER_FIELDS, ScorerArguments, scorer_settings
 from balr_hf.defaults import SCORER, resource
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.scoring.auto import build_scorer, scorer_class
-from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig, ScorerConfig
+from balr_hf.scoring.auto import SCORERS, build_scorer, scorer_class
+from balr_hf.scoring.configuration_scorers import SCORER_CONFIGS, MaxLLRScorerConfig, ScorerConfig
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.system import modeling_system
 
 MODULE = """
 import torch
@@ -128,7 +131,8 @@ def test_a_scorer_of_the_user_is_made_fitted_saved_and_loaded(module, tmp_path, 
     )
     first, *_, last = run_python(script, tmp_path / "mine", path).stdout.splitlines()
     assert last == "Agreement"
-    assert f"model of type {module}, not scorer" in first or "cannot load scorer" in first
+    assert f"model of type {module}, not scorer" in first
+    assert "A scorer of your own is known as soon as its class is named: scorer=my_package.MyScorer" in first
 
 
 def test_terms_of_single_precision_are_counted_in_double(module):
@@ -205,6 +209,23 @@ def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(t
 
         class Lacking(ScorerConfig):
             needed: int
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_a_scorer_of_the_package_is_known_wherever_one_is_listed(name):
+    """A list that lacks it would leave it out of the command line, or its code out of saved systems."""
+    cls = scorer_class(name)
+    assert cls.config_class in SCORER_CONFIGS, "configuration_scorers.py"
+    assert cls in modeling_system.SCORERS, "modeling_system.py: saved systems would come without its code"
+    assert {cls, cls.config_class} <= {getattr(balr_hf, public) for public in balr_hf.__all__}, "__init__.py"
+    assert len(SCORER_CONFIGS) == len(modeling_system.SCORERS) == len(SCORERS)
+    fields = {SCORER_FIELDS.get(setting, setting) for setting in scorer_settings()[name]}
+    assert fields == set(cls.config_class.setting_names()), "cli/sections.py: settings are no options of balr"
+    defaults = {field.name: field.default for field in dataclasses.fields(ScorerArguments)}
+    config = cls.config_class()
+    assert {key: defaults[key] for key in scorer_settings()[name]} == {
+        key: getattr(config, SCORER_FIELDS.get(key, key)) for key in scorer_settings()[name]
+    }
 
 
 @pytest.mark.parametrize(
