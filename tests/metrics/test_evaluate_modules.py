@@ -1,6 +1,7 @@
 """The metrics as modules of `evaluate`."""
 
 import socket
+from pathlib import Path
 
 import evaluate
 import numpy as np
@@ -27,6 +28,11 @@ def no_network(monkeypatch):
 @pytest.fixture(scope="module")
 def recorded(golden):
     return np.load(golden / "metrics.npz")
+
+
+def test_each_module_is_listed():
+    folder = Path(evaluate_module("cllr")).parent
+    assert sorted(path.parent.name for path in folder.glob("*/*.py")) == sorted(EVALUATE_MODULES)
 
 
 def plain(name, llrs, labels):
