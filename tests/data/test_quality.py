@@ -1,6 +1,7 @@
 """What was measured of recordings, in files and Datasets of this version and of those before `decay` was measured."""
 
 import dataclasses
+import inspect
 
 import datasets
 
@@ -53,6 +54,14 @@ def test_what_was_measured_stays_known_when_one_more_measure_is_added(tmp_path, 
     assert read_quality(tmp_path / "before.csv") == {"a": ROW | {"decay": None, "tilt": None}}
     append_quality(tmp_path / "now.csv", {"b": ROW | {"tilt": 3.5}})
     assert read_quality(tmp_path / "now.csv") == {"a": ROW | {"tilt": None}, "b": ROW | {"tilt": 3.5}}
+
+
+def test_each_measure_of_a_recording_is_told_of(root):
+    text = (root / "docs" / "data-formats.md").read_text(encoding="utf-8")
+    documented = inspect.getdoc(RecordingQuality)
+    for field in dataclasses.fields(RecordingQuality):
+        assert f"`{field.name}`" in text, "docs/data-formats.md"
+        assert f"\n    {field.name}: " in documented
 
 
 def test_measures_that_earlier_versions_lack_are_the_last_ones():
