@@ -218,7 +218,6 @@ def test_a_scorer_of_the_package_is_known_wherever_one_is_listed(name):
     assert cls.config_class in SCORER_CONFIGS, "configuration_scorers.py"
     assert cls in modeling_system.SCORERS, "modeling_system.py: saved systems would come without its code"
     assert {cls, cls.config_class} <= {getattr(balr_hf, public) for public in balr_hf.__all__}, "__init__.py"
-    assert len(SCORER_CONFIGS) == len(modeling_system.SCORERS) == len(SCORERS)
     fields = {SCORER_FIELDS.get(setting, setting) for setting in scorer_settings()[name]}
     assert fields == set(cls.config_class.setting_names()), "cli/sections.py: settings are no options of balr"
     defaults = {field.name: field.default for field in dataclasses.fields(ScorerArguments)}
