@@ -61,7 +61,8 @@ class Scorer(HubModel):
     activations, then non-activations. Attributes are taken as independent, so that a trial's score is the sum of one
     term per attribute. Parameters are float64 buffers, and stay float64 whatever type `to` is asked for. Subclasses
     define `_fit`, `_attribute_scores`, `parameter_names` and, by `_initial_buffers`, what the parameters are before
-    fitting.
+    fitting. A term depends on nothing but the counts of its own attribute, and is 0 where a side has none. A scorer of
+    your own can be named by its class path wherever a scorer is named: see [`balr_hf.scoring.auto.scorer_class`].
 
     Args:
         config (ScorerConfig): the settings of the scorer, and what it was fitted and calibrated on.
@@ -80,6 +81,31 @@ class Scorer(HubModel):
         calibration_offset (float64 `()`): what is added to their sum; only of a calibrated scorer.
         calibration_quality (float64 `(3, measures)`): the factors, means and standard deviations of the quality
             measures; only of a scorer that was calibrated with them.
+
+    Example:
+        >>> class RarityConfig(ScorerConfig):
+        ...     model_type = "my-rarity"
+        ...     strength: float = 1.0
+        >>> class RarityScorer(Scorer):
+        ...     '''The rarer an attribute is, the more it says that both sides have it.'''
+        ...
+        ...     config_class = RarityConfig
+        ...     parameter_names = ("rarity",)
+        ...
+        ...     def _initial_buffers(self):
+        ...         rarity = torch.ones(self.config.num_attributes, dtype=torch.float64)
+        ...         return super()._initial_buffers() | {"rarity": rarity}
+        ...
+        ...     def _fit(self, counts):
+        ...         self.rarity = -self.activation.clamp(0.01, 0.99).log()
+        ...
+        ...     def _attribute_scores(self, enroll, test):
+        ...         return self.config.strength * self.rarity * (enroll[..., 0] > 0) * (test[..., 0] > 0)
+        >>> reference = torch.tensor([[[4.0, 0], [1, 3]], [[0, 4], [1, 3]], [[2, 2], [0, 4]], [[2, 2], [2, 2]]])
+        >>> scorer = RarityScorer(RarityConfig(num_attributes=2)).fit(reference)
+        >>> sides = torch.tensor([[[1.0, 0], [0, 1]], [[0, 1], [1, 0]]])  # one has the first attribute, one the second
+        >>> scorer.score(sides, sides).numpy().round(1)
+        array([0.7, 1.4])
     """
 
     config_class: type[ScorerConfig] = ScorerConfig
