@@ -17,7 +17,6 @@ from balr_hf.data.audio_behind import describe_replaced_audio
 from balr_hf.data.columns import vector_matrix, vector_present
 from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
 from balr_hf.data.reading import read_corpus
-from balr_hf.detectors.detector import NAMES
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
 from balr_hf.hub.publishing import load_model
@@ -103,7 +102,7 @@ def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterat
             )
             yield Check(True if stated else None, f"the calibration (its record and its tensors) is {text}")
     for detector in getattr(model, "detectors", {}).values():
-        text = f"the {NAMES[detector.kind.name]} is as it was saved, and made for the embedder"
+        text = f"the {detector.kind.detector} is as it was saved, and made for the embedder"
         yield _compare(text, detector.embedder_identity, "embedder", parts)
     if role == "system" and model.config.mismatch is not None:
         yield Check(False, f"{model.config.mismatch}, which was allowed")

@@ -149,6 +149,13 @@ def test_every_command_parses(root, page, monkeypatch, tmp_path):
         importlib.import_module(COMMANDS[name][0]).COMMAND.parse(words[len(name.split()) :])
 
 
+def test_every_command_has_its_function_in_the_table(root):
+    from balr_hf.cli.main import COMMANDS
+
+    table = (root / "docs" / "python.md").read_text(encoding="utf-8").partition("## Commands and functions")[2]
+    assert sorted(re.findall(r"^\| `balr ([\w ]+)` \|", table, re.MULTILINE)) == sorted(COMMANDS)
+
+
 @pytest.mark.parametrize("page", PAGES + GUIDES)
 def test_every_link_leads_somewhere(root, page):
     text = re.sub(r"^```.*?^```", "", (root / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)

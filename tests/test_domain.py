@@ -1,9 +1,14 @@
 """What lies outside the populations that a likelihood ratio rests on is named, and beyond limits nothing is said."""
 
+import dataclasses
+import inspect
+import re
+
 import datasets
 import numpy as np
 import pytest
 
+from balr_hf.cli.explain import Options
 from balr_hf.data.quality import add_quality_column
 from balr_hf.domain import (
     HIGHEST_SNR,
@@ -18,7 +23,9 @@ from balr_hf.domain import (
     side_measures,
     sides_measures,
 )
+from balr_hf.domain.limits import AT_LEAST, AT_MOST, FACTORS, MEASURES, PERCENTILES
 from balr_hf.errors import ConfigError
+from balr_hf.explanation.heard import KINDS
 from balr_hf.quality import RecordingQuality
 from balr_hf.scoring import quality_measures
 
@@ -30,6 +37,19 @@ def quality(**changes):
         "sampling_rate": 16000,
     }
     return RecordingQuality(**{**usual, **changes}).to_dict()
+
+
+def test_whatever_is_compared_or_heard_has_a_limit_that_the_command_line_tells():
+    limits = {field.name: field.default for field in dataclasses.fields(Limits)}
+    assert {*MEASURES, *(kind.name for kind in KINDS)} <= limits.keys(), "each needs a field of Limits"
+    assert {kind.name for kind in KINDS} <= set(PERCENTILES)
+    assert {*FACTORS, *AT_MOST, *AT_LEAST} <= set(MEASURES) <= {f.name for f in dataclasses.fields(RecordingQuality)}
+    told = next(field for field in dataclasses.fields(Options) if field.name == "limits").metadata["help"]
+    told = told.partition("[default: ")[2].partition("]")[0]
+    assert Limits.parse(told) == Limits()
+    assert {part.partition("=")[0] for part in told.split(",")} == limits.keys(), "balr explain --limits"
+    described = inspect.getdoc(Limits).partition("Attributes:")[2]
+    assert [name for name in limits if not re.search(rf"^ +(\w+, )*{name}\b[\w, ]*: ", described, re.MULTILINE)] == []
 
 
 @pytest.fixture

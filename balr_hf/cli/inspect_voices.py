@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balr_hf.detectors.detection import listen_to_each
-from balr_hf.detectors.detector import NAMES
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.passes import heard_recording, num_frames
 from balr_hf.errors import ConfigError
@@ -97,7 +96,7 @@ class VoiceCheck:
     @property
     def unheard(self) -> list[str]:
         """What the system has no detector of."""
-        return [name for kind, name in NAMES.items() if kind not in self._detectors]
+        return [kind.detector for kind in KINDS if kind.name not in self._detectors]
 
     def __call__(self, measured: Measured) -> Voices | None:
         """What the system says of a recording; None if there is no speech in it."""

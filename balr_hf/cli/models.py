@@ -1,7 +1,6 @@
 """Loads the embedder, autoencoder and scorer that the settings name, and counts the attributes of a trial list."""
 
 import dataclasses
-import inspect
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,11 +66,7 @@ def scorer_configuration(arguments: Arguments, name: str) -> dict[str, Any]:
 
     settings, of = arguments.section("scorer"), scorer_settings()
     own = arguments.own.get("scorer", {})
-    if name in of:
-        valid = of[name]
-    else:
-        parameters = inspect.signature(scorer_class(name).config_class.__init__).parameters
-        valid = tuple(key for key in parameters if key not in ("self", "kwargs"))
+    valid = of[name] if name in of else scorer_class(name).config_class.setting_names()
     typed = {key.removeprefix("scorer.") for key in arguments.given if key.startswith("scorer.")}
     for key in sorted(typed - {"checkpoint_path", "n_attributes"}):
         if key in valid:

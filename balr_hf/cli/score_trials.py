@@ -249,8 +249,10 @@ def _draw(
     from balr_hf.scoring.trials import mean_terms
 
     figures = {}
-    if scorer.parameter_names:
+    if attributes.are_drawn(scorer):
         figures["parameters"] = attributes.parameters(scorer)
+    elif scorer.parameter_names:
+        logger.warning("No plot of the parameters: it shows those of the package's scorers")
     if labels is None or evaluation.note is not None:
         logger.warning("No plots of the scores: %s", evaluation.note)
     else:

@@ -36,7 +36,8 @@ TOGETHER = 4
 Loaded = TypeVar("Loaded")
 
 _TYPES = {field.name: str(field.type).removesuffix(" | None") for field in fields(RecordingQuality)}
-# Measures that records of earlier versions lack, which are the last ones.
+# Measures that records of earlier versions lack: the last ones, in the order in which they were added. A record of an
+# earlier version has the first of them, or none.
 LATER = ("decay",)
 _EARLIER = [name for name in _TYPES if name not in LATER]
 _PARSERS = {"float": float, "int": int, "str": str}
@@ -96,7 +97,8 @@ def read_quality(path: Path) -> dict[str, dict[str, Any]]:
     found = {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = safe_rows(file)
-        if next(rows, None) not in (["id", *_TYPES], ["id", *_EARLIER]):
+        heading = next(rows, None) or []
+        if heading != ["id", *_TYPES][: len(heading)] or len(heading) <= len(_EARLIER):
             return {}
         for name, *texts in rows:
             row = _parsed(texts)
@@ -179,10 +181,9 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
 
 def _parsed(texts: Sequence[str]) -> dict[str, Any] | None:
     """The measures of one row; None if it is not whole."""
-    if len(texts) == len(_EARLIER):
-        texts = [*texts, *[""] * len(LATER)]
-    if len(texts) != len(_TYPES):
+    if not len(_EARLIER) <= len(texts) <= len(_TYPES):
         return None
+    texts = [*texts, *[""] * (len(_TYPES) - len(texts))]
     try:
         named = zip(_TYPES.items(), texts, strict=True)
         return {name: None if text == "" else _PARSERS[kind](text) for (name, kind), text in named}

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from balr_hf.checkpoints import optional_file
 from balr_hf.domain import Limits
 from balr_hf.errors import ConfigError, MismatchError, UserError
-from balr_hf.explanation.heard import KINDS, OVERLAPPED, ROOM, SPEED, Heard, Kind
+from balr_hf.explanation.heard import KINDS, Heard, Kind
 from balr_hf.files import atomic_path
 from balr_hf.identity import is_same, model_identity, shown
 
@@ -27,18 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # The files beside a system, by the kinds of detectors; and the name of the record in a file's header, and its version.
-FILES = {
-    OVERLAPPED.name: "overlapped_speech.safetensors",
-    SPEED.name: "changed_speed.safetensors",
-    ROOM.name: "reverberant_room.safetensors",
-}
+FILES = {kind.name: kind.file for kind in KINDS}
 RECORD, VERSION = "detector", 2
-# What detectors are called within a sentence.
-NAMES = {
-    OVERLAPPED.name: "detector of overlapped speech",
-    SPEED.name: "detector of changed speed",
-    ROOM.name: "detector of reverberant rooms",
-}
 # With how many usual recordings, of about its length, a recording is compared.
 NEAREST, FEWEST = 1_000, 200
 MADE_BY = "make it anew with balr detectors SYSTEM CORPUS"
@@ -69,12 +59,12 @@ class Detector:
     @property
     def name(self) -> str:
         """How reports name it."""
-        return NAMES[self.kind.name].capitalize()
+        return self.kind.detector.capitalize()
 
     @property
     def file(self) -> str:
         """The name of its file."""
-        return FILES[self.kind.name]
+        return self.kind.file
 
     @property
     def embedder_identity(self) -> str:
@@ -132,7 +122,7 @@ class Detector:
         least = 100 * len(self.kind.ways) / (self._compared + 1)
         if 0 < limit <= least:
             raise ConfigError(
-                f"limits: {self.kind.name}={limit:g}: the {NAMES[self.kind.name]} compares with "
+                f"limits: {self.kind.name}={limit:g}: the {self.kind.detector} compares with "
                 f"{self._compared} recordings, and tells no less than {least:.2g} %: set more, or 0 to look away"
             )
 
@@ -208,7 +198,7 @@ def load_detectors(source: str | Path, **kwargs: Any) -> Detectors:
     Raises:
         UserError: a file is damaged, or of another version.
     """
-    files = {kind.name: optional_file(source, FILES[kind.name], **kwargs) for kind in KINDS}
+    files = {kind.name: optional_file(source, kind.file, **kwargs) for kind in KINDS}
     return {name: read_detector(file) for name, file in files.items() if file is not None}
 
 

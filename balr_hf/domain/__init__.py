@@ -23,8 +23,8 @@ from balr_hf.domain.limits import (
 )
 from balr_hf.domain.population import (
     ACROSS,
-    COUNTED,
     EASY_SHARE,
+    LABELS,
     describe_in_words,
     describe_population,
     describe_range,
@@ -37,10 +37,10 @@ from balr_hf.domain.population import (
 
 __all__ = [
     "ACROSS",
-    "COUNTED",
     "DIFFERENCES",
     "EASY_SHARE",
     "HIGHEST_SNR",
+    "LABELS",
     "MEASURES",
     "QUANTILES",
     "Deviation",

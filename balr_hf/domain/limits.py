@@ -20,7 +20,9 @@ MEASURES = {
     "tone_share": "{:.1%} of its power in a steady tone",
     "decay": "{:,.0f} dB/s as the decay of its fastest sounds",
 }
-# Of these, a case may have less, or more, than any population.
+# Of these, the limits that are factors; the others are differences.
+FACTORS = ("net_speech", "decay")
+# Of the measures, a case may have less, or more, than any population.
 AT_MOST, AT_LEAST = ("clipping", "tone_share"), ("decay",)
 # The limits that are percentiles.
 PERCENTILES = ("probability", "overlapped", "speed", "room")
@@ -88,7 +90,7 @@ class Limits:
             beyond = [f"{name}={values[name]:g}" for name in names if values.get(name, 0) > most]
             if beyond:
                 raise ConfigError(f"limits: {', '.join(beyond)}: expected {what}, at most {most}")
-        factors = [values.get(name, 1) for name in ("net_speech", "voices", "decay")]
+        factors = [values.get(name, 1) for name in (*FACTORS, "voices")]
         if any(not value >= 0 for value in values.values()) or any(not value >= 1 for value in factors):
             raise ConfigError(
                 "limits: expected numbers of 0 or more, and for net_speech, voices and decay a factor of at least 1"
@@ -122,8 +124,7 @@ def measure_beyond_limits(
         return np.zeros(values.shape, dtype=bool)
     low, high = own_range(measure, quantiles)
     margin = getattr(limits or Limits(), measure)
-    is_factor = measure in ("net_speech", "decay")
-    least, most = (low / margin, high * margin) if is_factor else (low - margin, high + margin)
+    least, most = (low / margin, high * margin) if measure in FACTORS else (low - margin, high + margin)
     return (values < least) | (values > most)
 
 

@@ -30,9 +30,10 @@ ACROSS = (
 EASY_COLUMNS, EASY_SHARE = ("source", "channel", "language", "condition", "sex"), 1 / 3
 # The share of the measured recordings of which the decay must be known, for its range to be kept.
 MOSTLY = 0.9
-# Columns of a corpus that are counted, where it has them. Not `session`: its names (dates, calls, chapters) tell a
-# reader of a scorer nothing, and may tell of whom the recordings are.
-COUNTED = ("sex", "channel", "language", "source")
+# Columns of a corpus that tell of its recordings; and those of them whose values are counted. The names of sessions
+# (dates, calls, chapters) tell a reader of a scorer nothing, and may tell of whom the recordings are.
+LABELS = ("sex", "session", "channel", "language", "source")
+COUNTED = tuple(name for name in LABELS if name != "session")
 
 
 def describe_population(

@@ -36,8 +36,7 @@ COMPUTED = {
     *("lr", "llr", "ln lr", "log10 lr", "likelihood ratio", "log-likelihood ratio", "interval", "interval of the lr"),
     *("95 % interval", "95 % interval of the lr", "verdict", "verbal verdict", "note", "scorer", "scorer's file"),
     *("sum before calibration", "embedder", "autoencoder", "recording of a", "recording of b", "one voice"),
-    *(kind.label.casefold() for kind in KINDS),
-    *(f"detector of {heard}" for heard in ("overlapped speech", "changed speed", "reverberant rooms")),
+    *(name.casefold() for kind in KINDS for name in (kind.label, kind.detector)),
     *("matched calibration", "matching corpus", "scorer before matching", "scorer after matching"),
     *(f"{what} {side}" for what in ("conditions of", "copies for") for side in "ab"),
 }

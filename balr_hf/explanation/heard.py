@@ -21,6 +21,8 @@ class Kind:
 
     Attributes:
         name: in results, in `no_verdict` and among the [`Limits`].
+        detector: what a detector of it is called within a sentence.
+        file: the name of its file beside a system.
         ways: in which ways a recording can differ from usual ones; the other tuples have a text for each of them.
         may: what a recording that sounds so may do, to follow its name.
         marks: the same in a table.
@@ -33,6 +35,8 @@ class Kind:
     """
 
     name: str
+    detector: str
+    file: str
     ways: tuple[str, ...]
     may: tuple[str, ...]
     marks: tuple[str, ...]
@@ -50,6 +54,8 @@ class Kind:
 
 OVERLAPPED = Kind(
     name="overlapped",
+    detector="detector of overlapped speech",
+    file="overlapped_speech.safetensors",
     ways=("overlapped",),
     may=("hold people who speak at the same time, or another sound beside the voice",),
     marks=("hold voices at the same time",),
@@ -62,6 +68,8 @@ OVERLAPPED = Kind(
 )
 SPEED = Kind(
     name="speed",
+    detector="detector of changed speed",
+    file="changed_speed.safetensors",
     ways=("faster", "slower"),
     may=(
         "play speech faster than it was spoken (by a wrong sampling rate, for instance), or hold an unusual voice",
@@ -77,6 +85,8 @@ SPEED = Kind(
 )
 ROOM = Kind(
     name="room",
+    detector="detector of reverberant rooms",
+    file="reverberant_room.safetensors",
     ways=("reverberant",),
     may=("come from a reverberant room, or from far away from a microphone",),
     marks=("come from a reverberant room",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,6 +31,12 @@ class FittedScorer(Protocol):
     def named_buffers(self) -> Iterator[tuple[str, torch.Tensor]]: ...
 
 
+def are_drawn(scorer: FittedScorer) -> bool:
+    """Whether [`parameters`] knows how to draw what this kind of scorer learns."""
+    found = {name for name, _ in scorer.named_buffers()}
+    return any(found >= set(names) for _, names in _drawings())
+
+
 @look()
 def parameters(scorer: FittedScorer) -> Figure:
     """Draw what a fitted scorer has learnt of each attribute.
@@ -49,23 +55,28 @@ def parameters(scorer: FittedScorer) -> Figure:
         `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: the scorer is not fitted, or it learns no parameters of its attributes.
+        ValueError: the scorer is not fitted, or it learns no parameters of its attributes that are drawn.
     """
     if not scorer.is_fitted:
         raise ValueError(f"{type(scorer).__name__} is not fitted, so there are no parameters to draw")
     buffers = {name: buffer.detach().cpu().numpy() for name, buffer in scorer.named_buffers()}
     informative = buffers["informative"]
-    for draw, names in ((_profile, ("typicality", "dropout")), (_latent_class, "fpq"), (_dirichlet, ("alpha",))):
+    for draw, names in _drawings():
         if buffers.keys() >= set(names):
             figure, axes = draw(*(buffers[name][informative] for name in names))
             break
     else:
-        raise ValueError(f"{type(scorer).__name__} learns no parameters of its attributes, so there are none to draw")
+        raise ValueError(f"{type(scorer).__name__} learns no parameters of its attributes that this figure draws")
     note = f"{informative.sum():,} attributes"
     if not informative.all():
         note += f"; {(~informative).sum():,} without evidence left out"
     axes.set_title(note, fontsize=7, loc="left")
     return figure
+
+
+def _drawings() -> tuple[tuple[Callable[..., Any], Sequence[str]], ...]:
+    """How parameters are drawn, and the buffers that this takes."""
+    return (_profile, ("typicality", "dropout")), (_latent_class, "fpq"), (_dirichlet, ("alpha",))
 
 
 @look()

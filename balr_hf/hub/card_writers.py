@@ -47,9 +47,6 @@ PART_COLUMNS = ("speakers", "same", "different", "EER (interval)", "Cllr (interv
 # The heading of the card of the package's own system under which its data and their makers are named.
 ATTRIBUTIONS = "## Data, licences and attributions"
 
-# Settings of scorers that a card shows if the configuration has them.
-SCORER_SETTINGS = ("n_iterations", "eps", "num_values", "drop_in", "typicality_threshold", "f", "p", "q")
-
 Row = Sequence[object]
 
 
@@ -121,8 +118,26 @@ def card_kind(config: PreTrainedConfig) -> CardKind:
 def needs_package(config: PreTrainedConfig) -> bool:
     """Whether a model can only be loaded where this package is, since its code does not lie beside its weights."""
     if config.model_type == "balr-speaker-comparison":
-        return needs_package(config.embedder) or not type(config.scorer).__module__.startswith("balr_hf.")
+        return needs_package(config.embedder) or own_scorer(config) is not None
     return card_kind(config) is _SCORER or getattr(config, "architecture", None) is not None
+
+
+def own_scorer(config: PreTrainedConfig) -> str | None:
+    """The path of the class of a scorer of the author's own, which has to be named before it is loaded.
+
+    Args:
+        config (`PreTrainedConfig`): of a scorer, or of a system with one.
+
+    Returns:
+        the path; None for the package's scorers, and for other models.
+    """
+    from transformers import MODEL_MAPPING
+
+    config = getattr(config, "scorer", config)
+    if card_kind(config) is not _SCORER or type(config).__module__.startswith("balr_hf."):
+        return None
+    known: Any = MODEL_MAPPING[type(config)] if type(config) in MODEL_MAPPING else type(config)
+    return f"{known.__module__}.{known.__qualname__}"
 
 
 def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
@@ -140,6 +155,7 @@ def card_values(config: PreTrainedConfig, facts: CardFacts) -> dict[str, Any]:
         "facts": facts,
         "name": facts.repo_id.split("/")[-1],
         "needs_package": needs_package(config),
+        "own_scorer": own_scorer(config),
         "demonstration": _attributions() if _is_demonstration(config) else None,
         "links": {
             role: hub_link(repo) if repo else None
@@ -223,7 +239,7 @@ def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
         rows.append(("calibration", f"{config.calibration['method']}, on {describe_amount(config.calibration)}"))
         if config.calibration.get("speech"):
             rows.append(("speech that it was calibrated on, and holds for", config.calibration["speech"]))
-    return rows + [(name, getattr(config, name)) for name in SCORER_SETTINGS if hasattr(config, name)]
+    return rows + [(name, getattr(config, name)) for name in config.setting_names()]
 
 
 def _described(descriptions: AttributeDescriptions) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import torch
 from balr_hf.conditions import recording_seed
 from balr_hf.data.columns import add_vector_column, fixed_length_column
 from balr_hf.data.recording_digests import recording_digests
-from balr_hf.domain import COUNTED, describe_population
+from balr_hf.domain import LABELS, describe_population
 from balr_hf.errors import UserError
 from balr_hf.explanation.case import digests_in_full, identity_in_full
 from balr_hf.identity import file_digest, model_identity, shown
@@ -167,7 +167,7 @@ class CaseMatcher:
         self.known_speakers = known
         self._nameless = sum(speaker is None for speaker in speakers)
         usable = [row for row, speaker in enumerate(speakers) if speaker is not None and str(speaker) not in known]
-        told = [column for column in COUNTED if column in corpus.column_names]
+        told = [column for column in LABELS if column in corpus.column_names]
         self.corpus = corpus.select(usable).select_columns(list(dict.fromkeys(["id", *needed, *told])))
         self._sizes = sizes_of(self.corpus)
         everyone = set(range(len(self.corpus)))
@@ -396,7 +396,7 @@ class CaseMatcher:
             "source_id": part["id"],
             "speaker": [str(speaker) for speaker in part["speaker"]],
             "condition": [side] * len(kept),
-            **{name: part[name] for name in COUNTED if name in part.column_names},
+            **{name: part[name] for name in LABELS if name in part.column_names},
             **{name: part[name] for name in (self.within, self.across) if name is not None},
         }
         dataset = datasets.Dataset.from_dict({name: list(values) for name, values in columns.items()})

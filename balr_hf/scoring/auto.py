@@ -105,7 +105,16 @@ def load_scorer(path: str | Path, **kwargs: Any) -> "Scorer":
     if path.is_file():
         raise UserError(f"{path} is a file: fit the scorer again with balr score train, which writes a folder")
     known = {scorer.config_class.model_type: scorer for scorer in map(scorer_class, SCORERS)} | _OWN
-    return known[stored_kind(path, known, "scorer", **kwargs)].from_pretrained(path, **kwargs)
+    try:
+        kind = stored_kind(path, known, "scorer", **kwargs)
+    except UserError as error:
+        if type(error) is not UserError:  # there is no model at all
+            raise
+        raise UserError(
+            f"{error}. A scorer of your own is known as soon as its class is named: scorer=my_package.MyScorer, "
+            "--scorer-class of balr assemble, or balr_hf.scoring.auto.scorer_class in Python"
+        ) from None
+    return known[kind].from_pretrained(path, **kwargs)
 
 
 def _register(scorer: "type[Scorer]", path: str) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 from transformers import PreTrainedConfig
 
 try:
+    from balr_hf.class_paths import keywords_of
     from balr_hf.errors import ConfigError
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:
-        ConfigError = ValueError
+        ConfigError, keywords_of = ValueError, None
 
 
 # How many attributes, values of attributes, speakers and draws, and recordings with digests a scorer may state: a file
@@ -93,6 +94,15 @@ class ScorerConfig(PreTrainedConfig):
         if "__init__" not in vars(cls):
             cls.__init__ = _init_with_fields(cls)  # type: ignore[method-assign]
         super().__init_subclass__(*args, **kwargs)
+
+    @classmethod
+    def setting_names(cls) -> tuple[str, ...]:
+        """The names of the settings of this kind of scorer, those of its base classes included.
+
+        Not among them is what all scorers have, which is not set but found: see [`ScorerConfig`].
+        """
+        of_all = keywords_of(ScorerConfig, ScorerConfig)
+        return tuple(name for name in keywords_of(cls, ScorerConfig) if name not in of_all)
 
 
 def check_size(name: str, value: Any, least: int, most: int) -> None:

@@ -61,7 +61,8 @@ class Scorer(HubModel):
     activations, then non-activations. Attributes are taken as independent, so that a trial's score is the sum of one
     term per attribute. Parameters are float64 buffers, and stay float64 whatever type `to` is asked for. Subclasses
     define `_fit`, `_attribute_scores`, `parameter_names` and, by `_initial_buffers`, what the parameters are before
-    fitting.
+    fitting. A term depends on nothing but the counts of its own attribute, and is 0 where a side has none. A scorer of
+    your own can be named by its class path wherever a scorer is named: see [`balr_hf.scoring.auto.scorer_class`].
 
     Args:
         config (ScorerConfig): the settings of the scorer, and what it was fitted and calibrated on.
@@ -81,6 +82,31 @@ class Scorer(HubModel):
         calibration_offset (float64 `()`): what is added to their sum; only of a calibrated scorer.
         calibration_quality (float64 `(3, measures)`): the factors, means and standard deviations of the quality
             measures; only of a scorer that was calibrated with them.
+
+    Example:
+        >>> class RarityConfig(ScorerConfig):
+        ...     model_type = "my-rarity"
+        ...     strength: float = 1.0
+        >>> class RarityScorer(Scorer):
+        ...     '''The rarer an attribute is, the more it says that both sides have it.'''
+        ...
+        ...     config_class = RarityConfig
+        ...     parameter_names = ("rarity",)
+        ...
+        ...     def _initial_buffers(self):
+        ...         rarity = torch.ones(self.config.num_attributes, dtype=torch.float64)
+        ...         return super()._initial_buffers() | {"rarity": rarity}
+        ...
+        ...     def _fit(self, counts):
+        ...         self.rarity = -self.activation.clamp(0.01, 0.99).log()
+        ...
+        ...     def _attribute_scores(self, enroll, test):
+        ...         return self.config.strength * self.rarity * (enroll[..., 0] > 0) * (test[..., 0] > 0)
+        >>> reference = torch.tensor([[[4.0, 0], [1, 3]], [[0, 4], [1, 3]], [[2, 2], [0, 4]], [[2, 2], [2, 2]]])
+        >>> scorer = RarityScorer(RarityConfig(num_attributes=2)).fit(reference)
+        >>> sides = torch.tensor([[[1.0, 0], [0, 1]], [[0, 1], [1, 0]]])  # one has the first attribute, one the second
+        >>> scorer.score(sides, sides).numpy().round(1)
+        array([0.7, 1.4])
     """
 
     config_class: type[ScorerConfig] = ScorerConfig
@@ -221,6 +247,8 @@ class Scorer(HubModel):
             ValueError: counts have another shape, are negative or not finite; or there is not one name per speaker.
             UserError: no speaker has recordings; none has several, from which this kind of scorer learns how much one
                 speaker varies; or a speaker is named twice, or has no name.
+            ConfigError: this kind of scorer, one of your own, does not fit its parameters or give its terms as
+                [`Scorer`] says.
         """
         counts = self._checked(counts, "counts")
         digests = torch.zeros(len(counts), dtype=torch.int64) if speakers is None else _distinct_digests(speakers)
@@ -240,7 +268,9 @@ class Scorer(HubModel):
             logger.warning("One reference speaker tells nothing of how speakers differ: every LLR will be 0")
         else:
             self._fit(counts, **options)
+        self._check_parameters()
         self._settle_uninformative()
+        self._check_terms()
         self.reference_speakers = digests.sort().values.to(self.device)  # in no order that tells of the corpus
         self.config.num_reference_speakers = len(counts)
         self.config.reference = None
@@ -248,6 +278,59 @@ class Scorer(HubModel):
         self.config.autoencoder_identity = self.config.embedder_identity = None
         self.remove_calibration()
         return self
+
+    def _check_parameters(self) -> None:
+        """Check that the fitted parameters are buffers with a row for each attribute, and make them float64.
+
+        Raises:
+            ConfigError: one is not, so that it would be neither moved nor saved with the scorer.
+        """
+        buffers, size = dict(self.named_buffers()), self.config.num_attributes
+        for name in self.parameter_names:
+            found = buffers.get(name)
+            if found is None:
+                raise ConfigError(
+                    f"the scorer {type(self).__name__} has no buffer {name}, which its parameter_names name: "
+                    "_initial_buffers has to return it, of the size that it has after _fit"
+                )
+            if found.ndim == 0 or len(found) != size:
+                raise ConfigError(
+                    f"the scorer {type(self).__name__} fitted {name} of shape {tuple(found.shape)}: expected "
+                    f"({size}, ...), one row for each attribute"
+                )
+            setattr(self, name, found.to(self.dtype))
+
+    @torch.no_grad()
+    def _check_terms(self) -> None:
+        """Check that terms are finite, and depend on nothing but the counts of their own attribute in their own trial.
+
+        Else a trial would have other scores among others, or where terms are looked up in tables of states. Kinds of
+        scorers with a `_term_table` of their own say by it what their terms depend on.
+
+        Raises:
+            ConfigError: they are not, or depend on more.
+        """
+        numbers = torch.arange(4 * self.config.num_attributes, device=self.device).reshape(4, -1)
+        enroll, test = (  # of one recording a side, which all kinds of scorers take
+            torch.nn.functional.one_hot(numbers * factor % 11 % self.num_values, self.num_values).to(self.dtype)
+            for factor in (3, 7)
+        )
+        terms = self._weighted_terms(None, enroll, test)
+        if not torch.isfinite(terms).all():
+            raise ConfigError(
+                f"the scorer {type(self).__name__} gives terms that are not finite: expected natural-log likelihood "
+                "ratios, also of counts that the reference population lacks"
+            )
+        if type(self)._term_table is not Scorer._term_table:
+            return
+        rows = torch.arange(4, device=self.device)
+        looked_up = self._term_table(None, 0.0, enroll, test).terms(rows, rows)
+        if not torch.allclose(terms, looked_up, rtol=1e-6, atol=1e-9):
+            raise ConfigError(
+                f"the scorer {type(self).__name__} gives other terms for the same counts of an attribute: a term must "
+                "depend on nothing but the counts of its own attribute in its own trial (and on no random numbers), "
+                "unless the scorer has _term_table and _side_table of its own, as CosineSimilarityScorer has"
+            )
 
     def _describe(self, counts: torch.Tensor) -> None:
         """Set `typicality` and `activation`."""
@@ -869,10 +952,16 @@ class Scorer(HubModel):
         return explain_trial(self, enroll, test, **details)
 
     def _fit(self, counts: torch.Tensor, *args: Any, **options: Any) -> None:
-        raise NotImplementedError
+        """Set the buffers of `parameter_names` from the counts of each speaker, `(speakers, attributes, 2)`."""
+        raise NotImplementedError(f"{type(self).__name__} has to define _fit(self, counts)")
 
     def _attribute_scores(self, enroll: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        """One term per attribute, `(..., attributes)`, of the counts `(..., attributes, 2)` of the two sides.
+
+        A term is a natural-log likelihood ratio that depends on nothing but the counts of its own attribute: it is
+        also asked for of single states of an attribute, and looked up where they come again.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has to define _attribute_scores(self, enroll, test)")
 
     def _term_table(
         self, weights: torch.Tensor | None, offset: float, enroll: torch.Tensor, test: torch.Tensor

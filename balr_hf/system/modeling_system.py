@@ -681,7 +681,21 @@ def _check_sizes(config: SpeakerComparisonConfig) -> None:
 
 
 def _check_features(embedder: WespeakerModel) -> None:
-    """Refuse an embedder with features that it cannot take."""
+    """Refuse an embedder with features that it cannot take, or one that is no [`WespeakerModel`]."""
+    extractor, config = getattr(embedder, "feature_extractor", None), embedder.config
+    needed = {
+        "feature_extractor": extractor is not None,
+        "feature_extractor.num_mel_bins": hasattr(extractor, "num_mel_bins"),
+        "config.feat_dim": hasattr(config, "feat_dim"),
+        "config.embed_dim": hasattr(config, "embed_dim"),
+    }
+    lacking = [name for name, is_there in needed.items() if not is_there]
+    if lacking:
+        raise UserError(
+            f"{type(embedder).__name__} cannot be the embedder of a system: it has no {', '.join(lacking)}, which "
+            "WespeakerModel and its subclasses have. Put the embeddings of another embedder into the column embedding "
+            "of a corpus, which balr train and all that follows takes"
+        )
     made, taken = embedder.feature_extractor.num_mel_bins, embedder.config.feat_dim
     if made != taken:
         raise UserError(f"the feature extractor makes {made} mel bins, the embedder takes {taken}")

@@ -98,7 +98,9 @@ class AutoEncoderLoss(nn.Module):
         Returns:
             `torch.FloatTensor` of shape `()`, not yet multiplied by `weight`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} has to define forward(self, embeddings, labels, binary, reconstruction, latent)"
+        )
 
 
 class MSELoss(AutoEncoderLoss):

@@ -72,6 +72,10 @@ def checked_losses(losses: Any) -> list[AutoEncoderLoss]:
             raise ConfigError(
                 f"loss_funcs has {_call(loss)}: expected losses of subclasses of balr_hf.AutoEncoderLoss"
             )
+        if not hasattr(loss, "weight"):
+            raise ConfigError(
+                f"the loss {loss.name} has no weight: its __init__ has to call super().__init__(weight) first"
+            )
         if not 0 <= float(loss.weight) < math.inf:
             raise ConfigError(
                 f"the loss {loss.name} has the weight {float(loss.weight)}: expected a finite number, 0 or more, "

@@ -265,6 +265,7 @@ class BinaryAttributeEncoderTrainer:
             self._check_graph()
         self.epoch, self.best_loss = 0, math.inf
         self.history: list[dict[str, float]] = []
+        self._untrained: set[str] = set()  # the losses that are known to have no gradient
         self._wanted_folder = save_dir, exist_ok
         self.save_dir = None if resume_from is None else self._check_resumable(Path(resume_from), epochs)
         self.accelerator = Accelerator(
@@ -359,8 +360,12 @@ class BinaryAttributeEncoderTrainer:
             batches += 1
         means = self.accelerator.reduce(sums / batches, reduction="mean").tolist()
         if not all(map(math.isfinite, means)):
+            wrong = [
+                loss.name for loss, value in zip(self.loss_funcs, means[1:], strict=True) if not math.isfinite(value)
+            ]
+            of = f" ({', '.join(wrong)})" if wrong else ""
             raise UserError(
-                f"the training loss is not finite after epoch {epoch + 1}: try a lower trainer.learning_rate"
+                f"the training loss{of} is not finite after epoch {epoch + 1}: try a lower trainer.learning_rate"
             )
         return dict(zip(["loss", *(loss.name for loss in self.loss_funcs)], means, strict=True))
 
@@ -371,6 +376,17 @@ class BinaryAttributeEncoderTrainer:
             logger.warning(
                 "0 in every batch of the %s set, as where there is nothing to compare: %s. Such a loss %s",
                 *(name, ", ".join(idle), "trains nothing" if name == "training" else "does not judge the models"),
+            )
+
+    def _warn_untrained(self, losses: Sequence[Any]) -> None:
+        """Say, once, which losses have no gradient, as where they are computed of detached tensors."""
+        new = [loss.name for loss in losses if float(loss.weight) and loss.name not in self._untrained]
+        self._untrained.update(new)
+        if new and self.accelerator.is_main_process:
+            logger.warning(
+                "No gradient from %s: such a loss is in the total, but trains nothing. Compute it of the tensors as "
+                "they are given, without detach(), comparisons or rounding",
+                ", ".join(new),
             )
 
     def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
@@ -410,8 +426,8 @@ class BinaryAttributeEncoderTrainer:
             self._save_model("best", results)
         return results
 
-    @staticmethod
     def _losses(
+        self,
         model: torch.nn.Module,
         losses: Sequence[torch.nn.Module],
         embeddings: torch.Tensor,
@@ -435,6 +451,8 @@ class BinaryAttributeEncoderTrainer:
                     "batch, such as values.mean()"
                 )
         weights = [loss.weight for loss in own]
+        if torch.is_grad_enabled():
+            self._warn_untrained([loss for loss, value in zip(own, values, strict=True) if not value.requires_grad])
         return torch.stack([sum(w * v for w, v in zip(weights, values, strict=True)), *values])
 
     # --- setting up ------------------------------------------------------------------------------

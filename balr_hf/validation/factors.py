@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from balr_hf.domain import COUNTED
+from balr_hf.domain import LABELS
 from balr_hf.evaluation import Evaluation
 from balr_hf.scoring.breakdown import side_value_sets
 from balr_hf.scoring.made_trials import CONDITION
@@ -33,7 +33,7 @@ CLASSES: dict[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
     "recordings": ("Recordings a side", (2, 3, 6), ("1", "2", "3 to 5", "6 and more")),
 }
 # Columns of a corpus that are looked at, where it has them, beside those that the user names.
-COLUMNS = (*COUNTED, CONDITION)
+COLUMNS = (*LABELS, CONDITION)
 UNKNOWN, OTHER = "not known", "other values"
 # That of a side whose recordings have several values.
 SEVERAL = "several values"

@@ -244,6 +244,20 @@ def test_scorer_of_the_users_own_is_fitted_saved_and_used(tmp_path, make_corpus,
                 def _attribute_scores(self, enroll, test):
                     same = (enroll[..., 0] > 0) == (test[..., 0] > 0)
                     return torch.where(same, self.config.bonus, -self.config.bonus).double()
+
+
+            class AnotherConfig(MyConfig):
+                model_type = "my-other-scorer"
+                malus: float = 1.0
+
+
+            class Another(MyScorer):
+                config_class = AnotherConfig
+                parameter_names = ("rate",)
+
+                def _initial_buffers(self):
+                    rate = torch.ones(self.config.num_attributes, dtype=torch.float64)
+                    return super()._initial_buffers() | {"rate": rate}
             """
         )
     )
@@ -262,6 +276,14 @@ def test_scorer_of_the_users_own_is_fitted_saved_and_used(tmp_path, make_corpus,
     assert status == 2 and "scorer.bonus=9, but the scorer was fitted with 2.5" in said
     status, said = balr("score", "train", "corpus", *own, "scorer.bonsu=1")
     assert status == 2 and "did you mean bonus?" in said
+    inherited = ["--save-dir", "another", "scorer._target_=my_scorers.Another", "scorer.bonus=1.5", "scorer.malus=2"]
+    status, said = balr("score", "train", "corpus", *inherited)
+    assert status == 0, said
+    config = json.loads((tmp_path / "another" / "config.json").read_text())
+    assert (config["bonus"], config["malus"]) == (1.5, 2)
+    words = ["corpus", "trials.csv", "--bootstrap", "0", "--plots", "scorer.checkpoint_path=another"]
+    status, said = balr("score", "test", *words, "scorer=my_scorers.Another")
+    assert status == 0 and "No plot of the parameters: it shows those of the package's scorers" in said, said
     status, said = balr("score", "train", "corpus", "scorer._target_=collections.OrderedDict")
     assert status == 2 and "it is not a subclass of" in said
 

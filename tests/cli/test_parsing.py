@@ -1,8 +1,12 @@
 import dataclasses
+import importlib
+import inspect
+import re
 
 import pytest
 
 from balr_hf.cli import binarize, extract, score_trials, train
+from balr_hf.cli.commands import COMMANDS
 from balr_hf.errors import ConfigError
 
 
@@ -114,3 +118,15 @@ def test_help_names_every_flag_and_section(capsys):
     assert exit.value.code == 0
     for expected in ("--learning-rate", "[default: 0.001]", "--resume-from", "trainer.losses.arcface.*", "examples:"):
         assert expected in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_takes_json_prints_it(name, root):
+    """In its own file, or in one that it shares with others; else the option would do nothing."""
+    module = importlib.import_module(COMMANDS[name][0])
+    if "json" not in {field.name for field in dataclasses.fields(module.COMMAND.options)}:
+        return
+    source = inspect.getsource(module)
+    shared = re.findall(r"from balr_hf\.cli\.(?!printing|parsing|sections)(\w+) import", source)
+    sources = [source, *((root / "balr_hf" / "cli" / f"{other}.py").read_text(encoding="utf-8") for other in shared)]
+    assert any(re.search(r"print_json\(|arguments\.json\b", one) for one in sources)

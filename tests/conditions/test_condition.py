@@ -1,11 +1,15 @@
 """Recordings brought to conditions: the package's own measures confirm each of them."""
 
+import dataclasses
 import importlib.util
+import inspect
+import re
 
 import numpy as np
 import pytest
 
 from balr_hf.audio import AudioError
+from balr_hf.cli.degrade import Options
 from balr_hf.conditions import Condition, available_codecs, recording_seed
 from balr_hf.conditions.band import limit_band
 from balr_hf.errors import ConfigError, UserError
@@ -63,6 +67,26 @@ def test_a_condition_is_written_in_one_way_and_read_back(text, written):
 def test_an_impossible_condition_is_refused_with_what_is_possible(text, hint):
     with pytest.raises(ConfigError, match=hint):
         Condition.parse(text)
+
+
+# A value of each part of a condition, and what else it takes.
+PARTS = {
+    **{"reverb": "reverb=0.5", "band": "band=telephone", "duration": "duration=1", "snr": "snr=10"},
+    **{"noise": "noise=white,snr=10", "clipping": "clipping=0.05", "level": "level=-40", "codec": "codec=mulaw"},
+}
+
+
+@pytest.mark.parametrize("part", [field.name for field in dataclasses.fields(Condition)])
+def test_each_part_of_a_condition_changes_a_recording_and_is_told_of(recording, part, root):
+    """One that was forgotten in `apply` would make copies that are called so, and are as they were."""
+    if part != "reverb" or importlib.util.find_spec("pyroomacoustics") is not None:
+        without = Condition.parse("snr=10") if part == "noise" else Condition()
+        changed, same = brought(recording, PARTS[part]), without.apply(recording, 0)
+        assert changed.shape != same.shape or np.abs(changed - same).max() > 1e-3
+    told = next(field for field in dataclasses.fields(Options) if field.name == "condition").metadata["help"]
+    assert re.search(rf"\b{part}\b", told.partition(", e.g.")[0]), "balr degrade --help"
+    assert f"\n| `{part}` |" in (root / "docs" / "conditions.md").read_text(encoding="utf-8"), "docs/conditions.md"
+    assert f"\n    {part} (" in inspect.getdoc(Condition), "the docstring of Condition"
 
 
 def test_nothing_asked_for_leaves_the_samples(recording):

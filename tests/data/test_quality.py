@@ -1,10 +1,21 @@
 """What was measured of recordings, in files and Datasets of this version and of those before `decay` was measured."""
 
+import dataclasses
+import inspect
 import os
 
 import datasets
 
-from balr_hf.data.quality import COLUMN, add_quality_column, append_quality, known_quality, read_quality, write_quality
+from balr_hf.data import quality
+from balr_hf.data.quality import (
+    COLUMN,
+    LATER,
+    add_quality_column,
+    append_quality,
+    known_quality,
+    read_quality,
+    write_quality,
+)
 from balr_hf.quality import RecordingQuality
 
 ROW = RecordingQuality(
@@ -50,6 +61,32 @@ def test_a_csv_of_an_earlier_version_is_read_and_gets_rows_of_this_one(tmp_path)
     assert read_quality(path) == {"a": ROW | {"decay": None}}
     append_quality(path, {"b": ROW})
     assert read_quality(path) == {"a": ROW | {"decay": None}, "b": ROW}
+
+
+def test_what_was_measured_stays_known_when_one_more_measure_is_added(tmp_path, monkeypatch):
+    """A csv of this version is then one of an earlier version, and so is one without `decay`."""
+    write_quality(tmp_path / "now.csv", {"a": ROW})
+    (tmp_path / "before.csv").write_text(without_decay((tmp_path / "now.csv").read_text()))
+    monkeypatch.setattr(quality, "_TYPES", {**quality._TYPES, "tilt": "float"})
+    monkeypatch.setattr(quality, "LATER", (*quality.LATER, "tilt"))
+    assert read_quality(tmp_path / "now.csv") == {"a": ROW | {"tilt": None}}
+    assert read_quality(tmp_path / "before.csv") == {"a": ROW | {"decay": None, "tilt": None}}
+    append_quality(tmp_path / "now.csv", {"b": ROW | {"tilt": 3.5}})
+    assert read_quality(tmp_path / "now.csv") == {"a": ROW | {"tilt": None}, "b": ROW | {"tilt": 3.5}}
+
+
+def test_each_measure_of_a_recording_is_told_of(root):
+    text = (root / "docs" / "data-formats.md").read_text(encoding="utf-8")
+    documented = inspect.getdoc(RecordingQuality)
+    for field in dataclasses.fields(RecordingQuality):
+        assert f"`{field.name}`" in text, "docs/data-formats.md"
+        assert f"\n    {field.name}: " in documented
+
+
+def test_measures_that_earlier_versions_lack_are_the_last_ones():
+    names = [field.name for field in dataclasses.fields(RecordingQuality)]
+    optional = [field.name for field in dataclasses.fields(RecordingQuality) if field.default is None]
+    assert tuple(optional) == LATER == tuple(names[-len(LATER) :])
 
 
 def test_a_dataset_of_an_earlier_version_is_read(tmp_path):

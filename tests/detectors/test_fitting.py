@@ -1,14 +1,17 @@
 """Fitting a detector: what it finds is measured on speakers who were not fitted on."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from balr_hf import WespeakerConfig, WespeakerModel
+from balr_hf.cli.detectors import Options
 from balr_hf.detectors.draws import Draw
-from balr_hf.detectors.fitting import Made, fit_detector, fit_weights
+from balr_hf.detectors.fitting import BANDS, MAKERS, Made, fit_detector, fit_weights
 from balr_hf.errors import UserError
-from balr_hf.explanation.heard import OVERLAPPED, SPEED
+from balr_hf.explanation.heard import KINDS, OVERLAPPED, SPEED
 
 RECORD = {"embedder": "me@" + "a" * 64}
 
@@ -35,6 +38,18 @@ def percentiles(detector, some: list[Made]) -> tuple[np.ndarray, np.ndarray]:
     """The percentile of each, and which have two voices."""
     found = [detector.heard(one.statistics, one.seconds).percentile for one in some]
     return np.array(found), np.array([one.draw.second is not None for one in some])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_kind_can_be_made_saved_and_told_of(kind, root):
+    assert kind.name in MAKERS and kind.name in BANDS, "detectors/fitting.py"
+    texts = kind.may, kind.marks, kind.amounts
+    assert [len(some) for some in texts] == [len(kind.ways)] * len(texts), "each way needs a text of its own"
+    assert len({(one.file, one.detector, one.label, one.headline) for one in KINDS}) == len(KINDS)
+    helped = {field.name: field.metadata["help"] for field in dataclasses.fields(Options) if "help" in field.metadata}
+    assert f"{kind.name} (" in helped["kinds"] and kind.file in helped["save_dir"], "balr detectors --help"
+    for page in ("docs/systems.md", "docs/limits.md", "docs/data-formats.md"):
+        assert kind.file in (root / page).read_text(encoding="utf-8"), page
 
 
 def test_what_tells_two_voices_is_weighed_and_the_rest_is_not():

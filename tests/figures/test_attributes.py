@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from balr_hf.figures import evidence, figure_svg, parameters
-from balr_hf.figures.attributes import attributes_for, separation_shares
-from balr_hf.scoring.auto import build_scorer
+from balr_hf.figures.attributes import are_drawn, attributes_for, separation_shares
+from balr_hf.scoring.auto import SCORERS, build_scorer
 
 ATTRIBUTES, CONSTANT = 20, 3
 
@@ -67,6 +67,12 @@ def test_scorers_without_parameters_are_refused(counts):
         parameters(fitted("cosine", counts))
     with pytest.raises(ValueError, match="MaxLLRScorer is not fitted"):
         parameters(build_scorer("maxllr", num_attributes=4))
+
+
+def test_what_each_scorer_of_the_package_learns_is_drawn(counts):
+    for name in SCORERS:
+        scorer = fitted(name, counts)
+        assert are_drawn(scorer) == bool(scorer.parameter_names), name
 
 
 def test_separation_shares_count_what_separates():

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import textwrap
@@ -739,3 +740,52 @@ def test_the_preset_of_balr_is_made_from_the_hub_and_an_address(hub, golden, tmp
         system = SpeakerComparisonModel.from_pretrained(tmp_path / name)
         assert torch.equal(system.embedder.conv1.weight, made.conv1.weight)
         assert system.feature_extractor.waveform_scale == 1 and system.config.scorer.num_attributes == 48
+
+
+@slow
+def test_cards_of_a_scorer_of_the_authors_own_name_its_class_before_it_is_loaded(hub, root, tmp_path):
+    """Their code runs wherever the author's package is; without the class, it would run for the author only."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "their_scorers.py").write_text(
+        textwrap.dedent(
+            """
+            import torch
+            from balr_hf import Scorer, ScorerConfig
+
+
+            class AgreementConfig(ScorerConfig):
+                model_type = "their-agreement"
+                strength: float = 0.1
+
+
+            class Agreement(Scorer):
+                config_class = AgreementConfig
+
+                def _fit(self, counts):
+                    pass
+
+                def _attribute_scores(self, enroll, test):
+                    same = (enroll[..., 0] > 0) == (test[..., 0] > 0)
+                    return torch.where(same, self.config.strength, -self.config.strength)
+            """
+        )
+    )
+    push = """
+        import numpy as np
+        from balr_hf import SpeakerComparisonModel, build_scorer, recording_counts
+        from balr_hf.defaults import SYSTEM, resource
+
+        counts = recording_counts(np.random.default_rng(0).random((8, 512)) > 0.5)
+        scorer = build_scorer("their_scorers.Agreement", num_attributes=512).fit(counts)
+        scorer.push_to_hub("me/scorer")
+        system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+        SpeakerComparisonModel.from_parts(system.embedder, system.autoencoder, scorer).push_to_hub("me/system")
+    """
+    path = f"{root}{os.pathsep}{tmp_path / 'own'}"
+    hub.run(push, PYTHONPATH=path)
+    for name in ("scorer", "system"):
+        card = hub.server.repository(f"me/{name}").read("README.md").decode()
+        assert "| strength | 0.1 |" in card and "balr explain --system" not in card
+        (code,) = code_blocks(card)
+        assert 'scorer_class("their_scorers.Agreement")' in code
+        hub.run(code, PYTHONPATH=path)

@@ -1,12 +1,23 @@
 """The metrics as modules of `evaluate`."""
 
 import socket
+from pathlib import Path
 
 import evaluate
 import numpy as np
 import pytest
 
-from balr_hf.metrics import EVALUATE_MODULES, cllr, cllr_min, devpav, eer, evaluate_module, min_dcf
+from balr_hf.hub.card_writers import METRICS
+from balr_hf.metrics import (
+    EVALUATE_MODULES,
+    cllr,
+    cllr_min,
+    compute_metrics,
+    devpav,
+    eer,
+    evaluate_module,
+    min_dcf,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +38,16 @@ def no_network(monkeypatch):
 @pytest.fixture(scope="module")
 def recorded(golden):
     return np.load(golden / "metrics.npz")
+
+
+def test_each_module_is_listed():
+    folder = Path(evaluate_module("cllr")).parent
+    assert sorted(path.parent.name for path in folder.glob("*/*.py")) == sorted(EVALUATE_MODULES)
+
+
+def test_each_metric_of_a_test_has_a_name_on_cards():
+    found = compute_metrics([3.0, 2.0, -1.0, 1.0, -2.0, -3.0], [1, 1, 1, 0, 0, 0])
+    assert set(METRICS) == set(found) - {"eer_threshold"}
 
 
 def plain(name, llrs, labels):

@@ -3,16 +3,21 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
+import balr_hf
 from balr_hf import load_scorer
 from balr_hf.class_paths import check_keywords
+from balr_hf.cli.sections import SCORER_FIELDS, ScorerArguments, scorer_settings
 from balr_hf.defaults import SCORER, resource
 from balr_hf.errors import ConfigError, UserError
-from balr_hf.scoring.auto import build_scorer, scorer_class
-from balr_hf.scoring.configuration_scorers import MaxLLRScorerConfig, ScorerConfig
+from balr_hf.scoring.auto import SCORERS, build_scorer, scorer_class
+from balr_hf.scoring.configuration_scorers import SCORER_CONFIGS, MaxLLRScorerConfig, ScorerConfig
 from balr_hf.scoring.counts import recording_counts
+from balr_hf.scoring.modeling_scorer import Scorer
+from balr_hf.system import modeling_system
 
 MODULE = """
 import torch
@@ -53,6 +58,34 @@ class Summed(Agreement):
 class Array(Agreement):
     def _attribute_scores(self, enroll, test):
         return super()._attribute_scores(enroll, test).numpy()
+
+class OfAll(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test) / (1 + enroll[..., 0].sum(-1, keepdim=True))
+
+class OfTheBatch(Agreement):
+    def _attribute_scores(self, enroll, test):
+        terms = super()._attribute_scores(enroll, test)
+        return terms - terms.mean(0)
+
+class Drawn(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test) + torch.rand(1)
+
+class Infinite(Agreement):
+    def _attribute_scores(self, enroll, test):
+        return super()._attribute_scores(enroll, test) / 0
+
+class Short(Agreement):
+    def _fit(self, counts):
+        self.rate = torch.ones(3)
+
+class Unmade(Agreement):
+    parameter_names = ("rate", "other")
+
+class SingleRate(Agreement):
+    def _fit(self, counts):
+        self.rate = self.activation.float()
 
 class Nameless(Agreement):
     config_class = ScorerConfig
@@ -98,7 +131,8 @@ def test_a_scorer_of_the_user_is_made_fitted_saved_and_loaded(module, tmp_path, 
     )
     first, *_, last = run_python(script, tmp_path / "mine", path).stdout.splitlines()
     assert last == "Agreement"
-    assert f"model of type {module}, not scorer" in first or "cannot load scorer" in first
+    assert f"model of type {module}, not scorer" in first
+    assert "A scorer of your own is known as soon as its class is named: scorer=my_package.MyScorer" in first
 
 
 def test_terms_of_single_precision_are_counted_in_double(module):
@@ -110,11 +144,45 @@ def test_terms_of_single_precision_are_counted_in_double(module):
     torch.testing.assert_close(scorer.score_matrix(counts(1), counts(2)).diagonal(), scores)
 
 
-@pytest.mark.parametrize(("name", "found"), [("Summed", r"a tensor of shape \(12,\)"), ("Array", "ndarray")])
+@pytest.mark.parametrize(("name", "found"), [("Summed", r"a tensor of shape \(4,\)"), ("Array", "ndarray")])
 def test_terms_of_another_form_are_refused(module, name, found):
-    scorer = build_scorer(f"{module}.{name}", num_attributes=6).fit(counts(0))
-    with pytest.raises(ConfigError, match=rf"{name} returned {found}: expected a tensor of shape \(12, 6\), one term"):
-        scorer.score(counts(1), counts(2))
+    with pytest.raises(ConfigError, match=rf"{name} returned {found}: expected a tensor of shape \(4, 6\), one term"):
+        build_scorer(f"{module}.{name}", num_attributes=6).fit(counts(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("OfAll", "OfAll gives other terms for the same counts of an attribute: a term must depend on nothing but"),
+        ("OfTheBatch", "OfTheBatch gives other terms for the same counts of an attribute"),
+        ("Drawn", "Drawn gives other terms for the same counts of an attribute.*no random numbers"),
+        ("Infinite", "Infinite gives terms that are not finite"),
+        ("Short", r"Short fitted rate of shape \(3,\): expected \(6, ...\), one row for each attribute"),
+        ("Unmade", "Unmade has no buffer other, which its parameter_names name: _initial_buffers has to return it"),
+    ],
+)
+def test_a_scorer_that_would_score_otherwise_elsewhere_is_refused_when_it_is_fitted(module, name, wrong):
+    """Among other trials, from a table of states, or after it was saved."""
+    with pytest.raises(ConfigError, match=wrong):
+        build_scorer(f"{module}.{name}", num_attributes=6).fit(counts(0))
+
+
+def test_parameters_that_were_fitted_in_single_precision_are_kept_in_double(module, tmp_path):
+    """So that a scorer that is saved and loaded is the one that was calibrated."""
+    scorer = build_scorer(f"{module}.SingleRate", num_attributes=6).fit(counts(0, 40))
+    assert scorer.rate.dtype == torch.float64
+    enroll, other = counts(1, 40), counts(2, 40)
+    scorer.calibrate(enroll, torch.cat([enroll[:20], other[20:]]), np.arange(40) < 20)
+    scorer.save_pretrained(tmp_path / "mine")
+    assert torch.equal(load_scorer(tmp_path / "mine").rate, scorer.rate)
+
+
+def test_what_a_scorer_lacks_is_named():
+    class Empty(Scorer):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty has to define _fit\(self, counts\)"):
+        Empty(ScorerConfig(num_attributes=6)).fit(counts(0))
 
 
 def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(tmp_path):
@@ -141,6 +209,22 @@ def test_a_configuration_without_init_has_the_settings_of_its_base_and_its_own(t
 
         class Lacking(ScorerConfig):
             needed: int
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_a_scorer_of_the_package_is_known_wherever_one_is_listed(name):
+    """A list that lacks it would leave it out of the command line, or its code out of saved systems."""
+    cls = scorer_class(name)
+    assert cls.config_class in SCORER_CONFIGS, "configuration_scorers.py"
+    assert cls in modeling_system.SCORERS, "modeling_system.py: saved systems would come without its code"
+    assert {cls, cls.config_class} <= {getattr(balr_hf, public) for public in balr_hf.__all__}, "__init__.py"
+    fields = {SCORER_FIELDS.get(setting, setting) for setting in scorer_settings()[name]}
+    assert fields == set(cls.config_class.setting_names()), "cli/sections.py: settings are no options of balr"
+    defaults = {field.name: field.default for field in dataclasses.fields(ScorerArguments)}
+    config = cls.config_class()
+    assert {key: defaults[key] for key in scorer_settings()[name]} == {
+        key: getattr(config, SCORER_FIELDS.get(key, key)) for key in scorer_settings()[name]
+    }
 
 
 @pytest.mark.parametrize(

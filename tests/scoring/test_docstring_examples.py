@@ -23,7 +23,7 @@ def name_of(documented):
     return documented if documented in SCORERS else documented.__qualname__
 
 
-@pytest.mark.parametrize("documented", DOCUMENTED, ids=name_of)
+@pytest.mark.parametrize("documented", [*DOCUMENTED, Scorer], ids=name_of)
 def test_examples_of_scorers_print_what_they_show(documented):
     documented = found(documented)
     names = dict(vars(sys.modules[documented.__module__]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 from balr_hf import (
     BinaryAttributeAutoEncoder,
@@ -144,6 +144,28 @@ def test_an_own_scorer_that_is_not_known_here_is_named(tmp_path, own_scorer):
     with pytest.raises(UserError, match="holds a model of type balr-speaker-comparison, not scorer"):
         load_scorer(tmp_path / "system")
     assert scorer_class(own_scorer) is type(system.scorer)
+
+
+class BareConfig(PreTrainedConfig):
+    model_type = "bare-embedder"
+    embed_dim: int = 256
+
+
+class BareEmbedder(PreTrainedModel):
+    """An embedder as transformers has them."""
+
+    config_class = BareConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.layer = torch.nn.Linear(80, config.embed_dim)
+        self.post_init()
+
+
+def test_an_embedder_of_another_architecture_is_refused_with_a_way_to_use_it():
+    wrong = r"BareEmbedder cannot be the embedder of a system: it has no feature_extractor, .*config\.feat_dim, which"
+    with pytest.raises(UserError, match=wrong):
+        SpeakerComparisonModel.from_parts(BareEmbedder(BareConfig()), autoencoder(), scorer())
 
 
 class LooseConfig(BinaryAttributeAutoEncoderConfig):

@@ -1,9 +1,11 @@
+import dataclasses
 import json
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import balr_hf
 from balr_hf import (
     ArcFaceLoss,
     BinaryAttributeAutoEncoder,
@@ -14,9 +16,10 @@ from balr_hf import (
     SparsityLoss,
     TripletMarginLoss,
 )
+from balr_hf.class_paths import keywords_of
 from balr_hf.errors import ConfigError
-from balr_hf.training.arguments import ArcFaceLossArguments
-from balr_hf.training.losses import LOSSES, build_losses
+from balr_hf.training.arguments import LOSS_ARGUMENTS, ArcFaceLossArguments
+from balr_hf.training.losses import LOSSES, AutoEncoderLoss, build_losses
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +239,17 @@ def test_a_loss_of_the_user_is_built_by_its_path_with_its_settings(tmp_path, mon
     ):
         with pytest.raises(ConfigError, match=wrong):
             build_losses({name: settings})
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_of_the_package_is_known_wherever_one_is_listed(name):
+    """One that is missing in a list has no settings on the command line, or does not tell them in `run.json`."""
+    loss, arguments = LOSSES[name], LOSS_ARGUMENTS.get(name)
+    assert loss.name == name and list(LOSS_ARGUMENTS) == list(LOSSES), "training/arguments.py"
+    settings = {key: parameter.default for key, parameter in keywords_of(loss, AutoEncoderLoss).items()}
+    assert {field.name: field.default for field in dataclasses.fields(arguments)} == settings, "training/arguments.py"
+    assert loss().get_config_dict() == settings, "get_config_dict"
+    assert getattr(balr_hf, loss.__name__) is loss, "__init__.py and __init__.pyi"
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -1,4 +1,5 @@
 import json
+import math
 import pickle
 import re
 import shutil
@@ -774,6 +775,45 @@ class PerRow(AutoEncoderLoss):
 def test_a_loss_that_returns_no_single_number_is_refused(sets, tmp_path):
     with pytest.raises(ConfigError, match=r"the loss PerRow returned a tensor of shape \(32,\): .* values\.mean\(\)"):
         make(sets, tmp_path, [PerRow()]).train()
+
+
+class Shares(AutoEncoderLoss):
+    """Is computed of detached attributes, as BALR 2.0 computes its sparsity, or is not a number."""
+
+    def __init__(self, factor: float = 1.0):
+        super().__init__()
+        self.factor = factor
+
+    def get_config_dict(self):
+        return super().get_config_dict() | {"factor": self.factor}
+
+    def forward(self, embeddings, labels, binary, reconstruction, latent):
+        return self.factor * binary.detach().mean()
+
+
+def test_a_loss_without_a_gradient_is_told_of_once(sets, tmp_path, caplog):
+    make(sets, tmp_path / "run", [Shares(), *all_losses()], epochs=2).train()
+    (said,) = [record.getMessage() for record in caplog.records if "No gradient" in record.getMessage()]
+    assert said.startswith("No gradient from Shares: such a loss is in the total, but trains nothing")
+
+
+def test_the_loss_that_is_not_finite_is_named(sets, tmp_path):
+    with pytest.raises(UserError, match=r"the training loss \(Shares\) is not finite after epoch 1"):
+        make(sets, tmp_path / "run", [MSELoss(), Shares(math.nan)]).train()
+
+
+def test_what_a_loss_of_ones_own_lacks_is_named(sets, tmp_path):
+    class Weightless(AutoEncoderLoss):
+        def __init__(self):
+            pass
+
+    class Nothing(AutoEncoderLoss):
+        pass
+
+    with pytest.raises(ConfigError, match=r"the loss Weightless has no weight: .* super\(\)\.__init__\(weight\)"):
+        make(sets, tmp_path / "run", [Weightless()])
+    with pytest.raises(NotImplementedError, match=r"Nothing has to define forward\(self, embeddings"):
+        make(sets, tmp_path / "run", [Nothing()]).train()
 
 
 def test_settings_that_a_loss_does_not_tell_are_warned_of(sets, tmp_path, caplog):

@@ -560,6 +560,7 @@ def test_repeated_trials_and_copies_count_once(system, corpus, trials, tmp_path,
 def test_easy_trials_and_sessions_are_cautions(system, corpus, trials):
     sessions = corpus.add_column("session", ["1"] * len(corpus))
     found = validate(system, sessions, trials, draws=0)
+    assert "session" in {factor.name for factor in found.factors}
     assert any("the two sides differ in sex in" in caution and "--within sex" in caution for caution in found.cautions)
     assert any("compare recordings of one session" in caution and "--across" in caution for caution in found.cautions)
     plain = validate(system, corpus.remove_columns("sex"), trials, draws=0)
