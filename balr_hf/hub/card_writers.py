@@ -239,7 +239,7 @@ def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
         rows.append(("calibration", f"{config.calibration['method']}, on {describe_amount(config.calibration)}"))
         if config.calibration.get("speech"):
             rows.append(("speech that it was calibrated on, and holds for", config.calibration["speech"]))
-    return rows + [(name, getattr(config, name)) for name in config.setting_names()]
+    return rows + [(name, getattr(config, name)) for name in config.setting_names() if hasattr(config, name)]
 
 
 def _described(descriptions: AttributeDescriptions) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import MARK, model_card
 from balr_hf.hub.dataset_card import dataset_card
+from balr_hf.scoring.auto import SCORERS, scorer_class
+from balr_hf.scoring.configuration_scorers import ScorerConfig
 from balr_hf.validation.adequacy import judge
 
 EVIL = '<script>alert(1)</script> | cell "quote" `code` [link](javascript:x)\n\n# heading\n---\n```\n<img src=x>'
@@ -218,6 +220,29 @@ def test_card_of_a_scorer_tells_of_the_digests_that_it_holds(models, tmp_path):
     assert told in card_of(models / "scorer-beta-tiny")
     load_scorer(models / "scorer-beta-tiny").forget_people().save_pretrained(tmp_path)
     assert told not in card_of(tmp_path)
+
+
+@pytest.mark.parametrize("name", SCORERS)
+@pytest.mark.parametrize(
+    "calibration", [None, {"method": "affine", "num_same_speaker": 9, "num_different_speaker": 9}]
+)
+def test_card_of_a_scorer_without_digests_is_written(name, calibration):
+    """One that was fitted or calibrated in Python, or needs no fitting, has no record of its recordings."""
+    config = scorer_class(name).config_class(num_attributes=6)
+    config.calibration = calibration and {**calibration, "num_speakers": 4}
+    assert "It keeps digests" not in str(model_card(config, CardFacts(repo_id="me/scorer")))
+
+
+def test_a_setting_that_a_configuration_does_not_keep_is_no_row_of_its_card():
+    class SeededConfig(ScorerConfig):
+        model_type = "test-seeded"
+
+        def __init__(self, strength: float = 0.25, seed: int = 7, **kwargs):
+            super().__init__(**kwargs)
+            self.strength, self._generator = strength, seed
+
+    card = str(model_card(SeededConfig(num_attributes=6), CardFacts(repo_id="me/seeded")))
+    assert "| strength | 0.25 |" in card and "| seed |" not in card
 
 
 @pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny", "system"])
