@@ -52,6 +52,8 @@ SidesQuality = tuple[np.ndarray, np.ndarray]
 SHARE = (-1e-9, 1 + 1e-9)
 # What is wrong with trials of sides without recordings.
 NOTHING_TO_COMPARE = "{} sides have no recordings, so that there is nothing to compare: leave their trials out"
+# What stands for the cautions of the case that a scorer was saved for, once it has forgotten people.
+FORGOTTEN = "several things, which forget_people took out, since they name people and files"
 
 
 class Scorer(HubModel):
@@ -596,7 +598,8 @@ class Scorer(HubModel):
     def forget_people(self) -> "Scorer":
         """Forget the digests by which speakers and recordings are known again; returns the scorer itself.
 
-        The names of sessions, which earlier versions kept, are forgotten too.
+        The names of sessions, which earlier versions kept, are forgotten too; and what was said of the case that a
+        scorer was matched to and saved for, which names its speakers and the corpus.
 
         For a scorer that others get. It scores as before, but no longer notices speakers and recordings that it was
         fitted to or calibrated on. Its identity is another one, so do this before it is tested and validated.
@@ -612,6 +615,8 @@ class Scorer(HubModel):
         self.config.calibration = {**self.config.calibration, "num_digests": self._know("calibration", None)}
         if self.config.calibration.get("domain"):
             self.config.calibration["domain"] = _without_sessions(self.config.calibration["domain"])
+        if self.config.calibration.get("saved_for"):
+            self.config.calibration["saved_for"] = [FORGOTTEN]
         if fitted_to:  # and still is: what it knew of people changes no score
             self.config.calibration["scorer"] = uncalibrated_digest(self)
         if unchecked:
