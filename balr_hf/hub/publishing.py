@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -225,7 +226,7 @@ def _copy_extras(folder: Path, target: Path) -> None:
     card = target / "README.md"
     text = unquote(card.read_text(encoding="utf-8")) if card.is_file() else ""
     for path in (path for pattern in PICTURES for path in sorted(folder.glob(pattern))):
-        if path.name in text:
+        if re.search(rf"(?<![\w.-]){re.escape(path.name)}", text):  # not a part of another name
             shutil.copy(path, target)
         else:
             logger.warning("Left out %s, which no README.md beside it shows", path)

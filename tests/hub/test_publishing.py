@@ -336,13 +336,14 @@ def test_a_push_says_before_the_upload_that_it_is_public(hub, models, few):
 def test_pictures_beside_a_model_are_uploaded_only_if_its_card_shows_them(models, tmp_path, balr):
     model = tmp_path / "model"
     shutil.copytree(models / "autoencoder-tiny", model)
-    for name in ("my curve.png", "spectrogram of the victim.png", "notes.csv"):
+    for name in ("my curve.png", "loss-1.png", "1.png", "spectrogram of the victim.png", "notes.csv"):
         (model / name).write_bytes(b"x")
-    (model / "README.md").write_text("# Mine\n\n![Losses](my%20curve.png)\n")
+    (model / "README.md").write_text("# Mine\n\n![Losses](my%20curve.png) ![](./loss-1.png)\n")
     status, said = balr("push", "--prepare", tmp_path / "look", model, "me/bae")
     assert status == 0, said
     uploaded = {path.name for path in (tmp_path / "look").iterdir()}
-    assert "my curve.png" in uploaded and not uploaded & {"spectrogram of the victim.png", "notes.csv"}
+    assert {"my curve.png", "loss-1.png"} <= uploaded
+    assert not uploaded & {"spectrogram of the victim.png", "notes.csv", "1.png"}
     assert "Left out" in said and "spectrogram of the victim.png" in said
 
 
