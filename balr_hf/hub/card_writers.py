@@ -14,7 +14,7 @@ from balr_hf.defaults import SYSTEM, resource
 from balr_hf.domain import describe_reference
 from balr_hf.domain.limits import named
 from balr_hf.evaluation import Evaluation
-from balr_hf.explanation.wording import describe_amount
+from balr_hf.explanation.wording import describe_amount, describe_matching
 from balr_hf.templates import escape_markdown
 
 if TYPE_CHECKING:
@@ -236,7 +236,8 @@ def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
     if config.calibration is None:
         rows.append(("calibration", Markup("**none: the scores are not likelihood ratios**")))
     else:
-        rows.append(("calibration", f"{config.calibration['method']}, on {describe_amount(config.calibration)}"))
+        how = ", ".join(filter(None, [config.calibration["method"], describe_matching(config.calibration)]))
+        rows.append(("calibration", f"{how}, on {describe_amount(config.calibration)}"))
         if config.calibration.get("speech"):
             rows.append(("speech that it was calibrated on, and holds for", config.calibration["speech"]))
     return rows + [(name, getattr(config, name)) for name in config.setting_names() if hasattr(config, name)]

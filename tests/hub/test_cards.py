@@ -233,6 +233,13 @@ def test_card_of_a_scorer_without_digests_is_written(name, calibration):
     assert "It keeps digests" not in str(model_card(config, CardFacts(repo_id="me/scorer")))
 
 
+def test_card_of_a_scorer_that_was_saved_for_a_case_says_so():
+    counted = {"num_same_speaker": 9, "num_different_speaker": 9, "num_speakers": 4}
+    saved = {"matched": ["duration=3", "duration=2"], "saved_for": ["..."]}
+    config = scorer_class("beta").config_class(num_attributes=6, calibration={"method": "affine", **counted, **saved})
+    assert "affine, matched to the case that it was saved for, on 9" in str(model_card(config, CardFacts("me/scorer")))
+
+
 def test_a_setting_that_a_configuration_does_not_keep_is_no_row_of_its_card():
     class SeededConfig(ScorerConfig):
         model_type = "test-seeded"
