@@ -302,7 +302,9 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
         trials += f", {found.speakers} speakers"
     if found.same_speaker_speakers not in (None, found.speakers):
         trials += f", of whom {found.same_speaker_speakers} in trials of one speaker"
-    parts = [_parts(factor) for factor in found.factors if len(factor.get("classes", ())) > 1]
+    # The names of sessions (dates, calls, chapters) may tell of whom the recordings are, and a card is public.
+    factors = [one for one in found.factors if one.get("name") != "session" and len(one.get("classes", ())) > 1]
+    parts = [_parts(factor) for factor in factors]
     return {
         **{"found": found, "trials": trials, "columns": columns, "rows": rows, "notes": " ".join(notes)},
         "cautions": [*found.describe_known(), *(f"{line}." for line in found.describe_domain())],

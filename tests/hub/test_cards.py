@@ -199,6 +199,7 @@ def test_figures_by_source_are_told_with_numbers_and_intervals(models):
     parts.append(part([EVIL, EVIL]))
     factors = [{"name": "source", "classes": ["calls", "books", EVIL], "parts": parts}]
     factors.append({"name": "sex", "classes": ["f"], "parts": [part(["f", "f"])]})  # has all trials
+    factors.append({"name": "session", "classes": ["12 March", "13 March"], "parts": [part(["12 March", "13 March"])]})
     result = {**RESULTS, "scorer": "B", "corpus": {"name": "t"}, "cllr_cal": 0.1, "validation": {"factors": factors}}
     card = card_of(models / "scorer-beta-tiny", results=[Evaluation.from_dict(result)])
     assert (
@@ -208,7 +209,7 @@ def test_figures_by_source_are_told_with_numbers_and_intervals(models):
     assert f"| calls | {told} |" in card
     assert "| books | 4 | 40 | 1,050 | 10.00% (too few) | 0.250 (too few) | 0.200 (too few) |" in card
     assert "Parts with trials of one kind only, which have no such figures: 1." in card
-    assert "10.00% (none)" in card and "| sex |" not in card
+    assert "10.00% (none)" in card and "| sex |" not in card and "12 March" not in card
     assert "<script" not in rendered(card) and "\n\n\n" not in body(card)
     assert "| Cllr, lost to calibration | 0.100 | none |  |" in card and "devPAV have none: with few speakers" in card
     bare = Evaluation.from_dict({**RESULTS, "intervals": None, "scorer": "B", "corpus": {"name": "t"}})
