@@ -14,7 +14,7 @@ from balr_hf.defaults import SYSTEM, resource
 from balr_hf.domain import describe_reference
 from balr_hf.domain.limits import named
 from balr_hf.evaluation import Evaluation
-from balr_hf.explanation.wording import describe_amount
+from balr_hf.explanation.wording import describe_amount, describe_matching
 from balr_hf.templates import escape_markdown
 
 if TYPE_CHECKING:
@@ -236,10 +236,11 @@ def _scorer_rows(config: PreTrainedConfig) -> list[Row]:
     if config.calibration is None:
         rows.append(("calibration", Markup("**none: the scores are not likelihood ratios**")))
     else:
-        rows.append(("calibration", f"{config.calibration['method']}, on {describe_amount(config.calibration)}"))
+        how = ", ".join(filter(None, [config.calibration["method"], describe_matching(config.calibration)]))
+        rows.append(("calibration", f"{how}, on {describe_amount(config.calibration)}"))
         if config.calibration.get("speech"):
             rows.append(("speech that it was calibrated on, and holds for", config.calibration["speech"]))
-    return rows + [(name, getattr(config, name)) for name in config.setting_names()]
+    return rows + [(name, getattr(config, name)) for name in config.setting_names() if hasattr(config, name)]
 
 
 def _described(descriptions: AttributeDescriptions) -> dict[str, Any]:
@@ -301,7 +302,9 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
         trials += f", {found.speakers} speakers"
     if found.same_speaker_speakers not in (None, found.speakers):
         trials += f", of whom {found.same_speaker_speakers} in trials of one speaker"
-    parts = [_parts(factor) for factor in found.factors if len(factor.get("classes", ())) > 1]
+    # The names of sessions (dates, calls, chapters) may tell of whom the recordings are, and a card is public.
+    factors = [one for one in found.factors if one.get("name") != "session" and len(one.get("classes", ())) > 1]
+    parts = [_parts(factor) for factor in factors]
     return {
         **{"found": found, "trials": trials, "columns": columns, "rows": rows, "notes": " ".join(notes)},
         "cautions": [*found.describe_known(), *(f"{line}." for line in found.describe_domain())],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -212,10 +213,26 @@ def load_model(source: str | Path) -> PreTrainedModel:
     except UserError:
         raise
     except (ValueError, OSError) as error:
-        raise UserError(f"cannot load a model from {source}: {reason_of(error)}") from error
+        raise UserError(f"cannot load a model from {source}: {_unknown_kind(folder) or reason_of(error)}") from error
     if not hasattr(model, "role"):
         raise UserError(f"{source} holds a {type(model).__name__}, which is not a model of balr_hf")
     return model
+
+
+def _unknown_kind(folder: Path) -> str | None:
+    """What to do about a model of a type that transformers does not know; None if that is not what is wrong."""
+    from transformers import CONFIG_MAPPING
+
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, OSError, LookupError, TypeError):
+        return None
+    if not isinstance(kind, str) or kind in CONFIG_MAPPING:
+        return None
+    return (
+        f"its type {kind!r:.80} is not known here. A scorer of your own is known in Python as soon as its class is "
+        "named by balr_hf.scoring.auto.scorer_class: then call its push_to_hub, or balr_hf.verification.verify"
+    )
 
 
 def _copy_extras(folder: Path, target: Path) -> None:
@@ -225,7 +242,7 @@ def _copy_extras(folder: Path, target: Path) -> None:
     card = target / "README.md"
     text = unquote(card.read_text(encoding="utf-8")) if card.is_file() else ""
     for path in (path for pattern in PICTURES for path in sorted(folder.glob(pattern))):
-        if path.name in text:
+        if re.search(rf"(?<![\w.-]){re.escape(path.name)}", text):  # not a part of another name
             shutil.copy(path, target)
         else:
             logger.warning("Left out %s, which no README.md beside it shows", path)

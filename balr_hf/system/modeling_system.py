@@ -682,7 +682,7 @@ def _check_sizes(config: SpeakerComparisonConfig) -> None:
 
 def _check_features(embedder: WespeakerModel) -> None:
     """Refuse an embedder with features that it cannot take, or one that is no [`WespeakerModel`]."""
-    extractor, config = getattr(embedder, "feature_extractor", None), embedder.config
+    extractor, config = (getattr(embedder, name, None) for name in ("feature_extractor", "config"))
     needed = {
         "feature_extractor": extractor is not None,
         "feature_extractor.num_mel_bins": hasattr(extractor, "num_mel_bins"),

@@ -74,6 +74,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What to do about a loss without a gradient.
+AS_GIVEN = "Compute it of the tensors as they are given, without detach(), comparisons or rounding"
+
 VERSIONS = {
     "balr_hf": __version__,
     "torch": torch.__version__,
@@ -265,7 +268,7 @@ class BinaryAttributeEncoderTrainer:
             self._check_graph()
         self.epoch, self.best_loss = 0, math.inf
         self.history: list[dict[str, float]] = []
-        self._untrained: set[str] = set()  # the losses that are known to have no gradient
+        self._with_gradient: set[str] = set()  # the losses that had a gradient in some batch
         self._wanted_folder = save_dir, exist_ok
         self.save_dir = None if resume_from is None else self._check_resumable(Path(resume_from), epochs)
         self.accelerator = Accelerator(
@@ -300,6 +303,7 @@ class BinaryAttributeEncoderTrainer:
                 losses = self._run_epoch(epoch)
                 if epoch == first:
                     self._warn_of_nothing(losses, "training")
+                    self._warn_untrained(losses)
                 self.epoch = epoch + 1
                 done = self.epoch == self.epochs
                 if self._due(self.log_period) or (done and self.log_period):
@@ -378,21 +382,28 @@ class BinaryAttributeEncoderTrainer:
                 *(name, ", ".join(idle), "trains nothing" if name == "training" else "does not judge the models"),
             )
 
-    def _warn_untrained(self, losses: Sequence[Any]) -> None:
-        """Say, once, which losses have no gradient, as where they are computed of detached tensors."""
-        new = [loss.name for loss in losses if float(loss.weight) and loss.name not in self._untrained]
-        self._untrained.update(new)
-        if new and self.accelerator.is_main_process:
+    def _warn_untrained(self, values: dict[str, float]) -> None:
+        """Say which losses had a gradient in no batch, as where they are computed of detached tensors.
+
+        In some batches, a loss may be the number 0 for want of anything to compare, and have none.
+        """
+        found = [loss.name for loss in self.loss_funcs if values.get(loss.name) != 0 and float(loss.weight)]
+        untrained = [name for name in found if name not in self._with_gradient]
+        if untrained and self.accelerator.is_main_process:
             logger.warning(
-                "No gradient from %s: such a loss is in the total, but trains nothing. Compute it of the tensors as "
-                "they are given, without detach(), comparisons or rounding",
-                ", ".join(new),
+                "No gradient from %s: such a loss is in the total, but trains nothing. %s",
+                *(", ".join(untrained), AS_GIVEN),
             )
 
     def _train_step(self, embeddings: torch.Tensor, labels: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
         """Learn from one batch; returns the weighted total and each loss."""
         with self.accelerator.accumulate(self.model, *self.losses):
             losses = self._losses(self.model, self.losses, embeddings, labels, originals)
+            if not losses.requires_grad:
+                raise ConfigError(
+                    f"nothing can be learnt of a batch, in which no loss has a gradient ({_names(self.loss_funcs)}). "
+                    f"{AS_GIVEN}; where there is nothing to compare, return latent.sum() * 0"
+                )
             self.accelerator.backward(losses[0])
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -451,8 +462,8 @@ class BinaryAttributeEncoderTrainer:
                     "batch, such as values.mean()"
                 )
         weights = [loss.weight for loss in own]
-        if torch.is_grad_enabled():
-            self._warn_untrained([loss for loss, value in zip(own, values, strict=True) if not value.requires_grad])
+        learnt_of = [loss for loss, value in zip(own, values, strict=True) if value.requires_grad]
+        self._with_gradient.update(str(loss.name) for loss in learnt_of)
         return torch.stack([sum(w * v for w, v in zip(weights, values, strict=True)), *values])
 
     # --- setting up ------------------------------------------------------------------------------

@@ -241,7 +241,10 @@ def kept_from_others() -> Iterator[None]:
 
     Gradio's own lies in the temporary folder, may be read by all users of the machine, and stays when the app ends.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that this is an end as any other
+    for name in ("SIGTERM", "SIGHUP"):  # ended by another program or with its window, which are to be as any other end
+        number = getattr(signal, name, None)  # Windows has no SIGHUP, and nohup ignores it
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="balr-app-", ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("GRADIO_TEMP_DIR", folder)
         yield

@@ -16,6 +16,8 @@ from balr_hf.evaluation import Evaluation
 from balr_hf.hub.card_writers import CardFacts
 from balr_hf.hub.cards import MARK, model_card
 from balr_hf.hub.dataset_card import dataset_card
+from balr_hf.scoring.auto import SCORERS, scorer_class
+from balr_hf.scoring.configuration_scorers import ScorerConfig
 from balr_hf.validation.adequacy import judge
 
 EVIL = '<script>alert(1)</script> | cell "quote" `code` [link](javascript:x)\n\n# heading\n---\n```\n<img src=x>'
@@ -197,6 +199,7 @@ def test_figures_by_source_are_told_with_numbers_and_intervals(models):
     parts.append(part([EVIL, EVIL]))
     factors = [{"name": "source", "classes": ["calls", "books", EVIL], "parts": parts}]
     factors.append({"name": "sex", "classes": ["f"], "parts": [part(["f", "f"])]})  # has all trials
+    factors.append({"name": "session", "classes": ["12 March", "13 March"], "parts": [part(["12 March", "13 March"])]})
     result = {**RESULTS, "scorer": "B", "corpus": {"name": "t"}, "cllr_cal": 0.1, "validation": {"factors": factors}}
     card = card_of(models / "scorer-beta-tiny", results=[Evaluation.from_dict(result)])
     assert (
@@ -206,7 +209,7 @@ def test_figures_by_source_are_told_with_numbers_and_intervals(models):
     assert f"| calls | {told} |" in card
     assert "| books | 4 | 40 | 1,050 | 10.00% (too few) | 0.250 (too few) | 0.200 (too few) |" in card
     assert "Parts with trials of one kind only, which have no such figures: 1." in card
-    assert "10.00% (none)" in card and "| sex |" not in card
+    assert "10.00% (none)" in card and "| sex |" not in card and "12 March" not in card
     assert "<script" not in rendered(card) and "\n\n\n" not in body(card)
     assert "| Cllr, lost to calibration | 0.100 | none |  |" in card and "devPAV have none: with few speakers" in card
     bare = Evaluation.from_dict({**RESULTS, "intervals": None, "scorer": "B", "corpus": {"name": "t"}})
@@ -218,6 +221,36 @@ def test_card_of_a_scorer_tells_of_the_digests_that_it_holds(models, tmp_path):
     assert told in card_of(models / "scorer-beta-tiny")
     load_scorer(models / "scorer-beta-tiny").forget_people().save_pretrained(tmp_path)
     assert told not in card_of(tmp_path)
+
+
+@pytest.mark.parametrize("name", SCORERS)
+@pytest.mark.parametrize(
+    "calibration", [None, {"method": "affine", "num_same_speaker": 9, "num_different_speaker": 9}]
+)
+def test_card_of_a_scorer_without_digests_is_written(name, calibration):
+    """One that was fitted or calibrated in Python, or needs no fitting, has no record of its recordings."""
+    config = scorer_class(name).config_class(num_attributes=6)
+    config.calibration = calibration and {**calibration, "num_speakers": 4}
+    assert "It keeps digests" not in str(model_card(config, CardFacts(repo_id="me/scorer")))
+
+
+def test_card_of_a_scorer_that_was_saved_for_a_case_says_so():
+    counted = {"num_same_speaker": 9, "num_different_speaker": 9, "num_speakers": 4}
+    saved = {"matched": ["duration=3", "duration=2"], "saved_for": ["..."]}
+    config = scorer_class("beta").config_class(num_attributes=6, calibration={"method": "affine", **counted, **saved})
+    assert "affine, matched to the case that it was saved for, on 9" in str(model_card(config, CardFacts("me/scorer")))
+
+
+def test_a_setting_that_a_configuration_does_not_keep_is_no_row_of_its_card():
+    class SeededConfig(ScorerConfig):
+        model_type = "test-seeded"
+
+        def __init__(self, strength: float = 0.25, seed: int = 7, **kwargs):
+            super().__init__(**kwargs)
+            self.strength, self._generator = strength, seed
+
+    card = str(model_card(SeededConfig(num_attributes=6), CardFacts(repo_id="me/seeded")))
+    assert "| strength | 0.25 |" in card and "| seed |" not in card
 
 
 @pytest.mark.parametrize("name", ["wespeaker-tiny", "autoencoder-tiny", "scorer-beta-tiny", "system"])

@@ -336,14 +336,27 @@ def test_a_push_says_before_the_upload_that_it_is_public(hub, models, few):
 def test_pictures_beside_a_model_are_uploaded_only_if_its_card_shows_them(models, tmp_path, balr):
     model = tmp_path / "model"
     shutil.copytree(models / "autoencoder-tiny", model)
-    for name in ("my curve.png", "spectrogram of the victim.png", "notes.csv"):
+    for name in ("my curve.png", "loss-1.png", "1.png", "spectrogram of the victim.png", "notes.csv"):
         (model / name).write_bytes(b"x")
-    (model / "README.md").write_text("# Mine\n\n![Losses](my%20curve.png)\n")
+    (model / "README.md").write_text("# Mine\n\n![Losses](my%20curve.png) ![](./loss-1.png)\n")
     status, said = balr("push", "--prepare", tmp_path / "look", model, "me/bae")
     assert status == 0, said
     uploaded = {path.name for path in (tmp_path / "look").iterdir()}
-    assert "my curve.png" in uploaded and not uploaded & {"spectrogram of the victim.png", "notes.csv"}
+    assert {"my curve.png", "loss-1.png"} <= uploaded
+    assert not uploaded & {"spectrogram of the victim.png", "notes.csv", "1.png"}
     assert "Left out" in said and "spectrogram of the victim.png" in said
+
+
+@pytest.mark.parametrize("words", [["push", "--prepare", "look"], ["verify"]])
+def test_a_scorer_of_ones_own_is_named_where_no_class_can_be_named(models, tmp_path, balr, monkeypatch, words):
+    model = tmp_path / "mine"
+    shutil.copytree(models / "scorer-beta-tiny", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "model_type": "never-registered"}))
+    monkeypatch.chdir(tmp_path)
+    status, said = balr(*words, model, *(["me/mine"] if "push" in words else []))
+    assert status != 0 and "its type 'never-registered' is not known here. A scorer of your own is known" in said
+    assert "pip install --upgrade transformers" not in said
 
 
 def test_a_push_leaves_no_earlier_weights_that_would_be_loaded(hub, models):

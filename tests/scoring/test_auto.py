@@ -87,6 +87,26 @@ class SingleRate(Agreement):
     def _fit(self, counts):
         self.rate = self.activation.float()
 
+class Rounded(Agreement):
+    def _attribute_scores(self, enroll, test):
+        shares = 3 * self.rate.float() * (enroll[..., 0] - 0.5).float() * (test[..., 0] - 0.5).float()
+        return torch.nn.functional.softplus(shares) - torch.nn.functional.softplus(-self.rate.float() ** 2)
+
+class Coded(Agreement):
+    parameter_names = ("rate", "code", "often")
+
+    def _initial_buffers(self):
+        code = torch.zeros(self.config.num_attributes, dtype=torch.int64)
+        return super()._initial_buffers() | dict(code=code, often=code > 0)
+
+    def _fit(self, counts):
+        super()._fit(counts)
+        self.code, self.often = (self.activation * 3).long(), self.activation > 0.5
+
+    def _attribute_scores(self, enroll, test):
+        strengths = torch.tensor([2.0, 1.0, 0.5, 0.1])[self.code]
+        return torch.where(self.often, strengths, 1) * super()._attribute_scores(enroll, test)
+
 class Nameless(Agreement):
     config_class = ScorerConfig
 
@@ -175,6 +195,26 @@ def test_parameters_that_were_fitted_in_single_precision_are_kept_in_double(modu
     scorer.calibrate(enroll, torch.cat([enroll[:20], other[20:]]), np.arange(40) < 20)
     scorer.save_pretrained(tmp_path / "mine")
     assert torch.equal(load_scorer(tmp_path / "mine").rate, scorer.rate)
+
+
+@pytest.mark.parametrize("attributes", [1, 7, 48, 100, 509, 512])
+def test_terms_that_differ_by_the_rounding_of_single_precision_are_those_of_the_same_counts(module, attributes):
+    generator = torch.Generator().manual_seed(0)
+    active = (torch.rand(30, attributes, generator=generator) > 0.5).numpy()
+    scorer = build_scorer(f"{module}.Rounded", num_attributes=attributes).fit(recording_counts(active))
+    assert scorer.is_fitted
+
+
+def test_parameters_of_whole_numbers_and_truth_values_stay_what_they_are(module, tmp_path):
+    """A scorer looks up by them, which it cannot by numbers of double precision."""
+    scorer = build_scorer(f"{module}.Coded", num_attributes=6).fit(counts(0))
+    scorer.save_pretrained(tmp_path / "mine")
+    for one in (scorer, load_scorer(tmp_path / "mine"), scorer.fit(counts(3))):
+        assert (one.rate.dtype, one.code.dtype, one.often.dtype) == (torch.float64, torch.int64, torch.bool)
+    assert torch.equal(
+        load_scorer(tmp_path / "mine").score(counts(1), counts(2)),
+        build_scorer(f"{module}.Coded", num_attributes=6).fit(counts(0)).score(counts(1), counts(2)),
+    )
 
 
 def test_what_a_scorer_lacks_is_named():

@@ -1,6 +1,7 @@
 """A scorer knows the recordings again that it was fitted to and calibrated on, whatever their speakers are called."""
 
 import json
+import re
 
 import pytest
 
@@ -106,18 +107,23 @@ def test_a_scorer_that_forgets_people_scores_as_before(scorer, populations, tmp_
     assert all(any(of_role) for of_role in names.values())
     for population in (scorer.config.reference, scorer.config.calibration["domain"]):  # as of an earlier version
         population["counts"] = {"sex": {"f": 9}, "session": {"call of 12 March": 9}}
+    scorer.config.calibration |= {"matched": ["duration=3", "duration=2"], "saved_for": ["Left out are: A. Suspect"]}
     assert scorer.forget_people() is scorer
     scorer.save_pretrained(tmp_path)
     loaded = load_scorer(tmp_path)  # whose calibration is still that of this scorer
     for role, corpus in (("reference", reference), ("calibration", dev)):
         assert not known(loaded, corpus, role).any() and not loaded.known_speakers(corpus["speaker"], role)
         assert len(getattr(loaded, f"{role}_speakers")) == len(names[role])  # how many there were stays
-    assert "12 March" not in (tmp_path / "config.json").read_text()
+    assert not re.search("12 March|Suspect", (tmp_path / "config.json").read_text())
     assert loaded.config.reference["counts"] == {"sex": {"f": 9}}
     stored = (tmp_path / "model.safetensors").read_bytes()
     for digest in (*names["reference"], *names["calibration"]):
         assert int(digest).to_bytes(8, "little", signed=True) not in stored
     after = loaded.explain(counts[0], counts[1])
+    told = " ".join(after.cautions)
+    assert (
+        "saved for it" in told and "Said when the calibration was matched: several things, which forget_people" in told
+    )
     assert (after.llr, after.unbounded_llr, after.bounds) == (before.llr, before.unbounded_llr, before.bounds)
 
 

@@ -166,6 +166,8 @@ def test_an_embedder_of_another_architecture_is_refused_with_a_way_to_use_it():
     wrong = r"BareEmbedder cannot be the embedder of a system: it has no feature_extractor, .*config\.feat_dim, which"
     with pytest.raises(UserError, match=wrong):
         SpeakerComparisonModel.from_parts(BareEmbedder(BareConfig()), autoencoder(), scorer())
+    with pytest.raises(UserError, match=r"Linear cannot be the embedder of a system: .*, config\.embed_dim, which"):
+        SpeakerComparisonModel.from_parts(torch.nn.Linear(80, 256), autoencoder(), scorer())
 
 
 class LooseConfig(BinaryAttributeAutoEncoderConfig):

@@ -797,6 +797,26 @@ def test_a_loss_without_a_gradient_is_told_of_once(sets, tmp_path, caplog):
     assert said.startswith("No gradient from Shares: such a loss is in the total, but trains nothing")
 
 
+class Sometimes(AutoEncoderLoss):
+    """Is a bare 0 in its first batch, as where there is nothing to compare in it."""
+
+    batches = 0
+
+    def forward(self, embeddings, labels, binary, reconstruction, latent):
+        self.batches += 1
+        return latent.square().mean() if self.batches > 1 else torch.zeros(())
+
+
+def test_a_loss_that_has_a_gradient_in_some_batches_only_is_not_told_of(sets, tmp_path, caplog):
+    make(sets, tmp_path / "run", [Sometimes(), *all_losses()], epochs=2).train()
+    assert "No gradient" not in caplog.text
+
+
+def test_a_batch_from_which_nothing_can_be_learnt_is_named(sets, tmp_path):
+    with pytest.raises(ConfigError, match=r"in which no loss has a gradient \(Shares\)\. .* without detach"):
+        make(sets, tmp_path / "run", [Shares()]).train()
+
+
 def test_the_loss_that_is_not_finite_is_named(sets, tmp_path):
     with pytest.raises(UserError, match=r"the training loss \(Shares\) is not finite after epoch 1"):
         make(sets, tmp_path / "run", [MSELoss(), Shares(math.nan)]).train()
