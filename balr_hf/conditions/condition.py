@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
@@ -24,8 +25,8 @@ from balr_hf.conditions.room import reverberate
 from balr_hf.conditions.seeds import Step, generator
 from balr_hf.errors import ConfigError
 from balr_hf.quality.net_speech import FRAME, speech_segments
-from balr_hf.quality.pauses import frame_variances
-from balr_hf.quality.snr import Amplitudes, are_silent, frame_powers, snr
+from balr_hf.quality.recording_quality import snr_in_memory
+from balr_hf.quality.snr import frame_powers
 
 # How a condition that changes nothing is written.
 UNCHANGED = "unchanged"
@@ -232,10 +233,7 @@ def _centred(samples: np.ndarray) -> np.ndarray:
 
 def _ratio(samples: np.ndarray, speech: list[tuple[float, float]]) -> float:
     """The signal-to-noise ratio in dB of a recording as it is."""
-    centred = _centred(samples)
-    powers, silent, amplitudes = frame_powers(centred), are_silent(frame_variances(samples)), Amplitudes()
-    amplitudes.add(centred, silent)
-    ratio, _ = snr(amplitudes, powers, _frames(speech, len(powers)), silent)
+    ratio, _ = snr_in_memory(samples, _centred(samples), partial(_frames, speech))
     if ratio is None:
         raise AudioError("no speech, so that it has no signal-to-noise ratio")
     return ratio

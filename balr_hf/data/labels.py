@@ -13,8 +13,8 @@ from balr_hf.populations import OF_SPEAKERS
 if TYPE_CHECKING:
     import datasets
 
-# What sexes are called besides their first letter, as labels are compared.
-SEXES = {"male": "m", "man": "m", "female": "f", "woman": "f"}
+# What corpora call the sexes, and what they are called as labels are compared, and in descriptions.
+SEXES = {"f": "female", "female": "female", "woman": "female", "m": "male", "male": "male", "man": "male"}
 # So many cases of each kind are named.
 NAMED = 3
 
@@ -58,7 +58,7 @@ def describe_odd_labels(dataset: datasets.Dataset) -> list[str]:
 
 
 def _comparable(column: str, value: str) -> str:
-    """A label as it is compared with others: without case and space, and sexes by their first letter."""
+    """A label as it is compared with others: without case and space, and sexes by one word each."""
     text = comparable_name(value).casefold().strip()
     return SEXES.get(text, text) if column == "sex" else text
 

@@ -16,12 +16,14 @@ import numpy as np
 
 from balr_hf._version import __version__
 from balr_hf.data.columns import vector_matrix
+from balr_hf.data.labels import SEXES
 from balr_hf.data.quality import each_recording
 from balr_hf.data.skipped import Skipped
 from balr_hf.describing.description import FEWEST, describe_attributes
 from balr_hf.describing.descriptions import AttributeDescriptions, Distribution, Population, shortened
 from balr_hf.describing.measures import RECORDING, VOICE, Measure, figures, matrix
 from balr_hf.errors import UserError
+from balr_hf.files import append_lines
 from balr_hf.phonetics import load_voice
 
 if TYPE_CHECKING:
@@ -31,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 Figures = dict[str, float | None]
 
-# What corpora call the sexes, and what descriptions call them.
-SEXES = {"f": "female", "female": "female", "woman": "female", "m": "male", "male": "male", "man": "male"}
 # The parts of the package that decide what a recording measures.
 MEASURING = ("phonetics", "quality", "audio.py")
 
@@ -191,8 +191,7 @@ class _Store:
             return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # measures of people's voices
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"audio": key, "figures": found}) + "\n")
+            append_lines(self._path, json.dumps({"audio": key, "figures": found}) + "\n")
         except OSError as error:  # they only save time
             logger.warning("Recordings are measured anew the next time, since measures cannot be kept: %s", error)
             self._path = None

@@ -223,14 +223,14 @@ def describe_unlike(different: int, unlike: Mapping[str, int], of: str = "") -> 
     Returns:
         A sentence without its full stop; None if of no column more than a third of the trials are such.
     """
-    named = [
+    columns = [
         f"{column} in {number:,} ({number / different:.0%})"
         for column, number in unlike.items()
         if number > EASY_SHARE * different
     ]
-    if not named:
+    if not columns:
         return None
-    return f"Of the {different:,} different-speaker trials{of}, the two sides differ in {', '.join(named)}"
+    return f"Of the {different:,} different-speaker trials{of}, the two sides differ in {', '.join(columns)}"
 
 
 def _compared(

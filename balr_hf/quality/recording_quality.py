@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -94,10 +96,7 @@ def measure_recording(
     segments = speech_segments(samples)
     centred = samples - np.float32(np.mean(samples, dtype=np.float64))
     marked = _marked(segments, len(samples))
-    powers = frame_powers(centred)
-    silent, amplitudes = are_silent(frame_variances(samples)), Amplitudes()
-    amplitudes.add(centred, silent)
-    ratio, method = snr(amplitudes, powers, frames_of(segments, len(powers)), silent)
+    ratio, method = snr_in_memory(samples, centred, partial(frames_of, segments))
     tone, share = dominant_tone(centred)
     quality = RecordingQuality(
         duration=len(original) / sampling_rate,
@@ -115,6 +114,21 @@ def measure_recording(
         decay=decay(centred) if marked.any() else None,
     )
     return quality, segments
+
+
+def snr_in_memory(
+    samples: np.ndarray, centred: np.ndarray, speech: Callable[[int], np.ndarray]
+) -> tuple[float | None, str | None]:
+    """The signal-to-noise ratio in dB of a recording that is in memory, and how it was measured: see [`snr`].
+
+    Args:
+        samples (`(samples,)`): float32 at 16 kHz.
+        centred (`(samples,)`): the same without DC offset.
+        speech: gives, for a number of frames of 32 ms, which of them are speech, bool `(frames,)`.
+    """
+    powers, silent, amplitudes = frame_powers(centred), are_silent(frame_variances(samples)), Amplitudes()
+    amplitudes.add(centred, silent)
+    return snr(amplitudes, powers, speech(len(powers)), silent)
 
 
 def _marked(segments: list[tuple[float, float]], num_samples: int) -> np.ndarray:

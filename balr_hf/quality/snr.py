@@ -80,21 +80,6 @@ def are_silent(variances: np.ndarray) -> np.ndarray:
     return variances < NOTHING
 
 
-def wada_snr(samples: np.ndarray) -> float:
-    """WADA-SNR: what the distribution of amplitudes tells of the noise, without any pause.
-
-    Args:
-        samples (`(samples,)`): without DC offset.
-
-    Reference:
-        C. Kim and R. Stern, "Robust signal-to-noise ratio estimation based on waveform amplitude distribution
-        analysis", Interspeech 2008.
-    """
-    amplitudes = Amplitudes()
-    amplitudes.add(samples)
-    return amplitudes.snr()
-
-
 class Amplitudes:
     """Sums up amplitudes and their logarithms, of a recording that comes in blocks."""
 
@@ -118,7 +103,12 @@ class Amplitudes:
         self._logs += float(np.log(amplitudes).sum())
 
     def snr(self) -> float:
-        """What [`wada_snr`] tells of the whole recording."""
+        """WADA-SNR in dB: what the distribution of amplitudes tells of the noise, without any pause.
+
+        References:
+            C. Kim and R. Stern, "Robust signal-to-noise ratio estimation based on waveform amplitude distribution
+            analysis", Interspeech 2008.
+        """
         if not self._count:
             return LOWEST
         return _of_statistic(np.log(self._sum / self._count) - self._logs / self._count)

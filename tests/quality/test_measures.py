@@ -16,7 +16,7 @@ from balr_hf.quality.bandwidth import bandwidth
 from balr_hf.quality.clipping import FlatTops, clipping
 from balr_hf.quality.level import LEAST, level, peak
 from balr_hf.quality.net_speech import net_speech
-from balr_hf.quality.snr import frame_powers, wada_snr
+from balr_hf.quality.snr import Amplitudes, frame_powers
 from balr_hf.quality.tone import dominant_tone
 
 RATE = 16_000
@@ -144,7 +144,9 @@ def test_wada_knows_the_distributions_that_it_is_made_for(rng, decibels):
     """Amplitudes of a gamma distribution of shape 0.4, as Kim and Stern assume of speech, and normal noise."""
     speech = rng.gamma(0.4, size=2_000_000) * rng.choice([-1, 1], size=2_000_000)
     noise = rng.normal(size=speech.size) * np.sqrt(np.mean(speech**2)) * 10 ** (-decibels / 20)
-    assert wada_snr(speech + noise) == pytest.approx(decibels, abs=0.7)
+    amplitudes = Amplitudes()
+    amplitudes.add(speech + noise)
+    assert amplitudes.snr() == pytest.approx(decibels, abs=0.7)
 
 
 def test_speech_without_pauses_has_a_rough_snr(sentences):
