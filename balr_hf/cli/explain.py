@@ -538,12 +538,12 @@ def _remarks(
     from balr_hf.data.belonging import describe_precision
     from balr_hf.data.origins import vector_origins
     from balr_hf.data.recording_digests import recording_digests
-    from balr_hf.explanation.cautions import known_recordings, known_speakers
+    from balr_hf.explanation.cautions import known_recordings, known_speakers, unknown_people
     from balr_hf.training.trained_speakers import trained_on
 
     names = [name for name in dict.fromkeys(speakers) if name is not None]
     remarks = known_recordings(scorer, dataset["id"], recording_digests(dataset))
-    remarks += known_speakers(scorer, speakers)
+    remarks += [*known_speakers(scorer, speakers), *unknown_people(scorer)]
     for precision in vector_origins(dataset, "embedding").counts("precision"):
         other = describe_precision({"precision": precision}, scorer.config.calibration if calibrated else None)
         remarks += [] if other is None else [other]

@@ -74,6 +74,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.data.belonging import PRECISION, chain_of
     from balr_hf.domain import ACROSS, describe_sessions
     from balr_hf.errors import UserError
+    from balr_hf.explanation.cautions import unknown_people
     from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
     from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
@@ -95,6 +96,8 @@ def run(arguments: Arguments) -> None:
     scorer = load_named_scorer(arguments, counts.shape[1])
     check_attributes(arguments, dataset, scorer)
     known = overlaps(scorer, dataset, trials.sides, names)["reference"]
+    for text in unknown_people(scorer, ("reference",)):
+        logger.warning("%s", text)
     if known and not arguments.allow_overlap:
         raise UserError(
             f"In the scorer's reference population: {known.describe('of the trials')}. So their LLRs are not those of "

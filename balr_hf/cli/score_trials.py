@@ -74,6 +74,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.data.shards import Shard
     from balr_hf.evaluation import Evaluation
     from balr_hf.explanation.case import run_facts
+    from balr_hf.explanation.cautions import unknown_people
     from balr_hf.files import new_run_folder, write_json
     from balr_hf.identity import file_digest, model_digest
     from balr_hf.scoring.breakdown import describe_easy_trials, groups, outside_calibration, side_values
@@ -91,6 +92,8 @@ def run(arguments: Arguments) -> None:
         logger.warning("%s. The evaluation is wrong where the names are", contradicted)
     trials = keep_chosen(arguments, dataset, trials, speakers)
     known_to_scorer = overlaps(scorer, dataset, trials.sides, speakers)
+    for text in unknown_people(scorer):
+        logger.warning("%s", text)
     calibrated = _applies_calibration(arguments, scorer, known_to_scorer)
     shard = Shard.launched()
     raw = score_trials(scorer, counts, trials, progress=True, shard=shard)

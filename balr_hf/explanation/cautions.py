@@ -156,6 +156,31 @@ def known_speakers(scorer: KnowsSpeakers, speakers: Sequence[str | None]) -> lis
     ]
 
 
+def unknown_people(scorer: Any, roles: Sequence[str] = ("reference", "calibration")) -> list[str]:
+    """Caution that nobody would be noticed whom a scorer was made with, where it keeps no digests of them.
+
+    That is so by `forget_people`, or where it was fitted in Python and nobody was named.
+
+    Args:
+        scorer ([`Scorer`]): the scorer.
+        roles: those that are looked at.
+
+    Returns:
+        a sentence, or none.
+    """
+    made_with = {
+        "reference": ("reference population", scorer.config.num_reference_speakers is not None),
+        "calibration": ("calibration", scorer.is_calibrated),
+    }
+    unknown = [made_with[role][0] for role in roles if made_with[role][1] and not scorer.knows_people(role)]
+    if not unknown:
+        return []
+    return [
+        f"Who is in the scorer's {' and in its '.join(unknown)} is not known, since it keeps no digests of them: any "
+        "who are compared here would not be noticed, and the figures would flatter it."
+    ]
+
+
 def cautions_of(found: Result) -> list[str]:
     """What a reader must know before relying on a result, one text per caution.
 

@@ -18,7 +18,7 @@ from balr_hf.detectors.detector import Detector
 from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import Loaded
 from balr_hf.errors import ConfigError, MismatchError, UserError
-from balr_hf.explanation.cautions import known_recordings
+from balr_hf.explanation.cautions import known_recordings, unknown_people
 from balr_hf.explanation.heard import KINDS, heard_of_sides
 from balr_hf.explanation.voices import OneVoice, can_compare_parts, unlike_recordings
 from balr_hf.identity import is_demonstration
@@ -360,6 +360,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             *flat(outputs["remarks"]),
             *(() if matched is None else matched.remarks),
             *known_recordings(scorer, called, digests),
+            *unknown_people(scorer),
         )
         voices = flat(outputs["measures"])
         voices = [[one for one in side if one is not None] for side in (voices[:first], voices[first:])]

@@ -713,6 +713,11 @@ class Scorer(HubModel):
         draws = getattr(self, "calibration_draws", None)
         return None if draws is None else llr_interval(llr, draws.cpu().numpy(), confidence)
 
+    def knows_people(self, role: str) -> bool:
+        """Whether it has digests of speakers or recordings of a role (`reference` or `calibration`) at all."""
+        speakers = getattr(self, f"{role}_speakers", None)
+        return hasattr(self, f"{role}_recordings") or (speakers is not None and bool(speakers.any()))
+
     def known_speakers(self, names: Iterable[str], role: str) -> list[str]:
         """Find those of some speakers on whom the scorer was fitted or calibrated.
 

@@ -13,7 +13,7 @@ from balr_hf.domain import ACROSS, describe_in_words, describe_population, descr
 from balr_hf.errors import UserError, name_some
 from balr_hf.evaluation import Evaluation
 from balr_hf.explanation.case import identity_in_full, run_facts
-from balr_hf.explanation.cautions import UNCHECKED
+from balr_hf.explanation.cautions import UNCHECKED, unknown_people
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import file_digest, is_demonstration, model_digest, model_identity
@@ -150,6 +150,7 @@ def validate(
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
     overlap, known = _overlap(system, dataset, trials.sides, names_of_sides, allow_overlap)
     wrong, unknown = _other_makers(system, dataset, allow_mismatch)
+    unknown += unknown_people(scorer)
     if scorer.is_calibration_unchecked:
         unknown.insert(0, UNCHECKED)
     check_speakers_of_audio(dataset, trials)

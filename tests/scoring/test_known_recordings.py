@@ -8,6 +8,7 @@ import pytest
 from balr_hf import build_scorer, load_scorer
 from balr_hf.data.recording_digests import recording_digests
 from balr_hf.errors import ConfigError
+from balr_hf.explanation.cautions import unknown_people
 from balr_hf.scoring.counts import speaker_counts
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.overlap import Overlap, overlaps
@@ -125,6 +126,18 @@ def test_a_scorer_that_forgets_people_scores_as_before(scorer, populations, tmp_
         "saved for it" in told and "Said when the calibration was matched: several things, which forget_people" in told
     )
     assert (after.llr, after.unbounded_llr, after.bounds) == (before.llr, before.unbounded_llr, before.bounds)
+
+
+def test_a_scorer_that_knows_nobody_says_that_an_overlap_is_not_noticed(scorer, populations):
+    assert unknown_people(scorer) == []
+    scorer.forget_people()
+    (told,) = unknown_people(scorer)
+    assert told.startswith("Who is in the scorer's reference population and in its calibration is not known, ")
+    (told,) = unknown_people(scorer, ("reference",))
+    assert told.startswith("Who is in the scorer's reference population is not known, ")
+    nameless = build_scorer("beta", num_attributes=ATTRIBUTES).fit(speaker_counts(populations[0])[0])
+    assert unknown_people(nameless) == [told]
+    assert unknown_people(build_scorer("cosine", num_attributes=ATTRIBUTES)) == []
 
 
 def test_forgetting_makes_no_unchecked_calibration_a_checked_one(scorer, tmp_path):
