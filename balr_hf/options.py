@@ -14,7 +14,8 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
         default: the field's default; the help text states it.
         help (str): what the setting does.
         **metadata: what `argparse_dataclass` reads (`type`, `args`, ...), and the bounds that [`Checked`] applies:
-            `least` (the value is at least this), `above` (it is more than this), `among` (it is one of these).
+            `least` (the value is at least this), `above` (it is more than this), `below` (it is less than this),
+            `among` (it is one of these).
     """
     if default is not None and not isinstance(default, bool):
         help += f" [default: {' '.join(map(str, default)) if isinstance(default, tuple) else default}]"
@@ -39,5 +40,7 @@ class Checked:
                 raise ConfigError(f"bad value {value} for {f.name}: expected at least {bounds['least']}")
             if "above" in bounds and not value > bounds["above"]:
                 raise ConfigError(f"bad value {value} for {f.name}: expected more than {bounds['above']}")
+            if "below" in bounds and not value < bounds["below"]:
+                raise ConfigError(f"bad value {value} for {f.name}: expected less than {bounds['below']}")
             if "among" in bounds and value not in bounds["among"]:
                 raise ConfigError(f"bad value {value!r} for {f.name}: expected {', '.join(bounds['among'])}")

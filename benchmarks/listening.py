@@ -127,6 +127,10 @@ def comparisons(
         results = [one for one in results if one["error"] is None]
         told = []
         for reasons in ({kind}, set()):
-            kept = [one["calibrated_llr"] for one in results if not set(one["no_verdict"]) - reasons]
+            kept = [
+                one["withheld_llr"] if one["no_verdict"] else one["calibrated_llr"]
+                for one in results
+                if not set(one["no_verdict"]) - reasons
+            ]
             told += [len(kept), sum(llr < np.log(0.5) for llr in kept)]
         print(f"| {name} | {len(results)} | {' | '.join(map(str, told))} |", flush=True)

@@ -25,4 +25,8 @@ result = compare(questioned, known, names=("questioned", "known"), return_explan
 explanation = result["explanation"]
 print(explanation.to_text(top=5))
 Path("comparison.html").write_text(explanation.to_html(), encoding="utf-8")
-print(f"\nln LR {result['calibrated_llr']:+.2f}: {result['verbal']}. Written: comparison.html")
+if result["no_verdict"]:  # why the result must not be used: other recordings than it was calibrated for, for instance
+    print("\nNo verdict:", *result["no_verdict"])
+else:
+    print(f"\nln LR {result['calibrated_llr']:+.2f}: {result['verbal']}.")
+print("Written: comparison.html")

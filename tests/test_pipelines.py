@@ -472,7 +472,8 @@ def test_a_result_says_for_programs_why_it_must_not_be_used(compare, voices):
     for found in (good, copied):
         assert found["demonstration"] is True
         assert found["raw_llr"] == found["llr"]
-        assert found["bounds"][0] <= found["calibrated_llr"] <= found["bounds"][1]
+    for found, stated, empty in ((good, "calibrated_llr", "withheld_llr"), (copied, "withheld_llr", "calibrated_llr")):
+        assert found["bounds"][0] <= found[stated] <= found["bounds"][1] and found[empty] is None
         assert set(found["voices"]) == set(found["quality"]) == {"a", "b"}
 
 

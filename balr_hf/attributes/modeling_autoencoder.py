@@ -120,7 +120,7 @@ class BinaryAttributeAutoEncoder(HubModel):
             init.zeros_(batches)
 
     @torch.no_grad()
-    def set_hyperplanes(self, embeddings: torch.Tensor, seed: int = 0) -> None:
+    def set_hyperplanes(self, embeddings: torch.Tensor, seed: int = 0, activation: float | None = None) -> None:
         """Let each attribute tell on which side of a hyperplane an embedding lies, instead of learning attributes.
 
         The hyperplanes go through the mean of some embeddings. Their directions are drawn at random, in groups of
@@ -128,13 +128,21 @@ class BinaryAttributeAutoEncoder(HubModel):
         the angle between them, seen from the mean, over 180 degrees, on the average over the draws; what is near in
         angle stays near in attributes, whatever the embeddings vary in. The decoder stays as it is.
 
+        With `activation`, each hyperplane is bent to a cone around its direction, which holds this share of the
+        embeddings: an attribute is active where the part of an embedding along its direction, divided by the sum of
+        the absolute values of the embedding (both seen from the mean), lies above a threshold. Attributes are then
+        rarer, and fewer of them change where a recording does; how long an embedding is does not count.
+
         Args:
             embeddings (float `(recordings, input_dim)`): those of a training set.
             seed (int): of the directions.
+            activation (float, *optional*): in which share of them each attribute is active, above 0 and below 0.5;
+                without it, in about half.
 
         Raises:
             ValueError: there are fewer than `2 * input_dim` attributes, and so fewer hidden values than hold an
-                embedding behind a ReLU; embeddings have another shape, or are all alike.
+                embedding behind a ReLU; embeddings have another shape, or are all alike; `activation` is no such
+                share.
 
         References:
             M. S. Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002.
@@ -144,6 +152,8 @@ class BinaryAttributeAutoEncoder(HubModel):
         size, number = self.config.input_dim, self.config.internal_dim
         if number < 2 * size:
             raise ValueError(f"{number} attributes of embeddings of {size} values: expected at least {2 * size}")
+        if activation is not None and not 0 < activation < 0.5:
+            raise ValueError(f"activation={activation}: expected a share above 0 and below 0.5")
         given = embeddings.double().cpu()
         mean = given.mean(0)
         spread = float((given - mean).square().mean().sqrt())
@@ -162,6 +172,13 @@ class BinaryAttributeAutoEncoder(HubModel):
         into.weight[:size], into.weight[size : 2 * size] = torch.eye(size), -torch.eye(size)
         into.bias[:size], into.bias[size : 2 * size] = -mean, mean
         out.weight[:, :size], out.weight[:, size : 2 * size] = directions / spread, -directions / spread
+        if activation is None:
+            return
+        # Behind the ReLU, the two hidden values of a dimension add up to its absolute value.
+        seen = given - mean
+        seen /= seen.abs().sum(1, keepdim=True).clamp_min(torch.finfo(seen.dtype).tiny)
+        for own, weights in zip(directions.split(32), out.weight.split(32), strict=True):  # so few fit in memory
+            weights[:, : 2 * size] -= torch.quantile(seen @ own.T, 1 - activation, dim=0)[:, None] / spread
 
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Encode embeddings, without reconstructing them.

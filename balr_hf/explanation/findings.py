@@ -388,9 +388,14 @@ class Findings:
     def to_dict(self) -> dict[str, Any]:
         """Everything in a form that JSON can hold: plain numbers and strings, and all attributes.
 
+        Where there is no verdict, `calibrated_llr` is None, and so are `llr` and `log10_llr` if the terms are
+        calibrated: a program that does not ask for `no_verdict` gets no number that must not be used. What was
+        computed all the same is `withheld_llr`.
+
         Where the attributes are described, there are three keys more: `groups`, `measures` and `descriptions`, and
         each attribute has its `class`, `group` and `sentence`.
         """
+        is_withheld = self.is_calibrated and not self.has_verdict
         described: dict[str, Any] = {}
         if self.descriptions is not None:
             described = {
@@ -406,14 +411,15 @@ class Findings:
             "reference": None if self.reference is None else dict(self.reference),
             "calibrated": self.is_calibrated,
             "calibration": self.calibration,
-            "llr": self.llr,
-            "log10_llr": self.log10_llr if self.is_llr else None,
+            "llr": None if is_withheld else self.llr,
+            "log10_llr": self.log10_llr if self.is_llr and not is_withheld else None,
             "unbounded_llr": self.unbounded_llr,
             "is_bounded": self.is_bounded,
             "bounds": None if self.bounds is None else list(self.bounds),
             "interval": None if self.interval is None else list(self.interval),
             "misleading": None if self.misleading is None else self.misleading.to_dict(),
-            "calibrated_llr": self.llr if self.is_calibrated else None,
+            "calibrated_llr": self.llr if self.has_verdict else None,
+            "withheld_llr": self.llr if is_withheld else None,
             "verbal": self.verdict,
             "no_verdict": self.no_verdict,
             "verbal_scale": verbal_scale.SOURCE if self.is_calibrated else None,

@@ -14,7 +14,7 @@ from balr_hf.defaults import SYSTEM, resource
 from balr_hf.domain import describe_reference
 from balr_hf.domain.limits import named
 from balr_hf.evaluation import Evaluation
-from balr_hf.explanation.wording import describe_amount, describe_matching
+from balr_hf.explanation.wording import describe_amount, describe_matching, percent
 from balr_hf.templates import escape_markdown
 
 if TYPE_CHECKING:
@@ -208,6 +208,7 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     ]
     settings: list[Row] = [
         *([("attributes", "random hyperplanes; the decoder alone was trained")] if "encoder" in record else []),
+        *([("active in", f"{percent(record['activation'])} of the training set")] if "activation" in record else []),
         ("epochs", f"{record['epochs']} (these weights: {record['epoch']})"),
         ("optimizer", f"Adam, learning rate {record['learning_rate']}"),
         ("losses", "; ".join(f"{name} ({_listed(setting)})" for name, setting in record["losses"].items())),

@@ -34,7 +34,8 @@ from balr_hf.system.parts import one_voice_each
 
 # Why there is no verdict where a recording could not be used at all, and what is None then.
 REFUSED = "refused"
-NUMBERS_AND_TEXTS = ("llr", "raw_llr", "calibrated_llr", "unbounded_llr", "verbal", "interval", "bounds")
+NUMBERS = ("llr", "raw_llr", "calibrated_llr", "withheld_llr", "unbounded_llr")
+NUMBERS_AND_TEXTS = (*NUMBERS, "verbal", "interval", "bounds")
 
 if TYPE_CHECKING:
     import datasets
@@ -80,9 +81,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         for each pair a dict of plain values, which `json.dumps` takes, with
             `llr` and `raw_llr` (float): the raw score in natural-log units, which is overconfident, since it is a sum
                 over attributes that depend on one another;
-            `calibrated_llr` (float): the natural-log likelihood ratio, within `bounds`; None if the scorer is not
-                calibrated. It is there even if it must not be used: see `no_verdict`;
-            `unbounded_llr` (float): the same before it is held within `bounds`, of which `interval` is;
+            `calibrated_llr` (float): the natural-log likelihood ratio, within `bounds`; None unless `no_verdict` is
+                empty;
+            `withheld_llr` (float): where a calibrated scorer has no verdict, what was computed all the same, and must
+                not be used as a likelihood ratio; else None;
+            `unbounded_llr` (float): either before it is held within `bounds`, of which `interval` is;
             `verbal` (str): its place on the verbal scale (ENFSI, 2015); None unless `no_verdict` is empty;
             `no_verdict` (list[str]): why the result must not be used, see [`Findings.no_verdict`]; empty if it may;
             `interval`, `bounds` (list[float]): how sure the ratio is, and what the calibration can vouch for, in
@@ -388,6 +391,7 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             "llr": found["raw_llr"],
             "raw_llr": found["raw_llr"],
             "calibrated_llr": found["calibrated_llr"],
+            "withheld_llr": found["withheld_llr"],
             "unbounded_llr": found["unbounded_llr"] if explanation.is_calibrated else None,
             "verbal": found["verbal"],
             "no_verdict": found["no_verdict"],

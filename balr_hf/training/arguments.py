@@ -92,6 +92,14 @@ class TrainerArguments(TrainingSettings):
         "learned; or hyperplanes: random ones tell the attributes, and the decoder alone is trained, by the loss mse",
         among=ENCODERS,
     )
+    activation: float | None = option(
+        None,
+        "with encoder=hyperplanes: the share of the training recordings in which each attribute is active; rarer "
+        "attributes change less where a recording does [default: about half]",
+        type=float,
+        above=0,
+        below=0.5,
+    )
     learning_rate: float = option(0.001, "learning rate of Adam", above=0)
     epochs: int = option(100, "passes of the sampler over the training set", least=1)
     seed: int = option(1234, "seed of the weights, the batches and the sparsity targets", least=0)

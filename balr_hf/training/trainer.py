@@ -142,6 +142,8 @@ class BinaryAttributeEncoderTrainer:
         encoder (str): `learned`, or `hyperplanes`: the attributes are those of
             [`BinaryAttributeAutoEncoder.set_hyperplanes`] for the training set, and the decoder alone is trained, by
             the loss `mse`.
+        activation (float, *optional*): with hyperplanes, the share of the training recordings in which each attribute
+            is active, below 0.5; by default about half.
 
     Raises:
         ConfigError: losses or settings are not what is expected, or do not go together.
@@ -181,6 +183,7 @@ class BinaryAttributeEncoderTrainer:
         resume_from: Path | str | None = None,
         allow_mismatch: bool = False,
         encoder: str = "learned",
+        activation: float | None = None,
     ):
         self.data_config = data_config or DataArguments()
         if not isinstance(self.data_config, DataArguments):
@@ -208,6 +211,7 @@ class BinaryAttributeEncoderTrainer:
             input_dim=input_dim,
             internal_dim=internal_dim,
             encoder=encoder,
+            activation=activation,
             learning_rate=learning_rate,
             epochs=TrainerArguments.epochs if epochs is None else epochs,
             seed=seed,
@@ -222,6 +226,12 @@ class BinaryAttributeEncoderTrainer:
         self.learns_attributes = checked.encoder == "learned"
         if not self.learns_attributes:
             check_hyperplanes(self.loss_funcs, input_dim, internal_dim)
+        elif activation is not None:
+            raise ConfigError(
+                f"trainer.activation={activation} with learned attributes would do nothing: expected "
+                "trainer.encoder=hyperplanes beside it"
+            )
+        self.activation = checked.activation
         self.learning_rate, self.epochs, self.seed = checked.learning_rate, checked.epochs, checked.seed
         self.save_period, self.log_period = checked.save_period, checked.log_period
         self.val_period, self.state_period = checked.val_period, checked.state_period
@@ -251,6 +261,7 @@ class BinaryAttributeEncoderTrainer:
             "input_dim": checked.input_dim,
             "internal_dim": checked.internal_dim,
             **({} if self.learns_attributes else {"encoder": checked.encoder}),
+            **({} if checked.activation is None else {"activation": checked.activation}),
             "learning_rate": checked.learning_rate,
             "seed": checked.seed,
             "mixed_precision": checked.mixed_precision,
@@ -487,7 +498,7 @@ class BinaryAttributeEncoderTrainer:
         model = BinaryAttributeAutoEncoder(config).float()  # whatever torch's default type is
         if not self.learns_attributes:
             try:
-                model.set_hyperplanes(self.trainset.embeddings, self.seed)
+                model.set_hyperplanes(self.trainset.embeddings, self.seed, self.activation)
             except ValueError as error:  # they are all alike, as where there is one recording
                 raise UserError(f"trainer.encoder=hyperplanes: {error}") from error
             model.encoder.requires_grad_(False)
@@ -582,8 +593,9 @@ class BinaryAttributeEncoderTrainer:
         self.process.wait_for_everyone()
         progress = state.read_progress(folder / "state")
         known = state.read_json(folder / "run.json")
-        # The settings of a run that learns its attributes do not name the encoder.
-        before, now = ({"encoder": "learned", **each} for each in (known, json.loads(json.dumps(self.settings))))
+        # Settings name the encoder and the share of recordings only where these are not the usual ones.
+        unnamed = {"encoder": "learned", "activation": None}
+        before, now = ({**unnamed, **each} for each in (known, json.loads(json.dumps(self.settings))))
         changed = [f"{key} was {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key]]
         if changed:
             raise UserError(

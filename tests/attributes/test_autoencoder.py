@@ -148,6 +148,25 @@ def test_hyperplanes_in_groups_are_orthogonal_and_of_their_seed_alone():
     assert torch.equal(models[0].encode(far), (far - embeddings.mean(0)) @ directions.T > 0)
 
 
+def test_rarer_attributes_are_cones_of_the_share_that_was_asked_for():
+    """How long an embedding is does not count, and fewer attributes differ than of half-spaces."""
+    rng = torch.Generator().manual_seed(0)
+    embeddings = 2.0 + torch.randn(1000, 16, generator=rng) * torch.linspace(0.5, 2, 16)
+    model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim=16, internal_dim=48)).eval()
+    model.set_hyperplanes(embeddings, seed=3)
+    halves = model.encode(embeddings)
+    model.set_hyperplanes(embeddings, seed=3, activation=0.2)
+    bits = model.encode(embeddings)
+    assert torch.allclose(bits.float().mean(0), torch.full((48,), 0.2), atol=0.0015)
+    assert (halves | ~bits).float().mean() > 0.99  # a cone lies on the active side of its hyperplane
+    mean = embeddings.mean(0)
+    assert (model.encode(mean + 0.1 * (embeddings - mean)) != bits).float().mean() < 1e-3
+    noisy = embeddings + 0.3 * torch.randn(1000, 16, generator=rng)
+    flipped = (model.encode(noisy) != bits).float().mean()
+    model.set_hyperplanes(embeddings, seed=3)
+    assert flipped < 0.85 * (model.encode(noisy) != halves).float().mean()
+
+
 def test_hyperplanes_that_cannot_be_are_refused():
     config = BinaryAttributeAutoEncoderConfig(input_dim=8, internal_dim=16)
     with pytest.raises(ValueError, match="all alike, or not finite"):
@@ -156,3 +175,6 @@ def test_hyperplanes_that_cannot_be_are_refused():
         BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(8, 15)).set_hyperplanes(torch.randn(5, 8))
     with pytest.raises(ValueError, match="this autoencoder takes"):
         BinaryAttributeAutoEncoder(config).set_hyperplanes(torch.randn(5, 9))
+    for share in (0.0, 0.5, float("nan")):
+        with pytest.raises(ValueError, match=r"expected a share above 0 and below 0\.5"):
+            BinaryAttributeAutoEncoder(config).set_hyperplanes(torch.randn(5, 8), activation=share)

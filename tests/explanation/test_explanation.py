@@ -290,6 +290,14 @@ def test_a_ratio_beyond_its_bounds_is_the_bound(explained, llr):
     assert "95 % interval of the LR, before it is bounded:" in explanation.describe_interval()
 
 
+def test_programs_get_no_ratio_where_there_is_no_verdict(explained):
+    stated = explained.to_dict()
+    assert stated["llr"] == stated["calibrated_llr"] == explained.llr and stated["withheld_llr"] is None
+    withheld = replace(explained, copies=("recording 1 of A is recording 1 of B",)).to_dict()
+    assert withheld["no_verdict"] == ["copies"] and withheld["withheld_llr"] == explained.llr
+    assert withheld["llr"] is withheld["log10_llr"] is withheld["calibrated_llr"] is None
+
+
 def test_the_interval_has_two_digits_and_contains_the_ratio(explained):
     low, high = explained.interval
     assert low < explained.unbounded_llr < high

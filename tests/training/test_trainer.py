@@ -288,6 +288,18 @@ def test_hyperplanes_are_kept_while_the_decoder_learns(sets, tmp_path):
         make(sets, tmp_path / "run", resume_from=tmp_path / "run", **{**options, "encoder": "learned"})
 
 
+def test_hyperplanes_are_of_the_share_that_was_asked_for(sets, tmp_path):
+    options = {"encoder": "hyperplanes", "internal_dim": 32, "epochs": 1, "activation": 0.25}
+    trainer = make(sets, tmp_path / "run", **options)
+    model = trainer.train()
+    shares = model.encode(trainer.trainset.embeddings).float().mean(0)
+    assert (shares - 0.25).abs().max() <= 1 / len(trainer.trainset.embeddings)
+    assert model.config.training["activation"] == 0.25
+    for before, now in ((0.25, None), (0.25, 0.2)):
+        with pytest.raises(UserError, match=f"with other settings: activation was {before}, now {now}"):
+            make(sets, tmp_path / "run", resume_from=tmp_path / "run", **{**options, "activation": now})
+
+
 def test_hyperplanes_need_embeddings_that_differ(make_corpus, tmp_path):
     with pytest.raises(UserError, match="encoder=hyperplanes: the embeddings are all alike"):
         make(
@@ -313,6 +325,13 @@ def test_a_resumed_training_of_hyperplanes_gives_the_same_weights(sets, tmp_path
         ([MSELoss(), TripletMarginLoss()], {}, "the loss triplet would do nothing. Expected trainer.losses=[mse]"),
         ([MSELoss()], {"internal_dim": 31}, "trainer.internal_dim=31: expected at least 32, twice the values"),
         ([MSELoss()], {"encoder": "planes"}, "bad value 'planes' for encoder: expected learned, hyperplanes"),
+        ([MSELoss()], {"activation": 0.5}, "bad value 0.5 for activation: expected less than 0.5"),
+        ([MSELoss()], {"activation": 0.0}, "bad value 0.0 for activation: expected more than 0"),
+        (
+            [MSELoss()],
+            {"activation": 0.2, "encoder": "learned"},
+            "trainer.activation=0.2 with learned attributes would",
+        ),
     ],
 )
 def test_hyperplanes_refuse_what_would_do_nothing(sets, tmp_path, losses, options, wrong):

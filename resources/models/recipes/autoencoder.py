@@ -78,6 +78,9 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="folder for the run of the autoencoder; its best model is in best/")
     parser.add_argument("--attributes", type=int, default=512, help="number of binary attributes")
     parser.add_argument("--encoder", choices=ENCODERS, default="learned", help="hyperplanes: with --consistency 0")
+    parser.add_argument(
+        "--activation", type=float, help="with hyperplanes: share of recordings; about half if not told"
+    )
     parser.add_argument("--consistency", type=float, default=0.3, help="weight; 0: without")
     parser.add_argument("--decorrelation", type=float, default=0.0, help="weight; 0: without")
     parser.add_argument("--epochs", type=int, default=200, help="each takes every speaker once")
@@ -104,6 +107,7 @@ def main() -> None:
         input_dim=len(corpus[0]["embedding"]),
         internal_dim=arguments.attributes,
         encoder=arguments.encoder,
+        activation=arguments.activation,
         epochs=arguments.epochs,
         seed=arguments.seed,
         save_dir=arguments.output,
