@@ -496,7 +496,7 @@ class Scorer(HubModel):
             ValueError, ConfigError: as for `calibrate`.
         """
         try:
-            from balr_hf.scoring.calibration import fusion_sample
+            from balr_hf.scoring.calibration_fits import fusion_sample
             from balr_hf.scoring.trials import Trials, score_trials, trial_attribute_scores
         except ModuleNotFoundError as error:
             raise ImportError("calibration_evidence needs the package: pip install balr_hf") from error
