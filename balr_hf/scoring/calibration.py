@@ -33,8 +33,8 @@ METHODS = ("affine", "fusion", "quality")
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 # The penalties on the terms of quality measures that are chosen from, the strongest first.
 QUALITY_PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-# In how many folds of speakers a calibration is cross-validated.
-FOLDS = 5
+# In how many folds of speakers a calibration is cross-validated, and in how many to choose a penalty.
+FOLDS, PENALTY_FOLDS = 5, 4
 
 
 @dataclass
@@ -310,8 +310,6 @@ def choose_penalty(
     labels: np.ndarray,
     speakers: tuple[np.ndarray, np.ndarray],
     unit: float | None = math.log(10),
-    folds: int = 4,
-    seed: int = 0,
     method: str = "fusion",
     conditions: np.ndarray | None = None,
 ) -> float:
@@ -322,8 +320,6 @@ def choose_penalty(
         labels (`(trials,)`): 1 for trials of one speaker, 0 for trials of two.
         speakers: the names of the two sides' speakers, each `(trials,)`.
         unit (float, *optional*): see [`fit_affine`].
-        folds (int): at least 3; see [`cross_calibrated`].
-        seed (int): decides how the speakers are dealt into folds.
         method (str): `fusion` or `quality`.
         conditions (`(trials,)`, *optional*): see [`fit_quality`].
 
@@ -342,14 +338,14 @@ def choose_penalty(
     try:
         costs = [  # from the strongest penalty to the weakest
             cllr(
-                cross_calibrated(terms, labels, speakers, method, folds, penalty, unit, seed, conditions=conditions),
+                cross_calibrated(terms, labels, speakers, method, PENALTY_FOLDS, penalty, unit, conditions=conditions),
                 labels,
             )
             for penalty in penalties
         ]
     except _FewSpeakersError as error:
         raise _FewSpeakersError(
-            f"choose the penalty of the method {method} by, which takes {folds} folds of them",
+            f"choose the penalty of the method {method} by, which takes {PENALTY_FOLDS} folds of them",
             error.reason,
             "Give trials of more speakers, or choose the method affine, which has no penalty",
         ) from error
