@@ -65,6 +65,7 @@ class Scorer(ScorerMemory):
             measures; only of a scorer that was calibrated with them.
 
     Example:
+        >>> from balr_hf.scoring.configuration_scorers import ScorerConfig
         >>> class RarityConfig(ScorerConfig):
         ...     model_type = "my-rarity"
         ...     strength: float = 1.0
