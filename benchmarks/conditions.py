@@ -35,7 +35,8 @@ from balr_hf.metrics import compute_metrics
 from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.quality import MIN_SPEECH, measure_recording, speech_segments
 from balr_hf.scoring.auto import load_scorer
-from balr_hf.scoring.calibration import doubt_of, fit_affine, fit_quality, speaker_splits
+from balr_hf.scoring.calibration import speaker_splits
+from balr_hf.scoring.calibration_fits import doubt_of, fit_affine, fit_quality
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.quality_measures import quality_functions, trial_quality
 from balr_hf.scoring.trials import Trials, read_trials, score_trials

@@ -16,8 +16,8 @@ from measuring import table
 
 from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
 from balr_hf.metrics.intervals import WITH_INTERVALS
-from balr_hf.scoring.calibration import fit_affine
 from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval
+from balr_hf.scoring.calibration_fits import fit_affine
 
 # Name of the system -> dimensions, and the spread of speakers over that of one speaker's recordings.
 SYSTEMS = {"good": (8, 1.6), "middling": (6, 1.1)}

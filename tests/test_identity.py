@@ -15,7 +15,8 @@ from balr_hf import BinaryAttributeAutoEncoder, SpeakerComparisonModel, Wespeake
 from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data import vector_matrix
-from balr_hf.data.origins import MANIFEST, origins_of, read_manifest
+from balr_hf.data.manifests import MANIFEST, read_manifest
+from balr_hf.data.origins import origins_of
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SCORER, SYSTEM, is_shipped, resource
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import MismatchError, UserError

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import datasets
     import numpy as np
 
+    from balr_hf.scoring.calibration import Calibration
     from balr_hf.scoring.modeling_scorer import Scorer
     from balr_hf.scoring.trials import Trials
 
@@ -75,8 +76,6 @@ def run(arguments: Arguments) -> None:
     from balr_hf.domain import ACROSS, describe_sessions
     from balr_hf.errors import UserError
     from balr_hf.explanation.cautions import unknown_people
-    from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
-    from balr_hf.metrics import compute_metrics
     from balr_hf.scoring.breakdown import describe_easy_trials
     from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
     from balr_hf.scoring.distinct_trials import check_labels, check_speakers_of_audio, counted_once
@@ -138,21 +137,7 @@ def run(arguments: Arguments) -> None:
     calibration = fit_calibration(
         evidence, labels, arguments.method, speakers, unit=unit, conditions=conditions, crossed=crossed
     )
-    raw = evidence if evidence.ndim == 1 else evidence[:, 0] if arguments.method == "quality" else evidence.sum(1)
-    report = {
-        **calibration.describe(),
-        "raw": compute_metrics(raw, labels),
-        "calibrated": compute_metrics(calibration.apply(evidence), labels),
-    }
-    text = f"Calibrated ({calibration.method}) on {describe_amount(calibration.describe())}"
-    text += (
-        f"\nCllr on these very trials: {report['raw']['cllr']:.3f} raw, {report['calibrated']['cllr']:.3f} calibrated"
-    )
-    if crossed is not None:
-        report["cross_validated"] = {"folds": arguments.folds, **compute_metrics(crossed, labels)}
-        text += f", {report['cross_validated']['cllr']:.3f} cross-validated by speaker ({arguments.folds} folds)"
-    elif fewest_speakers(calibration.describe()) < FEW_SPEAKERS:
-        text += "; --folds 5 shows what to expect of new speakers"
+    report, text = _report(calibration, evidence, labels, crossed, arguments.folds)
     scorer.set_calibration(calibration).to("cpu")  # type: ignore[arg-type]  # transformers wraps `to` wrongly
     used = trials.without_unused_sides()  # which --within and --across leave
     scorer.describe_calibration(dataset, used.sides, (used.enroll, used.test))
@@ -169,6 +154,39 @@ def run(arguments: Arguments) -> None:
     folder = _save(arguments, scorer, report)
     print_json(arguments, {**report, "saved_in": str(folder)})
     logger.info("%s\nSaved in %s", text, folder)
+
+
+def _report(
+    calibration: "Calibration",
+    evidence: "np.ndarray",
+    labels: "np.ndarray",
+    crossed: "np.ndarray | None",
+    folds: int | None,
+) -> tuple[dict[str, Any], str]:
+    """What is said of a calibration: its figures before and after it, and cross-validated if it was; and a text.
+
+    Args:
+        calibration: the calibration.
+        evidence, labels: what it was fitted to.
+        crossed (`(trials,)`, *optional*): the natural-log LRs of cross-validation.
+        folds (int, *optional*): in how many folds that was.
+    """
+    from balr_hf.explanation.wording import FEW_SPEAKERS, describe_amount, fewest_speakers
+    from balr_hf.metrics import compute_metrics
+
+    report = calibration.describe()
+    raw = evidence if evidence.ndim == 1 else evidence[:, 0] if calibration.method == "quality" else evidence.sum(1)
+    before, after = compute_metrics(raw, labels), compute_metrics(calibration.apply(evidence), labels)
+    text = f"Calibrated ({calibration.method}) on {describe_amount(report)}"
+    text += f"\nCllr on these very trials: {before['cllr']:.3f} raw, {after['cllr']:.3f} calibrated"
+    report |= {"raw": before, "calibrated": after}
+    if crossed is not None:
+        validated = compute_metrics(crossed, labels)
+        report["cross_validated"] = {"folds": folds, **validated}
+        text += f", {validated['cllr']:.3f} cross-validated by speaker ({folds} folds)"
+    elif fewest_speakers(report) < FEW_SPEAKERS:
+        text += "; --folds 5 shows what to expect of new speakers"
+    return report, text
 
 
 def _measured(dataset: "datasets.Dataset", trials: "Trials") -> "np.ndarray":

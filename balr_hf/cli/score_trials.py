@@ -4,7 +4,7 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from balr_hf.cli.models import (
     check_attributes,
@@ -65,14 +65,46 @@ COMMAND = Command(
 )
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Trials with their scores.
+
+    Attributes:
+        trials ([`Trials`]): the trials.
+        columns (dict): the scores, each `(trials,)`, by the names of their columns in scores.csv.
+        speakers (two int `(trials,)`, *optional*): numbers that stand for the speakers of the two sides; None where
+            not all are known.
+    """
+
+    trials: "Trials"
+    columns: "dict[str, np.ndarray]"
+    speakers: "tuple[np.ndarray, np.ndarray] | None"
+
+    @property
+    def labels(self) -> "np.ndarray | None":
+        """Which trials are of one speaker, bool `(trials,)`; None where the speakers are not known."""
+        return None if self.speakers is None else self.speakers[0] == self.speakers[1]
+
+    def select(self, kept: "np.ndarray") -> "Scored":
+        """Keep the trials at some positions, int `(kept,)`."""
+        columns = {name: values[kept] for name, values in self.columns.items()}
+        speakers = None if self.speakers is None else (self.speakers[0][kept], self.speakers[1][kept])
+        return Scored(self.trials.select(kept), columns, speakers)
+
+    def evaluate(self, **about: Any) -> "Evaluation":
+        """Evaluate the scores; keywords as for [`Evaluation.of`]."""
+        from balr_hf.evaluation import Evaluation
+
+        raw, cosines = self.columns.get("raw_scores"), self.columns.get("embedding_cosine")
+        return Evaluation.of(self.columns["scores"], self.labels, self.speakers, raw=raw, cosines=cosines, **about)
+
+
 def run(arguments: Arguments) -> None:
     """Score the trials, evaluate the scores, and save both."""
     import numpy as np
 
     from balr_hf.data.audio_behind import describe_contradicted_speakers
     from balr_hf.data.belonging import chain_of, describe_precision
-    from balr_hf.data.shards import Shard
-    from balr_hf.evaluation import Evaluation
     from balr_hf.explanation.case import run_facts
     from balr_hf.explanation.cautions import unknown_people
     from balr_hf.files import new_run_folder, write_json
@@ -81,79 +113,61 @@ def run(arguments: Arguments) -> None:
     from balr_hf.scoring.distinct_trials import counted_once, describe_contradicted_labels
     from balr_hf.scoring.overlap import known_lists, overlaps
     from balr_hf.scoring.quality_measures import sides_quality
-    from balr_hf.scoring.trials import score_trials, side_speakers, write_scores
+    from balr_hf.scoring.trials import side_speakers, write_scores
 
     dataset, trials, counts = read_trial_counts(arguments, arguments.test)
     scorer = load_named_scorer(arguments, counts.shape[1])
     wrong = check_attributes(arguments, dataset, scorer)
-    speakers = side_speakers(dataset, trials.sides)
+    names = side_speakers(dataset, trials.sides)
     contradicted = describe_contradicted_speakers(dataset, {name for side in trials.sides for name in side})
     if contradicted is not None:
         logger.warning("%s. The evaluation is wrong where the names are", contradicted)
-    trials = keep_chosen(arguments, dataset, trials, speakers)
-    known_to_scorer = overlaps(scorer, dataset, trials.sides, speakers)
+    trials = keep_chosen(arguments, dataset, trials, names)
+    known_to_scorer = overlaps(scorer, dataset, trials.sides, names)
     for text in unknown_people(scorer):
         logger.warning("%s", text)
     calibrated = _applies_calibration(arguments, scorer, known_to_scorer)
-    shard = Shard.launched()
-    raw = score_trials(scorer, counts, trials, progress=True, shard=shard)
     quality = sides_quality(dataset, trials.sides) if calibrated and scorer.needs_quality else None
-    scores = raw
-    if calibrated:
-        scores = score_trials(scorer, counts, trials, calibrated=True, progress=True, quality=quality, shard=shard)
-    if shard is not None:
-        shares = shard.gather(np.stack([raw, scores]))
-        if shares is None:  # the first process goes on with what all have scored
-            return
-        raw, scores = np.nansum(shares, axis=0)
+    columns = _score(scorer, counts, trials, calibrated, quality)
+    if columns is None:  # the first process goes on with what all have scored
+        return
 
     folder = new_run_folder(arguments.save_dir, "runs/score", arguments.exist_ok)
-    columns = {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
+    calibration = scorer.config.calibration if calibrated else None
     activation = scorer.activation.cpu().numpy()
     outside = outside_calibration(scorer.config, activation, dataset, trials.sides, counts) if calibrated else None
     measured = outside if outside is not None and outside.measured.any() else None
     chain = chain_of(dataset, scorer)
-    precision = describe_precision(chain, scorer.config.calibration if calibrated else None)
+    precision = describe_precision(chain, calibration)
     if precision is not None:
         logger.warning(precision)
-    cosines = None if speakers is None else _embedding_cosines(dataset, trials)
+    cosines = None if names is None else _embedding_cosines(dataset, trials)
     columns |= {} if cosines is None else {"embedding_cosine": cosines}
     codes = {} if measured is None else {"outside": measured.codes(trials)}
     write_scores(folder / "scores.csv", trials, columns | codes, separator(arguments))
-    once = None if speakers is None else counted_once(dataset, trials, scorer, counts)
+    scored = Scored(trials, columns, None if names is None else _numbered(names, trials))
+    once = None if names is None else counted_once(dataset, trials, scorer, counts)
     if once is not None:  # all that is listed has a score, and each pair of sides is evaluated once
-        trials = trials.select(once)
-        raw, scores, columns = raw[once], scores[once], {name: values[once] for name, values in columns.items()}
-        cosines = columns.get("embedding_cosine")
-    # Numbers in the order of the names stand for the speakers: of each trial, a number takes less memory than a name.
-    codes_of = None if speakers is None else np.unique(speakers, return_inverse=True)[1].astype(np.int32)
-    sides = None if codes_of is None else (codes_of[trials.enroll], codes_of[trials.test])
-    labels = None if sides is None else sides[0] == sides[1]
+        scored = scored.select(once)
+    trials, labels = scored.trials, scored.labels
     contradicted = None if labels is None else describe_contradicted_labels(trials, labels)
     if contradicted is not None:
         logger.warning("%s. Each such label is wrong, or the corpus is: the metrics go by the corpus", contradicted)
     easy = None if labels is None else describe_easy_trials(dataset, trials, labels)
     if easy is not None:
         logger.warning(easy)
-    calibration = scorer.config.calibration if calibrated else None
-    evaluation = Evaluation.of(
-        scores,
-        labels,
-        sides,
-        raw=raw if calibrated else None,
-        cosines=cosines,
-        resamples=arguments.bootstrap,
+    kind = {"resamples": arguments.bootstrap, "scorer": type(scorer).__name__, "calibration": calibration}
+    evaluation = scored.evaluate(
+        **kind,
         progress=True,
         within=None if measured is None else measured.within(trials),
         domain=None if outside is None else outside.count(trials),
         corpus={"name": arguments.test, "hub_id": None if Path(arguments.test).exists() else arguments.test},
         trial_list=describe_trials(arguments, trials),
-        scorer=type(scorer).__name__,
         scorer_digest=model_digest(scorer),
         chain=chain,
         mismatch=wrong,
         computation=run_facts(),
-        calibration=calibration,
     )
     told = [text for text in (contradicted, easy, precision) if text is not None]
     if scorer.is_calibrated and not calibrated:
@@ -166,36 +180,51 @@ def run(arguments: Arguments) -> None:
     parts = {}
     if arguments.by is not None:
         for name, chosen in groups(trials, side_values(dataset, trials.sides, arguments.by)):
-            parts[name] = (
-                chosen,
-                Evaluation.of(
-                    scores[chosen],
-                    None if labels is None else labels[chosen],
-                    None if sides is None else (sides[0][chosen], sides[1][chosen]),
-                    raw=raw[chosen] if calibrated else None,
-                    cosines=None if cosines is None else cosines[chosen],
-                    resamples=arguments.bootstrap,
-                    scorer=type(scorer).__name__,
-                    calibration=calibration,
-                ),
-            )
+            kept = np.flatnonzero(chosen)
+            parts[name] = kept, scored.select(kept).evaluate(**kind)
         metrics["by"] = {"column": arguments.by, "groups": {name: part.to_dict() for name, (_, part) in parts.items()}}
     write_json(folder / "metrics.json", metrics)
     if arguments.plots:
-        _draw(folder / "plots", evaluation, scorer, counts, trials, columns, labels, sides, quality)
-        for name, (chosen, part) in parts.items():
-            if part.note is None and labels is not None:
-                some = {title: values[chosen] for title, values in columns.items()}
+        _draw(folder / "plots", evaluation, scorer, counts, scored, quality)
+        for name, (kept, part) in parts.items():
+            if part.note is None:
                 place = folder / "plots" / arguments.by / re.sub(r"\W+", "-", name)
-                both = None if sides is None else (sides[0][chosen], sides[1][chosen])
-                chosen_trials = trials.select(np.flatnonzero(chosen))
-                _draw(place, part, scorer, counts, chosen_trials, some, labels[chosen], both, quality)
+                _draw(place, part, scorer, counts, scored.select(kept), quality)
     print_json(arguments, {**metrics, "saved_in": str(folder)})
     texts = [
         evaluation.describe(),
         *(f"{arguments.by} {name}: {part.describe()}" for name, (_, part) in parts.items()),
     ]
     logger.info("%s\nSaved in %s", "\n".join(texts), folder)
+
+
+def _score(
+    scorer: "Scorer", counts: "SideCounts", trials: "Trials", calibrated: bool, quality: "np.ndarray | None"
+) -> "dict[str, np.ndarray] | None":
+    """The columns of scores of scores.csv, each `(trials,)`; None in all but the first of several processes."""
+    import numpy as np
+
+    from balr_hf.data.shards import Shard
+    from balr_hf.scoring.trials import score_trials
+
+    shard = Shard.launched()
+    raw = scores = score_trials(scorer, counts, trials, progress=True, shard=shard)
+    if calibrated:
+        scores = score_trials(scorer, counts, trials, calibrated=True, progress=True, quality=quality, shard=shard)
+    if shard is not None:
+        shares = shard.gather(np.stack([raw, scores]))
+        if shares is None:
+            return None
+        raw, scores = np.nansum(shares, axis=0)
+    return {"scores": scores, "raw_scores": raw} if calibrated else {"scores": raw}
+
+
+def _numbered(names: "np.ndarray", trials: "Trials") -> "tuple[np.ndarray, np.ndarray]":
+    """Numbers, in the order of the names, that stand for the speakers of each trial: less memory than the names."""
+    import numpy as np
+
+    numbers = np.unique(names, return_inverse=True)[1].astype(np.int32)
+    return numbers[trials.enroll], numbers[trials.test]
 
 
 def _applies_calibration(arguments: Arguments, scorer: "Scorer", known_to_scorer: "dict[str, Overlap]") -> bool:
@@ -240,10 +269,7 @@ def _draw(
     evaluation: "Evaluation",
     scorer: "Scorer",
     counts: "SideCounts",
-    trials: "Trials",
-    columns: "dict[str, np.ndarray]",
-    labels: "np.ndarray | None",
-    sides: "tuple[np.ndarray, np.ndarray] | None",
+    scored: Scored,
     quality: "np.ndarray | None",
 ) -> None:
     """Draw the plots and save them in `folder`."""
@@ -252,6 +278,7 @@ def _draw(
     from balr_hf.scoring.trials import mean_terms
 
     figures = {}
+    columns, labels = scored.columns, scored.labels
     if attributes.are_drawn(scorer):
         figures["parameters"] = attributes.parameters(scorer)
     elif scorer.parameter_names:
@@ -263,14 +290,14 @@ def _draw(
         system = {"raw" if calibration is None else calibration["method"]: columns["scores"]}
         raw = {} if calibration is None else {"raw": columns["raw_scores"]}
         figures["tippett"] = performance.tippett(
-            system, labels, are_ratios=calibration is not None, note=note, speakers=sides
+            system, labels, are_ratios=calibration is not None, note=note, speakers=scored.speakers
         )
         other = {title: columns[name] for name, title in OTHER_SCORES.items() if name in columns}
-        figures["det"] = performance.det({**system, **raw, **other}, labels, note=note, speakers=sides)
-        figures["ece"] = performance.ece(columns["scores"], labels, note, sides)
-        figures["pav"] = performance.pav(columns["scores"], labels, note, sides)
+        figures["det"] = performance.det({**system, **raw, **other}, labels, note=note, speakers=scored.speakers)
+        figures["ece"] = performance.ece(columns["scores"], labels, note, scored.speakers)
+        figures["pav"] = performance.pav(columns["scores"], labels, note, scored.speakers)
         calibrated = calibration is not None
-        means = mean_terms(scorer, counts, trials, labels, calibrated, progress=True, quality=quality)
+        means = mean_terms(scorer, counts, scored.trials, labels, calibrated, progress=True, quality=quality)
         figures["evidence"] = attributes.evidence(*means)
     for name, figure in figures.items():
         save_figure(figure, folder, name)

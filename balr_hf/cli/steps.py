@@ -8,7 +8,8 @@ from pathlib import Path
 from balr_hf.cli.parsing import Arguments
 from balr_hf.cli.printing import print_json
 from balr_hf.data.columns import vector_present
-from balr_hf.data.origins import MANIFEST, Maker
+from balr_hf.data.manifests import MANIFEST
+from balr_hf.data.origins import Maker
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.reading import open_stream, read_corpus
 from balr_hf.data.shards import Shard

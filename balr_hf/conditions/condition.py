@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from balr_hf.audio import SAMPLING_RATE, AudioError
+from balr_hf.audio import AudioError
 from balr_hf.conditions.band import limit_band, parse_band
 from balr_hf.conditions.clipping import MOST, clip
 from balr_hf.conditions.codec import code, is_narrow, parse_codec
@@ -24,8 +24,8 @@ from balr_hf.conditions.room import LOWEST as SHORTEST_REVERB
 from balr_hf.conditions.room import reverberate
 from balr_hf.conditions.seeds import Step, generator
 from balr_hf.errors import ConfigError
-from balr_hf.quality.net_speech import FRAME, speech_segments
-from balr_hf.quality.recording_quality import snr_in_memory
+from balr_hf.quality.net_speech import speech_segments
+from balr_hf.quality.recording_quality import frames_of, snr_in_memory
 from balr_hf.quality.snr import frame_powers
 
 # How a condition that changes nothing is written.
@@ -189,7 +189,7 @@ class Condition:
         noise = self._through_band(make_noise(self.noise, len(samples), generator(seed, Step.NOISE), voices, noises))
         now = float(np.mean(np.square(noise, dtype=np.float64)))
         powers = frame_powers(_centred(samples))
-        loud = float(powers[_frames(speech, len(powers))].mean())
+        loud = float(powers[frames_of(speech, len(powers))].mean())
         wanted = noise_power(loud, own_ratio, self.snr)
         return samples + noise * np.float32((wanted / max(now, 1e-20)) ** 0.5)
 
@@ -233,15 +233,7 @@ def _centred(samples: np.ndarray) -> np.ndarray:
 
 def _ratio(samples: np.ndarray, speech: list[tuple[float, float]]) -> float:
     """The signal-to-noise ratio in dB of a recording as it is."""
-    ratio, _ = snr_in_memory(samples, _centred(samples), partial(_frames, speech))
+    ratio, _ = snr_in_memory(samples, _centred(samples), partial(frames_of, speech))
     if ratio is None:
         raise AudioError("no speech, so that it has no signal-to-noise ratio")
     return ratio
-
-
-def _frames(speech: list[tuple[float, float]], number: int) -> np.ndarray:
-    """Which frames of 32 ms are speech: bool `(number,)`."""
-    marked = np.zeros(number, dtype=bool)
-    for start, end in speech:
-        marked[int(start * SAMPLING_RATE) // FRAME : -(-round(end * SAMPLING_RATE) // FRAME)] = True
-    return marked

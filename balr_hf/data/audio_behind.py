@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from balr_hf.data.audio_sources import file_stat
 from balr_hf.data.columns import arrow_column, comparable_name, recording_ids, speaker_names
-from balr_hf.data.origins import file_stat, sources_of, vector_origins
+from balr_hf.data.origins import sources_of, vector_origins
 from balr_hf.errors import name_some
 
 if TYPE_CHECKING:

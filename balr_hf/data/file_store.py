@@ -11,7 +11,8 @@ import numpy as np
 
 from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, recording_ids, vector_present
 from balr_hf.data.contract import Corpus
-from balr_hf.data.origins import Maker, Origin, append_manifest, compact_manifest, file_origins, origin_column
+from balr_hf.data.manifests import append_manifest, compact_manifest, file_origins
+from balr_hf.data.origins import Maker, Origin, origin_column
 from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import append_quality, read_quality, write_quality

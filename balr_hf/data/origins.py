@@ -1,23 +1,17 @@
 """Where vectors come from: the model that made each, its precision, and what it was made from.
 
-A Dataset keeps this in the columns `embedding_origin` and `ba_origin`, a folder of vector files in
-`balr-vectors.json`: one line of JSON for each vector, to which runs only append, so that one that is killed loses
-nothing. The last line of a file counts.
+A Dataset keeps this in the columns `embedding_origin` and `ba_origin`, a folder of vector files in its manifest,
+see [`balr_hf.data.manifests`].
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from json.encoder import encode_basestring as json_string  # json.dumps would make an encoder for each text
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,19 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_64_digest
 
+from balr_hf.data.audio_sources import audio_source
 from balr_hf.data.columns import arrow_column, packed_chunks, vector_chunks, vector_matrix, vector_present
-from balr_hf.data.recording_files import RecordingFiles
 from balr_hf.errors import MismatchError, UserError, name_some
-from balr_hf.files import append_lines, atomic_path, split_path
-from balr_hf.identity import file_digest, is_same, other_makers, shown
+from balr_hf.identity import is_same, other_makers, shown
 
 if TYPE_CHECKING:
     import datasets
 
 logger = logging.getLogger(__name__)
-
-# The manifest beside vector files.
-MANIFEST = "balr-vectors.json"
 
 
 class Origin(NamedTuple):
@@ -337,66 +327,6 @@ def packed_digests(matrix: np.ndarray) -> bytes:
     return b"".join([xxh3_64_digest(rows[start : start + size]) for start in range(0, rows.nbytes, size)])
 
 
-def audio_source(audio: Any, quick: bool = False) -> str:
-    """Tell audio apart by what it holds.
-
-    Args:
-        audio: an entry of a corpus's column `audio`: `bytes` and `path`; or either of them alone.
-        quick (bool): take a file's size and time of change for it.
-
-    Returns:
-        `sha256:...` of the file's bytes, `stat:SIZE:TIME` if it is to be quick, and an empty text where there is
-        neither.
-    """
-    content, path = content_and_path(audio)
-    if content is not None:
-        return f"sha256:{hashlib.sha256(content).hexdigest()}"
-    if path is None:
-        return ""
-    if quick:
-        return file_stat(path)
-    try:
-        return f"sha256:{file_digest(path)}"
-    except OSError:
-        return ""
-
-
-def content_and_path(audio: Any) -> tuple[Any, Any]:
-    """The bytes of a recording's file, and its path; None for what it does not have.
-
-    Args:
-        audio: as for [`audio_source`].
-    """
-    if isinstance(audio, Mapping):
-        return audio.get("bytes"), audio.get("path")
-    if isinstance(audio, bytes | bytearray | memoryview):
-        return audio, None
-    return None, os.fspath(audio) if isinstance(audio, str | os.PathLike) else None
-
-
-def audio_stat(audio: Any) -> str:
-    """Tell the size and the time of change of an audio file, as `stat:SIZE:TIME`.
-
-    Args:
-        audio: as for [`audio_source`].
-
-    Returns:
-        an empty text where the audio is in no file, or the file cannot be reached.
-    """
-    if not isinstance(audio, Mapping) or audio.get("bytes") is not None or audio.get("path") is None:
-        return ""
-    return file_stat(audio["path"])
-
-
-def file_stat(path: str) -> str:
-    """Tell the size and the time of change of a file, as `stat:SIZE:TIME`; an empty text if it cannot be reached."""
-    try:
-        stat = os.stat(path)
-    except (OSError, ValueError):  # a name may have the character NUL
-        return ""
-    return f"stat:{stat.st_size}:{stat.st_mtime_ns}"
-
-
 @dataclass(frozen=True)
 class Standing:
     """What is known against vectors that are there already, each bool `(rows,)`.
@@ -497,156 +427,3 @@ def sources_of(dataset: datasets.Dataset, needs: str, rows: list[int], quick: bo
         for row, digest in zip(present, vector_digests(vector_matrix(part, needs)[0]), strict=True):
             found[row] = digest
     return found
-
-
-class Manifests:
-    """Reads the manifests that tell of vector files: the one in a file's folder, or the nearest above it."""
-
-    def __init__(self) -> None:
-        self._read: dict[str, dict[str, Origin]] = {}
-        self._near: dict[tuple[str, tuple[Path | None, ...]], list[tuple[dict[str, Origin], str]]] = {}
-
-    def origin(self, path: str | Path, folders: tuple[Path | None, ...] = ()) -> Origin | None:
-        """Return where the vector in a file comes from; None if no manifest names it.
-
-        Args:
-            path: the vector file.
-            folders: where else to look for a manifest that names it.
-        """
-        parent, name = split_path(path)
-        near = self._near.get((parent, folders))
-        if near is None:
-            near = self._near[parent, folders] = self._manifests(parent, folders)
-        for lines, start in near:
-            origin = lines.get(start + name)
-            if origin is not None:
-                return origin
-        return None
-
-    def _manifests(self, parent: str, folders: tuple[Path | None, ...]) -> list[tuple[dict[str, Origin], str]]:
-        """List the manifests that may name the files of a folder, each with how it names the folder."""
-        parent = os.path.abspath(parent)
-        places = [*_upward(parent), *(os.path.abspath(other) for other in folders if other is not None)]
-        return [(lines, _start(parent, place)) for place in places if (lines := self.lines(place))]
-
-    def lines(self, folder: str) -> dict[str, Origin]:
-        """The origins that the manifest of a folder names, by the vector files' relative paths."""
-        if folder not in self._read:
-            self._read[folder] = read_manifest(Path(folder, MANIFEST))
-        return self._read[folder]
-
-
-def file_origins(files: RecordingFiles, kind: str) -> list[Origin | None]:
-    """Look up where a corpus's vector files come from, one entry for each recording; None where it is unknown."""
-    manifests, places = Manifests(), (files.save_dir, files.root)
-    return [None if path is None else manifests.origin(path, places) for path in files.paths[kind]]
-
-
-def _upward(folder: str) -> Iterable[str]:
-    while True:
-        yield folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return
-        folder = parent
-
-
-def _start(parent: str, folder: str) -> str:
-    """How the names of a folder's files begin in a manifest: with its path relative to that of the manifest."""
-    if parent == folder:
-        return ""
-    start = os.path.join(folder, "")
-    relative = parent[len(start) :] if parent.startswith(start) else os.path.relpath(parent, folder)
-    return relative.replace(os.sep, "/") + "/"
-
-
-def read_manifest(path: Path) -> dict[str, Origin]:
-    """Read a `balr-vectors.json`: the origins of vector files, by their paths relative to its folder.
-
-    Lines that are not whole, as a run that was killed may leave one, are left out: what they would have named is of
-    unknown origin.
-    """
-    if not path.is_file():
-        return {}
-    found: dict[str, Origin] = {}
-    with path.open(encoding="utf-8", errors="replace") as file:
-        while lines := file.readlines(_MANIFEST_BLOCK):
-            for entry in _entries(lines):
-                if not isinstance(entry, dict):
-                    continue
-                name, model = entry.get("file"), entry.get("model")
-                if isinstance(name, str) and isinstance(model, str):
-                    others = [(entry.get(field), default) for field, default in _DEFAULTS]
-                    found[name] = Origin(model, *(v if isinstance(v, str) else default for v, default in others))
-    return found
-
-
-# What a line of a manifest may say besides the model, and what it means if it does not; how much is read at once.
-_DEFAULTS = [(name, Origin._field_defaults[name]) for name in Origin._fields[1:]]
-_MANIFEST_BLOCK = 1 << 20
-
-
-def _entries(lines: list[str]) -> Iterable[Any]:
-    """Read lines of JSON, in one piece if all are whole; those that are not are left out."""
-    try:
-        entries = json.loads(f"[{','.join(lines)}]")
-        if len(entries) == len(lines):
-            return entries if isinstance(entries, list) else []
-    except ValueError:
-        pass
-    return map(_entry, lines)
-
-
-def _entry(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
-def append_manifest(folder: Path, origins: Mapping[str, Origin]) -> None:
-    """Add lines to the manifest of a folder in one piece, so that several processes may do so.
-
-    Args:
-        folder: where the manifest lies.
-        origins: by the paths of the vector files.
-    """
-    if not origins:
-        return
-    root, starts, lines = os.path.abspath(folder), dict[str, str](), []
-    for path, origin in origins.items():
-        parent, name = split_path(path)
-        if parent not in starts:
-            starts[parent] = _start(os.path.abspath(parent), root)
-        lines.append(_line(starts[parent] + name, origin))
-    append_lines(folder / MANIFEST, "".join(lines))
-
-
-def compact_manifest(folder: Path, order: Sequence[str] = ()) -> None:
-    """Write a manifest anew with the last line of each file alone: complete or not at all.
-
-    Args:
-        folder: where the manifest lies.
-        order: paths of vector files, whose lines come in this order after those of other files.
-    """
-    path = folder / MANIFEST
-    origins = read_manifest(path)
-    if not origins:
-        return
-    root, starts, named = os.path.abspath(folder), dict[str, str](), list[str]()
-    for file_path in order:
-        parent, name = split_path(file_path)
-        if parent not in starts:
-            starts[parent] = _start(os.path.abspath(parent), root)
-        named.append(starts[parent] + name)
-    ordered = {*named}
-    names = [*(name for name in origins if name not in ordered), *(name for name in named if name in origins)]
-    text = "".join(_line(name, origins[name]) for name in names)
-    if path.read_bytes() != text.encode():
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-
-def _line(name: str, origin: Origin) -> str:
-    known = [f'"{key}": {json_string(value)}' for key, value in zip(Origin._fields, origin, strict=True) if value]
-    return "{" + ", ".join([f'"file": {json_string(name)}', *known]) + "}\n"

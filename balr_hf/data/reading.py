@@ -28,7 +28,8 @@ from balr_hf.data.contract import (
 )
 from balr_hf.data.hub_datasets import load_hub_dataset, one_split
 from balr_hf.data.labels import describe_odd_labels
-from balr_hf.data.origins import add_origins, file_origins
+from balr_hf.data.manifests import file_origins
+from balr_hf.data.origins import add_origins
 from balr_hf.data.quality import FILE as QUALITY_FILE
 from balr_hf.data.quality import add_quality_column, read_quality
 from balr_hf.data.recording_files import RecordingFiles

@@ -61,7 +61,7 @@ def file_digests(sources: Sequence[str | None]) -> np.ndarray:
     """Digest the files of single recordings.
 
     Args:
-        sources: what tells their audio apart, see [`audio_source`][balr_hf.data.origins.audio_source].
+        sources: what tells their audio apart, see [`audio_source`][balr_hf.data.audio_sources.audio_source].
 
     Returns:
         int32 `(recordings, 2)`: two halves of a digest of the file's SHA-256; 0 where that is not known.

@@ -36,7 +36,6 @@ def stream_vectors(
     needs: str,
     maker: Maker,
     save_dir: str | Path,
-    block: int = BLOCK,
 ) -> datasets.Dataset:
     """Compute the vectors of a corpus that is streamed.
 
@@ -50,7 +49,6 @@ def stream_vectors(
         needs (str): the column that they are computed from.
         maker: the model.
         save_dir: the folder of the parquet files.
-        block (int): how many recordings a file holds.
 
     Returns:
         the corpus with its vectors, without audio.
@@ -62,7 +60,7 @@ def stream_vectors(
     import datasets
 
     folder = Path(save_dir)
-    key = f"{kind} {digest_of(maker.model)} {maker.precision} {block}"
+    key = f"{kind} {digest_of(maker.model)} {maker.precision} {BLOCK}"
     if (folder / STREAM_RECORD).exists():
         known = read_json(folder / STREAM_RECORD)
         if not isinstance(known, dict) or known.get("key") != key:
@@ -80,7 +78,7 @@ def stream_vectors(
         features["audio"] = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
     stream = iter(source)
     blocks = 0
-    for number, rows in enumerate(iter(lambda: list(itertools.islice(stream, block)), [])):
+    for number, rows in enumerate(iter(lambda: list(itertools.islice(stream, BLOCK)), [])):
         blocks = number + 1
         path = folder / f"part-{number:06d}.parquet"
         ids = [row.get("id") for row in rows]

@@ -12,12 +12,13 @@ from balr_hf.describing.association import Areas, Ranks, sums_of_speakers
 FOLDS, PENALTY = 5, 10.0
 
 
-def folds_of(speakers: np.ndarray, folds: int = FOLDS) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The recordings to fit on and those to test on, of each fold; no speaker is on both sides.
+def folds_of(speakers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The recordings to fit on and those to test on, of each of `FOLDS` folds; no speaker is on both sides.
+
+    There are fewer folds where there are fewer speakers.
 
     Args:
         speakers (`(recordings,)`): who speaks.
-        folds (int): at most so many, and no more than there are speakers.
 
     Raises:
         ValueError: there are fewer than two speakers.
@@ -27,7 +28,7 @@ def folds_of(speakers: np.ndarray, folds: int = FOLDS) -> list[tuple[np.ndarray,
     count = len(np.unique(speakers))
     if count < 2:
         raise ValueError(f"{count} speakers: at least two are needed, to test on others than those fitted on")
-    return list(GroupKFold(min(folds, count)).split(np.zeros(len(speakers)), groups=speakers))
+    return list(GroupKFold(min(FOLDS, count)).split(np.zeros(len(speakers)), groups=speakers))
 
 
 def held_out_scores(measures: np.ndarray, active: np.ndarray, speakers: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, reason_not_decoded, resample
-from balr_hf.data.origins import audio_source, audio_stat
+from balr_hf.data.audio_sources import audio_source, audio_stat
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.errors import UserError
 from balr_hf.quality import (
@@ -110,9 +110,10 @@ class Loaded:
             [`LongRecording`]; None if it cannot be used.
         quality: its measures; None if it could not be decoded.
         reason: why it cannot be used; None if it can.
-        source: what tells its audio apart from other audio; see [`balr_hf.data.origins.audio_source`].
+        source: what tells its audio apart from other audio; see [`balr_hf.data.audio_sources.audio_source`].
         starved: whether it could not be used because memory lacked, so that it is worth another try.
-        stat: the size and the time of change of its file before it was read; see [`balr_hf.data.origins.audio_stat`].
+        stat: the size and the time of change of its file before it was read; see
+            [`balr_hf.data.audio_sources.audio_stat`].
         whole: the recording with its pauses, float32 `(samples,)` at the embedder's rate, or [`LongAudio`].
         channels: how many channels were averaged; 1 if all are the same.
         stretches: which of `whole` are in `samples`, see [`heard_stretches`].

@@ -39,8 +39,8 @@ class Explanation(Findings):
         Args:
             top (int): how many attributes for the same speaker the tables and the figure show, and how many for
                 different speakers; a table that unfolds shows all of them.
-            sections (sequence of `Markup`): further sections, such as [`ComparedTimelines.to_section`]; plain strings
-                are shown as text.
+            sections (sequence of `Markup`): further sections, such as that of
+                [`timeline_section`][balr_hf.timeline.section.timeline_section]; plain strings are shown as text.
         """
         from balr_hf.explanation.page import page  # needs matplotlib
 

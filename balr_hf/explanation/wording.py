@@ -30,7 +30,6 @@ RECORDINGS = (
     "spectrum; in short recordings, it can be a partial of the voice. Levels are relative to full scale (dBFS)."
 )
 THE_PROPOSITIONS = "Propositions"
-THE_LIMITS = "Limits"
 THE_SCALE = "Verbal scale"
 THE_METHOD = "How it was found"
 THE_VALIDATION = "How well the system does"

@@ -30,7 +30,6 @@ def zoo(
     means: Sequence[tuple[str, float, float, str | None]],
     quarters: Mapping[str, tuple[float, float]] | None,
     animals: Sequence[str],
-    note: str = "",
 ) -> Figure:
     """Draw a zoo plot: each speaker by the mean LLR of the own trials, and by that of the trials against others.
 
@@ -40,7 +39,6 @@ def zoo(
         quarters: for `same` and `different`, the ends of the lowest and of the highest quarter of the speakers,
             natural-log likelihood ratios; None for no lines.
         animals: the names of the animals, in the order of the legend.
-        note (str): what is said above the axes.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -77,8 +75,6 @@ def zoo(
             for name, x, y in some:
                 axes.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=6)
     axes.margins(0.12)
-    if note:
-        axes.set_title(note, fontsize=7, loc="left")
     axes.set_xlabel("Own trials: mean log₁₀ LR (right is better)")
     axes.set_ylabel("Against others: mean log₁₀ LR (lower is better)")
     legend_above(figure, handles, columns=2)

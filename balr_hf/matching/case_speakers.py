@@ -8,7 +8,7 @@ from typing import Any
 
 import datasets
 
-from balr_hf.data.origins import audio_source, content_and_path
+from balr_hf.data.audio_sources import audio_source, content_and_path
 
 
 def speakers_of_the_case(

@@ -16,7 +16,7 @@ import torch
 
 from balr_hf.audio import SAMPLING_RATE, AudioError, reason_not_decoded, resample
 from balr_hf.conditions import Condition, recording_seed
-from balr_hf.data.origins import audio_source
+from balr_hf.data.audio_sources import audio_source
 from balr_hf.domain import HIGHEST_SNR
 from balr_hf.embeddings.passes import Embedder, embed_waveforms
 from balr_hf.files import atomic_path

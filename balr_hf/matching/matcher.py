@@ -37,7 +37,8 @@ from balr_hf.matching.wording import (
 )
 from balr_hf.metrics.intervals import speakers_by_kind
 from balr_hf.scoring.breakdown import keep_chosen
-from balr_hf.scoring.calibration import doubt_of, fit_calibration
+from balr_hf.scoring.calibration import fit_calibration
+from balr_hf.scoring.calibration_fits import doubt_of
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import side_counts, side_speakers
 

@@ -4,7 +4,8 @@ import torch
 
 from .configuration_scorers import MaxLLRScorerConfig, check_iterations
 from .counts import sum_of_values
-from .modeling_scorer import SHARE, Scorer
+from .modeling_scorer import Scorer
+from .scorer_state import SHARE
 
 # The posteriors of this many speakers are computed together, so that they stay in a CPU's cache.
 SPEAKERS_AT_ONCE = 256

@@ -11,7 +11,8 @@ import torch
 
 from .configuration_scorers import DNALLRScorerConfig, ProfileLLRScorerConfig, SpeechLLRScorerConfig
 from .counts import sum_of_values
-from .modeling_scorer import SHARE, Scorer
+from .modeling_scorer import Scorer
+from .scorer_state import SHARE
 
 try:
     from balr_hf.errors import UserError

@@ -1,62 +1,39 @@
 """What all scorers share: they check counts, are fitted and calibrated, and score in blocks of bounded memory."""
 
-import copy
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
 
-from .configuration_scorers import NUM_KINDS, ScorerConfig
 from .counts import Counts, SideCounts, name_digests, sum_of_values
 from .quality_measures import WORDS, quality_functions, recordings_quality, trial_quality, unknown_sides
+from .scorer_memory import ScorerMemory
 from .term_tables import TermTable, side_table_of, term_table_of
 
 try:
-    from balr_hf.data.columns import recordings_of, vector_matrix
-    from balr_hf.data.origins import attributes_made_by
-    from balr_hf.data.recording_digests import distinctive_digests, known_again
-    from balr_hf.domain import describe_population, log_probabilities
-    from balr_hf.errors import ConfigError, MismatchError, UserError
-    from balr_hf.identity import calibration_digest, uncalibrated_digest
-    from balr_hf.pretrained import HubModel
-    from balr_hf.scoring.calibration_draws import llr_interval
+    from balr_hf.errors import ConfigError, UserError
 
     if TYPE_CHECKING:  # inside `try`: transformers requires what is imported outside wherever this file is loaded
-        import datasets
-
         from balr_hf.explanation.explanation import Explanation
-        from balr_hf.scoring.calibration import Calibration
         from balr_hf.scoring.trials import Trials
 except ModuleNotFoundError:  # this file came with a model, to where the package is not installed
     if not TYPE_CHECKING:
-        ConfigError, UserError, MismatchError, HubModel = ValueError, ValueError, ValueError, PreTrainedModel
-
-        def _needs_package(*_, **__):
-            raise ImportError("all but scoring needs the package: pip install balr_hf")
-
-        vector_matrix = describe_population = log_probabilities = llr_interval = recordings_of = _needs_package
-        attributes_made_by = uncalibrated_digest = distinctive_digests = known_again = _needs_package
-        calibration_digest = None
+        ConfigError, UserError = ValueError, ValueError
 
 logger = logging.getLogger(__name__)
 
 LOG10 = math.log(10)
 # What was measured of two sets of sides, `(sides, 4)` each; see [`balr_hf.scoring.quality_measures`].
 SidesQuality = tuple[np.ndarray, np.ndarray]
-# The range of a share or probability, with room for errors of rounding.
-SHARE = (-1e-9, 1 + 1e-9)
 # What is wrong with trials of sides without recordings.
 NOTHING_TO_COMPARE = "{} sides have no recordings, so that there is nothing to compare: leave their trials out"
-# What stands for the cautions of the case that a scorer was saved for, once it has forgotten people.
-FORGOTTEN = "several things, which forget_people took out, since they name people and files"
 
 
-class Scorer(HubModel):
+class Scorer(ScorerMemory):
     """Base of the scorers: `fit` on a reference population, `calibrate` on other speakers, then score trials.
 
     A side of a trial is described by the counts of one or several recordings of one speaker, `(attributes, 2)`:
@@ -65,6 +42,8 @@ class Scorer(HubModel):
     define `_fit`, `_attribute_scores`, `parameter_names` and, by `_initial_buffers`, what the parameters are before
     fitting. A term depends on nothing but the counts of its own attribute, and is 0 where a side has none. A scorer of
     your own can be named by its class path wherever a scorer is named: see [`balr_hf.scoring.auto.scorer_class`].
+    How the buffers are kept, saved and loaded is in [`ScorerState`], and what is remembered of people in
+    [`ScorerMemory`].
 
     Args:
         config (ScorerConfig): the settings of the scorer, and what it was fitted and calibrated on.
@@ -76,7 +55,7 @@ class Scorer(HubModel):
             active, averaged over the speakers.
         reference_speakers, calibration_speakers (int64 `(speakers,)`): digests of the speakers' names, 0 where they
             are unknown. They reveal an overlap with other sets, and, to whoever can list likely names, the names: see
-            [`forget_people`][balr_hf.scoring.modeling_scorer.Scorer.forget_people].
+            [`forget_people`][balr_hf.scoring.scorer_memory.ScorerMemory.forget_people].
         reference_recordings, calibration_recordings (int32 `(recordings, 18)`): digests of the recordings themselves,
             see [`balr_hf.data.recording_digests`]; only where there are some. They reveal an overlap whatever the
             speakers are called; to whoever has other recordings of a speaker, also that this voice is among them.
@@ -86,6 +65,7 @@ class Scorer(HubModel):
             measures; only of a scorer that was calibrated with them.
 
     Example:
+        >>> from balr_hf.scoring.configuration_scorers import ScorerConfig
         >>> class RarityConfig(ScorerConfig):
         ...     model_type = "my-rarity"
         ...     strength: float = 1.0
@@ -111,121 +91,12 @@ class Scorer(HubModel):
         array([0.7, 1.4])
     """
 
-    config_class: type[ScorerConfig] = ScorerConfig
-    base_model_prefix = "scorer"
-    main_input_name = "enroll"
-
     # The names of the buffers that `_fit` sets.
     parameter_names: tuple[str, ...] = ()
-    # The least and the largest value of each parameter that cannot be any number; a file with others is not loaded.
-    parameter_ranges: Mapping[str, tuple[float, float]] = {
-        "typicality": SHARE,
-        "activation": SHARE,
-        "calibration_weights": (0.0, math.inf),
-    }
-    # Whether the scorer needs no reference population.
-    fitted_by_nature = False
     # Whether it learns how much one speaker varies, of which only speakers with several recordings tell something.
     learns_variation = False
-    # What a scorer is called in messages.
-    role = "scorer"
     # The unit in which affine calibration counts raw scores; None for their standard deviation.
     score_unit: float | None = LOG10
-
-    config: ScorerConfig
-    informative: torch.Tensor
-    typicality: torch.Tensor
-    activation: torch.Tensor
-    reference_speakers: torch.Tensor
-    reference_recordings: torch.Tensor
-    calibration_weights: torch.Tensor
-    calibration_offset: torch.Tensor
-    calibration_speakers: torch.Tensor
-    calibration_recordings: torch.Tensor
-    calibration_draws: torch.Tensor
-    calibration_quality: torch.Tensor
-
-    def __init__(self, config: ScorerConfig):
-        super().__init__(config)
-        self._loaded_without_digest: dict[str, Any] | None = None  # see `prepare_saving`
-        for name, value in self._initial_buffers().items():
-            self.register_buffer(name, value)
-        self.post_init()
-
-    def _initial_buffers(self) -> dict[str, torch.Tensor]:
-        """Make the buffers by name, of the sizes that the configuration says, as they are before `fit` or loading."""
-        size, calibration = self.config.num_attributes, self.config.calibration
-        buffers = {
-            "informative": torch.ones(size, dtype=torch.bool),
-            "typicality": torch.zeros(size, dtype=torch.float64),
-            "activation": torch.zeros(size, dtype=torch.float64),
-            "reference_speakers": torch.zeros(self.config.num_reference_speakers or 0, dtype=torch.int64),
-        }
-        if self.config.num_reference_digests:
-            shape = self.config.num_reference_digests, NUM_KINDS
-            buffers["reference_recordings"] = torch.zeros(shape, dtype=torch.int32)
-        if calibration is None:
-            return buffers
-        if calibration.get("num_digests"):
-            shape = calibration["num_digests"], NUM_KINDS
-            buffers["calibration_recordings"] = torch.zeros(shape, dtype=torch.int32)
-        weights = torch.ones(size, dtype=torch.float64)
-        sizes = calibration["num_speakers"], calibration.get("num_draws", 0), calibration.get("num_quality", 0)
-        return buffers | _calibration_buffers(weights, *sizes)
-
-    def _init_weights(self, module: torch.nn.Module) -> None:
-        """Fill buffers that were made without values, on the meta device; those from a file stay as they are."""
-        from transformers import initialization as init
-
-        if module is self:
-            with torch.device("cpu"):
-                initial = self._initial_buffers()
-            for name, value in initial.items():
-                init.copy_(self.get_buffer(name), value)
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
-        """Move the buffers to where `fn` would, without the loss of digits of a change of type."""
-
-        def move(buffer: torch.Tensor) -> torch.Tensor:
-            moved = fn(buffer)
-            return moved if moved.dtype == buffer.dtype else buffer.to(moved.device)
-
-        return super()._apply(move, recurse)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of the buffers, since a scorer has no parameters, where transformers would look."""
-        return torch.float64
-
-    @property
-    def device(self) -> torch.device:
-        """The device that the buffers are on."""
-        return self.informative.device
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether the scorer can score: it was fitted, or needs no fitting."""
-        return self.fitted_by_nature or self.config.num_reference_speakers is not None
-
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether the scorer can give calibrated scores."""
-        return self.config.calibration is not None
-
-    @property
-    def is_calibration_unchecked(self) -> bool:
-        """Whether the calibration was loaded without a digest, so that nobody knows whether it is as it was saved."""
-        return self.config.calibration is not None and self.config.calibration == self._loaded_without_digest
-
-    @property
-    def needs_quality(self) -> bool:
-        """Whether calibrated scores need what was measured of the recordings."""
-        return bool((self.config.calibration or {}).get("num_quality"))
-
-    @property
-    def num_values(self) -> int:
-        """The size of the last axis of counts."""
-        return getattr(self.config, "num_values", 2)
 
     @torch.no_grad()
     def fit(self, counts: Counts, speakers: Sequence[str] | None = None, **options: Any) -> "Scorer":
@@ -496,7 +367,7 @@ class Scorer(HubModel):
             ValueError, ConfigError: as for `calibrate`.
         """
         try:
-            from balr_hf.scoring.calibration import fusion_sample
+            from balr_hf.scoring.calibration_fits import fusion_sample
             from balr_hf.scoring.trials import Trials, score_trials, trial_attribute_scores
         except ModuleNotFoundError as error:
             raise ImportError("calibration_evidence needs the package: pip install balr_hf") from error
@@ -524,226 +395,10 @@ class Scorer(HubModel):
             speakers = None if speakers is None else (speakers[0][kept], speakers[1][kept])
         return trial_attribute_scores(self, enroll, trials, progress, test_counts=test), labels, speakers
 
-    def set_calibration(self, calibration: "Calibration") -> "Scorer":
-        """Use a calibration, in place of an earlier one.
-
-        Args:
-            calibration ([`Calibration`]): a fitted calibration.
-
-        Returns:
-            the scorer itself.
-        """
-        names = name_digests(calibration.speakers).sort().values  # in no order that tells of the corpus
-        weights = torch.as_tensor(calibration.weights, dtype=torch.float64, device=self.device)
-        num_draws = 0 if calibration.draws is None else len(calibration.draws)
-        num_quality = 0 if calibration.quality is None else calibration.quality.shape[1]
-        self.remove_calibration()
-        weights = weights.expand(self.config.num_attributes).clone()
-        for name, value in _calibration_buffers(weights, len(names), num_draws, num_quality).items():
-            self.register_buffer(name, value)
-        self.calibration_offset += calibration.offset
-        self.calibration_speakers += names.to(self.device)
-        if calibration.draws is not None:
-            self.calibration_draws += torch.from_numpy(calibration.draws).to(self.device)
-        if calibration.quality is not None:
-            self.calibration_quality += torch.from_numpy(calibration.quality).to(self.device)
-        self.config.calibration = {**calibration.describe(), "scorer": uncalibrated_digest(self)}
-        return self
-
-    def prepare_saving(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
-        """State the digest of the calibration in its record, if there is one, as it is now; see `check_whole`.
-
-        What was changed on purpose is so saved with a digest of its own. A calibration that was loaded without one is
-        saved without one: what became of it before is not known.
-
-        Args:
-            state_dict (dict, *optional*): weights that are to be saved instead of the scorer's own.
-        """
-        unknown = self.is_calibration_unchecked
-        if self.config.calibration is not None and calibration_digest is not None and not unknown:
-            self.config.calibration = {**self.config.calibration, "digest": calibration_digest(self, state_dict)}
-
-    def check_whole(self) -> None:
-        """Check that the calibration is that of this scorer, and as it was saved; called when it is loaded.
-
-        Raises:
-            UserError: it was fitted to another one, or to this one before it was fitted again.
-            MismatchError: its record and its tensors are not those that were saved together.
-        """
-        stated = (self.config.calibration or {}).get("digest")
-        self._loaded_without_digest = copy.deepcopy(self.config.calibration) if stated is None else None
-        if stated is not None and stated != calibration_digest(self):
-            raise MismatchError(
-                f"the calibration of {self.name_or_path or 'this scorer'} is not as it was saved: its record in "
-                "config.json (bounds, descriptions of its recordings and of the reference population, ...) and its "
-                "tensors in model.safetensors (offset, weights, ...) come from two calibrations, or were edited",
-                "Get both files again from where they were saved; or fit the scorer again with balr score train, and "
-                "calibrate it with balr score calibrate",
-            )
-        known = (self.config.calibration or {}).get("scorer")
-        if known is not None and known != uncalibrated_digest(self):
-            raise UserError(
-                f"the calibration of {self.name_or_path or 'this scorer'} is that of another scorer, or from before "
-                "this one was fitted again: calibrate it with balr score calibrate"
-            )
-
-    def remove_calibration(self) -> "Scorer":
-        """Forget the calibration, if there is one; returns the scorer itself."""
-        for name in ("weights", "offset", "speakers", "draws", "quality", "recordings"):
-            if hasattr(self, f"calibration_{name}"):
-                delattr(self, f"calibration_{name}")
-        self.config.calibration = None
-        return self
-
-    def forget_people(self) -> "Scorer":
-        """Forget the digests by which speakers and recordings are known again; returns the scorer itself.
-
-        The names of sessions, which earlier versions kept, are forgotten too; and what was said of the case that a
-        scorer was matched to and saved for, which names its speakers and the corpus.
-
-        For a scorer that others get. It scores as before, but no longer notices speakers and recordings that it was
-        fitted to or calibrated on. Its identity is another one, so do this before it is tested and validated.
-        """
-        unchecked = self.is_calibration_unchecked
-        fitted_to = self.config.calibration and self.config.calibration.get("scorer") == uncalibrated_digest(self)
-        self.reference_speakers = torch.zeros_like(self.reference_speakers)
-        self.config.num_reference_digests = self._know("reference", None)
-        self.config.reference = _without_sessions(self.config.reference)
-        if self.config.calibration is None:
-            return self
-        self.calibration_speakers = torch.zeros_like(self.calibration_speakers)
-        self.config.calibration = {**self.config.calibration, "num_digests": self._know("calibration", None)}
-        if self.config.calibration.get("domain"):
-            self.config.calibration["domain"] = _without_sessions(self.config.calibration["domain"])
-        if self.config.calibration.get("saved_for"):
-            self.config.calibration["saved_for"] = [FORGOTTEN]
-        if fitted_to:  # and still is: what it knew of people changes no score
-            self.config.calibration["scorer"] = uncalibrated_digest(self)
-        if unchecked:
-            self._loaded_without_digest = copy.deepcopy(self.config.calibration)
-        return self
-
-    def describe_reference(self, dataset: "datasets.Dataset") -> "Scorer":
-        """Keep a description of the reference population, with which cases are compared; returns the scorer itself.
-
-        It has the identities of the models that made the attributes, with which other attributes are compared, and
-        digests of the recordings, by which they are known again.
-
-        Args:
-            dataset (`datasets.Dataset`): the corpus that the scorer was fitted to, with `ba`, and with what was
-                measured of its recordings and what made its attributes, if that is known.
-
-        Raises:
-            UserError: the corpus has no attributes, or the scorer is not fitted.
-        """
-        self._check_fitted()
-        bits, present = vector_matrix(dataset, "ba")
-        logs = log_probabilities(bits, self.activation.cpu().numpy(), self.config.num_reference_speakers or 0)
-        counted = dataset.select(np.flatnonzero(present))
-        fitted_to = self.config.calibration and self.config.calibration.get("scorer") == uncalibrated_digest(self)
-        described = describe_population(counted, log_probabilities=logs)
-        self.config.reference = described
-        self.config.num_reference_digests = self._know("reference", distinctive_digests(counted))
-        self.config.autoencoder_identity, self.config.embedder_identity = attributes_made_by(dataset)
-        if fitted_to:  # and still is: what is known of its recordings changes no score
-            self.config.calibration = {**(self.config.calibration or {}), "scorer": uncalibrated_digest(self)}
-        return self
-
-    def describe_calibration(
-        self,
-        dataset: "datasets.Dataset",
-        sides: Sequence[Sequence[str]],
-        trials: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> "Scorer":
-        """Keep a description of what the scorer was calibrated on, with which cases are compared.
-
-        Args:
-            dataset (`datasets.Dataset`): the corpus of the calibration trials, with what was measured of its
-                recordings, if that is known.
-            sides: the ids of the recordings of each side of the trials, as in [`Trials`].
-            trials (*optional*): the numbers of the sides of each trial, two arrays `(trials,)`.
-
-        Returns:
-            the scorer itself.
-
-        Raises:
-            UserError: the scorer is not calibrated.
-        """
-        if self.config.calibration is None:
-            raise UserError(f"{type(self).__name__} is not calibrated: call calibrate first")
-        described = describe_population(dataset, sides, trials=trials)
-        known = self._know("calibration", distinctive_digests(recordings_of(dataset, sides)))
-        self.config.calibration = {**self.config.calibration, "domain": described, "num_digests": known}
-        return self
-
-    def _know(self, role: str, digests: np.ndarray | None) -> int:
-        """Keep the digests of the recordings of a role, in place of earlier ones; returns how many are kept.
-
-        They are sorted, since the order of a corpus tells which recordings are of one speaker.
-        """
-        if hasattr(self, f"{role}_recordings"):
-            delattr(self, f"{role}_recordings")
-        if digests is None or not len(digests):
-            return 0
-        digests = digests[np.lexsort(digests.T[::-1])]
-        self.register_buffer(f"{role}_recordings", torch.from_numpy(digests).to(self.device))
-        return len(digests)
-
     @property
     def steadiness(self) -> torch.Tensor | None:
         """The intraclass correlation of each attribute `(attributes,)`, where it explains the scorer's terms."""
         return None
-
-    @property
-    def bounds(self) -> tuple[float, float] | None:
-        """The lowest and the highest natural-log LR that the calibration can vouch for; None where that is unknown."""
-        found = (self.config.calibration or {}).get("bounds")
-        return None if found is None else (float(found[0]), float(found[1]))
-
-    def llr_interval(self, llr: float, confidence: float = 0.95) -> tuple[float, float] | None:
-        """How sure a calibrated LLR is, given how few speakers the calibration has seen.
-
-        Args:
-            llr (float): a calibrated natural-log LR, before it is bounded.
-            confidence (float): of the interval.
-
-        Returns:
-            the ends of the interval, natural-log units; None where the calibration keeps no draws.
-        """
-        draws = getattr(self, "calibration_draws", None)
-        return None if draws is None else llr_interval(llr, draws.cpu().numpy(), confidence)
-
-    def knows_people(self, role: str) -> bool:
-        """Whether it has digests of speakers or recordings of a role (`reference` or `calibration`) at all."""
-        speakers = getattr(self, f"{role}_speakers", None)
-        return hasattr(self, f"{role}_recordings") or (speakers is not None and bool(speakers.any()))
-
-    def known_speakers(self, names: Iterable[str], role: str) -> list[str]:
-        """Find those of some speakers on whom the scorer was fitted or calibrated.
-
-        Args:
-            names (Iterable[str]): speakers' names.
-            role (str): `reference` for the reference population, or `calibration`.
-
-        Returns:
-            list[str]: the names that are known in this role, sorted.
-        """
-        known = set(getattr(self, f"{role}_speakers", torch.zeros(0)).tolist())
-        names = sorted(set(names))
-        return [name for name, digest in zip(names, name_digests(names).tolist(), strict=True) if digest in known]
-
-    def known_recordings(self, digests: np.ndarray, role: str) -> np.ndarray:
-        """Find those of some recordings which the scorer was fitted or calibrated on.
-
-        Args:
-            digests (int32 `(recordings, 18)`): see [`balr_hf.data.recording_digests`]; 0 where unknown.
-            role (str): `reference` for the reference population, or `calibration`.
-
-        Returns:
-            bool `(recordings,)`: whether it is known in this role. One that was coded anew or cut is not known again.
-        """
-        known = getattr(self, f"{role}_recordings", None)
-        return np.zeros(len(digests), dtype=bool) if known is None else known_again(digests, known.cpu().numpy())
 
     def quality_terms(self, quality: SidesQuality) -> torch.Tensor:
         """What the quality measures of trials add to their calibrated scores.
@@ -1020,10 +675,6 @@ class Scorer(HubModel):
             _check_recorded(enroll, test)
         return enroll, test
 
-    def _check_fitted(self) -> None:
-        if not self.is_fitted:
-            raise UserError(f"{type(self).__name__} is not fitted: call fit(counts), or load a fitted one")
-
     def _checked(self, counts: Counts, name: str) -> torch.Tensor:
         counts = torch.as_tensor(counts).to(self.device, self.dtype)
         expected = (self.config.num_attributes, self.num_values)
@@ -1070,13 +721,6 @@ def _as_given(names: Sequence[str]) -> np.ndarray:
     return names if isinstance(names, np.ndarray) else np.array(names, dtype=object).reshape(-1)
 
 
-def _without_sessions(population: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The description of a population without the names of its sessions."""
-    if population is None or "session" not in population.get("counts", {}):
-        return population
-    return {**population, "counts": {name: of for name, of in population["counts"].items() if name != "session"}}
-
-
 def _distinct_digests(speakers: Sequence[str]) -> torch.Tensor:
     """The digests of the names of different speakers, int64 `(speakers,)`.
 
@@ -1118,19 +762,3 @@ def _check_several_recordings(counts: torch.Tensor) -> None:
             several,
             len(counts),
         )
-
-
-def _calibration_buffers(
-    weights: torch.Tensor, num_speakers: int, num_draws: int, num_quality: int
-) -> dict[str, torch.Tensor]:
-    """Make the buffers of a calibration with these weights, the others filled with zeros."""
-    buffers = {
-        "calibration_weights": weights,
-        "calibration_offset": weights.new_zeros(()),
-        "calibration_speakers": torch.zeros(num_speakers, dtype=torch.int64, device=weights.device),
-    }
-    if num_draws:
-        buffers["calibration_draws"] = weights.new_zeros(num_draws, 2)
-    if num_quality:
-        buffers["calibration_quality"] = weights.new_zeros(3, num_quality)
-    return buffers

@@ -173,9 +173,9 @@ class StateTable(TermTable):
         self._table: torch.Tensor | None = None
 
     def terms(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        if self._table is None and self._table_size() > TABLE_ELEMENTS:
-            return super().terms(rows, columns)
         if self._table is None:
+            if len(self.enroll_states) * len(self.test_states) * self.enroll.shape[1] > TABLE_ELEMENTS:
+                return super().terms(rows, columns)
             self._table = torch.cat([self._against(state, self.test_states) for state in self.enroll_states])
         return self._table.gather(0, self.enroll_codes[rows].long() * len(self.test_states) + self.test_codes[columns])
 
@@ -216,14 +216,6 @@ class StateTable(TermTable):
         attributes = self.enroll.shape[1]
         sides = [s.unsqueeze(-2).expand(len(states), attributes, -1) for s in (state.expand_as(states), states)]
         return self._terms(*(reversed(sides) if swapped else sides))
-
-    @property
-    def is_filled(self) -> bool:
-        """Whether the terms of all pairs of states are in memory."""
-        return self._table is not None
-
-    def _table_size(self) -> int:
-        return len(self.enroll_states) * len(self.test_states) * self.enroll.shape[1]
 
 
 def _numbered(index: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -543,7 +543,7 @@ class BinaryAttributeEncoderTrainer:
 
     def _plain_sampler(self, dataset: SpeakerEmbeddings, name: str) -> BatchSampler:
         data, kind = self.data_config, sampler_class(self.data_config.sampler)
-        assert data.batch_size is not None  # see _with_batch_size
+        assert data.batch_size is not None  # see with_batch_size
         if kind is None:
             return ShuffledBatchSampler(len(dataset), data.batch_size, data.shuffle, self.seed)
         speakers, wanted, size = int(dataset.labels.unique().numel()), data.N_classes_per_batch, data.batch_size

@@ -44,6 +44,16 @@ def test_a_condition_is_written_in_one_way_and_read_back(text, written):
     assert Condition.parse(written) == Condition.parse(text)
 
 
+def test_noise_is_set_by_the_frames_of_speech_alone_though_seconds_are_rounded():
+    first = 1001 * 512
+    assert int(first / 16_000 * 16_000) < first  # as a number of seconds it comes out a little less
+    samples = np.random.default_rng(0).normal(0, 1e-4, first + 16_000).astype(np.float32)
+    samples[first:] *= 1_000
+    samples[first - 512 : first] *= 5_000  # a knock just before the speech
+    copies = [brought(samples, "snr=10", speech=[(start / 16_000, 33.0)]) for start in (first, first + 1)]
+    assert np.array_equal(*copies)
+
+
 @pytest.mark.parametrize(
     "text, hint",
     [

@@ -12,7 +12,8 @@ import pytest
 from balr_hf.cli.train import _read_set
 from balr_hf.data import add_vector_column, audio_behind, fixed_length_column
 from balr_hf.data.audio_behind import audio_keys, describe_replaced_audio, replaced_audio
-from balr_hf.data.origins import Origin, add_origins, audio_source, audio_stat, origins_of, vector_digests
+from balr_hf.data.audio_sources import audio_source, audio_stat
+from balr_hf.data.origins import Origin, add_origins, origins_of, vector_digests
 from balr_hf.defaults import SYSTEM, resource
 from balr_hf.verification import _verify_vectors
 

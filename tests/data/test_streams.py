@@ -29,7 +29,7 @@ def corpus(few):
 
 
 def test_a_stream_gets_the_vectors_of_a_dataset_and_goes_on(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(streams.stream_vectors, "__defaults__", (5,))
+    monkeypatch.setattr(streams, "BLOCK", 5)
     embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
     whole = embedder.extract_embeddings(corpus)
     out = tmp_path / "out"

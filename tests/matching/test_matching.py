@@ -20,7 +20,7 @@ from balr_hf.matching import CaseMatcher, Wanted, copies
 from balr_hf.matching.choice import Choice
 from balr_hf.matching.wording import describe_out_of_reach, describe_simulation
 from balr_hf.scoring.auto import load_scorer
-from balr_hf.scoring.calibration import doubt_of
+from balr_hf.scoring.calibration_fits import doubt_of
 
 SPEAKERS, RECORDINGS = 6, 3
 

@@ -16,16 +16,14 @@ from balr_hf.identity import uncalibrated_digest
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import SCORERS, build_scorer
 from balr_hf.scoring.bounds import elub
-from balr_hf.scoring.calibration import (
+from balr_hf.scoring.calibration import cross_calibrated, fit_calibration, speaker_splits
+from balr_hf.scoring.calibration_fits import (
     MAX_FUSION_TRIALS,
-    cross_calibrated,
     doubt_of,
     fit_affine,
-    fit_calibration,
     fit_fusion,
     fit_quality,
     fusion_sample,
-    speaker_splits,
 )
 from balr_hf.scoring.counts import SideCounts
 from balr_hf.scoring.trials import Trials, score_trials
@@ -565,7 +563,7 @@ def test_fusion_learns_from_no_more_trials_of_a_kind_than_its_limit_and_always_t
 
 
 def test_fusion_beyond_its_limit_calibrates_on_the_trials_that_it_draws(monkeypatch):
-    monkeypatch.setattr("balr_hf.scoring.calibration.MAX_FUSION_TRIALS", 150)
+    monkeypatch.setattr("balr_hf.scoring.calibration_fits.MAX_FUSION_TRIALS", 150)
     enroll, test, trials, labels = between_sides(1, "beta")
     names = np.char.add("s", trials.enroll.astype(str)), np.char.add("s", trials.test.astype(str))
     scorer = fitted("beta")

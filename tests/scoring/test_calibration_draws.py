@@ -5,8 +5,8 @@ import pytest
 
 from balr_hf.errors import UserError
 from balr_hf.metrics.intervals import widening
-from balr_hf.scoring.calibration import fit_affine
 from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval
+from balr_hf.scoring.calibration_fits import fit_affine
 
 
 def trials(speakers: int, recordings: int, seed: int):

@@ -9,7 +9,8 @@ from scipy.optimize import minimize
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.metrics import cllr
 from balr_hf.scoring.auto import build_scorer, load_scorer
-from balr_hf.scoring.calibration import cross_calibrated, fit_calibration, fit_quality, trial_costs
+from balr_hf.scoring.calibration import cross_calibrated, fit_calibration
+from balr_hf.scoring.calibration_fits import fit_quality, trial_costs
 from balr_hf.scoring.quality_measures import (
     NAMES,
     WORDS,

@@ -63,12 +63,16 @@ def test_table_that_would_be_too_large_is_not_made(monkeypatch):
     scorer = build_scorer("beta", num_attributes=WIDTH, n_iterations=5).fit(make_counts(rng, 30, 6))
     enroll, test = make_counts(rng, 8, 4), make_counts(rng, 8, 4)
     table = scorer.term_table(enroll, test)
-    rows = torch.arange(8)
-    np.testing.assert_allclose(table.terms(rows, rows), scorer.attribute_scores(enroll, test), rtol=1e-12)
-    assert not table.is_filled
+    rows, expected, asked, formula = torch.arange(8), scorer.attribute_scores(enroll, test), [], table._terms
+    table._terms = lambda *sides: asked.append(1) or formula(*sides)
+    for _ in range(2):
+        np.testing.assert_allclose(table.terms(rows, rows), expected, rtol=1e-12)
+    assert len(asked) == 2  # the formula, each time
     monkeypatch.setattr(term_tables, "TABLE_ELEMENTS", 10**6)
     table.terms(rows, rows)
-    assert table.is_filled
+    asked.clear()
+    np.testing.assert_allclose(table.terms(rows, rows), expected, rtol=1e-12)
+    assert not asked  # but the table
 
 
 def test_counts_that_do_not_repeat_are_scored_from_the_formula():

@@ -17,7 +17,8 @@ import torch
 
 from balr_hf import BinaryAttributeAutoEncoder, load_scorer
 from balr_hf.metrics import cllr
-from balr_hf.scoring.calibration import Calibration, cross_calibrated, fit_affine, fit_quality
+from balr_hf.scoring.calibration import Calibration, cross_calibrated
+from balr_hf.scoring.calibration_fits import fit_affine, fit_quality
 
 from .copies import AS_IT_IS, CONDITIONS
 from .system import CALIBRATED, LEAST_BANDWIDTH, LEAST_SNR, SHARE, TWICE, Evidence, evidence
