@@ -17,7 +17,7 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
             `least` (the value is at least this), `above` (it is more than this), `below` (it is less than this),
             `among` (it is one of these).
     """
-    if default is not None and not isinstance(default, bool):
+    if default not in (None, "") and not isinstance(default, bool):
         help += f" [default: {' '.join(map(str, default)) if isinstance(default, tuple) else default}]"
     return field(default=default, metadata={"help": help.replace("%", "%%"), **metadata})
 

@@ -42,7 +42,14 @@ def report(arguments: Arguments, saved: "SavedCopies", step: str, **said: Any) -
     counts = {"recordings": saved.recordings, "there_already": saved.there_already, **said}
     print_json(arguments, {**counts, "skipped": [vars(row) for row in saved.skipped], "saved_in": str(saved.folder)})
     logger.info(
-        "%d recordings in %s (%d there already, %d skipped); balr inspect %s measures them",
-        *(saved.recordings, saved.folder, saved.there_already, len(saved.skipped), saved.folder),
+        "%d recording%s in %s (%d there already, %d skipped); balr inspect %s measures them",
+        *(
+            saved.recordings,
+            "s" * (saved.recordings != 1),
+            saved.folder,
+            saved.there_already,
+            len(saved.skipped),
+            saved.folder,
+        ),
     )
     return 0 if saved.recordings else 1

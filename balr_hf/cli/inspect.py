@@ -140,11 +140,11 @@ def run(arguments: Arguments) -> int:
         doubtful = sum(one.is_doubtful for one in voices.values())
         short = len(found) - sum(one.parts is not None for one in voices.values())
         logger.info(
-            "%d may hold more than one voice, play it at another speed or come from a reverberant room; %d %s too "
+            "%s may hold more than one voice, play it at another speed or come from a reverberant room; %s %s too "
             "short to have parts compared",
-            doubtful,
-            short,
-            _are(short),
+            doubtful or "None",
+            short or "none",
+            _are(short or 1),
         )
         for name in check.unheard:
             logger.info("The system has no %s (balr detectors makes one)", name)

@@ -55,8 +55,8 @@ def run_step(arguments: Arguments, kind: str, needs: str, maker: Maker, compute:
     status = _close(kind, filled)
     if shard is not None and arguments.save_output:
         logger.info(
-            "This was share %d of 0 to %d. When all are done, the same command without --shard puts them together",
-            *(shard.index, shard.count - 1),
+            "This was share %d/%d. When all are done, the same command without --shard puts them together",
+            *(shard.index, shard.count),
         )
     return status
 
@@ -112,8 +112,8 @@ def _close(kind: str, filled: Filled) -> int:
     """Report what was done and which recordings were skipped, and return the exit status."""
     what = {"embedding": "embeddings", "ba": "binary attributes"}[kind]
     logger.info(
-        "%d recordings: %d %s computed, %d there already, %d skipped",
-        *(filled.total, filled.done, what, filled.before, len(filled.skipped)),
+        "%d recording%s: %d %s computed, %d there already, %d skipped",
+        *(filled.total, "s" * (filled.total != 1), filled.done, what, filled.before, len(filled.skipped)),
     )
     skipped = filled.skipped
     if filled.where is None:

@@ -29,7 +29,7 @@ def test_every_setting_has_a_flag_and_an_override():
                 if field.name == section.selects:
                     continue
                 kind = field.metadata.get("type", field.type)
-                text = {int: "7", float: "0.7", bool: str(not field.default)}.get(kind, "word")
+                text = {int: "7", float: "0.4", bool: str(not field.default)}.get(kind, "word")
                 text = field.metadata["among"][-1] if "among" in field.metadata else text
                 flag = "--" + name.replace("_", "-")
                 words = [flag if not field.default else f"--no-{flag[2:]}"] if kind is bool else [flag, text]
