@@ -395,6 +395,8 @@ def test_calibration_can_be_left_out(world):
 def test_scorer_that_is_not_calibrated_gives_raw_scores(world):
     status, said = world.score("--bootstrap", "0")
     assert (status, "DirichletMultinomialScorer, not calibrated" in said) == (0, True)
+    raw = "The scores are raw, and no likelihood ratios."
+    assert raw in said and strict_json((world.tmp_path / "run" / "metrics.json").read_text())["cautions"][0] == raw
     scores = world.tmp_path / "run" / "scores.csv"
     np.testing.assert_allclose(column(scores, "scores"), world.expected(False), rtol=1e-6, atol=1e-6)
 
