@@ -656,6 +656,7 @@ def test_two_audio_files_are_compared_by_the_shipped_models(balr, audio, tmp_pat
     total = sum(row["llr"] for row in result["attributes"]) + (result["offset"] or 0)
     assert result["unbounded_llr"] == pytest.approx(total)
     assert result["demonstration"] and result["verbal"] and "Software" in dict(result["details"])
+    assert dict(result["details"])["Precision"] == "of the embeddings: fp32"
     assert [result["quality"][side][0]["net_speech"] > 1 for side in "ab"] == [True, True]
     page = (tmp_path / "new" / "page.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
