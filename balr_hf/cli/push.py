@@ -32,7 +32,7 @@ class Options:
     message: str | None = option(None, "message of the commit", type=str)
     results: str | None = option(
         None,
-        "for the card: folders of balr score test runs with the results to publish, separated by commas",
+        "for the card: folders of balr score test or balr validate with the results to publish, separated by commas",
         type=str,
     )
     datasets: str | None = option(None, "for the card: Hub ids of the training data, separated by commas", type=str)

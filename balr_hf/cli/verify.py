@@ -15,7 +15,8 @@ class Options(Checked):
 
     path: str = positional(
         "path",
-        "folder of a model or of a whole system, training run, results of balr score test, or corpus with vectors",
+        "folder of a model or of a whole system, training run, results of balr score test or balr validate, or corpus "
+        "with vectors",
     )
     system: str | None = option(
         None, "folder or Hub repository of the system that vectors or results should come from", type=str
