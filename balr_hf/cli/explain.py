@@ -173,6 +173,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.cli.explain_voices import find_voices
     from balr_hf.cli.models import check_attributes, load_named_scorer
     from balr_hf.cli.printing import print_text
+    from balr_hf.data.origins import vector_origins
     from balr_hf.domain import Limits
     from balr_hf.errors import ConfigError
     from balr_hf.explanation.case import computation, read_case
@@ -235,7 +236,7 @@ def run(arguments: Arguments) -> None:
             *voices.rows,
             *heard.files,
             *earlier.rows,
-            *computation({**models, **files}),
+            *computation({**models, **files}, vector_origins(dataset, "embedding").field("precision").to_pylist()),
         ),
         descriptions=descriptions,
         measures=((), ()) if descriptions is None else _measures(dataset, sides),

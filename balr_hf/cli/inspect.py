@@ -39,9 +39,9 @@ class Options(CorpusOptions):
     )
     voices: bool = option(
         False,
-        "also tell recordings that may hold more than one voice, or play speech faster or slower than it was spoken: "
-        "the two parts of each that differ most are compared by a calibrated system, and its detectors, if it has "
-        "some, listen (this takes about four times as long as to extract the embeddings)",
+        "also tell recordings that may hold more than one voice, play speech faster or slower than it was spoken, or "
+        "come from a reverberant room: the two parts of each that differ most are compared by a calibrated system, "
+        "and its detectors, if it has some, listen (this takes about four times as long as to extract the embeddings)",
     )
     system: str | None = option(
         None, "folder or Hub repository of the system for --voices [default: the package's own]", type=str

@@ -170,8 +170,10 @@ def run(arguments: Arguments) -> None:
         computation=run_facts(),
     )
     told = [text for text in (contradicted, easy, precision) if text is not None]
-    if scorer.is_calibrated and not calibrated:
-        told.insert(0, "The scores are raw, and no likelihood ratios, though the scorer is calibrated.")
+    if not calibrated:
+        though = ", though the scorer is calibrated" if scorer.is_calibrated else ""
+        told.insert(0, f"The scores are raw, and no likelihood ratios{though}.")
+        logger.warning("%s", told[0])
     metrics = evaluation.to_dict() | {
         "cautions": told,
         **known_lists(known_to_scorer),

@@ -212,6 +212,7 @@ def _explained(
 ) -> "Validation":
     """Write a page for so many of the worst trials of each kind, and link to them."""
     from balr_hf.data.columns import comparable_name, rows_of
+    from balr_hf.data.origins import vector_origins
     from balr_hf.data.quality import quality_by_name
     from balr_hf.data.recording_digests import recording_digests
     from balr_hf.explanation.case import computation
@@ -221,7 +222,8 @@ def _explained(
 
     known, wrong = quality_by_name(dataset), found.evaluation.mismatch
     row_of = rows_of(dataset, trials.sides)
-    details = computation({"Embedder": system.embedder, "Autoencoder": system.autoencoder, "Scorer": system.scorer})
+    models = {"Embedder": system.embedder, "Autoencoder": system.autoencoder, "Scorer": system.scorer}
+    details = computation(models, vector_origins(dataset, "embedding").field("precision").to_pylist())
     linked = []
     for kind in (True, False):
         for rank, trial in enumerate([trial for trial in found.worst if trial.same == kind], 1):

@@ -10,7 +10,7 @@ import reprlib
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ KEYS = {
 COMPUTED = {
     *("hs", "hd", "propositions", "verbal scale", "reference population", "calibration", "calibrated on", "bounds"),
     *("misleading evidence", "attributes", "descriptions", "software", "command", "limits", "cross-validation"),
+    "precision",
     *("lr", "llr", "ln lr", "log10 lr", "likelihood ratio", "log-likelihood ratio", "interval", "interval of the lr"),
     *("95 % interval", "95 % interval of the lr", "verdict", "verbal verdict", "note", "scorer", "scorer's file"),
     *("sum before calibration", "embedder", "autoencoder", "recording of a", "recording of b", "one voice"),
@@ -93,15 +94,19 @@ def read_case(path: str | Path) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def computation(models: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def computation(models: Mapping[str, Any], precisions: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
     """When and with what a result was computed: rows of a name and a value.
 
     Args:
         models: the role of each model, e.g. `Embedder`, and the model.
+        precisions: in which each embedding was computed, e.g. `fp32`; empty where that is not known.
     """
-    facts = run_facts()
+    facts, found = run_facts(), dict.fromkeys(precisions)
+    known = " and ".join(filter(None, found))
     rows = [("Date", facts["date"]), ("Command", facts["command"])]
     rows += [(role, identity_in_full(model)) for role, model in models.items()]
+    others = ", and of some not known" if known and "" in found else ""
+    rows.append(("Precision", f"of the embeddings: {known or 'not known'}{others}"))
     rows.append(("Software", ", ".join(f"{name} {found}" for name, found in facts["software"].items())))
     return tuple(rows)
 

@@ -65,5 +65,5 @@ def ranges() -> list[tuple[str, str]]:
     ends = [*(f"{least:,}" for least, _ in SCALE[1:]), None]
     rows = []
     for (least, words), end in zip(SCALE, ends, strict=True):
-        rows.append((f"{least:,} to {end}" if end else f"above {least:,}", words))
+        rows.append((f"{least:,} to {end}" if end else f"{least:,} and above", words))
     return rows

@@ -13,7 +13,7 @@ FAINT, DIP = 25.0, 2.0
 
 
 def syllable_nuclei(levels: np.ndarray, voiced: np.ndarray) -> np.ndarray:
-    """Find the nuclei of syllables: voiced peaks of the level, with a dip of 2 dB before each.
+    """Find the nuclei of syllables: voiced peaks of the level, between each two of which it dips by more than 2 dB.
 
     Args:
         levels (`(frames,)`): in dB, 10 ms apart; see [`level_track`].

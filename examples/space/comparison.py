@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, open_audio, resample
+from balr_hf.data.belonging import PRECISION
 from balr_hf.embeddings.passes import load_usable
 from balr_hf.errors import UserError
 from balr_hf.explanation.case import computation, recording_files
@@ -150,7 +151,7 @@ def compare(pipeline: SpeakerComparisonPipeline, first: Sequence[str], second: S
         "Autoencoder": pipeline.autoencoder,
         "Scorer's file": pipeline.scorer,
     }
-    found.details = (*found.details, *recording_files(files), *computation(models))
+    found.details = (*found.details, *recording_files(files), *computation(models, [PRECISION]))
     return compared
 
 

@@ -395,6 +395,8 @@ def test_calibration_can_be_left_out(world):
 def test_scorer_that_is_not_calibrated_gives_raw_scores(world):
     status, said = world.score("--bootstrap", "0")
     assert (status, "DirichletMultinomialScorer, not calibrated" in said) == (0, True)
+    raw = "The scores are raw, and no likelihood ratios."
+    assert raw in said and strict_json((world.tmp_path / "run" / "metrics.json").read_text())["cautions"][0] == raw
     scores = world.tmp_path / "run" / "scores.csv"
     np.testing.assert_allclose(column(scores, "scores"), world.expected(False), rtol=1e-6, atol=1e-6)
 
@@ -654,6 +656,7 @@ def test_two_audio_files_are_compared_by_the_shipped_models(balr, audio, tmp_pat
     total = sum(row["llr"] for row in result["attributes"]) + (result["offset"] or 0)
     assert result["unbounded_llr"] == pytest.approx(total)
     assert result["demonstration"] and result["verbal"] and "Software" in dict(result["details"])
+    assert dict(result["details"])["Precision"] == "of the embeddings: fp32"
     assert [result["quality"][side][0]["net_speech"] > 1 for side in "ab"] == [True, True]
     page = (tmp_path / "new" / "page.html").read_text()
     assert page.startswith("<!DOCTYPE html>")

@@ -148,7 +148,10 @@ def test_recordings_are_named_with_format_and_digest(sample):
 
 
 def test_computation_names_models_versions_and_the_time_with_its_zone(tiny_embedder):
-    rows = dict(computation({"Embedder": tiny_embedder}))
+    rows = dict(computation({"Embedder": tiny_embedder}, ["bf16", "bf16"]))
+    assert rows["Precision"] == "of the embeddings: bf16"
+    for precisions, told in ((["fp32", "", "bf16"], "fp32 and bf16, and of some not known"), ([], "not known")):
+        assert dict(computation({}, precisions))["Precision"] == f"of the embeddings: {told}"
     assert "system-small, SHA-256 " in rows["Embedder"]
     assert "balr_hf " in rows["Software"] and "silero-vad " in rows["Software"] and "Python 3" in rows["Software"]
     assert rows["Date"][10] == " " and rows["Date"].endswith(")") and rows["Command"]

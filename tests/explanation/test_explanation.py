@@ -205,6 +205,13 @@ def test_no_ratio_is_printed_that_its_words_do_not_fit():
         assert verbal_scale.degree(llr) == sum(number >= least for least in printed_least) - 1
 
 
+def test_the_scale_begins_each_range_with_the_number_that_gets_its_words():
+    """LR 1,050,000 is printed as 1,000,000, which the range of extremely strong support must include."""
+    for least, words in verbal_scale.SCALE:
+        limits, support = verbal_scale.ranges()[verbal_scale.degree(math.log(1.05 * least))]
+        assert support == words and limits.startswith(f"{least:,} ")
+
+
 @pytest.mark.parametrize(("llr", "findings"), [(math.log(250), "LR 250"), (-math.log(250), "LR 1/250")])
 def test_the_text_says_what_the_llr_means(explained, llr, findings):
     explanation = with_llr(explained, llr)
