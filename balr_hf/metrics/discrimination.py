@@ -52,15 +52,14 @@ def eer(llrs: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
 def eer_of(trials: Tally) -> tuple[float, float]:
     """Compute [`eer`] from a tally of the trials."""
     thresholds, miss, false_alarm = trials.error_rates
-    after = int(np.argmax(miss >= false_alarm))
-    if after == 0:
-        return float(miss[0]), float(thresholds[0])
+    after = int(np.argmax(miss >= false_alarm))  # not the first threshold, which accepts all trials
     before = after - 1
     gap = miss - false_alarm
     share = -gap[before] / (gap[after] - gap[before])
     rate = miss[before] + share * (miss[after] - miss[before])
     upper = thresholds[after] if np.isfinite(thresholds[after]) else thresholds[before]
-    return float(rate), float(thresholds[before] + share * (upper - thresholds[before]))
+    threshold = thresholds[before] + share * (upper - thresholds[before])
+    return float(rate), float(min(threshold, upper))  # rounded up, it would reject the trials at `upper`
 
 
 def at_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float) -> dict[str, float]:

@@ -88,8 +88,9 @@ def bootstrap_intervals(
 
     Recommendations:
         Report it with every metric. Trials of the same speaker depend on each other, so that intervals over trials
-        would be far too narrow. benchmarks/coverage.py simulates how often 95 % intervals contain the true value. That
-        no draw has an error does not mean that the system makes none.
+        would be far too narrow. benchmarks/coverage.py simulates how often 95 % intervals contain the true value: less
+        often for Cllr where some speakers cause most of the errors, of whom a small set may hold none. That no draw
+        has an error does not mean that the system makes none.
 
     Example:
         >>> enroll, test = np.divmod(np.arange(400), 20)  # each of 20 speakers with each
@@ -108,7 +109,7 @@ def bootstrap_intervals(
         return {}
     draws = resampled(llrs, labels, enroll_speakers, test_speakers, resamples, seed)
     measured = [metrics_of(draw, bounds) for draw in _shown(draws, resamples, progress)]
-    spread = widening(fewest)
+    spread = widening(fewest, confidence)
     return _alone(compute_metrics(llrs, labels, bounds), measured, (1 - confidence) / 2, spread)
 
 
@@ -220,7 +221,7 @@ def paired_intervals(
     both = (resampled(one, labels, enroll_speakers, test_speakers, resamples, seed) for one in (scores, others))
     draws = [tuple(map(metrics_of, pair)) for pair in _shown(zip(*both, strict=True), resamples, progress)]
     tails = (1 - confidence) / 2
-    spread = widening(fewest)
+    spread = widening(fewest, confidence)
     measured = compute_metrics(scores, labels), compute_metrics(others, labels)
     alone = [_alone(*each, tails, spread) for each in zip(measured, zip(*draws, strict=True), strict=True)]
     intervals = {}
@@ -296,20 +297,22 @@ def checked_speakers(
     return enroll, test
 
 
-def widening(num_speakers: int) -> float:
+def widening(num_speakers: int, confidence: float = 0.95) -> float:
     """By how much draws of few speakers are too close together: `sqrt(n / (n - 1)) t / z`, 1.1 for 20 speakers.
 
     Draws with replacement vary as a sample does whose variance is known, with n in the place of n - 1.
 
     Args:
         num_speakers (int): at least 2.
+        confidence (float): of the interval, whose ends t and z are.
 
     References:
         T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
     """
     from scipy.special import ndtri, stdtrit  # of scipy.stats' distributions, without its second of imports
 
-    return float(np.sqrt(num_speakers / (num_speakers - 1)) * stdtrit(num_speakers - 1, 0.975) / ndtri(0.975))
+    end = (1 + confidence) / 2
+    return float(np.sqrt(num_speakers / (num_speakers - 1)) * stdtrit(num_speakers - 1, end) / ndtri(end))
 
 
 def resampled(

@@ -11,7 +11,7 @@ from balr_hf.errors import UserError
 # What a header calls the sides, and what it may call a label.
 SIDES, LABEL = ("enrollment", "test"), "label"
 # What else a header may call labels, and what they may say: whether both sides are of one speaker.
-LABELS = {LABEL, "labels", "target", "is_target", "same", "same_speaker", "is_same", "key"}
+LABELS = {LABEL, "labels", "target", "is_target", "targettype", "same", "same_speaker", "is_same", "key"}
 MEANINGS = {
     **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "target", "same", "same_speaker", "tgt"), True),
     **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "nontarget", "non_target", "impostor", "imp"), False),

@@ -16,7 +16,7 @@ from balr_hf.identity import file_digest
 from balr_hf.metrics import compute_metrics
 from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers_by_kind
 from balr_hf.scoring.calibration import cross_calibrated
-from balr_hf.scoring.distinct_trials import TOLERANCE
+from balr_hf.scoring.distinct_trials import TOLERANCE, describe_contradicted_labels
 from balr_hf.scoring.listed_ids import match_ids
 from balr_hf.scoring.trials import Trials, read_trials, side_speakers
 from balr_hf.tables import aligned
@@ -106,6 +106,7 @@ class TwoResults:
         draws (int): of the speakers.
         folds (int): of speakers, in which both systems' scores were calibrated on these trials; 0 if they were not.
         llrs (float64 `(2, trials)`, *optional*): the natural-log LRs that came of it.
+        contradictions (two str, *optional*): how many labels of either list contradict the corpus; None if none does.
     """
 
     names: tuple[str, str]
@@ -118,6 +119,7 @@ class TwoResults:
     draws: int
     folds: int = 0
     llrs: np.ndarray | None = None
+    contradictions: tuple[str | None, str | None] = (None, None)
 
     @property
     def num_speakers(self) -> int:
@@ -136,6 +138,11 @@ class TwoResults:
             f"{side}: {sentence}"
             for side, about in zip("AB", self.about, strict=True)
             for sentence in (*(about.get("mismatch") or ()), *(about.get("known") or ()))
+        ]
+        texts += [
+            f"{side}: {sentence}. Each such label is wrong, or the corpus is: the figures go by the corpus."
+            for side, sentence in zip("AB", self.contradictions, strict=True)
+            if sentence is not None
         ]
         if any(self.left_out):
             a, b = self.left_out
@@ -320,6 +327,10 @@ def compare_results(
     names = side_speakers(dataset, [list(side) for side in number_of])
     if names is None:
         raise UserError("the corpus does not name the speaker of every recording in the trials")
+    contradictions = [
+        describe_contradicted_labels(result.trials, names[pairs[:, 0]] == names[pairs[:, 1]])
+        for result, pairs in zip((first, second), keyed, strict=True)
+    ]
     speakers = names[both // len(number_of)], names[both % len(number_of)]
     labels = speakers[0] == speakers[1]
     if labels.all() or not labels.any():
@@ -341,6 +352,7 @@ def compare_results(
         draws=draws,
         folds=min(folds, len(np.unique(np.concatenate(speakers)))),
         llrs=llrs,
+        contradictions=(contradictions[0], contradictions[1]),
     )
 
 

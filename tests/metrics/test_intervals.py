@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm as normal
+from scipy.stats import t as student
 
 from balr_hf.evaluation import Evaluation
 from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics, difference_intervals
@@ -73,6 +75,18 @@ def test_more_confidence_gives_wider_intervals():
     trials = trials_of(20)
     narrow, wide = (bootstrap_intervals(*trials, resamples=100, confidence=share) for share in (0.5, 0.95))
     assert all(width(wide[name]) > width(narrow[name]) for name in wide)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.99])
+def test_few_speakers_widen_intervals_by_what_the_confidence_asks_for(confidence):
+    llrs, labels, enroll, test = trials_of(5)
+    values = np.array([metrics_of(draw)["cllr"] for draw in resampled(llrs, labels, enroll, test, 200)])
+    value = cllr(llrs, labels)
+    ends = np.array([1 - confidence, 1 + confidence]) / 2
+    wide = np.sqrt(5 / 4) * student.ppf(ends[1], 4) / normal.ppf(ends[1])
+    low, high = value + wide * (np.quantile(values * value / values.mean(), ends) - value)
+    found = bootstrap_intervals(llrs, labels, enroll, test, resamples=200, confidence=confidence)["cllr"]
+    assert found == pytest.approx((max(0.0, low), high))
 
 
 def test_a_metric_that_no_draw_changes_has_no_interval():

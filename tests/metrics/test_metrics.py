@@ -58,6 +58,15 @@ def test_threshold_of_the_eer_separates_the_trials():
     assert -2 < threshold <= 2
 
 
+@pytest.mark.parametrize("seed", range(50))
+def test_no_decision_is_wrong_at_the_threshold_of_an_eer_of_zero(seed):
+    rng = np.random.default_rng(seed)
+    llrs, labels = np.append(rng.normal(size=5) - 100, 100 + rng.normal()), np.arange(6) == 5
+    rate, threshold = eer(llrs, labels)
+    decisions = at_threshold(llrs, labels, threshold)
+    assert (rate, decisions["fp"], decisions["fn"]) == (0, 0, 0)
+
+
 def test_scores_the_wrong_way_round_have_an_eer_above_one_half():
     assert eer(np.array([1.0, 2.0, -1.0, -2.0]), np.array([0, 0, 1, 1]))[0] == 1.0
 

@@ -159,7 +159,7 @@ def test_labels_that_contradict_the_speakers_are_told(words, caplog):
         return Trials([*trials.header, name], rows, trials.sides, trials.enroll, trials.test)
 
     assert describe_contradicted_labels(with_labels("label", yes, no, no, yes), same) is None
-    for name in ("same_speaker", "Same speaker", "LABEL", "key", "is_target"):
+    for name in ("same_speaker", "Same speaker", "LABEL", "key", "is_target", "targettype"):
         assert describe_contradicted_labels(with_labels(name, no, no, yes, yes), same).startswith("2 of the 4 labels")
     told = describe_contradicted_labels(with_labels("Target", no, no, yes, yes), same)
     assert told.startswith("2 of the 4 labels in the column 'Target' of the trial list contradict the corpus")

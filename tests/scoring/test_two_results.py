@@ -198,6 +198,15 @@ def test_what_was_wrong_with_a_result_is_told(corpus, tmp_path, calibrated):
     assert "! B: Attributes of another model." in found.to_text()
 
 
+def test_labels_of_a_list_that_contradict_the_corpus_are_told(corpus, tmp_path):
+    said = LABELS.astype(int)
+    right = read_result(str(written(tmp_path / "right.csv", SCORES, label=said)))
+    said[:2] = 1 - said[:2]
+    wrong = read_result(str(written(tmp_path / "wrong.csv", SCORES, targettype=said)))
+    (told,) = [text for text in compare_results(corpus, right, wrong, draws=0).cautions if "contradict" in text]
+    assert told.startswith("B: 2 of the 630 labels in the column 'targettype'") and told.endswith("go by the corpus.")
+
+
 def test_speakers_whom_one_system_was_made_with_are_told(corpus, tmp_path, calibrated):
     """The figures of that system alone flatter it."""
     place = Path(calibrated[1])

@@ -29,6 +29,7 @@ from balr_hf.validation import validate
 from balr_hf.validation.adequacy import Criterion, judge, parse_thresholds
 from balr_hf.validation.page import figures
 from balr_hf.validation.tables import heat_map
+from balr_hf.validation.wording import COVERAGE, COVERAGE_OF_UNEVEN
 from balr_hf.validation.zoo import menagerie
 
 EVIL = '<script>alert(1)</script>&"'
@@ -415,6 +416,17 @@ def test_unknown_makers_few_speakers_and_the_demonstration_are_cautions(found):
     again = Evaluation.from_dict(of_five.evaluation.to_dict())
     assert again.fewest_speakers == 5 and "(60 same-speaker, of 5 speakers) of 60 speakers" in again.describe()
     assert found.demonstration and found.to_text().startswith("DEMONSTRATION")
+
+
+def test_how_often_intervals_hold_is_what_the_benchmark_found(root):
+    lines = (root / "benchmarks" / "README.md").read_text().partition("intervals of metrics: ")[2].splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    header, _, *rows = table[: 2 + 9]
+    assert header[2:] == ["EER", "minDCF 0.01", "minDCF 0.05", "Cllr", "Cllr_min"]
+    for place, name in ((2, "eer"), (5, "cllr"), (6, "cllr_min")):
+        for stated, systems in ((COVERAGE, ("good", "middling")), (COVERAGE_OF_UNEVEN, ("uneven",))):
+            shares = [int(row[place].rstrip("%")) for row in rows if row[0].startswith(systems)]
+            assert len(shares) == 3 * len(systems) and stated[name] == (min(shares), max(shares)), name
 
 
 def test_text_and_page_and_json_say_the_same(found):
