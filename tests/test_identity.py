@@ -1,5 +1,6 @@
 """Models and vectors know one another: what does not belong together is refused, computed anew or said."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -354,6 +355,28 @@ def test_a_calibration_without_a_digest_is_loaded_and_verify_says_that_it_is_unk
     SpeakerComparisonModel.from_pretrained(tmp_path / "system").save_pretrained(tmp_path / "again")
     status, said = balr("verify", tmp_path / "again")
     assert status == 0 and "whether it is as it was saved is unknown" in said
+
+
+def test_a_calibration_whose_digest_an_earlier_version_took_of_less_is_loaded(two_calibrations, tmp_path):
+    shutil.copytree(two_calibrations / "system" / "one", tmp_path / "system")
+    scorer = load_scorer(tmp_path / "system")
+    tensors = {name: value for name, value in scorer.state_dict().items() if name.startswith("calibration_")}
+    record = {name: _floats(value) for name, value in scorer.config.calibration.items() if name != "digest"}
+    text = json.dumps({"record": record, "weights": weights_digest(tensors)}, sort_keys=True)
+    edited_record("digest", lambda _: hashlib.sha256(text.encode()).hexdigest())(tmp_path / "system")
+    assert load_scorer(tmp_path / "system").config.calibration["bounds"] == scorer.config.calibration["bounds"]
+    edited_record("bounds", lambda found: [10 * end for end in found])(tmp_path / "system")
+    with pytest.raises(MismatchError, match="is not as it was saved"):
+        load_scorer(tmp_path / "system")
+
+
+def _floats(value):
+    """All numbers as floats, as digests take them."""
+    if isinstance(value, dict):
+        return {name: _floats(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_floats(each) for each in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def test_reports_say_that_a_calibration_has_no_digest(two_calibrations, tmp_path, few, balr):

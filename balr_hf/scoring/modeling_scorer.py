@@ -22,7 +22,7 @@ try:
     from balr_hf.data.recording_digests import distinctive_digests, known_again
     from balr_hf.domain import describe_population, log_probabilities
     from balr_hf.errors import ConfigError, MismatchError, UserError
-    from balr_hf.identity import calibration_digest, uncalibrated_digest
+    from balr_hf.identity import calibration_digest, is_as_it_was_saved, uncalibrated_digest
     from balr_hf.pretrained import HubModel
     from balr_hf.scoring.calibration_draws import llr_interval
 
@@ -572,7 +572,7 @@ class Scorer(HubModel):
         """
         stated = (self.config.calibration or {}).get("digest")
         self._loaded_without_digest = copy.deepcopy(self.config.calibration) if stated is None else None
-        if stated is not None and stated != calibration_digest(self):
+        if stated is not None and not is_as_it_was_saved(self):
             raise MismatchError(
                 f"the calibration of {self.name_or_path or 'this scorer'} is not as it was saved: its record in "
                 "config.json (bounds, descriptions of its recordings and of the reference population, ...) and its "
