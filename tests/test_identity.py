@@ -564,6 +564,30 @@ def _trials(few):
     return path
 
 
+def test_vectors_with_the_digests_of_the_first_versions_are_of_known_origin():
+    from balr_hf.data.columns import add_vector_column, fixed_length_column
+    from balr_hf.data.origins import Origin, add_origins, outdated_attributes
+
+    random = np.random.default_rng(0)
+    vectors, bits = random.standard_normal((3, 5)).astype(np.float32), random.random((3, 16)) < 0.5
+    of_vectors, of_bits = (
+        [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in rows]
+        for rows in (vectors, np.packbits(bits, axis=1))
+    )
+    corpus = datasets.Dataset.from_dict({"id": ["a", "b", "c"]})
+    for kind, matrix in (("embedding", vectors), ("ba", bits)):
+        corpus = add_vector_column(corpus, kind, fixed_length_column(matrix, np.ones(3, dtype=bool)))
+    corpus = add_origins(corpus, "embedding", [Origin("embedder@a", vector=one) for one in of_vectors])
+    made = [Origin("encoder@a", source=of, vector=one) for of, one in zip(of_vectors, of_bits, strict=True)]
+    made[2] = made[2]._replace(vector=of_bits[0])  # something else changed it
+    corpus = add_origins(corpus, "ba", made)
+    assert [*map(bool, origins_of(corpus, "embedding"))] == [True, True, True]
+    assert [*map(bool, origins_of(corpus, "ba"))] == [True, True, False]
+    assert outdated_attributes(corpus) is None
+    corpus = add_origins(corpus, "ba", [made[0], made[1]._replace(source=of_vectors[0]), None])
+    assert "The attributes of 1 recordings (b) were made from other embeddings" in outdated_attributes(corpus)
+
+
 def test_a_recording_without_attributes_hides_no_maker():
     """A corpus with one recording that has no attributes still tells what made the others."""
     from balr_hf.data.columns import add_vector_column, fixed_length_column
