@@ -525,6 +525,24 @@ def test_forced_run_goes_on_where_it_was_stopped(few, balr, monkeypatch):
     assert status == 0 and "12 embeddings computed, 0 there already" in said
 
 
+def test_embeddings_of_before_long_pauses_were_shortened_are_told_of(few, balr):
+    quality = few.parent / "quality.csv"
+    assert balr("extract", few)[0] == 0
+    manifest = few.parent / MANIFEST
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert "earlier version" not in balr("extract", few)[1]
+    manifest.write_text("".join(json.dumps({**line, "stat": ""}) + "\n" for line in lines))
+    assert "earlier version" not in balr("extract", few)[1]  # of these recordings none has a long pause
+    head, first, *others = quality.read_text().splitlines()
+    name, duration, *values = first.split(",")
+    quality.write_text("\n".join([head, ",".join([name, str(float(duration) + 3), *values]), *others]) + "\n")
+    said = balr("extract", few)[1]
+    assert f"1 of the {len(lines)} embeddings there are of an earlier version, which embedded pauses whole" in said
+    assert f"such as {name})" in said
+    assert balr("extract", few, "--force")[0] == 0
+    assert "earlier version" not in balr("extract", few)[1]
+
+
 def test_vectors_of_unknown_origin_are_taken_with_a_warning(few, balr):
     assert balr("extract", few)[0] == 0
     (few.parent / MANIFEST).unlink()
