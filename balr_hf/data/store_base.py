@@ -19,12 +19,22 @@ from balr_hf.data.columns import (
     vector_present,
 )
 from balr_hf.data.contract import Corpus
-from balr_hf.data.origins import Maker, Origin, Standing, add_origins, origin_column, origins_of, sources_of
+from balr_hf.data.origins import (
+    Maker,
+    Origin,
+    Standing,
+    add_origins,
+    audio_stat,
+    origin_column,
+    origins_of,
+    sources_of,
+)
 from balr_hf.data.quality import add_quality_column, known_quality
 from balr_hf.data.shards import Shard
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
 from balr_hf.identity import shown
+from balr_hf.quality.pauses import PAUSE
 
 if TYPE_CHECKING:
     import datasets
@@ -225,7 +235,38 @@ class NoStore:
                 "anew with --force (force=True)",
                 *(unknown.sum(), present.sum(), NAMES[self.kind], self._model_name()),
             )
+        whole = self._with_whole_pauses(present & ~stale)
+        if whole.any():
+            logger.warning(
+                "%d of the %d embeddings there are of an earlier version, which embedded pauses whole, and are of "
+                "recordings that may have pauses of more than 1 s (such as %s): today's embeddings of these are "
+                "others. Do not compare the one with the other: --force (force=True) computes all anew",
+                *(whole.sum(), present.sum(), self._first(whole)),
+            )
         return present & ~stale
+
+    def _with_whole_pauses(self, rows: np.ndarray) -> np.ndarray:
+        """Of these rows, those whose embeddings were made before long pauses were shortened: bool `(rows,)`.
+
+        Their origins do not state the size and the time of change of the audio file either, which has been noted since
+        the same day. Recordings with less than a second outside speech have no long pauses.
+        """
+        found = np.zeros(len(rows), dtype=bool)
+        if self.kind != "embedding" or "audio" not in self.dataset.column_names:
+            return found
+        noted = self.dataset.features.get(origin_column(self.kind))
+        lacks_stat = isinstance(noted, dict) and "stat" not in noted
+        early = [
+            row
+            for row in np.flatnonzero(rows).tolist()
+            if (origin := self.origins[row]) is not None and origin.source and not origin.stat
+        ]
+        ids = recording_ids(self.dataset) if early else []
+        for row in early:
+            measured = self.quality.get(ids[row])
+            may_pause = measured is None or measured["duration"] - measured["net_speech"] > PAUSE
+            found[row] = may_pause and (lacks_stat or audio_stat(self.dataset[row]["audio"]) != "")
+        return found
 
     def _tell_of_others(self, other: np.ndarray) -> None:
         if other.any():

@@ -596,6 +596,9 @@ class BinaryAttributeEncoderTrainer:
         # Settings name the encoder and the share of recordings only where these are not the usual ones.
         unnamed = {"encoder": "learned", "activation": None}
         before, now = ({**unnamed, **each} for each in (known, json.loads(json.dumps(self.settings))))
+        if isinstance(before.get("data"), dict):  # earlier versions also noted the settings that have no effect
+            unused = unused_data_settings(self.data_config, self.loss_funcs)
+            before["data"] = {name: value for name, value in before["data"].items() if name not in unused}
         changed = [f"{key} was {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key]]
         if changed:
             raise UserError(

@@ -126,6 +126,17 @@ def test_resuming_with_other_settings_is_refused(sets, tmp_path):
         make(sets, None, resume_from=tmp_path)
 
 
+def test_a_run_of_an_earlier_version_which_noted_settings_without_effect_is_resumed(sets, tmp_path):
+    make(sets, tmp_path / "run", epochs=2).train()
+    noted = tmp_path / "run" / "run.json"
+    settings = json.loads(noted.read_text())
+    noted.write_text(json.dumps({**settings, "data": {**settings["data"], "num_workers": 4}}))
+    assert make(sets, None, epochs=4, resume_from=tmp_path / "run").epoch == 2
+    noted.write_text(json.dumps({**settings, "data": {**settings["data"], "shuffle": False}}))
+    with pytest.raises(UserError, match="other settings: data was"):
+        make(sets, None, epochs=4, resume_from=tmp_path / "run")
+
+
 def test_resuming_with_another_corpus_of_the_same_size_is_refused(sets, make_corpus, tmp_path):
     make(sets, tmp_path / "run", epochs=2).train()
     others = make_corpus(20, 6, seed=9, name="t"), sets[1]
