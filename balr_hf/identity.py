@@ -115,34 +115,16 @@ def calibration_digest(scorer: Any, weights: Mapping[str, Any] | None = None) ->
         scorer ([`Scorer`]): a calibrated scorer.
         weights (dict, *optional*): a state dict that is to be saved instead of the scorer's own.
     """
-    beside = {
-        "reference": _plain(scorer.config.reference),
-        "demonstration": bool(getattr(scorer.config, "demonstration", False)),
-    }
-    return _sha256({**_calibration_parts(scorer, weights), **beside})
-
-
-def is_as_it_was_saved(scorer: Any) -> bool:
-    """Whether a calibration is the one of which its record states the digest.
-
-    The first digests that were stated are of the tensors and the record alone, without what is beside them. They are
-    taken as well, since what an earlier version saved is no edit.
-
-    Args:
-        scorer ([`Scorer`]): a calibrated scorer whose calibration states a digest.
-    """
-    first = _sha256(_calibration_parts(scorer))
-    return scorer.config.calibration["digest"] in (calibration_digest(scorer), first)
-
-
-def _calibration_parts(scorer: Any, weights: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The digest of a calibration's tensors, and its record without its own digest."""
     from balr_hf.checkpoints import weights_digest
 
     weights = scorer.state_dict() if weights is None else weights
     tensors = {name: value for name, value in weights.items() if name.startswith("calibration_")}
     record = {name: value for name, value in scorer.config.calibration.items() if name != "digest"}
-    return {"weights": weights_digest(tensors), "record": _plain(record)}
+    beside = {
+        "reference": _plain(scorer.config.reference),
+        "demonstration": bool(getattr(scorer.config, "demonstration", False)),
+    }
+    return _sha256({"weights": weights_digest(tensors), "record": _plain(record), **beside})
 
 
 def file_digest(path: str | Path) -> str:

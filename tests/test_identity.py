@@ -1,6 +1,5 @@
 """Models and vectors know one another: what does not belong together is refused, computed anew or said."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -358,28 +357,6 @@ def test_a_calibration_without_a_digest_is_loaded_and_verify_says_that_it_is_unk
     assert status == 0 and "whether it is as it was saved is unknown" in said
 
 
-def test_a_calibration_whose_digest_an_earlier_version_took_of_less_is_loaded(two_calibrations, tmp_path):
-    shutil.copytree(two_calibrations / "system" / "one", tmp_path / "system")
-    scorer = load_scorer(tmp_path / "system")
-    tensors = {name: value for name, value in scorer.state_dict().items() if name.startswith("calibration_")}
-    record = {name: _floats(value) for name, value in scorer.config.calibration.items() if name != "digest"}
-    text = json.dumps({"record": record, "weights": weights_digest(tensors)}, sort_keys=True)
-    edited_record("digest", lambda _: hashlib.sha256(text.encode()).hexdigest())(tmp_path / "system")
-    assert load_scorer(tmp_path / "system").config.calibration["bounds"] == scorer.config.calibration["bounds"]
-    edited_record("bounds", lambda found: [10 * end for end in found])(tmp_path / "system")
-    with pytest.raises(MismatchError, match="is not as it was saved"):
-        load_scorer(tmp_path / "system")
-
-
-def _floats(value):
-    """All numbers as floats, as digests take them."""
-    if isinstance(value, dict):
-        return {name: _floats(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_floats(each) for each in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def test_reports_say_that_a_calibration_has_no_digest(two_calibrations, tmp_path, few, balr):
     a, b = (line.split(",")[0] for line in few.read_text().splitlines()[1:3])
     asked = ("explain", "--system", tmp_path / "system", "--corpus", few, a, b)
@@ -581,30 +558,6 @@ def _trials(few):
     path = few.with_name("trials.tsv")
     path.write_text("\n".join(["a\tb", *(f"{a}\t{b}" for a in names for b in names if a < b)]) + "\n")
     return path
-
-
-def test_vectors_with_the_digests_of_the_first_versions_are_of_known_origin():
-    from balr_hf.data.columns import add_vector_column, fixed_length_column
-    from balr_hf.data.origins import Origin, add_origins, outdated_attributes
-
-    random = np.random.default_rng(0)
-    vectors, bits = random.standard_normal((3, 5)).astype(np.float32), random.random((3, 16)) < 0.5
-    of_vectors, of_bits = (
-        [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in rows]
-        for rows in (vectors, np.packbits(bits, axis=1))
-    )
-    corpus = datasets.Dataset.from_dict({"id": ["a", "b", "c"]})
-    for kind, matrix in (("embedding", vectors), ("ba", bits)):
-        corpus = add_vector_column(corpus, kind, fixed_length_column(matrix, np.ones(3, dtype=bool)))
-    corpus = add_origins(corpus, "embedding", [Origin("embedder@a", vector=one) for one in of_vectors])
-    made = [Origin("encoder@a", source=of, vector=one) for of, one in zip(of_vectors, of_bits, strict=True)]
-    made[2] = made[2]._replace(vector=of_bits[0])  # something else changed it
-    corpus = add_origins(corpus, "ba", made)
-    assert [*map(bool, origins_of(corpus, "embedding"))] == [True, True, True]
-    assert [*map(bool, origins_of(corpus, "ba"))] == [True, True, False]
-    assert outdated_attributes(corpus) is None
-    corpus = add_origins(corpus, "ba", [made[0], made[1]._replace(source=of_vectors[0]), None])
-    assert "The attributes of 1 recordings (b) were made from other embeddings" in outdated_attributes(corpus)
 
 
 def test_a_recording_without_attributes_hides_no_maker():

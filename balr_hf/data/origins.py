@@ -192,32 +192,22 @@ def _compared_origins(dataset: datasets.Dataset, kind: str) -> VectorOrigins:
     """Read the origins of vectors, and leave out those that are of other vectors."""
     entries = arrow_column(dataset, origin_column(kind)).combine_chunks()
     found = VectorOrigins(entries)
+    digests = _digests(dataset, kind)
     noted = found.field("vector")
-    same = pc.or_(pc.equal(noted, ""), _are_digests(dataset, kind, noted))
+    same = pc.or_(pc.equal(noted, ""), pc.fill_null(pc.equal(noted, digests), False))
     named = pc.not_equal(found.field("model"), "")
-    present = pa.array(vector_present(dataset, kind))
-    known = pc.and_(pc.and_(same, named), pc.and_(entries.is_valid(), present))
+    known = pc.and_(pc.and_(same, named), pc.and_(entries.is_valid(), digests.is_valid()))
     if pc.all(known).as_py():
         return found
     fields = [found.field(name) for name in Origin._fields]
     return VectorOrigins(pa.StructArray.from_arrays(fields, list(Origin._fields), mask=pc.invert(known)))
 
 
-def _are_digests(dataset: datasets.Dataset, kind: str, noted: pa.StringArray) -> pa.BooleanArray:
-    """Whether each text is the digest of a corpus's vector, of today or of the first versions of this package."""
-    same = pc.fill_null(pc.equal(noted, _digests(dataset, kind)), False)
-    if pc.all(pc.or_(same, pc.equal(noted, ""))).as_py():
-        return same
-    return pc.or_(same, pc.fill_null(pc.equal(noted, _digests(dataset, kind, _first_digest_text)), False))
-
-
-def _digests(
-    dataset: datasets.Dataset, kind: str, digest_text: Callable[[np.ndarray], str] | None = None
-) -> pa.StringArray:
+def _digests(dataset: datasets.Dataset, kind: str) -> pa.StringArray:
     """The digests of a corpus's vectors; null where there is no vector."""
     parts = []
     for matrix, present in (packed_chunks if kind == "ba" else vector_chunks)(dataset, kind):
-        text = (digest_text or _digest_text)(matrix).encode()
+        text = _digest_text(matrix).encode()
         ends = np.concatenate([[0], np.cumsum(present) * _DIGITS]).astype(np.int32)
         missing = None if present.all() else pa.array(present).buffers()[1]
         buffers = (pa.py_buffer(ends), pa.py_buffer(text), missing)
@@ -294,8 +284,6 @@ def outdated_attributes(dataset: datasets.Dataset) -> str | None:
     if pc.any(pc.equal(now, "")).as_py():
         now = _digests(dataset, "embedding")
     differs = pc.fill_null(pc.not_equal(now, origins.field("source")), False).to_numpy(zero_copy_only=False)
-    if (origins.known & differs).any():  # or the two digests of an embedding are of two versions
-        differs &= ~_are_digests(dataset, "embedding", origins.field("source")).to_numpy(zero_copy_only=False)
     wrong = np.flatnonzero(origins.known & differs).tolist()
     if not wrong:
         return None
@@ -324,14 +312,6 @@ _DIGITS = 16
 def _digest_text(matrix: np.ndarray) -> str:
     """The digests of a matrix's vectors in hexadecimal digits, one after another."""
     return packed_digests(matrix).hex()
-
-
-def _first_digest_text(matrix: np.ndarray) -> str:
-    """The digests that the first versions of this package noted (BLAKE2b), of which corpora of theirs consist."""
-    if matrix.dtype == np.uint8:  # they packed bits from the other end
-        matrix = np.packbits(np.unpackbits(matrix, axis=1, bitorder="little"), axis=1)
-    rows = np.ascontiguousarray(matrix if matrix.dtype == np.uint8 else matrix.astype("<f4", copy=False))
-    return "".join(hashlib.blake2b(row, digest_size=_DIGITS // 2).hexdigest() for row in rows)
 
 
 def packed_digests(matrix: np.ndarray) -> bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from balr_hf.data.audio_behind import describe_replaced_audio
+from balr_hf.data.audio_sources import audio_stat
 from balr_hf.data.columns import (
     add_vector_column,
     fixed_length_column,
@@ -24,7 +25,6 @@ from balr_hf.data.origins import (
     Origin,
     Standing,
     add_origins,
-    audio_stat,
     origin_column,
     origins_of,
     sources_of,

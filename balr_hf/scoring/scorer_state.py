@@ -232,7 +232,8 @@ class ScorerState(HubModel):
             raise MismatchError(
                 f"the calibration of {self.name_or_path or 'this scorer'} is not as it was saved: its record in "
                 "config.json (bounds, descriptions of its recordings and of the reference population, ...) and its "
-                "tensors in model.safetensors (offset, weights, ...) come from two calibrations, or were edited",
+                "tensors in model.safetensors (offset, weights, ...) come from two calibrations, were edited, or are "
+                "of an earlier version, whose digest covered less",
                 "Get both files again from where they were saved; or fit the scorer again with balr score train, and "
                 "calibrate it with balr score calibrate",
             )
