@@ -20,7 +20,7 @@ from balr_hf.evaluation import Evaluation
 from balr_hf.figures.style import percent
 from balr_hf.files import json_text
 from balr_hf.identity import model_identity
-from balr_hf.metrics import compute_metrics
+from balr_hf.metrics import compute_metrics, misleading_intervals
 from balr_hf.quality import RecordingQuality
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import Trials, side_counts, side_speakers
@@ -74,7 +74,8 @@ def trials(corpus):
 
 @pytest.fixture
 def found(system, corpus, trials):
-    return validate(system, corpus, trials, draws=20, thresholds={"cllr": 0.5, "eer": 0.6})
+    thresholds = {"cllr": 0.5, "eer": 0.6, "misleading_same": 0.9}
+    return validate(system, corpus, trials, draws=20, thresholds=thresholds)
 
 
 def expected(system, corpus, trials):
@@ -110,6 +111,11 @@ def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus,
     rows = {row[0]: row[1:3] for row in found.figures_of_merit()}
     low, high = evaluation.intervals["cllr"]
     assert rows["Cllr"] == (f"{evaluation.metrics['cllr']:.3f}", f"{low:.3f} to {high:.3f}")
+    rates = misleading_intervals(llrs, enroll == test, enroll, test, resamples=20)
+    for name, kind in (("misleading_same", "same"), ("misleading_different", "different")):
+        assert found.misleading_intervals[name] == pytest.approx(rates[name])
+        assert rows[f"Misleading, {kind}-speaker"][1] == "{:.2%} to {:.2%}".format(*rates[name])
+        assert found.to_dict()["validation"]["misleading"]["intervals"][name] == found.misleading_intervals[name]
     assert rows["devPAV"][1] == "-" and rows["Misleading, different-speaker"][0] == f"{(different > 0).mean():.2%}"
 
 
@@ -311,6 +317,7 @@ def test_thresholds_are_read_and_judged(found):
     by_name = {criterion.metric: criterion for criterion in found.adequacy}
     assert by_name["eer"].value == found.evaluation.metrics["eer"]
     assert by_name["cllr"].upper == found.evaluation.intervals["cllr"][1]
+    assert by_name["misleading_same"].upper == found.misleading_intervals["misleading_same"][1]
     assert found.is_adequate == all(criterion.is_met for criterion in found.adequacy)
     (wrong,) = judge({"misleading_different": 0.0}, found.misleading.rates, {})
     assert wrong.value == found.misleading.different / found.misleading.of_different
@@ -574,6 +581,13 @@ def test_no_interval_of_the_eer_is_a_caution(system, corpus, trials):
     assert told.startswith("The EER has no interval, since no draw of the speakers has an error. With 12 speakers, ")
     assert "up to 25% of all speakers" in told
     assert not any("no interval" in text for text in found.cautions)
+
+
+def test_a_rate_without_misleading_trials_is_bounded_by_trials_and_by_speakers(found):
+    none = replace(found.misleading, same=0, of_same=300)
+    (told,) = [text for text in replace(found, misleading=none).cautions if text.startswith("None of the 300 same")]
+    assert "a rate of up to 1.00% would often show none" in told
+    assert told.endswith("With 12 speakers, errors that up to 25% of all speakers bring about would often not show.")
 
 
 def test_harm_where_little_is_known_is_a_caution_of_its_own(found):
