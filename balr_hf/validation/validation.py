@@ -146,6 +146,7 @@ def validate(
             "the system is not calibrated, so that its scores are no likelihood ratios, and there is nothing to "
             "validate: run balr score calibrate first, then balr assemble"
         )
+    trials = trials.without_unused_sides()  # such as --within and --across leave
     names_of_sides = side_speakers(dataset, trials.sides)
     if names_of_sides is None:
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
@@ -178,7 +179,8 @@ def validate(
             f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}: a validation needs "
             "both kinds"
         )
-    population = describe_population(dataset, trials.sides, trials=(trials.enroll, trials.test))
+    used = trials.without_unused_sides()
+    population = describe_population(dataset, used.sides, trials=(used.enroll, used.test))
     sessions = describe_sessions(population)
     easy = [describe_easy_trials(dataset, trials, labels), sessions and f"{sessions}. {ACROSS}."]
     exact = llrs

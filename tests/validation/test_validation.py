@@ -564,6 +564,18 @@ def test_repeated_trials_and_copies_count_once(system, corpus, trials, tmp_path,
         validate(system, speakers, listed, draws=0)
 
 
+def test_recordings_of_no_trial_are_not_counted(system, corpus, trials):
+    """`--within` and `--across` leave sides that no trial has: they are not what the system was validated on."""
+    some = trials.select(np.flatnonzero((trials.enroll < 20) & (trials.test < 20)))
+    sides = np.unique([some.enroll, some.test])
+    assert len(sides) < len(some.sides)
+    found = validate(system, corpus, some, draws=0)
+    assert found.evaluation.domain["sides"] == found.evaluation.domain["measured"] == len(sides)
+    alone = validate(system, corpus, some.without_unused_sides(), draws=0)
+    assert found.evaluation.domain == alone.evaluation.domain and found.data == alone.data
+    assert dict(found.data)["Recordings of the trials"].startswith(f"{len(sides)} recordings of ")
+
+
 def test_easy_trials_and_sessions_are_cautions(system, corpus, trials):
     sessions = corpus.add_column("session", ["1"] * len(corpus))
     found = validate(system, sessions, trials, draws=0)
