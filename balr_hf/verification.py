@@ -22,6 +22,9 @@ from balr_hf.errors import UserError, name_some
 from balr_hf.hub.publishing import load_model
 from balr_hf.identity import allowed_in_training, digest_of, file_digest, model_identity, other_makers, shown
 from balr_hf.metrics import cllr, eer
+from balr_hf.metrics.decisions import misleading_rates
+from balr_hf.metrics.intervals import RATES
+from balr_hf.metrics.tally import tally
 from balr_hf.scoring.distinct_trials import distinct_pairs
 from balr_hf.scoring.listed_ids import match_ids
 from balr_hf.scoring.trials import trial_labels
@@ -235,9 +238,13 @@ def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iter
 
 
 def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.Dataset) -> Check:
-    """Whether EER and Cllr are those of the scores: the digest of these does not change with a figure beside it."""
+    """Whether EER, Cllr and rates of misleading trials are those of the scores, whose digest does not cover them."""
     figures, unknown = "the figures in metrics.json", "were not computed again"
     stated = {name: metrics[name] for name in ("eer", "cllr") if metrics.get(name) is not None}
+    validation = metrics.get("validation")
+    misleading = validation.get("misleading") if isinstance(validation, Mapping) else None
+    if isinstance(misleading, Mapping):
+        stated |= {name: misleading[name] for name in RATES if misleading.get(name) is not None}
     if not stated:
         return Check(None, "metrics.json has no EER and no Cllr to be computed again")
     try:
@@ -256,6 +263,7 @@ def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.
         values = {
             "eer": eer(exact.scores[once], same[once])[0],
             "cllr": cllr(reported.scores[once], same[once]),
+            **dict(zip(RATES, misleading_rates(tally(reported.scores[once], same[once])), strict=True)),
         }
     except UserError as error:
         return Check(None, f"{figures} {unknown} ({error})")
@@ -266,7 +274,8 @@ def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.
     ]
     if wrong:
         return Check(False, f"metrics.json states {'; '.join(wrong)}")
-    return Check(True, "EER and Cllr in metrics.json are those of scores.csv, computed again")
+    which = "EER, Cllr and rates of misleading trials" if set(RATES) & set(stated) else "EER and Cllr"
+    return Check(True, f"{which} in metrics.json are those of scores.csv, computed again")
 
 
 def _separator(scores: Path) -> str:

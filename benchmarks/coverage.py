@@ -14,13 +14,17 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from measuring import table
 
-from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
-from balr_hf.metrics.intervals import WITH_INTERVALS
+from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals, misleading_intervals
+from balr_hf.metrics.decisions import misleading_rates
+from balr_hf.metrics.intervals import RATES, WITH_INTERVALS
+from balr_hf.metrics.tally import tally
 from balr_hf.scoring.calibration_draws import LOG10, calibration_draws, llr_interval
 from balr_hf.scoring.calibration_fits import fit_affine
 
 # Name of the system -> dimensions, and the spread of speakers over that of one speaker's recordings.
-SYSTEMS = {"good": (8, 1.6), "middling": (6, 1.1)}
+SYSTEMS = {"good": (8, 1.6), "middling": (6, 1.1), "very good": (8, 2.6)}
+# Those that all parts look at; in the third, trials rarely mislead.
+USUAL = ("good", "middling")
 # One whose speakers are not equally steady, so that some of them cause most of the errors: how much the logarithm of
 # the spread of their recordings varies, and the slope and the offset that calibrate the good system for them.
 UNEVEN, UNSTEADY, CALIBRATION = "uneven", 0.5, (0.31, 0.44)
@@ -63,7 +67,19 @@ def metrics(simulations: int, draws: int) -> None:
     def intervals(speakers: int, system: str, seed: int) -> Intervals:
         return bootstrap_intervals(*trials(speakers, 4, system, 100 + seed), resamples=draws, seed=seed)
 
-    _cover("metrics", "{:.0%}", truth, intervals, simulations, draws, (*SYSTEMS, UNEVEN))
+    _cover("metrics", "{:.0%}", truth, intervals, simulations, draws, systems=(*USUAL, UNEVEN))
+
+
+def misleading(simulations: int, draws: int) -> None:
+    """Measure the coverage of the intervals of the rates of misleading trials."""
+
+    def truth(system: str, seed: int) -> dict[str, float]:
+        return dict(zip(RATES, misleading_rates(tally(*trials(1_200, 4, system, seed)[:2])), strict=True))
+
+    def intervals(speakers: int, system: str, seed: int) -> Intervals:
+        return misleading_intervals(*trials(speakers, 4, system, 100 + seed), resamples=draws, seed=seed)
+
+    _cover("rates of misleading trials", "{:.1%}", truth, intervals, simulations, draws, RATES, tuple(SYSTEMS))
 
 
 def differences(simulations: int, draws: int) -> None:
@@ -87,22 +103,24 @@ def _cover(
     intervals_of: Callable[[int, str, int], Intervals],
     simulations: int,
     draws: int,
-    systems: Iterable[str] = SYSTEMS,
+    names: Iterable[str] = WITH_INTERVALS,
+    systems: Iterable[str] = USUAL,
 ) -> None:
     """Print how often simulated intervals contain the mean of what three large sets give."""
     rows = []
     for system in systems:
         large = [truth_of(system, seed) for seed in range(3)]
-        truth = {name: float(np.mean([one[name] for one in large])) for name in WITH_INTERVALS}
+        truth = {name: float(np.mean([one[name] for one in large])) for name in names}
         for speakers in (10, 30, 100):
-            inside: dict[str, list[bool]] = {name: [] for name in WITH_INTERVALS}
+            inside: dict[str, list[bool]] = {name: [] for name in names}
             for seed in range(simulations):
                 for name, (low, high) in intervals_of(speakers, system, seed).items():
                     inside[name].append(low <= truth[name] <= high)
-            shares = [f"{np.mean(inside[name]):.0%}" for name in WITH_INTERVALS]
-            rows.append([f"{system} (EER {form.format(truth['eer'])})", speakers, *shares])
+            shares = [f"{np.mean(inside[name]):.0%}" for name in names]
+            known = ", ".join(form.format(truth[name]) for name in (names if names == RATES else ("eer",)))
+            rows.append([f"{system} ({'rates' if names == RATES else 'EER'} {known})", speakers, *shares])
     title = f"Coverage of 95 % intervals of {what}: {simulations} simulations, {draws} draws each"
-    table(title, ["system", "speakers", *WITH_INTERVALS], rows)
+    table(title, ["system", "speakers", *names], rows)
 
 
 def both(speakers: int, system: str, seed: int) -> tuple[np.ndarray, ...]:
@@ -117,7 +135,7 @@ def both(speakers: int, system: str, seed: int) -> tuple[np.ndarray, ...]:
 def ratios(simulations: int, draws: int) -> None:
     """Measure the coverage of the interval of an LR that a large calibration gives."""
     rows, values = [], np.array([-6.0, -3.0, 0.0, 2.0, 4.0])
-    for system in SYSTEMS:
+    for system in USUAL:
         large = [fit_affine(*trials(1_200, 4, system, seed)[:2]) for seed in range(3)]
         slope, offset = np.mean(large, axis=0)
         for speakers in (10, 20, 30, 100):
@@ -138,9 +156,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=200)
     parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--of", choices=("ratios", "metrics", "differences"), help="one part only")
+    parser.add_argument("--of", choices=("ratios", "metrics", "misleading", "differences"), help="one part only")
     arguments = parser.parse_args()
-    for part in (ratios, metrics, differences):
+    for part in (ratios, metrics, misleading, differences):
         if arguments.of in (None, part.__name__):
             part(arguments.simulations, arguments.draws)
 

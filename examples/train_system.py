@@ -783,7 +783,8 @@ def made_trials(job: Job, corpus: datasets.Dataset) -> Trials:
     trials = make_trials(corpus, seed=job.given.seed)
     if not job.given.within:
         return trials
-    return keep_chosen(corpus, trials, side_speakers(corpus, trials.sides), within=job.given.within)
+    kept = keep_chosen(corpus, trials, side_speakers(corpus, trials.sides), within=job.given.within)
+    return kept.without_unused_sides()
 
 
 def check_speakers(embedder: WespeakerModel, part_of: dict[str, str]) -> None:

@@ -75,6 +75,10 @@ def test_results_are_verified(few, extracted, balr, system, tmp_path):
     edited = metrics | {"cllr": metrics["cllr"] / 2}
     (folder / "metrics.json").write_text(json.dumps(edited))
     assert f"metrics.json states cllr {edited['cllr']}, where" in told(verify(folder, system))[False]
+    rates = {"misleading_same": 0.9, "misleading_different": 0.8}  # as of a validation
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"validation": {"misleading": rates}}))
+    wrong = told(verify(folder, system))[False]
+    assert "misleading_same 0.9, where" in wrong and "misleading_different 0.8, where" in wrong
     (folder / "scores.csv").write_text(text.replace("0", "1", 1))
     metrics["chain"]["scorer"] = "other@" + 64 * "0"
     (folder / "metrics.json").write_text(json.dumps(metrics))

@@ -490,7 +490,10 @@ class Findings:
         )
 
     def tippett(self) -> Figure | None:
-        """The Tippett plot of the calibration's validation, where there is one; a case with a verdict is marked."""
+        """The Tippett plot of the calibration's validation, where there is one; a case with a verdict is marked.
+
+        The mark is at the LR that is reported, and so at a bound where the case lies beyond.
+        """
         from balr_hf.figures.performance import tippett
 
         if self.validation is None or self.calibration is None:
@@ -500,7 +503,7 @@ class Findings:
         note = f"{describe_trials(self.calibration)}, cross-validated by speaker"
         system = {self.calibration["method"]: np.concatenate(kinds)}
         # Percentiles are kept, not the trials, so that rates of misleading evidence would be rough.
-        case = self.unbounded_llr if self.has_verdict else None
+        case = self.llr if self.has_verdict else None
         return tippett(system, labels, are_ratios=False, note=note, case=case)
 
     def tables(self, top: int = 10) -> list[tuple[str, list[AttributeEvidence]]]:

@@ -38,7 +38,7 @@ VALIDATION = (
     "the share of same-speaker trials whose LR is as low as this or lower. Orange: the share of different-speaker "
     "trials whose LR is as high as this or higher."
 )
-THIS_CASE = "The dashed line is this case, before bounds."
+THIS_CASE = "The dashed line is the LR of this case as it is reported. The curves are of LRs before bounds."
 
 # Of the groups of attributes, where these are described.
 THE_GROUPS = "What the attributes go with"

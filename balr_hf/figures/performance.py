@@ -14,6 +14,7 @@ from scipy.special import expit, ndtr, ndtri
 from balr_hf.figures import style
 from balr_hf.figures.style import DARK, DIFFERENT, GREY, SAME, legend_above, look, new_figure, percent, thinned
 from balr_hf.metrics.calibration import cllr_of
+from balr_hf.metrics.decisions import misleading_rates
 from balr_hf.metrics.discrimination import eer_of, min_dcf_of
 from balr_hf.metrics.intervals import resampled
 from balr_hf.metrics.tally import Tally, tally
@@ -138,13 +139,6 @@ def tippett_curves(trials: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     at_most = np.cumsum(trials.same)
     at_least = np.cumsum(trials.different[::-1])[::-1]
     return trials.scores / LN10, at_most / at_most[-1], at_least / at_least[0]
-
-
-def misleading_rates(trials: Tally) -> tuple[float, float]:
-    """The rates of misleading evidence: same-speaker trials with LR < 1, different-speaker trials with LR > 1."""
-    misses = trials.same[trials.scores < 0].sum() / trials.same.sum()
-    false_alarms = trials.different[trials.scores > 0].sum() / trials.different.sum()
-    return float(misses), float(false_alarms)
 
 
 @look()

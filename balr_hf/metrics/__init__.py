@@ -5,7 +5,7 @@ from pathlib import Path
 from balr_hf.metrics.calibration import cllr, cllr_min, devpav
 from balr_hf.metrics.decisions import bayes_threshold, posterior
 from balr_hf.metrics.discrimination import at_threshold, eer, min_dcf
-from balr_hf.metrics.intervals import bootstrap_intervals, difference_intervals
+from balr_hf.metrics.intervals import bootstrap_intervals, difference_intervals, misleading_intervals
 from balr_hf.metrics.summary import compute_metrics
 
 EVALUATE_MODULES = ("cllr", "devpav", "eer", "min_dcf")
@@ -56,5 +56,6 @@ __all__ = [
     "eer",
     "evaluate_module",
     "min_dcf",
+    "misleading_intervals",
     "posterior",
 ]

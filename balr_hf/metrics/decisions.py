@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from balr_hf.errors import UserError
+from balr_hf.metrics.tally import Tally
 
 
 def bayes_threshold(prior: float, cost_miss: float = 1.0, cost_false_alarm: float = 1.0) -> float:
@@ -74,3 +75,10 @@ def posterior(llrs: ArrayLike, prior: float) -> np.ndarray:
     from scipy.special import expit
 
     return expit(np.asarray(llrs, dtype=np.float64) - bayes_threshold(prior))
+
+
+def misleading_rates(trials: Tally) -> tuple[float, float]:
+    """The rates of misleading evidence: same-speaker trials with LR < 1, different-speaker trials with LR > 1."""
+    misses = trials.same[trials.scores < 0].sum() / trials.same.sum()
+    false_alarms = trials.different[trials.scores > 0].sum() / trials.different.sum()
+    return float(misses), float(false_alarms)

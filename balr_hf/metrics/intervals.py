@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from balr_hf.data.columns import comparable_speaker
 from balr_hf.errors import UserError
+from balr_hf.metrics.decisions import misleading_rates
 from balr_hf.metrics.summary import compute_metrics, metrics_of
 from balr_hf.metrics.tally import Tally, checked_trials, tally
 
@@ -21,6 +22,8 @@ Draw = TypeVar("Draw")
 # Metrics that cannot be larger than 1, so that their intervals end there too.
 AT_MOST_ONE = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr_min")
 WITH_INTERVALS = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr", "cllr_min")
+# The rates of misleading trials of one speaker and of two, in this order.
+RATES = ("misleading_same", "misleading_different")
 
 # Those whose intervals are reversed, since they are too low with few speakers.
 REVERSED = ("cllr_min",)
@@ -122,17 +125,81 @@ def _alone(
         value, values = found[name], np.array([metrics[name] for metrics in measured])
         if _are_alike(values):
             continue
-        mean = float(values.mean())
         if name in REVERSED:
+            mean = float(values.mean())
             logs = spread * (np.log(values + TINY) - np.log(mean + TINY))
             low, high = (value + TINY) * np.exp(-np.quantile(logs, [1 - tails, tails])) - TINY
         else:
-            scaled = values * (value / mean if mean > 0 else 1)
-            low, high = value + spread * (np.quantile(scaled, [tails, 1 - tails]) - value)
+            low, high = _scaled(value, values, tails, spread)
         most = 1.0 if name in AT_MOST_ONE else float("inf")
         if name == "cllr_min" and "eer" in intervals:
             most = min(most, _entropy(intervals["eer"][1]))
         intervals[name] = (max(0.0, min(float(low), value)), max(value, min(float(high), most)))
+    return intervals
+
+
+def _scaled(value: float, values: np.ndarray, tails: float, spread: float) -> tuple[float, float]:
+    """Quantiles of draws that are scaled so that their mean is the value itself, widened for few speakers."""
+    mean = float(values.mean())
+    scaled = values * (value / mean if mean > 0 else 1)
+    low, high = value + spread * (np.quantile(scaled, [tails, 1 - tails]) - value)
+    return float(low), float(high)
+
+
+def misleading_intervals(
+    llrs: ArrayLike,
+    labels: ArrayLike,
+    enroll_speakers: np.ndarray | Sequence[str],
+    test_speakers: np.ndarray | Sequence[str],
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Confidence intervals of the rates of misleading trials, by drawing the speakers as [`bootstrap_intervals`] does.
+
+    The ends are found as those of the EER are. What counts as the number of speakers is that of those in the trials of
+    the rate's own kind. A rate that is the same in all draws has no interval, as one of 0: the draws do not tell how
+    sure it is. Nor has one of trials that are all of one speaker.
+
+    Args:
+        llrs, labels, enroll_speakers, test_speakers, resamples, confidence, seed: as for [`bootstrap_intervals`].
+
+    Returns:
+        dict of str to `(lower, upper)`: the ends of the intervals of `misleading_same` and of `misleading_different`,
+        the rates of [`misleading_rates`], as far as draws differ.
+
+    Raises:
+        UserError, ValueError: as for [`bootstrap_intervals`].
+
+    References:
+        N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
+        authentication using joint bootstrap", ICASSP 2007.
+
+    Example:
+        >>> enroll, test = np.divmod(np.arange(400), 20)  # each of 20 speakers with each
+        >>> labels = enroll == test
+        >>> llrs = np.where(labels, 2.0, -2.0) + 2 * np.sin(7 * enroll) + 2 * np.sin(3 * test)
+        >>> found = misleading_intervals(llrs, labels, enroll, test, resamples=100)
+        >>> {name: (round(low, 2), round(high, 2)) for name, (low, high) in found.items()}
+        {'misleading_same': (0.04, 0.4), 'misleading_different': (0.09, 0.35)}
+    """
+    _check_draws(resamples, confidence)
+    scores, same_speaker = _checked_trials(llrs, labels, enroll_speakers, test_speakers)
+    signs = np.sign(scores)  # on which side of an LR of 1, which is all that rates need
+    drawn = [
+        misleading_rates(draw)
+        for draw in resampled(signs, same_speaker, enroll_speakers, test_speakers, resamples, seed)
+    ]
+    intervals = {}
+    for name, value, values, speakers in zip(
+        *(RATES, misleading_rates(tally(signs, same_speaker)), np.array(drawn).T),
+        speakers_by_kind(labels, enroll_speakers, test_speakers),
+        strict=True,
+    ):
+        if speakers < 2 or _are_alike(values):
+            continue
+        low, high = _scaled(value, values, (1 - confidence) / 2, widening(speakers))
+        intervals[name] = (max(0.0, min(low, value)), max(value, min(high, 1.0)))
     return intervals
 
 

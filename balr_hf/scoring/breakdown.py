@@ -207,23 +207,25 @@ class SidesOutside:
         return np.array(texts, dtype=object)[which]
 
     def count(self, trials: Trials) -> dict[str, Any]:
-        """How many sides and trials lie outside, as `domain` in `metrics.json`.
+        """How many sides of the trials, and how many trials, lie outside, as `domain` in `metrics.json`.
 
         Returns:
-            `sides`, how many there are; `measured`, of how many all recordings were measured; `beyond_limits`, how
-            many lie outside; `measures`, how many do in each measure; `trials_beyond_limits`, how many trials have
-            such a side, or compare sides that were not compared; `differences`, how many trials have sides that
-            differ too much in each measure; and `trials_unmeasured`, how many others have a side that was not
-            measured.
+            `sides`, how many there are in the trials; `measured`, of how many all recordings were measured;
+            `beyond_limits`, how many lie outside; `measures`, how many do in each measure; `trials_beyond_limits`, how
+            many trials have such a side, or compare sides that were not compared; `differences`, how many trials have
+            sides that differ too much in each measure; and `trials_unmeasured`, how many others have a side that was
+            not measured.
         """
+        used = np.unique(np.concatenate([trials.enroll, trials.test]))
+        measures = {name: int(mask[used].sum()) for name, mask in self.measures.items()}
         outside, unmeasured = (of[trials.enroll] | of[trials.test] for of in (self.any, ~self.measured))
         outside |= self._compared_outside(trials)
         differences = self._differences_outside(trials)
         return {
-            "sides": len(self.measured),
-            "measured": int(self.measured.sum()),
-            "beyond_limits": int(self.any.sum()),
-            "measures": {name: int(mask.sum()) for name, mask in self.measures.items() if mask.any()},
+            "sides": len(used),
+            "measured": int(self.measured[used].sum()),
+            "beyond_limits": int(self.any[used].sum()),
+            "measures": {name: number for name, number in measures.items() if number},
             "differences": {name: int(mask.sum()) for name, mask in differences.items() if mask.any()},
             "trials_beyond_limits": int(outside.sum()),
             "trials_unmeasured": int((unmeasured & ~outside).sum()),

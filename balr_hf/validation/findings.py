@@ -63,6 +63,7 @@ class Findings:
         evaluation ([`Evaluation`]): of the likelihood ratios as the system reports them, within its bounds; what does
             not depend on calibration is without the bounds.
         misleading ([`Misleading`]): among all trials.
+        misleading_intervals (dict): the ends of the intervals of its rates, as far as these have one.
         factors: the trials by conditions.
         zoo ([`Zoo`]): the trials by speaker.
         worst: the most misleading trials, those of one speaker first.
@@ -101,6 +102,7 @@ class Findings:
     outside: np.ndarray | None = field(repr=False, default=None)
     kept: np.ndarray | None = field(repr=False, default=None)
     known: Mapping[str, Mapping[str, Sequence[str]]] = field(repr=False, default_factory=dict)
+    misleading_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -155,15 +157,16 @@ class Findings:
             )
         if self.evaluation.draws_of_speakers and "eer" not in self.evaluation.intervals:
             found.append(self.evaluation.describe_no_interval())
-        for kind, number in (
-            ("same-speaker", self.misleading.of_same),
-            ("different-speaker", self.misleading.of_different),
+        for kind, number, people in (
+            ("same-speaker", self.misleading.of_same, self.evaluation.same_speaker_speakers or 1),
+            ("different-speaker", self.misleading.of_different, self.evaluation.different_speaker_speakers or 1),
         ):
             if not self.misleading.rates[f"misleading_{kind.split('-')[0]}"]:
                 found.append(
                     f"None of the {number:,} {kind} trials misleads. That does not mean that none would: with as many "
                     f"independent trials, a rate of up to {3 / number:.2%} would often show none, and trials of the "
-                    "same speakers are not independent."
+                    f"same speakers are not independent. With {people} speaker{'s' * (people != 1)}, errors that up "
+                    f"to {min(1.0, 3 / people):.0%} of all speakers bring about would often not show."
                 )
         domain = self.evaluation.domain
         if domain is None:
@@ -263,8 +266,7 @@ class Findings:
             value = self.evaluation.metrics[name]
             shown = "has no value" if np.isnan(value) else form.format(value)
             ends = self.evaluation.intervals.get(name)
-            interval = "-" if ends is None or np.isnan(ends).any() else " to ".join(map(form.format, ends))
-            rows.append((title, shown, interval, meaning))
+            rows.append((title, shown, _interval(ends, form), meaning))
         for name, kind, side, wrong, number in (
             *(("misleading_same", "same-speaker", "below", self.misleading.same, self.misleading.of_same),),
             (
@@ -276,7 +278,8 @@ class Findings:
             ),
         ):
             meaning = f"{wrong:,} of {number:,} {kind} trials have a likelihood ratio {side} 1"
-            rows.append((f"Misleading, {kind}", f"{self.misleading.rates[name]:.2%}", "-", meaning))
+            interval = _interval(self.misleading_intervals.get(name), "{:.2%}")
+            rows.append((f"Misleading, {kind}", f"{self.misleading.rates[name]:.2%}", interval, meaning))
         return rows
 
     def describe_bounds(self) -> str | None:
@@ -291,7 +294,7 @@ class Findings:
         if not self.evaluation.intervals:
             return ["No intervals were asked for."]
         even, uneven = (
-            ", ".join(f"{low} to {high} % for {wording.METRICS[name][0]}" for name, (low, high) in shares.items())
+            ", ".join(f"{low} to {high} % for {name}" for name, (low, high) in shares.items())
             for shares in (wording.COVERAGE, wording.COVERAGE_OF_UNEVEN)
         )
         return [
@@ -310,7 +313,7 @@ class Findings:
             "validation": {
                 "adequate": self.is_adequate,
                 "adequacy": [criterion.to_dict() for criterion in self.adequacy],
-                "misleading": self.misleading.to_dict(),
+                "misleading": self.misleading.to_dict() | {"intervals": dict(self.misleading_intervals)},
                 "factors": [factor.to_dict() for factor in self.factors],
                 "zoo": self.zoo.to_dict(),
                 "worst": [asdict(trial) for trial in self.worst],
@@ -320,6 +323,11 @@ class Findings:
                 "demonstration": self.demonstration,
             },
         }
+
+
+def _interval(ends: tuple[float, float] | None, form: str) -> str:
+    """The two ends of an interval, or a dash where there is none."""
+    return "-" if ends is None or np.isnan(ends).any() else " to ".join(map(form.format, ends))
 
 
 def measure(name: str) -> str:

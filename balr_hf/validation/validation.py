@@ -17,6 +17,7 @@ from balr_hf.explanation.cautions import UNCHECKED, unknown_people
 from balr_hf.explanation.wording import describe_amount, ratio
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import file_digest, is_demonstration, model_digest, model_identity
+from balr_hf.metrics import misleading_intervals
 from balr_hf.training.trained_speakers import describe_embedder_trained_on, embedder_trained_on, trained_on
 from balr_hf.validation.adequacy import judge
 from balr_hf.validation.factors import DRAWS_OF_PARTS, Misleading, find_factors
@@ -145,6 +146,7 @@ def validate(
             "the system is not calibrated, so that its scores are no likelihood ratios, and there is nothing to "
             "validate: run balr score calibrate first, then balr assemble"
         )
+    trials = trials.without_unused_sides()  # such as --within and --across leave
     names_of_sides = side_speakers(dataset, trials.sides)
     if names_of_sides is None:
         raise UserError("a validation needs a corpus that names the speaker of every recording in the trials")
@@ -177,7 +179,8 @@ def validate(
             f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}: a validation needs "
             "both kinds"
         )
-    population = describe_population(dataset, trials.sides, trials=(trials.enroll, trials.test))
+    used = trials.without_unused_sides()
+    population = describe_population(dataset, used.sides, trials=(used.enroll, used.test))
     sessions = describe_sessions(population)
     easy = [describe_easy_trials(dataset, trials, labels), sessions and f"{sessions}. {ACROSS}."]
     exact = llrs
@@ -205,11 +208,13 @@ def validate(
         calibration=scorer.config.calibration,
     )
     misleading = Misleading.among(llrs, labels)
-    values = {**evaluation.metrics, **misleading.rates}
+    of_rates = misleading_intervals(llrs, labels, *speakers, resamples=draws) if draws else {}
+    values, intervals = {**evaluation.metrics, **misleading.rates}, {**evaluation.intervals, **of_rates}
     codes_outside = None if measured is None else measured.codes(trials)
     return Validation(
         evaluation=evaluation,
         misleading=misleading,
+        misleading_intervals=of_rates,
         factors=find_factors(
             *(dataset, trials, quality, exact, labels, speakers),
             columns=by,
@@ -221,7 +226,7 @@ def validate(
             *(trials, np.arange(len(trials)) if kept is None else kept, (llrs, exact), labels, names_of_sides, worst),
             *(_conditions(dataset, trials, quality), codes_outside),
         ),
-        adequacy=judge(thresholds or {}, values, evaluation.intervals),
+        adequacy=judge(thresholds or {}, values, intervals),
         system=_system_rows(system, facts, chain, set(names_of_sides.tolist())),
         data=_data_rows(population, (corpus, corpus_sha256), (trial_list, trial_list_sha256)),
         remarks=(*wrong, *unknown, *overlap, *filter(None, easy), *_left_out(listed - len(trials), listed)),

@@ -662,6 +662,14 @@ def test_page_shows_the_figure_and_the_numbers(explained, llr):
     assert page.count('class="here') == 1
 
 
+def test_the_plot_marks_the_ratio_that_is_reported(explained):
+    """Beyond the bounds, a line at the sum would show a stronger likelihood ratio than the report states."""
+    for llr, reported in ((9.0, 3.0), (2.5, 2.5), (-9.0, -3.0)):
+        axes = replace(with_llr(explained, llr), bounds=(-3.0, 3.0)).tippett().axes[0]
+        (label,) = [text for text in axes.texts if text.get_text() == "this case"]
+        assert label.get_position()[0] == pytest.approx(reported / np.log(10))
+
+
 @pytest.mark.parametrize("method", ["affine", None])
 def test_text_and_page_say_the_same(sides, method):
     explanation = build("beta", method).explain(sides[0, 0], sides[1, 0])

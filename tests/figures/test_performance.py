@@ -3,9 +3,10 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from balr_hf.figures import det, ece, figure_svg, pav, tippett
-from balr_hf.figures.performance import BAND, DRAWS, det_curve, ece_curves, misleading_rates, tippett_curves
+from balr_hf.figures.performance import BAND, DRAWS, det_curve, ece_curves, tippett_curves
 from balr_hf.metrics import cllr, cllr_min, eer
 from balr_hf.metrics.calibration import cllr_of
+from balr_hf.metrics.decisions import misleading_rates
 from balr_hf.metrics.discrimination import eer_of
 from balr_hf.metrics.intervals import resampled
 from balr_hf.metrics.tally import tally

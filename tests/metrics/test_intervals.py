@@ -6,8 +6,8 @@ from scipy.stats import norm as normal
 from scipy.stats import t as student
 
 from balr_hf.evaluation import Evaluation
-from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics, difference_intervals
-from balr_hf.metrics.intervals import resampled, speakers_by_kind, widening
+from balr_hf.metrics import bootstrap_intervals, cllr, compute_metrics, difference_intervals, misleading_intervals
+from balr_hf.metrics.intervals import resampled, speaker_draws, speakers_by_kind, widening
 from balr_hf.metrics.summary import metrics_of
 
 
@@ -256,3 +256,34 @@ def test_impossible_settings_of_differences_are_refused():
         difference_intervals(llrs, llrs, *others, resamples=0)
     with pytest.raises(ValueError, match="1200"):
         difference_intervals(llrs, llrs[:-1], *others, resamples=5)
+
+
+def test_rates_of_misleading_trials_have_intervals_over_the_speakers():
+    llrs, labels, enroll, test = trials_of(40)
+    kept = ~labels | (enroll < np.unique(enroll)[9])  # fewer speakers have trials of their own
+    llrs, labels, enroll, test = (part[kept] for part in (llrs, labels, enroll, test))
+    numbers = speakers_by_kind(labels, enroll, test)
+    assert numbers[0] < 10 < numbers[1]
+    codes = np.unique([enroll, test], return_inverse=True)[1].reshape(2, -1)
+    draws = list(speaker_draws(codes.max() + 1, *codes, labels, 200))
+    found = misleading_intervals(llrs, labels, enroll, test, resamples=200)
+    for number, (name, wrong, people) in enumerate(
+        (("misleading_same", llrs[labels] < 0, numbers[0]), ("misleading_different", llrs[~labels] > 0, numbers[1]))
+    ):
+        rates = np.array([np.average(wrong, weights=draw[number]) for draw in draws])
+        ends = np.quantile(rates * wrong.mean() / rates.mean(), [0.025, 0.975])
+        low, high = wrong.mean() + widening(people) * (ends - wrong.mean())
+        assert 0 < wrong.mean() < 1 and found[name] == pytest.approx((max(0.0, low), min(1.0, high)))
+    assert misleading_intervals(llrs * 7, labels, enroll, test, resamples=200) == found
+
+
+def test_a_rate_that_no_draw_changes_has_no_interval():
+    llrs, labels, enroll, test = trials_of(12)
+    right = np.where(labels, 5.0, llrs)
+    assert set(misleading_intervals(right, labels, enroll, test, resamples=20)) == {"misleading_different"}
+    assert misleading_intervals(np.zeros(len(labels)), labels, enroll, test, resamples=20) == {}
+    kept = ~labels | (enroll == enroll[0])
+    some = [part[kept] for part in (np.where(np.arange(len(llrs)) % 2, llrs, -llrs), labels, enroll, test)]
+    assert set(misleading_intervals(*some, resamples=20)) == {"misleading_different"}
+    with pytest.raises(ValueError, match="expected at least 1 draw"):
+        misleading_intervals(llrs, labels, enroll, test, resamples=0)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from balr_hf.evaluation import Evaluation
-from balr_hf.figures.performance import ece_curves, misleading_rates, tippett_curves
+from balr_hf.figures.performance import ece_curves, tippett_curves
+from balr_hf.metrics.decisions import misleading_rates
 from balr_hf.metrics.tally import tally
 from balr_hf.scoring.bounds import elub
 from balr_hf.validation.factors import Misleading

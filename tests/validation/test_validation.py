@@ -20,7 +20,7 @@ from balr_hf.evaluation import Evaluation
 from balr_hf.figures.style import percent
 from balr_hf.files import json_text
 from balr_hf.identity import model_identity
-from balr_hf.metrics import compute_metrics
+from balr_hf.metrics import compute_metrics, misleading_intervals
 from balr_hf.quality import RecordingQuality
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import Trials, side_counts, side_speakers
@@ -75,7 +75,8 @@ def trials(corpus):
 
 @pytest.fixture
 def found(system, corpus, trials):
-    return validate(system, corpus, trials, draws=20, thresholds={"cllr": 0.5, "eer": 0.6})
+    thresholds = {"cllr": 0.5, "eer": 0.6, "misleading_same": 0.9}
+    return validate(system, corpus, trials, draws=20, thresholds=thresholds)
 
 
 def expected(system, corpus, trials):
@@ -111,6 +112,11 @@ def test_numbers_are_those_of_the_ratios_that_the_system_reports(system, corpus,
     rows = {row[0]: row[1:3] for row in found.figures_of_merit()}
     low, high = evaluation.intervals["cllr"]
     assert rows["Cllr"] == (f"{evaluation.metrics['cllr']:.3f}", f"{low:.3f} to {high:.3f}")
+    rates = misleading_intervals(llrs, enroll == test, enroll, test, resamples=20)
+    for name, kind in (("misleading_same", "same"), ("misleading_different", "different")):
+        assert found.misleading_intervals[name] == pytest.approx(rates[name])
+        assert rows[f"Misleading, {kind}-speaker"][1] == "{:.2%} to {:.2%}".format(*rates[name])
+        assert found.to_dict()["validation"]["misleading"]["intervals"][name] == found.misleading_intervals[name]
     assert rows["devPAV"][1] == "-" and rows["Misleading, different-speaker"][0] == f"{(different > 0).mean():.2%}"
 
 
@@ -312,6 +318,7 @@ def test_thresholds_are_read_and_judged(found):
     by_name = {criterion.metric: criterion for criterion in found.adequacy}
     assert by_name["eer"].value == found.evaluation.metrics["eer"]
     assert by_name["cllr"].upper == found.evaluation.intervals["cllr"][1]
+    assert by_name["misleading_same"].upper == found.misleading_intervals["misleading_same"][1]
     assert found.is_adequate == all(criterion.is_met for criterion in found.adequacy)
     (wrong,) = judge({"misleading_different": 0.0}, found.misleading.rates, {})
     assert wrong.value == found.misleading.different / found.misleading.of_different
@@ -423,7 +430,7 @@ def test_how_often_intervals_hold_is_what_the_benchmark_found(root):
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     header, _, *rows = table[: 2 + 9]
     assert header[2:] == ["EER", "minDCF 0.01", "minDCF 0.05", "Cllr", "Cllr_min"]
-    for place, name in ((2, "eer"), (5, "cllr"), (6, "cllr_min")):
+    for place, name in ((2, "EER"), (5, "Cllr"), (6, "Cllr_min")):
         for stated, systems in ((COVERAGE, ("good", "middling")), (COVERAGE_OF_UNEVEN, ("uneven",))):
             shares = [int(row[place].rstrip("%")) for row in rows if row[0].startswith(systems)]
             assert len(shares) == 3 * len(systems) and stated[name] == (min(shares), max(shares)), name
@@ -569,6 +576,18 @@ def test_repeated_trials_and_copies_count_once(system, corpus, trials, tmp_path,
         validate(system, speakers, listed, draws=0)
 
 
+def test_recordings_of_no_trial_are_not_counted(system, corpus, trials):
+    """`--within` and `--across` leave sides that no trial has: they are not what the system was validated on."""
+    some = trials.select(np.flatnonzero((trials.enroll < 20) & (trials.test < 20)))
+    sides = np.unique([some.enroll, some.test])
+    assert len(sides) < len(some.sides)
+    found = validate(system, corpus, some, draws=0)
+    assert found.evaluation.domain["sides"] == found.evaluation.domain["measured"] == len(sides)
+    alone = validate(system, corpus, some.without_unused_sides(), draws=0)
+    assert found.evaluation.domain == alone.evaluation.domain and found.data == alone.data
+    assert dict(found.data)["Recordings of the trials"].startswith(f"{len(sides)} recordings of ")
+
+
 def test_easy_trials_and_sessions_are_cautions(system, corpus, trials):
     sessions = corpus.add_column("session", ["1"] * len(corpus))
     found = validate(system, sessions, trials, draws=0)
@@ -586,6 +605,13 @@ def test_no_interval_of_the_eer_is_a_caution(system, corpus, trials):
     assert told.startswith("The EER has no interval, since no draw of the speakers has an error. With 12 speakers, ")
     assert "up to 25% of all speakers" in told
     assert not any("no interval" in text for text in found.cautions)
+
+
+def test_a_rate_without_misleading_trials_is_bounded_by_trials_and_by_speakers(found):
+    none = replace(found.misleading, same=0, of_same=300)
+    (told,) = [text for text in replace(found, misleading=none).cautions if text.startswith("None of the 300 same")]
+    assert "a rate of up to 1.00% would often show none" in told
+    assert told.endswith("With 12 speakers, errors that up to 25% of all speakers bring about would often not show.")
 
 
 def test_harm_where_little_is_known_is_a_caution_of_its_own(found):
