@@ -180,6 +180,7 @@ def run(arguments: Arguments) -> None:
     from balr_hf.files import atomic_path, json_text
     from balr_hf.identity import is_demonstration, is_of_demonstration
     from balr_hf.scoring.trials import side_counts
+    from balr_hf.training.trained_speakers import people_trained_on
 
     if arguments.save_dir is not None and not (arguments.timeline or arguments.occlusion):
         raise ConfigError("--save-dir is for the figures of --timeline and --occlusion: add one of them")
@@ -236,6 +237,7 @@ def run(arguments: Arguments) -> None:
             *voices.rows,
             *heard.files,
             *earlier.rows,
+            people_trained_on(scorer, models.get("Autoencoder")),
             *computation({**models, **files}, vector_origins(dataset, "embedding").field("precision").to_pylist()),
         ),
         descriptions=descriptions,

@@ -219,11 +219,15 @@ def _explained(
     from balr_hf.explanation.cautions import known_recordings, known_speakers
     from balr_hf.files import atomic_path
     from balr_hf.scoring.trials import side_counts
+    from balr_hf.training.trained_speakers import people_trained_on
 
     known, wrong = quality_by_name(dataset), found.evaluation.mismatch
     row_of = rows_of(dataset, trials.sides)
     models = {"Embedder": system.embedder, "Autoencoder": system.autoencoder, "Scorer": system.scorer}
-    details = computation(models, vector_origins(dataset, "embedding").field("precision").to_pylist())
+    details = (
+        people_trained_on(system.scorer, system.autoencoder),
+        *computation(models, vector_origins(dataset, "embedding").field("precision").to_pylist()),
+    )
     linked = []
     for kind in (True, False):
         for rank, trial in enumerate([trial for trial in found.worst if trial.same == kind], 1):

@@ -33,7 +33,7 @@ KEYS = {
 COMPUTED = {
     *("hs", "hd", "propositions", "verbal scale", "reference population", "calibration", "calibrated on", "bounds"),
     *("misleading evidence", "attributes", "descriptions", "software", "command", "limits", "cross-validation"),
-    "precision",
+    *("precision", "trained on the same people"),
     *("lr", "llr", "ln lr", "log10 lr", "likelihood ratio", "log-likelihood ratio", "interval", "interval of the lr"),
     *("95 % interval", "95 % interval of the lr", "verdict", "verbal verdict", "note", "scorer", "scorer's file"),
     *("sum before calibration", "embedder", "autoencoder", "recording of a", "recording of b", "one voice"),

@@ -31,6 +31,7 @@ from balr_hf.scoring.counts import recording_counts
 from balr_hf.scoring.modeling_scorer import Scorer
 from balr_hf.system.modeling_system import SpeakerComparisonModel
 from balr_hf.system.parts import one_voice_each
+from balr_hf.training.trained_speakers import people_trained_on
 
 # Why there is no verdict where a recording could not be used at all, and what is None then.
 REFUSED = "refused"
@@ -370,7 +371,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
         one_voice = tuple(flat(outputs["one_voice"]))
         heard = flat(outputs["heard"])
         details = () if matched is None else matched.rows
-        details = (*details, *((one.name, one.describe()) for one in self._detectors().values()))
+        details = (
+            *details,
+            people_trained_on(scorer, self.autoencoder),
+            *((one.name, one.describe()) for one in self._detectors().values()),
+        )
         explanation = scorer.explain(
             counts[:first].sum(0),
             counts[first:].sum(0),

@@ -5,8 +5,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
-from balr_hf import BinaryAttributeAutoEncoder, BinaryAttributeEncoderTrainer, MSELoss
+from balr_hf import (
+    BinaryAttributeAutoEncoder,
+    BinaryAttributeAutoEncoderConfig,
+    BinaryAttributeEncoderTrainer,
+    DirichletMultinomialScorer,
+    DirichletMultinomialScorerConfig,
+    MSELoss,
+)
 from balr_hf.defaults import SCORER, resource
 from balr_hf.identity import model_digest, model_identity
 from balr_hf.scoring.auto import load_scorer
@@ -16,6 +24,7 @@ from balr_hf.training.trained_speakers import (
     describe_embedder_trained_on,
     embedder_trained_on,
     pack_speakers,
+    people_trained_on,
     trained_on,
 )
 
@@ -62,3 +71,24 @@ def test_speakers_of_the_packages_own_embedder_are_known_and_of_others_not(tiny_
     assert (
         said == f"{len(reference)} of the speakers are those that the embedder was trained on ({', '.join(reference)})"
     )
+
+
+def test_a_report_says_on_whom_of_its_populations_the_models_were_trained():
+    shipped = load_scorer(resource(SCORER))
+    calibrated_on = int(shipped.calibration_speakers.count_nonzero())
+    both = "the embedder and the autoencoder on 900 of the 900 speakers of the reference population"
+    row = ("Trained on the same people", f"{both} and 0 of the {calibrated_on} speakers of the calibration")
+    assert people_trained_on(shipped) == row
+    shipped.forget_people()
+    assert people_trained_on(shipped)[1] == "not known of the embedder and the autoencoder"
+
+    bits = np.random.default_rng(0).random((6, 3, 4)) < 0.5
+    counts = torch.tensor(np.stack([bits.sum(1), np.full((6, 4), 3)], 2))
+    own = DirichletMultinomialScorer(DirichletMultinomialScorerConfig(num_attributes=4))
+    own.fit(counts, [f"r{number}" for number in range(6)])
+    autoencoder = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(4, 4))
+    unknown = "not known of the embedder and the autoencoder"
+    assert people_trained_on(own)[1] == people_trained_on(own, autoencoder)[1] == unknown
+    autoencoder.config.training = {KEY: pack_speakers(["r0", "r5", "somebody else"])}
+    told = "not known of the embedder; the autoencoder on 2 of the 6 speakers of the reference population"
+    assert people_trained_on(own, autoencoder)[1] == told
