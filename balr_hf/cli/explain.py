@@ -346,7 +346,7 @@ class _Heard:
         from balr_hf.data.quality import known_quality
         from balr_hf.errors import name_some
         from balr_hf.explanation.case import recording_files
-        from balr_hf.quality import describe_averaged, load_measured, reason_to_refuse
+        from balr_hf.quality import describe_averaged, describe_gaps, load_measured, reason_to_refuse
         from balr_hf.quality.copies import NOTHING, describe_copies, refuse_copies
 
         known: dict[str, Mapping[str, Any]] = dict(known_quality(dataset))
@@ -364,7 +364,7 @@ class _Heard:
             if reason is not None:
                 raise AudioError(f"{name}: {reason}")
             listened[name], known[name] = measured, measured.quality.to_dict()
-            remarks.append(describe_averaged(name, measured.channels))
+            remarks += [describe_averaged(name, measured.channels), describe_gaps(name, measured.samples)]
         both = [name for name in sides[0] if name in sides[1]]
         heard = [{name: listened[name].samples for name in side if name in listened} for side in sides]
         for side in heard:

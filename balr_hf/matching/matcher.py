@@ -25,6 +25,7 @@ from balr_hf.matching.choice import Choice, describe_choices
 from balr_hf.matching.copies import Copies, CopyOf
 from balr_hf.matching.wanted import Wanted
 from balr_hf.matching.wording import (
+    UNKNOWN_SESSIONS,
     describe_copies,
     describe_left_out,
     describe_less_speech,
@@ -317,7 +318,9 @@ class CaseMatcher:
         )
         made_for = wanted[0].condition, wanted[1].condition
         copies, apart = [*one, *([] if alike else other)], self._rows_for[0].isdisjoint(self._rows_for[1])
-        remarks = [*self._remarks(sides, alike), describe_simulation(copies, made_for, apart)]
+        sessions = calibration["domain"].get("sessions") or {"same_speaker": 0}  # of which the sessions are known
+        untold = None if sessions["same_speaker"] else UNKNOWN_SESSIONS
+        remarks = [*self._remarks(sides, alike), describe_simulation(copies, made_for, apart), untold]
         return _Calibrated(scorer, (one, other), tuple(filter(None, remarks)))
 
     def _as_wanted(self, domain: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,18 @@ from balr_hf.matching.wanted import Wanted
 LESS_SPEECH = 0.75
 # How a kind of simulation is said; the keys are those of [`CopyOf.simulated`].
 SIMULATED = {"band": "a wider band was filtered", "noise": "noise was added"}
+# What benchmarks/matched.py found of a band that is simulated.
+FILTERED = (
+    "A filter is not a telephone: filtered wide-band recordings promised a Cllr of 0.26 for real calls (the package's "
+    "small system, docs/conditions.md), and it was 0.47 within one session and 1.03, where 1 says nothing, across "
+    "sessions. "
+)
+# What is said where the corpus does not tell the sessions.
+UNKNOWN_SESSIONS = (
+    "The corpus of the matched calibration does not tell sessions (a column session): whether its recordings of one "
+    "speaker are all of one session is unknown. If they are, and those of the case are not, the likelihood ratio is "
+    "too far from 1."
+)
 
 
 def describe_matched(corpus: str, chosen: str | None = None) -> str:
@@ -28,8 +40,9 @@ def describe_matched(corpus: str, chosen: str | None = None) -> str:
     of = corpus if chosen is None else f"{corpus} ({chosen})"
     return (
         "Matched to the case are net speech, signal-to-noise ratio and bandwidth alone. Room, microphone, coder, "
-        f"language, style and session are those of {of}, and what a room adds to a recording of the case counts "
-        "as noise: copies then have noise where it has reverberation."
+        f"language, style and session are those of {of}: where the case is unlike it in one of these, the likelihood "
+        "ratio and the figures of the cross-validation are too good. What a room adds to a recording of the case "
+        "counts as noise: copies then have noise where it has reverberation."
     )
 
 
@@ -73,8 +86,8 @@ def describe_simulation(
         f"The conditions of {len(simulated):,} of the {len(copies):,} copies that the calibration rests on are "
         f"simulated ({told}). Recordings that were really made in such conditions are harder to compare, so that the "
         "likelihood ratio and the figures of the cross-validation are too "
-        f"good{'' if apart else _describe_unlike(conditions)}. Real "
-        "recordings in the conditions of the case calibrate better."
+        f"good{'' if apart else _describe_unlike(conditions)}. {FILTERED if kinds['band'] else ''}Real recordings in "
+        "the conditions of the case calibrate better."
     )
 
 

@@ -24,7 +24,7 @@ from balr_hf.explanation.voices import OneVoice, can_compare_parts, unlike_recor
 from balr_hf.identity import is_demonstration
 from balr_hf.pipelines.binary_attributes import BinaryAttributesPipeline, check_kind, flat
 from balr_hf.pipelines.inputs import as_column, undecoded
-from balr_hf.quality import describe_averaged
+from balr_hf.quality import describe_averaged, describe_gaps
 from balr_hf.quality.copies import describe_copies, refuse_copies
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.counts import recording_counts
@@ -259,11 +259,11 @@ class SpeakerComparisonPipeline(BinaryAttributesPipeline):
             for side, word, recordings in zip("AB", ("Recording", "recording"), heard, strict=True)
         ]
         copies, doubts = describe_copies(*named)
-        told = [
-            describe_averaged(side if len(recordings) == 1 else f"recording {number} of {side}", one.channels)
-            for side, recordings in zip("AB", loaded, strict=True)
-            for number, one in enumerate(recordings, 1)
-        ]
+        told: list[str | None] = []
+        for side, opened, sounds in zip("AB", loaded, heard, strict=True):
+            for number, (one, sound) in enumerate(zip(opened, sounds, strict=True), 1):
+                which = side if len(opened) == 1 else f"recording {number} of {side}"
+                told += [describe_averaged(which, one.channels), describe_gaps(which, sound)]
         return {
             "recordings": [[one.samples for side in loaded for one in side]],
             "quality": [[one.quality for side in loaded for one in side]],

@@ -2,6 +2,7 @@
 
 from balr_hf.quality.channels import describe_averaged, load_speech, open_recording
 from balr_hf.quality.copies import Copy, find_copy
+from balr_hf.quality.gaps import describe_gaps
 from balr_hf.quality.gates import MIN_SPEECH, reason_to_refuse
 from balr_hf.quality.long_recordings import measure_long
 from balr_hf.quality.measured import Measured, load_measured
@@ -15,6 +16,7 @@ __all__ = [
     "Measured",
     "RecordingQuality",
     "describe_averaged",
+    "describe_gaps",
     "find_copy",
     "heard",
     "heard_of_block",

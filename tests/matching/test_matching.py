@@ -18,7 +18,7 @@ from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import calibration_digest, file_digest, model_digest
 from balr_hf.matching import CaseMatcher, Wanted, copies
 from balr_hf.matching.choice import Choice
-from balr_hf.matching.wording import describe_out_of_reach, describe_simulation
+from balr_hf.matching.wording import UNKNOWN_SESSIONS, describe_out_of_reach, describe_simulation
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.calibration_fits import doubt_of
 
@@ -287,7 +287,22 @@ def test_simulated_conditions_are_a_caution(matched):
         for remark in matched.remarks
     )
     assert not any("here by far" in remark for remark in matched.remarks)
+    assert any("too good. A filter is not a telephone: " in remark for remark in matched.remarks)
+    assert "where the case is unlike it in one of these, the likelihood ratio and the figures" in matched.remarks[0]
+    noisy = describe_simulation([copies.CopyOf("", "", np.zeros(2), {}, "noise")], (Condition(), Condition()))
+    assert "A filter" not in noisy
     assert describe_simulation([copies.CopyOf("", "", np.zeros(2), {})], (Condition(), Condition())) is None
+
+
+def test_sessions_that_the_corpus_does_not_tell_are_a_caution(corpus, matcher):
+    def remarks(corpus):
+        parts = matcher.copies.embedder, matcher.autoencoder, matcher.scorer, corpus, "sample"
+        return CaseMatcher(*parts, cache=matcher.copies.folder).match(([measured()], [measured()]), (1, 1)).remarks
+
+    without = corpus.remove_columns("session") if "session" in corpus.column_names else corpus
+    assert UNKNOWN_SESSIONS in remarks(without)
+    assert UNKNOWN_SESSIONS in remarks(without.add_column("session", [None] * len(corpus)))
+    assert UNKNOWN_SESSIONS not in remarks(without.add_column("session", [str(n) for n in range(len(corpus))]))
 
 
 @pytest.mark.parametrize(
