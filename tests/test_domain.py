@@ -271,6 +271,26 @@ def test_a_bandwidth_that_wider_limits_allow_is_told_and_what_coders_change_is_n
     assert deviations([Side(1, [quality(bandwidth=7600.0)])], population, None) == []
 
 
+def test_a_call_gets_no_verdict_where_the_calibration_has_such_a_band_by_a_filter_alone(population):
+    call, interview = (Side(1, [{"bandwidth": hertz}]) for hertz in (4_200.0, 4_300.0))
+
+    def filtered(side, share, limits=None):
+        of = {**population, "filtered": share, "measures": {}}
+        return [one for one in deviations([side], of, None, limits) if one.measure == "filtered"]
+
+    (found,) = filtered(call, 0.998)
+    assert found.is_beyond and (found.value, found.high) == (0.998, 0.5)
+    assert "A has the band of a call, and 99 % of the calibration's recordings with such a band" in found.text
+    (found,) = filtered(call, 1.0, Limits.parse("filtered=1"))
+    assert found.is_allowed and not found.is_beyond and "and all of the" in found.text
+    assert "no telephone (within the limits that were set)." in found.text
+    assert not filtered(interview, 1.0) and not filtered(call, 0.5) and not filtered(call, 0.0)
+    assert filtered(call, 0.2, Limits(filtered=0.1))[0].is_beyond
+    assert not any(one.measure == "filtered" for one in deviations([call], {**population, "measures": {}}, None))
+    with pytest.raises(ConfigError, match="filtered=2: expected shares of 1"):
+        Limits.parse("filtered=2")
+
+
 def test_narrower_limits_than_the_usual_ones_are_kept_too(calls_and_interviews):
     """In the calibration, the SNR of two sides differs by at most 1 dB."""
     case = [Side(1, [quality(bandwidth=7500.0, snr=snr)]) for snr in (26.0, 24.0)]

@@ -23,6 +23,7 @@ from balr_hf.domain.limits import (
     QUANTILES,
     Limits,
     comparisons_beyond_limits,
+    filtered_beyond_limits,
     in_unit,
     measure_beyond_limits,
     own_range,
@@ -38,7 +39,8 @@ class Deviation:
 
     Attributes:
         side: `A` or `B`; `A and B` if it is a difference of the two.
-        measure: a key of [`MEASURES`], `probability`, `recordings`, `snr_difference` or `bandwidth_difference`.
+        measure: a key of [`MEASURES`], `filtered`, `probability`, `recordings`, `snr_difference` or
+            `bandwidth_difference`.
         population: `calibration`, or `reference population`.
         value: of the side.
         low, high: the population's own range.
@@ -96,6 +98,7 @@ def deviations(
     for name, side in zip("AB", sides, strict=False):
         if calibration is not None:
             found += _measures_outside(name, side, calibration, "calibration", limits)
+            found += _filtered(name, side, calibration, limits)
             found += _recordings_outside(name, side, calibration, limits)
         if reference is not None:
             found += _improbable(name, side, reference, limits)
@@ -138,6 +141,24 @@ def _measures_outside(
         )
         high = min(high, float(quantiles[-1]))  # a number, where the range has no upper end
         yield Deviation(name, measure, role, value, low, high, is_beyond, text, is_allowed)
+
+
+def _filtered(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:
+    """Whether a side has the band of a call, and the calibration has it by a filter alone."""
+    bands = np.array([row["bandwidth"] for row in side.quality if row.get("bandwidth") is not None], dtype=np.float64)
+    beyond, usual = (bool(filtered_beyond_limits(bands, population, which).any()) for which in (limits, None))
+    if not (beyond or usual):
+        return
+    share = population["filtered"]
+    said = "all" if share == 1 else f"{math.floor(100 * share)} %"
+    near = "" if beyond else " (within the limits that were set)"
+    text = (
+        f"{name} has the band of a call, and {said} of the calibration's recordings with such a band are wide-band "
+        f"ones through a filter, which is no telephone{near}."
+    )
+    yield Deviation(
+        *(name, "filtered", "calibration", float(share), 0.0, limits.filtered, beyond, text), is_allowed=not beyond
+    )
 
 
 def _recordings_outside(name: str, side: Side, population: Mapping[str, Any], limits: Limits) -> Iterator[Deviation]:

@@ -24,6 +24,8 @@ MEASURES = {
 FACTORS = ("net_speech", "decay")
 # Of the measures, a case may have less, or more, than any population.
 AT_MOST, AT_LEAST = ("clipping", "tone_share"), ("decay",)
+# kHz: up to it, a band is that of a telephone call, or of a call at 8 kHz that kept its low frequencies.
+NARROW = 4.2
 # The limits that are percentiles.
 PERCENTILES = ("probability", "overlapped", "speed", "room")
 # The quantiles that are kept, in percent. A case lies inside from the second to the last but one.
@@ -43,6 +45,8 @@ class Limits:
         recordings: recordings a side, more or fewer.
         snr_difference: decibels, by which the two sides differ more than those of the population's trials.
         bandwidth_difference: kilohertz, likewise.
+        filtered: a share of 1: where more of the population's recordings with the band of a call are wide-band ones
+            through a filter, a call gets no verdict.
         voices: how many times more probable the two parts of a recording that differ most may be if different people
             speak in them; a factor, at least 1.
         overlapped: the percentile of recordings of one voice, by how much they sound like people who speak at the
@@ -63,6 +67,7 @@ class Limits:
     voices: float = 2
     snr_difference: float = 3
     bandwidth_difference: float = 1
+    filtered: float = 0.5
     overlapped: float = 1
     speed: float = 1
     room: float = 1
@@ -86,7 +91,7 @@ class Limits:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError(f"limits: unknown {', '.join(unknown)}: expected {', '.join(known)}")
-        for names, most, what in ((PERCENTILES, 100, "percentiles"), (AT_MOST, 1, "shares of 1")):
+        for names, most, what in ((PERCENTILES, 100, "percentiles"), ((*AT_MOST, "filtered"), 1, "shares of 1")):
             beyond = [f"{name}={values[name]:g}" for name in names if values.get(name, 0) > most]
             if beyond:
                 raise ConfigError(f"limits: {', '.join(beyond)}: expected {what}, at most {most}")
@@ -177,6 +182,24 @@ def probability_beyond_limits(
     if quantiles is None:
         return np.zeros(values.shape, dtype=bool)
     return np.interp(values, quantiles, QUANTILES) < (limits or Limits()).probability
+
+
+def filtered_beyond_limits(
+    bandwidths: np.ndarray, population: Mapping[str, Any], limits: Limits | None = None
+) -> np.ndarray:
+    """Which recordings have the band of a call, where too many of a population have it by a filter alone.
+
+    Args:
+        bandwidths (np.ndarray of shape `(recordings,)`): in Hz; NaN where one is not known.
+        population: its description; `filtered` is the share of those of its recordings with such a band that are
+            wide-band ones through a filter, as a calibration that is matched to a case has them.
+        limits ([`Limits`], *optional*): the defaults by default.
+
+    Returns:
+        bool `(recordings,)`.
+    """
+    values = in_unit("bandwidth", np.asarray(bandwidths, dtype=np.float64))
+    return (values <= NARROW) & (population.get("filtered", 0.0) > (limits or Limits()).filtered)
 
 
 def named(measure: str) -> str:

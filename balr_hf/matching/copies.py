@@ -18,6 +18,7 @@ from balr_hf.audio import SAMPLING_RATE, AudioError, reason_not_decoded, resampl
 from balr_hf.conditions import Condition, recording_seed
 from balr_hf.data.audio_sources import audio_source
 from balr_hf.domain import HIGHEST_SNR
+from balr_hf.domain.limits import NARROW
 from balr_hf.embeddings.passes import Embedder, embed_waveforms
 from balr_hf.files import atomic_path
 from balr_hf.quality import (
@@ -211,6 +212,24 @@ def bandwidth_of(condition: Condition) -> float:
     if condition.band is None:
         return WIDE
     return TELEPHONE if condition.band == "telephone" else float(condition.band)
+
+
+def share_filtered(conditions: Sequence[Condition], sides: Sequence[Sequence[CopyOf]]) -> dict[str, float]:
+    """The share of the copies with the band of a call that are wide-band recordings through a filter, as `filtered`.
+
+    Args:
+        conditions: of the copies for A, and of those for B.
+        sides: the copies for either that are in the calibration's trials.
+
+    Returns:
+        the larger share of the two sides; empty where neither has such a band.
+    """
+    shares = [
+        sum("band" in copy.simulated.split(", ") for copy in copies) / len(copies)
+        for condition, copies in zip(conditions, sides, strict=True)
+        if copies and bandwidth_of(condition) <= 1000 * NARROW
+    ]
+    return {"filtered": max(shares)} if shares else {}
 
 
 def _read(path: Path) -> dict[str, CopyOf]:

@@ -22,7 +22,7 @@ from balr_hf.explanation.case import digests_in_full, identity_in_full
 from balr_hf.identity import file_digest, model_identity, shown
 from balr_hf.matching.case_speakers import sizes_of, speakers_of_the_case
 from balr_hf.matching.choice import Choice, describe_choices
-from balr_hf.matching.copies import Copies, CopyOf
+from balr_hf.matching.copies import Copies, CopyOf, share_filtered
 from balr_hf.matching.wanted import Wanted
 from balr_hf.matching.wording import (
     UNKNOWN_SESSIONS,
@@ -304,18 +304,20 @@ class CaseMatcher:
         scorer.describe_calibration(dataset, trials.sides, (trials.enroll, trials.test))
         calibration: dict[str, Any] = scorer.config.calibration or {}
         in_trials = {name for side in trials.sides for name in side}
+        one, other = (
+            [copy for name, copy in zip(corpus["id"], of, strict=True) if f"{name}@{side}" in in_trials]
+            for corpus, of, side in zip(corpora, sides, "AA" if alike else "AB", strict=True)
+        )
+        filtered = share_filtered([side.condition for side in wanted], (one, other))
+        domain = {**calibration["domain"], **_counted_once(dataset, in_trials), **filtered}
         told = {"within": self.within, "across": self.across, "matched_with": describe_choices(self.choices)}
         scorer.config.calibration = {
             **calibration,
             "matched": [str(side.condition) for side in wanted],
             "doubt": doubt,
-            "domain": self._as_wanted({**calibration["domain"], **_counted_once(dataset, in_trials)}),
+            "domain": self._as_wanted(domain),
             **{name: text for name, text in told.items() if text is not None},
         }
-        one, other = (
-            [copy for name, copy in zip(corpus["id"], of, strict=True) if f"{name}@{side}" in in_trials]
-            for corpus, of, side in zip(corpora, sides, "AA" if alike else "AB", strict=True)
-        )
         made_for = wanted[0].condition, wanted[1].condition
         copies, apart = [*one, *([] if alike else other)], self._rows_for[0].isdisjoint(self._rows_for[1])
         sessions = calibration["domain"].get("sessions") or {"same_speaker": 0}  # of which the sessions are known

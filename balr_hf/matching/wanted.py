@@ -12,12 +12,13 @@ import numpy as np
 from balr_hf.conditions import Condition
 from balr_hf.conditions.noise import HIGHEST as HIGHEST_SNR
 from balr_hf.conditions.noise import LOWEST as LOWEST_SNR
+from balr_hf.domain.limits import NARROW
 from balr_hf.errors import UserError
 from balr_hf.matching.copies import CLEAN
 
-# kHz: a case with a higher bandwidth counts as wide-band. Up to the second, it is a telephone call; up to the third,
+# kHz: a case with a higher bandwidth counts as wide-band. Up to the second, it is a telephone call; up to `NARROW`,
 # one at a sampling rate of 8 kHz that kept its low frequencies.
-WIDE, TELEPHONE, NARROW = 7.5, 3.75, 4.2
+WIDE, TELEPHONE = 7.5, 3.75
 # Shares of 1: less clipping, or a tone with less of the power, is nothing that could be matched or would matter.
 CLIPPED, TONE = 0.001, 0.02
 

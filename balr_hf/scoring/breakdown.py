@@ -18,6 +18,7 @@ from balr_hf.domain import (
     comparisons_beyond_limits,
     describe_unlike,
     differences_beyond_limits,
+    filtered_beyond_limits,
     log_probabilities,
     measure_beyond_limits,
     probability_beyond_limits,
@@ -288,6 +289,9 @@ def sides_outside(
         values = np.array([None if row is None else row.get(measure) for row in rows], dtype=np.float64)
         beyond = measure_beyond_limits(measure, values, calibration)
         measures[measure] = np.logical_or.reduceat(beyond, starts)
+    if "filtered" in calibration:
+        bands = np.array([None if row is None else row.get("bandwidth") for row in rows], dtype=np.float64)
+        measures["filtered"] = np.logical_or.reduceat(filtered_beyond_limits(bands, calibration), starts)
     measures["recordings"] = recordings_beyond_limits(lengths, calibration)
     if reference is not None and log_probability is not None:
         measures["probability"] = probability_beyond_limits(log_probability, reference)

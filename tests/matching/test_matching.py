@@ -294,6 +294,18 @@ def test_simulated_conditions_are_a_caution(matched):
     assert describe_simulation([copies.CopyOf("", "", np.zeros(2), {})], (Condition(), Condition())) is None
 
 
+def test_calls_get_no_verdict_where_the_calibration_has_their_band_by_a_filter_alone(matched):
+    domain = matched.scorer.config.calibration["domain"]
+    assert domain["filtered"] == 1.0
+    wide = Condition.parse("duration=2"), Condition.parse("duration=2,band=6000")
+    assert copies.share_filtered(wide, ([], [])) == {}
+    real, filtered = (copies.CopyOf("", "", np.zeros(2), {}, kind) for kind in ("noise", "band, noise"))
+    call = Condition.parse("band=telephone"), Condition.parse("band=3900")
+    assert copies.share_filtered(call, ([real, real, filtered, real], [])) == {"filtered": 0.25}
+    assert copies.share_filtered(call, ([real, filtered, real, real], [filtered, real])) == {"filtered": 0.5}
+    assert copies.share_filtered((wide[0], call[1]), ([filtered], [real])) == {"filtered": 0.0}
+
+
 def test_sessions_that_the_corpus_does_not_tell_are_a_caution(corpus, matcher):
     def remarks(corpus):
         parts = matcher.copies.embedder, matcher.autoencoder, matcher.scorer, corpus, "sample"
@@ -507,7 +519,9 @@ def test_explain_and_the_pipeline_match_alike(case, balr, monkeypatch, tmp_path)
     assert "Matched calibration" in page and "Conditions of A" in page
     compare = pipeline("speaker-comparison", match=calibration, match_cache=tmp_path / "cache", match_within="sex")
     result = compare(str(a), str(b))
-    assert result["calibrated_llr"] == pytest.approx(found["llr"])
+    assert found["no_verdict"] == result["no_verdict"] == ["outside"] and found["llr"] is None
+    assert result["withheld_llr"] == pytest.approx(found["withheld_llr"])
+    assert {one["measure"] for one in found["deviations"] if one["is_beyond"]} == {"filtered"}
     assert sum("somebody" in caution for caution in result["cautions"]) == 1
     status, said = balr("explain", "--match", calibration, "--no-calibrated", a, b)
     assert status == 2 and "--match calibrates the scorer" in said
