@@ -31,6 +31,7 @@ from balr_hf.audio import AudioError
 from balr_hf.conditions import Condition, recording_seed
 from balr_hf.data import add_vector_column, fixed_length_column
 from balr_hf.defaults import SYSTEM, resource
+from balr_hf.domain import Limits
 from balr_hf.embeddings.passes import embed_waveforms
 from balr_hf.errors import UserError
 from balr_hf.matching import CaseMatcher
@@ -40,7 +41,7 @@ from balr_hf.metrics.intervals import bootstrap_intervals, speaker_draws, speake
 from balr_hf.quality import heard, load_speech, measure_recording, reason_to_refuse, stretches_of
 from balr_hf.scoring.auto import load_scorer
 from balr_hf.scoring.breakdown import keep_chosen
-from balr_hf.scoring.calibration import doubt_of, fit_affine
+from balr_hf.scoring.calibration_fits import doubt_of, fit_affine
 from balr_hf.scoring.made_trials import make_trials
 from balr_hf.scoring.trials import score_trials, side_counts, side_speakers
 
@@ -302,6 +303,7 @@ class Measuring:
             told = scorer.explain(
                 *(counts[side[number]] for side in (trials.enroll, trials.test)),
                 quality=tuple([measures[name]] for name in sides),
+                limits=Limits(filtered=1),  # which was set by what is found here
             )
             found.strong += 1
             found.strong_with_verdict += told.has_verdict
