@@ -45,7 +45,7 @@ CLEAN = HIGHEST_SNR
 # Recordings that are worked on together.
 TOGETHER = 16
 # Changes when what is computed of a copy changes, so that no earlier copies are taken for it.
-VERSION = 3
+VERSION = 4
 
 
 # The samples of a copy at 16 kHz, why there are none, in what it falls short, its measures, and what is simulated.
