@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.autograd.function import FunctionCtx
@@ -178,7 +179,9 @@ class BinaryAttributeAutoEncoder(HubModel):
         seen = given - mean
         seen /= seen.abs().sum(1, keepdim=True).clamp_min(torch.finfo(seen.dtype).tiny)
         for own, weights in zip(directions.split(32), out.weight.split(32), strict=True):  # so few fit in memory
-            weights[:, : 2 * size] -= torch.quantile(seen @ own.T, 1 - activation, dim=0)[:, None] / spread
+            parts = (own @ seen.T).numpy()  # since torch.quantile of torch 2.6 refuses those of a million recordings
+            thresholds = torch.from_numpy(np.quantile(parts, 1 - activation, axis=1))
+            weights[:, : 2 * size] -= (thresholds[:, None] / spread).to(weights)
 
     def encode(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Encode embeddings, without reconstructing them.

@@ -389,8 +389,9 @@ class Findings:
         """Everything in a form that JSON can hold: plain numbers and strings, and all attributes.
 
         Where there is no verdict, `calibrated_llr` is None, and so are `llr` and `log10_llr` if the terms are
-        calibrated: a program that does not ask for `no_verdict` gets no number that must not be used. What was
-        computed all the same is `withheld_llr`.
+        calibrated: a program that does not ask for `no_verdict` finds no likelihood ratio there. What was computed all
+        the same is `withheld_llr`; `unbounded_llr`, `interval` and the terms say what it is made of, and must not be
+        used either.
 
         Where the attributes are described, there are three keys more: `groups`, `measures` and `descriptions`, and
         each attribute has its `class`, `group` and `sentence`.

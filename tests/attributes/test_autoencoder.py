@@ -167,6 +167,14 @@ def test_rarer_attributes_are_cones_of_the_share_that_was_asked_for():
     assert flipped < 0.85 * (model.encode(noisy) != halves).float().mean()
 
 
+def test_rarer_attributes_are_found_among_more_recordings_than_torch_takes_quantiles_of():
+    """Half a million: torch 2.6 takes quantiles of 2^24 values at most, and attributes go by 32."""
+    embeddings = torch.randn(2**19 + 1, 4, generator=torch.Generator().manual_seed(0))
+    model = BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(input_dim=4, internal_dim=33)).eval()
+    model.set_hyperplanes(embeddings, activation=0.1)
+    assert torch.allclose(model.encode(embeddings).float().mean(0), torch.full((33,), 0.1), atol=1e-5)
+
+
 def test_hyperplanes_that_cannot_be_are_refused():
     config = BinaryAttributeAutoEncoderConfig(input_dim=8, internal_dim=16)
     with pytest.raises(ValueError, match="all alike, or not finite"):

@@ -11,6 +11,7 @@ from transformers import pipeline
 
 from balr_hf import (
     BinaryAttributeAutoEncoder,
+    BinaryAttributeAutoEncoderConfig,
     BinaryAttributeEncoderTrainer,
     ConsistencyLoss,
     DecorrelationLoss,
@@ -50,6 +51,19 @@ def embedder(tiny_embedder, cuda):
 
 def least_cosine(a, b):
     return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
+
+
+@pytest.mark.parametrize("activation", [None, 0.2])
+def test_hyperplanes_of_a_model_on_a_gpu_are_those_of_a_cpu(cuda, activation):
+    embeddings = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+    here, there = (
+        BinaryAttributeAutoEncoder(BinaryAttributeAutoEncoderConfig(8, 40)).to(device).eval()
+        for device in ("cpu", cuda)
+    )
+    for model, given in ((here, embeddings), (there, embeddings.to(cuda))):
+        model.set_hyperplanes(given, activation=activation)
+    for ours, other in zip(here.encoder.state_dict().values(), there.encoder.state_dict().values(), strict=True):
+        assert torch.equal(ours, other.cpu())
 
 
 def test_features_on_a_gpu_equal_those_on_a_cpu(tiny_embedder, waveforms, cuda):

@@ -133,7 +133,12 @@ def test_training_is_told(models):
     card = card_of(models / "autoencoder-tiny", config={"training": record})
     assert "\n## Training\n\n- training set: 1,200 recordings of 40 speakers\n- validation set: 1,200" in card
     assert "\n| epochs | 3 (these weights: 2) |\n| optimizer | Adam, learning rate 0.001 |\n" in card
-    assert "| mse | 0.25 |" in card
+    assert "| mse | 0.25 |" in card and "hyperplanes" not in card and "active in" not in card
+    drawn = card_of(
+        models / "autoencoder-tiny", config={"training": record | {"encoder": "hyperplanes", "activation": 0.2}}
+    )
+    assert "| attributes | random hyperplanes; the decoder alone was trained |\n" in drawn
+    assert "| active in | 20.0 % of the training set |\n" in drawn
     assert "## Training" not in card_of(models / "autoencoder-tiny", config={"training": None})
 
 

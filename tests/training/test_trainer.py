@@ -322,8 +322,9 @@ def test_hyperplanes_need_embeddings_that_differ(make_corpus, tmp_path):
         )
 
 
-def test_a_resumed_training_of_hyperplanes_gives_the_same_weights(sets, tmp_path):
-    options = {"encoder": "hyperplanes", "internal_dim": 32, "val_period": 1}
+@pytest.mark.parametrize("activation", [None, 0.25])
+def test_a_resumed_training_of_hyperplanes_gives_the_same_weights(sets, tmp_path, activation):
+    options = {"encoder": "hyperplanes", "internal_dim": 32, "val_period": 1, "activation": activation}
     whole = make(sets, tmp_path / "whole", epochs=4, **options).train()
     make(sets, tmp_path / "parts", epochs=2, **options).train()
     resumed = make(sets, tmp_path / "parts", epochs=4, resume_from=tmp_path / "parts", **options).train()
