@@ -280,7 +280,9 @@ def test_a_call_gets_no_verdict_where_the_calibration_has_such_a_band_by_a_filte
 
     (found,) = filtered(call, 0.998)
     assert found.is_beyond and (found.value, found.high) == (0.998, 0.5)
-    assert "A has the band of a call, and 99 % of the calibration's recordings with such a band" in found.text
+    assert (
+        "A has the band of a call, and 99 % of the calibration's recordings with such a band are copies" in found.text
+    )
     (found,) = filtered(call, 1.0, Limits.parse("filtered=1"))
     assert found.is_allowed and not found.is_beyond and "and all of the" in found.text
     assert "no telephone (within the limits that were set)." in found.text
@@ -289,6 +291,31 @@ def test_a_call_gets_no_verdict_where_the_calibration_has_such_a_band_by_a_filte
     assert not any(one.measure == "filtered" for one in deviations([call], {**population, "measures": {}}, None))
     with pytest.raises(ConfigError, match="filtered=2: expected shares of 1"):
         Limits.parse("filtered=2")
+
+
+def test_copies_with_the_band_of_a_call_are_counted():
+    conditions = [
+        "band=telephone,snr=15,noise=pink",
+        "codec=mulaw",
+        "band=6000",
+        "snr=15",
+        "unchanged",
+        None,
+        "in a car",
+    ]
+    names = [str(number) for number in range(len(conditions))]
+    corpus = datasets.Dataset.from_dict({"id": names, "speaker": names, "condition": conditions})
+
+    def filtered(bands):
+        found = {name: quality(bandwidth=hertz) for name, hertz in zip(names, bands, strict=True)}
+        return describe_population(add_quality_column(corpus, found)).get("filtered")
+
+    assert filtered([3_500.0] * 7) == pytest.approx(2 / 7)
+    assert filtered([8_000.0, *[3_500.0] * 2, *[8_000.0] * 4]) == 0.5
+    assert filtered([3_500.0, None, *[8_000.0] * 5]) == 1.0
+    assert filtered([8_000.0] * 7) is None
+    real = add_quality_column(corpus.remove_columns("condition"), {"0": quality(bandwidth=3_500.0)})
+    assert "filtered" not in describe_population(real)
 
 
 def test_narrower_limits_than_the_usual_ones_are_kept_too(calls_and_interviews):

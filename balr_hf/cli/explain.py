@@ -134,8 +134,8 @@ class Options(CorpusOptions):
         "down; voices is how many times more probable the two parts of a recording that differ most may be if "
         "different people speak in them; overlapped is how few recordings of one voice, in percent, may sound as much "
         "like two at once, and speed likewise of speech that is played faster or slower, and room of "
-        "reverberant rooms; filtered is the share of a matched calibration's recordings with the band of a call that "
-        "may be wide-band ones through a filter [default: "
+        "reverberant rooms; filtered is the share of the calibration's recordings with the band of a call that may be "
+        "copies which were made so, by a filter or a coder [default: "
         "snr=1.5,net_speech=1.25,bandwidth=0.5,clipping=0.01,tone_share=0.05,probability=0.5,recordings=0,voices=2,"
         "snr_difference=3,bandwidth_difference=1,filtered=0.5,overlapped=1,speed=1,room=1,decay=1.05]",
         type=str,

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from balr_hf.audio import AudioError
-from balr_hf.conditions.band import limit_band, parse_band
+from balr_hf.conditions.band import TELEPHONE, TELEPHONE_EDGES, limit_band, parse_band
 from balr_hf.conditions.clipping import MOST, clip
 from balr_hf.conditions.codec import code, is_narrow, parse_codec
 from balr_hf.conditions.duration import cut, cut_to
@@ -117,6 +117,14 @@ class Condition:
                 raise ConfigError(f"condition {text!r}: {name} is there twice")
             values[name] = _number(name, value) if name in _RANGES else value
         return cls(**values)  # type: ignore[arg-type]
+
+    @property
+    def bandwidth(self) -> float | None:
+        """The highest frequency in Hz that its band and its codec let through; None if neither sets an end."""
+        ends = [] if self.band is None else [TELEPHONE_EDGES[1] if self.band == TELEPHONE else float(self.band)]
+        if self.codec is not None and is_narrow(self.codec):
+            ends.append(4_000.0)
+        return min(ends, default=None)
 
     def __str__(self) -> str:
         parts = []

@@ -153,8 +153,8 @@ def _filtered(name: str, side: Side, population: Mapping[str, Any], limits: Limi
     said = "all" if share == 1 else f"{math.floor(100 * share)} %"
     near = "" if beyond else " (within the limits that were set)"
     text = (
-        f"{name} has the band of a call, and {said} of the calibration's recordings with such a band are wide-band "
-        f"ones through a filter, which is no telephone{near}."
+        f"{name} has the band of a call, and {said} of the calibration's recordings with such a band are copies that "
+        f"were made so, by a filter or a coder, which is no telephone{near}."
     )
     yield Deviation(
         *(name, "filtered", "calibration", float(share), 0.0, limits.filtered, beyond, text), is_allowed=not beyond

@@ -45,8 +45,8 @@ class Limits:
         recordings: recordings a side, more or fewer.
         snr_difference: decibels, by which the two sides differ more than those of the population's trials.
         bandwidth_difference: kilohertz, likewise.
-        filtered: a share of 1: where more of the population's recordings with the band of a call are wide-band ones
-            through a filter, a call gets no verdict.
+        filtered: a share of 1: where more of the population's recordings with the band of a call are copies that were
+            made so, by a filter or a coder, a call gets no verdict.
         voices: how many times more probable the two parts of a recording that differ most may be if different people
             speak in them; a factor, at least 1.
         overlapped: the percentile of recordings of one voice, by how much they sound like people who speak at the
@@ -192,7 +192,7 @@ def filtered_beyond_limits(
     Args:
         bandwidths (np.ndarray of shape `(recordings,)`): in Hz; NaN where one is not known.
         population: its description; `filtered` is the share of those of its recordings with such a band that are
-            wide-band ones through a filter, as a calibration that is matched to a case has them.
+            copies which were made so.
         limits ([`Limits`], *optional*): the defaults by default.
 
     Returns:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.domain.differences import describe_differences, sides_measures
-from balr_hf.domain.limits import AT_LEAST, AT_MOST, MEASURES, QUANTILES, in_unit, named
+from balr_hf.domain.limits import AT_LEAST, AT_MOST, MEASURES, NARROW, QUANTILES, in_unit, named
+from balr_hf.errors import ConfigError
 from balr_hf.populations import describe_speakers, speakers_by
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def describe_population(
 
     if sides is not None:
         dataset = recordings_of(dataset, sides)
-    known = list(known_quality(dataset).values())
+    measured = known_quality(dataset)
+    known = list(measured.values())
     has_speakers = "speaker" in dataset.column_names
     counts = [1] if sides is None else [len(side) for side in sides]
     described: dict[str, Any] = {
@@ -77,6 +79,8 @@ def describe_population(
         described["recordings_compared"] = np.unique(compared, axis=0).tolist()
         if has_speakers:
             described |= _compared(dataset, sides or [[name] for name in dataset["id"]], trials)
+    if "condition" in dataset.column_names:
+        described |= _filtered(dataset, measured)
     for measure in MEASURES:
         values = [in_unit(measure, row[measure]) for row in known if row.get(measure) is not None]
         if measure == "decay" and known and len(values) < MOSTLY * len(known):
@@ -91,6 +95,30 @@ def describe_population(
     if log_probabilities is not None:
         described["log_probability"] = np.percentile(log_probabilities, QUANTILES).round(4).tolist()
     return described
+
+
+def _filtered(dataset: datasets.Dataset, measured: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The share of the recordings with the band of a call that are copies which were made so, as `filtered`.
+
+    Returns:
+        empty where no recording has such a band.
+    """
+    condition_of = dict(zip(dataset["id"], dataset["condition"], strict=True))
+    bands = {name: row["bandwidth"] for name, row in measured.items() if row.get("bandwidth") is not None}
+    calls = [name for name, hertz in bands.items() if in_unit("bandwidth", hertz) <= NARROW]
+    made = {text: _makes_narrow(text) for text in {condition_of[name] for name in calls}}
+    return {"filtered": sum(made[condition_of[name]] for name in calls) / len(calls)} if calls else {}
+
+
+def _makes_narrow(text: str | None) -> bool:
+    """Whether a condition of `balr degrade` gives recordings the band of a call; not so of any other text."""
+    from balr_hf.conditions import Condition
+
+    try:
+        condition = Condition.parse(str(text))
+    except ConfigError:
+        return False
+    return condition.bandwidth is not None and in_unit("bandwidth", condition.bandwidth) <= NARROW
 
 
 def log_probabilities(bits: np.ndarray, activation: np.ndarray, num_speakers: int) -> np.ndarray:

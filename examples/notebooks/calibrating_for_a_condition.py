@@ -116,4 +116,5 @@ figure.tight_layout()
 # %% [markdown]
 # For a real case, `balr explain --match` brings a calibration corpus to the conditions of both sides by itself, and
 # `--method quality` fits one calibration for many conditions. Both are described in
-# [Recording conditions](../../docs/conditions.md).
+# [Recording conditions](../../docs/conditions.md). A filter is not a telephone: calls get a verdict only by a
+# calibration on real calls.
