@@ -198,8 +198,13 @@ def filtered_beyond_limits(
     Returns:
         bool `(recordings,)`.
     """
-    values = in_unit("bandwidth", np.asarray(bandwidths, dtype=np.float64))
-    return (values <= NARROW) & (population.get("filtered", 0.0) > (limits or Limits()).filtered)
+    narrow = is_narrow(np.asarray(bandwidths, dtype=np.float64))
+    return narrow & (population.get("filtered", 0.0) > (limits or Limits()).filtered)
+
+
+def is_narrow(bandwidths: Any) -> Any:
+    """Whether a bandwidth in Hz, or each of an array, is that of a call: bool, and False for NaN."""
+    return in_unit("bandwidth", bandwidths) <= NARROW
 
 
 def named(measure: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from balr_hf.domain.differences import describe_differences, sides_measures
-from balr_hf.domain.limits import AT_LEAST, AT_MOST, MEASURES, NARROW, QUANTILES, in_unit, named
+from balr_hf.domain.limits import AT_LEAST, AT_MOST, MEASURES, QUANTILES, in_unit, is_narrow, named
 from balr_hf.errors import ConfigError
 from balr_hf.populations import describe_speakers, speakers_by
 
@@ -105,7 +105,7 @@ def _filtered(dataset: datasets.Dataset, measured: Mapping[str, Mapping[str, Any
     """
     condition_of = dict(zip(dataset["id"], dataset["condition"], strict=True))
     bands = {name: row["bandwidth"] for name, row in measured.items() if row.get("bandwidth") is not None}
-    calls = [name for name, hertz in bands.items() if in_unit("bandwidth", hertz) <= NARROW]
+    calls = [name for name, hertz in bands.items() if is_narrow(hertz)]
     made = {text: _makes_narrow(text) for text in {condition_of[name] for name in calls}}
     return {"filtered": sum(made[condition_of[name]] for name in calls) / len(calls)} if calls else {}
 
@@ -118,7 +118,7 @@ def _makes_narrow(text: str | None) -> bool:
         condition = Condition.parse(str(text))
     except ConfigError:
         return False
-    return condition.bandwidth is not None and in_unit("bandwidth", condition.bandwidth) <= NARROW
+    return condition.bandwidth is not None and is_narrow(condition.bandwidth)
 
 
 def log_probabilities(bits: np.ndarray, activation: np.ndarray, num_speakers: int) -> np.ndarray:

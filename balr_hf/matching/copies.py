@@ -18,7 +18,7 @@ from balr_hf.audio import SAMPLING_RATE, AudioError, reason_not_decoded, resampl
 from balr_hf.conditions import Condition, recording_seed
 from balr_hf.data.audio_sources import audio_source
 from balr_hf.domain import HIGHEST_SNR
-from balr_hf.domain.limits import NARROW
+from balr_hf.domain.limits import is_narrow
 from balr_hf.embeddings.passes import Embedder, embed_waveforms
 from balr_hf.files import atomic_path
 from balr_hf.quality import (
@@ -227,7 +227,7 @@ def share_filtered(conditions: Sequence[Condition], sides: Sequence[Sequence[Cop
     shares = [
         sum("band" in copy.simulated.split(", ") for copy in copies) / len(copies)
         for condition, copies in zip(conditions, sides, strict=True)
-        if copies and bandwidth_of(condition) <= 1000 * NARROW
+        if copies and is_narrow(bandwidth_of(condition))
     ]
     return {"filtered": max(shares)} if shares else {}
 

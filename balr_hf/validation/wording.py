@@ -48,10 +48,7 @@ METRICS = {
 # How often 95 % intervals contained the true value in the simulations of benchmarks/coverage.py, with 10 to 100
 # speakers: the least and the most of the rows of the tables in benchmarks/README.md. Of speakers who are alike in how
 # steady their voices are, and of uneven ones.
-COVERAGE = {
-    **{"EER": (92, 98), "Cllr": (92, 98), "Cllr_min": (88, 100)},
-    "the rates of misleading trials": (88, 100),
-}
+COVERAGE = {"EER": (92, 98), "Cllr": (92, 98), "Cllr_min": (88, 100), "the rates of misleading trials": (88, 100)}
 COVERAGE_OF_UNEVEN = {"EER": (94, 98), "Cllr": (82, 90), "Cllr_min": (95, 98)}
 NO_INTERVAL = (
     "Cllr_cal and devPAV have no interval: with few speakers they come out too high in every set of trials, so that "
