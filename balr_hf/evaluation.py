@@ -12,11 +12,12 @@ import numpy as np
 from balr_hf.domain.limits import named
 from balr_hf.errors import UserError
 from balr_hf.explanation.wording import ratio
-from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
+from balr_hf.metrics import act_dcf, at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
 from balr_hf.metrics.intervals import checked_speakers, speakers_by_kind
 from balr_hf.metrics.tally import checked_labels, checked_mask
 
-# Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs.
+# Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs, and what
+# these decisions cost.
 PRIORS = (0.5, 0.1, 0.01, 0.001)
 # Where the speakers of a test must not be, to follow "6 speakers of these trials are".
 MADE_WITH = {
@@ -42,6 +43,8 @@ class Evaluation:
             reported within bounds, Cllr, Cllr_cal and devPAV are those within; all else does not depend on calibration
             and is of the scores without the bounds.
         at_eer (dict): what [`at_threshold`] returned for the threshold of the equal error rate.
+        act_dcf (dict): of calibrated scores, the actual detection cost by prior, see [`act_dcf`]; within the bounds as
+            `metrics` are.
         intervals (dict): the lower and the upper end of each metric's interval, from draws of the speakers; empty if
             there were no draws.
         confidence (float): the confidence of the intervals.
@@ -84,6 +87,7 @@ class Evaluation:
     different_speaker_speakers: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     at_eer: dict[str, float] = field(default_factory=dict)
+    act_dcf: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     confidence: float = 0.95
     draws_of_speakers: int = 0
@@ -180,6 +184,7 @@ class Evaluation:
             **counted,
             metrics=metrics,
             at_eer=at_threshold(scores, labels, metrics["eer_threshold"]),
+            act_dcf={} if about.get("calibration") is None else _actual_costs(scores, labels, bounds),
             intervals=intervals,
             draws_of_speakers=0 if speakers is None else resamples,
             raw=None if raw is None else compute_metrics(raw, labels),
@@ -360,6 +365,7 @@ class Evaluation:
             found["within"] = self.within
         if self.is_calibrated:
             found["bayes_thresholds"] = {str(prior): bayes_threshold(prior) for prior in PRIORS}
+            found["act_dcf"] = self.act_dcf
         found |= self.metrics
         if self.at_eer:
             found["at_eer"] = self.at_eer
@@ -390,8 +396,8 @@ class Evaluation:
                 "this is not an evaluation by balr score test: expected the number of trials under the key 'trials'"
             )
         names = (
-            *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "raw", "embedding_cosine_eer"),
-            *("bounded", "unbounded", "same_speaker_speakers", "different_speaker_speakers"),
+            *("trials", "same_speaker", "different_speaker", "speakers", "at_eer", "act_dcf", "raw"),
+            *("embedding_cosine_eer", "bounded", "unbounded", "same_speaker_speakers", "different_speaker_speakers"),
             *("note", "corpus", "trial_list", "scorer", "scorer_digest", "calibration", "domain"),
             *("within", "chain", "mismatch", "computation"),
         )
@@ -443,6 +449,12 @@ def numbers_known(found: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     recordings = numbers("recordings_known_to_scorer")
     both = {role: (speakers.get(role, 0), recordings.get(role, 0)) for role in MADE_WITH}
     return {role: pair for role, pair in both.items() if any(pair)}
+
+
+def _actual_costs(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, float]:
+    """The actual detection costs by prior, of the scores within the bounds if there are any."""
+    held = scores if bounds is None else np.clip(scores, *bounds)
+    return {str(prior): act_dcf(held, labels, prior) for prior in PRIORS}
 
 
 def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, Any]:

@@ -27,7 +27,8 @@ class Options(RunOptions):
     first: str = positional(
         "first",
         "the first system's result, A: folder of balr score test or balr validate; or a csv file with a trial list's "
-        "columns and one called scores. :COLUMN behind it takes another column: runs/score:embedding_cosine",
+        "columns and one called scores; or a list of scores by Kaldi (each line ID ID SCORE), WeSpeaker or "
+        "SpeechBrain. :COLUMN behind it takes another column: runs/score:embedding_cosine",
     )
     second: str = positional("second", "the second system's result, B, of the same trials")
     sep: str = option("\\t", "character between the columns of the scores; \\t is a tab", type=str)
@@ -57,7 +58,8 @@ COMMAND = Command(
     epilog="""examples:
   balr score compare test.csv runs/score runs/score2
   balr score compare test.csv runs/validate runs/validate2 --plots
-  balr score compare test.csv runs/score:embedding_cosine runs/score --folds 5""",
+  balr score compare test.csv runs/score:embedding_cosine runs/score --folds 5
+  balr score compare test.csv exp/scores/vox1_O_cleaned.kaldi.score runs/score --folds 5""",
 )
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from balr_hf.metrics.calibration import cllr, cllr_min, devpav
-from balr_hf.metrics.decisions import bayes_threshold, posterior
+from balr_hf.metrics.decisions import act_dcf, bayes_threshold, posterior
 from balr_hf.metrics.discrimination import at_threshold, eer, min_dcf
 from balr_hf.metrics.intervals import bootstrap_intervals, difference_intervals, misleading_intervals
 from balr_hf.metrics.summary import compute_metrics
@@ -45,6 +45,7 @@ def evaluate_module(name: str) -> str:
 
 
 __all__ = [
+    "act_dcf",
     "at_threshold",
     "bayes_threshold",
     "bootstrap_intervals",

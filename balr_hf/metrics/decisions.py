@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from balr_hf.errors import UserError
-from balr_hf.metrics.tally import Tally
+from balr_hf.metrics.tally import Tally, tally
 
 
 def bayes_threshold(prior: float, cost_miss: float = 1.0, cost_false_alarm: float = 1.0) -> float:
@@ -75,6 +75,48 @@ def posterior(llrs: ArrayLike, prior: float) -> np.ndarray:
     from scipy.special import expit
 
     return expit(np.asarray(llrs, dtype=np.float64) - bayes_threshold(prior))
+
+
+def act_dcf(
+    llrs: ArrayLike, labels: ArrayLike, prior: float, cost_miss: float = 1.0, cost_false_alarm: float = 1.0
+) -> float:
+    """The actual detection cost: that of the decisions at [`bayes_threshold`], as [`min_dcf`] is that at the best one.
+
+    Args:
+        llrs (`np.ndarray` of shape `(trials,)`): calibrated natural-log likelihood ratios.
+        labels (`np.ndarray` of shape `(trials,)`): 1 or True for trials of one speaker, 0 or False for trials of two.
+        prior (float): the probability of "same speaker" before the comparison, between 0 and 1.
+        cost_miss (float): what rejecting "same speaker" costs where it is true.
+        cost_false_alarm (float): what accepting it costs where it is false.
+
+    Returns:
+        the cost relative to that of deciding without any scores: 0 without errors, and above 1 where one would do
+        better without these likelihood ratios.
+
+    Raises:
+        UserError: as for [`bayes_threshold`]; the LLRs are not finite, their number is not that of the labels, or all
+            trials are of one kind.
+
+    References:
+        NIST, plans of the speaker recognition evaluations (actual detection cost).
+
+    Recommendations:
+        What it is above [`min_dcf`] at the same prior and costs is lost by calibration in this application. [`cllr`]
+        tells it of all of them at once.
+
+    Example:
+        >>> llrs, labels = [6.0, 5.0, 3.0, 2.0, -2.0, -3.0], [1, 1, 1, 0, 0, 0]
+        >>> round(act_dcf(llrs, labels, prior=0.5), 3)  # an LLR of 2 for two speakers is above 0
+        0.333
+        >>> round(act_dcf(llrs, labels, prior=0.01), 3)  # and one of 3 for one speaker below 4.6
+        0.333
+    """
+    threshold = bayes_threshold(prior, cost_miss, cost_false_alarm)
+    trials = tally(llrs, labels)
+    miss = trials.same[trials.scores < threshold].sum() / trials.same.sum()
+    false_alarm = trials.different[trials.scores >= threshold].sum() / trials.different.sum()
+    cost = cost_miss * prior * miss + cost_false_alarm * (1 - prior) * false_alarm
+    return float(cost / min(cost_miss * prior, cost_false_alarm * (1 - prior)))
 
 
 def misleading_rates(trials: Tally) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Trial lists that have no header, as VoxCeleb and Kaldi write them, and what to do with those of unknown form."""
+"""Lists without a header: trials by VoxCeleb and Kaldi, scores by Kaldi, WeSpeaker and SpeechBrain; and others."""
 
 import csv
 import shlex
@@ -9,7 +9,7 @@ from pathlib import Path
 from balr_hf.errors import UserError
 
 # What a header calls the sides, and what it may call a label.
-SIDES, LABEL = ("enrollment", "test"), "label"
+SIDES, LABEL, SCORES = ("enrollment", "test"), "label", "scores"
 # What else a header may call labels, and what they may say: whether both sides are of one speaker.
 LABELS = {LABEL, "labels", "target", "is_target", "targettype", "same", "same_speaker", "is_same", "key"}
 MEANINGS = {
@@ -23,19 +23,19 @@ OTHER_SEPARATORS = (" ", ",", ";", "|")
 
 @dataclass(frozen=True)
 class Form:
-    """A form of trial lists without a header: three words in each line, separated by white space or a tab.
+    """A form of lists without a header: so many words in each line, separated by white space or a tab.
 
     Attributes:
         maker: whose lists have this form; empty if nobody's in particular.
         shown: how a line looks.
         header: what the columns are.
-        labels: what the column of labels may hold.
+        labels: what the column of labels may hold, if there is one.
     """
 
     maker: str
     shown: str
-    header: tuple[str, str, str]
-    labels: tuple[str, str]
+    header: tuple[str, ...]
+    labels: tuple[str, ...] = ()
 
     @property
     def named(self) -> str:
@@ -49,7 +49,11 @@ class Form:
 
     def fits(self, words: Sequence[str]) -> bool:
         """Whether these are the words of a line of this form."""
-        return len(words) == 3 and words[self.header.index(LABEL)] in self.labels
+        if len(words) != len(self.header):
+            return False
+        named = dict(zip(self.header, words, strict=True))
+        has_label = LABEL not in named or named[LABEL] in self.labels
+        return has_label and (SCORES not in named or _is_number(named[SCORES]))
 
 
 FORMS = (
@@ -58,6 +62,12 @@ FORMS = (
 )
 # What only a list with tabs can be: with spaces, three words may be ids, too, of which one is called 1.
 TABBED_FORMS = (*FORMS, Form("", "ID ID 1|0", (*SIDES, LABEL), ("1", "0")))
+# What other programs write scores in. They are looked for only where scores are read: a number may be an id, too.
+SCORED_FORMS = (
+    Form("Kaldi", "ID ID SCORE", (*SIDES, SCORES)),
+    Form("WeSpeaker", "ID ID SCORE target|nontarget", (*SIDES, SCORES, LABEL), ("target", "nontarget")),
+    Form("SpeechBrain", "ID ID 1|0 SCORE", (*SIDES, LABEL, SCORES), ("1", "0")),
+)
 
 
 def is_label(name: str) -> bool:
@@ -74,17 +84,27 @@ def _plain(text: str) -> str:
     return text.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-def read_known_form(path: Path, sep: str) -> tuple[Form, list[list[str]]] | None:
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_known_form(path: Path, sep: str, scored: bool = False) -> tuple[Form, list[list[str]]] | None:
     """Read a trial list of VoxCeleb's or Kaldi's form, separated by spaces or tabs, or one of `ID ID 1|0` with tabs.
 
     Args:
         path (Path): the file.
         sep (str): the separator that was asked for. With any but a tab, the default, and a space, no form is known;
             with a space, a list with other lines among those of a form is left to be read by its columns.
+        scored (bool): read a list of scores instead, of Kaldi's, WeSpeaker's or SpeechBrain's form.
 
     Returns:
         `(form, rows)`: the form and the words of each line; None if the first line is of no form, or a header, as the
-        first line of a list with tabs is taken to be if the second is of another form.
+        first line of a list with tabs is taken to be if the second is of another form; also None if scores are asked
+        for, and all of them are 1 or 0, which are labels.
 
     Raises:
         UserError: the list may be read in several ways, or lines are of another form than the first one.
@@ -95,7 +115,7 @@ def read_known_form(path: Path, sep: str) -> tuple[Form, list[list[str]]] | None
     with path.open(newline="", encoding="utf-8-sig") as file:
         first = next((line for line in file if line.strip()), "")
         between = "\t" if "\t" in first else " "
-        forms: tuple[Form, ...] = TABBED_FORMS if between == "\t" else FORMS
+        forms: tuple[Form, ...] = SCORED_FORMS if scored else TABBED_FORMS if between == "\t" else FORMS
         words = next(_words([first], between), (0, "", []))[2]
         if (between, sep) == ("\t", " ") or not _forms(forms, words) or set(SIDES) <= {word.lower() for word in words}:
             return None
@@ -115,7 +135,9 @@ def read_known_form(path: Path, sep: str) -> tuple[Form, list[list[str]]] | None
     if len(forms) > 1:
         raise UserError(_of_two_forms(path, forms, between))
     form = forms[0]
-    sides = [place for place, name in enumerate(form.header) if name != LABEL]
+    if scored and {row[form.header.index(SCORES)] for row in rows} <= {"0", "1"}:
+        return None
+    sides = [place for place, name in enumerate(form.header) if name in SIDES]
     doubtful = next((row[place] for row in rows for place in sides if row[place] in form.labels), None)
     if doubtful is not None:
         raise UserError(_with_label_as_recording(path, form, doubtful, between))

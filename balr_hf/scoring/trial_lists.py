@@ -105,7 +105,7 @@ class Trials:
         return Trials(self.header, self.rows, [self.sides[side] for side in used], enroll, test, self.left_out)
 
 
-def read_trials(path: str | Path, sep: str = "\t") -> Trials:
+def read_trials(path: str | Path, sep: str = "\t", scored: bool = False) -> Trials:
     """Read a trial list: a header, then rows with two sides, each a comma-separated list of recording ids.
 
     A list of VoxCeleb (each line `1 ID ID` or `0 ID ID`) or of Kaldi (`ID ID target` or `ID ID nontarget`), separated
@@ -120,6 +120,8 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     Args:
         path (str or Path): the file.
         sep (str): the character that separates the columns.
+        scored (bool): the list has scores. Without a header it is then of Kaldi's form (`ID ID SCORE`), WeSpeaker's
+            (`ID ID SCORE target`) or SpeechBrain's (`ID ID 1 SCORE`), and is read as one with a column `scores`.
 
     Returns:
         [`Trials`].
@@ -135,7 +137,7 @@ def read_trials(path: str | Path, sep: str = "\t") -> Trials:
     if len(sep) != 1:
         raise ConfigError(f"--sep {sep!r}: expected one character")
     try:
-        known_form = read_known_form(path, sep)
+        known_form = read_known_form(path, sep, scored)
         header, rows = _read_columns(path, sep) if known_form is None else (list(known_form[0].header), known_form[1])
     except UnicodeDecodeError as error:
         raise UserError(f"the trial list {path} is empty or not text") from error

@@ -237,9 +237,10 @@ def read_result(source: str, sep: str = "\t") -> Result:
     """Read what `balr score test` or `balr validate` wrote, or the scores of another program.
 
     Args:
-        source (str): the folder, or a csv file with the columns of a trial list and one called `scores`. `:COLUMN`
-            after it names another column, such as `raw_scores` or `embedding_cosine`, whose values are taken to be no
-            likelihood ratios.
+        source (str): the folder; or a csv file with the columns of a trial list and one called `scores`; or a list of
+            Kaldi, WeSpeaker or SpeechBrain, which has no header: see [`read_trials`]. `:COLUMN` after it names another
+            column, such as `raw_scores` or `embedding_cosine`. Scores of such a column, or of a file, are taken to be
+            no likelihood ratios.
         sep (str): the character that separates the columns.
 
     Raises:
@@ -253,7 +254,7 @@ def read_result(source: str, sep: str = "\t") -> Result:
         about, path = _about(path, column), path / "scores.csv"
     if not path.is_file():
         raise UserError(f"no scores at {path}: expected a folder of balr score test or balr validate, or a csv file")
-    trials = read_trials(path, sep)
+    trials = read_trials(path, sep, scored=True)
     names = SCORES if column is None else (column,)
     found = next((name for name in names if name in trials.header), None)
     if found is None:

@@ -7,7 +7,7 @@ import pytest
 
 from balr_hf.errors import UserError
 from balr_hf.metrics import at_threshold, bootstrap_intervals, cllr, cllr_min, compute_metrics, devpav, eer, min_dcf
-from balr_hf.metrics.decisions import bayes_threshold, posterior
+from balr_hf.metrics.decisions import act_dcf, bayes_threshold, posterior
 from balr_hf.metrics.tally import tally
 
 SETS = ("calibrated", "overconfident", "shifted", "ties", "separated")
@@ -102,6 +102,23 @@ def test_at_the_threshold_of_bayes_either_decision_is_expected_to_cost_the_same(
     assert same * cost_miss == pytest.approx((1 - same) * cost_false_alarm)
     below, above = posterior([threshold - 1, threshold + 1], prior)
     assert below < same < above and posterior([0.0], prior)[0] == pytest.approx(prior)
+
+
+@pytest.mark.parametrize(("prior", "cost_miss", "cost_fa"), [(0.5, 1, 1), (0.01, 1, 1), (0.2, 3, 0.5)])
+def test_the_actual_cost_is_that_of_the_decisions_and_at_least_the_least(prior, cost_miss, cost_fa):
+    draws = np.random.default_rng(3)
+    labels = np.arange(200_000) % 2
+    llrs = draws.normal(np.where(labels, 2, -2), 2)  # calibrated: means of half the variance
+    threshold = bayes_threshold(prior, cost_miss, cost_fa)
+    miss, false_alarm = (llrs[labels == 1] < threshold).mean(), (llrs[labels == 0] >= threshold).mean()
+    cost = cost_miss * prior * miss + cost_fa * (1 - prior) * false_alarm
+    actual, least = act_dcf(llrs, labels, prior, cost_miss, cost_fa), min_dcf(llrs, labels, prior, cost_miss, cost_fa)
+    assert actual == pytest.approx(cost / min(cost_miss * prior, cost_fa * (1 - prior)))
+    assert least <= actual < 1.02 * least
+    assert act_dcf(llrs - 3, labels, prior, cost_miss, cost_fa) > 1.05 * least  # no longer calibrated
+    assert act_dcf([-9.0, -9.0], [1, 0], prior, cost_miss, cost_fa) == pytest.approx(
+        cost_miss * prior / min(cost_miss * prior, cost_fa * (1 - prior))
+    )
 
 
 def test_devpav_of_one_finite_point_is_its_distance_and_of_none_unknown():

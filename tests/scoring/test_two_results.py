@@ -191,6 +191,49 @@ def test_a_column_that_is_named_is_taken_for_no_ratio(tmp_path):
         read_result(f"{place}:cosines")
 
 
+@pytest.mark.parametrize("between", [" ", "\t"])
+@pytest.mark.parametrize(
+    "line",
+    ["{0} {1} {2:.5f}", "{0} {1} {2:.5f} {3}", "{0} {1} {4} {2:.5f}"],
+    ids=["Kaldi", "WeSpeaker", "SpeechBrain"],
+)
+def test_scores_of_other_programs_lose_no_line(corpus, tmp_path, caplog, line, between):
+    path = tmp_path / "scores"
+    lines = [
+        line.format(IDS[a], IDS[b], score, "target" if same else "nontarget", int(same))
+        for (a, b), score, same in zip(PAIRS, SCORES, LABELS, strict=True)
+    ]
+    path.write_text("\n".join(lines).replace(" ", between) + "\n")
+    found = read_result(str(path))
+    np.testing.assert_allclose(found.scores, SCORES, atol=1e-5)
+    assert not found.are_ratios and not caplog.records
+    compared = compare_results(corpus, found, read_result(str(written(tmp_path / "same.csv", SCORES))), draws=0)
+    assert compared.left_out == (0, 0) and abs(compared.differences["eer"].difference) < 1e-9
+    assert not [text for text in compared.cautions if "contradict" in text]
+
+
+def test_labels_of_other_programs_are_held_against_the_corpus(corpus, tmp_path):
+    path = tmp_path / "wespeaker.score"
+    path.write_text(
+        "".join(f"{IDS[a]} {IDS[b]} {score:.5f} target\n" for (a, b), score in zip(PAIRS, SCORES, strict=True))
+    )
+    found = read_result(str(path))
+    assert "594 of the 630 labels" in " ".join(compare_results(corpus, found, found, draws=0).cautions)
+
+
+@pytest.mark.parametrize("between", [" ", "\t"])
+def test_labels_are_not_taken_for_scores(tmp_path, between):
+    path = tmp_path / "trials"
+    path.write_text("a b 1\na c 0\n".replace(" ", between))
+    with pytest.raises(UserError, match=r"has no column scores|has one column"):
+        read_result(str(path))
+    path.write_text("a b 1\na c 0\nb c 0.5\n".replace(" ", between))
+    assert read_result(str(path)).scores.tolist() == [1.0, 0.0, 0.5]
+    path.write_text("a b 1.5\na c high\n".replace(" ", between))
+    with pytest.raises(UserError, match=r"line 2 of the trial list|has no column scores"):
+        read_result(str(path))
+
+
 def test_what_was_wrong_with_a_result_is_told(corpus, tmp_path, calibrated):
     wrong = read_result(folder(tmp_path / "wrong", SCORES, mismatch=["Attributes of another model."]))
     found = compare_results(corpus, read_result(calibrated[0]), wrong, draws=0)
