@@ -6,7 +6,7 @@
 # make docs: builds the documentation site in build/site; a warning or a dead link fails the build
 # make notebooks: runs the scripts in examples/notebooks, and writes the notebooks beside them with what they print
 # make bench: measures how fast everything is on this machine, in tables (about 9 minutes)
-# make test-oldest: runs all tests with the oldest versions of the Hugging Face libraries that pyproject.toml allows
+# make test-oldest: runs all tests with the oldest version of each library that pyproject.toml allows
 # make transformers-tests: runs transformers' own tests of models over ours, which it downloads once
 # Each command makes its environment if it is missing: .venv, or .venv-oldest for the last.
 
@@ -54,7 +54,7 @@ transformers-tests: install
 $(OLDEST_VENV)/.installed: pyproject.toml constraints-oldest.txt
 	@echo "Making the environment in $(OLDEST_VENV) (a few minutes the first time)"
 	$(OLDEST_PYTHON) -m venv $(OLDEST_VENV)
-	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints-oldest.txt
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev,app,onnx]" -c constraints-oldest.txt
 	@touch $@
 
 torture: install

@@ -2,12 +2,13 @@
 
 import copy
 import importlib
+import io
 import logging
 import math
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -45,6 +46,8 @@ CLOSE_TO_ZERO = 1e-3
 
 # Where the exporter notes for each node which lines of code it comes from, with the paths of this machine.
 STACK_TRACE = "pkg.torch.onnx.stack_trace"
+# How many samples the exporter is told that a recording may have, two hours at 16 kHz; torch 2.10 and before need it.
+MOST_SAMPLES = 2**27
 
 # What the graph's node is called that fails for recordings that cannot be embedded; onnxruntime names it in its error.
 REFUSAL = "REFUSED_a_length_is_below_{least}_or_above_the_number_of_samples_or_samples_are_not_finite"
@@ -386,7 +389,8 @@ def _implausible(embedder: "WespeakerModel", autoencoder: "BinaryAttributeAutoEn
 
 def _write_graph(model: AudioToAttributes, path: Path, metadata: dict[str, Any]) -> int:
     """Write a model as ONNX, weights included, and return the version of the operators."""
-    batch, samples = torch.export.Dim("batch", min=1), torch.export.Dim("samples", min=model.least_samples)
+    batch = torch.export.Dim("batch", min=1)
+    samples = torch.export.Dim("samples", min=model.least_samples, max=MOST_SAMPLES)
     lengths = torch.tensor([2, 3]) * model.least_samples
     waveforms = torch.zeros(2, 3 * model.least_samples)
     with _quiet():
@@ -414,12 +418,12 @@ def _write_graph(model: AudioToAttributes, path: Path, metadata: dict[str, Any])
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what the exporter says of itself from the user, who can do nothing about it."""
+    """Keep what the exporter says of itself from users, who can do nothing about it, and from programs."""
     logs = logging.getLogger("torch.onnx")
     level = logs.level
     logs.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -1,7 +1,9 @@
 """The files about the project agree with each other and with the package."""
 
+import ast
 import re
 import runpy
+import sys
 import tomllib
 
 import pytest
@@ -30,6 +32,36 @@ def test_changelog_has_what_is_not_released_first_and_this_version(root):
     assert headings[0] == "Unreleased"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
     assert __version__ in text
+
+
+def test_the_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed(root, settings):
+    """A promise of an older version that nobody tested would be found out by users."""
+    project = settings["project"]
+    extras = project["optional-dependencies"]
+    used = [*project["dependencies"], *extras["app"], *extras["onnx"]]
+    allowed = dict(re.fullmatch(r"([\w-]+)>=([\d.]+)", one).groups() for one in used)
+    stated = (root / "constraints-oldest.txt").read_text(encoding="utf-8")
+    tested = dict(re.findall(r"^([\w-]+)==(\S+)$", stated, re.MULTILINE))
+    assert allowed == {name: tested.get(name) for name in allowed}
+
+
+def test_what_the_package_imports_is_declared(root, settings):
+    """A library that only comes with another one may stay away with its next version."""
+    extras = settings["project"]["optional-dependencies"]
+    declared = " ".join([*settings["project"]["dependencies"], *extras["onnx"], *extras["rooms"]])
+    named = {*re.findall(r"([A-Za-z][\w-]*)>=", declared), "wespeaker"}
+    of = {"sklearn": "scikit-learn", "yaml": "pyyaml", "silero_vad": "silero-vad", "markupsafe": "jinja2"}
+    of |= {"pytorch_metric_learning": "pytorch-metric-learning", "argparse_dataclass": "argparse-dataclass"}
+    of |= {"onnx_ir": "onnxscript"}
+    imported = set()
+    for path in (root / "balr_hf").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.partition(".")[0])
+    others = imported - sys.stdlib_module_names - {"balr_hf"}
+    assert len(others) > 15 and {of.get(name, name) for name in others} <= named
 
 
 def test_workflows_test_every_python_that_is_named(root, settings):

@@ -65,7 +65,7 @@ def examples(dataset: datasets.Dataset, count: int) -> list[list[Example]]:
         for speaker in order[shares[order, attribute] > 0]:
             row = np.flatnonzero((codes == speaker) & bits[:, attribute])[0]
             share = float(shares[speaker, attribute])
-            chosen.append(Example(ids[row], str(names[speaker]), share, int(of[speaker])))
+            chosen.append(Example(ids[int(row)], str(names[speaker]), share, int(of[speaker])))
         found.append(chosen)
     return found
 

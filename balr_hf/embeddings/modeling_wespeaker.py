@@ -406,11 +406,10 @@ class WespeakerModel(HubModel):
 
         Gradients and the batch norms of training need the maps, and a hook may keep what a module returns.
         """
-        if (
-            device.type not in QUICK_UNSEEN
-            or torch.is_grad_enabled()
-            or torch.nn.modules.module._has_any_global_hook()
-        ):
+        of_all = torch.nn.modules.module
+        if device.type not in QUICK_UNSEEN or torch.is_grad_enabled():
+            return False
+        if of_all._global_forward_hooks or of_all._global_forward_pre_hooks:
             return False
         return not any(m.training or m._forward_hooks or m._forward_pre_hooks for m in self.modules())
 
