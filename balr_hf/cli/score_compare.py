@@ -31,7 +31,12 @@ class Options(RunOptions):
         "SpeechBrain. :COLUMN behind it takes another column: runs/score:embedding_cosine",
     )
     second: str = positional("second", "the second system's result, B, of the same trials")
-    sep: str = option("\\t", "character between the columns of the scores; \\t is a tab", type=str)
+    sep: str = option(
+        "\\t",
+        "character between the columns of the scores; \\t is a tab. A list whose header names enrollment and test "
+        "with a tab, a comma, a semicolon or a space between them is read so in any case",
+        type=str,
+    )
     common: bool = option(
         False,
         "compare the trials that both have, if one result lacks some of the other's [default: such results are "
