@@ -17,8 +17,8 @@ from balr_hf.metrics.intervals import checked_speakers, speakers_by_kind
 from balr_hf.metrics.tally import checked_labels, checked_mask
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs, and what
-# these decisions cost.
-PRIORS = (0.5, 0.1, 0.01, 0.001)
+# these decisions cost; those of minDCF among them, which the cost is read beside.
+PRIORS = (0.5, 0.1, 0.05, 0.01, 0.001)
 # Where the speakers of a test must not be, to follow "6 speakers of these trials are".
 MADE_WITH = {
     "reference": "in the reference population of the scorer",

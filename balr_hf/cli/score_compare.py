@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balr_hf.cli.parsing import Arguments, Command, positional
@@ -10,13 +11,14 @@ from balr_hf.cli.sections import RunOptions, bootstrap_option
 from balr_hf.options import option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
 
     from balr_hf.scoring.two_results import TwoResults
 
 logger = logging.getLogger(__name__)
+
+# So many characters of a result's name fit into a legend.
+NAME_IN_LEGEND = 30
 
 
 @dataclass(kw_only=True)
@@ -31,7 +33,12 @@ class Options(RunOptions):
         "SpeechBrain. :COLUMN behind it takes another column: runs/score:embedding_cosine",
     )
     second: str = positional("second", "the second system's result, B, of the same trials")
-    sep: str = option("\\t", "character between the columns of the scores; \\t is a tab", type=str)
+    sep: str = option(
+        "\\t",
+        "character between the columns of the scores; \\t is a tab. A list whose header names enrollment and test "
+        "with a tab, a comma, a semicolon or a space between them is read so in any case",
+        type=str,
+    )
     common: bool = option(
         False,
         "compare the trials that both have, if one result lacks some of the other's [default: such results are "
@@ -97,13 +104,19 @@ def run(arguments: Arguments) -> None:
     logger.info("%s\nSaved in %s", found.to_text(), folder)
 
 
-def _draw(found: "TwoResults", folder: "Path") -> None:
+def _short(name: str) -> str:
+    """The name of a result for a legend: no longer than a figure holds, and without its folders, which are private."""
+    last = Path(name).name or Path(name).resolve().name
+    return last if len(last) <= NAME_IN_LEGEND else f"\N{HORIZONTAL ELLIPSIS}{last[1 - NAME_IN_LEGEND :]}"
+
+
+def _draw(found: "TwoResults", folder: Path) -> None:
     """Draw both systems in one plot of each kind."""
     from balr_hf.figures import performance
     from balr_hf.figures.style import save_figure
 
     def of_both(scores: "np.ndarray") -> "dict[str, np.ndarray]":
-        return {f"{side}, {name}": one for side, name, one in zip("AB", found.names, scores, strict=True)}
+        return {f"{side}, {_short(name)}": one for side, name, one in zip("AB", found.names, scores, strict=True)}
 
     note, speakers = found.describe_trials(), found.speakers
     save_figure(performance.det(of_both(found.scores), found.labels, note=note, speakers=speakers), folder, "det")

@@ -56,7 +56,10 @@ def run(arguments: Arguments) -> None:
     device = resolve_devices(arguments.device)[0]
     name = scorer_name(arguments) or "beta"
     if name == "cosine":
-        raise ConfigError("scorer=cosine needs no reference population: use it in balr score test as it is")
+        raise ConfigError(
+            "scorer=cosine needs no reference population: balr score test takes it as it is, and balr score calibrate "
+            "scorer=cosine --save-dir DIR calibrates it"
+        )
     configuration = scorer_configuration(arguments, name)
     corpus = read_corpus(
         arguments.train, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=("ba",)

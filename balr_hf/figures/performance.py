@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LN10 = np.log(10)
 
-BANDS, BAND_OF_DRAWS = (f"{what}: 95 % of draws of the speakers" for what in ("bands", "band"))
+OF_DRAWS = "95\N{NO-BREAK SPACE}% of draws of the speakers"
 # Bands: so many draws of the speakers, at so many places, between these quantiles.
 DRAWS, GRID, BAND = 200, 200, (0.025, 0.975)
 
@@ -90,7 +90,7 @@ def tippett(
     left, right = _tippett_axis(axes, [x for x, _, _ in curves.values()], case)
     if speakers is not None:
         first = next(iter(systems.values()))
-        note = f"{note}; {BANDS}".removeprefix("; ")
+        note = _with_bands(note, "bands", systems)
         bands = _tippett_bands(first, labels, speakers, (left, right))
         for (low, high), colour in zip(bands, (SAME, DIFFERENT), strict=True):
             axes.fill_between(np.linspace(left, right, GRID), low, high, color=colour, alpha=0.15, linewidth=0)
@@ -191,7 +191,7 @@ def ece(
     handles = [axes.plot(odds, curve, label=label, **line)[0] for curve, label, line in lines]
     highest = max(given.max(), neutral.max())
     if speakers is not None:
-        note = f"{note}; {BAND_OF_DRAWS}".removeprefix("; ")
+        note = _with_bands(note, "band")
         low, high = _ece_band(llrs, labels, speakers, odds)
         axes.fill_between(odds, low, high, color=style.BLUE, alpha=0.15, linewidth=0)
         highest = max(highest, min(high.max(), 2 * highest))
@@ -274,7 +274,7 @@ def pav(llrs: ArrayLike, labels: ArrayLike, note: str = "", speakers: Speakers |
     ends = min(x[0], low - 2 * margin), max(x[-1], high + 2 * margin)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     if speakers is not None:
-        note = f"{note}; {BAND_OF_DRAWS}".removeprefix("; ")
+        note = _with_bands(note, "band")
         grid, band = _pav_band(llrs, labels, speakers, (x[0], x[-1]), (low - margin, high + margin))
         axes.fill_between(grid, *band, color=style.BLUE, alpha=0.15, linewidth=0)
     _say(axes, note)
@@ -327,7 +327,7 @@ def det(
     figure, axes = new_figure(height=0.95 * style.WIDTH)
     axes.axline((0, 0), slope=1, color=GREY, linewidth=0.6)
     if speakers is not None:
-        note = f"{note}; {BAND_OF_DRAWS}".removeprefix("; ")
+        note = _with_bands(note, "band", systems)
         axes.fill(
             *_det_band(next(iter(systems.values())), labels, speakers, low, high),
             color=style.COLOURS[0],
@@ -484,6 +484,12 @@ def _tippett_axis(axes: Axes, positions: list[np.ndarray], case: float | None) -
     axes.set_xlim(left - margin, right + margin)
     axes.set_xlabel(LOG_LR)
     return left - margin, right + margin
+
+
+def _with_bands(note: str, bands: str, systems: Collection[str] = ()) -> str:
+    """A note with what the bands show, and of which system if there are several: of the first one."""
+    of = f" of {next(iter(systems))}" if len(systems) > 1 else ""
+    return f"{note}; {bands}{of}: {OF_DRAWS}".removeprefix("; ")
 
 
 def _say(axes: Axes, note: str) -> None:

@@ -62,10 +62,18 @@ FORMS = (
 )
 # What only a list with tabs can be: with spaces, three words may be ids, too, of which one is called 1.
 TABBED_FORMS = (*FORMS, Form("", "ID ID 1|0", (*SIDES, LABEL), ("1", "0")))
+# What WeSpeaker's score normalisation adds to each line of its scores.
+_AFTER_NORMALISATION = ("enrollment_magnitude", "test_magnitude", "enrollment_cohort_mean", "test_cohort_mean")
 # What other programs write scores in. They are looked for only where scores are read: a number may be an id, too.
 SCORED_FORMS = (
     Form("Kaldi", "ID ID SCORE", (*SIDES, SCORES)),
     Form("WeSpeaker", "ID ID SCORE target|nontarget", (*SIDES, SCORES, LABEL), ("target", "nontarget")),
+    Form(
+        "WeSpeaker",
+        "ID ID SCORE target|nontarget and four numbers, after score normalisation",
+        (*SIDES, SCORES, LABEL, *_AFTER_NORMALISATION),
+        ("target", "nontarget"),
+    ),
     Form("SpeechBrain", "ID ID 1|0 SCORE", (*SIDES, LABEL, SCORES), ("1", "0")),
 )
 
@@ -125,12 +133,13 @@ def read_known_form(path: Path, sep: str, scored: bool = False) -> tuple[Form, l
         for number, line, words in _words(file, between):
             rows.append([known.setdefault(word, word) for word in words])
             fitting = () if between == " " and "\t" in line else _forms(forms, rows[-1])
-            if not fitting and (sep == " " or (between == "\t" and len(rows) == 2)):
+            may_be_header = between == "\t" and len(rows) == 2 and not scored  # scores stand in no header
+            if not fitting and (sep == " " or may_be_header):
                 return None
             if not fitting:
                 raise UserError(_of_another_form(path, number, line, forms[0], between))
             forms = fitting
-    if between == "\t" and _is_header(rows):
+    if between == "\t" and not scored and _is_header(rows):
         return None
     if len(forms) > 1:
         raise UserError(_of_two_forms(path, forms, between))
@@ -158,14 +167,48 @@ def _is_header(rows: list[list[str]]) -> bool:
     return "target" in first and bool(others) and not any({*first[:2]} & {*row[:2]} for row in others)
 
 
-def describe_one_column(path: Path, first: str, sep: str) -> str:
+def separator_of_scores(path: Path, asked: str) -> str:
+    """The character that separates the columns of a list of scores.
+
+    Two lists that are compared may have different ones: a csv of another program, and what this package wrote.
+
+    Args:
+        path (Path): the file.
+        asked (str): the separator that was asked for.
+
+    Returns:
+        the one by which the header names both sides; else the one that was asked for, if the first line has it, or a
+        tab, with which lists without a header are known by their form.
+    """
+    if len(asked) != 1:
+        return asked  # which is refused where the list is read
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        first = next((line for line in file if line.strip()), "")
+    for one in (asked, "\t", *OTHER_SEPARATORS):
+        if set(SIDES) <= {cell.strip().strip('"').lower() for cell in first.split(one)}:
+            return one
+    return asked if asked in first else "\t"
+
+
+def describe_one_column(path: Path, first: str, sep: str, scored: bool = False) -> str:
     """Say what to do with a list that has one column only, for an error.
 
     Args:
         path (Path): the file.
         first (str): its first line.
         sep (str): the separator that was asked for.
+        scored (bool): whether scores were looked for.
     """
+    if scored:
+        forms = "; ".join(dict.fromkeys(form.shown for form in SCORED_FORMS))
+        separator = next((one for one in OTHER_SEPARATORS if one in first.strip()), sep)
+        why = f"its first line, {first.strip()!r}, is of none of the forms that are known without one: {forms}"
+        if _forms(SCORED_FORMS, first.split()):
+            why = "1 and 0 alone stand where its scores would be, which are taken for labels"
+        return (
+            f"the list of scores {path} has no header that names enrollment and test, and {why}. Put a header above "
+            f"it that names its columns, such as {_header((*SIDES, SCORES), separator)}"
+        )
     said = f"the trial list {path} has one column: expected two, separated by {sep!r} (--sep)"
     other = next((one for one in OTHER_SEPARATORS if one != sep and len(first.split(one)) > 1), None)
     if other is None:
@@ -184,10 +227,11 @@ def _forms(forms: Sequence[Form], words: Sequence[str]) -> tuple[Form, ...]:
 
 
 def _of_another_form(path: Path, number: int, line: str, form: Form, sep: str) -> str:
+    last = SCORES if SCORES in form.header else LABEL
     return (
         f"line {number} of the trial list {path} is not of the form of the lines before, {form.described}: "
         f"{line.strip()!r}. Correct that line; or, if the columns are others, put a header above the list, such as "
-        f"{_header((*SIDES, LABEL), sep)}{_and_option(sep)}"
+        f"{_header((*SIDES, last), sep)}{_and_option(sep)}"
     )
 
 
@@ -201,10 +245,11 @@ def _of_two_forms(path: Path, forms: Sequence[Form], sep: str) -> str:
 
 def _with_label_as_recording(path: Path, form: Form, word: str, sep: str) -> str:
     others = (*SIDES, "note") if form.header[0] == LABEL else (LABEL, *SIDES)
+    scores = (SCORES,) if SCORES in form.header else ()
     return (
         f"the trial list {path} looks like {form.described}, but {word!r} is among the recordings, too: put the "
         f"header {_header(form.header, sep)} above it if that is what the columns are, else one such as "
-        f"{_header(others, sep)}{_and_option(sep)}"
+        f"{_header((*others, *scores), sep)}{_and_option(sep)}"
     )
 
 

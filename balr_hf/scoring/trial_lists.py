@@ -121,7 +121,8 @@ def read_trials(path: str | Path, sep: str = "\t", scored: bool = False) -> Tria
         path (str or Path): the file.
         sep (str): the character that separates the columns.
         scored (bool): the list has scores. Without a header it is then of Kaldi's form (`ID ID SCORE`), WeSpeaker's
-            (`ID ID SCORE target`) or SpeechBrain's (`ID ID 1 SCORE`), and is read as one with a column `scores`.
+            (`ID ID SCORE target`, with or without what score normalisation adds) or SpeechBrain's (`ID ID 1 SCORE`),
+            and is read as one with a column `scores`.
 
     Returns:
         [`Trials`].
@@ -138,7 +139,9 @@ def read_trials(path: str | Path, sep: str = "\t", scored: bool = False) -> Tria
         raise ConfigError(f"--sep {sep!r}: expected one character")
     try:
         known_form = read_known_form(path, sep, scored)
-        header, rows = _read_columns(path, sep) if known_form is None else (list(known_form[0].header), known_form[1])
+        header, rows = (
+            _read_columns(path, sep, scored) if known_form is None else (list(known_form[0].header), known_form[1])
+        )
     except UnicodeDecodeError as error:
         raise UserError(f"the trial list {path} is empty or not text") from error
     if known_form is not None:
@@ -157,7 +160,7 @@ def read_trials(path: str | Path, sep: str = "\t", scored: bool = False) -> Tria
     return _without_shared_recordings(path, trials)
 
 
-def _read_columns(path: Path, sep: str) -> tuple[list[str], list[list[str]]]:
+def _read_columns(path: Path, sep: str, scored: bool) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of a file with columns, at least two, and rows, at least one.
 
     Raises:
@@ -173,7 +176,7 @@ def _read_columns(path: Path, sep: str) -> tuple[list[str], list[list[str]]]:
     except (ValueError, csv.Error) as error:
         raise UserError(f"the trial list {path} is empty or not text") from error
     if len(header) < 2:
-        raise UserError(describe_one_column(path, header[0], sep))
+        raise UserError(describe_one_column(path, header[0], sep, scored))
     if not rows:
         raise UserError(f"the trial list {path} has a header but no trials")
     return header, rows

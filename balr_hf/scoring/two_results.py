@@ -18,6 +18,7 @@ from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers
 from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.distinct_trials import TOLERANCE, describe_contradicted_labels
 from balr_hf.scoring.listed_ids import match_ids
+from balr_hf.scoring.trial_forms import separator_of_scores
 from balr_hf.scoring.trials import Trials, read_trials, side_speakers
 from balr_hf.tables import aligned
 
@@ -34,6 +35,8 @@ FEW = 30
 # The share of the detection cost that one false alarm may have, or single trials decide minDCF.
 ONE_ERROR = 0.05
 PRIORS = {"min_dcf_0.01": 0.01, "min_dcf_0.05": 0.05}
+# Scores that say nothing have an EER of 0.5, give or take chance; those above this are the wrong way round.
+REVERSED = 0.6
 # Metrics that differ by less do so by what scores are written with and calibrated to, whatever the draws say.
 ROUNDING = 1e-6
 
@@ -144,6 +147,12 @@ class TwoResults:
             for side, sentence in zip("AB", self.contradictions, strict=True)
             if sentence is not None
         ]
+        texts += [
+            f"{side}: its EER is {eer:.2%}. Are its scores distances, which are lower for the same "
+            "speaker? Change their signs."
+            for side, eer in zip("AB", (self.differences["eer"].first, self.differences["eer"].second), strict=True)
+            if eer > REVERSED
+        ]
         if any(self.left_out):
             a, b = self.left_out
             texts.append(
@@ -241,7 +250,8 @@ def read_result(source: str, sep: str = "\t") -> Result:
             Kaldi, WeSpeaker or SpeechBrain, which has no header: see [`read_trials`]. `:COLUMN` after it names another
             column, such as `raw_scores` or `embedding_cosine`. Scores of such a column, or of a file, are taken to be
             no likelihood ratios.
-        sep (str): the character that separates the columns.
+        sep (str): the character that separates the columns, unless the header names `enrollment` and `test` by another
+            one: the two lists that are compared may have different ones.
 
     Raises:
         UserError: there is no such result or column, `scores.csv` is not the one that its metrics were computed from,
@@ -254,11 +264,14 @@ def read_result(source: str, sep: str = "\t") -> Result:
         about, path = _about(path, column), path / "scores.csv"
     if not path.is_file():
         raise UserError(f"no scores at {path}: expected a folder of balr score test or balr validate, or a csv file")
-    trials = read_trials(path, sep, scored=True)
+    trials = read_trials(path, separator_of_scores(path, sep), scored=True)
     names = SCORES if column is None else (column,)
     found = next((name for name in names if name in trials.header), None)
     if found is None:
-        raise UserError(f"{path} has no column {column or 'scores'}: its columns are {name_some(trials.header)}")
+        other = f". To compare one of these, write {place}:COLUMN" if column is None else ""
+        raise UserError(
+            f"{path} has no column {column or 'scores'}: its columns are {name_some(trials.header)}{other}"
+        )
     if trials.header.count(found) > 1:
         raise UserError(
             f"{path} has {trials.header.count(found)} columns called {found}: which one is meant is unknown"
@@ -268,8 +281,12 @@ def read_result(source: str, sep: str = "\t") -> Result:
         scores = np.array([row[position] for row in trials.rows], dtype=np.float64)
     except (ValueError, IndexError) as error:
         raise UserError(f"{path}: a value of the column {found} is no number ({error})") from error
-    if not np.isfinite(scores).all():
-        raise UserError(f"{path}: {int((~np.isfinite(scores)).sum())} values of the column {found} are not finite")
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        raise UserError(
+            f"{path}: {len(wrong):,} of the {len(scores):,} scores in the column {found} are not finite, such as "
+            f"{scores[wrong[0]]:g} of {_described(trials, wrong[0])}. Take these trials out, and say --common"
+        )
     return Result(source, trials, scores, column is None and about.get("calibration") is not None, about)
 
 
@@ -324,16 +341,14 @@ def compare_results(
             f"{left_out[1]:,} in the second only. Score one list by both, or say --common (common=True) to compare "
             f"them on the {len(both):,} that both have"
         )
-    scores = np.stack([first.scores[places[rows]], second.scores[other_places[other_rows]]])
-    names = side_speakers(dataset, [list(side) for side in number_of])
-    if names is None:
-        raise UserError("the corpus does not name the speaker of every recording in the trials")
-    contradictions = [
-        describe_contradicted_labels(result.trials, names[pairs[:, 0]] == names[pairs[:, 1]])
-        for result, pairs in zip((first, second), keyed, strict=True)
-    ]
-    speakers = names[both // len(number_of)], names[both % len(number_of)]
+    chosen = places[rows], other_places[other_rows]
+    scores = np.stack([first.scores[chosen[0]], second.scores[chosen[1]]])
+    speakers = _speakers_of(dataset, [list(side) for side in number_of], keyed[0][chosen[0]])
     labels = speakers[0] == speakers[1]
+    contradictions = [
+        describe_contradicted_labels(result.trials.select(kept), labels)
+        for result, kept in zip((first, second), chosen, strict=True)
+    ]
     if labels.all() or not labels.any():
         raise UserError(f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}")
     llrs = _cross_calibrated((first, second), scores, labels, speakers, folds, progress) if folds else None
@@ -355,6 +370,27 @@ def compare_results(
         llrs=llrs,
         contradictions=(contradictions[0], contradictions[1]),
     )
+
+
+def _speakers_of(
+    dataset: datasets.Dataset, sides: list[list[str]], pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The speakers of the two sides of each trial that is compared; the corpus may lack the sides of others.
+
+    Args:
+        dataset (`datasets.Dataset`): the corpus.
+        sides (list[list[str]]): the ids of the recordings of each side.
+        pairs (int `(trials, 2)`): the numbers of the two sides of each trial.
+
+    Raises:
+        UserError: a speaker is not known.
+    """
+    used, numbers = np.unique(pairs, return_inverse=True)
+    names = side_speakers(dataset, [sides[number] for number in used])
+    if names is None:
+        raise UserError("the corpus does not name the speaker of every recording in the trials")
+    numbers = numbers.reshape(pairs.shape)
+    return names[numbers[:, 0]], names[numbers[:, 1]]
 
 
 def _cross_calibrated(
@@ -391,13 +427,18 @@ def _one_score_each(result: Result, keys: np.ndarray) -> tuple[np.ndarray, np.nd
     before = result.scores[places][which]
     other = np.flatnonzero(~np.isclose(result.scores, before, rtol=TOLERANCE, atol=TOLERANCE))
     if len(other):
-        row, trials = other[0], result.trials
-        sides = " against ".join(name_some(trials.sides[side[row]], 3) for side in (trials.enroll, trials.test))
+        row = other[0]
         raise UserError(
             f"{result.name} lists {len(other)} trials again, in the same or in the opposite order, with another "
-            f"score: {sides} has {result.scores[row]:g} and before {before[row]:g}. List each pair of sides once"
+            f"score: {_described(result.trials, row)} has {result.scores[row]:g} and before {before[row]:g}. List "
+            "each pair of sides once"
         )
     return found, places
+
+
+def _described(trials: Trials, row: int) -> str:
+    """The two sides of a trial, for a message."""
+    return " against ".join(name_some(trials.sides[side[row]], 3) for side in (trials.enroll, trials.test))
 
 
 def _differences(

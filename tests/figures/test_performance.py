@@ -158,6 +158,15 @@ def test_pav_puts_infinite_values_at_the_margins(texts):
     assert texts(figure).count("∞ after PAV: 2 trials") == 2
 
 
+@pytest.mark.parametrize("draw", [det, tippett])
+def test_bands_say_whose_they_are_where_there_are_several_systems(of_speakers, draw):
+    llrs, labels, speakers = of_speakers
+    both = draw({"A, mine": llrs, "B, theirs": 2 * llrs}, labels, speakers=speakers).axes[0].get_title("left")
+    assert " of A, mine: 95\N{NO-BREAK SPACE}% of draws" in both.replace("\n", " ")
+    alone = draw({"A, mine": llrs}, labels, speakers=speakers).axes[0].get_title("left")
+    assert alone.startswith("band") and "mine" not in alone
+
+
 @pytest.mark.parametrize("factor", [1.0, 0.0])
 def test_eer_point_of_the_det_plot_is_the_eer_and_on_the_curve(make_trials, factor):
     llrs, labels = make_trials(500)

@@ -128,6 +128,24 @@ def test_other_trials_are_refused_unless_those_in_common_are_asked_for(corpus, c
         compare_results(corpus, *map(read_result, none), common=True)
 
 
+def test_the_corpus_may_lack_what_is_not_compared(corpus, calibrated, tmp_path):
+    """A baseline scores what extraction skipped, too."""
+    path = written(tmp_path / "more.csv", SCORES)
+    with path.open("a") as file:
+        file.write(f"skipped\t{IDS[0]}\t0.5\n")
+    one, more = read_result(calibrated[0]), read_result(str(path))
+    found = compare_results(corpus, one, more, common=True, draws=0)
+    assert found.left_out == (0, 1) and len(found.labels) == len(PAIRS)
+    with pytest.raises(UserError, match="does not name the speaker"):
+        compare_results(corpus, more, more)
+
+
+def test_scores_the_wrong_way_round_are_told(corpus, calibrated, tmp_path):
+    distances = read_result(str(written(tmp_path / "distances.csv", -SCORES)))
+    told = compare_results(corpus, read_result(calibrated[0]), distances, draws=0).cautions
+    assert [text[0] for text in told if "Are its scores distances" in text] == ["B"]
+
+
 def test_cllr_is_of_calibrated_scores_only(corpus, calibrated, tmp_path):
     raw = read_result(folder(tmp_path / "raw", SCORES))
     found = compare_results(corpus, read_result(calibrated[0]), raw, draws=0)
@@ -194,8 +212,8 @@ def test_a_column_that_is_named_is_taken_for_no_ratio(tmp_path):
 @pytest.mark.parametrize("between", [" ", "\t"])
 @pytest.mark.parametrize(
     "line",
-    ["{0} {1} {2:.5f}", "{0} {1} {2:.5f} {3}", "{0} {1} {4} {2:.5f}"],
-    ids=["Kaldi", "WeSpeaker", "SpeechBrain"],
+    ["{0} {1} {2:.5f}", "{0} {1} {2:.5f} {3}", "{0} {1} {2:.5f} {3} 11.2 9.87 0.1 0.12", "{0} {1} {4} {2:.5f}"],
+    ids=["Kaldi", "WeSpeaker", "WeSpeaker after normalisation", "SpeechBrain"],
 )
 def test_scores_of_other_programs_lose_no_line(corpus, tmp_path, caplog, line, between):
     path = tmp_path / "scores"
@@ -221,11 +239,42 @@ def test_labels_of_other_programs_are_held_against_the_corpus(corpus, tmp_path):
     assert "594 of the 630 labels" in " ".join(compare_results(corpus, found, found, draws=0).cautions)
 
 
+def test_a_first_line_with_a_score_is_no_header(tmp_path):
+    path = tmp_path / "scores"
+    path.write_text("a\tb\t0.5\ttarget\nc\td\t0.1\tnontarget\n")
+    assert read_result(str(path)).scores.tolist() == [0.5, 0.1]
+    path.write_text("a\tb\t0.5\ttarget\nc\td\n")
+    with pytest.raises(UserError, match=r"line 2 of the trial list .* such as 'enrollment\ttest\tscores'"):
+        read_result(str(path))
+
+
+@pytest.mark.parametrize("line", ["a b tensor(0.5)", "enroll test score", "a,b,0.5", "a b target 0.5"])
+def test_scores_of_no_known_form_are_refused_with_what_helps(tmp_path, line):
+    path = tmp_path / "scores"
+    path.write_text(f"{line}\n{line}\n")
+    with pytest.raises(UserError, match=r"list of scores .* has no header .* ID ID SCORE; .* Put a header") as raised:
+        read_result(str(path))
+    header = str(raised.value).split("such as ")[1].strip("'")
+    path.write_text(f"{header}\na b 0.5\n".replace(" ", "," if "," in header else " "))
+    assert read_result(str(path)).scores.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("between", [",", " ", ";"])
+@pytest.mark.parametrize("asked", ["\t", ","])
+def test_each_list_has_the_separator_of_its_header(corpus, calibrated, tmp_path, between, asked):
+    path = tmp_path / "baseline.csv"
+    path.write_text(written(path, SCORES).read_text().replace("\t", between))
+    both = read_result(calibrated[0], asked), read_result(str(path), asked)
+    assert compare_results(corpus, *both, draws=0).differences["eer"].difference == 0
+    path.write_text("".join(f"{IDS[a]} {IDS[b]} {score:.9g}\n" for (a, b), score in zip(PAIRS, SCORES, strict=True)))
+    assert len(read_result(str(path), asked).trials) == len(PAIRS)
+
+
 @pytest.mark.parametrize("between", [" ", "\t"])
 def test_labels_are_not_taken_for_scores(tmp_path, between):
     path = tmp_path / "trials"
     path.write_text("a b 1\na c 0\n".replace(" ", between))
-    with pytest.raises(UserError, match=r"has no column scores|has one column"):
+    with pytest.raises(UserError, match=r"has no column scores|1 and 0 alone stand where its scores would be"):
         read_result(str(path))
     path.write_text("a b 1\na c 0\nb c 0.5\n".replace(" ", between))
     assert read_result(str(path)).scores.tolist() == [1.0, 0.0, 0.5]
@@ -277,7 +326,7 @@ def test_results_that_are_none_are_refused(tmp_path, calibrated):
         file.write("s0-0\ts1-3\t9.0\n")
     with pytest.raises(UserError, match=r"is not the one that .* was computed from"):
         read_result(calibrated[0])
-    with pytest.raises(UserError, match="1 values of the column scores are not finite"):
+    with pytest.raises(UserError, match=r"1 of the 2 scores .* such as nan of s0-0 against s0-1"):
         read_result(str(written(tmp_path / "nan.csv", [np.nan, 1.0], pairs=PAIRS[:2])))
     path = tmp_path / "twice.csv"
     path.write_text("enrollment\ttest\tscores\tscores\na\tb\t1\t2\n")
