@@ -298,6 +298,37 @@ def test_records_have_a_name_each_and_the_earlier_common_one_is_read(listed, tmp
         store_of(listed, tmp_path, "txt")
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_was_made_of_audio_that_was_replaced_is_not_taken_from_a_saved_dataset(
+    few, tmp_path, tiny_embedder, monkeypatch, caplog, interrupted
+):
+    """A Dataset that names audio files is the same Dataset whatever these files hold."""
+    rows = load_corpus(few).select(range(4)).select_columns(["id", "audio"])
+    paths = [Path(row["path"]) for row in rows["audio"]]
+    if interrupted:
+        with monkeypatch.context() as patched:
+            patched.setattr(DatasetStore, "finish", lambda store, count: (_ for _ in ()).throw(Stopped()))
+            with pytest.raises(Stopped):
+                tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    else:
+        tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    paths[1].write_bytes(paths[3].read_bytes())
+    paths[2].write_bytes(b"no audio")
+    made = tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    assert f"2 of the 4 embeddings there are of other audio than is there now (such as {rows['id'][1]})" in caplog.text
+    assert made["embedding"][1] == made["embedding"][3] and made["embedding"][2] is None
+    assert made["recording_quality"][1] == made["recording_quality"][3]
+    assert load_corpus(tmp_path / "out")["embedding"][:] == made["embedding"][:]
+
+
+def test_a_saved_dataset_of_which_nothing_holds_any_more_is_not_returned(few, tmp_path, tiny_embedder):
+    rows = load_corpus(few).select(range(2)).select_columns(["id", "audio"])
+    tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    for row in rows["audio"]:
+        Path(row["path"]).write_bytes(b"no audio")
+    assert "embedding" not in tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out").column_names
+
+
 def test_dataset_record_is_not_taken_for_one_of_files(listed, tmp_path):
     store_of(listed, tmp_path, "dataset").fill(computing()[0], "audio")
     assert set(json.loads((tmp_path / "out" / "balr-dataset.json").read_text())) == {"kind", "key"}
