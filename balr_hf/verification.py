@@ -16,6 +16,7 @@ from balr_hf.checkpoints import resolve_checkpoint
 from balr_hf.data.audio_behind import describe_replaced_audio
 from balr_hf.data.columns import vector_matrix, vector_present
 from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
+from balr_hf.data.quality import LATER, known_quality
 from balr_hf.data.reading import read_corpus
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 # How far a value of an embedding that is computed again may be from the stored one, over the embedding's root mean
 # square: other processors and versions of libraries round differently.
 TOLERANCE = 1e-3
+# How far a measure of a recording that is measured again may be from the stored one, likewise.
+MEASURED = {"duration": 0.001, "net_speech": 0.1, "snr": 0.5, "bandwidth": 125.0, "level": 0.1, "peak": 0.5}
+MEASURED |= {"clipping": 0.001, "tone_share": 0.002, "decay": 10.0}
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,7 @@ def _recomputed(dataset: datasets.Dataset, system: SpeakerComparisonModel, count
                 off = (np.abs(old - new) / scale).max()
                 text = f"{len(kept)} embeddings computed again differ by at most {off:.1e} of their root mean square"
                 yield Check(bool(off <= TOLERANCE), text)
+        yield from _measured_again(known_quality(part), known_quality(again))
     if {"embedding", "ba"} <= set(dataset.column_names):
         both = np.flatnonzero(vector_present(dataset, "embedding") & vector_present(dataset, "ba"))
         part = dataset.select(_spread(both, count))
@@ -198,6 +203,32 @@ def _recomputed(dataset: datasets.Dataset, system: SpeakerComparisonModel, count
                 differing = int((old != new).sum())
                 text = f"of {len(part)} recordings' attributes computed again, {differing} of {old.size} differ"
                 yield Check(differing == 0, text)
+
+
+def _measured_again(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> Iterator[Check]:
+    """Compare what was measured of recordings with what is measured of them now."""
+    both = [name for name in before if name in now]
+    wrong = {
+        name: [measure for measure in MEASURED if _differs(measure, before[name][measure], now[name][measure])]
+        for name in both
+    }
+    told = [
+        f"{name}: {measures[0]} {before[name][measures[0]]}, now {now[name][measures[0]]}"
+        for name, measures in wrong.items()
+        if measures
+    ]
+    if told:
+        text = f"what was measured of {len(told)} of {len(both)} recordings is not what is measured now"
+        yield Check(False, f"{text} ({name_some(told, 3)})")
+    elif both:
+        yield Check(True, f"what was measured of {len(both)} recordings is what is measured now")
+
+
+def _differs(measure: str, before: float | None, now: float | None) -> bool:
+    """Whether two values of a measure cannot be of one recording; what an earlier version did not measure can."""
+    if before is None and measure in LATER:
+        return False
+    return before != now and (before is None or now is None or not abs(before - now) <= MEASURED[measure])
 
 
 def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iterator[Check]:
