@@ -21,14 +21,22 @@ from balr_hf.data.reading import read_corpus
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
 from balr_hf.hub.publishing import load_model
-from balr_hf.identity import allowed_in_training, digest_of, file_digest, model_identity, other_makers, shown
+from balr_hf.identity import (
+    allowed_in_training,
+    digest_of,
+    file_digest,
+    model_digest,
+    model_identity,
+    other_makers,
+    shown,
+)
 from balr_hf.metrics import cllr, eer
 from balr_hf.metrics.decisions import misleading_rates
 from balr_hf.metrics.intervals import RATES
 from balr_hf.metrics.tally import tally
 from balr_hf.scoring.distinct_trials import distinct_pairs
 from balr_hf.scoring.listed_ids import match_ids
-from balr_hf.scoring.trials import trial_labels
+from balr_hf.scoring.trials import compact_side_counts, score_trials, trial_labels
 from balr_hf.scoring.two_results import read_result
 
 if TYPE_CHECKING:
@@ -39,6 +47,8 @@ if TYPE_CHECKING:
 # How far a value of an embedding that is computed again may be from the stored one, over the embedding's root mean
 # square: other processors and versions of libraries round differently.
 TOLERANCE = 1e-3
+# How far a score of a trial that is scored again may be from the stored one, absolute and relative, likewise.
+SCORED = 1e-4
 # How far a measure of a recording that is measured again may be from the stored one, likewise.
 MEASURED = {"duration": 0.001, "net_speech": 0.1, "snr": 0.5, "bandwidth": 125.0, "level": 0.1, "peak": 0.5}
 MEASURED |= {"clipping": 0.001, "tone_share": 0.002, "decay": 10.0}
@@ -266,6 +276,25 @@ def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iter
         same = {digest_of(maker) for maker in makers} == {digest_of(known)}
         text = "the autoencoder that the scores come from" if same else f"{name_some(map(shown, makers))} now"
         yield Check(same, f"the attributes of {name} are of {text}")
+    if system is not None and digest_of(chain.get("scorer", "")) == model_digest(system.scorer):
+        yield _scored_again(folder, dataset, system)
+
+
+def _scored_again(folder: Path, dataset: datasets.Dataset, system: SpeakerComparisonModel) -> Check:
+    """Whether the corpus still has the attributes that were scored: its recordings may have been replaced since."""
+    if "ba" not in dataset.column_names:
+        return Check(None, "no trial was scored again: the corpus has no attributes now")
+    try:
+        sep = _separator(folder / "scores.csv")
+        named = "raw_scores" in read_result(str(folder), sep).trials.header
+        stated = read_result(f"{folder}:raw_scores" if named else str(folder), sep)
+        trials = match_ids(dataset, stated.trials)
+        again = score_trials(system.scorer, compact_side_counts(dataset, trials.sides), trials)
+    except UserError as error:
+        return Check(None, f"no trial was scored again ({error})")
+    differing = int((~np.isclose(again, stated.scores, rtol=SCORED, atol=SCORED)).sum())
+    text = f"of {len(trials)} trials scored again with the attributes that are there now, {differing} differ"
+    return Check(differing == 0, text)
 
 
 def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.Dataset) -> Check:
