@@ -1,8 +1,8 @@
 """Identities: which model made a vector, and on whose vectors a model was trained.
 
 An identity is a name and a digest, `NAME@SHA256`. The digest is of all that decides a model's output: its weights,
-the settings of its configuration, and for an embedder the features that it takes. Names are for people; whether two
-models are the same is decided by their digests alone.
+the settings of its configuration, and for an embedder the features that it takes, and of which samples. Names are for
+people; whether two models are the same is decided by their digests alone.
 """
 
 import hashlib
@@ -37,6 +37,9 @@ FEATURES = (
     "waveform_scale",
     "normalize_mean",
 )
+# Which samples of a recording are embedded: how it is resampled, and what of its pauses is left out. Whoever changes
+# that raises this number, and every embedder has another digest: see "Changing what is measured" in CONTRIBUTING.md.
+PREPARATION = 1
 
 
 class HasWeights(Protocol):
@@ -254,9 +257,10 @@ def _settings(config_class: type) -> list[str]:
 def _features(extractor: Any) -> dict[str, Any]:
     if extractor is None:
         return {}
+    prepared = {} if PREPARATION == 1 else {"preparation": PREPARATION}
     if hasattr(extractor, "waveform_scale"):
-        return {name: _plain(getattr(extractor, name)) for name in FEATURES if hasattr(extractor, name)}
-    return _plain(extractor.to_dict()) if hasattr(extractor, "to_dict") else {}
+        return {name: _plain(getattr(extractor, name)) for name in FEATURES if hasattr(extractor, name)} | prepared
+    return (_plain(extractor.to_dict()) if hasattr(extractor, "to_dict") else {}) | prepared
 
 
 def _plain(value: Any) -> Any:

@@ -16,18 +16,27 @@ from balr_hf.checkpoints import resolve_checkpoint
 from balr_hf.data.audio_behind import describe_replaced_audio
 from balr_hf.data.columns import vector_matrix, vector_present
 from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
+from balr_hf.data.quality import LATER, known_quality
 from balr_hf.data.reading import read_corpus
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
 from balr_hf.hub.publishing import load_model
-from balr_hf.identity import allowed_in_training, digest_of, file_digest, model_identity, other_makers, shown
+from balr_hf.identity import (
+    allowed_in_training,
+    digest_of,
+    file_digest,
+    model_digest,
+    model_identity,
+    other_makers,
+    shown,
+)
 from balr_hf.metrics import cllr, eer
 from balr_hf.metrics.decisions import misleading_rates
 from balr_hf.metrics.intervals import RATES
 from balr_hf.metrics.tally import tally
 from balr_hf.scoring.distinct_trials import distinct_pairs
 from balr_hf.scoring.listed_ids import match_ids
-from balr_hf.scoring.trials import trial_labels
+from balr_hf.scoring.trials import compact_side_counts, score_trials, trial_labels
 from balr_hf.scoring.two_results import read_result
 
 if TYPE_CHECKING:
@@ -38,6 +47,11 @@ if TYPE_CHECKING:
 # How far a value of an embedding that is computed again may be from the stored one, over the embedding's root mean
 # square: other processors and versions of libraries round differently.
 TOLERANCE = 1e-3
+# How far a score of a trial that is scored again may be from the stored one, absolute and relative, likewise.
+SCORED = 1e-4
+# How far a measure of a recording that is measured again may be from the stored one, likewise.
+MEASURED = {"duration": 0.001, "net_speech": 0.1, "snr": 0.5, "bandwidth": 125.0, "level": 0.1, "peak": 0.5}
+MEASURED |= {"clipping": 0.001, "tone_share": 0.002, "decay": 10.0}
 
 
 @dataclass(frozen=True)
@@ -184,6 +198,7 @@ def _recomputed(dataset: datasets.Dataset, system: SpeakerComparisonModel, count
                 off = (np.abs(old - new) / scale).max()
                 text = f"{len(kept)} embeddings computed again differ by at most {off:.1e} of their root mean square"
                 yield Check(bool(off <= TOLERANCE), text)
+        yield from _measured_again(known_quality(part), known_quality(again))
     if {"embedding", "ba"} <= set(dataset.column_names):
         both = np.flatnonzero(vector_present(dataset, "embedding") & vector_present(dataset, "ba"))
         part = dataset.select(_spread(both, count))
@@ -198,6 +213,32 @@ def _recomputed(dataset: datasets.Dataset, system: SpeakerComparisonModel, count
                 differing = int((old != new).sum())
                 text = f"of {len(part)} recordings' attributes computed again, {differing} of {old.size} differ"
                 yield Check(differing == 0, text)
+
+
+def _measured_again(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> Iterator[Check]:
+    """Compare what was measured of recordings with what is measured of them now."""
+    both = [name for name in before if name in now]
+    wrong = {
+        name: [measure for measure in MEASURED if _differs(measure, before[name][measure], now[name][measure])]
+        for name in both
+    }
+    told = [
+        f"{name}: {measures[0]} {before[name][measures[0]]}, now {now[name][measures[0]]}"
+        for name, measures in wrong.items()
+        if measures
+    ]
+    if told:
+        text = f"what was measured of {len(told)} of {len(both)} recordings is not what is measured now"
+        yield Check(False, f"{text} ({name_some(told, 3)})")
+    elif both:
+        yield Check(True, f"what was measured of {len(both)} recordings is what is measured now")
+
+
+def _differs(measure: str, before: float | None, now: float | None) -> bool:
+    """Whether two values of a measure cannot be of one recording; what an earlier version did not measure can."""
+    if before is None and measure in LATER:
+        return False
+    return before != now and (before is None or now is None or not abs(before - now) <= MEASURED[measure])
 
 
 def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iterator[Check]:
@@ -235,6 +276,25 @@ def _verify_results(folder: Path, system: SpeakerComparisonModel | None) -> Iter
         same = {digest_of(maker) for maker in makers} == {digest_of(known)}
         text = "the autoencoder that the scores come from" if same else f"{name_some(map(shown, makers))} now"
         yield Check(same, f"the attributes of {name} are of {text}")
+    if system is not None and digest_of(chain.get("scorer", "")) == model_digest(system.scorer):
+        yield _scored_again(folder, dataset, system)
+
+
+def _scored_again(folder: Path, dataset: datasets.Dataset, system: SpeakerComparisonModel) -> Check:
+    """Whether the corpus still has the attributes that were scored: its recordings may have been replaced since."""
+    if "ba" not in dataset.column_names:
+        return Check(None, "no trial was scored again: the corpus has no attributes now")
+    try:
+        sep = _separator(folder / "scores.csv")
+        named = "raw_scores" in read_result(str(folder), sep).trials.header
+        stated = read_result(f"{folder}:raw_scores" if named else str(folder), sep)
+        trials = match_ids(dataset, stated.trials)
+        again = score_trials(system.scorer, compact_side_counts(dataset, trials.sides), trials)
+    except UserError as error:
+        return Check(None, f"no trial was scored again ({error})")
+    differing = int((~np.isclose(again, stated.scores, rtol=SCORED, atol=SCORED)).sum())
+    text = f"of {len(trials)} trials scored again with the attributes that are there now, {differing} differ"
+    return Check(differing == 0, text)
 
 
 def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.Dataset) -> Check:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, pipeline
 
-from balr_hf import BinaryAttributeAutoEncoder, SpeakerComparisonModel, WespeakerModel, load_corpus
+from balr_hf import BinaryAttributeAutoEncoder, SpeakerComparisonModel, WespeakerModel, identity, load_corpus
 from balr_hf.attributes.binarization import compute_binary_attributes
 from balr_hf.checkpoints import weights_digest
 from balr_hf.data import vector_matrix
@@ -68,6 +68,24 @@ def test_digest_is_of_all_that_decides_the_output(tmp_path):
     with torch.no_grad():
         copy.seg_1.bias[0] += 1e-6
     assert model_digest(copy) != digest
+
+
+def test_what_was_made_before_other_samples_were_embedded_is_refused(extracted, monkeypatch):
+    """Whoever changes which samples are embedded raises a number, and nothing else is needed."""
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    autoencoder = BinaryAttributeAutoEncoder.from_pretrained(resource(AUTOENCODER))
+    before = model_digest(embedder), model_digest(autoencoder)
+    (detector, *_) = load_model(resource(SYSTEM)).detectors.values()
+    monkeypatch.setattr(identity, "PREPARATION", 2)
+    assert model_digest(embedder) != before[0] and model_digest(autoencoder) == before[1]
+    with pytest.raises(UserError, match=r"12 of the 12 embeddings .* were made by another model"):
+        embedder.extract_embeddings(extracted, save_dir=extracted.parent)
+    with pytest.raises(MismatchError, match="the autoencoder was made for"):
+        compute_binary_attributes(autoencoder, compute_embeddings(embedder, load_corpus(extracted), force=True)[0])
+    with pytest.raises(MismatchError, match="is a detector for the embedder"):
+        detector.check(embedder)
+    with pytest.raises(MismatchError, match="the autoencoder was made for"):
+        load_model(resource(SYSTEM))
 
 
 def test_shipped_models_know_one_another():

@@ -59,6 +59,53 @@ def test_corpus_is_verified(few, extracted, balr, system):
     assert "The attributes of 1 recordings" in found[False]
 
 
+@pytest.mark.parametrize(
+    ("measure", "other"), [("net_speech", "9.5"), ("snr", "3.0"), ("bandwidth", "3500.0"), ("bandwidth", "")]
+)
+def test_measures_of_other_audio_are_found(few, extracted, system, measure, other):
+    """No digest ties `quality.csv` to the recordings."""
+    (heading, *rows) = (few.parent / "quality.csv").read_text().splitlines()
+    texts = rows[2].split(",")
+    texts[heading.split(",").index(measure)] = other
+    assert "what was measured of 12 recordings is what is measured now" in told(verify(few, system, 12))[True]
+    (few.parent / "quality.csv").write_text("\n".join([heading, *rows[:2], ",".join(texts), *rows[3:]]) + "\n")
+    wrong = told(verify(few, system, recompute=12))[False]
+    assert wrong.startswith(
+        "what was measured of 1 of 12 recordings is not what is measured now (espeak01/espeak01-03: "
+    )
+    assert f"{measure} {other or None}, now " in wrong
+
+
+def test_measures_that_an_earlier_version_did_not_make_are_not_wrong(few, extracted, system):
+    path = few.parent / "quality.csv"
+    path.write_text("".join(f"{line.rpartition(',')[0]}\n" for line in path.read_text().splitlines()))
+    assert "what was measured of 2 recordings is what is measured now" in told(verify(few, system, recompute=2))[True]
+
+
+def test_results_of_recordings_that_were_replaced_are_found(few, extracted, balr, system, tmp_path):
+    """Models and scores are then those that they were, and so are the digests."""
+    assert balr("binarize", few)[0] == 0
+    folder = tmp_path / "scored"
+    assert balr("score", "test", few, "1x1", "--bootstrap", "0", "--save-dir", folder)[0] == 0
+    (_, *lines) = (folder / "scores.csv").read_text().splitlines()
+    trials, of_one = len(lines), sum("espeak01/espeak01-01" in line for line in lines)
+    assert (
+        f"of {trials} trials scored again with the attributes that are there now, 0 differ"
+        in told(verify(folder, system))[True]
+    )
+    audio = sorted(few.parent.rglob("*.opus"))
+    shutil.copyfile(audio[-1], audio[0])  # which `few` names
+    assert balr("extract", few)[0] == balr("binarize", few)[0] == 0
+    assert of_one and (
+        f"of {trials} trials scored again with the attributes that are there now, {of_one} differ"
+        in told(verify(folder, system))[False]
+    )
+    assert "scored again" not in " ".join(check.text for check in verify(folder))
+    for path in few.parent.rglob("*_ba.txt"):
+        path.unlink()
+    assert "no trial was scored again: the corpus has no attributes now" in told(verify(folder, system))[None]
+
+
 def test_results_are_verified(few, extracted, balr, system, tmp_path):
     assert balr("binarize", few)[0] == 0
     names = [line.split(",")[0] for line in few.read_text().splitlines()[1:]]

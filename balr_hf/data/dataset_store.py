@@ -67,6 +67,7 @@ class DatasetStore(NoStore):
         self._earlier = read_record(self.save_dir, DATASET_RECORD)
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their vectors
         self.is_whole = False
+        self.is_outdated = False  # whether some of what is saved is of other audio, or other embeddings, than now
 
     def _check_same_recordings(self) -> None:
         """Refuse to replace a Dataset that was saved of other recordings, which may have taken days to make."""
@@ -118,13 +119,20 @@ class DatasetStore(NoStore):
                     self.origins[row] = origin if found[row] else self.origins[row]
             self.quality |= known_quality(saved)
             self.is_whole = True
-            return present | found
-        return self._read_parts(present)
+        else:
+            found = self._read_parts()
+        stale = self._standing(found & ~present, needs).stale
+        self._tell_of_stale(stale, found)
+        self.is_outdated = bool(stale.any())
+        self.is_whole &= not self.is_outdated
+        return present | found & ~stale
 
     def forced(self) -> np.ndarray:
-        return self._read_parts(np.zeros(len(self.dataset), dtype=bool))
+        return self._read_parts()
 
-    def _read_parts(self, present: np.ndarray) -> np.ndarray:
+    def _read_parts(self) -> np.ndarray:
+        """Take what an interrupted run has done, and tell which recordings that is: bool of shape `(rows,)`."""
+        present = np.zeros(len(self.dataset), dtype=bool)
         row_of = {name: row for row, name in enumerate(recording_ids(self.dataset))}
         for path in sorted(self.parts.glob("*.npz")):
             part = _read_part(path, self.kind, row_of)
@@ -168,6 +176,8 @@ class DatasetStore(NoStore):
         if self._earlier is not None:
             for parts in {self._parts_of(self._earlier, is_forced) for is_forced in (False, True)} - {self.parts}:
                 shutil.rmtree(parts, ignore_errors=True)
+        if not count and self.is_outdated:  # nothing of it could be computed anew
+            (self.save_dir / DATASET_RECORD).unlink(missing_ok=True)
         if count and not self.is_whole:
             width = self.pieces[0][1].shape[1]
             if any(vectors.shape[1] != width for _, vectors in self.pieces):
@@ -176,7 +186,7 @@ class DatasetStore(NoStore):
             present = np.zeros(len(self.dataset), dtype=bool)
             for rows, vectors in self.pieces:
                 matrix[rows], present[rows] = vectors, True
-            column = fixed_length_column(matrix, present)
+            column = fixed_length_column(matrix, present & self.valid)
             dataset = self._described(add_vector_column(self.dataset, self.kind, column))
             save_dataset(dataset, self.save_dir, self.record)
         shutil.rmtree(self.parts, ignore_errors=True)

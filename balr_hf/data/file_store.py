@@ -15,7 +15,7 @@ from balr_hf.data.manifests import append_manifest, compact_manifest, file_origi
 from balr_hf.data.origins import Maker, Origin, origin_column
 from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import FILE as QUALITY_FILE
-from balr_hf.data.quality import append_quality, read_quality, write_quality
+from balr_hf.data.quality import append_quality, is_of_other_audio, read_quality, was_accepted, write_quality
 from balr_hf.data.reading import read_vector_files
 from balr_hf.data.recording_files import RecordingFiles, paths_of_ids
 from balr_hf.data.saving import FILES_RECORD, read_record
@@ -73,6 +73,8 @@ class FileStore(NoStore):
         self.older: dict[str, list[str]] = {}  # by new vector files, those that they take the place of
         self.copied: list[int] = []  # rows whose vectors are taken along from elsewhere
         self.stale: list[int] = []  # rows whose vector files are those of other recordings
+        self.replaced: set[str] = set()  # recordings whose audio was replaced since they were embedded
+        self.measured: Quality = {}  # what the folder's csv tells of recordings before anything is computed
         if corpus.files is None or kind not in self.dataset.column_names:  # else they were read with the vectors
             self.origins = file_origins(self.files, kind)
         self._forced = _ForcedRun(self.folder / f".balr-forced-{kind}", maker)
@@ -110,6 +112,7 @@ class FileStore(NoStore):
         mine = np.ones(len(own), dtype=bool) if self.shard is None else self.shard.rows(len(own))
         self.copied = np.flatnonzero(staying & ~own & mine).tolist()
         self.stale = np.flatnonzero(standing.stale & own & mine).tolist()
+        self.replaced = {*self.dataset.select(np.flatnonzero(standing.stale))["id"]}
         return staying
 
     def forced(self) -> np.ndarray:
@@ -134,6 +137,7 @@ class FileStore(NoStore):
         ids, copied = recording_ids(self.dataset), {*self.copied}
         self.path_of = {ids[row]: path for path, row in outputs.items() if row not in copied}
         self._tell_of_places(rows)
+        self.measured = {} if self.is_forced else read_quality(self.folder / QUALITY_FILE)
         self.older = self._older()
         if self.save_dir is not None:
             self._check_record(self.save_dir)  # which another process may have written since
@@ -199,8 +203,10 @@ class FileStore(NoStore):
         quality: Quality | None = None,
         origins: Sequence[Origin] | None = None,
     ) -> None:
+        self._refuse_measures_of_others(quality or {})
         paths = [self.path_of[name] for name in ids]
         try:
+            append_quality(self.folder / QUALITY_FILE, quality or {})  # first, or a kill could leave earlier ones
             write_vectors(paths, vectors, self.balr_format)
             for path in paths:
                 for other in self.older.get(path, ()):
@@ -208,7 +214,6 @@ class FileStore(NoStore):
             append_manifest(self.folder, dict(zip(paths, origins or (), strict=False)))
             if self.is_forced:
                 self._forced.add(paths)
-            append_quality(self.folder / QUALITY_FILE, quality or {})
         except BaseException as error:
             if not self.is_forced:  # or they would be there the next time, without what is known of them
                 for path in paths:
@@ -218,6 +223,30 @@ class FileStore(NoStore):
                 elsewhere = "save elsewhere than beside the recordings, with --save-dir (save_dir=)"
                 raise UserError(f"{error}: {elsewhere}") from error
             raise
+
+    def _refuse_measures_of_others(self, quality: Quality) -> None:
+        """Refuse to replace what was measured of other recordings that are called the same.
+
+        What was refused for lack of speech may have been replaced by a better recording since.
+
+        Raises:
+            UserError: another corpus of this folder calls its recordings so.
+        """
+        others = [
+            name
+            for name, row in quality.items()
+            if name in self.measured
+            and name not in self.replaced
+            and was_accepted(self.measured[name])
+            and is_of_other_audio(row, self.measured[name])
+        ]
+        if others:
+            raise UserError(
+                f"{self.folder / QUALITY_FILE} has measures of other recordings that are called {name_some(others)}, "
+                "as where several csvs in one folder use the same ids: save the vectors of each to a folder of its "
+                "own with --save-dir (save_dir=). If the audio was replaced since it was measured, delete its lines "
+                "there first"
+            )
 
     def finish(self, count: int) -> Path:
         # Whichever processes shared the work, and in whatever order: what is written is the same.

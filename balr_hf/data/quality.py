@@ -16,7 +16,7 @@ from balr_hf.data.columns import arrow_column, comparable_name, recording_ids
 from balr_hf.data.skipped import Skipped
 from balr_hf.errors import UserError
 from balr_hf.files import append_lines, atomic_path
-from balr_hf.quality import RecordingQuality, load_measured
+from balr_hf.quality import RecordingQuality, load_measured, reason_to_refuse
 from balr_hf.threads import num_cores, on_threads
 from balr_hf.untrusted import SafeWriter, safe_rows
 
@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 COLUMN, FILE = "recording_quality", "quality.csv"
 # Recordings that are measured together, for each core: so many are in memory at once.
 TOGETHER = 4
+
+# By how much seconds, dB and Hz of one recording may differ, as other decoders of a lossy format may have it.
+SAME_AUDIO = {"duration": 0.01, "level": 0.1, "sampling_rate": 0}
 
 # What a recording is loaded as: with the measures of the recording, or with those of the voice too.
 Loaded = TypeVar("Loaded")
@@ -118,6 +121,21 @@ def write_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Write a `quality.csv` anew: complete or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(_csv([["id", *_TYPES], *_lines(rows)]), encoding="utf-8")
+
+
+def is_of_other_audio(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two rows of measures cannot be of one recording, by what no way of measuring changes.
+
+    Args:
+        row, other: as [`RecordingQuality.to_dict`] gives them.
+    """
+    values = ((row[name], other[name], most) for name, most in SAME_AUDIO.items())
+    return any(None not in (one, another) and not abs(one - another) <= most for one, another, most in values)
+
+
+def was_accepted(row: Mapping[str, Any]) -> bool:
+    """Whether a recording with these measures is embedded, as far as they tell."""
+    return None not in (row["level"], row["net_speech"]) and reason_to_refuse(RecordingQuality(**row)) is None
 
 
 def measure_corpus(dataset: datasets.Dataset, progress: bool = False) -> Iterator[tuple[str, Measured | Skipped]]:

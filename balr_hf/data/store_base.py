@@ -224,11 +224,7 @@ class NoStore:
     def _staying(self, present: np.ndarray, standing: Standing) -> np.ndarray:
         """Of the vectors that are there, those that stay; says which do not, and which are of unknown origin."""
         unknown, stale = standing.unknown & present, standing.stale & present
-        if stale.any():
-            logger.warning(
-                "%d of the %d %s there are of other %s than is there now (such as %s): they are computed anew",
-                *(stale.sum(), present.sum(), NAMES[self.kind], _SOURCES[self.kind], self._first(stale)),
-            )
+        self._tell_of_stale(stale, present)
         if unknown.any():
             logger.warning(
                 "%d of the %d %s there are of unknown origin, and are taken for those of %s. To be sure, compute them "
@@ -267,6 +263,13 @@ class NoStore:
             may_pause = measured is None or measured["duration"] - measured["net_speech"] > PAUSE
             found[row] = may_pause and (lacks_stat or audio_stat(self.dataset[row]["audio"]) != "")
         return found
+
+    def _tell_of_stale(self, stale: np.ndarray, present: np.ndarray) -> None:
+        if stale.any():
+            logger.warning(
+                "%d of the %d %s there are of other %s than is there now (such as %s): they are computed anew",
+                *(stale.sum(), present.sum(), NAMES[self.kind], _SOURCES[self.kind], self._first(stale)),
+            )
 
     def _tell_of_others(self, other: np.ndarray) -> None:
         if other.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,19 @@ import numpy as np
 
 from balr_hf.data.columns import VECTOR_KINDS, add_vector_column, fixed_length_column, recording_ids, vector_present
 from balr_hf.data.contract import from_dataset
-from balr_hf.data.origins import origin_array, origin_column, origin_feature
+from balr_hf.data.origins import (
+    Standing,
+    origin_array,
+    origin_column,
+    origin_feature,
+    origins_of,
+    sources_of,
+)
 from balr_hf.data.quality import COLUMN as QUALITY_COLUMN
 from balr_hf.data.quality import quality_feature
 from balr_hf.data.saving import STREAM_RECORD, load_parquet, read_json
 from balr_hf.data.skipped import Skipped, warn_skipped
-from balr_hf.errors import UserError
+from balr_hf.errors import UserError, name_some
 from balr_hf.files import atomic_path, write_json
 from balr_hf.identity import digest_of
 
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
 
 # How many recordings a parquet file holds, and are in memory together.
 BLOCK = 1000
+# What vectors are computed from, as messages call it.
+_CALLED = {"audio": "audio", "embedding": "embeddings"}
 
 
 def stream_vectors(
@@ -54,8 +64,8 @@ def stream_vectors(
         the corpus with its vectors, without audio.
 
     Raises:
-        UserError: the stream has no ids, or yields other recordings than before, or the folder holds the vectors of
-            another model or kind.
+        UserError: the stream has no ids, or yields other recordings or other audio than before, or the folder holds
+            the vectors of another model or kind.
     """
     import datasets
 
@@ -84,16 +94,24 @@ def stream_vectors(
         ids = [row.get("id") for row in rows]
         if None in ids:
             raise UserError("a corpus that is streamed needs the column id, with a value in every row")
-        if path.exists():
-            done = load_parquet([str(path)], path, columns=["id", kind], keep_in_memory=True)
-            size = done.features[kind].length
-            if done["id"][:] != [str(name) for name in ids]:
-                raise UserError(f"{path} has other recordings than the stream yields now: choose another save_dir")
-            continue
         dataset = datasets.Dataset.from_list(rows, features=features)
         corpus = from_dataset(
             dataset.cast_column("audio", datasets.Audio(decode=False)) if has_audio else dataset, VECTOR_KINDS
         )
+        if path.exists():
+            done = load_parquet([str(path)], path, keep_in_memory=True)
+            size = done.features[kind].length
+            if done["id"][:] != [str(name) for name in ids]:
+                raise UserError(f"{path} has other recordings than the stream yields now: choose another save_dir")
+            sources = partial(sources_of, corpus.dataset, needs)
+            stale = Standing.of(vector_present(done, kind), origins_of(done, kind), maker, sources).stale
+            if stale.any():
+                names = name_some([ids[row] for row in np.flatnonzero(stale).tolist()])
+                raise UserError(
+                    f"{path} has vectors of {stale.sum()} recordings ({names}) of other {_CALLED[needs]} than the "
+                    "stream yields now: choose another save_dir"
+                )
+            continue
         if needs not in corpus.dataset.column_names:
             raise UserError(f"the stream has no {needs} to compute from: {', '.join(corpus.dataset.column_names)}")
         if size and needs == "embedding" and not vector_present(corpus.dataset, needs).any():

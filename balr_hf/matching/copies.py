@@ -16,7 +16,7 @@ import torch
 
 from balr_hf.audio import SAMPLING_RATE, AudioError, reason_not_decoded, resample
 from balr_hf.conditions import Condition, recording_seed
-from balr_hf.data.audio_sources import audio_source
+from balr_hf.data.audio_sources import audio_source, content_and_path, file_stat
 from balr_hf.domain import HIGHEST_SNR
 from balr_hf.domain.limits import is_narrow
 from balr_hf.embeddings.passes import Embedder, embed_waveforms
@@ -45,8 +45,8 @@ WIDE, TELEPHONE = 8_000.0, 3_500.0
 CLEAN = HIGHEST_SNR
 # Recordings that are worked on together.
 TOGETHER = 16
-# Changes when what is computed of a copy changes, so that no earlier copies are taken for it.
-VERSION = 4
+# Changes when what is computed of a copy changes, or how it is found again, so that no earlier one is taken for it.
+VERSION = 5
 
 
 # The samples of a copy at 16 kHz, why there are none, in what it falls short, its measures, and what is simulated.
@@ -89,6 +89,7 @@ class Copies:
         self.embedder, self.identity, self.folder, self.seed = embedder, identity, folder, seed
         self._model = embedder.for_inference()
         self._kept: dict[Condition, dict[str, CopyOf]] = {}
+        self._sources: dict[tuple[str, str], str] = {}  # digests of files, by path, and by size and time of change
 
     def of(
         self, corpus: datasets.Dataset, conditions: Sequence[Condition], progress: bool = False
@@ -111,7 +112,7 @@ class Copies:
                 self._kept[condition] = {} if path is None else _read(path)
         kept = [self._kept[condition] for condition in conditions]
         rows = [corpus[number] for number in range(len(corpus))]
-        keys = [f"{row['id']}\0{audio_source(row['audio'], quick=True)}" for row in rows]
+        keys = on_threads(self._key, rows)
         missing = [number for number, key in enumerate(keys) if any(key not in copies for copies in kept)]
         told = " and ".join(map(str, conditions))
         with tqdm(total=len(missing), desc=f"Matching {told}", unit="recording", disable=not progress) as bar:
@@ -126,6 +127,20 @@ class Copies:
             if path is not None and missing:
                 _write(path, known)
         return [[known[key] for key in keys] for known in kept]
+
+    def _key(self, row: dict[str, Any]) -> str:
+        """What a recording's copies are found by: its audio, and its id, on which depends what is drawn.
+
+        Size and time of change would not do: recordings of another corpus may have the same ids, and those that were
+        unpacked from one archive the same time.
+        """
+        content, path = content_and_path(row["audio"])
+        if content is not None or path is None:
+            return f"{row['id']}\0{audio_source(row['audio'])}"
+        file = path, file_stat(path)
+        if file not in self._sources:
+            self._sources[file] = audio_source(row["audio"])
+        return f"{row['id']}\0{self._sources[file]}"
 
     def _compute(self, rows: Sequence[dict[str, Any]], conditions: Sequence[Condition]) -> list[list[CopyOf]]:
         copied = [one for of_row in on_threads(lambda row: self._copies(row, conditions), rows) for one in of_row]

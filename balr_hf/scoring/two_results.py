@@ -50,8 +50,8 @@ class Result:
         trials ([`Trials`]): the trials, as the file lists them.
         scores (float64 `(trials,)`): higher for the same speaker.
         are_ratios (bool): whether they are calibrated, so that Cllr means something.
-        about (dict): what `metrics.json` says of the scorer, of the models before it, of what was wrong with them, and
-            `known`, how many of the speakers they were made with.
+        about (dict): what `metrics.json` says of the scorer, of the models before it, of what was wrong with them;
+            `corpus`, what the scored corpus was called; and `known`, how many of the speakers they were made with.
     """
 
     name: str
@@ -153,6 +153,12 @@ class TwoResults:
             for side, eer in zip("AB", (self.differences["eer"].first, self.differences["eer"].second), strict=True)
             if eer > REVERSED
         ]
+        corpora = [about.get("corpus") for about in self.about]
+        if None not in corpora and corpora[0] != corpora[1]:
+            texts.append(
+                f"A was scored on {corpora[0]} and B on {corpora[1]}: if these do not hold the same recordings, what "
+                "differs may be the recordings and not the systems."
+            )
         if any(self.left_out):
             a, b = self.left_out
             texts.append(
@@ -493,8 +499,13 @@ def _about(folder: Path, column: str | None) -> dict[str, Any]:
     if column == "embedding_cosine":  # which no autoencoder or scorer has a part in
         known = {role: numbers for role, numbers in known.items() if role == "embedder"}
     told = describe_known(known, column is None and found.get("calibration") is not None)
+    corpus = found.get("corpus")
     names = ("scorer", "scorer_digest", "chain", "calibration", "mismatch")
-    return {name: found.get(name) for name in names} | {"known": told}
+    return {
+        **{name: found.get(name) for name in names},
+        "corpus": corpus.get("name") if isinstance(corpus, dict) else None,
+        "known": told,
+    }
 
 
 def _divided(source: str) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 import errno
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import datasets
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from balr_hf import load_corpus
-from balr_hf.data import read_corpus, vector_matrix
+from balr_hf.data import file_store, read_corpus, vector_matrix
 from balr_hf.data.dataset_store import DatasetStore
 from balr_hf.data.file_store import FileStore
 from balr_hf.data.origins import Maker
+from balr_hf.data.quality import read_quality
 from balr_hf.data.skipped import Skipped
 from balr_hf.data.store_base import NoStore
 from balr_hf.data.stores import open_store
@@ -296,6 +298,104 @@ def test_records_have_a_name_each_and_the_earlier_common_one_is_read(listed, tmp
     record.write_text("{")
     with pytest.raises(UserError, match=r"balr-files\.json is damaged"):
         store_of(listed, tmp_path, "txt")
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_was_made_of_audio_that_was_replaced_is_not_taken_from_a_saved_dataset(
+    few, tmp_path, tiny_embedder, monkeypatch, caplog, interrupted
+):
+    """A Dataset that names audio files is the same Dataset whatever these files hold."""
+    rows = load_corpus(few).select(range(4)).select_columns(["id", "audio"])
+    paths = [Path(row["path"]) for row in rows["audio"]]
+    if interrupted:
+        with monkeypatch.context() as patched:
+            patched.setattr(DatasetStore, "finish", lambda store, count: (_ for _ in ()).throw(Stopped()))
+            with pytest.raises(Stopped):
+                tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    else:
+        tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    paths[1].write_bytes(paths[3].read_bytes())
+    paths[2].write_bytes(b"no audio")
+    made = tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    assert f"2 of the 4 embeddings there are of other audio than is there now (such as {rows['id'][1]})" in caplog.text
+    assert made["embedding"][1] == made["embedding"][3] and made["embedding"][2] is None
+    assert made["recording_quality"][1] == made["recording_quality"][3]
+    assert load_corpus(tmp_path / "out")["embedding"][:] == made["embedding"][:]
+
+
+def test_a_saved_dataset_of_which_nothing_holds_any_more_is_not_returned(few, tmp_path, tiny_embedder):
+    rows = load_corpus(few).select(range(2)).select_columns(["id", "audio"])
+    tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out")
+    for row in rows["audio"]:
+        Path(row["path"]).write_bytes(b"no audio")
+    assert "embedding" not in tiny_embedder.extract_embeddings(rows, save_dir=tmp_path / "out").column_names
+
+
+@pytest.fixture
+def two_csvs(few):
+    """Two csvs in one folder that call different recordings `a` and `b`."""
+    rows = few.read_text().splitlines()
+    paths = [row.split(",")[1] for row in rows[1:5]]
+    for name, some in (("one.csv", paths[:2]), ("two.csv", paths[2:])):
+        lines = [f"{recording},{path}" for recording, path in zip("ab", some, strict=True)]
+        few.with_name(name).write_text("\n".join(["id,audio", *lines]) + "\n")
+    return few.with_name("one.csv"), few.with_name("two.csv")
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_measures_of_other_recordings_with_the_same_ids_are_not_replaced(two_csvs, tiny_embedder, tmp_path, beside):
+    """The calibration of the one corpus would have the ranges of the other."""
+    one, two = two_csvs
+    where = one.parent if beside else tmp_path / "out"
+    tiny_embedder.extract_embeddings(one, save_dir=where)
+    before = (where / "quality.csv").read_bytes()
+    with pytest.raises(UserError, match="measures of other recordings that are called a, b, as where several csvs"):
+        tiny_embedder.extract_embeddings(two, save_dir=where)
+    assert (where / "quality.csv").read_bytes() == before
+    found = tiny_embedder.extract_embeddings(two, save_dir=tmp_path / "elsewhere")
+    assert read_quality(tmp_path / "elsewhere" / "quality.csv")["a"] == found["recording_quality"][0]
+
+
+def test_recordings_that_are_embedded_again_and_better_ones_replace_measures(two_csvs, tiny_embedder):
+    """So does audio that was replaced after it was embedded, and what is computed anew."""
+    one, two = two_csvs
+    first, second = (Path(row["path"]) for row in load_corpus(one)["audio"])
+    speech = first.read_bytes()
+    write_silence(first)
+    tiny_embedder.extract_embeddings(one, save_dir=one.parent)
+    first.write_bytes(speech)  # `a`, which was refused
+    second.write_bytes(Path(load_corpus(two)["audio"][1]["path"]).read_bytes())  # `b`, which was embedded
+    made = tiny_embedder.extract_embeddings(one, save_dir=one.parent)
+    assert None not in made["embedding"][:]
+    for path in one.parent.rglob("*_emb.txt"):
+        path.unlink()
+    again = tiny_embedder.extract_embeddings(one, save_dir=one.parent)
+    assert again["recording_quality"][:] == made["recording_quality"][:]
+    anew = tiny_embedder.extract_embeddings(two, save_dir=one.parent, force=True)
+    assert anew["recording_quality"][0] == read_quality(one.with_name("quality.csv"))["a"]
+    assert anew["recording_quality"][0] != made["recording_quality"][0]
+
+
+def test_a_run_that_is_killed_leaves_no_embedding_without_its_measures(two_csvs, tiny_embedder, tmp_path, monkeypatch):
+    """Where audio was replaced, those of the earlier audio would stay."""
+
+    def killed(folder, origins, original=file_store.append_manifest):
+        original(folder, origins)
+        if origins:
+            shutil.copytree(folder, tmp_path / "left")
+
+    monkeypatch.setattr(file_store, "append_manifest", killed)
+    tiny_embedder.extract_embeddings(two_csvs[0], save_dir=tmp_path / "out")
+    assert set(read_quality(tmp_path / "left" / "quality.csv")) == {"a", "b"}
+
+
+def write_silence(path):
+    """A second of digital silence."""
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(32_000))
 
 
 def test_dataset_record_is_not_taken_for_one_of_files(listed, tmp_path):

@@ -82,6 +82,18 @@ def test_a_stream_gets_the_vectors_of_a_dataset_and_goes_on(corpus, tmp_path, mo
         encoder.get_binary_attributes(read, save_dir=out)
 
 
+def test_a_stream_whose_audio_was_replaced_does_not_go_on(corpus, tmp_path):
+    embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
+    embedder.extract_embeddings(corpus.select(range(3)).to_iterable_dataset(), save_dir=tmp_path / "out")
+    rows = [corpus[row] for row in range(3)]
+    rows[1]["audio"] = corpus[5]["audio"]
+    replaced = datasets.Dataset.from_list(rows).cast_column("audio", datasets.Audio(decode=False))
+    with pytest.raises(
+        UserError, match=rf"vectors of 1 recordings \({rows[1]['id']}\) of other audio than the stream"
+    ):
+        embedder.extract_embeddings(replaced.to_iterable_dataset(), save_dir=tmp_path / "out")
+
+
 def test_splits_get_their_vectors_each(corpus, tmp_path):
     embedder = WespeakerModel.from_pretrained(resource(EMBEDDER))
     both = datasets.DatasetDict(train=corpus.select(range(3)), test=corpus.select(range(3, 5)))

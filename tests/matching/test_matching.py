@@ -5,14 +5,16 @@ import os
 import re
 import shutil
 import stat
+import wave
 
 import numpy as np
 import pytest
 
 from balr_hf import BinaryAttributeAutoEncoder, load_corpus
+from balr_hf.audio import load_audio
 from balr_hf.conditions import Condition
 from balr_hf.data.recording_digests import known_again, recording_digests
-from balr_hf.defaults import AUTOENCODER, SCORER, resource
+from balr_hf.defaults import AUTOENCODER, SCORER, VOICES, resource
 from balr_hf.domain import describe_in_words, describe_sessions
 from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import calibration_digest, file_digest, model_digest
@@ -389,6 +391,30 @@ def test_copies_are_kept_for_the_next_case_like_it(matched, matcher, monkeypatch
     assert {remark.replace("the calibration corpus", "sample") for remark in found.remarks} == set(matched.remarks)
     several = again.match(([measured()] * 2, [measured()]), (2, 1))
     assert several.scorer.config.calibration["domain"]["recordings_a_side"] == [1, 2]
+
+
+def test_copies_of_other_audio_with_the_same_id_size_and_time_are_not_taken(tmp_path, tiny_embedder):
+    """As two corpora have it that were unpacked from one archive: recordings of one length, in two conditions."""
+    made = []
+    for name, loudness in (("one", 1.0), ("other", 0.5)):
+        path = tmp_path / name / "r.wav"
+        path.parent.mkdir()
+        samples = load_audio(resource(VOICES) / "1688" / "ls_1688-01.opus") * loudness
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(np.round(32_767 * samples).astype("<i2").tobytes())
+        os.utime(path, (1e9, 1e9))
+        made.append(load_corpus(path.parent))
+    condition = Condition.parse("snr=5,band=telephone")
+
+    def copy_of(corpus):
+        kept = copies.Copies(tiny_embedder, "embedder", tmp_path / "cache")
+        return kept.of(corpus, [condition])[0][0]
+
+    first, second = map(copy_of, made)
+    assert not first.reason and not second.was_kept
+    assert second.quality["level"] == pytest.approx(first.quality["level"] - 6.02, abs=0.1)
+    assert all(copy_of(corpus).was_kept for corpus in made)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")

@@ -290,6 +290,21 @@ def test_what_was_wrong_with_a_result_is_told(corpus, tmp_path, calibrated):
     assert "! B: Attributes of another model." in found.to_text()
 
 
+def test_results_of_corpora_that_are_called_differently_are_told(corpus, calibrated):
+    """Copies of a corpus in another condition have the same ids, so that nothing else tells the two apart."""
+
+    def cautions(*names):
+        for place, name in zip(map(Path, calibrated), names, strict=True):
+            metrics = json.loads((place / "metrics.json").read_text())
+            (place / "metrics.json").write_text(json.dumps(metrics | {"corpus": name and {"name": name}}))
+        found = compare_results(corpus, *map(read_result, calibrated), draws=0)
+        return [text for text in found.cautions if "was scored on" in text]
+
+    (told,) = cautions("clean.csv", "telephone.csv")
+    assert told.startswith("A was scored on clean.csv and B on telephone.csv: if these do not")
+    assert cautions("clean.csv", "clean.csv") == cautions("clean.csv", None) == []
+
+
 def test_labels_of_a_list_that_contradict_the_corpus_are_told(corpus, tmp_path):
     said = LABELS.astype(int)
     right = read_result(str(written(tmp_path / "right.csv", SCORES, label=said)))
