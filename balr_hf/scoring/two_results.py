@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from balr_hf.data.columns import comparable_name, recording_ids
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.evaluation import describe_known, numbers_known
 from balr_hf.identity import file_digest
@@ -394,7 +395,10 @@ def _speakers_of(
     used, numbers = np.unique(pairs, return_inverse=True)
     names = side_speakers(dataset, [sides[number] for number in used])
     if names is None:
-        raise UserError("the corpus does not name the speaker of every recording in the trials")
+        known = {comparable_name(name) for name in recording_ids(dataset)}
+        lacking = sorted({name for number in used for name in sides[number]} - known)
+        told = f": it lacks {len(lacking):,} of them ({name_some(lacking, 3)})" if lacking else ""
+        raise UserError(f"the corpus does not name the speaker of every recording in the trials{told}")
     numbers = numbers.reshape(pairs.shape)
     return names[numbers[:, 0]], names[numbers[:, 1]]
 
