@@ -13,12 +13,15 @@ from balr_hf.domain.limits import named
 from balr_hf.errors import UserError
 from balr_hf.explanation.wording import ratio
 from balr_hf.metrics import act_dcf, at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
+from balr_hf.metrics.discrimination import ONE_ERROR, cost_of_one_false_alarm
 from balr_hf.metrics.intervals import checked_speakers, speakers_by_kind
 from balr_hf.metrics.tally import checked_labels, checked_mask
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs, and what
 # these decisions cost; those of minDCF among them, which the cost is read beside.
 PRIORS = (0.5, 0.1, 0.05, 0.01, 0.001)
+# Those of minDCF, see [`compute_metrics`].
+MIN_DCF_PRIORS = (0.01, 0.05)
 # Where the speakers of a test must not be, to follow "6 speakers of these trials are".
 MADE_WITH = {
     "reference": "in the reference population of the scorer",
@@ -242,6 +245,7 @@ class Evaluation:
             f"  EER   {self._figure('eer', '.2%')}",
             f"  minDCF {self._figure('min_dcf_0.01', '.3f')} at a prior of 0.01, "
             f"{self._figure('min_dcf_0.05', '.3f')} at 0.05",
+            *(f"  {line}" for line in self.describe_single_trials()),
             f"  Cllr  {self._figure('cllr', '.3f')}, at least {self._figure('cllr_min', '.3f')} by any calibration",
         ]
         bounds = self.describe_bounds()
@@ -259,6 +263,18 @@ class Evaluation:
         if self.embedding_cosine_eer is not None:
             lines.append(f"  Cosine of the embeddings themselves: EER {self.embedding_cosine_eer:.2%}")
         return "\n".join(lines)
+
+    def describe_single_trials(self) -> list[str]:
+        """Which minDCF single trials decide, for want of different-speaker trials; in at most one sentence."""
+        number = self.different_speaker
+        costs = {} if not number else {prior: cost_of_one_false_alarm(prior, number) for prior in MIN_DCF_PRIORS}
+        told = [f"{cost:.2f} at a prior of {prior}" for prior, cost in costs.items() if cost > ONE_ERROR]
+        if not told:
+            return []
+        return [
+            f"Single trials decide minDCF: one false alarm in {number:,} different-speaker trials adds "
+            f"{' and '.join(told)}"
+        ]
 
     def describe_bounds(self) -> str | None:
         """Which figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""

@@ -291,6 +291,7 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
             notes.append(NO_INTERVAL)
     else:
         notes.append("No interval was computed: nothing here says how sure the figures are.")
+    notes += [f"{text}." for text in found.describe_single_trials()]
     if found.adequacy:
         notes.append(f"Thresholds of adequacy that were stated: {' '.join(found.adequacy)}")
     bounds = found.describe_bounds()

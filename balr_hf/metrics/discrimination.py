@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+# The share of the detection cost that one false alarm may have, or single trials decide minDCF.
+ONE_ERROR = 0.05
+
+
 def eer(llrs: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
     """Equal error rate: the rate at which misses and false alarms are equally frequent.
 
@@ -164,3 +168,15 @@ def min_dcf_of(trials: Tally, prior: float, cost_miss: float = 1.0, cost_fa: flo
     _, miss, false_alarm = trials.error_rates
     cost = cost_miss * prior * miss + cost_fa * (1 - prior) * false_alarm
     return float(cost.min() / min(cost_miss * prior, cost_fa * (1 - prior)))
+
+
+def cost_of_one_false_alarm(prior: float, different: int) -> float:
+    """What one false alarm adds to the relative detection cost at equal costs, which is 1 without any scores.
+
+    From [`ONE_ERROR`] on, single trials decide [`min_dcf`] at this prior.
+
+    Args:
+        prior (float): the probability of a same-speaker trial, up to 0.5.
+        different (int): the number of different-speaker trials.
+    """
+    return (1 - prior) / prior / different

@@ -282,12 +282,13 @@ class Findings:
             rows.append((f"Misleading, {kind}", f"{self.misleading.rates[name]:.2%}", interval, meaning))
         return rows
 
-    def describe_bounds(self) -> str | None:
-        """Which figures are of LRs within the calibration's bounds, and Cllr otherwise; None without bounds."""
-        unbounded = self.evaluation.unbounded
-        if unbounded is None:
-            return None
-        return f"{wording.BOUNDED} Without the bounds, as by balr score test, Cllr is {unbounded['cllr']:.3f}."
+    def describe_figures(self) -> list[str]:
+        """Which figures are of LRs within the calibration's bounds, and which single trials decide; in sentences."""
+        unbounded, told = self.evaluation.unbounded, []
+        if unbounded is not None:
+            without = f"Without the bounds, as by balr score test, Cllr is {unbounded['cllr']:.3f}."
+            told.append(f"{wording.BOUNDED} {without}")
+        return [*told, *(f"{text}." for text in self.evaluation.describe_single_trials())]
 
     def describe_coverage(self) -> list[str]:
         """How the intervals were found and how often such intervals contain the true value."""

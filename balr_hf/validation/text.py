@@ -29,7 +29,7 @@ def text(validation: Findings) -> str:
         wording.THE_FIGURES,
         *aligned([row[:3] for row in [FIGURES, *found.figures_of_merit()]], words=None, indent=2),
     ]
-    lines += [f"  {sentence}" for sentence in (found.describe_bounds(), *found.describe_coverage()) if sentence]
+    lines += [f"  {sentence}" for sentence in (*found.describe_figures(), *found.describe_coverage())]
     outside = found.describe_outside()
     if outside is not None:
         lines += ["", wording.THE_DOMAIN, f"  {outside}"]

@@ -121,6 +121,21 @@ def test_the_actual_cost_is_that_of_the_decisions_and_at_least_the_least(prior, 
     )
 
 
+@pytest.mark.parametrize(
+    ("different", "told"),
+    [(300, "0.33 at a prior of 0.01 and 0.06 at a prior of 0.05"), (1000, "0.10 at a prior of 0.01"), (2000, None)],
+)
+def test_where_single_trials_decide_a_cost_is_told(different, told):
+    from balr_hf.evaluation import Evaluation
+
+    llrs, labels = np.linspace(-1, 1, different + 10), np.arange(different + 10) >= different
+    found = Evaluation.of(llrs, labels, resamples=0)
+    expected = f"Single trials decide minDCF: one false alarm in {different:,} different-speaker trials adds {told}"
+    assert found.describe_single_trials() == ([] if told is None else [expected])
+    assert (f"\n  {expected}\n" in found.describe()) == (told is not None)
+    assert Evaluation.of(llrs, None).describe_single_trials() == []
+
+
 def test_devpav_of_one_finite_point_is_its_distance_and_of_none_unknown():
     """Between the best and the worst score, one of either kind has an LLR of 0.5: it should be 0."""
     assert devpav([2.0, 0.5, 0.5, -2.0], [1, 1, 0, 0]) == pytest.approx(0.5 / math.log(10))

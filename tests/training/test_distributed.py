@@ -107,7 +107,9 @@ def test_processes_train_one_model_after_another(make_corpus, tmp_path, launch):
     make_corpus(6, 4).save_to_disk(str(tmp_path / "corpus"))
     (tmp_path / "sweep.py").write_text(SWEEP)
     done = launch(2, tmp_path / "sweep.py", tmp_path / "corpus")
-    said = [line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")]  # as torch before 2.10 adds
+    said = [
+        line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")
+    ]  # which older versions of torch add
     assert said == ["trained 1 2", "trained 2 2"]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["train", "train2"]
 
