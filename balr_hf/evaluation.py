@@ -267,7 +267,8 @@ class Evaluation:
     def describe_single_trials(self) -> list[str]:
         """Which minDCF single trials decide, for want of different-speaker trials; in at most one sentence."""
         number = self.different_speaker
-        costs = {} if not number else {prior: cost_of_one_false_alarm(prior, number) for prior in MIN_DCF_PRIORS}
+        priors = [prior for prior in MIN_DCF_PRIORS if f"min_dcf_{prior}" in self.metrics]
+        costs = {prior: cost_of_one_false_alarm(prior, number) for prior in priors} if number else {}
         told = [f"{cost:.2f} at a prior of {prior}" for prior, cost in costs.items() if cost > ONE_ERROR]
         if not told:
             return []

@@ -161,6 +161,11 @@ def test_results_are_told(models):
         "cosine of the embeddings themselves: EER 2.00%.\n\n" in card
     )
     assert "![Losses](curves%201.png)\n\n*Losses*" in card
+    assert "Single trials decide minDCF" not in card
+    with_costs = dataclasses.replace(found, metrics={**found.metrics, "min_dcf_0.01": 0.4})
+    card_with_costs = card_of(models / "scorer-beta-tiny", results=[with_costs])
+    told = "Single trials decide minDCF: one false alarm in 600 different-speaker trials adds 0.17 at a prior of 0.01."
+    assert f" {told} " in card_with_costs
     assert card.count("## Evaluation") == 1 and "## Evaluation" not in card_of(models / "scorer-beta-tiny")
 
 
