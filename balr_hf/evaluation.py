@@ -12,16 +12,15 @@ import numpy as np
 from balr_hf.domain.limits import named
 from balr_hf.errors import UserError
 from balr_hf.explanation.wording import ratio
-from balr_hf.metrics import act_dcf, at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
-from balr_hf.metrics.discrimination import ONE_ERROR, cost_of_one_false_alarm
+from balr_hf.metrics import at_threshold, bayes_threshold, bootstrap_intervals, compute_metrics, eer
+from balr_hf.metrics.decisions import act_dcf_of
+from balr_hf.metrics.discrimination import MIN_DCF_PRIORS, ONE_ERROR, cost_of_one_false_alarm
 from balr_hf.metrics.intervals import checked_speakers, speakers_by_kind
-from balr_hf.metrics.tally import checked_labels, checked_mask
+from balr_hf.metrics.tally import checked_labels, checked_mask, tally
 
 # Probabilities of "same speaker" for which metrics.json says from which LLR on to accept it, at equal costs, and what
 # these decisions cost; those of minDCF among them, which the cost is read beside.
 PRIORS = (0.5, 0.1, 0.05, 0.01, 0.001)
-# Those of minDCF, see [`compute_metrics`].
-MIN_DCF_PRIORS = (0.01, 0.05)
 # Where the speakers of a test must not be, to follow "6 speakers of these trials are".
 MADE_WITH = {
     "reference": "in the reference population of the scorer",
@@ -267,7 +266,7 @@ class Evaluation:
     def describe_single_trials(self) -> list[str]:
         """Which minDCF single trials decide, for want of different-speaker trials; in at most one sentence."""
         number = self.different_speaker
-        priors = [prior for prior in MIN_DCF_PRIORS if f"min_dcf_{prior}" in self.metrics]
+        priors = [prior for name, prior in MIN_DCF_PRIORS.items() if name in self.metrics]
         costs = {prior: cost_of_one_false_alarm(prior, number) for prior in priors} if number else {}
         told = [f"{cost:.2f} at a prior of {prior}" for prior, cost in costs.items() if cost > ONE_ERROR]
         if not told:
@@ -470,8 +469,9 @@ def numbers_known(found: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
 
 def _actual_costs(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, float]:
     """The actual detection costs by prior, of the scores within the bounds if there are any."""
-    held = scores if bounds is None else np.clip(scores, *bounds)
-    return {str(prior): act_dcf(held, labels, prior) for prior in PRIORS}
+    trials = tally(scores, labels)
+    reported = trials if bounds is None else trials.held(*bounds)
+    return {str(prior): act_dcf_of(reported, prior) for prior in PRIORS}
 
 
 def _metrics_of_some(scores: np.ndarray, labels: np.ndarray, bounds: tuple[float, float] | None) -> dict[str, Any]:

@@ -111,8 +111,12 @@ def act_dcf(
         >>> round(act_dcf(llrs, labels, prior=0.01), 3)  # and one of 3 for one speaker below 4.6
         0.333
     """
+    return act_dcf_of(tally(llrs, labels), prior, cost_miss, cost_false_alarm)
+
+
+def act_dcf_of(trials: Tally, prior: float, cost_miss: float = 1.0, cost_false_alarm: float = 1.0) -> float:
+    """Compute [`act_dcf`] from a tally of the trials."""
     threshold = bayes_threshold(prior, cost_miss, cost_false_alarm)
-    trials = tally(llrs, labels)
     miss = trials.same[trials.scores < threshold].sum() / trials.same.sum()
     false_alarm = trials.different[trials.scores >= threshold].sum() / trials.different.sum()
     cost = cost_miss * prior * miss + cost_false_alarm * (1 - prior) * false_alarm

@@ -13,7 +13,8 @@ from balr_hf.metrics.tally import Tally, checked_trials, tally
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-
+# The priors at which minDCF is among all metrics, by what it is called there.
+MIN_DCF_PRIORS = {"min_dcf_0.01": 0.01, "min_dcf_0.05": 0.05}
 # The share of the detection cost that one false alarm may have, or single trials decide minDCF.
 ONE_ERROR = 0.05
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from balr_hf.metrics.calibration import cllr_min_of, cllr_of, devpav_of
-from balr_hf.metrics.discrimination import eer_of, min_dcf_of
+from balr_hf.metrics.discrimination import MIN_DCF_PRIORS, eer_of, min_dcf_of
 from balr_hf.metrics.tally import Tally, tally
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def metrics_of(trials: Tally, bounds: tuple[float, float] | None = None) -> dict
     return {
         "eer": rate,
         "eer_threshold": threshold,
-        "min_dcf_0.01": min_dcf_of(trials, 0.01),
-        "min_dcf_0.05": min_dcf_of(trials, 0.05),
+        **{name: min_dcf_of(trials, prior) for name, prior in MIN_DCF_PRIORS.items()},
         "cllr": cost,
         "cllr_min": least,
         "cllr_cal": cost - least,

@@ -15,7 +15,7 @@ from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.evaluation import describe_known, numbers_known
 from balr_hf.identity import file_digest
 from balr_hf.metrics import compute_metrics
-from balr_hf.metrics.discrimination import ONE_ERROR, cost_of_one_false_alarm
+from balr_hf.metrics.discrimination import MIN_DCF_PRIORS, ONE_ERROR, cost_of_one_false_alarm
 from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers_by_kind
 from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.distinct_trials import TOLERANCE, describe_contradicted_labels
@@ -34,7 +34,6 @@ NAMES = {"eer": "EER", "min_dcf_0.01": "minDCF(0.01)", "min_dcf_0.05": "minDCF(0
 NAMES |= {"cllr_min": "least Cllr", "cllr_cross_validated": "Cllr, cross-validated"}
 # Speakers below which a difference says little, since draws of so few hardly differ.
 FEW = 30
-PRIORS = {"min_dcf_0.01": 0.01, "min_dcf_0.05": 0.05}
 # Scores that say nothing have an EER of 0.5, give or take chance; those above this are the wrong way round.
 REVERSED = 0.6
 # Metrics that differ by less do so by what scores are written with and calibrated to, whatever the draws say.
@@ -472,7 +471,7 @@ def _differences(
             (first.get(name), second.get(name)),
             measured[1][name] - measured[0][name],
             paired.get(name),
-            name in PRIORS and cost_of_one_false_alarm(PRIORS[name], int((~labels).sum())) > ONE_ERROR,
+            name in MIN_DCF_PRIORS and cost_of_one_false_alarm(MIN_DCF_PRIORS[name], int((~labels).sum())) > ONE_ERROR,
         )
         for name in WITH_INTERVALS
     }
