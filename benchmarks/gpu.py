@@ -84,13 +84,21 @@ def extraction(device: torch.device, audio: float, size: int, channels: int, dec
             alone = audio / seconds(lambda o=options: embed_waveforms(*o))
             shown = against(alone, 20_000, ",.0f", "") if precision == "bf16" else f"{alone:,.0f}"
             rows.append([precision, shown, f"{alone / limit:.0%}", f"{first:,.0f}"])
+        others_folder = Path(folder, "others")
+        others_folder.mkdir()
+        others_audio = write_recordings(others_folder, audio, np.random.default_rng(1))
+        others = [load_audio(path) for path in sorted(others_folder.iterdir())]
+        start = time.perf_counter()
+        embed_waveforms(folded, model.feature_extractor, others, device, "bf16")
+        new = others_audio / (time.perf_counter() - start)
         copies = -(-PROCESSES_FROM // len(corpus)) if decoded_by_processes else 1
         files = audio / from_files(model, corpus, copies)
         features = audio / seconds(lambda: model.feature_extractor(waveforms, 16000, device))
     header = ["precision", "waveforms to embeddings, x real time", "share of the product rate"]
     header += ["the first time, when nothing is set up"]
     table(f"ResNet34 on {device.type}: {audio:.0f} s of audio", header, rows)
-    print(f"\nFilter banks alone: {features:,.0f} x real time.")
+    print(f"\nOther recordings, of other lengths, once, bf16: {new:,.0f} x real time.")
+    print(f"Filter banks alone: {features:,.0f} x real time.")
     print(f"From {copies * len(corpus):,} files to embeddings, bf16, {num_cores()} cores: {files:,.0f} x real time.")
 
 

@@ -1,5 +1,7 @@
 """From waveforms to embeddings: recordings one by one on threads of a CPU, together in padded passes on a GPU."""
 
+import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -71,8 +73,12 @@ FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
 # How many frames of one recording (a minute) go through the convolutions at once on other devices. A longer recording
 # takes no more memory: it goes through in pieces.
 FRAMES_PER_PIECE = 6_000
-# How much longer the longest recording of a pass, to which the others are padded, may be than the shortest.
-PADDING_RATIO = 1.25
+# The recordings of a pass on a GPU are padded to one of so many numbers of frames to an octave (a multiple of 8, of
+# which the last feature map keeps one): convolutions are set up for each new size, which takes longer than a pass.
+LENGTHS_PER_OCTAVE, FRAMES_OF_LAST_MAP = 4, 8
+# The setting of torch by which cuDNN looks closer at which of its ways to convolve is the fastest. Without
+# it an H100 took 17 times as long in fp32. Torch reads it once, at the first convolution of a process.
+CUDNN_CHOICE = "TORCH_CUDNN_USE_HEURISTIC_MODE_B"
 # What the convolutions compute in. tf32 concerns NVIDIA GPUs; elsewhere it is fp32.
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -333,7 +339,7 @@ def embed_together(
     device: torch.device,
     precision: str,
 ) -> torch.Tensor:
-    """Embed recordings in one pass, padded to the longest; one that is longer than a pass or is no array, in pieces.
+    """Embed recordings in one padded pass; one that is longer than a pass or is no array, in pieces.
 
     A GPU may still be computing when this returns.
 
@@ -348,12 +354,12 @@ def embed_together(
     alone = waveforms[0] if len(waveforms) == 1 else None
     if alone is not None and (isinstance(alone, LongRecording) or num_frames(alone, extractor) > most):
         return embed_in_pieces(model, features_of(alone, extractor, device), device, precision)[None]
-    batch = extractor(
-        [samples for samples in waveforms if isinstance(samples, np.ndarray)], extractor.sampling_rate, device
-    )
+    frames = [num_frames(samples, extractor) for samples in waveforms]
+    length = padded_length(max(frames)) if device.type in FRAMES_PER_PASS else max(frames)
+    arrays = [samples for samples in waveforms if isinstance(samples, np.ndarray)]
+    batch = extractor(arrays, extractor.sampling_rate, device, padding="max_length", max_length=length)
     # Whether there is padding is told by the lengths: to ask the mask would be to wait for the GPU.
-    padded = len({num_frames(samples, extractor) for samples in waveforms}) > 1
-    mask = batch["attention_mask"] if padded else None
+    mask = batch["attention_mask"] if set(frames) != {length} else None
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         return embed_features(model, batch["input_features"], device, mask, precision)
 
@@ -444,32 +450,43 @@ def features_of(
 
 @contextmanager
 def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
-    """Keep NVIDIA GPUs to the precision that was asked for: by default they compute fp32 convolutions in tf32."""
+    """Keep NVIDIA GPUs to the precision that was asked for: by default they compute fp32 convolutions in tf32.
+
+    Let cuDNN also choose with care how to compute them, see `CUDNN_CHOICE`.
+    """
     if device.type != "cuda":
         yield
         return
-    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where reading the old setting may be an error
-        settings: Any = torch.backends.cudnn.conv
-        name = "fp32_precision"
-        values: tuple[str | bool, str | bool] = ("ieee", "tf32")
-    else:
-        settings, name, values = torch.backends.cudnn, "allow_tf32", (False, True)
-    before = getattr(settings, name)
-    setattr(settings, name, values[precision == "tf32"])
+    settings: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # torch's types do not know it
+    chosen = os.environ.get(CUDNN_CHOICE)
+    before = settings.fp32_precision
+    settings.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    os.environ.setdefault(CUDNN_CHOICE, "1")
     try:
         yield
     finally:
-        setattr(settings, name, before)
+        settings.fp32_precision = before
+        if chosen is None:
+            del os.environ[CUDNN_CHOICE]
+
+
+def padded_length(frames: int) -> int:
+    """To how many frames the recordings of a pass on a GPU are padded, of which the longest has so many.
+
+    Example:
+        >>> padded_length(1000), padded_length(1024), padded_length(1025)
+        (1024, 1024, 1224)
+    """
+    octaves = math.log2(frames / FRAMES_OF_LAST_MAP)
+    longer = 2 ** (math.ceil(LENGTHS_PER_OCTAVE * octaves) / LENGTHS_PER_OCTAVE)
+    return FRAMES_OF_LAST_MAP * math.ceil(longer)
 
 
 def similar_lengths(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
-    """Group rows of similar length, so that each padded group has little padding and at most `frames_per_pass`."""
-    group: list[int] = []
-    for row in sorted(range(len(frames)), key=frames.__getitem__):
-        over = (len(group) + 1) * frames[row] > frames_per_pass
-        if group and (over or frames[row] > PADDING_RATIO * frames[group[0]]):
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group
+    """Group rows that are padded to the same length, with at most `frames_per_pass` in each padded group."""
+    of_length: dict[int, list[int]] = {}
+    for row, count in enumerate(frames):
+        of_length.setdefault(padded_length(count), []).append(row)
+    for length, rows in sorted(of_length.items()):
+        most = max(1, frames_per_pass // length)
+        yield from (rows[start : start + most] for start in range(0, len(rows), most))

@@ -106,10 +106,49 @@ def test_passes_hold_little_padding_and_stay_within_their_budget():
     frames = np.random.default_rng(0).integers(200, 2000, 500).tolist()
     groups = list(passes.similar_lengths(frames, 20_000))
     assert sorted(row for rows in groups for row in rows) == list(range(500))
+    lengths = []
     for rows in groups:
-        lengths = [frames[row] for row in rows]
-        assert max(lengths) <= 1.25 * min(lengths) and max(lengths) * len(rows) <= 20_000
-    assert sum(max(frames[row] for row in rows) * len(rows) for rows in groups) < 1.1 * sum(frames)
+        (length,) = {passes.padded_length(frames[row]) for row in rows}
+        assert length * len(rows) <= 20_000
+        assert max(frames[row] for row in rows) <= length <= 1.22 * min(frames[row] for row in rows)
+        lengths += [length] * len(rows)
+    assert sum(lengths) < 1.12 * sum(frames) and len(set(lengths)) <= 15
+
+
+def test_a_gpu_sees_few_sizes_of_passes(tiny_embedder, monkeypatch):
+    """It sets up its convolutions for each new size, which takes longer than a pass."""
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 60_000)
+    sizes = []
+
+    def embed(model, features, device, mask, precision):
+        sizes.append(features.shape[:2])
+        assert mask is None or torch.equal(mask.sum(1) == features.shape[1], features[:, -1].any(1))
+        return torch.zeros(len(features), model.config.embed_dim)
+
+    monkeypatch.setattr(passes, "embed_features", embed)
+    rng, extractor = np.random.default_rng(0), tiny_embedder.feature_extractor
+    for _ in range(3):
+        waveforms = [rng.normal(size=length).astype("f4") for length in rng.integers(32_000, 64_000, 20)]
+        passes.embed_waveforms(tiny_embedder, extractor, waveforms, torch.device("cpu"))
+    assert {frames for _, frames in sizes} <= {96, 112, 128, 160, 184, 216} and len(sizes) > 3
+    sizes.clear()
+    full = rng.normal(size=extractor.window_samples + 255 * extractor.shift_samples).astype("f4")
+    passes.embed_waveforms(tiny_embedder, extractor, [full, full], torch.device("cpu"))
+    assert sizes == [(2, 256)]
+
+
+def test_settings_of_cudnn_hold_within_a_pass_only(monkeypatch):
+    settings = torch.backends.cudnn.conv
+    before = settings.fp32_precision
+    for given in (None, "0"):
+        if given is None:
+            monkeypatch.delenv(passes.CUDNN_CHOICE, raising=False)
+        else:
+            monkeypatch.setenv(passes.CUDNN_CHOICE, given)
+        for precision, expected in (("fp32", "ieee"), ("tf32", "tf32"), ("bf16", "ieee")):
+            with passes._convolutions(torch.device("cuda"), precision):
+                assert settings.fp32_precision == expected and os.environ[passes.CUDNN_CHOICE] == (given or "1")
+            assert settings.fp32_precision == before and os.environ.get(passes.CUDNN_CHOICE) == given
 
 
 def test_datasets_of_others_are_taken_as_they_are(tiny_embedder, corpus):

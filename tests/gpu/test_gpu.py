@@ -101,7 +101,7 @@ def test_settings_of_cudnn_are_put_back(embedder, waveforms, cuda):
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
 @pytest.mark.parametrize(("precision", "error"), [("fp32", 1e-5), ("tf32", 2e-3), ("bf16", 2e-2)])
 def test_convolutions_that_rectify_give_what_they_give_without(cuda, block, precision, error):
-    """A hook, which might look at what is rectified apart, makes the model compute everything apart."""
+    """A hook, which might look at what is rectified apart, makes the model compute everything apart, as fp32 does."""
     torch.manual_seed(0)
     config = WespeakerConfig(block=block, num_blocks=[1, 2, 1, 1], m_channels=16)
     model, device = WespeakerModel(config).eval().for_inference().to(cuda), torch.device(cuda)
@@ -120,7 +120,7 @@ def test_convolutions_that_rectify_give_what_they_give_without(cuda, block, prec
             apart = embed()
         handle.remove()
         names = [{event.key for event in seen.key_averages()} for seen in (profiler, without)]
-        assert [any("convolution_add_relu" in name for name in some) for some in names] == [True, False]
+        assert [any("convolution_add_relu" in name for name in some) for some in names] == [precision != "fp32", False]
         assert (together - apart).norm() < error * apart.norm()
 
 
