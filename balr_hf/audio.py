@@ -369,7 +369,8 @@ def _decoded(file: BinaryIO, channels: _Channels) -> Iterator[tuple[np.ndarray, 
             for packet in container.demux(stream):
                 contents.add_packet(packet.size)
                 for frame in packet.decode():
-                    contents.add(frame)
+                    samples = _samples_of(frame)
+                    contents.add(frame, samples)
                     if rate is None:
                         rate = _check_rate(frame.sample_rate)
                     elif frame.sample_rate != rate:
@@ -377,7 +378,7 @@ def _decoded(file: BinaryIO, channels: _Channels) -> Iterator[tuple[np.ndarray, 
                             f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file"
                         )
                     _check_channels(frame.layout.nb_channels)
-                    parts.append(channels.joined(_samples_of(frame), rate))
+                    parts.append(channels.joined(_fractions(samples), rate))
                     decoded += len(parts[-1])
                     waiting += len(parts[-1])
                 if rate and waiting >= BLOCK_SAMPLES:
@@ -409,11 +410,11 @@ def _decoded(file: BinaryIO, channels: _Channels) -> Iterator[tuple[np.ndarray, 
 
 
 def _samples_of(frame: "av.AudioFrame") -> np.ndarray:
-    """The samples of a frame: float32 of shape `(channels, samples)` in [-1, 1]."""
+    """The samples of a frame as they were decoded, `(channels, samples)`."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:  # packed: (1, samples * channels)
         samples = samples.reshape(-1, frame.layout.nb_channels).T
-    return _fractions(samples)
+    return samples
 
 
 def _fractions(samples: np.ndarray) -> np.ndarray:
@@ -421,9 +422,10 @@ def _fractions(samples: np.ndarray) -> np.ndarray:
     if np.issubdtype(samples.dtype, np.unsignedinteger):  # silence is in the middle of the range
         middle = (np.iinfo(samples.dtype).max + 1) / 2
         return ((samples - middle) / middle).astype(np.float32)
+    found = samples.astype(np.float32)
     if np.issubdtype(samples.dtype, np.integer):
-        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
-    return samples.astype(np.float32)
+        found /= -float(np.iinfo(samples.dtype).min)  # a power of two, so that nothing is rounded again
+    return found
 
 
 def _numbers(samples: Any, dtype: Any = None) -> np.ndarray:

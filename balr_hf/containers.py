@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -393,6 +394,7 @@ class Contents:
             least,
         )
         self._place: int | None = None
+        self._base: Fraction | None = None  # how many samples there are in a unit of the frames' times
         self._packets = 0
         self._last: AudioFrame | None = None
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -440,26 +442,25 @@ class Contents:
         """Take the next packet of the file, of so many bytes."""
         self._packets += size > 0
 
-    def add(self, frame: "AudioFrame") -> None:
-        """Take the next samples that were decoded."""
+    def add(self, frame: "AudioFrame", samples: np.ndarray) -> None:
+        """Take the next frame that was decoded, and its samples, `(channels, samples)`."""
         self._last = frame
         if not self.bits:
             return
         # FFmpeg leaves out a frame of FLAC whose checksum does not fit, and goes on after it.
         if frame.pts is not None and frame.time_base is not None:
-            start = round(frame.pts * frame.time_base * frame.sample_rate)
+            if self._base is None:
+                self._base = frame.time_base * frame.sample_rate
+            start = round(frame.pts * self._base.numerator / self._base.denominator)
             if self._place is not None and start > self._place + 1:
                 seconds = self._place / frame.sample_rate
                 raise DamageError(f"damaged: the checksum of a FLAC frame after {seconds:.2f} s does not fit")
             self._place = start + frame.samples
         if not self.digest:
             return
-        samples = frame.to_ndarray()
-        if frame.format.is_planar:
-            samples = samples.T
-        width = -(-self.bits // 8)
-        samples = np.right_shift(samples, 8 * samples.itemsize - self.bits)
-        content = samples.astype(samples.dtype.newbyteorder("<")).reshape(-1)
+        width, unused = -(-self.bits // 8), 8 * samples.itemsize - self.bits
+        shifted = np.right_shift(samples, unused) if unused else samples
+        content = shifted.T.astype(samples.dtype.newbyteorder("<"), copy=False).reshape(-1)
         if width < content.itemsize:
             content = content.view(np.uint8).reshape(-1, content.itemsize)[:, :width]
         self._md5.update(np.ascontiguousarray(content).data)

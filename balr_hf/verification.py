@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -285,9 +284,9 @@ def _scored_again(folder: Path, dataset: datasets.Dataset, system: SpeakerCompar
     if "ba" not in dataset.column_names:
         return Check(None, "no trial was scored again: the corpus has no attributes now")
     try:
-        sep = _separator(folder / "scores.csv")
-        named = "raw_scores" in read_result(str(folder), sep).trials.header
-        stated = read_result(f"{folder}:raw_scores" if named else str(folder), sep)
+        stated = read_result(str(folder))
+        if "raw_scores" in stated.trials.header:
+            stated = read_result(f"{folder}:raw_scores")
         trials = match_ids(dataset, stated.trials)
         again = score_trials(system.scorer, compact_side_counts(dataset, trials.sides), trials)
     except UserError as error:
@@ -308,10 +307,9 @@ def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.
     if not stated:
         return Check(None, "metrics.json has no EER and no Cllr to be computed again")
     try:
-        sep = _separator(folder / "scores.csv")
-        exact = read_result(str(folder), sep)
+        exact = read_result(str(folder))
         is_held = "unbounded_scores" in exact.trials.header
-        reported = read_result(f"{folder}:scores", sep) if is_held else exact
+        reported = read_result(f"{folder}:scores") if is_held else exact
         trials = match_ids(dataset, exact.trials)
         same = trial_labels(dataset, trials)
         if same is None:
@@ -336,15 +334,6 @@ def _verify_figures(folder: Path, metrics: Mapping[str, Any], dataset: datasets.
         return Check(False, f"metrics.json states {'; '.join(wrong)}")
     which = "EER, Cllr and rates of misleading trials" if set(RATES) & set(stated) else "EER and Cllr"
     return Check(True, f"{which} in metrics.json are those of scores.csv, computed again")
-
-
-def _separator(scores: Path) -> str:
-    """The character between the columns of a `scores.csv`, which is that of the list that was scored."""
-    if not scores.is_file():
-        return "\t"
-    with scores.open(encoding="utf-8") as file:
-        found = re.search(r"(\W)scores(?!\w)", file.readline())
-    return "\t" if found is None else found[1]
 
 
 def _is_about(stated: Any, value: float) -> bool:

@@ -71,7 +71,8 @@ def run(arguments: Arguments) -> int:
 
     import numpy as np
 
-    from balr_hf.data.quality import FILE, measure_corpus, write_quality
+    from balr_hf.data.columns import recording_ids
+    from balr_hf.data.quality import FILE, check_quality_is_kept, measure_corpus, write_quality
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.shards import Shard
     from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
@@ -86,6 +87,8 @@ def run(arguments: Arguments) -> int:
         arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
     )
     folder = None if arguments.save_dir is None else Path(arguments.save_dir)
+    if folder is not None:
+        check_quality_is_kept(folder, recording_ids(corpus.dataset))
     shard = Shard.launched()
     dataset = corpus.dataset
     if shard is not None:

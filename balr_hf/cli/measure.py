@@ -73,7 +73,8 @@ COMMAND = Command(
 
 def run(arguments: Arguments) -> int:
     """Measure and print; returns the exit status, 1 if no recording could be measured."""
-    from balr_hf.data.quality import FILE, each_recording, write_quality
+    from balr_hf.data.columns import recording_ids
+    from balr_hf.data.quality import FILE, check_quality_is_kept, each_recording, write_quality
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
     from balr_hf.data.voice import write_voices
@@ -86,6 +87,8 @@ def run(arguments: Arguments) -> int:
         arguments.input, audio_formats=arguments.audio_formats, root_dir=arguments.root_dir, vectors=()
     )
     folder = None if arguments.save_dir is None else Path(arguments.save_dir)
+    if folder is not None:
+        check_quality_is_kept(folder, recording_ids(corpus.dataset))
     voices: dict[str, VoiceMeasures] = {}
     quality: dict[str, dict] = {}
     skipped: list[Skipped] = list(corpus.skipped)

@@ -1,6 +1,7 @@
 """Lists without a header: trials by VoxCeleb and Kaldi, scores by Kaldi, WeSpeaker and SpeechBrain; and others."""
 
 import csv
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -92,9 +93,20 @@ def _plain(text: str) -> str:
     return text.strip().lower().replace(" ", "_").replace("-", "_")
 
 
+def number(text: str) -> float:
+    """The number that a text is.
+
+    Raises:
+        ValueError: it is none. `1_0` is none, though Python reads it as 10.
+    """
+    if "_" in text:
+        raise ValueError(f"could not convert string to float: {text!r}")
+    return float(text)
+
+
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        number(text)
     except ValueError:
         return False
     return True
@@ -177,8 +189,8 @@ def separator_of_scores(path: Path, asked: str) -> str:
         asked (str): the separator that was asked for.
 
     Returns:
-        the one by which the header names both sides; else the one that was asked for, if the first line has it, or a
-        tab, with which lists without a header are known by their form.
+        the one by which the header names both sides, or else the one before a column `scores`; else the one that was
+        asked for, if the first line has it, or a tab, with which lists without a header are known by their form.
     """
     if len(asked) != 1:
         return asked  # which is refused where the list is read
@@ -187,28 +199,33 @@ def separator_of_scores(path: Path, asked: str) -> str:
     for one in (asked, "\t", *OTHER_SEPARATORS):
         if set(SIDES) <= {cell.strip().strip('"').lower() for cell in first.split(one)}:
             return one
+    found = re.search(r"(\W)scores(?!\w)", first)
+    if found is not None:
+        return found[1]
     return asked if asked in first else "\t"
 
 
-def describe_one_column(path: Path, first: str, sep: str, scored: bool = False) -> str:
-    """Say what to do with a list that has one column only, for an error.
+def describe_no_scores(path: Path, first: str, sep: str) -> str:
+    """Say what to do with a list of scores that has one column only, for an error; as [`describe_one_column`]."""
+    forms = "; ".join(dict.fromkeys(form.shown for form in SCORED_FORMS))
+    separator = next((one for one in OTHER_SEPARATORS if one in first.strip()), sep)
+    why = f"its first line, {first.strip()!r}, is of none of the forms that are known without one: {forms}"
+    if _forms(SCORED_FORMS, first.split()):
+        why = "1 and 0 alone stand where its scores would be, which are taken for labels"
+    return (
+        f"the list of scores {path} has no header that names enrollment and test, and {why}. Put a header above "
+        f"it that names its columns, such as {_header((*SIDES, SCORES), separator)}"
+    )
+
+
+def describe_one_column(path: Path, first: str, sep: str) -> str:
+    """Say what to do with a trial list that has one column only, for an error.
 
     Args:
         path (Path): the file.
         first (str): its first line.
         sep (str): the separator that was asked for.
-        scored (bool): whether scores were looked for.
     """
-    if scored:
-        forms = "; ".join(dict.fromkeys(form.shown for form in SCORED_FORMS))
-        separator = next((one for one in OTHER_SEPARATORS if one in first.strip()), sep)
-        why = f"its first line, {first.strip()!r}, is of none of the forms that are known without one: {forms}"
-        if _forms(SCORED_FORMS, first.split()):
-            why = "1 and 0 alone stand where its scores would be, which are taken for labels"
-        return (
-            f"the list of scores {path} has no header that names enrollment and test, and {why}. Put a header above "
-            f"it that names its columns, such as {_header((*SIDES, SCORES), separator)}"
-        )
     said = f"the trial list {path} has one column: expected two, separated by {sep!r} (--sep)"
     other = next((one for one in OTHER_SEPARATORS if one != sep and len(first.split(one)) > 1), None)
     if other is None:

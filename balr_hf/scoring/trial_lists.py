@@ -13,7 +13,14 @@ import numpy as np
 from balr_hf.data.columns import comparable_name
 from balr_hf.errors import ConfigError, UserError, name_some
 from balr_hf.files import atomic_path
-from balr_hf.scoring.trial_forms import LABEL, SIDES, describe_one_column, meaning, read_known_form
+from balr_hf.scoring.trial_forms import (
+    LABEL,
+    SIDES,
+    describe_no_scores,
+    describe_one_column,
+    meaning,
+    read_known_form,
+)
 from balr_hf.untrusted import SafeWriter
 
 logger = logging.getLogger(__name__)
@@ -176,7 +183,8 @@ def _read_columns(path: Path, sep: str, scored: bool) -> tuple[list[str], list[l
     except (ValueError, csv.Error) as error:
         raise UserError(f"the trial list {path} is empty or not text") from error
     if len(header) < 2:
-        raise UserError(describe_one_column(path, header[0], sep, scored))
+        describe = describe_no_scores if scored else describe_one_column
+        raise UserError(describe(path, header[0], sep))
     if not rows:
         raise UserError(f"the trial list {path} has a header but no trials")
     return header, rows

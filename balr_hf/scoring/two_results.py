@@ -20,7 +20,7 @@ from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers
 from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.distinct_trials import TOLERANCE, describe_contradicted_labels
 from balr_hf.scoring.listed_ids import match_ids
-from balr_hf.scoring.trial_forms import separator_of_scores
+from balr_hf.scoring.trial_forms import number, separator_of_scores
 from balr_hf.scoring.trials import Trials, read_trials, side_speakers
 from balr_hf.tables import aligned
 
@@ -271,7 +271,8 @@ def read_result(source: str, sep: str = "\t") -> Result:
         raise UserError(f"no scores at {path}: expected a folder of balr score test or balr validate, or a csv file")
     trials = read_trials(path, separator_of_scores(path, sep), scored=True)
     names = SCORES if column is None else (column,)
-    found = next((name for name in names if name in trials.header), None)
+    given = [name for name in trials.header if name.strip().lower() in SCORES] if column is None else []
+    found = next((name for name in (*names, *given) if name in trials.header), None)
     if found is None:
         other = f". To compare one of these, write {place}:COLUMN" if column is None else ""
         raise UserError(
@@ -283,7 +284,7 @@ def read_result(source: str, sep: str = "\t") -> Result:
         )
     position = trials.header.index(found)
     try:
-        scores = np.array([row[position] for row in trials.rows], dtype=np.float64)
+        scores = np.array([number(row[position]) for row in trials.rows])
     except (ValueError, IndexError) as error:
         raise UserError(f"{path}: a value of the column {found} is no number ({error})") from error
     wrong = np.flatnonzero(~np.isfinite(scores))

@@ -7,11 +7,13 @@ import os
 import datasets
 
 from balr_hf.data import quality
+from balr_hf.data.manifests import MANIFEST
 from balr_hf.data.quality import (
     COLUMN,
     LATER,
     add_quality_column,
     append_quality,
+    check_quality_is_kept,
     known_quality,
     read_quality,
     write_quality,
@@ -34,6 +36,19 @@ def without_decay(text: str) -> str:
 def test_a_csv_comes_back_as_it_was_written(tmp_path):
     write_quality(tmp_path / "quality.csv", {"a": ROW, "b": ROW | {"snr": None, "decay": None}})
     assert read_quality(tmp_path / "quality.csv") == {"a": ROW, "b": ROW | {"snr": None, "decay": None}}
+
+
+def test_measures_of_a_corpus_are_not_written_over(tmp_path, balr, few):
+    """`inspect` and `measure` of other recordings would replace what the corpus's vectors were refused or kept by."""
+    write_quality(tmp_path / "quality.csv", {"a": ROW, "b": ROW})
+    check_quality_is_kept(tmp_path, [])  # nothing lies there that these belong to
+    (tmp_path / MANIFEST).write_text("{}")
+    check_quality_is_kept(tmp_path, ["a", "b", "c"])
+    before = (tmp_path / "quality.csv").read_bytes()
+    for command in ("inspect", "measure"):
+        status, said = balr(command, few, "--save-dir", tmp_path)
+        assert status == 1 and "2 of them would be lost: a, b. Choose another --save-dir" in said
+    assert (tmp_path / "quality.csv").read_bytes() == before
 
 
 def test_a_colleague_of_the_same_group_can_add_rows_where_new_files_are_so(tmp_path):

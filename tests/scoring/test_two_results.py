@@ -348,9 +348,12 @@ def test_results_that_are_none_are_refused(tmp_path, calibrated):
     with pytest.raises(UserError, match="has 2 columns called scores"):
         read_result(str(path))
     path = tmp_path / "words.csv"
-    path.write_text("enrollment\ttest\tscores\na\tb\thigh\n")
-    with pytest.raises(UserError, match="a value of the column scores is no number"):
-        read_result(str(path))
+    for word in ("high", "1_0"):  # the second of which Python reads as 10
+        path.write_text(f"enrollment\ttest\tscores\na\tb\t{word}\n")
+        with pytest.raises(UserError, match=f"a value of the column scores is no number .*{word}"):
+            read_result(str(path))
+    path.write_text("Enrollment\tTest\tScores\na\tb\t2\n")
+    assert read_result(str(path)).scores.tolist() == [2.0]
 
 
 def test_speakers_must_be_known_and_of_both_kinds(corpus, calibrated):
