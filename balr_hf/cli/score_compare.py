@@ -49,6 +49,9 @@ class Options(RunOptions):
         "also calibrate the scores of both on these trials, cross-validated in this many folds of speakers (at least "
         "3), and compare that Cllr; for scores that are no likelihood ratios, such as cosines",
     )
+    by: str | None = option(
+        None, "column of the corpus (sex, channel, ...) by whose values the trials are also compared apart", type=str
+    )
     bootstrap: int = bootstrap_option()
     plots: bool = option(
         False, "also draw a DET plot of both, and a Tippett plot if both are calibrated, or --folds is given"
@@ -65,6 +68,7 @@ COMMAND = Command(
     epilog="""examples:
   balr score compare test.csv runs/score runs/score2
   balr score compare test.csv runs/validate runs/validate2 --plots
+  balr score compare --by channel test.csv runs/score runs/score2
   balr score compare test.csv runs/score:embedding_cosine runs/score --folds 5
   balr score compare test.csv exp/scores/vox1_O_cleaned.kaldi.score runs/score --folds 5""",
 )
@@ -91,6 +95,7 @@ def run(arguments: Arguments) -> None:
         common=arguments.common,
         draws=arguments.bootstrap,
         folds=arguments.folds,
+        by=arguments.by,
         progress=True,
     )
     folder = new_run_folder(arguments.save_dir, "runs/compare", arguments.exist_ok)

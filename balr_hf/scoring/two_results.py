@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from balr_hf.identity import file_digest
 from balr_hf.metrics import compute_metrics
 from balr_hf.metrics.discrimination import MIN_DCF_PRIORS, ONE_ERROR, cost_of_one_false_alarm
 from balr_hf.metrics.intervals import WITH_INTERVALS, paired_intervals, speakers_by_kind
+from balr_hf.scoring.breakdown import groups, side_values
 from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.distinct_trials import TOLERANCE, describe_contradicted_labels
 from balr_hf.scoring.listed_ids import match_ids
@@ -93,6 +94,31 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Some of the trials, and how two systems do on them.
+
+    Attributes:
+        trials, same_speaker, speakers, fewest_speakers (int): how many trials there are, of which of one speaker; of
+            how many speakers; and how many of these there are in the trials of the kind that has fewer.
+        differences (dict of str to [`Difference`]): as of [`TwoResults`]; none if all trials are of one kind.
+    """
+
+    trials: int
+    same_speaker: int
+    speakers: int
+    fewest_speakers: int
+    differences: Mapping[str, Difference]
+
+    def describe(self) -> str:
+        """How many trials and speakers there are, and why nothing is compared, in a line."""
+        text = f"{self.trials:,} trials ({self.same_speaker:,} same-speaker) of {self.speakers} speakers"
+        if not self.differences:
+            kind = "one speaker" if self.same_speaker else "two speakers"
+            return f"{text}: nothing is compared, since all trials are of {kind}"
+        return f"{text}, so few that one of them can decide" if self.fewest_speakers < FEW else text
+
+
+@dataclass(frozen=True)
 class TwoResults:
     """How two systems do on the same trials.
 
@@ -109,6 +135,8 @@ class TwoResults:
         folds (int): of speakers, in which both systems' scores were calibrated on these trials; 0 if they were not.
         llrs (float64 `(2, trials)`, *optional*): the natural-log LRs that came of it.
         contradictions (two str, *optional*): how many labels of either list contradict the corpus; None if none does.
+        by (str, *optional*): the column by whose values the trials are also compared apart.
+        groups (dict of str to [`Group`]): the trials of each pair of values of this column.
     """
 
     names: tuple[str, str]
@@ -122,6 +150,8 @@ class TwoResults:
     folds: int = 0
     llrs: np.ndarray | None = None
     contradictions: tuple[str | None, str | None] = (None, None)
+    by: str | None = None
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
     @property
     def num_speakers(self) -> int:
@@ -180,6 +210,13 @@ class TwoResults:
                 f"One of {len(found)} metrics differs: of several, one does so by chance more often than 1 in 20. "
                 "Choose the metric before you see the figures."
             )
+        of_groups = [one.describe() for group in self.groups.values() for one in group.differences.values()]
+        differing = sum(words.startswith("lower") for words in of_groups)
+        if differing:
+            texts.append(
+                f"Of {len(of_groups)} comparisons by {self.by}, {differing} show a difference: about 1 in 20 does so "
+                "by chance where there is none. Choose the group and the metric before you see the figures."
+            )
         return texts
 
     def describe_trials(self) -> str:
@@ -191,23 +228,17 @@ class TwoResults:
 
     def to_text(self) -> str:
         """The comparison in words, in several lines."""
-        rows = [["", "A", "B", "B less A", ""]]
-        for name, found in self.differences.items():
-            form = "{:.2%}" if name == "eer" else "{:.3f}"
-            sign = "{:+.2%}" if name == "eer" else "{:+.3f}"
-            both = zip((found.first, found.second), found.intervals, strict=True)
-            cells = [_figure(value, interval, form) for value, interval in both]
-            rows.append([NAMES[name], *cells, _figure(found.difference, found.interval, sign), found.describe()])
         drawn = [f"  (in brackets: 95 % intervals, {self.draws:,} draws of the speakers, the same for both)"]
         return "\n".join(
             [
                 *(f"{side}: {name}" for side, name in zip("AB", self.names, strict=True)),
                 self.describe_trials(),
-                *aligned(rows, words=None, indent=2),
+                *_table(self.differences),
                 *(drawn if self.draws else []),
                 "  The figures are of LRs without the calibration's bounds, as by balr score test; balr validate "
                 "states Cllr within them.",
                 *(self._describe_folds() if self.folds else []),
+                *self._describe_groups(),
                 *(f"! {text}" for text in self.cautions),
             ]
         )
@@ -220,8 +251,27 @@ class TwoResults:
             "  trial by those of others: it tells what scores are worth where such trials calibrate them.",
         ]
 
+    def _describe_groups(self) -> list[str]:
+        """How both do on the trials of each group, in lines."""
+        lines = []
+        for name, group in self.groups.items():
+            lines.append(f"{self.by} {name}: {group.describe()}")
+            lines += _table(group.differences) if group.differences else []
+        return lines
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the scores, for JSON."""
+        parts = {
+            name: {
+                "trials": group.trials,
+                "same_speaker": group.same_speaker,
+                "different_speaker": group.trials - group.same_speaker,
+                "speakers": group.speakers,
+                "fewest_speakers": group.fewest_speakers,
+                "metrics": _to_dict(group.differences),
+            }
+            for name, group in self.groups.items()
+        }
         return {
             "results": [{"name": name} | dict(about) for name, about in zip(self.names, self.about, strict=True)],
             "trials": len(self.labels),
@@ -233,18 +283,36 @@ class TwoResults:
             "confidence": 0.95,
             "draws_of_speakers": self.draws,
             "folds": self.folds,
-            "metrics": {
-                name: {
-                    "values": [found.first, found.second],
-                    "intervals": found.intervals,
-                    "difference": found.difference,
-                    "interval": found.interval,
-                    "is_of_single_trials": found.is_of_single_trials,
-                }
-                for name, found in self.differences.items()
-            },
+            "metrics": _to_dict(self.differences),
+            **({} if self.by is None else {"by": {"column": self.by, "groups": parts}}),
             "cautions": self.cautions,
         }
+
+
+def _table(differences: Mapping[str, Difference]) -> list[str]:
+    """Metrics of two systems and their differences, in lines."""
+    rows = [["", "A", "B", "B less A", ""]]
+    for name, found in differences.items():
+        form = "{:.2%}" if name == "eer" else "{:.3f}"
+        sign = "{:+.2%}" if name == "eer" else "{:+.3f}"
+        both = zip((found.first, found.second), found.intervals, strict=True)
+        cells = [_figure(value, interval, form) for value, interval in both]
+        rows.append([NAMES[name], *cells, _figure(found.difference, found.interval, sign), found.describe()])
+    return aligned(rows, words=None, indent=2)
+
+
+def _to_dict(differences: Mapping[str, Difference]) -> dict[str, Any]:
+    """Metrics of two systems and their differences, for JSON."""
+    return {
+        name: {
+            "values": [found.first, found.second],
+            "intervals": found.intervals,
+            "difference": found.difference,
+            "interval": found.interval,
+            "is_of_single_trials": found.is_of_single_trials,
+        }
+        for name, found in differences.items()
+    }
 
 
 def read_result(source: str, sep: str = "\t") -> Result:
@@ -304,6 +372,7 @@ def compare_results(
     common: bool = False,
     draws: int = 1000,
     folds: int = 0,
+    by: str | None = None,
     progress: bool = False,
 ) -> TwoResults:
     """Compare two systems by the metrics of the same trials, and the differences of these with their intervals.
@@ -318,6 +387,8 @@ def compare_results(
         folds (int): also calibrate both systems' scores on these trials, affinely and cross-validated in so many folds
             of the speakers, at least 3, and compare the Cllr of that; 0 to leave them as they are. So scores that are
             no likelihood ratios, such as cosines, are compared with ones that are.
+        by (str, *optional*): a column of the corpus (sex, channel, ...): also compare the systems on the trials of
+            each pair of its values, as `score test` breaks its evaluation down.
         progress (bool): whether to show a progress bar.
 
     Returns:
@@ -325,7 +396,8 @@ def compare_results(
 
     Raises:
         ConfigError: there are one or two folds, or fewer than none.
-        UserError: the lists of trials are not the same and this was not allowed, no trial is in both, a pair of sides
+        UserError: the corpus lacks the column `by`; the lists of trials are not the same and this was not allowed, no
+            trial is in both, a pair of sides
             has several scores in one list, speakers are not known, or all trials are of one kind; with `folds`, there
             are too few speakers for them, or scores do not tell the kinds apart.
     """
@@ -349,8 +421,14 @@ def compare_results(
         )
     chosen = places[rows], other_places[other_rows]
     scores = np.stack([first.scores[chosen[0]], second.scores[chosen[1]]])
-    speakers = _speakers_of(dataset, [list(side) for side in number_of], keyed[0][chosen[0]])
+    used, places_in_used = np.unique(keyed[0][chosen[0]], return_inverse=True)
+    every = [list(side) for side in number_of]
+    # The corpus may lack the sides of trials that are not compared.
+    compared, pairs = [every[side] for side in used], places_in_used.reshape(-1, 2).T
+    names = _speakers_of(dataset, compared)
+    speakers = names[pairs[0]], names[pairs[1]]
     labels = speakers[0] == speakers[1]
+    parts = {} if by is None else dict(groups(Trials.between(*pairs), side_values(dataset, compared, by)))
     contradictions = [
         describe_contradicted_labels(result.trials.select(kept), labels)
         for result, kept in zip((first, second), chosen, strict=True)
@@ -358,11 +436,7 @@ def compare_results(
     if labels.all() or not labels.any():
         raise UserError(f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}")
     llrs = _cross_calibrated((first, second), scores, labels, speakers, folds, progress) if folds else None
-    differences = _differences(scores, labels, speakers, draws, progress)
-    if not (first.are_ratios and second.are_ratios):
-        del differences["cllr"]
-    if llrs is not None:
-        differences["cllr_cross_validated"] = _differences(llrs, labels, speakers, draws, progress)["cllr"]
+    ratios = first.are_ratios and second.are_ratios
     return TwoResults(
         names=(first.name, second.name),
         about=(first.about, second.about),
@@ -370,36 +444,44 @@ def compare_results(
         scores=scores,
         speakers=speakers,
         left_out=left_out,
-        differences=differences,
+        differences=_differences(scores, llrs, labels, speakers, ratios, draws, progress),
         draws=draws,
         folds=min(folds, len(np.unique(np.concatenate(speakers)))),
         llrs=llrs,
         contradictions=(contradictions[0], contradictions[1]),
+        by=by,
+        groups={
+            name: _group(
+                scores[:, part],
+                None if llrs is None else llrs[:, part],
+                labels[part],
+                (speakers[0][part], speakers[1][part]),
+                ratios,
+                draws,
+                progress,
+            )
+            for name, part in parts.items()
+        },
     )
 
 
-def _speakers_of(
-    dataset: datasets.Dataset, sides: list[list[str]], pairs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The speakers of the two sides of each trial that is compared; the corpus may lack the sides of others.
+def _speakers_of(dataset: datasets.Dataset, sides: list[list[str]]) -> np.ndarray:
+    """The speaker of each side, `(sides,)`.
 
     Args:
         dataset (`datasets.Dataset`): the corpus.
         sides (list[list[str]]): the ids of the recordings of each side.
-        pairs (int `(trials, 2)`): the numbers of the two sides of each trial.
 
     Raises:
         UserError: a speaker is not known.
     """
-    used, numbers = np.unique(pairs, return_inverse=True)
-    names = side_speakers(dataset, [sides[number] for number in used])
+    names = side_speakers(dataset, sides)
     if names is None:
         known = {comparable_name(name) for name in recording_ids(dataset)}
-        lacking = sorted({name for number in used for name in sides[number]} - known)
+        lacking = sorted({name for side in sides for name in side} - known)
         told = f": it lacks {len(lacking):,} of them ({name_some(lacking, 3)})" if lacking else ""
         raise UserError(f"the corpus does not name the speaker of every recording in the trials{told}")
-    numbers = numbers.reshape(pairs.shape)
-    return names[numbers[:, 0]], names[numbers[:, 1]]
+    return names
 
 
 def _cross_calibrated(
@@ -450,14 +532,59 @@ def _described(trials: Trials, row: int) -> str:
     return " against ".join(name_some(trials.sides[side[row]], 3) for side in (trials.enroll, trials.test))
 
 
+def _group(
+    scores: np.ndarray,
+    llrs: np.ndarray | None,
+    labels: np.ndarray,
+    speakers: tuple[np.ndarray, np.ndarray],
+    ratios: bool,
+    draws: int,
+    progress: bool,
+) -> Group:
+    """How two systems do on trials, with the arguments of [`_differences`]."""
+    of_both_kinds = bool(labels.any()) and not labels.all()
+    return Group(
+        trials=len(labels),
+        same_speaker=int(labels.sum()),
+        speakers=len(np.unique(np.concatenate(speakers))),
+        fewest_speakers=min(speakers_by_kind(labels, *speakers)),
+        differences=_differences(scores, llrs, labels, speakers, ratios, draws, progress) if of_both_kinds else {},
+    )
+
+
 def _differences(
+    scores: np.ndarray,
+    llrs: np.ndarray | None,
+    labels: np.ndarray,
+    speakers: tuple[np.ndarray, np.ndarray],
+    ratios: bool,
+    draws: int,
+    progress: bool,
+) -> dict[str, Difference]:
+    """By how much the metrics of two systems differ.
+
+    Args:
+        scores, labels, speakers: of the trials, as in [`TwoResults`].
+        llrs (float64 `(2, trials)`, *optional*): what cross-validated calibrations made of the scores.
+        ratios (bool): whether the scores are calibrated themselves, so that their Cllr means something.
+        draws, progress: as for [`compare_results`].
+    """
+    differences = _of_scores(scores, labels, speakers, draws, progress)
+    if not ratios:
+        del differences["cllr"]
+    if llrs is not None:
+        differences["cllr_cross_validated"] = _of_scores(llrs, labels, speakers, draws, progress)["cllr"]
+    return differences
+
+
+def _of_scores(
     scores: np.ndarray,
     labels: np.ndarray,
     speakers: tuple[np.ndarray, np.ndarray],
     draws: int,
     progress: bool,
 ) -> dict[str, Difference]:
-    """By how much the metrics of two systems differ; Cllr means something only if the scores are calibrated."""
+    """By how much the metrics differ, that of calibrated scores among them."""
     measured = [compute_metrics(one, labels) for one in scores]
     first: dict[str, tuple[float, float]] = {}
     second, paired = first, first

@@ -77,6 +77,38 @@ def test_metrics_and_intervals_are_those_of_the_scores(corpus, calibrated):
     assert json.loads(json.dumps(found.to_dict()))["metrics"]["eer"]["values"][0] == pytest.approx(values[0]["eer"])
 
 
+def test_each_group_is_compared_as_if_it_were_alone(corpus, calibrated, tmp_path):
+    """Of the trials of either sex, and of those across the sexes, which are all of two speakers."""
+    corpus = corpus.add_column("sex", ["F" if number < 15 else "M" for number in range(len(IDS))])
+    both = [read_result(one) for one in calibrated]
+    found = compare_results(corpus, *both, draws=20, folds=3, by="sex")
+    assert list(found.groups) == ["F", "F / M", "M"] and found.by == "sex"
+    of_trial = np.array([(a < 15) + (b < 15) for a, b in PAIRS])
+    for name, number in (("F", 2), ("M", 0)):
+        kept, group = np.flatnonzero(of_trial == number), found.groups[name]
+        alone = compare_results(
+            corpus, *(replace(one, trials=one.trials.select(kept), scores=one.scores[kept]) for one in both), draws=20
+        )
+        assert {**group.differences, "cllr_cross_validated": None} == {
+            **alone.differences,
+            "cllr_cross_validated": None,
+        }
+        assert (group.trials, group.same_speaker) == (len(kept), LABELS[kept].sum())
+        assert (group.speakers, group.fewest_speakers) == (alone.num_speakers, alone.fewest_speakers)
+        expected = compute_metrics(found.llrs[0][kept], LABELS[kept])["cllr"]  # calibrated on the trials of all groups
+        assert group.differences["cllr_cross_validated"].first == pytest.approx(expected)
+    text = found.to_text()
+    assert f"sex F: {(of_trial == 2).sum():,} trials" in text and "so few that one of them can decide" in text
+    assert "sex F / M: 315 trials (0 same-speaker) of 12 speakers: nothing is compared, since all" in text
+    assert "comparisons by sex, " in text
+    told = json.loads(json.dumps(found.to_dict()))["by"]
+    assert told["column"] == "sex" and told["groups"]["F / M"]["metrics"] == {}
+    assert told["groups"]["M"]["metrics"]["eer"]["difference"] == found.groups["M"].differences["eer"].difference
+    assert "by" not in compare_results(corpus, *both, draws=0).to_dict()
+    with pytest.raises(UserError, match="channel"):
+        compare_results(corpus, *both, draws=0, by="channel")
+
+
 def test_a_system_does_not_differ_from_itself(corpus, calibrated):
     one = read_result(calibrated[0])
     found = compare_results(corpus, one, one, draws=20).differences
