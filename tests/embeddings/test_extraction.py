@@ -13,7 +13,7 @@ from scipy.io import wavfile
 
 from balr_hf import load_audio, load_corpus
 from balr_hf.data import vector_matrix
-from balr_hf.embeddings import extraction, passes
+from balr_hf.embeddings import extraction, modeling_wespeaker, passes
 from balr_hf.embeddings.decoding import script_hidden
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.embeddings.passes import FRAMES_PER_PASS
@@ -135,6 +135,25 @@ def test_a_gpu_sees_few_sizes_of_passes(tiny_embedder, monkeypatch):
     full = rng.normal(size=extractor.window_samples + 255 * extractor.shift_samples).astype("f4")
     passes.embed_waveforms(tiny_embedder, extractor, [full, full], torch.device("cpu"))
     assert sizes == [(2, 256)]
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "kind", "expected"),
+    [
+        ((8, 0), "bf16", torch.bfloat16, True),
+        ((9, 0), "fp32", torch.float16, True),
+        ((9, 0), "tf32", torch.float32, True),
+        ((9, 0), "fp32", torch.float32, False),
+        ((9, 0), "tf32", torch.float64, False),
+        ((7, 5), "bf16", torch.bfloat16, False),
+    ],
+)
+def test_convolutions_rectify_where_that_is_faster(monkeypatch, capability, precision, kind, expected):
+    """In true single precision, cuDNN takes many times as long for both together."""
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    with passes._convolutions(torch.device("cuda"), precision):
+        assert modeling_wespeaker._fuses(torch.device("cuda"), kind) == expected
 
 
 def test_settings_of_cudnn_hold_within_a_pass_only(monkeypatch):
