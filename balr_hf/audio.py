@@ -318,7 +318,7 @@ def _blocks_of_file(path: Path, channels: _Channels) -> Iterator[tuple[np.ndarra
     if path.stat().st_size == 0:
         raise AudioError("empty file")
     with path.open("rb") as file:
-        yield from _decoded(file, channels)
+        yield from _Decoder(file, channels).blocks()
 
 
 def _in_other_form(path: Path) -> str:
@@ -334,79 +334,111 @@ def _in_other_form(path: Path) -> str:
 def _blocks_of_bytes(content: bytes | bytearray | memoryview, channels: _Channels) -> Iterator[tuple[np.ndarray, int]]:
     if not len(content):
         raise AudioError("empty file")
-    yield from _decoded(io.BytesIO(content), channels)
+    yield from _Decoder(io.BytesIO(content), channels).blocks()
 
 
-def _decoded(file: BinaryIO, channels: _Channels) -> Iterator[tuple[np.ndarray, int]]:
-    """Decode a file in blocks of about `BLOCK_SAMPLES`."""
-    import av
+class _Decoder:
+    """Decodes a file with FFmpeg, and tells of one that is damaged or not whole.
 
-    try:
-        least = refuse_damaged(file)
-    except DamageError as error:
-        raise AudioError(str(error)) from error
-    parts: list[np.ndarray] = []
-    rate: int | None = None
-    expected: float | None = None
-    has_channels = True
-    decoded = waiting = 0
-    try:
-        with av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}) as container:
-            if not container.streams.audio:
-                raise AudioError("has no audio stream")
-            stream = container.streams.audio[0]
-            if getattr(stream, "rate", None):  # if not, there is no decoder, or the decoded frames state the rate
-                _check_rate(stream.rate)
-                _check_channels(stream.codec_context.layout.nb_channels)
-                has_channels = stream.codec_context.layout.nb_channels > 0
-            if stream.duration and stream.time_base:
-                stated = float(stream.duration * stream.time_base)
-                expected = stated if container.format.name == "flac" else None
-                _check_duration(stated)
-            contents = Contents.of(file, container.format.name, stream, least)
-            if contents.checks:
-                stream.codec_context.options = {"err_detect": "crccheck+explode"}
-            for packet in container.demux(stream):
-                contents.add_packet(packet.size)
-                for frame in packet.decode():
-                    samples = _samples_of(frame)
-                    contents.add(frame, samples)
-                    if rate is None:
-                        rate = _check_rate(frame.sample_rate)
-                    elif frame.sample_rate != rate:
-                        raise AudioError(
-                            f"the sampling rate changes from {rate} to {frame.sample_rate} Hz in the file"
-                        )
-                    _check_channels(frame.layout.nb_channels)
-                    parts.append(channels.joined(_fractions(samples), rate))
-                    decoded += len(parts[-1])
-                    waiting += len(parts[-1])
-                if rate and waiting >= BLOCK_SAMPLES:
-                    _check_duration(decoded / rate)
-                    channels.flush(rate)
-                    yield _checked(np.concatenate(parts)), rate
-                    parts, waiting = [], 0
-    except DamageError as error:
-        raise AudioError(str(error)) from error
-    except av.error.FFmpegError as error:
-        if isinstance(error, MemoryError):
-            raise AudioError.of(error) from error
-        if rate and decoded:
-            raise AudioError(f"truncated or damaged: decoding stopped after {decoded / rate:.2f} s") from error
-        if not has_channels:  # FFmpeg takes no more than 512
-            raise AudioError(f"states no channels, or hundreds: expected 1 to {MOST_CHANNELS}") from error
-        raise AudioError(f"not audio that FFmpeg can read ({error.strerror or error})") from error
-    if rate is None or not decoded:
-        raise AudioError("has no audio samples")
-    if expected is not None and decoded / rate < 0.999 * expected:
-        raise AudioError(f"truncated: {decoded / rate:.2f} s of {expected:.2f} s")
-    try:
-        contents.check(decoded)
-    except DamageError as error:
-        raise AudioError(str(error)) from error
-    if parts:
-        channels.flush(rate)
-        yield _checked(np.concatenate(parts)), rate
+    Args:
+        file: the file.
+        channels: makes one channel of all.
+    """
+
+    def __init__(self, file: BinaryIO, channels: _Channels):
+        self._file, self._channels = file, channels
+        self._rate: int | None = None
+        self._decoded = 0  # samples, so far
+        self._has_channels = True
+        self._stated = 0.0  # how many seconds a FLAC file says that it has
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Decode in blocks of about `BLOCK_SAMPLES`: mono float32 samples `(samples,)`, with their rate in Hz.
+
+        Raises:
+            AudioError: the file is no audio, damaged or not whole, or what it says of itself is out of bounds.
+        """
+        import av
+
+        options = {"format_whitelist": _CONTAINERS}
+        parts: list[np.ndarray] = []
+        waiting = 0
+        try:
+            least = refuse_damaged(self._file)
+            with av.open(self._file, "r", metadata_errors="ignore", options=options) as container:
+                stream = self._stream_of(container)
+                contents = Contents.of(self._file, container.format.name, stream, least)
+                if contents.checks:
+                    stream.codec_context.options = {"err_detect": "crccheck+explode"}
+                for packet in container.demux(stream):
+                    contents.add_packet(packet.size)
+                    for frame in packet.decode():
+                        parts.append(self._joined(frame, contents))
+                        waiting += len(parts[-1])
+                    if waiting >= BLOCK_SAMPLES:
+                        yield self._block(parts)
+                        parts, waiting = [], 0
+            self._check_whole(contents)
+        except DamageError as error:
+            raise AudioError(str(error)) from error
+        except av.error.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise AudioError.of(error) from error
+            raise AudioError(self._reason(error)) from error
+        if parts:
+            yield self._block(parts)
+
+    def _stream_of(self, container: "av.container.InputContainer") -> "av.audio.stream.AudioStream":
+        """The first stream of sound, if what its header says of it is within bounds."""
+        if not container.streams.audio:
+            raise AudioError("has no audio stream")
+        stream = container.streams.audio[0]
+        if getattr(stream, "rate", None):  # if not, there is no decoder, or the decoded frames state the rate
+            _check_rate(stream.rate)
+            _check_channels(stream.codec_context.layout.nb_channels)
+            self._has_channels = stream.codec_context.layout.nb_channels > 0
+        if stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+            self._stated = seconds if container.format.name == "flac" else 0.0
+            _check_duration(seconds)
+        return stream
+
+    def _joined(self, frame: "av.AudioFrame", contents: Contents) -> np.ndarray:
+        """The samples of a frame in one channel, `(samples,)`."""
+        samples = _samples_of(frame)
+        contents.add(frame, samples)
+        if self._rate is None:
+            self._rate = _check_rate(frame.sample_rate)
+        elif frame.sample_rate != self._rate:
+            raise AudioError(f"the sampling rate changes from {self._rate} to {frame.sample_rate} Hz in the file")
+        _check_channels(frame.layout.nb_channels)
+        joined = self._channels.joined(_fractions(samples), self._rate)
+        self._decoded += len(joined)
+        return joined
+
+    def _block(self, parts: list[np.ndarray]) -> tuple[np.ndarray, int]:
+        """The samples of some frames, with their rate."""
+        assert self._rate is not None
+        _check_duration(self._decoded / self._rate)
+        self._channels.flush(self._rate)
+        return _checked(np.concatenate(parts)), self._rate
+
+    def _check_whole(self, contents: Contents) -> None:
+        """Refuse a file that has less than it states, once all of it is decoded."""
+        if self._rate is None or not self._decoded:
+            raise AudioError("has no audio samples")
+        seconds = self._decoded / self._rate
+        if seconds < 0.999 * self._stated:
+            raise AudioError(f"truncated: {seconds:.2f} s of {self._stated:.2f} s")
+        contents.check(self._decoded)
+
+    def _reason(self, error: "av.error.FFmpegError") -> str:
+        """Why FFmpeg stopped."""
+        if self._rate and self._decoded:
+            return f"truncated or damaged: decoding stopped after {self._decoded / self._rate:.2f} s"
+        if not self._has_channels:  # FFmpeg takes no more than 512
+            return f"states no channels, or hundreds: expected 1 to {MOST_CHANNELS}"
+        return f"not audio that FFmpeg can read ({error.strerror or error})"
 
 
 def _samples_of(frame: "av.AudioFrame") -> np.ndarray:
