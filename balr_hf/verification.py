@@ -35,8 +35,8 @@ from balr_hf.metrics.intervals import RATES
 from balr_hf.metrics.tally import tally
 from balr_hf.scoring.distinct_trials import distinct_pairs
 from balr_hf.scoring.listed_ids import match_ids
+from balr_hf.scoring.result_files import read_result
 from balr_hf.scoring.trials import compact_side_counts, score_trials, trial_labels
-from balr_hf.scoring.two_results import read_result
 
 if TYPE_CHECKING:
     import datasets

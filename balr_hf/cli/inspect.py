@@ -72,7 +72,8 @@ def run(arguments: Arguments) -> int:
     import numpy as np
 
     from balr_hf.data.columns import recording_ids
-    from balr_hf.data.quality import FILE, check_quality_is_kept, measure_corpus, write_quality
+    from balr_hf.data.manifests import check_quality_is_kept
+    from balr_hf.data.quality import FILE, measure_corpus, write_quality
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.shards import Shard
     from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped

@@ -74,7 +74,8 @@ COMMAND = Command(
 def run(arguments: Arguments) -> int:
     """Measure and print; returns the exit status, 1 if no recording could be measured."""
     from balr_hf.data.columns import recording_ids
-    from balr_hf.data.quality import FILE, check_quality_is_kept, each_recording, write_quality
+    from balr_hf.data.manifests import check_quality_is_kept
+    from balr_hf.data.quality import FILE, each_recording, write_quality
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import Skipped, warn_skipped, write_skipped
     from balr_hf.data.voice import write_voices

@@ -80,7 +80,8 @@ def run(arguments: Arguments) -> None:
     from balr_hf.data.reading import read_corpus
     from balr_hf.data.skipped import warn_skipped
     from balr_hf.files import atomic_path, new_run_folder, write_json
-    from balr_hf.scoring.two_results import compare_results, read_result
+    from balr_hf.scoring.result_files import read_result
+    from balr_hf.scoring.two_results import compare_results
 
     sep = separator(arguments)
     first, second = (read_result(source, sep) for source in (arguments.first, arguments.second))

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from balr_hf.data.origins import Origin
+from balr_hf.data.quality import FILE as QUALITY_FILE
+from balr_hf.data.quality import read_quality
 from balr_hf.data.recording_files import RecordingFiles
+from balr_hf.errors import UserError, name_some
 from balr_hf.files import append_lines, atomic_path, split_path
 
 # The manifest beside vector files.
@@ -171,3 +174,23 @@ def compact_manifest(folder: Path, order: Sequence[str] = ()) -> None:
 def _line(name: str, origin: Origin) -> str:
     known = [f'"{key}": {json_string(value)}' for key, value in zip(Origin._fields, origin, strict=True) if value]
     return "{" + ", ".join([f'"file": {json_string(name)}', *known]) + "}\n"
+
+
+def check_quality_is_kept(folder: Path, names: Iterable[str]) -> None:
+    """Refuse to write the measures of these recordings over those of a corpus whose vectors lie in the folder.
+
+    Args:
+        folder (Path): where `quality.csv` is to be written.
+        names: the ids of the recordings whose measures it is to have.
+
+    Raises:
+        UserError: measures of other recordings would be lost.
+    """
+    if not (folder / MANIFEST).exists():
+        return
+    lost = sorted(set(read_quality(folder / QUALITY_FILE)) - set(names))
+    if lost:
+        raise UserError(
+            f"{folder / QUALITY_FILE} has the measures of a corpus whose vectors lie beside it: {len(lost):,} of them "
+            f"would be lost: {name_some(lost)}. Choose another --save-dir"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,9 +13,8 @@ import numpy as np
 
 from balr_hf.audio import reason_not_decoded
 from balr_hf.data.columns import arrow_column, comparable_name, recording_ids
-from balr_hf.data.manifests import MANIFEST
 from balr_hf.data.skipped import Skipped
-from balr_hf.errors import UserError, name_some
+from balr_hf.errors import UserError
 from balr_hf.files import append_lines, atomic_path
 from balr_hf.quality import RecordingQuality, load_measured, reason_to_refuse
 from balr_hf.threads import num_cores, on_threads
@@ -116,26 +115,6 @@ def append_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     if not rows:
         return
     append_lines(path, _csv([*_lines(rows)]), heading=_csv([["id", *_TYPES]]))
-
-
-def check_quality_is_kept(folder: Path, names: Iterable[str]) -> None:
-    """Refuse to write the measures of these recordings over those of a corpus whose vectors lie in the folder.
-
-    Args:
-        folder (Path): where `quality.csv` is to be written.
-        names: the ids of the recordings whose measures it is to have.
-
-    Raises:
-        UserError: measures of other recordings would be lost.
-    """
-    if not (folder / MANIFEST).exists():
-        return
-    lost = sorted(set(read_quality(folder / FILE)) - set(names))
-    if lost:
-        raise UserError(
-            f"{folder / FILE} has the measures of a corpus whose vectors lie beside it, and {len(lost):,} of them "
-            f"would be lost: {name_some(lost)}. Choose another --save-dir"
-        )
 
 
 def write_quality(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:

@@ -7,13 +7,12 @@ import os
 import datasets
 
 from balr_hf.data import quality
-from balr_hf.data.manifests import MANIFEST
+from balr_hf.data.manifests import MANIFEST, check_quality_is_kept
 from balr_hf.data.quality import (
     COLUMN,
     LATER,
     add_quality_column,
     append_quality,
-    check_quality_is_kept,
     known_quality,
     read_quality,
     write_quality,

@@ -13,7 +13,8 @@ from balr_hf.errors import ConfigError, UserError
 from balr_hf.identity import file_digest
 from balr_hf.metrics import bootstrap_intervals, compute_metrics, difference_intervals
 from balr_hf.scoring.calibration import cross_calibrated
-from balr_hf.scoring.two_results import Difference, Result, compare_results, read_result
+from balr_hf.scoring.result_files import Result, read_result
+from balr_hf.scoring.two_results import Difference, compare_results
 
 SPEAKERS = np.repeat([f"s{number}" for number in range(12)], 3)
 IDS = [f"{speaker}-{number}" for number, speaker in enumerate(SPEAKERS)]
