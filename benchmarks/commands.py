@@ -143,7 +143,7 @@ def compared(step: str, count: int, rounds: int, place: Path) -> list[list[str]]
     sources = {f".{e}": place / e / "corpus.csv" for e in EXTENSIONS} | {"Dataset": place / "dataset"}
     runs = {"a pickle per vector": ["-c", stand_in, str(place / "pkl")]}
     for name, source in sources.items():
-        arguments = ["-m", "balr_hf.cli.main", *words, str(source)]
+        arguments = ["-m", "balr_hf", *words, str(source)]
         arguments += [str(place / "npy" / "trials.csv")] if step == "score test" else []
         arguments += ["--save-format", name[1:]] if step == "binarize" and name != "Dataset" else []
         runs[name] = [*arguments, "--save-dir"]

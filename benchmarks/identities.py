@@ -49,7 +49,7 @@ def corpus(count: int, autoencoder: BinaryAttributeAutoEncoder, known: bool) -> 
 def timed(words: list[str]) -> tuple[float, float]:
     """Seconds that a command takes: of the wall clock, and of the processor."""
     before, start = system_resource.getrusage(system_resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-m", "balr_hf.cli.main", *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "balr_hf", *words], check=True, capture_output=True)
     took, after = time.perf_counter() - start, system_resource.getrusage(system_resource.RUSAGE_CHILDREN)
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

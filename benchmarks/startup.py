@@ -17,7 +17,7 @@ from measuring import against, table
 
 from balr_hf import defaults
 
-MAIN = [sys.executable, "-m", "balr_hf.cli.main"]
+MAIN = [sys.executable, "-m", "balr_hf"]
 # What commands import before they begin.
 LIBRARIES = "from balr_hf.cli.main import _load_libraries; _load_libraries()"
 

@@ -46,11 +46,14 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The words after `balr`, or after `-m balr_hf.cli.main`, of each command of a page."""
+    """The words after `balr`, or after `-m balr_hf`, of each command of a page."""
     text = "\n".join([*blocks(page, "console"), *blocks(page, "bash")]).replace("\\\n", " ")
     lines = re.sub(r"\$\w+", "1", text).splitlines()
     split = [shlex.split(line, comments=True) for line in lines]
-    starts = [[words.index(name) for name in ("balr", "balr_hf.cli.main") if name in words] for words in split]
+    starts = [
+        [n for n, word in enumerate(words) if word == "balr" or words[max(0, n - 1) : n + 1] == ["-m", "balr_hf"]]
+        for words in split
+    ]
     return [words[start[0] + 1 :] for words, start in zip(split, starts, strict=True) if start]
 
 

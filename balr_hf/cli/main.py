@@ -1,4 +1,4 @@
-"""Entry point of `balr` (and of `accelerate launch -m balr_hf.cli.main`): finds the command and runs it."""
+"""Entry point of `balr`, and of `python -m balr_hf`: finds the command and runs it."""
 
 import atexit
 import importlib
@@ -172,5 +172,5 @@ def _load_libraries() -> None:
     disable_progress_bar()  # weights are read and written too quickly for a progress bar
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # as scripts start it that are older than `python -m balr_hf`
     sys.exit(main())

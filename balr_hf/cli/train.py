@@ -44,7 +44,7 @@ COMMAND = Command(
     epilog="""examples:
   balr train train.csv val.csv
   balr train train.csv val.csv trainer.epochs=10 'trainer.losses=[mse, arcface]' trainer.losses.arcface.weight=1
-  accelerate launch --multi_gpu -m balr_hf.cli.main train train.csv val.csv --device cuda
+  accelerate launch --multi_gpu -m balr_hf train train.csv val.csv --device cuda
   balr train train.csv val.csv --resume-from runs/train""",
 )
 

@@ -46,7 +46,7 @@ COMPUTED = {
 LABELS = (("H1", "H2"), ("Hp", "Hd"), ("Hs", "Hd"))
 
 # The names of the console script, and the module of `python -m` that does the same.
-PROGRAMS, ENTRY_POINT = ("balr", "balr.exe"), "balr_hf.cli.main"
+PROGRAMS, MODULES = ("balr", "balr.exe"), ("balr_hf.__main__", "balr_hf.cli.main")
 # The packages that decide a result.
 PACKAGES = ("balr_hf", "torch", "transformers", "datasets", "numpy", "av", "silero-vad")
 
@@ -158,7 +158,7 @@ def _command() -> str:
     """What was typed, quoted for a shell: `balr explain ...`, or a script and its arguments."""
     program, *words = sys.argv or [""]
     started = getattr(sys.modules.get("__main__"), "__spec__", None)  # of `python -m`; a console script has none
-    if Path(program).name in PROGRAMS or (started is not None and started.name == ENTRY_POINT):
+    if Path(program).name in PROGRAMS or (started is not None and started.name in MODULES):
         program = "balr"
     return shlex.join([program, *words])
 

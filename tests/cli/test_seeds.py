@@ -98,7 +98,7 @@ def test_embedder_of_a_wespeaker_repository(few, tmp_path, run_python, monkeypat
     (snapshot / "config.yaml").write_text(f"model: ResNet293\nmodel_args: {json.dumps(arguments)}\n")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     words = adapted(EXTRACT_FROM_REPOSITORY.replace(METADATA, str(few)))
-    run_python("-m", "balr_hf.cli.main", *words, cwd=tmp_path)
+    run_python("-m", "balr_hf", *words, cwd=tmp_path)
     written = list((tmp_path / "resources" / "data" / "sample-emb").rglob("*_emb.txt"))
     assert len(written) == 12
     assert len(written[0].read_text().splitlines()) == 8
@@ -113,7 +113,7 @@ def test_training_launched_on_two_processes(checkout, run_python, free_port):
     accelerate = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port"]
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
     for number, launcher in (("", accelerate), ("2", torchrun)):
-        run_python(*launcher, free_port(), "-m", "balr_hf.cli.main", *words, cwd=checkout)
+        run_python(*launcher, free_port(), "-m", "balr_hf", *words, cwd=checkout)
         run = json.loads((checkout / "runs" / f"train{number}" / "run.json").read_text())
         assert run["num_processes"] == 2
 

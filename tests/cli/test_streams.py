@@ -44,7 +44,7 @@ def test_a_result_that_cannot_be_printed_is_one_clear_error(capfd, monkeypatch, 
 @needs_dev_full
 @pytest.mark.parametrize("flag", ["--version", "--help"])
 def test_an_answer_that_cannot_be_printed_is_one_clear_error(root, flag):
-    command, env = [sys.executable, "-m", "balr_hf.cli.main", flag], {**os.environ, "PYTHONPATH": str(root)}
+    command, env = [sys.executable, "-m", "balr_hf", flag], {**os.environ, "PYTHONPATH": str(root)}
     env.pop("PYTHONUNBUFFERED", None)  # so that Python prints at its exit, too
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)

@@ -73,7 +73,7 @@ def test_a_forced_share_that_was_stopped_goes_on(balr, few, tmp_path):
 def test_launched_processes_share_the_work_and_one_may_be_killed(balr, sample, tmp_path, free_port):
     one, shared = tmp_path / "one", tmp_path / "shared"
     balr("extract", sample / "test.csv", "--save-dir", one)
-    words = ["-m", "balr_hf.cli.main", "extract", sample / "test.csv", "--save-dir", shared, "data.batch_size=2"]
+    words = ["-m", "balr_hf", "extract", sample / "test.csv", "--save-dir", shared, "data.batch_size=2"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
     process = subprocess.Popen([*launch, str(free_port()), *words], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -98,7 +98,7 @@ def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, fre
     corpus.write_text("\n".join([*lines[:6], f"gone{lines[6]}", *lines[7:9]]) + "\n")
     inspect = ["inspect", str(corpus), "--root-dir", str(sample), "--plots"]
     balr(*inspect, "--save-dir", tmp_path / "one")
-    run_python(*launch, free_port(), "-m", "balr_hf.cli.main", *inspect, "--save-dir", tmp_path / "two")
+    run_python(*launch, free_port(), "-m", "balr_hf", *inspect, "--save-dir", tmp_path / "two")
     assert contents(tmp_path / "two") == contents(tmp_path / "one") and contents(tmp_path / "one")
 
     corpus.write_text("\n".join(lines[:9]) + "\n")
@@ -110,7 +110,7 @@ def test_launched_processes_inspect_and_score_as_one(balr, sample, tmp_path, fre
     trials.write_text("\n".join(["enrollment\ttest", *(f"{a}\t{b}" for a in names[:4] for b in names[4:])]) + "\n")
     score = ["score", "test", str(made / "corpus.csv"), str(trials), "--bootstrap", "0"]
     balr(*score, "--save-dir", tmp_path / "scores-1")
-    run_python(*launch, free_port(), "-m", "balr_hf.cli.main", *score, "--save-dir", tmp_path / "scores-2")
+    run_python(*launch, free_port(), "-m", "balr_hf", *score, "--save-dir", tmp_path / "scores-2")
     scores = [(tmp_path / f"scores-{number}" / "scores.csv").read_bytes() for number in (1, 2)]
     assert scores[0] == scores[1] and scores[0].count(b"\n") == 17
 
@@ -128,7 +128,7 @@ def test_four_processes_of_two_launchers_extract_as_one(balr, few, tmp_path, fre
     done = {path: path.stat().st_mtime_ns for path in shared.rglob("*_emb.txt")}
     address = ["--master_addr", "127.0.0.1", "--master_port", str(free_port())]
     meeting = [*address, "--nnodes", "2", "--nproc_per_node", "2"]
-    words = ["-m", "balr_hf.cli.main", "extract", str(few), "--save-dir", str(shared)]
+    words = ["-m", "balr_hf", "extract", str(few), "--save-dir", str(shared)]
     launchers = [
         subprocess.Popen(
             [sys.executable, "-m", "torch.distributed.run", *meeting, "--node_rank", node, *words],

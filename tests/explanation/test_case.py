@@ -161,6 +161,7 @@ def test_computation_names_models_versions_and_the_time_with_its_zone(tiny_embed
     ("program", "module", "shown"),
     [
         ("/venv/bin/balr", None, "balr"),
+        ("/lib/balr_hf/__main__.py", "balr_hf.__main__", "balr"),
         ("/lib/balr_hf/cli/main.py", "balr_hf.cli.main", "balr"),
         ("my scripts/compare.py", None, "'my scripts/compare.py'"),
         (

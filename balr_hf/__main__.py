@@ -1,0 +1,8 @@
+"""`python -m balr_hf` (and `accelerate launch -m balr_hf`) is `balr`, also where scripts are not on the path."""
+
+import sys
+
+from balr_hf.cli.main import main
+
+if __name__ == "__main__":  # processes that are started later import this module under another name
+    sys.exit(main())
