@@ -147,9 +147,9 @@ def test_what_was_measured_comes_with_embeddings_that_are_there_or_is_measured_a
     each = quality.each_recording
     monkeypatch.setattr(quality, "each_recording", measure)
     words = "--epochs 1 --attributes 64 --speakers 8 --recordings 2 --conditions none --calibration quality"
-    words += f" --detectors {200 if is_kept else 0}"
-    monkeypatch.setattr(fitting, "LEAST_COUNT", 200)  # few recordings are made sooner
-    monkeypatch.setattr(fitting, "LEAST", 40)
+    words += f" --detectors {100 if is_kept else 0}"
+    monkeypatch.setattr(fitting, "LEAST_COUNT", 100)  # few recordings are made sooner
+    monkeypatch.setattr(fitting, "LEAST", 20)
     monkeypatch.setattr(
         sys, "argv", [str(script), "--corpus", str(corpus), "--save-dir", str(tmp_path / "run"), *words.split()]
     )
@@ -166,7 +166,7 @@ def test_what_was_measured_comes_with_embeddings_that_are_there_or_is_measured_a
     rooms = ["room"] if can_simulate_rooms() else []
     assert list(detectors) == (["overlapped", "speed", *rooms] if is_kept else [])
     for detector in detectors.values():
-        assert detector.record["speakers"] == 10 and sum(detector.record["recordings"]) <= 200
+        assert detector.record["speakers"] == 10 and sum(detector.record["recordings"]) <= 100
     assert not (tmp_path / "run" / "detectors" / "work").exists()
 
 

@@ -21,12 +21,34 @@ def system(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
-    corpus = resource(SAMPLE_CORPUS) / "metadata.csv"
+def test_a_system_learns_on_the_sample_and_goes_on_where_the_same_command_was_stopped(system, balr, monkeypatch):
+    from balr_hf.detectors import fitting
+
+    (draw, made), heard = fitting.MAKERS["overlapped"], []
+
+    def counted(drawn, waveform):
+        heard.append(drawn.seed)
+        if len(heard) > stop_after:
+            raise KeyboardInterrupt
+        return made(drawn, waveform)
+
+    monkeypatch.setitem(fitting.MAKERS, "overlapped", (draw, counted))
+    corpus, blocks = resource(SAMPLE_CORPUS) / "metadata.csv", system / ".detectors"
     (system / FILES["overlapped"]).write_bytes(b"damaged")  # as whoever is told to make it anew has it
-    words = (system, corpus, "--count", "500", "--name", "synthetic voices", "--conditions", "unchanged; snr=20")
-    code, printed = balr("detectors", *words, "--json", "--kinds", "overlapped,speed")
-    assert code == 0
+    words = ("detectors", system, corpus, "--count", "500", "--name", "synthetic voices", "--json")
+    words += ("--conditions", "unchanged; snr=20", "--kinds", "overlapped,speed")
+    stop_after = 150
+    assert balr(*words)[0] == 130
+    assert len(list(blocks.glob("*/*.safetensors"))) == 2
+    heard.clear()
+    stop_after = 70
+    assert balr(*words, "--seed", "1")[0] == 130
+    assert len(list(blocks.glob("*/*.safetensors"))) == 3
+    heard.clear()
+    stop_after = 1000
+    code, printed = balr(*words)
+    assert code == 0 and 500 - 128 <= len(heard) < 500 and not blocks.exists()
+
     both, _ = json.JSONDecoder().raw_decode(printed[printed.index("{") :])
     assert list(both) == ["overlapped", "speed"]
     found = both["overlapped"]
@@ -42,43 +64,6 @@ def test_a_system_learns_on_the_sample_and_reports_what_it_finds(system, balr):
     assert sum(band["found"] for band in fast) > 0.3 * sum(band["recordings"] for band in fast)
     detectors = SpeakerComparisonModel.from_pretrained(system).detectors
     assert [len(one.usual) for one in detectors.values()] == [of["recordings"][0] for of in both.values()]
-    assert not (system / ".detectors").exists()
-
-
-@pytest.mark.slow
-def test_what_a_stopped_run_has_computed_is_used_by_the_same_command_only(system, balr, monkeypatch):
-    from balr_hf.detectors import fitting
-
-    (draw, made), heard = fitting.MAKERS["overlapped"], []
-
-    def counted(drawn, waveform):
-        heard.append(drawn.seed)
-        if len(heard) > stop_after:
-            raise KeyboardInterrupt
-        return made(drawn, waveform)
-
-    monkeypatch.setitem(fitting.MAKERS, "overlapped", (draw, counted))
-    words = (
-        "detectors",
-        system,
-        resource(SAMPLE_CORPUS) / "metadata.csv",
-        "--count",
-        "500",
-        "--conditions",
-        "snr=20",
-        "--kinds",
-        "overlapped",
-    )
-    stop_after = 150
-    assert balr(*words)[0] == 130
-    assert len(list((system / ".detectors").glob("*/*.safetensors"))) == 2
-    heard.clear()
-    assert balr(*words, "--seed", "1")[0] == 130
-    assert len(list((system / ".detectors").glob("*/*.safetensors"))) == 4
-    heard.clear()
-    stop_after = 1000
-    assert balr(*words)[0] == 0
-    assert 500 - 128 <= len(heard) < 500 and not (system / ".detectors").exists()
 
 
 def test_what_cannot_be_learnt_from_is_refused(system, balr, tmp_path, monkeypatch, caplog):
