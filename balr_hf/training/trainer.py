@@ -27,6 +27,7 @@ from accelerate.utils import (
 )
 from torch.utils.data import DataLoader
 from tqdm import tqdm
+from transformers.modeling_utils import local_torch_dtype
 from transformers.utils import logging as transformers_logging
 
 from balr_hf._version import __version__
@@ -293,6 +294,7 @@ class BinaryAttributeEncoderTrainer:
         self._set_up(checked.input_dim, checked.internal_dim, embedder, checked.cuda_graph)
 
     @torch.enable_grad()
+    @local_torch_dtype(torch.float32)
     def train(self) -> BinaryAttributeAutoEncoder:
         """Train, from the first epoch or from where the resumed run stopped.
 
@@ -492,10 +494,11 @@ class BinaryAttributeEncoderTrainer:
         if lacking:
             raise ConfigError(f"trainer.cuda_graph needs {', '.join(lacking)}")
 
+    @local_torch_dtype(torch.float32)  # whatever torch's default type is, a seed gives the same weights
     def _set_up(self, input_dim: int, internal_dim: int, embedder: str | None, cuda_graph: bool) -> None:
         set_seed(self.seed)
         config = BinaryAttributeAutoEncoderConfig(input_dim, internal_dim, embedder_identity=embedder)
-        model = BinaryAttributeAutoEncoder(config).float()  # whatever torch's default type is
+        model = BinaryAttributeAutoEncoder(config)
         if not self.learns_attributes:
             try:
                 model.set_hyperplanes(self.trainset.embeddings, self.seed, self.activation)

@@ -454,14 +454,16 @@ def test_bf16_trains_and_saves_float32(sets, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
-def test_models_are_float32_whatever_torchs_default_type_is(sets, tmp_path, kind):
-    default = torch.get_default_dtype()
+def test_a_seed_gives_the_same_model_whatever_torchs_default_type_is(sets, tmp_path, kind):
+    expected, default = make(sets, tmp_path / "float32", all_losses()).train(), torch.get_default_dtype()
     torch.set_default_dtype(kind)
     try:
-        model = make(sets, tmp_path).train()
+        model = make(sets, tmp_path / "other", all_losses()).train()
+        assert torch.get_default_dtype() == kind
     finally:
         torch.set_default_dtype(default)
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert same(model.state_dict(), expected.state_dict())
 
 
 def test_training_needs_no_gradients_to_be_on_outside_it(sets, tmp_path):
