@@ -25,16 +25,20 @@ from balr_hf.defaults import SAMPLE_CORPUS, resource
 from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
 from balr_hf.embeddings.feature_extraction_wespeaker import LOG_FLOOR, PREEMPHASIS, WespeakerFeatureExtractor
 from balr_hf.embeddings.passes import embed_waveforms
-from balr_hf.errors import MismatchError, UserError
+from balr_hf.errors import MismatchError, UserError, reason_of
 from balr_hf.files import changed_folder, write_json
 from balr_hf.hub.cards import card_text
 from balr_hf.identity import is_demonstration, model_identity, wrong_parts
 
 if TYPE_CHECKING:
+    import onnxruntime
+
     from balr_hf.attributes.modeling_autoencoder import BinaryAttributeAutoEncoder
     from balr_hf.embeddings.modeling_wespeaker import WespeakerModel
 
 MODEL_FILE, CONFIG_FILE, CARD_FILE = "model.onnx", "config.json", "README.md"
+# The roles of the models that are exported.
+EXPORTED = ("embedder", "autoencoder")
 INPUTS, OUTPUTS = ("waveforms", "lengths"), ("embedding", "attributes")
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
@@ -246,7 +250,10 @@ def export_onnx(
     identities = {"embedder": model_identity(embedder), "autoencoder": model_identity(autoencoder)}
     with changed_folder(folder) as temporary:
         opset = _write_graph(model, temporary / MODEL_FILE, {"sampling_rate": extractor.sampling_rate, **identities})
-        agreement = compare_export(temporary / MODEL_FILE, embedder, model.autoencoder)
+        try:
+            agreement = compare_export(temporary / MODEL_FILE, embedder, model.autoencoder)
+        except UserError as error:
+            raise UserError(f"{error}. Nothing was written") from error
         facts = {
             **_signature(embedder.config.embed_dim, autoencoder.config.internal_dim),
             "sampling_rate": extractor.sampling_rate,
@@ -283,11 +290,7 @@ def compare_export(
     Raises:
         UserError: embeddings differ by more than `TOLERANCE`, or attributes differ by more than rounding.
     """
-    # Without it, onnxruntime 1.32 and later note events for their maker. It is read when onnxruntime is imported.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = _session(path)
     extractor, cpu = embedder.feature_extractor, torch.device("cpu")
     reference = embedder.for_inference().cpu()
     difference, attributes, differing, recordings, far = 0.0, 0, 0, 0, 0
@@ -306,9 +309,33 @@ def compare_export(
         raise UserError(
             f"the exported graph does not compute what the models do: embeddings differ by up to {difference:.2g} of "
             f"their root mean square (at most {TOLERANCE:g} is rounding), and {far} of {attributes} attributes differ "
-            "by more than rounding. Nothing was written"
+            "by more than rounding"
         )
     return Agreement(recordings, difference, attributes, int(differing))
+
+
+def exported_identities(path: str | Path) -> dict[str, str | None]:
+    """The models that an exported graph says it was made of, by their role.
+
+    Args:
+        path: `model.onnx`.
+
+    Raises:
+        UserError: it is no graph that onnxruntime can load.
+    """
+    stated = _session(path).get_modelmeta().custom_metadata_map
+    return {role: stated.get(role) for role in EXPORTED}
+
+
+def _session(path: str | Path) -> "onnxruntime.InferenceSession":
+    # Without it, onnxruntime 1.32 and later note events for their maker. It is read when onnxruntime is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of a damaged file, onnxruntime raises classes that it does not name
+        raise UserError(f"{path} is damaged: onnxruntime cannot load it ({reason_of(error)})") from error
 
 
 def generated_batches(extractor: WespeakerFeatureExtractor) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from balr_hf.data.columns import vector_matrix, vector_present
 from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
 from balr_hf.data.quality import LATER, known_quality
 from balr_hf.data.reading import read_corpus
+from balr_hf.data.saving import read_json
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
+from balr_hf.export import CONFIG_FILE, EXPORTED, MODEL_FILE, compare_export, exported_identities
 from balr_hf.hub.publishing import load_model
 from balr_hf.identity import (
     allowed_in_training,
@@ -74,8 +77,8 @@ def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recom
     """Check whether what lies at a path still belongs together.
 
     Args:
-        path (str or Path): a folder of a model or of a system, a training run, the results of `balr score test`, or a
-            corpus with vectors, as [`load_corpus`] reads it.
+        path (str or Path): a folder of a model or of a system, a training run, the results of `balr score test`, an
+            export to ONNX, or a corpus with vectors, as [`load_corpus`] reads it.
         system ([`SpeakerComparisonModel`], *optional*): what vectors and results should come from.
         recompute (int): of how many recordings the vectors are computed again with the system, evenly spaced over a
             corpus.
@@ -89,6 +92,8 @@ def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recom
     folder = Path(path)
     if (folder / "metrics.json").is_file():
         return list(_verify_results(folder, system))
+    if (folder / MODEL_FILE).is_file():
+        return list(_verify_export(folder, system))
     if folder.is_dir() and any((folder / name).is_file() for name in ("config.json", "best/config.json")):
         return list(_verify_model(resolve_checkpoint(folder), system))
     return list(_verify_corpus(path, system, recompute))
@@ -122,6 +127,39 @@ def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterat
         yield _compare(text, detector.embedder_identity, "embedder", parts)
     if role == "system" and model.config.mismatch is not None:
         yield Check(False, f"{model.config.mismatch}, which was allowed")
+
+
+def _verify_export(folder: Path, system: SpeakerComparisonModel | None) -> Iterator[Check]:
+    """Whether an ONNX graph is of the models that are named beside it, and computes what those of the system do."""
+    facts = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
+    facts = facts if isinstance(facts, dict) else {}
+    identities = facts.get("identities")
+    if not isinstance(identities, Mapping) or not all(isinstance(identities.get(role), str) for role in EXPORTED):
+        raise UserError(f"{folder / CONFIG_FILE} does not say which models {MODEL_FILE} comes from: balr export does")
+    parts = _parts(system)
+    compared = [_compare(f"the {role} in the graph is", identities[role], role, parts) for role in EXPORTED]
+    yield from compared
+    if facts.get("mismatch") is not None:
+        yield Check(False, f"{facts['mismatch']}, which was allowed")
+    if find_spec("onnxruntime") is None:
+        yield Check(None, 'the graph was not run: that needs onnxruntime (pip install "balr_hf[onnx]")')
+        return
+    try:
+        named = exported_identities(folder / MODEL_FILE)
+        same = named == {role: identities[role] for role in EXPORTED}
+        yield Check(same, f"{MODEL_FILE} and {CONFIG_FILE} name " + ("the same models" if same else "other models"))
+        if system is None:
+            yield Check(None, "what the graph computes was not compared: name the system it comes from (--system)")
+        elif all(check.holds for check in compared):
+            found = compare_export(folder / MODEL_FILE, system.embedder, system.autoencoder)
+            yield Check(
+                True,
+                f"on {found.recordings} generated signals, the graph's embeddings differ from those of the system by "
+                f"at most {found.difference:.1e} of their root mean square, and {found.differing_attributes} of "
+                f"{found.attributes} attributes differ, by no more than rounding",
+            )
+    except UserError as error:
+        yield Check(False, str(error))
 
 
 def _verify_corpus(path: str | Path, system: SpeakerComparisonModel | None, recompute: int) -> Iterator[Check]:
@@ -347,7 +385,8 @@ def _compare(said: str, identity: str, role: str, parts: dict[str, Any]) -> Chec
         return Check(None, f"{said} {shown(identity)}, which is not here to be compared with")
     own = model_identity(parts[role])
     same = digest_of(own) == digest_of(identity)
-    return Check(same, f"{said} {shown(identity)}" + ("" if same else f", and not for, or by, {shown(own)}"))
+    other = "" if same else f", where the {role} that is here is {shown(own)}"
+    return Check(same, f"{said} {shown(identity)}{other}")
 
 
 def _parts(system: SpeakerComparisonModel | None) -> dict[str, Any]:

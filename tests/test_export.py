@@ -29,6 +29,7 @@ from balr_hf import (
 from balr_hf.defaults import AUTOENCODER, SAMPLE_CORPUS, SCORER, SYSTEM, resource
 from balr_hf.embeddings.passes import embed_waveforms
 from balr_hf.export import Agreement, FilterBanks, compare_export
+from balr_hf.verification import verify
 
 
 @pytest.fixture(scope="module")
@@ -282,3 +283,40 @@ def test_an_export_of_the_packages_models_is_a_demonstration_without_their_marks
     system.embedder.config.demonstration = system.autoencoder.config.demonstration = False
     export_onnx(system.embedder, system.autoencoder, tmp_path / "onnx")
     assert json.loads((tmp_path / "onnx" / "config.json").read_text())["demonstration"] is True
+
+
+def test_an_export_is_verified_by_what_it_names_and_computes(exported, tmp_path, balr):
+    folder, _ = exported
+    checks = verify(folder)
+    assert [check.holds for check in checks] == [None, None, True, None] and "name the system" in checks[-1].text
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
+    checks = verify(folder, system)
+    assert [check.holds for check in checks] == [True] * 4 and "of 4608 attributes differ, by no more" in checks[
+        -1
+    ].text
+    status, said = balr("verify", folder, "--system", resource(SYSTEM))
+    assert status == 0 and "4 of 4 checks hold" in said
+
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    graph = bytearray((other / "model.onnx").read_bytes())
+    middle = len(graph) // 2
+    graph[middle : middle + 40_000] = bytes(40_000)  # weights that are gone
+    (other / "model.onnx").write_bytes(graph)
+    last = verify(other, system)[-1]
+    assert last.holds is False and "does not compute what the models do" in last.text
+    (other / "model.onnx").write_bytes(graph[:1000])
+    last = verify(other, system)[-1]
+    assert last.holds is False and "is damaged: onnxruntime cannot load it" in last.text
+
+    shutil.copy(folder / "model.onnx", other)
+    facts = json.loads((folder / "config.json").read_text())
+    facts["identities"]["embedder"] = "mine@" + 64 * "0"
+    (other / "config.json").write_text(json.dumps(facts | {"mismatch": "They do not belong together"}))
+    checks = verify(other, system)
+    assert [check.holds for check in checks] == [False, True, False, False]
+    assert "where the embedder that is here is system-small" in checks[0].text
+    assert checks[2].text == "They do not belong together, which was allowed" and "name other models" in checks[3].text
+    (other / "config.json").unlink()
+    with pytest.raises(UserError, match="does not say which models"):
+        verify(other)

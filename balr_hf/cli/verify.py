@@ -15,8 +15,8 @@ class Options(Checked):
 
     path: str = positional(
         "path",
-        "folder of a model or of a whole system, training run, results of balr score test or balr validate, or corpus "
-        "with vectors",
+        "folder of a model or of a whole system, training run, results of balr score test or balr validate, export to "
+        "ONNX, or corpus with vectors",
     )
     system: str | None = option(
         None, "folder or Hub repository of the system that vectors or results should come from", type=str
@@ -33,7 +33,8 @@ class Options(Checked):
 COMMAND = Command(
     "verify",
     "Check whether models, vectors and results still belong together. Digests are computed again: of weights, of the "
-    "audio files that were embedded, of each vector, of the scores. What does not hold ends with exit status 1.",
+    "audio files that were embedded, of each vector, of the scores. With --system, some vectors, all scores and what "
+    "an exported graph gives are computed again. What does not hold ends with exit status 1.",
     Options,
     epilog="""examples:
   balr verify systems/mine
