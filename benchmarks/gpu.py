@@ -29,12 +29,13 @@ from balr_hf import (
 )
 from balr_hf.data import vector_matrix
 from balr_hf.defaults import AUTOENCODER, EMBEDDER, SAMPLE_CORPUS, resource
-from balr_hf.embeddings.decoding import PROCESSES_FROM
 from balr_hf.embeddings.passes import PRECISIONS, embed_waveforms
 from balr_hf.scoring.auto import build_scorer
 from balr_hf.scoring.counts import recording_counts
 from balr_hf.threads import num_cores
 
+# Files at least from which embeddings are extracted, so that it counts little how long processes take to start.
+FILES = 1_000
 # Runs of each thing of which the shortest counts.
 REPEATS = 3
 
@@ -55,7 +56,7 @@ def product_rate(precision: str, device: str, size: int) -> float:
 
 
 def from_files(model: WespeakerModel, corpus: datasets.Dataset, copies: int) -> float:
-    """Measure the seconds that a corpus takes from its files, so many times over that processes decode it."""
+    """Measure the seconds that a corpus takes from its files, so many times over that there are `FILES`."""
     numbered = [
         corpus.remove_columns("id").add_column("id", [f"{name}-{copy}" for name in corpus["id"]])
         for copy in range(copies)
@@ -91,7 +92,7 @@ def extraction(device: torch.device, audio: float, size: int, channels: int, dec
         start = time.perf_counter()
         embed_waveforms(folded, model.feature_extractor, others, device, "bf16")
         new = others_audio / (time.perf_counter() - start)
-        copies = -(-PROCESSES_FROM // len(corpus)) if decoded_by_processes else 1
+        copies = -(-FILES // len(corpus)) if decoded_by_processes else 1
         files = audio / from_files(model, corpus, copies)
         features = audio / seconds(lambda: model.feature_extractor(waveforms, 16000, device))
     header = ["precision", "waveforms to embeddings, x real time", "share of the product rate"]

@@ -29,8 +29,9 @@ from balr_hf.threads import threads_of_one
 if TYPE_CHECKING:
     from balr_hf.embeddings.feature_extraction_wespeaker import WespeakerFeatureExtractor
 
-# From how many recordings on it is worth it that other processes decode them.
-PROCESSES_FROM = 1_000
+# From how many recordings on it is worth it that other processes decode them. On 16 cores, 16 processes started in 6 s
+# and then decoded 2,300 seconds of audio per second, threads 360 at most: it pays from 250 recordings of 10 s on.
+PROCESSES_FROM = 300
 
 
 class Decoding(Protocol):

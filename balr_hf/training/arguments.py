@@ -60,7 +60,7 @@ class DataArguments(TrainingSettings):
     )
     num_workers: int = option(
         1,
-        "threads, or of 1,000 recordings on processes, that decode audio for a GPU (extract); 1: as many as there are "
+        "threads, or of 300 recordings on processes, that decode audio for a GPU (extract); 1: as many as there are "
         "cores. Training needs none",
         least=1,
     )
