@@ -201,9 +201,7 @@ class BinaryAttributeEncoderTrainer:
             raise ConfigError(f"trainer.losses is empty: name at least one of {', '.join(LOSSES)}, or one of your own")
         if len(set(names)) < len(names):
             raise ConfigError(f"trainer.losses=[{', '.join(names)}]: each loss may be there once")
-        if log_with not in (None, "none") and log_with not in map(str, get_available_trackers()):
-            known = ", ".join(["none", *map(str, get_available_trackers())])
-            raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
+        _check_tracker(log_with)
         if mixed_precision is None:
             mixed_precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
         if gradient_accumulation_steps is None:
@@ -247,35 +245,9 @@ class BinaryAttributeEncoderTrainer:
                 )
         check_pairs(self.loss_funcs, self.data_config, int(self.trainset.labels.unique().numel()))
         embedder, wrong = _embedder_of(train, val, allow_mismatch)
-        if wrong is not None and self.process.is_main_process:
-            logger.warning("%s: its attributes mean nothing", wrong)
         if self.process.is_main_process:
-            if wanted.batch_size is None:
-                logger.info("data.batch_size is not set: batches hold %d recordings", self.data_config.batch_size)
-            warn_shared_speakers(self.trainset, self.valset)
-            for loss in self.loss_funcs:
-                warn_unrecorded(loss)
-                if not float(loss.weight):
-                    logger.warning("The loss %s has the weight 0: it is computed and logged only", loss.name)
-        unused = unused_data_settings(self.data_config, self.loss_funcs)
-        self.settings = {
-            "input_dim": checked.input_dim,
-            "internal_dim": checked.internal_dim,
-            **({} if self.learns_attributes else {"encoder": checked.encoder}),
-            **({} if checked.activation is None else {"activation": checked.activation}),
-            "learning_rate": checked.learning_rate,
-            "seed": checked.seed,
-            "mixed_precision": checked.mixed_precision,
-            "gradient_accumulation_steps": checked.gradient_accumulation_steps,
-            "num_processes": self.process.num_processes,
-            "data": {
-                name: value for name, value in dataclasses.asdict(self.data_config).items() if name not in unused
-            },
-            "losses": {loss.name: loss_record(loss) for loss in self.loss_funcs},
-            "training_set": describe_set(self.trainset),
-            "validation_set": describe_set(self.valset),
-            **({} if wrong is None else {"mismatch": wrong}),
-        }
+            self._tell_of_settings(batch_size_is_chosen=wanted.batch_size is None, wrong=wrong)
+        self.settings = self._settings_of(checked) | ({} if wrong is None else {"mismatch": wrong})
         if checked.cuda_graph:
             self._check_graph()
         self.epoch, self.best_loss = 0, math.inf
@@ -292,6 +264,39 @@ class BinaryAttributeEncoderTrainer:
             project_config=ProjectConfiguration(logging_dir="logs"),  # a tracker wants one; train() says where it is
         )
         self._set_up(checked.input_dim, checked.internal_dim, embedder, checked.cuda_graph)
+
+    def _tell_of_settings(self, batch_size_is_chosen: bool, wrong: str | None) -> None:
+        """Say what was chosen, and warn of what makes a model worse than it looks."""
+        if wrong is not None:
+            logger.warning("%s: its attributes mean nothing", wrong)
+        if batch_size_is_chosen:
+            logger.info("data.batch_size is not set: batches hold %d recordings", self.data_config.batch_size)
+        warn_shared_speakers(self.trainset, self.valset)
+        for loss in self.loss_funcs:
+            warn_unrecorded(loss)
+            if not float(loss.weight):
+                logger.warning("The loss %s has the weight 0: it is computed and logged only", loss.name)
+
+    def _settings_of(self, checked: TrainerArguments) -> dict[str, Any]:
+        """What decides the model, for `run.json` and for a run that is resumed."""
+        unused = unused_data_settings(self.data_config, self.loss_funcs)
+        return {
+            "input_dim": checked.input_dim,
+            "internal_dim": checked.internal_dim,
+            **({} if self.learns_attributes else {"encoder": checked.encoder}),
+            **({} if checked.activation is None else {"activation": checked.activation}),
+            "learning_rate": checked.learning_rate,
+            "seed": checked.seed,
+            "mixed_precision": checked.mixed_precision,
+            "gradient_accumulation_steps": checked.gradient_accumulation_steps,
+            "num_processes": self.process.num_processes,
+            "data": {
+                name: value for name, value in dataclasses.asdict(self.data_config).items() if name not in unused
+            },
+            "losses": {loss.name: loss_record(loss) for loss in self.loss_funcs},
+            "training_set": describe_set(self.trainset),
+            "validation_set": describe_set(self.valset),
+        }
 
     @torch.enable_grad()
     @local_torch_dtype(torch.float32)
@@ -704,6 +709,13 @@ def _no_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
+
+
+def _check_tracker(log_with: str | None) -> None:
+    """Refuse a tracker that is not installed."""
+    if log_with not in (None, "none") and log_with not in map(str, get_available_trackers()):
+        known = ", ".join(["none", *map(str, get_available_trackers())])
+        raise ConfigError(f"trainer.log_with={log_with}: not installed, or unknown; here there is {known}")
 
 
 def _embedder_of(
