@@ -270,10 +270,11 @@ COUNT = (
 
 
 @pytest.fixture(scope="session")
-def assert_shown() -> Callable[[str, str], None]:
+def assert_shown() -> Callable[..., None]:
     """Asserts that code prints the lines that it shows as `# => ...`; figures may differ a little among machines.
 
-    What is counted hardly differs: 1 in 100 at most, where single attributes or trials flip.
+    What is counted hardly differs: 1 in 100 at most, where single attributes or trials flip. Figures of a model that
+    was `trained` before may differ twofold on another kind of processor, which rounds differently in each step.
     """
 
     def words(line: str) -> str:
@@ -285,14 +286,17 @@ def assert_shown() -> Callable[[str, str], None]:
     def counts(line: str) -> list[float]:
         return [float(text.replace(",", "")) for text in re.findall(COUNT, line)]
 
-    def check(code: str, printed: str) -> None:
+    def check(code: str, printed: str, trained: bool = False) -> None:
+        import torch
+
+        is_other_kind = torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512")
         lines: dict[str, list[str]] = {}
         for line in printed.splitlines():
             lines.setdefault(words(line), []).append(line)
         for shown in re.findall(r"^# => (.*)$", code, re.MULTILINE):
             alike = lines.get(words(shown))
             assert alike, f"shown, but not printed: {shown}"
-            wanted = pytest.approx(figures(shown), rel=0.05, abs=0.02)
+            wanted = pytest.approx(figures(shown), rel=1 if trained and is_other_kind else 0.05, abs=0.02)
             counted = pytest.approx(counts(shown), rel=0.01, abs=0)
             same = any(figures(line) == wanted and counts(line) == counted for line in alike)
             assert same, f"shown:   {shown}\nprinted: {alike}"
