@@ -467,7 +467,7 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
     finally:
         settings.fp32_precision = before
         if chosen is None:
-            del os.environ[CUDNN_CHOICE]
+            os.environ.pop(CUDNN_CHOICE, None)  # which a pass of another thread may have put back already
 
 
 def padded_length(frames: int) -> int:

@@ -170,6 +170,14 @@ def test_settings_of_cudnn_hold_within_a_pass_only(monkeypatch):
             assert settings.fp32_precision == before and os.environ.get(passes.CUDNN_CHOICE) == given
 
 
+def test_passes_on_several_threads_may_end_in_any_order(monkeypatch):
+    """Both began before either had set the choice, and both put it back."""
+    monkeypatch.delenv(passes.CUDNN_CHOICE, raising=False)
+    with passes._convolutions(torch.device("cuda"), "fp32"):
+        del os.environ[passes.CUDNN_CHOICE]  # by the other pass
+    assert passes.CUDNN_CHOICE not in os.environ
+
+
 def test_datasets_of_others_are_taken_as_they_are(tiny_embedder, corpus):
     """Audio that datasets would decode, no ids, numbered speakers."""
     expected = vector_matrix(tiny_embedder.extract_embeddings(corpus), "embedding")[0]
