@@ -355,9 +355,18 @@ def embed_together(
     if alone is not None and (isinstance(alone, LongRecording) or num_frames(alone, extractor) > most):
         return embed_in_pieces(model, features_of(alone, extractor, device), device, precision)[None]
     frames = [num_frames(samples, extractor) for samples in waveforms]
-    length = padded_length(max(frames)) if device.type in FRAMES_PER_PASS else max(frames)
+    length = max(frames)
+    if device.type in FRAMES_PER_PASS:
+        length = max(length, min(padded_length(length), most))
     arrays = [samples for samples in waveforms if isinstance(samples, np.ndarray)]
-    batch = extractor(arrays, extractor.sampling_rate, device, padding="max_length", max_length=length)
+    batch = extractor(
+        arrays,
+        extractor.sampling_rate,
+        device,
+        padding="max_length",
+        max_length=length,
+        return_attention_mask=True,  # also by an extractor that was set to leave it out
+    )
     # Whether there is padding is told by the lengths: to ask the mask would be to wait for the GPU.
     mask = batch["attention_mask"] if set(frames) != {length} else None
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -474,12 +483,12 @@ def padded_length(frames: int) -> int:
     """To how many frames the recordings of a pass on a GPU are padded, of which the longest has so many.
 
     Example:
-        >>> padded_length(1000), padded_length(1024), padded_length(1025)
-        (1024, 1024, 1224)
+        >>> padded_length(1000), padded_length(1024), padded_length(1025), padded_length(1224)
+        (1024, 1024, 1224, 1224)
     """
-    octaves = math.log2(frames / FRAMES_OF_LAST_MAP)
-    longer = 2 ** (math.ceil(LENGTHS_PER_OCTAVE * octaves) / LENGTHS_PER_OCTAVE)
-    return FRAMES_OF_LAST_MAP * math.ceil(longer)
+    needed = math.ceil(frames / FRAMES_OF_LAST_MAP)  # frames of the last feature map
+    step = math.floor(LENGTHS_PER_OCTAVE * math.log2(max(1, needed - 1))) + 1  # the first one beyond one frame less
+    return FRAMES_OF_LAST_MAP * math.ceil(2 ** (step / LENGTHS_PER_OCTAVE))
 
 
 def similar_lengths(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:
