@@ -322,9 +322,8 @@ def compare_results(
     Raises:
         ConfigError: there are one or two folds, or fewer than none.
         UserError: the corpus lacks the column `by`; the lists of trials are not the same and this was not allowed, no
-            trial is in both, a pair of sides
-            has several scores in one list, speakers are not known, or all trials are of one kind; with `folds`, there
-            are too few speakers for them, or scores do not tell the kinds apart.
+            trial is in both, a pair of sides has several scores in one list, speakers are not known, or all trials are
+            of one kind; with `folds`, there are too few speakers for them, or scores do not tell the kinds apart.
     """
     keyed = []
     number_of: dict[tuple[str, ...], int] = {}
