@@ -18,7 +18,6 @@ from balr_hf.data.columns import vector_matrix, vector_present
 from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
 from balr_hf.data.quality import LATER, known_quality
 from balr_hf.data.reading import read_corpus
-from balr_hf.data.saving import read_json
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
 from balr_hf.export import CONFIG_FILE, EXPORTED, MODEL_FILE, compare_export, exported_identities
@@ -131,9 +130,11 @@ def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterat
 
 def _verify_export(folder: Path, system: SpeakerComparisonModel | None) -> Iterator[Check]:
     """Whether an ONNX graph is of the models that are named beside it, and computes what those of the system do."""
-    facts = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
-    facts = facts if isinstance(facts, dict) else {}
-    identities = facts.get("identities")
+    try:
+        facts = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        facts = None
+    identities = facts.get("identities") if isinstance(facts, dict) else None
     if not isinstance(identities, Mapping) or not all(isinstance(identities.get(role), str) for role in EXPORTED):
         raise UserError(f"{folder / CONFIG_FILE} does not say which models {MODEL_FILE} comes from: balr export does")
     parts = _parts(system)
