@@ -184,12 +184,18 @@ class TwoResults:
                 f"One of {len(found)} metrics differs: of several, one does so by chance more often than 1 in 20. "
                 "Choose the metric before you see the figures."
             )
-        of_groups = [one.describe() for group in self.groups.values() for one in group.differences.values()]
+        of_groups = [
+            one.describe()
+            for group in self.groups.values()
+            for one in group.differences.values()
+            if one.interval is not None and not one.is_of_single_trials  # the others cannot show a difference
+        ]
         differing = sum(words.startswith("lower") for words in of_groups)
         if differing:
             texts.append(
-                f"Of {len(of_groups)} comparisons by {self.by}, {differing} show a difference: about 1 in 20 does so "
-                "by chance where there is none. Choose the group and the metric before you see the figures."
+                f"Of {len(of_groups)} comparisons by {self.by}, {differing} show{'s' * (differing == 1)} a "
+                "difference: about 1 in 20 does so by chance where there is none. Choose the group and the metric "
+                "before you see the figures."
             )
         return texts
 
