@@ -356,7 +356,8 @@ def embed_together(
         return embed_in_pieces(model, features_of(alone, extractor, device), device, precision)[None]
     frames = [num_frames(samples, extractor) for samples in waveforms]
     length = max(frames)
-    if device.type in FRAMES_PER_PASS:
+    # Other architectures than a ResNet take several recordings at once only if none is padded.
+    if device.type in FRAMES_PER_PASS and model.config.architecture is None:
         length = max(length, min(padded_length(length), most))
     arrays = [samples for samples in waveforms if isinstance(samples, np.ndarray)]
     batch = extractor(
