@@ -201,7 +201,7 @@ def separator_of_scores(path: Path, asked: str) -> str:
         if set(SIDES) <= set(_cells(first, one)):
             return one
     if not any(_forms(SCORED_FORMS, first.split(between)) for between in (None, "\t")):  # ids may have such parts
-        for one in re.findall(r'[^\w"]', first):
+        for one in dict.fromkeys(re.findall(r'[^\w"]', first)):  # once each: a side may list thousands of recordings
             if SCORES in _cells(first, one)[len(SIDES) :]:
                 return one
     return asked if asked in first else "\t"
