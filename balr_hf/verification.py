@@ -77,7 +77,7 @@ def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recom
 
     Args:
         path (str or Path): a folder of a model or of a system, a training run, the results of `balr score test`, an
-            export to ONNX, or a corpus with vectors, as [`load_corpus`] reads it.
+            export to ONNX or its `model.onnx`, or a corpus with vectors, as [`load_corpus`] reads it.
         system ([`SpeakerComparisonModel`], *optional*): what vectors and results should come from.
         recompute (int): of how many recordings the vectors are computed again with the system, evenly spaced over a
             corpus.
@@ -89,6 +89,8 @@ def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recom
         UserError: there is nothing at this path, or a model is damaged.
     """
     folder = Path(path)
+    if folder.name == MODEL_FILE and folder.is_file():
+        return list(_verify_export(folder.parent, system))
     if (folder / "metrics.json").is_file():
         return list(_verify_results(folder, system))
     if (folder / MODEL_FILE).is_file():

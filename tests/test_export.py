@@ -289,6 +289,7 @@ def test_an_export_is_verified_by_what_it_names_and_computes(exported, tmp_path,
     folder, _ = exported
     checks = verify(folder)
     assert [check.holds for check in checks] == [None, None, True, None] and "name the system" in checks[-1].text
+    assert verify(folder / "model.onnx") == checks
     system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
     checks = verify(folder, system)
     assert [check.holds for check in checks] == [True] * 4 and "of 4608 attributes differ, by no more" in checks[
