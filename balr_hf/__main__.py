@@ -4,5 +4,5 @@ import sys
 
 from balr_hf.cli.main import main
 
-if __name__ == "__main__":  # processes that are started later import this module under another name
+if __name__ == "__main__":  # so that to import it runs nothing
     sys.exit(main())

@@ -288,18 +288,28 @@ def compare_export(
         [`Agreement`]
 
     Raises:
-        UserError: embeddings differ by more than `TOLERANCE`, or attributes differ by more than rounding.
+        UserError: the graph cannot be run, or its outputs have other sizes; embeddings differ by more than
+            `TOLERANCE`, or attributes differ by more than rounding.
     """
     session = _session(path)
     extractor, cpu = embedder.feature_extractor, torch.device("cpu")
-    reference = embedder.for_inference().cpu()
+    reference = embedder.for_inference().float().cpu()
+    encoder = copy.deepcopy(autoencoder.encoder[:-1]).float().cpu().eval()
     difference, attributes, differing, recordings, far = 0.0, 0, 0, 0, 0
     for waveforms, lengths in generated_batches(extractor):
-        found, bits = session.run(list(OUTPUTS), {"waveforms": waveforms, "lengths": lengths})
+        try:
+            found, bits = session.run(list(OUTPUTS), {"waveforms": waveforms, "lengths": lengths})
+        except Exception as error:  # of classes that onnxruntime does not name
+            raise UserError(f"the exported graph cannot be run ({reason_of(error)})") from error
         alone = [row[:length] for row, length in zip(waveforms, lengths, strict=True)]
         expected = embed_waveforms(reference, extractor, alone, cpu)
         with torch.inference_mode():
-            latent = autoencoder.encoder[:-1](torch.from_numpy(expected)).numpy()
+            latent = encoder(torch.from_numpy(expected)).numpy()
+        if (found.shape, bits.shape) != (expected.shape, latent.shape):
+            raise UserError(
+                f"the exported graph does not compute what the models do: its embeddings and attributes are of the "
+                f"shapes {found.shape} and {bits.shape}, and the models' of {expected.shape} and {latent.shape}"
+            )
         wrong = np.abs(found - expected).max() / _root_mean_square(expected)
         difference = max(difference, float(wrong)) if np.isfinite(wrong) else math.inf
         differs = bits != (latent > 0)

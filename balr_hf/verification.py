@@ -18,7 +18,6 @@ from balr_hf.data.columns import vector_matrix, vector_present
 from balr_hf.data.origins import makers_of, mismatches, origins_of, outdated_attributes, sources_of
 from balr_hf.data.quality import LATER, known_quality
 from balr_hf.data.reading import read_corpus
-from balr_hf.data.saving import read_json
 from balr_hf.embeddings.extraction import compute_embeddings
 from balr_hf.errors import UserError, name_some
 from balr_hf.export import CONFIG_FILE, EXPORTED, MODEL_FILE, compare_export, exported_identities
@@ -78,7 +77,7 @@ def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recom
 
     Args:
         path (str or Path): a folder of a model or of a system, a training run, the results of `balr score test`, an
-            export to ONNX, or a corpus with vectors, as [`load_corpus`] reads it.
+            export to ONNX or its `model.onnx`, or a corpus with vectors, as [`load_corpus`] reads it.
         system ([`SpeakerComparisonModel`], *optional*): what vectors and results should come from.
         recompute (int): of how many recordings the vectors are computed again with the system, evenly spaced over a
             corpus.
@@ -90,6 +89,8 @@ def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recom
         UserError: there is nothing at this path, or a model is damaged.
     """
     folder = Path(path)
+    if folder.name == MODEL_FILE and folder.is_file():
+        return list(_verify_export(folder.parent, system))
     if (folder / "metrics.json").is_file():
         return list(_verify_results(folder, system))
     if (folder / MODEL_FILE).is_file():
@@ -131,9 +132,11 @@ def _verify_model(folder: Path, system: SpeakerComparisonModel | None) -> Iterat
 
 def _verify_export(folder: Path, system: SpeakerComparisonModel | None) -> Iterator[Check]:
     """Whether an ONNX graph is of the models that are named beside it, and computes what those of the system do."""
-    facts = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
-    facts = facts if isinstance(facts, dict) else {}
-    identities = facts.get("identities")
+    try:
+        facts = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        facts = None
+    identities = facts.get("identities") if isinstance(facts, dict) else None
     if not isinstance(identities, Mapping) or not all(isinstance(identities.get(role), str) for role in EXPORTED):
         raise UserError(f"{folder / CONFIG_FILE} does not say which models {MODEL_FILE} comes from: balr export does")
     parts = _parts(system)

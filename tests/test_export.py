@@ -289,6 +289,7 @@ def test_an_export_is_verified_by_what_it_names_and_computes(exported, tmp_path,
     folder, _ = exported
     checks = verify(folder)
     assert [check.holds for check in checks] == [None, None, True, None] and "name the system" in checks[-1].text
+    assert verify(folder / "model.onnx") == checks
     system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM))
     checks = verify(folder, system)
     assert [check.holds for check in checks] == [True] * 4 and "of 4608 attributes differ, by no more" in checks[
@@ -317,6 +318,49 @@ def test_an_export_is_verified_by_what_it_names_and_computes(exported, tmp_path,
     assert [check.holds for check in checks] == [False, True, False, False]
     assert "where the embedder that is here is system-small" in checks[0].text
     assert checks[2].text == "They do not belong together, which was allowed" and "name other models" in checks[3].text
+    (other / "config.json").write_text("[1,")
+    with pytest.raises(UserError, match="does not say which models"):
+        verify(other)
     (other / "config.json").unlink()
     with pytest.raises(UserError, match="does not say which models"):
         verify(other)
+
+
+def test_a_graph_that_cannot_be_run_or_gives_other_sizes_does_not_hold(exported, tmp_path):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    system, other = SpeakerComparisonModel.from_pretrained(resource(SYSTEM)), tmp_path / "other"
+    shutil.copytree(exported[0], other)
+    names = ("x", "y")
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in names]
+    graph = helper.make_graph(nodes, "another", values[:1], values[1:])
+    opset = helper.make_opsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), other / "model.onnx")
+    checks = verify(other, system)
+    assert [check.holds for check in checks[2:]] == [False, False] and "cannot be run (Required" in checks[-1].text
+
+    model = onnx.load(exported[0] / "model.onnx")
+    for node in model.graph.node:
+        for place, name in enumerate(node.output):
+            node.output[place] = "all" if name == "attributes" else name
+    numbers = {"start": [0], "end": [100], "axis": [1]}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(n), name) for name, n in numbers.items())
+    model.graph.node.append(helper.make_node("Slice", ["all", *numbers], ["attributes"]))
+    for output in model.graph.output:
+        if output.name == "attributes":
+            output.type.tensor_type.shape.dim[1].dim_value = 100
+    onnx.save(model, other / "model.onnx")
+    last = verify(other, system)[-1]
+    assert last.holds is False and "of the shapes (1, 256) and (1, 100), and the models' of (1, 256) and" in last.text
+
+
+def test_an_export_is_compared_with_models_of_any_state(exported):
+    """The comparison takes copies in single precision on the CPU, as the export does."""
+    system = SpeakerComparisonModel.from_pretrained(resource(SYSTEM)).train()
+    assert verify(exported[0], system)[-1].holds
+    assert system.autoencoder.training
+    system.double()
+    assert compare_export(exported[0] / "model.onnx", system.embedder, system.autoencoder).recordings == 9
+    assert {weight.dtype for weight in system.parameters()} == {torch.float64}

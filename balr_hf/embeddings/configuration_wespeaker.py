@@ -11,6 +11,8 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
     if not TYPE_CHECKING:
         ConfigError = ValueError
 
+# How many frames become one on their way through the four stages.
+SHRINKING = 8
 # Three stages halve the frames, and a standard deviation over time needs two of them. This is the least number
 # of which two are left.
 MIN_FRAMES = 9

@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .configuration_wespeaker import WespeakerConfig
+from .configuration_wespeaker import SHRINKING, WespeakerConfig
 from .feature_extraction_wespeaker import WespeakerFeatureExtractor
 
 try:
@@ -38,9 +38,6 @@ except ModuleNotFoundError:  # this file came with a model, to where the package
 # Keywords of from_pretrained that say where on the Hub something is. balr_hf/checkpoints.py has them too, but this
 # file must work without the package.
 HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
-
-# How many frames become one on their way through the four stages.
-SHRINKING = 8
 
 
 @dataclass

@@ -12,7 +12,7 @@ import torch
 
 from balr_hf.audio import SAMPLING_RATE, AudioError, LongAudio, reason_not_decoded, resample
 from balr_hf.data.audio_sources import audio_source, audio_stat
-from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES
+from balr_hf.embeddings.configuration_wespeaker import MIN_FRAMES, SHRINKING
 from balr_hf.errors import UserError
 from balr_hf.quality import (
     MIN_SPEECH,
@@ -73,9 +73,9 @@ FRAMES_PER_PASS = {"cuda": 60_000, "mps": 12_000}
 # How many frames of one recording (a minute) go through the convolutions at once on other devices. A longer recording
 # takes no more memory: it goes through in pieces.
 FRAMES_PER_PIECE = 6_000
-# The recordings of a pass on a GPU are padded to one of so many numbers of frames to an octave (a multiple of 8, of
-# which the last feature map keeps one): convolutions are set up for each new size, which takes longer than a pass.
-LENGTHS_PER_OCTAVE, FRAMES_OF_LAST_MAP = 4, 8
+# The recordings of a pass on a GPU are padded to one of so many numbers of frames to an octave, all multiples of
+# `SHRINKING`: convolutions are set up for each new size, which takes longer than a pass.
+LENGTHS_PER_OCTAVE = 4
 # The setting of torch by which cuDNN looks closer at which of its ways to convolve is the fastest. Without
 # it an H100 took 17 times as long in fp32. Torch reads it once, at the first convolution of a process.
 CUDNN_CHOICE = "TORCH_CUDNN_USE_HEURISTIC_MODE_B"
@@ -355,9 +355,19 @@ def embed_together(
     if alone is not None and (isinstance(alone, LongRecording) or num_frames(alone, extractor) > most):
         return embed_in_pieces(model, features_of(alone, extractor, device), device, precision)[None]
     frames = [num_frames(samples, extractor) for samples in waveforms]
-    length = padded_length(max(frames)) if device.type in FRAMES_PER_PASS else max(frames)
+    length = max(frames)
+    # Other architectures than a ResNet take several recordings at once only if none is padded.
+    if device.type in FRAMES_PER_PASS and model.config.architecture is None:
+        length = max(length, min(padded_length(length), most))
     arrays = [samples for samples in waveforms if isinstance(samples, np.ndarray)]
-    batch = extractor(arrays, extractor.sampling_rate, device, padding="max_length", max_length=length)
+    batch = extractor(
+        arrays,
+        extractor.sampling_rate,
+        device,
+        padding="max_length",
+        max_length=length,
+        return_attention_mask=True,  # also by an extractor that was set to leave it out
+    )
     # Whether there is padding is told by the lengths: to ask the mask would be to wait for the GPU.
     mask = batch["attention_mask"] if set(frames) != {length} else None
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -467,19 +477,19 @@ def _convolutions(device: torch.device, precision: str) -> Iterator[None]:
     finally:
         settings.fp32_precision = before
         if chosen is None:
-            del os.environ[CUDNN_CHOICE]
+            os.environ.pop(CUDNN_CHOICE, None)  # which a pass of another thread may have put back already
 
 
 def padded_length(frames: int) -> int:
     """To how many frames the recordings of a pass on a GPU are padded, of which the longest has so many.
 
     Example:
-        >>> padded_length(1000), padded_length(1024), padded_length(1025)
-        (1024, 1024, 1224)
+        >>> padded_length(1000), padded_length(1024), padded_length(1025), padded_length(1224)
+        (1024, 1024, 1224, 1224)
     """
-    octaves = math.log2(frames / FRAMES_OF_LAST_MAP)
-    longer = 2 ** (math.ceil(LENGTHS_PER_OCTAVE * octaves) / LENGTHS_PER_OCTAVE)
-    return FRAMES_OF_LAST_MAP * math.ceil(longer)
+    needed = math.ceil(frames / SHRINKING)  # frames of the last feature map
+    step = math.floor(LENGTHS_PER_OCTAVE * math.log2(max(1, needed - 1))) + 1  # the first one beyond one frame less
+    return SHRINKING * math.ceil(2 ** (step / LENGTHS_PER_OCTAVE))
 
 
 def similar_lengths(frames: Sequence[int], frames_per_pass: int) -> Iterator[list[int]]:

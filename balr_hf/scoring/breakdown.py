@@ -125,13 +125,19 @@ def keep_chosen(
 
 
 def groups(trials: Trials, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Each pair of values of the two sides, in either order, and which trials have it: `(name, mask (trials,))`."""
+    """Each pair of values of the two sides, in either order, and which trials have it: `(name, mask (trials,))`.
+
+    Names are `F / M`, or with more slashes if there are values such as `F / M`, so that no two pairs have one name.
+    """
     names, codes = np.unique(["unknown" if value is None else value for value in values], return_inverse=True)
     enroll, test = codes[trials.enroll], codes[trials.test]
     pairs = np.minimum(enroll, test) * len(names) + np.maximum(enroll, test)
+    between = " / "
+    while any(between in str(name) for name in names):
+        between = f" /{between.lstrip()}"
     for pair in np.unique(pairs):
         low, high = (str(name) for name in names[list(divmod(int(pair), len(names)))])
-        yield low if low == high else f"{low} / {high}", pairs == pair
+        yield low if low == high else f"{low}{between}{high}", pairs == pair
 
 
 def describe_easy_trials(dataset: datasets.Dataset, trials: Trials, labels: np.ndarray) -> str | None:

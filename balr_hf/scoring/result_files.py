@@ -64,18 +64,18 @@ def read_result(source: str, sep: str = "\t") -> Result:
         raise UserError(f"no scores at {path}: expected a folder of balr score test or balr validate, or a csv file")
     trials = read_trials(path, separator_of_scores(path, sep), scored=True)
     names = SCORES if column is None else (column,)
-    given = [name for name in trials.header if name.strip().lower() in SCORES] if column is None else []
-    found = next((name for name in (*names, *given) if name in trials.header), None)
+    header = trials.header
+    if column is None and not set(SCORES) & set(header):
+        header = [name.strip().lower() for name in header]
+    found = next((name for name in names if name in header), None)
     if found is None:
         other = f". To compare one of these, write {place}:COLUMN" if column is None else ""
         raise UserError(
             f"{path} has no column {column or 'scores'}: its columns are {name_some(trials.header)}{other}"
         )
-    if trials.header.count(found) > 1:
-        raise UserError(
-            f"{path} has {trials.header.count(found)} columns called {found}: which one is meant is unknown"
-        )
-    position = trials.header.index(found)
+    if header.count(found) > 1:
+        raise UserError(f"{path} has {header.count(found)} columns called {found}: which one is meant is unknown")
+    position = header.index(found)
     try:
         scores = np.array([number(row[position]) for row in trials.rows])
     except (ValueError, IndexError) as error:

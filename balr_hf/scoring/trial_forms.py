@@ -189,20 +189,26 @@ def separator_of_scores(path: Path, asked: str) -> str:
         asked (str): the separator that was asked for.
 
     Returns:
-        the one by which the header names both sides, or else the one before a column `scores`; else the one that was
-        asked for, if the first line has it, or a tab, with which lists without a header are known by their form.
+        the one by which the header names both sides, or else the one by which it has a column `scores` after two
+        others; else the one that was asked for, if the first line has it, or a tab, with which lists without a header
+        are known by their form.
     """
     if len(asked) != 1:
         return asked  # which is refused where the list is read
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        first = next((line for line in file if line.strip()), "")
+        first = next((line for line in file if line.strip()), "").strip()
     for one in (asked, "\t", *OTHER_SEPARATORS):
-        if set(SIDES) <= {cell.strip().strip('"').lower() for cell in first.split(one)}:
+        if set(SIDES) <= set(_cells(first, one)):
             return one
-    found = re.search(r"(\W)scores(?!\w)", first)
-    if found is not None:
-        return found[1]
+    if not any(_forms(SCORED_FORMS, first.split(between)) for between in (None, "\t")):  # ids may have such parts
+        for one in dict.fromkeys(re.findall(r'[^\w"]', first)):  # once each: a side may list thousands of recordings
+            if SCORES in _cells(first, one)[len(SIDES) :]:
+                return one
     return asked if asked in first else "\t"
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip().strip('"').lower() for cell in line.split(separator)]
 
 
 def describe_no_scores(path: Path, first: str, sep: str) -> str:

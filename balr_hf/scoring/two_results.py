@@ -184,12 +184,18 @@ class TwoResults:
                 f"One of {len(found)} metrics differs: of several, one does so by chance more often than 1 in 20. "
                 "Choose the metric before you see the figures."
             )
-        of_groups = [one.describe() for group in self.groups.values() for one in group.differences.values()]
+        of_groups = [
+            one.describe()
+            for group in self.groups.values()
+            for one in group.differences.values()
+            if one.interval is not None and not one.is_of_single_trials  # the others cannot show a difference
+        ]
         differing = sum(words.startswith("lower") for words in of_groups)
         if differing:
             texts.append(
-                f"Of {len(of_groups)} comparisons by {self.by}, {differing} show a difference: about 1 in 20 does so "
-                "by chance where there is none. Choose the group and the metric before you see the figures."
+                f"Of {len(of_groups)} comparisons by {self.by}, {differing} show{'s' * (differing == 1)} a "
+                "difference: about 1 in 20 does so by chance where there is none. Choose the group and the metric "
+                "before you see the figures."
             )
         return texts
 
@@ -322,9 +328,8 @@ def compare_results(
     Raises:
         ConfigError: there are one or two folds, or fewer than none.
         UserError: the corpus lacks the column `by`; the lists of trials are not the same and this was not allowed, no
-            trial is in both, a pair of sides
-            has several scores in one list, speakers are not known, or all trials are of one kind; with `folds`, there
-            are too few speakers for them, or scores do not tell the kinds apart.
+            trial is in both, a pair of sides has several scores in one list, speakers are not known, or all trials are
+            of one kind; with `folds`, there are too few speakers for them, or scores do not tell the kinds apart.
     """
     keyed = []
     number_of: dict[tuple[str, ...], int] = {}

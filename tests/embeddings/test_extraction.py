@@ -137,6 +137,51 @@ def test_a_gpu_sees_few_sizes_of_passes(tiny_embedder, monkeypatch):
     assert sizes == [(2, 256)]
 
 
+def test_lengths_of_passes_are_padded_to_themselves():
+    """A recording of exactly such a length needs no padding."""
+    lengths = {passes.padded_length(frames) for frames in range(9, 60_000)}
+    assert {passes.padded_length(length) for length in lengths} == lengths
+    assert all(passes.padded_length(length + 1) > length for length in lengths)
+
+
+def test_a_recording_alone_is_padded_to_no_more_than_a_pass_takes(tiny_embedder, monkeypatch):
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 500)
+    sizes = []
+
+    def embed(model, features, *options, embed_features=passes.embed_features):
+        sizes.append(features.shape[1])
+        return embed_features(model, features, *options)
+
+    monkeypatch.setattr(passes, "embed_features", embed)
+    extractor = tiny_embedder.feature_extractor
+    waveform = np.ones(extractor.window_samples + 449 * extractor.shift_samples, "f4")
+    passes.embed_waveforms(tiny_embedder, extractor, [waveform], torch.device("cpu"))
+    assert sizes == [500]
+
+
+def test_a_recording_without_a_frame_does_not_stop_the_others(tiny_embedder, monkeypatch):
+    extractor, cpu = tiny_embedder.feature_extractor, torch.device("cpu")
+    waveforms = [np.zeros(100, "f4"), np.random.default_rng(0).normal(size=16_000).astype("f4")]
+    alone = passes.embed_each(tiny_embedder, extractor, waveforms, cpu)
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 2000)
+    together = passes.embed_each(tiny_embedder, extractor, waveforms, cpu)
+    assert str(together[0]) == str(alone[0]) == "too short: 6 ms do not fill one frame of 25 ms"
+    np.testing.assert_allclose(together[1], alone[1], atol=1e-4)
+
+
+def test_passes_do_without_an_extractors_mask(tiny_embedder, monkeypatch):
+    """A pass asks for its own, whether or not the extractor was set to make it."""
+    waveforms = [np.random.default_rng(0).normal(size=16_000).astype("f4")]
+    embeddings = []
+    monkeypatch.setitem(FRAMES_PER_PASS, "cpu", 2000)
+    for makes in (True, False):
+        monkeypatch.setattr(tiny_embedder.feature_extractor, "return_attention_mask", makes)
+        embeddings.append(
+            passes.embed_waveforms(tiny_embedder, tiny_embedder.feature_extractor, waveforms, torch.device("cpu"))
+        )
+    np.testing.assert_array_equal(*embeddings)
+
+
 @pytest.mark.parametrize(
     ("capability", "precision", "kind", "expected"),
     [
@@ -168,6 +213,14 @@ def test_settings_of_cudnn_hold_within_a_pass_only(monkeypatch):
             with passes._convolutions(torch.device("cuda"), precision):
                 assert settings.fp32_precision == expected and os.environ[passes.CUDNN_CHOICE] == (given or "1")
             assert settings.fp32_precision == before and os.environ.get(passes.CUDNN_CHOICE) == given
+
+
+def test_passes_on_several_threads_may_end_in_any_order(monkeypatch):
+    """Both began before either had set the choice, and both put it back."""
+    monkeypatch.delenv(passes.CUDNN_CHOICE, raising=False)
+    with passes._convolutions(torch.device("cuda"), "fp32"):
+        del os.environ[passes.CUDNN_CHOICE]  # by the other pass
+    assert passes.CUDNN_CHOICE not in os.environ
 
 
 def test_datasets_of_others_are_taken_as_they_are(tiny_embedder, corpus):

@@ -4,6 +4,7 @@ import shutil
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -11,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
 from balr_hf import WespeakerConfig, WespeakerFeatureExtractor, WespeakerModel
-from balr_hf.embeddings import modeling_wespeaker
+from balr_hf.embeddings import modeling_wespeaker, passes
 from balr_hf.embeddings.configuration_wespeaker import RESNETS
 from balr_hf.errors import UserError
 
@@ -191,8 +192,10 @@ def test_other_architecture_is_built_by_the_wespeaker_package(tmp_path, monkeypa
             self.layer = torch.nn.Linear(feat_dim, embed_dim)
 
         def forward(self, x):
+            sizes.append(len(x))
             return torch.tensor(0.0), self.layer(x.mean(1))
 
+    sizes = []
     module = types.ModuleType("wespeaker.models.speaker_model")
     module.get_speaker_model = {"Averages": Averages}.get
     for name in ("wespeaker", "wespeaker.models"):
@@ -207,6 +210,15 @@ def test_other_architecture_is_built_by_the_wespeaker_package(tmp_path, monkeypa
     with torch.inference_mode():
         embeddings = model(features, mask).embeddings
         torch.testing.assert_close(embeddings[1], model(features[1:, :20]).embeddings[0])
+
+    monkeypatch.setitem(passes.FRAMES_PER_PASS, "cpu", 2000)
+    waveforms = [np.random.default_rng(seed).normal(size=16_000).astype("f4") for seed in range(3)]
+    sizes.clear()
+    together = passes.embed_waveforms(model, model.feature_extractor, waveforms, torch.device("cpu"))
+    assert sizes == [3]  # recordings of one length need no padding, and are embedded at once
+    monkeypatch.delitem(passes.FRAMES_PER_PASS, "cpu")
+    alone = passes.embed_waveforms(model, model.feature_extractor, waveforms, torch.device("cpu"))
+    np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])

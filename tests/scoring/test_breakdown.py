@@ -92,6 +92,13 @@ def test_groups_are_pairs_of_values_in_either_order(corpus):
     }
 
 
+def test_no_two_groups_have_one_name():
+    values = np.array(["f", "m", "f / m"], dtype=object)
+    found = dict(groups(Trials.between(np.array([0, 1, 2]), np.array([1, 1, 2])), values))
+    expected = {"f // m": [True, False, False], "m": [False, True, False], "f / m": [False, False, True]}
+    assert {name: mask.tolist() for name, mask in found.items()} == expected
+
+
 def quality(rng):
     """Of one recording, anywhere about what it is compared with."""
     return RecordingQuality(

@@ -101,7 +101,9 @@ def test_each_group_is_compared_as_if_it_were_alone(corpus, calibrated, tmp_path
     text = found.to_text()
     assert f"sex F: {(of_trial == 2).sum():,} trials" in text and "so few that one of them can decide" in text
     assert "sex F / M: 315 trials (0 same-speaker) of 12 speakers: nothing is compared, since all" in text
-    assert "comparisons by sex, " in text
+    differences = [one for group in found.groups.values() for one in group.differences.values()]
+    tell = [one for one in differences if one.describe().startswith(("lower", "no difference"))]
+    assert 0 < len(tell) < len(differences) and f"Of {len(tell)} comparisons by sex, " in text
     told = json.loads(json.dumps(found.to_dict()))["by"]
     assert told["column"] == "sex" and told["groups"]["F / M"]["metrics"] == {}
     assert told["groups"]["M"]["metrics"]["eer"]["difference"] == found.groups["M"].differences["eer"].difference
@@ -303,6 +305,27 @@ def test_each_list_has_the_separator_of_its_header(corpus, calibrated, tmp_path,
     assert len(read_result(str(path), asked).trials) == len(PAIRS)
 
 
+@pytest.mark.parametrize(
+    "line", ["scores/a-scores.wav my-scores/b 0.5", "my scores/a\tb\t0.5", "a/scores b 0.5 target"]
+)
+def test_ids_with_the_word_scores_are_no_header(tmp_path, line):
+    path = tmp_path / "list"
+    path.write_text(f"{line}\nc\td\t0.25\n" if "\t" in line else f"{line}\n{line.replace('0.5', '0.25')}\n")
+    assert read_result(str(path)).scores.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    "header", ["one#other#scores", '"one","other","scores"', "one;other;Scores", "a,b,raw-scores,scores"]
+)
+def test_a_column_of_scores_tells_the_separator(tmp_path, header):
+    path = tmp_path / "list.csv"
+    between = next(one for one in "#;," if one in header)
+    cells = ["x", "y", *["0.5"] * (header.count(between) - 1)]
+    path.write_text(f"{header}\n{between.join(cells)}\n")
+    found = read_result(str(path))
+    assert found.scores.tolist() == [0.5] and found.trials.sides == [["x"], ["y"]]
+
+
 @pytest.mark.parametrize("between", [" ", "\t"])
 def test_labels_are_not_taken_for_scores(tmp_path, between):
     path = tmp_path / "trials"
@@ -387,6 +410,11 @@ def test_results_that_are_none_are_refused(tmp_path, calibrated):
             read_result(str(path))
     path.write_text("Enrollment\tTest\tScores\na\tb\t2\n")
     assert read_result(str(path)).scores.tolist() == [2.0]
+    path.write_text("Enrollment\tTest\tScores\tSCORES\na\tb\t2\t3\n")
+    with pytest.raises(UserError, match="has 2 columns called scores"):
+        read_result(str(path))
+    path.write_text("Enrollment\tTest\tScores\tscores\na\tb\t2\t3\n")  # the second as this package calls it
+    assert read_result(str(path)).scores.tolist() == [3.0]
 
 
 def test_speakers_must_be_known_and_of_both_kinds(corpus, calibrated):
