@@ -93,7 +93,7 @@ def verify(path: str | Path, system: SpeakerComparisonModel | None = None, recom
         return list(_verify_export(folder.parent, system))
     if (folder / "metrics.json").is_file():
         return list(_verify_results(folder, system))
-    if (folder / MODEL_FILE).is_file():
+    if (folder / MODEL_FILE).is_file() and not (folder / "model.safetensors").is_file():
         return list(_verify_export(folder, system))
     if folder.is_dir() and any((folder / name).is_file() for name in ("config.json", "best/config.json")):
         return list(_verify_model(resolve_checkpoint(folder), system))

@@ -321,6 +321,9 @@ def test_an_export_is_verified_by_what_it_names_and_computes(exported, tmp_path,
     (other / "config.json").write_text("[1,")
     with pytest.raises(UserError, match="does not say which models"):
         verify(other)
+    shutil.copytree(resource(SYSTEM), tmp_path / "system")
+    shutil.copy(folder / "model.onnx", tmp_path / "system")  # beside weights, a graph is no export
+    assert verify(tmp_path / "system")[0].text.startswith("the system system (")
     (other / "config.json").unlink()
     with pytest.raises(UserError, match="does not say which models"):
         verify(other)

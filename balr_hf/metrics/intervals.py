@@ -225,7 +225,8 @@ def difference_intervals(
     systems may differ by more than their own intervals let believe, or by less.
 
     The ends are quantiles of the draws' differences about their mean, widened for few speakers as those of
-    [`bootstrap_intervals`], and put around the difference itself.
+    [`bootstrap_intervals`], and put around the difference itself; no further than a difference can be, which is 1 of
+    metrics that are between 0 and 1.
 
     Args:
         scores, others (`np.ndarray` of shape `(trials,)`): what the two systems say of each trial, higher for the same
@@ -299,7 +300,8 @@ def paired_intervals(
             continue
         drawn = values[:, 1] - values[:, 0]
         low, high = difference + spread * (np.quantile(drawn, [tails, 1 - tails]) - drawn.mean())
-        intervals[name] = (min(float(low), difference), max(float(high), difference))
+        most = 1.0 if name in AT_MOST_ONE else float("inf")
+        intervals[name] = (max(min(float(low), difference), -most), min(max(float(high), difference), most))
     return alone[0], alone[1], intervals
 
 

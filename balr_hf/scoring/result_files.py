@@ -13,7 +13,7 @@ import numpy as np
 from balr_hf.errors import UserError, name_some
 from balr_hf.evaluation import describe_known, numbers_known
 from balr_hf.identity import file_digest
-from balr_hf.scoring.trial_forms import number, separator_of_scores
+from balr_hf.scoring.trial_forms import as_number, separator_of_scores
 from balr_hf.scoring.trials import Trials, read_trials
 
 # The column of scores that is read, the first one that is there: those of `balr validate` without its bounds.
@@ -77,7 +77,7 @@ def read_result(source: str, sep: str = "\t") -> Result:
         raise UserError(f"{path} has {header.count(found)} columns called {found}: which one is meant is unknown")
     position = header.index(found)
     try:
-        scores = np.array([number(row[position]) for row in trials.rows])
+        scores = np.array([as_number(row[position]) for row in trials.rows])
     except (ValueError, IndexError) as error:
         raise UserError(f"{path}: a value of the column {found} is no number ({error})") from error
     wrong = np.flatnonzero(~np.isfinite(scores))

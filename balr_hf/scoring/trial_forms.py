@@ -93,7 +93,7 @@ def _plain(text: str) -> str:
     return text.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-def number(text: str) -> float:
+def as_number(text: str) -> float:
     """The number that a text is.
 
     Raises:
@@ -106,7 +106,7 @@ def number(text: str) -> float:
 
 def _is_number(text: str) -> bool:
     try:
-        number(text)
+        as_number(text)
     except ValueError:
         return False
     return True

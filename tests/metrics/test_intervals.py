@@ -287,3 +287,12 @@ def test_a_rate_that_no_draw_changes_has_no_interval():
     assert set(misleading_intervals(*some, resamples=20)) == {"misleading_different"}
     with pytest.raises(ValueError, match="expected at least 1 draw"):
         misleading_intervals(llrs, labels, enroll, test, resamples=0)
+
+
+def test_differences_are_no_larger_than_metrics_between_0_and_1_can_differ():
+    """Of three speakers, whose draws are widened far."""
+    llrs, labels, enroll, test = trials_of(3, seed=3, same=12, different=18)
+    found = difference_intervals(llrs, -llrs, labels, enroll, test, resamples=50)
+    assert {name for name, ends in found.items() if 1 in map(abs, ends)} >= {"eer", "cllr_min"}
+    assert all(-1 <= low <= high <= 1 for name, (low, high) in found.items() if name != "cllr")
+    assert found["cllr"][1] > 1
