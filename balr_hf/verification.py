@@ -189,7 +189,7 @@ def _verify_vectors(dataset: datasets.Dataset, kind: str, system: SpeakerCompari
     present, origins = vector_present(dataset, kind), origins_of(dataset, kind)
     unknown = [row for row in np.flatnonzero(present).tolist() if origins[row] is None]
     if unknown:
-        names = name_some([dataset[row]["id"] for row in unknown[:4]], 3)
+        names = name_some(dataset.select(unknown)["id"], 3)
         yield Check(None, f"{len(unknown)} of {present.sum()} {what} are of unknown origin, or were changed ({names})")
     makers = [name for name in makers_of(dataset, kind) if name]
     wrong = other_makers(makers, None, what, maker)
@@ -212,7 +212,7 @@ def _verify_vectors(dataset: datasets.Dataset, kind: str, system: SpeakerCompari
             sources = sources_of(dataset, "audio", rows, quick) if rows else []
             stale += [r for r, now in zip(rows, sources, strict=True) if now != origins[r].source]  # type: ignore[union-attr]
         if known:
-            names = name_some([dataset[row]["id"] for row in stale[:4]], 3)
+            names = name_some(dataset.select(stale)["id"], 3)
             text = f"the audio of {len(stale)} recordings is not what was embedded, or is gone ({names})"
             yield Check(not stale, text if stale else f"the audio of {len(known)} recordings is what was embedded")
 

@@ -1,6 +1,7 @@
 """`balr verify` finds what no longer belongs together."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -57,6 +58,21 @@ def test_corpus_is_verified(few, extracted, balr, system):
     found = told(verify(few))
     assert "1 of 12 embeddings are of unknown origin, or were changed" in found[None]
     assert "The attributes of 1 recordings" in found[False]
+
+
+def test_recordings_beyond_those_that_are_named_are_counted(few, extracted, balr, system):
+    assert balr("binarize", few)[0] == 0
+    audio = sorted(few.parent.rglob("*.opus"))
+    for path in audio[2:]:
+        shutil.copyfile(audio[0], path)
+    for path in sorted(few.parent.rglob("*_emb.txt"))[:6]:
+        np.savetxt(path, np.loadtxt(path) * 1.5, fmt="%.9g")
+    found = told(verify(few))
+    assert re.search(r"6 of 12 embeddings are of unknown origin, or were changed \([^()]* and 3 more\)", found[None])
+    assert re.search(
+        r"the audio of 6 recordings is not what was embedded, or is gone \([^()]* and 3 more\)", found[False]
+    )
+    assert re.search(r"The attributes of 6 recordings \([^()]* and 3 more\)", found[False])
 
 
 @pytest.mark.parametrize(

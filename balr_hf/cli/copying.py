@@ -42,14 +42,14 @@ def report(arguments: Arguments, saved: "SavedCopies", step: str, **said: Any) -
     counts = {"recordings": saved.recordings, "there_already": saved.there_already, **said}
     print_json(arguments, {**counts, "skipped": [vars(row) for row in saved.skipped], "saved_in": str(saved.folder)})
     logger.info(
-        "%d recording%s in %s (%d there already, %d skipped); balr inspect %s measures them",
+        "%d recording%s in %s (%d there already, %d skipped)%s",
         *(
             saved.recordings,
             "s" * (saved.recordings != 1),
             saved.folder,
             saved.there_already,
             len(saved.skipped),
-            saved.folder,
+            f"; balr inspect {saved.folder} measures them" if saved.recordings else "",
         ),
     )
     return 0 if saved.recordings else 1

@@ -208,7 +208,8 @@ def _write_page(
 
 
 def _summary(descriptions: "AttributeDescriptions") -> str:
-    """How many attributes are of each class and group, and the sentences of those that are described best."""
+    """How many attributes are of each class and group, and the sentences of those that the voice describes best."""
+    from balr_hf.describing import Meaning
     from balr_hf.describing.wording import pairs
 
     count = descriptions.count()
@@ -216,10 +217,13 @@ def _summary(descriptions: "AttributeDescriptions") -> str:
     for key, heading in (("meaning", "class"), ("group", "group")):
         rows = [(heading, "attributes"), *((words, str(number)) for words, number in count[key].items())]
         lines += [*aligned(rows), ""]
-    lines.append("Best described, with 95 % intervals over the speakers:")
-    best = sorted(descriptions.attributes, key=lambda one: -(one.voice_auc or 0))[:SHOWN]
-    for one in best:
-        if one.voice_auc is not None and one.associations:
-            told = pairs(one.voice_auc, one.intervals.get("voice_auc"))
-            lines.append(f"{one.attribute}: {descriptions.sentence(one.attribute)} ({told})")
+    of_voice = (Meaning.DESCRIBED, Meaning.WEAKLY_DESCRIBED)
+    best = sorted(
+        (one for one in descriptions.attributes if one.meaning in of_voice), key=lambda one: -(one.voice_auc or 0)
+    )
+    heading = "Best described, with 95 % intervals over the speakers:"
+    lines.append(heading if best else "No attribute is described by measures of the voice.")
+    for one in best[:SHOWN]:
+        told = "" if one.voice_auc is None else f" ({pairs(one.voice_auc, one.intervals.get('voice_auc'))})"
+        lines.append(f"{one.attribute}: {descriptions.sentence(one.attribute)}{told}")
     return "\n".join(lines)

@@ -178,9 +178,9 @@ def read_trial_counts(arguments: Arguments, path: str) -> "tuple[datasets.Datase
     """
     import numpy as np
 
-    from balr_hf.data.columns import recording_ids, vector_present
+    from balr_hf.data.columns import recording_ids, vector_matrix, vector_present
     from balr_hf.data.reading import read_corpus
-    from balr_hf.data.skipped import warn_skipped
+    from balr_hf.data.skipped import Skipped, warn_skipped
     from balr_hf.scoring.distinct_trials import without_shared_audio
     from balr_hf.scoring.listed_ids import leave_out_missing, match_ids
     from balr_hf.scoring.made_trials import make_trials, parse_numbers
@@ -193,6 +193,10 @@ def read_trial_counts(arguments: Arguments, path: str) -> "tuple[datasets.Datase
     present = vector_present(corpus.dataset, "ba")
     if trials is None:
         assert numbers is not None  # or there is a list
+        if not present.any():
+            vector_matrix(corpus.dataset, "ba")  # says what lacks
+        lacking = recording_ids(corpus.dataset.select(np.flatnonzero(~present)))
+        warn_skipped([Skipped(name, "no attributes") for name in lacking], "Making trials")
         trials = make_trials(corpus.dataset.select(np.flatnonzero(present)), *numbers)
         logger.info("Made %d trials, recordings a side: %d and %d", len(trials), *numbers)
     else:

@@ -360,7 +360,8 @@ def side_value_sets(dataset: datasets.Dataset, sides: Sequence[Sequence[str]], c
         alike = [name for name in dataset.column_names if name.lower() == column.lower()]
         if len(alike) == 1:  # as headers are read
             return side_value_sets(dataset, sides, alike[0])
-        raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)})")
+        one = ". Name one column alone" if {*column.split(",")} <= {*dataset.column_names} else ""
+        raise UserError(f"the corpus has no column {column} (columns: {', '.join(dataset.column_names)}){one}")
     row_of, told = rows_of(dataset, sides), list(dataset[column])
     found = []
     for side in sides:

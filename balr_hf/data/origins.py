@@ -287,7 +287,7 @@ def outdated_attributes(dataset: datasets.Dataset) -> str | None:
     wrong = np.flatnonzero(origins.known & differs).tolist()
     if not wrong:
         return None
-    names = name_some([dataset[row]["id"] for row in wrong[:4]], 3)
+    names = name_some(dataset.select(wrong)["id"], 3)
     return f"The attributes of {len(wrong)} recordings ({names}) were made from other embeddings than are there now"
 
 

@@ -84,7 +84,7 @@ class Filled:
     """The outcome of filling a store.
 
     Attributes:
-        total: how many recordings the corpus has.
+        total: how many recordings the corpus has, with those that could not be read.
         done: how many vectors were computed now.
         before: how many vectors were there already.
         skipped: the recordings that have no vector, with the reasons.
@@ -159,7 +159,10 @@ class NoStore:
             part = part.remove_columns([n for n in (self.kind, origin_column(self.kind)) if n in part.column_names])
             if needs not in part.column_names:
                 raise UserError(self._nothing_to_compute_from(needs))
-            result, skipped = compute(part, save=self.save)
+            if needs == "embedding" and vector_present(dataset, needs).any() and not vector_present(part, needs).any():
+                result, skipped = part, [Skipped(name, "no embedding") for name in recording_ids(part)]
+            else:
+                result, skipped = compute(part, save=self.save)
             present = vector_present(result, self.kind)
             done = int(present.sum())
             self.add(todo[present], result)
@@ -169,7 +172,8 @@ class NoStore:
             self.quality |= known_quality(result)
         where = self.finish(int(before.sum()) + done) if shard is None else None
         skipped = _all_skipped(dataset, before, self.corpus.skipped, skipped)
-        return Filled(len(dataset), done, int(before.sum()), skipped, where, self.vectors_in)
+        total = len({*recording_ids(dataset), *(row.id for row in self.corpus.skipped)})
+        return Filled(total, done, int(before.sum()), skipped, where, self.vectors_in)
 
     def load(self) -> "datasets.Dataset":
         """Return the corpus with its vectors, once they are computed."""

@@ -49,7 +49,7 @@ def without_shared_audio(dataset: datasets.Dataset, trials: Trials) -> tuple[Tri
         return trials, None
     some = [
         f"{name_some(trials.sides[trials.enroll[row]], 3)} against {name_some(trials.sides[trials.test[row]], 3)}"
-        for row in np.flatnonzero(shared)[:4]
+        for row in np.flatnonzero(shared)
     ]
     told = name_some(some, 3)
     if shared.all():

@@ -231,7 +231,15 @@ def _few_values(sets: Sequence[frozenset[str]]) -> tuple[np.ndarray, tuple[str, 
     ]
     told = (*kept, SEVERAL)
     texts = [UNKNOWN if value is None else value if value in told else OTHER for value in values]
-    return np.array(texts, dtype=object), tuple(dict.fromkeys((*sorted(kept), OTHER, SEVERAL, UNKNOWN)))
+    return np.array(texts, dtype=object), tuple(dict.fromkeys((*_in_order(kept), OTHER, SEVERAL, UNKNOWN)))
+
+
+def _in_order(values: Sequence[str]) -> list[str]:
+    """Values in the order of the numbers that they are, such as ages, or else of the alphabet."""
+    try:
+        return sorted(values, key=lambda value: (float(value), value))
+    except ValueError:
+        return sorted(values)
 
 
 def _parts(

@@ -111,6 +111,12 @@ def test_another_copy_is_not_mixed_in(copy, four, balr):
     assert status == 1 and "holds another copy" in said and "conditions, seed" in said
 
 
+def test_a_copy_without_recordings_is_not_said_to_be_measured(four, balr, tmp_path):
+    status, said = balr("degrade", four, "--condition", "duration=60", "--save-dir", tmp_path / "none")
+    assert status == 1 and "0 recordings in " in said and "(0 there already, 4 skipped)" in said
+    assert "balr inspect" not in said
+
+
 def test_several_conditions_and_what_cannot_be_degraded(four, balr, tmp_path):
     folder = tmp_path / "copies"
     status, said = balr("degrade", four, "--condition", "unchanged; duration=1.5; duration=60", "--save-dir", folder)

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from balr_hf.cli.describe import _summary
 from balr_hf.defaults import SYSTEM, resource
 
 
@@ -26,6 +27,7 @@ def test_described_system_explains_itself(few, system, balr, tmp_path, monkeypat
     assert status == 0, said
     assert "512 attributes, described on 12 recordings of 4 speakers (2 female, 2 male), four voices" in said
     assert "Described on 4 speakers only" in said
+    assert "No attribute is described by measures of the voice." in said and "Best described" not in said
     assert page.read_text().count("<article") == 512
     first = (system / "attributes.json").read_bytes()
     loaded = SpeakerComparisonModel.from_pretrained(system)
@@ -62,6 +64,12 @@ def test_described_system_explains_itself(few, system, balr, tmp_path, monkeypat
     for name, row in of_command.items():
         assert of_pipeline[name]["a"] == pytest.approx(row["a"], rel=1e-6), name
     assert not any(compare(str(a), str(b), return_explanation=False).get("measures", ()))
+
+
+def test_undescribed_attributes_are_not_among_those_described_best(make_descriptions):
+    descriptions = make_descriptions(4)  # described, weakly described, following the recording, undescribed
+    _, best = _summary(descriptions).split("Best described, with 95 % intervals over the speakers:\n")
+    assert [line.split(":")[0] for line in best.splitlines()] == ["0", "1"]
 
 
 def test_descriptions_of_another_autoencoder_stop_an_explanation_and_can_be_made_anew(

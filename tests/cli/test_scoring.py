@@ -948,6 +948,18 @@ def test_trials_that_are_made_are_scored_as_if_they_were_listed(world, balr):
     assert status == 1 and "no trial list at nowhere.csv" in only_error(said)
 
 
+def test_trials_made_by_the_program_name_recordings_without_attributes(world, balr):
+    corpus = load_corpus(world.test)
+    rows = corpus["ba"][:]
+    lacking = corpus.remove_columns("ba").add_column("ba", [None, *rows[1:]], feature=corpus.features["ba"])
+    path, _ = save_corpus(world.tmp_path / "lacking", lacking)
+    status, said = balr("score", "test", "--bootstrap", "0", path, "1x1", world.checkpoint)
+    assert status == 0 and f"Making trials skipped 1 recording: {corpus['id'][0]} (no attributes)" in said
+    none, _ = save_corpus(world.tmp_path / "none", corpus.remove_columns("ba"))
+    status, said = balr("score", "test", none, "1x1", world.checkpoint)
+    assert status == 1 and "the corpus has no ba column" in only_error(said) and "run balr binarize first" in said
+
+
 def test_quality_is_learnt_from_made_trials_and_applied_to_tests(world, balr):
     dev, _ = save_corpus(world.tmp_path / "measured-dev", measured_corpus(load_corpus(world.dev), "unchanged"))
     status, said = balr("score", "calibrate", "--method", "quality", dev, "1x1", world.checkpoint, "--folds", "5")

@@ -207,6 +207,33 @@ def test_skipped_recordings_are_named_once(listed, tmp_path):
     assert filled.done == 0 and [row.id for row in filled.skipped] == [f"r{n}" for n in range(5)]
 
 
+@pytest.mark.parametrize("save_format", ["txt", "dataset"])
+def test_a_second_run_over_a_recording_without_an_embedding_names_it_again(listed, tmp_path, save_format):
+    def compute(dataset, *, save):
+        matrix, present = vector_matrix(dataset, "embedding")  # as binarizing does
+        save([name for name, there in zip(dataset["id"], present, strict=True) if there], matrix > 0)
+        column = [[True, False] if there else None for there in present]
+        features = datasets.Features({"ba": datasets.List(datasets.Value("bool"), 2)})
+        left_out = [Skipped(dataset[int(row)]["id"], "no embedding") for row in np.flatnonzero(~present)]
+        return datasets.Dataset.from_dict({"ba": column}, features=features), left_out
+
+    for number in range(4):
+        (tmp_path / f"r{number}_emb.txt").write_text("0.5 1.5\n")
+    where = None if save_format == "txt" else tmp_path / "out"
+    for done, before in (4, 0), (0, 4):
+        corpus = read_corpus(listed, save_dir=where, vectors=("embedding", "ba"))
+        store = open_store(corpus, "ba", Maker("m"), save_dir=where, save_format=save_format)
+        filled = store.fill(compute, "embedding")
+        assert (filled.total, filled.done, filled.before) == (5, done, before)
+        assert filled.skipped == [Skipped("r4", "no embedding")]
+
+
+def test_recordings_that_could_not_be_read_count_among_all(listed, tmp_path):
+    listed.write_bytes(listed.read_bytes() + b"r\xe9,r4.wav,s1\n")
+    filled = store_of(listed, tmp_path, "txt").fill(computing()[0], "audio")
+    assert (filled.total, filled.done, len(filled.skipped)) == (6, 5, 1)
+
+
 def test_vectors_that_cannot_go_beside_the_recordings_are_told_where_else(listed, tmp_path, monkeypatch):
     def read_only(path, content):
         raise OSError(errno.EROFS, "Read-only file system", path)

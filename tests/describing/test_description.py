@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from balr_hf.describing import Meaning, describe_attributes
-from balr_hf.describing.association import Areas, Ranks, auc, permuted_rows
+from balr_hf.describing.association import Areas, Ranks, auc, chance, permuted_rows
 from balr_hf.describing.description import quartiles
 from balr_hf.describing.prediction import ceiling, folds_of, singly, together
 
@@ -242,6 +242,21 @@ def test_speakers_do_not_count_as_often_as_they_have_recordings(rng):
         )
         false += found.q <= 0.05
     assert false <= 4
+
+
+def test_measures_that_few_speakers_have_do_not_hide_the_others(corpus, rng):
+    """As where some recordings are wide-band and most are calls, which have no energy above 4 kHz to measure."""
+    few = np.where(np.arange(SPEAKERS) < 6, rng.standard_normal((4, SPEAKERS)), np.nan).T
+    voice = np.column_stack([corpus["voice"], np.repeat(few, EACH, axis=0), np.ones(SPEAKERS * EACH)])
+    low = corpus["voice"][:, :1] + rng.standard_normal((SPEAKERS * EACH, 1)) < 1.5
+    nothing = np.repeat(rng.random((SPEAKERS, 200)) < 0.5, EACH, axis=0)
+    names = ((*NAMES[0], "a", "b", "c", "d", "constant"), NAMES[1])
+    (found,) = describe_attributes(low, **{**corpus, "voice": voice}, names=names, permutations=200)
+    assert found.meaning is Meaning.DESCRIBED and found.q < 0.01
+    ranks = Ranks(np.column_stack([voice, corpus["recording"]]))
+    speakers = np.repeat(np.arange(SPEAKERS), EACH)
+    by_chance = chance(ranks.areas(nothing), ranks, nothing, speakers, permutations=200, seed=0)
+    assert 0.1 < np.mean(by_chance <= 0.25) < 0.4  # a quarter, as of probabilities
 
 
 def test_held_out_direction_and_ceiling(corpus, rng):

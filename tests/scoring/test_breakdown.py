@@ -51,6 +51,10 @@ def test_within_keeps_same_speakers_and_different_ones_of_one_value(corpus):
 def test_across_keeps_different_speakers_and_recordings_of_one_that_share_nothing():
     corpus = datasets.Dataset.from_dict({"id": list("abcd"), "session": ["1", "2", "3", None]})
     assert side_value_sets(corpus, [["a", "b"], ["c", "d"]], "session") == [{"1", "2"}, frozenset()]
+    with pytest.raises(UserError, match=r"no column id,session \(.*\)\. Name one column alone$"):
+        side_value_sets(corpus, [["a"]], "id,session")
+    with pytest.raises(UserError, match=r"no column place \([^)]*\)$"):
+        side_value_sets(corpus, [["a"]], "place")
     sides = [["a"], ["b"], ["c"], ["d"], ["a", "b"], ["c"]]
     pairs = [(0, 1), (0, 2), (2, 4), (0, 4), (0, 3), (2, 5)]
     trials = Trials([], [], sides, *np.array(pairs).T)

@@ -116,6 +116,13 @@ def test_the_same_audio_under_other_names_is_no_trial_and_no_further_evidence(co
     assert without_shared_audio(corpus, trials) == (trials, None)  # nothing is known of its audio
 
 
+def test_trials_of_the_same_audio_beyond_those_that_are_named_are_counted(corpus, caplog):
+    both = doubled(corpus)
+    without_shared_audio(both, listed(*(f"s{number} copy{number}" for number in range(6)), "s0 s1"))
+    (message,) = caplog.messages
+    assert message.startswith("Left out 6 of the 7 trials") and message.endswith(" and 3 more")
+
+
 def test_audio_of_several_speakers_is_named(corpus):
     heard = [name.removeprefix("s") for name in corpus["id"]]
     heard[4] = "0"  # s4 is of another speaker than s0

@@ -204,6 +204,14 @@ def test_rare_values_of_a_column_are_taken_together(system, corpus, trials):
         validate(system, corpus, trials, draws=0, by=("town",))
 
 
+@pytest.mark.parametrize(("values", "expected"), [(("9", "12", "30"), ("9", "12", "30")), (("9", "b", "12"), None)])
+def test_values_that_are_numbers_are_in_their_order(system, corpus, trials, values, expected):
+    ages = [values[number % 3] for number in range(len(corpus))]
+    found = validate(system, corpus.add_column("age", ages), trials, draws=0, by=("age",))
+    (age,) = [factor for factor in found.factors if factor.name == "age"]
+    assert age.classes == (expected or tuple(sorted(values)))
+
+
 def test_every_trial_counts_for_its_speakers(found):
     speakers = found.zoo.speakers
     assert len(speakers) == SPEAKERS
