@@ -204,6 +204,8 @@ def _parsed(texts: Sequence[str]) -> dict[str, Any] | None:
     texts = [*texts, *[""] * (len(_TYPES) - len(texts))]
     try:
         named = zip(_TYPES.items(), texts, strict=True)
-        return {name: None if text == "" else _PARSERS[kind](text) for (name, kind), text in named}
+        row = {name: None if text == "" else _PARSERS[kind](text) for (name, kind), text in named}
     except ValueError:
         return None
+    too_large = any(isinstance(value, int) and abs(value) >= 2**63 for value in row.values())
+    return None if too_large else row

@@ -5,6 +5,7 @@ import inspect
 import os
 
 import datasets
+import pytest
 
 from balr_hf.data import quality
 from balr_hf.data.manifests import MANIFEST, check_quality_is_kept
@@ -35,6 +36,16 @@ def without_decay(text: str) -> str:
 def test_a_csv_comes_back_as_it_was_written(tmp_path):
     write_quality(tmp_path / "quality.csv", {"a": ROW, "b": ROW | {"snr": None, "decay": None}})
     assert read_quality(tmp_path / "quality.csv") == {"a": ROW, "b": ROW | {"snr": None, "decay": None}}
+
+
+@pytest.mark.parametrize("rate", [str(2**63), "-" + 30 * "9", "1.5", "x"])
+def test_a_rate_that_is_no_number_of_64_bits_makes_a_row_that_is_not_whole(tmp_path, rate):
+    path = tmp_path / "quality.csv"
+    write_quality(path, {"a": ROW, "b": ROW})
+    path.write_text(path.read_text().replace(",16000,", f",{rate},", 1))
+    assert read_quality(path) == {"b": ROW}
+    corpus = datasets.Dataset.from_dict({"id": ["a", "b"]})
+    assert known_quality(add_quality_column(corpus, read_quality(path))) == {"b": ROW}
 
 
 def test_measures_of_a_corpus_are_not_written_over(tmp_path, balr, few):

@@ -168,7 +168,7 @@ def training(folder: Path, *where: object) -> Callable[[], int]:
 def resume(folder: Path) -> Callable[[], int]:
     """Trains on from the state if there is one."""
     run = folder / "run"
-    has_state = (run / "state").exists() or any(run.glob(".state.*"))
+    has_state = (run / "state").exists() or any(run.glob(".state.*/state"))  # which was moved aside
     return training(folder, *(["--resume-from", run] if has_state else ["--save-dir", run, "--exist-ok"]))
 
 
