@@ -54,7 +54,10 @@ class Criterion:
 
     def describe(self) -> str:
         """The threshold and whether it is met, in a sentence."""
-        text = f"{METRICS[self.metric][0]} at most {self.at_most:.15g}: "
+        name, at_most = METRICS[self.metric][0], f"{self.at_most:.15g}"
+        if self.metric in RATES:  # whose values are in percent
+            at_most = f"{(100 * Decimal(at_most)).normalize():f}%"
+        text = f"{name[0].upper()}{name[1:]} at most {at_most}: "
         if math.isnan(self.value):
             return text + "not met, since it has no value on these trials."
         text += f"{'met' if self.is_met else 'not met'}, it is {self._shown(self.value)}"

@@ -292,7 +292,7 @@ def test_a_threshold_is_met_or_not(value, upper, met, words):
 @pytest.mark.parametrize(
     ("metric", "at_most", "value", "upper", "words"),
     [
-        ("eer", 0.1, 0.10001, None, "at most 0.1: not met, it is 10.001%, without"),
+        ("eer", 0.1, 0.10001, None, "EER at most 10%: not met, it is 10.001%, without"),
         ("eer", 0.1, 0.1, 0.10001, "met, it is 10.00%, but its interval ends at 10.001%, beyond"),
         ("cllr", 0.5, 0.5004, 0.6, "not met, it is 0.5004 (its interval ends at 0.600)"),
         (
@@ -303,6 +303,8 @@ def test_a_threshold_is_met_or_not(value, upper, met, words):
             "at most 0.4998: met, it is 0.4997, and its whole interval, which ends at 0.4998",
         ),
         ("misleading_different", 0.0, 0.00001, None, "not met, it is 0.001%"),
+        ("misleading_same", 0.07, 0.1, None, "Misleading same-speaker trials at most 7%: not met, it is 10.00%"),
+        ("misleading_same", 0.00002, 0.1, None, "at most 0.002%: not met, it is 10.00%"),
         ("cllr", 0.12345678, 0.1234567, None, "at most 0.12345678: met, it is 0.123,"),
         ("devpav", 0.0, 1e-30, None, "not met"),
     ],
