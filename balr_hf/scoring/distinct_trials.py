@@ -47,11 +47,7 @@ def without_shared_audio(dataset: datasets.Dataset, trials: Trials) -> tuple[Tri
     shared = sharing_recordings(heard)
     if not shared.any():
         return trials, None
-    some = [
-        f"{name_some(trials.sides[trials.enroll[row]], 3)} against {name_some(trials.sides[trials.test[row]], 3)}"
-        for row in np.flatnonzero(shared)
-    ]
-    told = name_some(some, 3)
+    told = name_some(map(trials.describe, np.flatnonzero(shared).tolist()), 3)
     if shared.all():
         raise UserError(f"no trial is left, because the two sides of each hold the same audio: {told}")
     logger.warning(

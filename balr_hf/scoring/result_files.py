@@ -84,14 +84,9 @@ def read_result(source: str, sep: str = "\t") -> Result:
     if len(wrong):
         raise UserError(
             f"{path}: {len(wrong):,} of the {len(scores):,} scores in the column {found} are not finite, such as "
-            f"{scores[wrong[0]]:g} of {describe_trial(trials, wrong[0])}. Take these trials out, and say --common"
+            f"{scores[wrong[0]]:g} of {trials.describe(wrong[0])}. Take these trials out, and say --common"
         )
     return Result(source, trials, scores, column is None and about.get("calibration") is not None, about)
-
-
-def describe_trial(trials: Trials, row: int) -> str:
-    """The two sides of a trial, for a message."""
-    return " against ".join(name_some(trials.sides[side[row]], 3) for side in (trials.enroll, trials.test))
 
 
 def _about(folder: Path, column: str | None) -> dict[str, Any]:

@@ -105,6 +105,10 @@ class Trials:
         rows = [self.rows[position] for position in kept] if self.rows else []
         return Trials(self.header, rows, self.sides, self.enroll[kept], self.test[kept], self.left_out)
 
+    def describe(self, row: int) -> str:
+        """The two sides of a trial, for a message."""
+        return " against ".join(name_some(self.sides[side[row]], 3) for side in (self.enroll, self.test))
+
     def without_unused_sides(self) -> "Trials":
         """Leave out the sides that no trial has, and number the others anew."""
         used, numbers = np.unique(np.stack([self.enroll, self.test]), return_inverse=True)
@@ -272,10 +276,7 @@ def _without_shared_recordings(path: Path, trials: Trials) -> Trials:
     shared = sharing_recordings(trials)
     if not shared.any():
         return trials
-    some = [
-        f"{name_some(trials.sides[trials.enroll[row]], 3)} against {name_some(trials.sides[trials.test[row]], 3)}"
-        for row in np.flatnonzero(shared)[:3]
-    ]
+    some = [trials.describe(row) for row in np.flatnonzero(shared)[:3]]
     if shared.all():
         raise UserError(
             f"no trial is left of the trial list {path}, because the two sides of each share a recording: "

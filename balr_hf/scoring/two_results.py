@@ -17,7 +17,7 @@ from balr_hf.scoring.breakdown import groups, side_values
 from balr_hf.scoring.calibration import cross_calibrated
 from balr_hf.scoring.distinct_trials import TOLERANCE, describe_contradicted_labels
 from balr_hf.scoring.listed_ids import match_ids
-from balr_hf.scoring.result_files import Result, describe_trial
+from balr_hf.scoring.result_files import Result
 from balr_hf.scoring.trials import Trials, side_speakers
 from balr_hf.tables import aligned
 
@@ -85,7 +85,7 @@ class Group:
 
     def describe(self) -> str:
         """How many trials and speakers there are, and why nothing is compared, in a line."""
-        text = f"{self.trials:,} trials ({self.same_speaker:,} same-speaker) of {self.speakers} speakers"
+        text = _counted(self.trials, self.same_speaker, self.speakers)
         if not self.differences:
             kind = "one speaker" if self.same_speaker else "two speakers"
             return f"{text}: nothing is compared, since all trials are of {kind}"
@@ -201,10 +201,7 @@ class TwoResults:
 
     def describe_trials(self) -> str:
         """How many trials and speakers there are, in a line."""
-        return (
-            f"{len(self.labels):,} trials ({int(self.labels.sum()):,} same-speaker) of {self.num_speakers} speakers, "
-            "scored by both"
-        )
+        return f"{_counted(len(self.labels), int(self.labels.sum()), self.num_speakers)}, scored by both"
 
     def to_text(self) -> str:
         """The comparison in words, in several lines."""
@@ -267,6 +264,10 @@ class TwoResults:
             **({} if self.by is None else {"by": {"column": self.by, "groups": parts}}),
             "cautions": self.cautions,
         }
+
+
+def _counted(trials: int, same_speaker: int, speakers: int) -> str:
+    return f"{trials:,} trials ({same_speaker:,} same-speaker) of {speakers} speakers"
 
 
 def _table(differences: Mapping[str, Difference]) -> list[str]:
@@ -366,7 +367,7 @@ def compare_results(
     if labels.all() or not labels.any():
         raise UserError(f"all {len(labels)} trials are of {'one speaker' if labels.all() else 'two speakers'}")
     llrs = _cross_calibrated((first, second), scores, labels, speakers, folds, progress) if folds else None
-    ratios = first.are_ratios and second.are_ratios
+    trials_of_both = _Compared(scores, llrs, labels, speakers, first.are_ratios and second.are_ratios)
     return TwoResults(
         names=(first.name, second.name),
         about=(first.about, second.about),
@@ -374,25 +375,80 @@ def compare_results(
         scores=scores,
         speakers=speakers,
         left_out=left_out,
-        differences=_differences(scores, llrs, labels, speakers, ratios, draws, progress),
+        differences=trials_of_both.differences(draws, progress),
         draws=draws,
         folds=min(folds, len(np.unique(np.concatenate(speakers)))),
         llrs=llrs,
         contradictions=(contradictions[0], contradictions[1]),
         by=by,
-        groups={
-            name: _group(
-                scores[:, part],
-                None if llrs is None else llrs[:, part],
-                labels[part],
-                (speakers[0][part], speakers[1][part]),
-                ratios,
-                draws,
-                progress,
-            )
-            for name, part in parts.items()
-        },
+        groups={name: trials_of_both.group(part, draws, progress) for name, part in parts.items()},
     )
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Trials that both systems have scored.
+
+    Attributes:
+        scores, labels, speakers: of the trials, as in [`TwoResults`].
+        llrs (float64 `(2, trials)`, *optional*): what cross-validated calibrations made of the scores.
+        are_ratios (bool): whether the scores are calibrated themselves, so that their Cllr means something.
+    """
+
+    scores: np.ndarray
+    llrs: np.ndarray | None
+    labels: np.ndarray
+    speakers: tuple[np.ndarray, np.ndarray]
+    are_ratios: bool
+
+    def group(self, kept: np.ndarray, draws: int, progress: bool) -> Group:
+        """How both systems do on some of the trials, bool `(trials,)`; other arguments as for [`compare_results`]."""
+        part = _Compared(
+            self.scores[:, kept],
+            None if self.llrs is None else self.llrs[:, kept],
+            self.labels[kept],
+            (self.speakers[0][kept], self.speakers[1][kept]),
+            self.are_ratios,
+        )
+        of_both_kinds = bool(part.labels.any()) and not part.labels.all()
+        return Group(
+            trials=len(part.labels),
+            same_speaker=int(part.labels.sum()),
+            speakers=len(np.unique(np.concatenate(part.speakers))),
+            fewest_speakers=min(speakers_by_kind(part.labels, *part.speakers)),
+            differences=part.differences(draws, progress) if of_both_kinds else {},
+        )
+
+    def differences(self, draws: int, progress: bool) -> dict[str, Difference]:
+        """By how much the metrics of the systems differ; arguments as for [`compare_results`]."""
+        found = self._differences_of(self.scores, draws, progress)
+        if not self.are_ratios:
+            del found["cllr"]
+        if self.llrs is not None:
+            found["cllr_cross_validated"] = self._differences_of(self.llrs, draws, progress)["cllr"]
+        return found
+
+    def _differences_of(self, scores: np.ndarray, draws: int, progress: bool) -> dict[str, Difference]:
+        """By how much the metrics differ, that of calibrated scores among them."""
+        measured = [compute_metrics(one, self.labels) for one in scores]
+        first: dict[str, tuple[float, float]] = {}
+        second, paired = first, first
+        if draws:
+            first, second, paired = paired_intervals(
+                scores[0], scores[1], self.labels, *self.speakers, resamples=draws, progress=progress
+            )
+        different = int((~self.labels).sum())
+        return {
+            name: Difference(
+                measured[0][name],
+                measured[1][name],
+                (first.get(name), second.get(name)),
+                measured[1][name] - measured[0][name],
+                paired.get(name),
+                name in MIN_DCF_PRIORS and cost_of_one_false_alarm(MIN_DCF_PRIORS[name], different) > ONE_ERROR,
+            )
+            for name in WITH_INTERVALS
+        }
 
 
 def _speakers_of(dataset: datasets.Dataset, sides: list[list[str]]) -> np.ndarray:
@@ -451,83 +507,10 @@ def _one_score_each(result: Result, keys: np.ndarray) -> tuple[np.ndarray, np.nd
         row = other[0]
         raise UserError(
             f"{result.name} lists {len(other)} trials again, in the same or in the opposite order, with another "
-            f"score: {describe_trial(result.trials, row)} has {result.scores[row]:g} and before {before[row]:g}. List "
+            f"score: {result.trials.describe(row)} has {result.scores[row]:g} and before {before[row]:g}. List "
             "each pair of sides once"
         )
     return found, places
-
-
-def _group(
-    scores: np.ndarray,
-    llrs: np.ndarray | None,
-    labels: np.ndarray,
-    speakers: tuple[np.ndarray, np.ndarray],
-    ratios: bool,
-    draws: int,
-    progress: bool,
-) -> Group:
-    """How two systems do on trials, with the arguments of [`_differences`]."""
-    of_both_kinds = bool(labels.any()) and not labels.all()
-    return Group(
-        trials=len(labels),
-        same_speaker=int(labels.sum()),
-        speakers=len(np.unique(np.concatenate(speakers))),
-        fewest_speakers=min(speakers_by_kind(labels, *speakers)),
-        differences=_differences(scores, llrs, labels, speakers, ratios, draws, progress) if of_both_kinds else {},
-    )
-
-
-def _differences(
-    scores: np.ndarray,
-    llrs: np.ndarray | None,
-    labels: np.ndarray,
-    speakers: tuple[np.ndarray, np.ndarray],
-    ratios: bool,
-    draws: int,
-    progress: bool,
-) -> dict[str, Difference]:
-    """By how much the metrics of two systems differ.
-
-    Args:
-        scores, labels, speakers: of the trials, as in [`TwoResults`].
-        llrs (float64 `(2, trials)`, *optional*): what cross-validated calibrations made of the scores.
-        ratios (bool): whether the scores are calibrated themselves, so that their Cllr means something.
-        draws, progress: as for [`compare_results`].
-    """
-    differences = _of_scores(scores, labels, speakers, draws, progress)
-    if not ratios:
-        del differences["cllr"]
-    if llrs is not None:
-        differences["cllr_cross_validated"] = _of_scores(llrs, labels, speakers, draws, progress)["cllr"]
-    return differences
-
-
-def _of_scores(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    speakers: tuple[np.ndarray, np.ndarray],
-    draws: int,
-    progress: bool,
-) -> dict[str, Difference]:
-    """By how much the metrics differ, that of calibrated scores among them."""
-    measured = [compute_metrics(one, labels) for one in scores]
-    first: dict[str, tuple[float, float]] = {}
-    second, paired = first, first
-    if draws:
-        first, second, paired = paired_intervals(
-            scores[0], scores[1], labels, *speakers, resamples=draws, progress=progress
-        )
-    return {
-        name: Difference(
-            measured[0][name],
-            measured[1][name],
-            (first.get(name), second.get(name)),
-            measured[1][name] - measured[0][name],
-            paired.get(name),
-            name in MIN_DCF_PRIORS and cost_of_one_false_alarm(MIN_DCF_PRIORS[name], int((~labels).sum())) > ONE_ERROR,
-        )
-        for name in WITH_INTERVALS
-    }
 
 
 def _figure(value: float, interval: tuple[float, float] | None, form: str) -> str:
