@@ -43,7 +43,6 @@ _TYPES = {field.name: str(field.type).removesuffix(" | None") for field in field
 # earlier version has the first of them, or none.
 LATER = ("decay",)
 _EARLIER = [name for name in _TYPES if name not in LATER]
-_PARSERS = {"float": float, "int": int, "str": str}
 
 
 def add_quality_column(dataset: datasets.Dataset, known: Mapping[str, Mapping[str, Any]]) -> datasets.Dataset:
@@ -204,8 +203,17 @@ def _parsed(texts: Sequence[str]) -> dict[str, Any] | None:
     texts = [*texts, *[""] * (len(_TYPES) - len(texts))]
     try:
         named = zip(_TYPES.items(), texts, strict=True)
-        row = {name: None if text == "" else _PARSERS[kind](text) for (name, kind), text in named}
+        return {name: None if text == "" else _PARSERS[kind](text) for (name, kind), text in named}
     except ValueError:
         return None
-    too_large = any(isinstance(value, int) and abs(value) >= 2**63 for value in row.values())
-    return None if too_large else row
+
+
+def _whole(text: str) -> int:
+    """The whole number that a text is, if a column of whole numbers can hold it."""
+    number = int(text)
+    if abs(number) >= 2**63:
+        raise ValueError(f"{text} has more than 64 bits")
+    return number
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {"float": float, "int": _whole, "str": str}

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Draw = TypeVar("Draw")
 
-# Metrics that cannot be larger than 1, so that their intervals end there too.
-AT_MOST_ONE = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr_min")
-WITH_INTERVALS = ("eer", "min_dcf_0.01", "min_dcf_0.05", "cllr", "cllr_min")
+# The metrics that have intervals, and the largest value that each can have, where its interval ends too.
+MOST = {"eer": 1.0, "min_dcf_0.01": 1.0, "min_dcf_0.05": 1.0, "cllr": float("inf"), "cllr_min": 1.0}
+WITH_INTERVALS = tuple(MOST)
 # The rates of misleading trials of one speaker and of two, in this order.
 RATES = ("misleading_same", "misleading_different")
 
@@ -131,7 +131,7 @@ def _alone(
             low, high = (value + TINY) * np.exp(-np.quantile(logs, [1 - tails, tails])) - TINY
         else:
             low, high = _scaled(value, values, tails, spread)
-        most = 1.0 if name in AT_MOST_ONE else float("inf")
+        most = MOST[name]
         if name == "cllr_min" and "eer" in intervals:
             most = min(most, _entropy(intervals["eer"][1]))
         intervals[name] = (max(0.0, min(float(low), value)), max(value, min(float(high), most)))
@@ -300,8 +300,10 @@ def paired_intervals(
             continue
         drawn = values[:, 1] - values[:, 0]
         low, high = difference + spread * (np.quantile(drawn, [tails, 1 - tails]) - drawn.mean())
-        most = 1.0 if name in AT_MOST_ONE else float("inf")
-        intervals[name] = (max(min(float(low), difference), -most), min(max(float(high), difference), most))
+        intervals[name] = (
+            max(min(float(low), difference), -MOST[name]),
+            min(max(float(high), difference), MOST[name]),
+        )
     return alone[0], alone[1], intervals
 
 
